@@ -1,0 +1,28 @@
+import { deflateSync, inflateSync } from 'fflate';
+import { type Codec, corruptCompressed } from './codec.ts';
+
+type Level = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
+/** Raw DEFLATE (RFC 1951) by fflate: the reference, and the browser's path. */
+export function portableDeflate(level: number): Codec {
+  return {
+    id: 1,
+    name: 'deflate',
+    implementation: 'fflate',
+    compress: (plain) => deflateSync(plain, { level: clamp(level) }),
+    decompress(compressed, maxLength) {
+      // One spare byte: a fixed output buffer is cut silently, so longer output shows as a full one.
+      const out = new Uint8Array(maxLength + 1);
+      let plain: Uint8Array;
+      try {
+        plain = inflateSync(compressed, { out });
+      } catch (cause) {
+        throw corruptCompressed('deflate', cause);
+      }
+      if (plain.length > maxLength) throw corruptCompressed('deflate');
+      return plain;
+    },
+  };
+}
+
+const clamp = (level: number): Level => Math.min(9, Math.max(0, Math.round(level))) as Level;

@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module';
+import * as zlib from 'node:zlib';
+import type { Acceleration } from '../../core/acceleration.ts';
+import { type Codec, corruptCompressed } from './codec.ts';
+import { zstdContentSize } from './zstd-frame.ts';
+
+interface Zstd {
+  readonly implementation: string;
+  compress(plain: Uint8Array, level: number): Uint8Array;
+  decompress(frame: Uint8Array): Uint8Array;
+}
+
+/** zstd (RFC 8878): `node:zlib` where Node has it (22.15), else the addon, else WebAssembly. */
+export async function selectZstd(level: number, acceleration: Acceleration): Promise<Codec> {
+  const zstd = (acceleration.native && (zlibZstd() ?? addonZstd())) || (await wasmZstd());
+  return {
+    id: 2,
+    name: 'zstd',
+    implementation: zstd.implementation,
+    compress: (plain) => zstd.compress(plain, level),
+    decompress(frame, maxLength) {
+      if (zstdContentSize(frame) > maxLength) throw corruptCompressed('zstd');
+      try {
+        return zstd.decompress(frame);
+      } catch (cause) {
+        throw corruptCompressed('zstd', cause);
+      }
+    },
+  };
+}
+
+/** The part of Node 22.15's `node:zlib` used here; Node 20's types do not know it. */
+interface ZlibWithZstd {
+  zstdCompressSync?(plain: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number }): Buffer;
+  zstdDecompressSync?(frame: Uint8Array): Buffer;
+  readonly constants: { readonly ZSTD_c_compressionLevel?: number };
+}
+
+function zlibZstd(): Zstd | undefined {
+  const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibWithZstd;
+  const key = constants.ZSTD_c_compressionLevel;
+  if (zstdCompressSync === undefined || zstdDecompressSync === undefined || key === undefined) return undefined;
+  return {
+    implementation: 'node:zlib',
+    compress: (plain, level) =>
+      zstdCompressSync(plain, { params: { [key]: level }, pledgedSrcSize: plain.length }),
+    decompress: (frame) => zstdDecompressSync(frame),
+  };
+}
+
+interface ZstdNapi {
+  compress(plain: Uint8Array, options: { compressionLevel: number }): Buffer;
+  decompress(frame: Uint8Array): Buffer;
+}
+
+function addonZstd(): Zstd | undefined {
+  try {
+    const addon = createRequire(import.meta.url)('zstd-napi') as ZstdNapi;
+    return {
+      implementation: 'zstd-napi',
+      compress: (plain, level) => addon.compress(plain, { compressionLevel: level }),
+      decompress: (frame) => addon.decompress(frame),
+    };
+  } catch {
+    return undefined; // optional: not built on this machine
+  }
+}
+
+async function wasmZstd(): Promise<Zstd> {
+  const wasm = await import('@bokuweb/zstd-wasm');
+  await wasm.init();
+  return {
+    implementation: '@bokuweb/zstd-wasm',
+    compress: (plain, level) => wasm.compress(plain, level),
+    decompress: (frame) => wasm.decompress(frame),
+  };
+}

@@ -1,0 +1,18 @@
+/** BLAKE3-256 (github.com/BLAKE3-team/BLAKE3-specs). Implementations give the same bytes and differ in speed only. */
+export interface Blake3 {
+  /** Shown by `holdfast --version --verbose`. */
+  readonly name: string;
+  /** 32 bytes. `data` may lie in shared memory. */
+  hash(data: Uint8Array): Uint8Array;
+  /** @param key 32 bytes. */
+  keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** @param context a fixed, application-unique string. Returns a 32-byte subkey. */
+  deriveKey(context: string, material: Uint8Array): Uint8Array;
+  createHasher(): Blake3Hasher;
+}
+
+export interface Blake3Hasher {
+  update(data: Uint8Array): void;
+  /** 32 bytes. Call once. */
+  digest(): Uint8Array;
+}

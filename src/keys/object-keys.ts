@@ -1,0 +1,38 @@
+import type { Blake3 } from '../core/b3/blake3.ts';
+import { concatBytes, u64, utf8Encode } from '../core/bytes.ts';
+import { CONTEXT } from './contexts.ts';
+
+/** Keys of one object version, all derived from its 32 random bytes. */
+export interface ObjectKeys {
+  /** Public: proves which key opens the object before anything is decrypted with it. */
+  readonly commitment: Uint8Array;
+  readonly manifestMac: Uint8Array;
+  readonly sealed: Uint8Array;
+  /** Key of the chunks that a provider leads. */
+  providerKey(providerId: string): Uint8Array;
+  /** Single-use key of one chunk. @param salt 16 fresh random bytes. */
+  chunkKey(leadProviderId: string, salt: Uint8Array, chunkIndex: number): Uint8Array;
+}
+
+export const SALT_BYTES: number = 16;
+
+export function deriveObjectKeys(blake3: Blake3, objectKey: Uint8Array): ObjectKeys {
+  if (objectKey.length !== 32) throw new TypeError('an object key has 32 bytes');
+  const providerKeys = new Map<string, Uint8Array>();
+  const providerKey = (id: string): Uint8Array => {
+    let key = providerKeys.get(id);
+    if (key === undefined) {
+      key = blake3.deriveKey(CONTEXT.objectProvider, concatBytes(objectKey, utf8Encode(id)));
+      providerKeys.set(id, key);
+    }
+    return key;
+  };
+  return {
+    commitment: blake3.deriveKey(CONTEXT.objectCommitment, objectKey),
+    manifestMac: blake3.deriveKey(CONTEXT.objectManifestMac, objectKey),
+    sealed: blake3.deriveKey(CONTEXT.objectSealed, objectKey),
+    providerKey,
+    chunkKey: (lead, salt, index) =>
+      blake3.deriveKey(CONTEXT.providerChunk, concatBytes(providerKey(lead), salt, u64(index))),
+  };
+}

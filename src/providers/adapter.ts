@@ -1,0 +1,171 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+
+/**
+ * The one contract between Holdfast and a place that keeps blobs.
+ *
+ * Holds for every method: it rejects with a `HoldfastError` and nothing else; an already-aborted signal rejects
+ * with `Aborted` before anything is touched; an abort in mid-flight rejects promptly and leaves nothing partial
+ * visible; an address of a scheme outside `acceptedSchemes` rejects with `UnsupportedScheme`. Methods may be
+ * called concurrently, for the same address too. There are no optional methods: what a backend cannot do, its
+ * `capabilities` say, and the method rejects with `PermissionDenied`, code `unsupported`.
+ *
+ * An adapter is never trusted: readers verify what it returns above this line.
+ */
+export interface BlobAdapter {
+  /** Unique within a registry; the provider's id in manifests. */
+  readonly adapterId: string;
+  /** Address schemes it takes; `['b3']` for all adapters of this package. */
+  readonly acceptedSchemes: readonly string[];
+  readonly capabilities: AdapterCapabilities;
+
+  /**
+   * Stores a blob given as consecutive pieces and resolves once it is durable. The caller has computed the
+   * address from these bytes. Idempotent: bytes under an address never change. A blob of the same length that
+   * is already there counts as stored. Pieces may lie in shared memory and stay untouched until it settles.
+   * @throws QuotaExceeded when full, RangeNotSatisfiable over `maxBlobBytes`.
+   */
+  store(address: BlobAddress, parts: readonly Uint8Array[], options?: AbortOptions): Promise<StoreResult>;
+
+  /**
+   * Stores a blob of unknown length, hashing as it goes. With an `address`, a mismatch rejects with
+   * `HashMismatch` and leaves nothing behind; without, the computed one is returned. The cap is
+   * `min(maxBytes, maxBlobBytes)` whatever `sizeHint` says.
+   */
+  storeStream(
+    address: BlobAddress | undefined,
+    source: AsyncIterable<Uint8Array>,
+    options?: StoreStreamOptions,
+  ): Promise<StoreResult & { readonly address: BlobAddress; readonly size: number }>;
+
+  /**
+   * The whole blob in one buffer, unverified.
+   * @throws NotFound; RangeNotSatisfiable as soon as it is seen to exceed `maxBytes`.
+   */
+  fetch(address: BlobAddress, options?: FetchOptions): Promise<Uint8Array>;
+
+  /**
+   * Fills the buffers of `into`, in order, with the blob's bytes from `offset` on: all of them or an error.
+   * The caller's buffers bound the memory, and may lie in shared memory. On failure their content is undefined.
+   * @throws NotFound; RangeNotSatisfiable when the blob ends before the last buffer is full.
+   */
+  fetchRange(
+    address: BlobAddress,
+    offset: number,
+    into: readonly Uint8Array[],
+    options?: AbortOptions,
+  ): Promise<void>;
+
+  /** Streams `[offset, offset + length)` (default: all) in pieces of its own choosing, at most 1 MiB each. */
+  fetchStream(address: BlobAddress, options?: FetchStreamOptions): AsyncIterable<Uint8Array>;
+
+  exists(address: BlobAddress, options?: AbortOptions): Promise<boolean>;
+
+  /** Idempotent: deleting what is not there resolves. */
+  delete(address: BlobAddress, options?: AbortOptions): Promise<void>;
+
+  /** A hint that the blob will be read soon. Resolves whether or not anything was done. */
+  prefetch(address: BlobAddress, options?: AbortOptions): Promise<void>;
+
+  /** @throws NotFound */
+  stat(address: BlobAddress, options?: AbortOptions): Promise<BlobStat>;
+
+  /** Blob addresses, each once, in no promised order. Unfinished and foreign files are never listed. */
+  list(options?: ListOptions): AsyncIterable<BlobAddress>;
+
+  /** One cheap round trip that proves the provider answers and would take a blob. */
+  probe(options?: AbortOptions): Promise<ProbeResult>;
+
+  /** A small mutable cell, or undefined if it was never written. */
+  readSlot(name: SlotName, options?: AbortOptions): Promise<Slot | undefined>;
+
+  /**
+   * Replaces a slot if its version is still `expected` (undefined: if it does not exist), durably and atomically.
+   * @param bytes at most {@link MAX_SLOT_BYTES}.
+   * @returns the new version. @throws Conflict when another writer came first; nothing is changed then.
+   */
+  writeSlot(
+    name: SlotName,
+    bytes: Uint8Array,
+    expected: SlotVersion | undefined,
+    options?: AbortOptions,
+  ): Promise<SlotVersion>;
+
+  /** Idempotent, like `delete`. */
+  deleteSlot(name: SlotName, options?: AbortOptions): Promise<void>;
+
+  /** Names of all slots, in no promised order: where recovery starts. */
+  listSlots(options?: AbortOptions): AsyncIterable<SlotName>;
+
+  /** Releases connections and handles. Idempotent; other methods reject afterwards. */
+  close(): Promise<void>;
+}
+
+/** Hard cap of any blob, whatever an adapter or a caller says. */
+export const MAX_BLOB_BYTES: number = 16 * 1024 ** 3;
+export const MAX_SLOT_BYTES: number = 64 * 1024;
+/** What `fetch` accepts when the caller names no `maxBytes`. */
+export const DEFAULT_FETCH_BYTES: number = 64 * 1024 ** 2;
+const SLOT_NAME = /^[0-9a-f]{16,128}$/;
+
+export interface AdapterCapabilities {
+  /** False: `list` rejects, which is not the same as an empty provider. */
+  readonly supportsList: boolean;
+  readonly supportsSlots: boolean;
+  /** True when what was acknowledged outlives the provider's process. */
+  readonly durable: boolean;
+  readonly maxBlobBytes: number;
+}
+
+export interface StoreResult {
+  /** True when the blob had been there before. */
+  readonly existed: boolean;
+}
+
+export interface StoreStreamOptions extends AbortOptions {
+  /** What the caller believes the length to be; a hint that defeats no limit. */
+  readonly sizeHint?: number | undefined;
+  readonly maxBytes?: number | undefined;
+}
+
+export interface FetchOptions extends AbortOptions {
+  readonly maxBytes?: number | undefined;
+}
+
+export interface FetchStreamOptions extends AbortOptions {
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
+}
+
+export interface ListOptions extends AbortOptions {
+  /** Only addresses whose hex digits start with this. */
+  readonly prefixHex?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface BlobStat {
+  readonly size: number;
+  readonly replicasObserved: number;
+  readonly replicaTarget: number;
+  readonly lastSeenUnixMs: number;
+  /** How the backend keeps it; `identity` unless it recodes. */
+  readonly encoding: string;
+}
+
+export interface ProbeResult {
+  readonly rttMs: number;
+  /** Free space as the provider states it, if it does. */
+  readonly freeBytes?: number;
+}
+
+/** 16 to 128 lower-case hex digits, derived from the vault key and so opaque to the provider. */
+export type SlotName = string;
+/** Opaque; equal if and only if the content is the same write. */
+export type SlotVersion = string;
+
+export interface Slot {
+  readonly bytes: Uint8Array;
+  readonly version: SlotVersion;
+}
+
+export const isSlotName = (name: string): boolean => SLOT_NAME.test(name);
