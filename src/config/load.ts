@@ -1,0 +1,111 @@
+import { parse, TomlError } from 'smol-toml';
+import type { HoldfastError } from '../core/errors.ts';
+import { checkCombinations } from './combinations.ts';
+import { type Field, tomlKey } from './fields.ts';
+import { findPositions } from './positions.ts';
+import { configInvalid, displayValue, Problems } from './problems.ts';
+import { DEFAULT_PROVIDERS, readProviders } from './providers.ts';
+import { coderGate, compressorGate, type Environment, emergencyWarnings } from './rollout.ts';
+import { isTable, SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
+import type { Config } from './types.ts';
+
+export interface ConfigSource {
+  /** TOML; what it leaves out takes its default, and a file without `[[providers]]` takes the nine of the home. */
+  readonly text: string;
+  /** For messages. */
+  readonly file: string;
+  /** For the emergency switch, and nothing else. */
+  readonly env: Environment;
+  /** Put before relative provider roots. */
+  readonly home: string;
+}
+
+const MAX_TEXT = 256 * 1024;
+const MAX_NESTING = 8;
+
+type Table = Readonly<Record<string, unknown>>;
+
+/**
+ * Text in, complete and frozen configuration out. Reads nothing else.
+ * @throws HoldfastError `ConfigInvalid` with every problem found, each as `file:line: key: problem; allowed: …`, in
+ * the message and in `context.problems`; the first one's `file, line, key, allowed` stand in the context too.
+ */
+export function loadConfig(source: ConfigSource): Config {
+  const { text, file, env, home } = source;
+  const table = parseToml(text, file);
+  const problems = new Problems(file, findPositions(text));
+  refuseUnknownSections(table, problems);
+  const sections = Object.fromEntries(
+    SECTION_NAMES.map((name) => [name, readSection(name, table[name], problems)]),
+  ) as unknown as Pick<Config, SectionName>;
+  const providers = readProviders(table.providers ?? DEFAULT_PROVIDERS, home, problems);
+  // Keys that are wrong have read as their defaults, and would only cause false alarms here.
+  if (problems.none) checkCombinations(sections, env, problems);
+  problems.throwIfAny();
+  const warnings = emergencyWarnings(
+    coderGate(sections.erasure.algorithm, sections.rollout, env),
+    compressorGate(sections.compression.algorithm, sections.rollout, env),
+  );
+  return deepFreeze({ file, home, ...sections, providers, warnings });
+}
+
+function parseToml(text: string, file: string): Table {
+  if (text.length > MAX_TEXT) {
+    const problem = `is ${text.length} characters long`;
+    throw configInvalid([{ file, line: 1, key: '', problem, allowed: `up to ${MAX_TEXT} characters` }]);
+  }
+  try {
+    return parse(text, { integersAsBigInt: true, maxDepth: MAX_NESTING });
+  } catch (error) {
+    throw syntaxError(error, file);
+  }
+}
+
+function syntaxError(error: unknown, file: string): HoldfastError {
+  const first = error instanceof Error ? error.message.split('\n', 1)[0]! : String(error);
+  const [line, place] = error instanceof TomlError ? [error.line, ` (column ${error.column})`] : [1, ''];
+  const problem = `not valid TOML: ${first.replace(/^Invalid TOML document: /, '')}${place}`;
+  return configInvalid([{ file, line, key: '', problem, allowed: 'TOML 1.0' }], error);
+}
+
+function refuseUnknownSections(table: Table, problems: Problems): void {
+  const known = [...SECTION_NAMES, 'providers'];
+  const allowed = known.map((name) => (name === 'providers' ? '[[providers]]' : `[${name}]`)).join(', ');
+  for (const name of Object.keys(table)) {
+    if (!known.includes(name)) problems.add([name], 'is not a known section', allowed);
+  }
+}
+
+function readSection(name: SectionName, given: unknown, problems: Problems): Record<string, unknown> {
+  const fields = Object.entries<Field<unknown>>(SCHEMA[name]);
+  if (given !== undefined && !isTable(given)) {
+    problems.add([name], `is ${displayValue(given)}`, `a table [${name}]`);
+    return defaultsOf(fields);
+  }
+  const table: Table = given ?? {};
+  const keys = fields.map(([field]) => tomlKey(field));
+  for (const key of Object.keys(table)) {
+    if (!keys.includes(key)) problems.add([name, key], 'is not a known key', keys.join(', '));
+  }
+  const out = defaultsOf(fields);
+  for (const [name_, field] of fields) {
+    const key = tomlKey(name_);
+    if (!Object.hasOwn(table, key)) continue;
+    const value = field.read(table[key]);
+    if (value === undefined) problems.add([name, key], `is ${displayValue(table[key])}`, field.allowed);
+    else out[name_] = value;
+  }
+  return out;
+}
+
+function defaultsOf(fields: readonly (readonly [string, Field<unknown>])[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map(([name, field]) => [name, structuredClone(field.default)]));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value;
+}

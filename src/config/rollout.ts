@@ -1,0 +1,68 @@
+import type { CompressionAlgorithm, ConfigWarning, ErasureAlgorithm, RolloutConfig } from './types.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Whether a fallback may be written now. What was written under one stays readable whatever this says. */
+export interface RolloutGate {
+  readonly allowed: boolean;
+  /** True when it is allowed only because the emergency switch is set. */
+  readonly emergency: boolean;
+  /** Why it is refused, or undefined. */
+  readonly reason: string | undefined;
+}
+
+export const FALLBACK_CODERS: readonly ErasureAlgorithm[] = ['xor'];
+export const FALLBACK_COMPRESSORS: readonly CompressionAlgorithm[] = ['rle'];
+
+const TRUTHY = ['1', 'true', 'yes', 'on'];
+
+export const isTruthy = (value: string | undefined): boolean =>
+  value !== undefined && TRUTHY.includes(value.trim().toLowerCase());
+
+/** May objects be written with `algorithm`? Those that are no fallbacks always may. */
+export function coderGate(
+  algorithm: ErasureAlgorithm,
+  rollout: RolloutConfig,
+  env: Environment,
+): RolloutGate {
+  if (!FALLBACK_CODERS.includes(algorithm)) return OPEN;
+  return fallbackGate(rollout.allowFallbackCoder, 'allow_fallback_coder', rollout, env);
+}
+
+export function compressorGate(
+  algorithm: CompressionAlgorithm,
+  rollout: RolloutConfig,
+  env: Environment,
+): RolloutGate {
+  if (!FALLBACK_COMPRESSORS.includes(algorithm)) return OPEN;
+  return fallbackGate(rollout.allowFallbackCompressor, 'allow_fallback_compressor', rollout, env);
+}
+
+const OPEN: RolloutGate = { allowed: true, emergency: false, reason: undefined };
+
+function fallbackGate(allowed: boolean, key: string, rollout: RolloutConfig, env: Environment): RolloutGate {
+  if (!allowed) return refused(`it is a fallback and rollout.${key} is false`);
+  if (!rollout.requireEmergencySwitch) return OPEN;
+  if (isTruthy(env[rollout.emergencySwitchEnv])) return { allowed: true, emergency: true, reason: undefined };
+  return refused(`it is a fallback and the emergency switch ${rollout.emergencySwitchEnv} is not set`);
+}
+
+const refused = (reason: string): RolloutGate => ({ allowed: false, emergency: false, reason });
+
+/** What must be logged while fallbacks ride on the emergency switch. */
+export function emergencyWarnings(coder: RolloutGate, compressor: RolloutGate): ConfigWarning[] {
+  const warnings: ConfigWarning[] = [];
+  if (coder.emergency) {
+    warnings.push({
+      code: 'storage_erasure_fallback_emergency',
+      message: 'objects are written with the fallback erasure code because the emergency switch is set',
+    });
+  }
+  if (compressor.emergency) {
+    warnings.push({
+      code: 'storage_compression_fallback_emergency',
+      message: 'objects are written with the fallback compressor because the emergency switch is set',
+    });
+  }
+  return warnings;
+}

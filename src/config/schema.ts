@@ -1,0 +1,109 @@
+import {
+  bool,
+  bytes,
+  decimal,
+  type Field,
+  integer,
+  listOf,
+  oneOf,
+  type SectionFields,
+  text,
+} from './fields.ts';
+import type { Config, ErasureAlgorithm } from './types.ts';
+
+/** Sections that are one table each, in the order of the shipped file. */
+export const SECTION_NAMES = [
+  'chunks',
+  'compression',
+  'encryption',
+  'erasure',
+  'fountain',
+  'packs',
+  'placement',
+  'limits',
+  'rollout',
+  'engine',
+] as const;
+
+export type SectionName = (typeof SECTION_NAMES)[number];
+
+/** Every key, what it accepts and its default: the one table that defaults come from. */
+export type ConfigSchema = { readonly [S in SectionName]: SectionFields<Config[S]> };
+
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const ENGINES = ['level', 'memory'] as const;
+const ERASURE: readonly ErasureAlgorithm[] = ['lrc', 'reed-solomon', 'xor'];
+const rung: Field<number> = bytes(MIB, 64 * KIB, 16 * MIB);
+
+export const SCHEMA: ConfigSchema = {
+  chunks: {
+    mode: oneOf(['adaptive'], 'adaptive'),
+    defaultBytes: rung,
+    ladder: listOf(rung, [256 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB], 16),
+    targetSeconds: decimal(3, 0.1, 600),
+  },
+  compression: {
+    algorithm: oneOf(['none', 'zstd', 'deflate', 'lz77-rle', 'rle'], 'zstd'),
+    level: integer(1, 1, 19),
+  },
+  encryption: { algorithm: oneOf(['chacha20-poly1305'], 'chacha20-poly1305') },
+  erasure: {
+    algorithm: oneOf(ERASURE, 'lrc'),
+    dataShards: integer(16, 1, 254),
+    localParity: integer(5, 1, 254),
+    globalParity: integer(3, 0, 254),
+    parityShards: integer(8, 1, 254),
+    replicaBelowBytes: bytes(4 * KIB, 0, MIB),
+  },
+  fountain: {
+    kind: oneOf(['wide', 'pair', 'none'], 'wide'),
+    shards: integer(3, 0, 254),
+  },
+  packs: { targetBytes: bytes(8 * MIB, 64 * KIB, GIB) },
+  placement: {
+    minTolerates: integer(1, 0, 254),
+    failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),
+  },
+  limits: {
+    memoryBytes: bytes(128 * MIB, 16 * MIB, 4 * GIB),
+    maxWorkers: integer(0, 0, 256),
+    maxInflight: integer(64, 1, 4096),
+    maxAttempts: integer(4, 1, 20),
+    requestMs: integer(30_000, 100, 3_600_000),
+    probeMs: integer(5_000, 100, 600_000),
+  },
+  rollout: {
+    allowFallbackCoder: bool(false),
+    allowFallbackCompressor: bool(false),
+    requireEmergencySwitch: bool(false),
+    emergencySwitchEnv: text(
+      'HOLDFAST_STORAGE_FALLBACK_EMERGENCY',
+      /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+      'the name of an environment variable (letters, digits, _)',
+    ),
+  },
+  engine: {
+    default: oneOf(ENGINES, 'level'),
+    overrides: tableOf(oneOf(ENGINES, 'level'), /^[a-z][a-z0-9_]{0,63}$/, 'table names'),
+  },
+};
+
+function tableOf<T>(value: Field<T>, names: RegExp, what: string): Field<Readonly<Record<string, T>>> {
+  return {
+    default: {},
+    allowed: `a table of ${what} (a-z, 0-9, _) to ${value.allowed}`,
+    read: (input) => {
+      if (!isTable(input)) return undefined;
+      const entries = Object.entries(input).map(([name, entry]) => [name, value.read(entry)] as const);
+      const valid = entries.every(([name, entry]) => names.test(name) && entry !== undefined);
+      return valid ? (Object.fromEntries(entries) as Record<string, T>) : undefined;
+    },
+  };
+}
+
+/** A TOML table: neither a list nor a date. */
+export function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}

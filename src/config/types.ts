@@ -1,0 +1,146 @@
+/** The configuration as the program sees it: complete, checked, frozen. Sizes in bytes, names as in the file. */
+export interface Config {
+  /** The file it was read from, for messages. */
+  readonly file: string;
+  /** Where state is kept; relative provider roots start here. */
+  readonly home: string;
+  readonly chunks: ChunksConfig;
+  readonly compression: CompressionConfig;
+  readonly encryption: EncryptionConfig;
+  readonly erasure: ErasureConfig;
+  readonly fountain: FountainConfig;
+  readonly packs: PacksConfig;
+  readonly placement: PlacementConfig;
+  readonly limits: LimitsConfig;
+  readonly rollout: RolloutConfig;
+  readonly engine: EngineConfig;
+  /** At least one; ids and roots are distinct. */
+  readonly providers: readonly ProviderConfig[];
+  /** Not errors, but to be logged at start-up. */
+  readonly warnings: readonly ConfigWarning[];
+}
+
+export interface ConfigWarning {
+  /** Stable, e.g. `storage_erasure_fallback_emergency`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export type ChunkMode = 'adaptive';
+
+export interface ChunksConfig {
+  readonly mode: ChunkMode;
+  /** Length a provider without a profile starts at; one of the ladder's rungs. */
+  readonly defaultBytes: number;
+  /** Ascending chunk lengths. */
+  readonly ladder: readonly number[];
+  readonly targetSeconds: number;
+}
+
+export type CompressionAlgorithm = 'none' | 'zstd' | 'deflate' | 'rle' | 'lz77-rle';
+
+export interface CompressionConfig {
+  readonly algorithm: CompressionAlgorithm;
+  readonly level: number;
+}
+
+export interface EncryptionConfig {
+  readonly algorithm: 'chacha20-poly1305';
+}
+
+/** Small objects are replicated whatever this says. */
+export type ErasureAlgorithm = 'lrc' | 'reed-solomon' | 'xor';
+
+export interface ErasureConfig {
+  readonly algorithm: ErasureAlgorithm;
+  readonly dataShards: number;
+  /** `lrc` only. */
+  readonly localParity: number;
+  /** `lrc` only. */
+  readonly globalParity: number;
+  /** `reed-solomon` and `xor` only. */
+  readonly parityShards: number;
+  /** Objects of up to this many bytes are stored as replicas; 0 codes everything. */
+  readonly replicaBelowBytes: number;
+}
+
+export type FountainKind = 'wide' | 'pair' | 'none';
+
+/** The overlay of `lrc`. */
+export interface FountainConfig {
+  readonly kind: FountainKind;
+  readonly shards: number;
+}
+
+export interface PacksConfig {
+  readonly targetBytes: number;
+}
+
+export type FailureDomain = 'provider' | 'account' | 'region';
+
+export interface PlacementConfig {
+  readonly minTolerates: number;
+  readonly failureDomain: FailureDomain;
+}
+
+export interface LimitsConfig {
+  /** The arena all chunks in flight live in. */
+  readonly memoryBytes: number;
+  /** 0: as many as the machine has cores. */
+  readonly maxWorkers: number;
+  /** Provider requests in flight, all providers together. */
+  readonly maxInflight: number;
+  /** Attempts of one request, the first included. */
+  readonly maxAttempts: number;
+  /** Deadline of one attempt of a request. */
+  readonly requestMs: number;
+  readonly probeMs: number;
+}
+
+export interface RolloutConfig {
+  readonly allowFallbackCoder: boolean;
+  readonly allowFallbackCompressor: boolean;
+  readonly requireEmergencySwitch: boolean;
+  readonly emergencySwitchEnv: string;
+}
+
+export type EngineName = 'level' | 'memory';
+
+export interface EngineConfig {
+  readonly default: EngineName;
+  /** Table name to engine. */
+  readonly overrides: Readonly<Record<string, EngineName>>;
+}
+
+/** Labels of what fails together. Equal labels share the fate of the domain. */
+export interface DomainLabels {
+  /** Who runs it. Default: the provider's id. */
+  readonly provider: string;
+  /** The account there; two operators' accounts of the same name are different. Default: one account. */
+  readonly account: string;
+  /** Where it is. Default: the one region `unknown`, shared by all that do not say. */
+  readonly region: string;
+}
+
+interface ProviderCommon {
+  readonly id: string;
+  readonly domain: DomainLabels;
+  /** Logical quota, 1 credit = 1 MiB. Undefined: not limited by the configuration. */
+  readonly credits: number | undefined;
+  /** Relative cost of reading a byte. */
+  readonly price: number;
+  readonly maxConcurrency: number;
+}
+
+/** A directory of this machine. `root` is complete: the home has been put before a relative one. */
+export interface FsProviderConfig extends ProviderCommon {
+  readonly adapter: 'fs';
+  readonly root: string;
+}
+
+/** Forgets everything when the process ends. */
+export interface MemoryProviderConfig extends ProviderCommon {
+  readonly adapter: 'memory';
+}
+
+export type ProviderConfig = FsProviderConfig | MemoryProviderConfig;
