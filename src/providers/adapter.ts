@@ -47,6 +47,7 @@ export interface BlobAdapter {
   /**
    * Fills the buffers of `into`, in order, with the blob's bytes from `offset` on: all of them or an error.
    * The caller's buffers bound the memory, and may lie in shared memory. On failure their content is undefined.
+   * Once it has settled, aborted or not, nothing writes into them any more.
    * @throws NotFound; RangeNotSatisfiable when the blob ends before the last buffer is full.
    */
   fetchRange(

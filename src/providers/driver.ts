@@ -1,0 +1,89 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
+import type { Clock } from '../core/clock.ts';
+import type { RandomBytes } from '../core/random.ts';
+import type {
+  AdapterCapabilities,
+  BlobStat,
+  ProbeResult,
+  Slot,
+  SlotName,
+  SlotVersion,
+  StoreResult,
+} from './adapter.ts';
+
+/** What every adapter is given by the composition root. */
+export interface AdapterDeps {
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly blake3: Blake3;
+}
+
+type Signal = AbortSignal | undefined;
+
+/**
+ * What differs between kinds of providers. `adapterFromDriver` turns a driver into a `BlobAdapter`: arguments
+ * arrive here checked (address, range, size, slot name, capability, not closed, not yet aborted), and what is thrown here
+ * leaves with provider and operation named. A driver obeys the signal and settles soon after it fires.
+ */
+export interface Driver {
+  readonly id: string;
+  readonly capabilities: AdapterCapabilities;
+
+  /** @param size sum of the lengths of `parts`. */
+  store(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<StoreResult>;
+
+  /** Begins a blob whose bytes follow piece by piece. @param address undefined until `commit` where unknown. */
+  openUpload(address: BlobAddress | undefined, signal: Signal): Promise<Upload>;
+
+  fetch(address: BlobAddress, maxBytes: number, signal: Signal): Promise<Uint8Array>;
+
+  /** @param length sum of the lengths of `into`, at least 1. */
+  fetchRange(
+    address: BlobAddress,
+    offset: number,
+    into: readonly Uint8Array[],
+    length: number,
+    signal: Signal,
+  ): Promise<void>;
+
+  /** Without `length` the whole blob (`offset` is 0 then). A body cut short must throw. */
+  read(
+    address: BlobAddress,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ): AsyncIterable<Uint8Array>;
+
+  /** Undefined when it is not there. */
+  stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined>;
+  delete(address: BlobAddress, signal: Signal): Promise<void>;
+  /** @param prefixHex may be empty. */
+  list(prefixHex: string, signal: Signal): AsyncIterable<BlobAddress>;
+  probe(signal: Signal): Promise<ProbeResult>;
+
+  readSlot(name: SlotName, signal: Signal): Promise<Slot | undefined>;
+  writeSlot(
+    name: SlotName,
+    bytes: Uint8Array,
+    expected: SlotVersion | undefined,
+    signal: Signal,
+  ): Promise<SlotVersion>;
+  deleteSlot(name: SlotName, signal: Signal): Promise<void>;
+  listSlots(signal: Signal): AsyncIterable<SlotName>;
+
+  close(): Promise<void>;
+}
+
+/** One blob on its way in. Ends with a `commit` that resolved or, after any failure, with `discard`, which never throws. */
+export interface Upload {
+  write(piece: Uint8Array): Promise<void>;
+  /** Makes the blob visible and durable under `address`, which its bytes were found to have. */
+  commit(address: BlobAddress, size: number): Promise<StoreResult>;
+  discard(): Promise<void>;
+}

@@ -1,0 +1,246 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { addressOf, B3_SCHEME, type BlobAddress } from '../core/address.ts';
+import { byteLength } from '../core/bytes.ts';
+import { HoldfastError } from '../core/errors.ts';
+import {
+  type BlobAdapter,
+  DEFAULT_FETCH_BYTES,
+  MAX_BLOB_BYTES,
+  type StoreResult,
+  type StoreStreamOptions,
+} from './adapter.ts';
+import type { AdapterDeps, Driver } from './driver.ts';
+import {
+  checkAddress,
+  checkBlobSize,
+  checkListing,
+  checkRange,
+  checkSlot,
+  createGuard,
+  invalidArgument,
+  notFound,
+  rangeBeyondEnd,
+  unsupported,
+} from './guard.ts';
+import { interruptible, slices, wrongLength } from './pieces.ts';
+
+const SCHEMES: readonly string[] = Object.freeze([B3_SCHEME]);
+
+/** The contract over a driver: checks arguments, hashes streams, names errors. Every adapter here is made by it. */
+export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 'blake3'>): BlobAdapter {
+  const { capabilities } = driver;
+  const guard = createGuard(driver.id);
+  const cap = Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES);
+  const needSlots = (): void => void (capabilities.supportsSlots || unsupported('slots'));
+
+  const onBlob = <T>(
+    operation: string,
+    address: BlobAddress,
+    options: AbortOptions | undefined,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> =>
+    guard.call(operation, options, (signal) => {
+      checkAddress(address);
+      return work(signal);
+    });
+
+  const onSlots = <T>(
+    operation: string,
+    options: AbortOptions | undefined,
+    check: () => void,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> =>
+    guard.call(operation, options, (signal) => {
+      check();
+      needSlots();
+      return work(signal);
+    });
+
+  return {
+    adapterId: driver.id,
+    acceptedSchemes: SCHEMES,
+    capabilities,
+
+    store: (address, parts, options) =>
+      onBlob('store', address, options, (signal) => {
+        const size = byteLength(parts);
+        checkBlobSize(size, cap);
+        return driver.store(address, parts, size, signal);
+      }),
+
+    storeStream: (address, source, options) =>
+      guard.call('storeStream', options, (signal) => {
+        if (address !== undefined) checkAddress(address);
+        return storeStream(driver, blake3.createHasher(), cap, address, source, { ...options, signal });
+      }),
+
+    fetch: (address, options) =>
+      onBlob('fetch', address, options, (signal) => {
+        const maxBytes = options?.maxBytes ?? DEFAULT_FETCH_BYTES;
+        checkRange(0, maxBytes);
+        return driver.fetch(address, maxBytes, signal);
+      }),
+
+    fetchRange: (address, offset, into, options) =>
+      onBlob('fetchRange', address, options, async (signal) => {
+        const length = byteLength(into);
+        checkRange(offset, length);
+        if (length > 0) return driver.fetchRange(address, offset, into, length, signal);
+        await remaining(driver, address, offset, signal);
+      }),
+
+    fetchStream: (address, options) =>
+      guard.stream('fetchStream', options, (signal) => {
+        checkAddress(address);
+        const offset = options?.offset ?? 0;
+        checkRange(offset, options?.length ?? 0);
+        return readWindow(driver, cap, address, offset, options?.length, signal);
+      }),
+
+    exists: (address, options) =>
+      onBlob(
+        'exists',
+        address,
+        options,
+        async (signal) => (await driver.stat(address, signal)) !== undefined,
+      ),
+
+    delete: (address, options) =>
+      onBlob('delete', address, options, (signal) => driver.delete(address, signal)),
+
+    prefetch: (address, options) => onBlob('prefetch', address, options, async () => {}),
+
+    stat: (address, options) =>
+      onBlob('stat', address, options, async (signal) => {
+        const found = await driver.stat(address, signal);
+        if (found === undefined) throw notFound();
+        return found;
+      }),
+
+    list: (options) =>
+      guard.stream('list', options, (signal) => {
+        const prefix = options?.prefixHex ?? '';
+        checkListing(prefix, options?.limit);
+        if (!capabilities.supportsList) unsupported('listing');
+        return take(driver.list(prefix, signal), options?.limit, signal);
+      }),
+
+    probe: (options) => guard.call('probe', options, (signal) => driver.probe(signal)),
+
+    readSlot: (name, options) =>
+      onSlots(
+        'readSlot',
+        options,
+        () => checkSlot(name),
+        (signal) => driver.readSlot(name, signal),
+      ),
+    writeSlot: (name, bytes, expected, options) =>
+      onSlots(
+        'writeSlot',
+        options,
+        () => checkSlot(name, bytes),
+        (signal) => driver.writeSlot(name, bytes, expected, signal),
+      ),
+    deleteSlot: (name, options) =>
+      onSlots(
+        'deleteSlot',
+        options,
+        () => checkSlot(name),
+        (signal) => driver.deleteSlot(name, signal),
+      ),
+    listSlots: (options) =>
+      guard.stream('listSlots', options, (signal) => {
+        needSlots();
+        return take(driver.listSlots(signal), undefined, signal);
+      }),
+
+    close: async () => {
+      if (guard.close()) await driver.close();
+    },
+  };
+}
+
+async function storeStream(
+  driver: Driver,
+  hasher: { update(data: Uint8Array): void; digest(): Uint8Array },
+  adapterCap: number,
+  address: BlobAddress | undefined,
+  source: AsyncIterable<Uint8Array>,
+  { maxBytes, signal }: StoreStreamOptions,
+): Promise<StoreResult & { address: BlobAddress; size: number }> {
+  const cap = Math.min(adapterCap, maxBytes ?? adapterCap);
+  const upload = await driver.openUpload(address, signal);
+  try {
+    let size = 0;
+    for await (const piece of interruptible(source, signal, 'storeStream')) {
+      if (!(piece instanceof Uint8Array)) invalidArgument('a stream to store yields Uint8Array pieces');
+      size += piece.length;
+      checkBlobSize(size, cap);
+      hasher.update(piece);
+      await upload.write(piece);
+    }
+    const computed = addressOf(hasher.digest());
+    if (address !== undefined && computed !== address) throw streamMismatch(address, computed);
+    return { ...(await upload.commit(computed, size)), address: computed, size };
+  } catch (error) {
+    await upload.discard();
+    throw error;
+  }
+}
+
+function streamMismatch(expected: BlobAddress, computed: BlobAddress): HoldfastError {
+  return new HoldfastError('HashMismatch', 'the bytes of the stream do not have the address given', {
+    context: { expected, computed },
+  });
+}
+
+async function* readWindow(
+  driver: Driver,
+  cap: number,
+  address: BlobAddress,
+  offset: number,
+  wanted: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // Servers disagree on empty ranges and on ranges that start at the end, so none is ever sent.
+  let length = wanted;
+  if (length === 0 || (length === undefined && offset > 0)) {
+    const rest = await remaining(driver, address, offset, signal);
+    length ??= rest;
+    if (length === 0) return;
+  }
+  const limit = length ?? cap;
+  let sent = 0;
+  for await (const piece of driver.read(address, offset, length, signal)) {
+    sent += piece.length;
+    if (sent > limit) throw wrongLength('more bytes came than the blob may have');
+    yield* slices(piece);
+  }
+  if (length !== undefined && sent < length) throw rangeBeyondEnd(offset, length, offset + sent);
+}
+
+/** Bytes of the blob from `offset` on. @throws NotFound, RangeNotSatisfiable */
+async function remaining(
+  driver: Driver,
+  address: BlobAddress,
+  offset: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const found = await driver.stat(address, signal);
+  if (found === undefined) throw notFound();
+  if (offset > found.size) throw rangeBeyondEnd(offset, 0, found.size);
+  return found.size - offset;
+}
+
+async function* take<T>(
+  source: AsyncIterable<T>,
+  limit: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T, void, undefined> {
+  let left = limit ?? Number.POSITIVE_INFINITY;
+  if (left === 0) return;
+  for await (const item of interruptible(source, signal, 'list')) {
+    yield item;
+    if (--left === 0) return;
+  }
+}

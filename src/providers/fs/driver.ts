@@ -1,0 +1,215 @@
+import { opendir, stat, statfs, unlink } from 'node:fs/promises';
+import { throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
+import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { notFound } from '../guard.ts';
+import { errnoOf, fsError } from './errors.ts';
+import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf } from './layout.ts';
+import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
+import { createFsSlots } from './slots.ts';
+import {
+  createFolderSync,
+  createTemp,
+  discard,
+  publish,
+  sweepTemp,
+  type TempFile,
+  writeParts,
+} from './write.ts';
+
+export interface FsOptions {
+  readonly id: string;
+  /** A folder that `initFsProvider` has set up. */
+  readonly root: string;
+  /** Unfinished files older than this are removed on the first write. Default a day. */
+  readonly staleTempMs?: number | undefined;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** A disk that cannot read a blob's sectors has lost that blob, and repair can replace it. */
+const ON_READ: Readonly<Record<string, ErrorKind>> = { EIO: 'Corrupt' };
+
+/** Blobs as files under one folder: one disk, one mount or one network share. */
+export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Driver {
+  const { id } = options;
+  const layout = layoutOf(options.root);
+  const sync = createFolderSync();
+  const slots = createFsSlots(layout, random, sync);
+  const ready = once(() => checkMarker(layout, id));
+  const swept = once(() => sweepTemp(layout, clock.now() - (options.staleTempMs ?? DAY_MS)));
+
+  const reading = async <T>(work: () => Promise<T>): Promise<T> => {
+    await ready();
+    return work().catch(async (error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') await checkPresent(layout, id);
+      throw errnoOf(error) === 'ENOENT' ? notFound() : fsError(error, ON_READ);
+    });
+  };
+  const writing = async <T>(work: () => Promise<T>): Promise<T> => {
+    await ready();
+    return swept()
+      .then(work)
+      .catch(async (error: unknown) => {
+        if (errnoOf(error) === 'ENOENT') await checkPresent(layout, id);
+        throw fsError(error);
+      });
+  };
+  const listing = async function* <T>(entries: () => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+    await ready();
+    try {
+      yield* entries();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') await checkPresent(layout, id);
+      throw fsError(error);
+    }
+  };
+  /** True when a file of that length is there; then the name is made durable too, in case its writer is not done. */
+  const alreadyThere = async (address: BlobAddress, size: number): Promise<boolean> => {
+    if ((await sizeOf(layout, address)) !== size) return false;
+    await sync(fanOutOf(layout, address));
+    return true;
+  };
+
+  return {
+    id,
+    capabilities: { supportsList: true, supportsSlots: true, durable: true, maxBlobBytes: MAX_BLOB_BYTES },
+
+    store: (address, parts, size, signal) =>
+      writing(async () => {
+        if (await alreadyThere(address, size)) return { existed: true };
+        const temp = await createTemp(layout, random);
+        try {
+          await writeParts(temp.file, parts, signal);
+          throwIfAborted(signal, 'store');
+          await publish(temp, blobPathOf(layout, address), sync);
+          return { existed: false };
+        } catch (error) {
+          await discard(temp);
+          throw error;
+        }
+      }),
+
+    openUpload: (_address, signal) =>
+      writing(async () => {
+        const temp = await createTemp(layout, random);
+        return fsUpload(temp, signal, writing, async (address, size) => {
+          const existed = await alreadyThere(address, size);
+          if (existed) await discard(temp);
+          else await publish(temp, blobPathOf(layout, address), sync);
+          return existed;
+        });
+      }),
+
+    fetch: (address, maxBytes, signal) =>
+      reading(() => readWhole(blobPathOf(layout, address), maxBytes, signal)),
+
+    fetchRange: (address, offset, into, length, signal) =>
+      reading(() => readRange(blobPathOf(layout, address), offset, into, length, signal)),
+
+    async *read(address, offset, length, signal) {
+      const pieces = readPieces(blobPathOf(layout, address), offset, length, signal);
+      try {
+        for (;;) {
+          const step = await reading(() => pieces.next());
+          if (step.done) return;
+          yield step.value;
+        }
+      } finally {
+        await pieces.return();
+      }
+    },
+
+    stat: async (address) => {
+      await ready();
+      const size = await sizeOf(layout, address).catch((error: unknown) => {
+        throw fsError(error, ON_READ);
+      });
+      if (size !== undefined) return statOf(size, clock.now());
+      await checkPresent(layout, id);
+      return undefined;
+    },
+
+    delete: (address) =>
+      reading(() => unlink(blobPathOf(layout, address))).catch((error: unknown) => {
+        if (!isHoldfastError(error, 'NotFound')) throw error;
+      }),
+
+    list: (prefixHex, signal) => listing(() => listBlobs(layout.blobs, prefixHex, signal)),
+
+    async probe(signal) {
+      const start = clock.monotonic();
+      await checkMarker(layout, id);
+      const { bavail, bsize } = await writing(async () => {
+        throwIfAborted(signal, 'probe');
+        await discard(await createTemp(layout, random));
+        return statfs(layout.root);
+      });
+      return { rttMs: clock.monotonic() - start, freeBytes: bavail * bsize };
+    },
+
+    readSlot: async (name) => {
+      const slot = await reading(() => slots.read(name));
+      if (slot === undefined) await checkPresent(layout, id);
+      return slot;
+    },
+    writeSlot: (name, bytes, expected) => writing(() => slots.write(name, bytes, expected)),
+    deleteSlot: async (name) => {
+      await writing(() => slots.delete(name));
+      await checkPresent(layout, id);
+    },
+    listSlots: () =>
+      listing(async function* () {
+        for await (const entry of await opendir(layout.slots)) {
+          if (!entry.isDirectory() || !isSlotName(entry.name)) continue;
+          if ((await slots.read(entry.name)) !== undefined) yield entry.name;
+        }
+      }),
+
+    close: async () => {},
+  };
+}
+
+function fsUpload(
+  temp: TempFile,
+  signal: AbortSignal | undefined,
+  writing: <T>(work: () => Promise<T>) => Promise<T>,
+  publishAs: (address: BlobAddress, size: number) => Promise<boolean>,
+): Upload {
+  return {
+    write: (piece) => writing(() => writeParts(temp.file, [piece], signal)),
+    commit: (address, size) =>
+      writing(async () => {
+        throwIfAborted(signal, 'storeStream');
+        return { existed: await publishAs(address, size) };
+      }),
+    discard: () => discard(temp),
+  };
+}
+
+async function sizeOf(layout: Layout, address: BlobAddress): Promise<number | undefined> {
+  try {
+    const found = await stat(blobPathOf(layout, address));
+    return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function statOf(size: number, lastSeenUnixMs: number): BlobStat {
+  return { size, replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs, encoding: 'identity' };
+}
+
+/** Runs until it has succeeded once. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work().catch((error: unknown) => {
+      done = undefined;
+      throw error;
+    });
+    return done;
+  };
+}

@@ -1,0 +1,147 @@
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BlobAddress } from '../../core/address.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { errnoOf, fsError } from './errors.ts';
+
+/**
+ * A provider folder: `holdfast-provider.json` (the marker), `blobs/<2 hex>/<62 hex>`, `slots/<name>/<generation>`
+ * and `tmp/`, which holds unfinished writes and is on the same file system, so that a rename out of it is atomic.
+ */
+export interface Layout {
+  readonly root: string;
+  readonly marker: string;
+  readonly blobs: string;
+  readonly slots: string;
+  readonly tmp: string;
+}
+
+const MARKER = 'holdfast-provider.json';
+const FORMAT = 'holdfast-fs/1';
+const OURS: ReadonlySet<string> = new Set([MARKER, 'blobs', 'slots', 'tmp', 'lost+found']);
+const MAX_MARKER_BYTES = 4096;
+
+export const layoutOf = (root: string): Layout => ({
+  root,
+  marker: join(root, MARKER),
+  blobs: join(root, 'blobs'),
+  slots: join(root, 'slots'),
+  tmp: join(root, 'tmp'),
+});
+
+export const fanOutOf = (layout: Layout, address: BlobAddress): string =>
+  join(layout.blobs, address.slice(3, 5));
+
+export const blobPathOf = (layout: Layout, address: BlobAddress): string =>
+  join(layout.blobs, address.slice(3, 5), address.slice(5));
+
+/**
+ * Makes `root` the home of provider `id`: the only place where a provider folder is created. Idempotent.
+ * @throws HoldfastError `ConfigInvalid` when the folder belongs to another provider or holds foreign files.
+ */
+export async function initFsProvider(root: string, id: string): Promise<void> {
+  const layout = layoutOf(root);
+  try {
+    await mkdir(root, { recursive: true });
+    const foreign = (await readdir(root)).find((name) => !OURS.has(name));
+    if (foreign !== undefined && !(await isFile(layout.marker))) {
+      throw new HoldfastError('ConfigInvalid', `the folder of provider "${id}" holds foreign files`, {
+        code: 'provider_folder_in_use',
+        provider: id,
+        hint: 'Name an empty folder as its root.',
+        context: { root, found: foreign },
+      });
+    }
+    for (const folder of [layout.blobs, layout.slots, layout.tmp]) await mkdir(folder, { recursive: true });
+    if (await isFile(layout.marker)) return await checkMarker(layout, id);
+    await writeMarker(layout, id);
+  } catch (error) {
+    throw fsError(error);
+  }
+}
+
+/** @throws HoldfastError `Unavailable`, code `provider_missing`; `ConfigInvalid` for another provider's folder. */
+export async function checkMarker(layout: Layout, id: string): Promise<void> {
+  const text = await readMarker(layout).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') throw providerMissing(layout, id, error);
+    throw fsError(error);
+  });
+  const found = parseMarker(text);
+  if (found === id) return;
+  throw new HoldfastError(
+    'ConfigInvalid',
+    found === undefined
+      ? `the marker file of provider "${id}" is not readable as one`
+      : `the folder of provider "${id}" belongs to provider "${found}"`,
+    {
+      code: 'provider_mismatch',
+      provider: id,
+      hint: 'Correct the root of this provider in the configuration, or mount the right disk there.',
+      context: { root: layout.root, ...(found === undefined ? {} : { found }) },
+    },
+  );
+}
+
+/** Tells "that file is not there" from "the provider is not there". Resolves in the first case. */
+export async function checkPresent(layout: Layout, id: string): Promise<void> {
+  if (!(await isFile(layout.marker))) throw providerMissing(layout, id);
+}
+
+function providerMissing(layout: Layout, id: string, cause?: unknown): HoldfastError {
+  return new HoldfastError('Unavailable', `the folder of provider "${id}" is not there or was never set up`, {
+    code: 'provider_missing',
+    provider: id,
+    status: 'permanent',
+    hint: 'Mount the disk again, or set the folder up as a provider if it is new.',
+    context: { root: layout.root },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+async function readMarker(layout: Layout): Promise<string> {
+  const { size } = await stat(layout.marker);
+  return size > MAX_MARKER_BYTES ? '' : readFile(layout.marker, 'utf8');
+}
+
+function parseMarker(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || !('format' in value) || value.format !== FORMAT)
+      return undefined;
+    return 'id' in value && typeof value.id === 'string' ? value.id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeMarker(layout: Layout, id: string): Promise<void> {
+  const unfinished = join(layout.tmp, MARKER);
+  const file = await open(unfinished, 'w', 0o644);
+  try {
+    await file.writeFile(`${JSON.stringify({ format: FORMAT, id })}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(unfinished, layout.marker);
+  await syncFolder(layout.root);
+}
+
+/** Makes renames, links and new entries in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false;
+    throw fsError(error);
+  }
+}

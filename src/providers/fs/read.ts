@@ -1,0 +1,106 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, opendir } from 'node:fs/promises';
+import { throwIfAborted } from '../../core/abort.ts';
+import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
+import { sliceParts } from '../../core/bytes.ts';
+import { rangeBeyondEnd } from '../guard.ts';
+import { overFetchLimit } from '../pieces.ts';
+import { errnoOf } from './errors.ts';
+
+const STREAM_PIECE_BYTES = 256 * 1024;
+const READ_STEP_BYTES = 32 * 1024 * 1024;
+/** A link or a pipe planted in the folder is neither followed nor waited for. */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+export const openBlob = (path: string): Promise<FileHandle> => open(path, READ_ONLY);
+
+export async function readWhole(
+  path: string,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const file = await openBlob(path);
+  try {
+    const { size } = await file.stat();
+    if (size > maxBytes) throw overFetchLimit(maxBytes);
+    const out = new Uint8Array(size);
+    if (size > 0) await readExactly(file, 0, [out], size, signal);
+    return out;
+  } finally {
+    await file.close();
+  }
+}
+
+export async function readRange(
+  path: string,
+  offset: number,
+  into: readonly Uint8Array[],
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const file = await openBlob(path);
+  try {
+    await readExactly(file, offset, into, length, signal);
+  } finally {
+    await file.close();
+  }
+}
+
+export async function* readPieces(
+  path: string,
+  offset: number,
+  length: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await openBlob(path);
+  try {
+    const end = length === undefined ? (await file.stat()).size : offset + length;
+    for (let at = offset; at < end; at += STREAM_PIECE_BYTES) {
+      const piece = new Uint8Array(Math.min(STREAM_PIECE_BYTES, end - at));
+      await readExactly(file, at, [piece], piece.length, signal);
+      yield piece;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Scatter read straight into the caller's buffers; never given up in mid-call, so they are at rest afterwards. */
+async function readExactly(
+  file: FileHandle,
+  offset: number,
+  into: readonly Uint8Array[],
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let at = 0;
+  while (at < length) {
+    throwIfAborted(signal, 'fetch');
+    const left = sliceParts(into, at, Math.min(length - at, READ_STEP_BYTES));
+    const { bytesRead } = await file.readv(left, offset + at);
+    if (bytesRead === 0) throw rangeBeyondEnd(offset, length, offset + at);
+    at += bytesRead;
+  }
+}
+
+/** Only regular files whose path spells an address; whatever else lies there is not ours to judge. */
+export async function* listBlobs(
+  blobs: string,
+  prefixHex: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<BlobAddress, void, undefined> {
+  for await (const folder of await opendir(blobs)) {
+    const head = folder.name;
+    if (!/^[0-9a-f]{2}$/.test(head) || !folder.isDirectory()) continue;
+    if (!head.startsWith(prefixHex.slice(0, 2))) continue;
+    const entries = await opendir(`${blobs}/${head}`).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return [];
+    });
+    for await (const entry of entries) {
+      throwIfAborted(signal, 'list');
+      const address = `b3:${head}${entry.name}`;
+      if (entry.isFile() && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+    }
+  }
+}

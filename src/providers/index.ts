@@ -1,0 +1,22 @@
+export type {
+  AdapterCapabilities,
+  BlobAdapter,
+  BlobStat,
+  FetchOptions,
+  FetchStreamOptions,
+  ListOptions,
+  ProbeResult,
+  Slot,
+  SlotName,
+  SlotVersion,
+  StoreResult,
+  StoreStreamOptions,
+} from './adapter.ts';
+export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from './adapter.ts';
+export type { AdapterDeps, Driver, Upload } from './driver.ts';
+export { adapterFromDriver } from './from-driver.ts';
+export { createFsAdapter, type FsOptions, initFsProvider } from './fs/index.ts';
+export { createMemoryAdapter, type MemoryOptions } from './memory/index.ts';
+export type { FailureDomain, Provider } from './provider.ts';
+export { createRegistry, type Registry } from './registry.ts';
+export { fetchVerified } from './verified.ts';
