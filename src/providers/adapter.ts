@@ -30,7 +30,7 @@ export interface BlobAdapter {
   /**
    * Stores a blob of unknown length, hashing as it goes. With an `address`, a mismatch rejects with
    * `HashMismatch` and leaves nothing behind; without, the computed one is returned. The cap is
-   * `min(maxBytes, maxBlobBytes)` whatever `sizeHint` says.
+   * `min(maxBytes, maxBlobBytes)` whatever `sizeHint` says. A piece is used only until the next one is asked for.
    */
   storeStream(
     address: BlobAddress | undefined,

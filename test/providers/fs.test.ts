@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
@@ -9,6 +11,7 @@ import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
 
+const run = promisify(execFile);
 const deps = { clock, random, blake3 };
 const bytes = random(5000);
 const address = addressOf(blake3.hash(bytes));
@@ -143,4 +146,68 @@ it('keeps one file per blob under a folder of the first two digits', async () =>
   expect(await readdir(join(root, 'blobs'))).toEqual([address.slice(3, 5)]);
   expect(await readdir(join(root, 'blobs', address.slice(3, 5)))).toEqual([address.slice(5)]);
   expect((await readdir(root)).sort()).toEqual(['blobs', 'holdfast-provider.json', 'slots', 'tmp']);
+});
+
+describe('slots of one folder', () => {
+  it('are compared and swapped across adapters that know nothing of each other', async () => {
+    const name = 'a'.repeat(32);
+    const writers = Array.from({ length: 6 }, () => createFsAdapter({ id: 'p1', root, ...deps }));
+    let conflicts = 0;
+    const add = async (writer: BlobAdapter): Promise<void> => {
+      for (let attempt = 0; attempt < 1000; attempt++) {
+        const slot = await writer.readSlot(name);
+        const next = Uint8Array.of((slot?.bytes[0] ?? 0) + 1);
+        const error = await writer.writeSlot(name, next, slot?.version).then(
+          () => undefined,
+          (e: unknown) => e,
+        );
+        if (error === undefined) return;
+        expect(error).toMatchObject({ kind: 'Conflict' });
+        conflicts++;
+      }
+      expect.fail('no write succeeded');
+    };
+    await Promise.all(writers.flatMap((writer) => Array.from({ length: 10 }, () => add(writer))));
+    expect((await adapter.readSlot(name))!.bytes[0]).toBe(60);
+    expect(conflicts).toBeGreaterThan(0);
+  });
+
+  it('keep few old generations', async () => {
+    const name = 'b'.repeat(32);
+    let version: string | undefined;
+    for (let i = 0; i < 20; i++) version = await adapter.writeSlot(name, Uint8Array.of(i), version);
+    expect((await readdir(join(root, 'slots', name))).length).toBeLessThanOrEqual(5);
+    expect(await readdir(join(root, 'tmp'))).toEqual([]);
+  });
+});
+
+describe('a full disk', () => {
+  it('is QuotaExceeded and leaves nothing behind', async ({ skip }) => {
+    const disk = join(root, 'disk');
+    await mkdir(disk);
+    const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).then(
+      () => true,
+      () => false,
+    );
+    if (!mounted) skip('mounting a small file system needs rights that this user does not have');
+    try {
+      await initFsProvider(disk, 'small');
+      const small = createFsAdapter({ id: 'small', root: disk, ...deps });
+      const large = random(3_000_000);
+      const of = addressOf(blake3.hash(large));
+      await expect(small.store(of, [large])).rejects.toMatchObject({
+        kind: 'QuotaExceeded',
+        provider: 'small',
+      });
+      async function* pieces(): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < large.length; at += 65_536) yield large.subarray(at, at + 65_536);
+      }
+      await expect(small.storeStream(of, pieces())).rejects.toMatchObject({ kind: 'QuotaExceeded' });
+      expect(await readdir(join(disk, 'tmp'))).toEqual([]);
+      expect(await small.exists(of)).toBe(false);
+      expect(await small.store(address, [bytes])).toEqual({ existed: false });
+    } finally {
+      await run('umount', [disk]);
+    }
+  });
 });

@@ -1,0 +1,89 @@
+import { addressOf, type BlobAddress } from '../../core/address.ts';
+import type { Blake3 } from '../../core/b3/blake3.ts';
+import { toHex } from '../../core/bytes.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import type { BlobAdapter, SlotName } from '../adapter.ts';
+
+export type Capability = 'list' | 'slots';
+
+/** One promise of the contract, checked. Throws when it is not kept. */
+export interface ConformanceCase {
+  readonly name: string;
+  /** Skipped, and said so, where the adapter states that it cannot. */
+  readonly requires?: Capability;
+  run(context: CaseContext): Promise<void>;
+}
+
+export interface Blob {
+  readonly bytes: Uint8Array;
+  readonly address: BlobAddress;
+}
+
+/** What a case works with. All that it makes here is removed from the provider after it. */
+export interface CaseContext {
+  readonly adapter: BlobAdapter;
+  readonly largeBytes: number;
+  readonly manyBlobs: number;
+  /** A fresh random blob, not stored. */
+  blob(size: number): Blob;
+  /** The same, stored. */
+  stored(size: number): Promise<Blob>;
+  /** A fresh slot name. */
+  slot(hexDigits?: number): SlotName;
+  addressOf(bytes: Uint8Array): BlobAddress;
+}
+
+export interface TrackedContext extends CaseContext {
+  /** @param through an adapter for the same provider; the case may have closed its own. */
+  cleanUp(through: BlobAdapter): Promise<void>;
+}
+
+export function createContext(
+  adapter: BlobAdapter,
+  deps: { readonly blake3: Blake3; readonly random: RandomBytes },
+  sizes: { readonly largeBytes: number; readonly manyBlobs: number },
+): TrackedContext {
+  const addresses = new Set<BlobAddress>();
+  const slots = new Set<SlotName>();
+  const hash = (bytes: Uint8Array): BlobAddress => {
+    const address = addressOf(deps.blake3.hash(bytes));
+    addresses.add(address);
+    return address;
+  };
+  const blob = (size: number): Blob => {
+    const bytes = noise(size, deps.random);
+    return { bytes, address: hash(bytes) };
+  };
+  return {
+    adapter,
+    ...sizes,
+    blob,
+    addressOf: hash,
+    async stored(size) {
+      const made = blob(size);
+      await adapter.store(made.address, [made.bytes]);
+      return made;
+    },
+    slot(hexDigits = 32) {
+      const name = toHex(deps.random(hexDigits / 2));
+      slots.add(name);
+      return name;
+    },
+    async cleanUp(through) {
+      for (const address of addresses) await through.delete(address);
+      if (through.capabilities.supportsSlots) for (const name of slots) await through.deleteSlot(name);
+    },
+  };
+}
+
+/** Fresh bytes that differ from every other call's; cheap for megabytes. */
+function noise(size: number, random: RandomBytes): Uint8Array {
+  const block = random(Math.min(size, 65_536));
+  const out = new Uint8Array(size);
+  for (let at = 0, round = 0; at < size; at += block.length, round++) {
+    out.set(block.subarray(0, size - at), at);
+    out[at] = round & 0xff;
+    if (at + 1 < size) out[at + 1] = round >> 8;
+  }
+  return out;
+}

@@ -1,0 +1,109 @@
+import type { BlobAddress } from '../../core/address.ts';
+import { check, checkRejects, drain } from './check.ts';
+import type { Blob, CaseContext, ConformanceCase } from './context.ts';
+
+async function storeMany(context: CaseContext): Promise<Blob[]> {
+  const blobs: Blob[] = [];
+  for (let at = 0; at < context.manyBlobs; at += 16) {
+    const batch = Array.from({ length: Math.min(16, context.manyBlobs - at) }, (_, i) =>
+      context.stored(8 + i),
+    );
+    blobs.push(...(await Promise.all(batch)));
+  }
+  return blobs;
+}
+
+const hexOf = (address: BlobAddress): string => address.slice(3);
+
+export const listCases: readonly ConformanceCase[] = [
+  {
+    name: 'every blob is listed once, over more than one page',
+    requires: 'list',
+    async run(context) {
+      const blobs = await storeMany(context);
+      const listed = await drain(context.adapter.list());
+      const seen = new Set(listed);
+      check(seen.size === listed.length, 'something is listed twice');
+      const missing = blobs.filter(({ address }) => !seen.has(address)).length;
+      check(missing === 0, `${missing} of ${blobs.length} are missing`);
+    },
+  },
+  {
+    name: 'a prefix selects what starts with it',
+    requires: 'list',
+    async run(context) {
+      const blobs = await storeMany(context);
+      const { address } = blobs[0]!;
+      for (const digits of [1, 2, 3, 5, 64]) {
+        const prefixHex = hexOf(address).slice(0, digits);
+        const listed = await drain(context.adapter.list({ prefixHex }));
+        check(
+          listed.every((found) => hexOf(found).startsWith(prefixHex)),
+          `something does not start with ${prefixHex}`,
+        );
+        const expected = blobs.filter((blob) => hexOf(blob.address).startsWith(prefixHex));
+        check(
+          expected.every((blob) => listed.includes(blob.address)),
+          `a blob under ${prefixHex} is missing`,
+        );
+      }
+    },
+  },
+  {
+    name: 'a limit is kept, and may be zero',
+    requires: 'list',
+    async run(context) {
+      await storeMany(context);
+      for (const limit of [0, 1, context.manyBlobs - 1]) {
+        const { length } = await drain(context.adapter.list({ limit }));
+        check(length === limit, `${length} listed with a limit of ${limit}`);
+      }
+    },
+  },
+  {
+    name: 'a listing left early does no harm to what follows',
+    requires: 'list',
+    async run(context) {
+      const blobs = await storeMany(context);
+      for (let round = 0; round < 4; round++) for await (const _ of context.adapter.list()) break;
+      check(await context.adapter.exists(blobs[0]!.address), 'a blob is gone');
+    },
+  },
+  {
+    name: 'a deleted blob is not listed',
+    requires: 'list',
+    async run({ adapter, stored }) {
+      const { address } = await stored(64);
+      await adapter.delete(address);
+      check((await drain(adapter.list({ prefixHex: hexOf(address) }))).length === 0, 'it is listed');
+    },
+  },
+  {
+    name: 'a prefix or limit that makes no sense is refused',
+    requires: 'list',
+    async run({ adapter }) {
+      for (const options of [
+        { prefixHex: '../' },
+        { prefixHex: 'A' },
+        { prefixHex: '0'.repeat(65) },
+        { limit: -1 },
+      ]) {
+        await checkRejects(drain(adapter.list(options)), 'Unexpected', JSON.stringify(options));
+      }
+    },
+  },
+  {
+    name: 'blobs are not listed as slots, nor slots as blobs',
+    requires: 'slots',
+    async run({ adapter, stored, slot }) {
+      const { address } = await stored(64);
+      const name = slot(64);
+      await adapter.writeSlot(name, Uint8Array.of(1), undefined);
+      const slots = await drain(adapter.listSlots());
+      check(slots.includes(name) && !slots.includes(hexOf(address)), 'listSlots is wrong');
+      if (!adapter.capabilities.supportsList) return;
+      const blobs = await drain(adapter.list());
+      check(!blobs.some((found) => hexOf(found) === name), 'the slot is listed as a blob');
+    },
+  },
+];
