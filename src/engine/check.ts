@@ -1,0 +1,55 @@
+import { HoldfastError } from '../core/errors.ts';
+import { type EntriesOptions, MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
+
+const TABLE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+export function checkTableName(name: string): string {
+  if (typeof name === 'string' && TABLE_NAME.test(name)) return name;
+  throw malformed('engine_bad_table', 'a table name is 1 to 63 of a-z, 0-9 and _, starting with a letter');
+}
+
+/** A key is 1 to {@link MAX_KEY_BYTES} bytes of well-formed text without NUL, which every engine can hold and order. */
+export function checkKey(key: string): string {
+  if (typeof key !== 'string' || key.length === 0)
+    throw malformed('engine_bad_key', 'a key is non-empty text');
+  checkText(key, 'engine_bad_key', 'a key');
+  return key;
+}
+
+export function checkValue(value: Uint8Array): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw malformed('engine_bad_value', 'a value is a Uint8Array');
+  if (value.length > MAX_VALUE_BYTES) {
+    throw malformed('engine_bad_value', `a value has at most ${MAX_VALUE_BYTES} bytes, not ${value.length}`);
+  }
+  return value;
+}
+
+export function checkRange(options: EntriesOptions): EntriesOptions {
+  for (const name of ['gte', 'lt', 'prefix'] as const) {
+    const bound = options[name];
+    if (bound === undefined) continue;
+    if (typeof bound !== 'string') throw malformed('engine_bad_range', `${name} is text`);
+    checkText(bound, 'engine_bad_range', name);
+  }
+  const { limit } = options;
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw malformed('engine_bad_range', 'limit is a whole number, zero or more');
+  }
+  return options;
+}
+
+function checkText(text: string, code: string, what: string): void {
+  if (text.includes('\0') || LONE_SURROGATE.test(text)) {
+    throw malformed(code, `${what} is well-formed text without NUL`);
+  }
+  if (text.length > MAX_KEY_BYTES || Buffer.byteLength(text) > MAX_KEY_BYTES) {
+    throw malformed(code, `${what} has at most ${MAX_KEY_BYTES} bytes`);
+  }
+}
+
+const malformed = (code: string, message: string): HoldfastError =>
+  new HoldfastError('Unexpected', message, { code });
+
+export const engineClosed = (): HoldfastError =>
+  new HoldfastError('Unavailable', 'the engine is closed', { code: 'engine_closed', status: 'permanent' });

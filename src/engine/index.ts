@@ -1,0 +1,4 @@
+export type { Engine, EngineName, EntriesOptions, Table, WriteOptions } from './engine.ts';
+export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
+export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
+export { createMemoryEngine } from './memory.ts';

@@ -1,0 +1,66 @@
+import { randomInt } from 'node:crypto';
+import { mkdir, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Level } from 'level';
+import type { Clock } from '../../core/clock.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { levelFailure } from './failure.ts';
+
+export type Database = Level<Uint8Array, Uint8Array>;
+
+/** Left in the folder by a process that waits for the lock; whoever holds it takes the file away and makes room. */
+const WAITING_FILE = 'WAITING';
+/** Pause between two attempts at the lock, drawn anew each time so that waiters do not march in step. */
+const RETRY_MS = { min: 5, max: 25 } as const;
+
+export interface OpenRequest {
+  readonly location: string;
+  readonly clock: Clock;
+  readonly lockWaitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens the database, waiting at most `lockWaitMs` for a process that has it open.
+ * @throws Unavailable, code `engine_locked`, when the wait is over; Aborted; Corrupt; QuotaExceeded; PermissionDenied.
+ */
+export async function openDatabase(request: OpenRequest): Promise<Database> {
+  const { location, clock, lockWaitMs, signal } = request;
+  const { Level } = await import('level');
+  const deadline = clock.monotonic() + lockWaitMs;
+  for (;;) {
+    const failure = await attempt(Level, location);
+    if (!(failure instanceof HoldfastError)) return failure;
+    const left = deadline - clock.monotonic();
+    if (failure.code !== 'engine_locked') throw failure;
+    if (left <= 0) throw failure.with({ context: { waitedMs: lockWaitMs } });
+    await announceWaiting(location);
+    await clock.sleep(Math.min(left, randomInt(RETRY_MS.min, RETRY_MS.max)), signal);
+  }
+}
+
+async function attempt(Database: typeof Level, location: string): Promise<Database | HoldfastError> {
+  try {
+    await mkdir(location, { recursive: true, mode: 0o700 });
+    const database: Database = new Database(location, { keyEncoding: 'view', valueEncoding: 'view' });
+    await database.open();
+    return database;
+  } catch (error) {
+    return levelFailure(error, location);
+  }
+}
+
+/** A hint only: without it the waiter still gets its turn when the holder falls idle. */
+async function announceWaiting(location: string): Promise<void> {
+  await writeFile(join(location, WAITING_FILE), '').catch(() => {});
+}
+
+/** True once per announcement: another process has been waiting since this was last asked. */
+export async function takeWaiting(location: string): Promise<boolean> {
+  try {
+    await unlink(join(location, WAITING_FILE));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,56 @@
+import type { EntriesOptions } from '../engine.ts';
+import type { Database } from './connection.ts';
+import { afterPrefix, decodeRecord, plainKey, recordKey } from './record.ts';
+
+export interface Page {
+  readonly entries: readonly (readonly [string, Uint8Array])[];
+  /** Nothing follows. */
+  readonly done: boolean;
+}
+
+/** Bounds of one page, and so of the time that the database is held and of the memory. */
+const PAGE_ENTRIES = 256;
+const PAGE_BYTES = 1024 ** 2;
+
+/** The entries of a range that come after the key `after` in the direction of reading, at most `limit`. */
+export async function readPage(
+  database: Database,
+  table: string,
+  options: EntriesOptions,
+  after: string | undefined,
+  limit: number,
+): Promise<Page> {
+  const most = Math.min(limit, PAGE_ENTRIES);
+  const entries: (readonly [string, Uint8Array])[] = [];
+  let bytes = 0;
+  const iterator = database.iterator({ ...bounds(table, options, after), limit: most });
+  for await (const [key, record] of iterator) {
+    const value = decodeRecord(key, record);
+    entries.push([plainKey(table, key), value]);
+    bytes += value.length;
+    if (bytes >= PAGE_BYTES) return { entries, done: false };
+  }
+  return { entries, done: entries.length < most };
+}
+
+interface Bounds {
+  readonly gte?: Uint8Array;
+  readonly gt?: Uint8Array;
+  readonly lt: Uint8Array;
+  readonly reverse: boolean;
+}
+
+function bounds(table: string, options: EntriesOptions, after: string | undefined): Bounds {
+  const { gte, lt, prefix = '', reverse = false } = options;
+  const within = recordKey(table, prefix);
+  let low: Uint8Array = within;
+  let high = afterPrefix(within);
+  if (gte !== undefined) low = later(low, recordKey(table, gte));
+  if (lt !== undefined) high = earlier(high, recordKey(table, lt));
+  if (after === undefined) return { gte: low, lt: high, reverse };
+  const seen = recordKey(table, after);
+  return reverse ? { gte: low, lt: seen, reverse } : { gt: seen, lt: high, reverse };
+}
+
+const later = (a: Uint8Array, b: Uint8Array): Uint8Array => (Buffer.compare(a, b) >= 0 ? a : b);
+const earlier = (a: Uint8Array, b: Uint8Array): Uint8Array => (Buffer.compare(a, b) <= 0 ? a : b);

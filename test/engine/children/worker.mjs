@@ -1,0 +1,51 @@
+// One of several processes that share a database. Usage: worker.mjs <dist> <location> <task> [argument]
+import { pathToFileURL } from 'node:url';
+
+const [dist, location, task, argument] = process.argv.slice(2);
+const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
+const { createLevelEngine } = await load('engine/index.js');
+const { systemClock } = await load('core/clock.js');
+const engine = createLevelEngine({ location, clock: systemClock, lockWaitMs: 60_000, idleReleaseMs: 5 });
+const table = engine.table('shared');
+
+const number = (value) => (value === undefined ? 0 : new DataView(value.buffer).getUint32(0));
+function bytes(value) {
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, value);
+  return out;
+}
+
+const tasks = {
+  async increment() {
+    for (let i = 0; i < Number(argument); i++) {
+      for (;;) {
+        const now = await table.get('counter');
+        if (await table.compareAndSet('counter', now, bytes(number(now) + 1), { sync: true })) break;
+      }
+    }
+  },
+  // Acknowledges each synchronous write on a line of its own, until it is killed.
+  async write() {
+    for (let i = 0; ; i++) {
+      const batch = Array.from({ length: 4 }, (_, j) => `${argument}/${String(4 * i + j).padStart(6, '0')}`);
+      await Promise.all(
+        batch.map(async (key) => {
+          await table.put(key, new TextEncoder().encode(`value of ${key}`), { sync: true });
+          process.stdout.write(`${key}\n`);
+        }),
+      );
+    }
+  },
+  async put() {
+    const value = new Uint8Array(64 * 1024).map((_, i) => (i * 2654435761) >>> 13);
+    for (let i = 0; i < Number(argument); i++) await table.put(`key ${i}`, value, { sync: true });
+  },
+};
+
+try {
+  await tasks[task]();
+  await engine.close();
+  process.stdout.write('done\n');
+} catch (error) {
+  process.stdout.write(`${JSON.stringify({ kind: error.kind, code: error.code, hint: error.hint })}\n`);
+}
