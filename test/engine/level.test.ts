@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { createLevelEngine, type Engine, type LevelEngineOptions } from '../../src/engine/index.ts';
 import { engineConformance } from './conformance.ts';
 
@@ -110,15 +110,27 @@ describe('level engine on its folder', () => {
   it('opens anew for a caller that comes just as the last waiter gives up', async () => {
     const holder = new Level(location);
     await holder.open();
-    const engine = start();
+    const asleep = newGate();
+    const gate = newGate();
+    const slow: Clock = {
+      ...systemClock,
+      async sleep(ms, signal) {
+        asleep.open();
+        await gate.opened;
+        await systemClock.sleep(ms, signal);
+      },
+    };
+    const engine = start({ clock: slow });
     const controller = new AbortController();
     const first = engine.table('t').get('k', { signal: controller.signal });
     first.catch(() => {});
-    await systemClock.sleep(10);
+    await asleep.opened;
     controller.abort();
     await expect(first).rejects.toMatchObject({ kind: 'Aborted' });
     const second = engine.table('t').get('k');
+    second.catch(() => {});
     await holder.close();
+    gate.open();
     expect(await second).toBeUndefined();
   });
 
@@ -206,4 +218,12 @@ async function opensRaw(location: string): Promise<boolean> {
   } finally {
     await database.close();
   }
+}
+
+function newGate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
 }
