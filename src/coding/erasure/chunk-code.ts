@@ -144,7 +144,7 @@ class ArenaCode implements ErasureCode {
     const present = range(this.totalShards).filter((i) => shards[i] !== undefined && shards[i] !== null);
     const lengths = new Set(present.map((i) => byteLengthOf(shards[i]!)));
     if (lengths.size > 1) throw badShards(`shards of different lengths: ${[...lengths].join(', ')} bytes`);
-    for (const length of lengths) assertShardLength(length);
+    for (const length of lengths) assertShardLength(length, this.dataShards);
     return present;
   }
 

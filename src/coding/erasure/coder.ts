@@ -43,11 +43,14 @@ export function createCoder(code: LinearCode, kernel: Kernel): Coder {
   };
 
   const run = (program: ShardProgram, offsets: ShardOffsets, shardLength: number): void | Promise<void> => {
-    assertShardLength(shardLength);
-    for (const shard of [...program.inputs, ...program.outputs]) {
-      const offset = offsets[shard];
-      if (offset === undefined || !Number.isInteger(offset) || offset < 0 || offset % 16 !== 0) {
-        throw badShards(`shard ${shard} has no offset that is a multiple of 16`);
+    assertShardLength(shardLength, code.dataShards);
+    const last = kernel.memory.buffer.byteLength - shardLength;
+    for (const shards of [program.inputs, program.outputs]) {
+      for (const shard of shards) {
+        const offset = offsets[shard]!;
+        if (!(offset >= 0 && offset <= last && offset % 16 === 0)) {
+          throw badShards(`shard ${shard} has no place in the arena at ${String(offset)}`);
+        }
       }
     }
     return kernel.run(program, offsets, shardLength);

@@ -8,6 +8,7 @@ import { packetLengthOf } from './shape.ts';
 export function portableKernel(memory: WasmMemory): Kernel {
   return {
     name: 'portable',
+    memory,
     run(program, offsets, shardLength): void {
       runPlainly(new Int32Array(memory.buffer), program, offsets, shardLength);
     },

@@ -1,5 +1,7 @@
-import type { WasmMemory } from '../../core/wasm.ts';
+import { createSharedMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
+import { cauchyRows } from './generator.ts';
 import { portableKernel } from './kernel-portable.ts';
+import { wasmKernel } from './kernel-wasm.ts';
 import type { ShardProgram } from './program.ts';
 
 /**
@@ -9,10 +11,12 @@ import type { ShardProgram } from './program.ts';
  */
 export interface Kernel {
   readonly name: KernelName;
+  readonly memory: WasmMemory;
   /**
-   * @param offsets byte offset in the arena of each shard, by shard number; multiples of 16, and a shard's bytes
-   * overlap no other's. Only those of shards that the program names are looked at.
-   * @param shardLength bytes, a multiple of 512.
+   * Trusts its caller, the coder, with the numbers.
+   * @param offsets byte offset in the arena of each shard, by shard number: multiples of 16, inside the arena, and
+   * no shard's bytes overlap another's. Only those of shards that the program names are looked at.
+   * @param shardLength bytes, a length that the code allows.
    */
   run(program: ShardProgram, offsets: ShardOffsets, shardLength: number): void | Promise<void>;
 }
@@ -25,10 +29,62 @@ export interface KernelOptions {
   readonly native: boolean;
   /** False: WebAssembly is not used to compute. */
   readonly wasm: boolean;
+  /** A shared `WebAssembly.Memory`, the arena. */
   readonly memory: WasmMemory;
 }
 
-/** The fastest kernel that is allowed and works here. */
-export async function selectKernel(options: KernelOptions): Promise<Kernel> {
-  return portableKernel(options.memory);
+/**
+ * The fastest kernel that is allowed, works here, and gives the reference's bytes for a trial: WebAssembly, then
+ * native (slower, as measured in decision 003), then portable.
+ */
+export async function selectKernel({ native, wasm, memory }: KernelOptions): Promise<Kernel> {
+  if (wasm && (await agrees(wasmKernel))) return wasmKernel(memory);
+  if (native) {
+    const make = await nativeMaker();
+    if (make !== undefined && (await agrees(make))) return make(memory);
+  }
+  return portableKernel(memory);
+}
+
+export type KernelMaker = (memory: WasmMemory) => Kernel;
+
+/** Undefined where the optional addon is not installed, or there is no Node to load it. */
+export async function nativeMaker(): Promise<KernelMaker | undefined> {
+  try {
+    const { loadAddon, nativeKernel } = await import('./kernel-native.ts');
+    const addon = loadAddon();
+    return (memory) => nativeKernel(memory, addon);
+  } catch {
+    return undefined;
+  }
+}
+
+const TRIAL: ShardProgram = {
+  inputs: [0, 1, 2],
+  outputs: [3, 4],
+  coefficients: cauchyRows(3, 3).slice(1),
+  dataShards: 3,
+};
+
+/** Whether a kernel runs at all and gives the bytes of the portable one. */
+export async function agrees(make: KernelMaker): Promise<boolean> {
+  if (wasmApi === undefined) return false;
+  const results: Uint8Array[] = [];
+  const length = 1024;
+  for (const candidate of [portableKernel, make]) {
+    const memory = createSharedMemory(8 * length);
+    const bytes = new Uint8Array(memory.buffer);
+    for (let i = 0; i < 3 * length; i++) bytes[i] = (i * i + (i >> 5)) & 0xff;
+    try {
+      await candidate(memory).run(
+        TRIAL,
+        [0, 1, 2, 3, 4].map((i) => i * length),
+        length,
+      );
+    } catch {
+      return false;
+    }
+    results.push(bytes.slice(0, 8 * length));
+  }
+  return results[0]!.every((byte, i) => byte === results[1]![i]);
 }

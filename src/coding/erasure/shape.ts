@@ -5,12 +5,18 @@ export const SHARD_QUANTUM = 512;
 /** Two vectors of offsets and packets must stay within 32 bits. */
 export const MAX_SHARD_BYTES: number = 64 * 1024 ** 2;
 
-/** The shortest shard length that holds `frameBytes` over `dataShards` shards. */
+/**
+ * The shortest shard length that holds `frameBytes` over `dataShards` shards: a multiple of 512, doubled as often as
+ * the packet is halved, so that every packet is a multiple of 64 bytes.
+ */
 export function shardLengthOf(frameBytes: number, dataShards: number): number {
   if (!Number.isSafeInteger(frameBytes) || frameBytes < 0 || frameBytes > dataShards * MAX_SHARD_BYTES) {
     throw badShards(`a chunk of ${String(frameBytes)} bytes cannot be coded over ${dataShards} shards`);
   }
-  return SHARD_QUANTUM * Math.max(1, Math.ceil(frameBytes / dataShards / SHARD_QUANTUM));
+  for (let quantum = SHARD_QUANTUM; ; quantum *= 2) {
+    const length = quantum * Math.max(1, Math.ceil(frameBytes / dataShards / quantum));
+    if (packetLengthOf(length, dataShards) % 64 === 0) return length;
+  }
 }
 
 /**
@@ -23,14 +29,16 @@ export function packetLengthOf(shardLength: number, dataShards: number): number 
   return packet;
 }
 
-export function assertShardLength(shardLength: number): void {
+export function assertShardLength(shardLength: number, dataShards: number): void {
   if (
     !Number.isInteger(shardLength) ||
     shardLength < SHARD_QUANTUM ||
     shardLength > MAX_SHARD_BYTES ||
-    shardLength % SHARD_QUANTUM !== 0
+    packetLengthOf(shardLength, dataShards) % 64 !== 0
   ) {
-    throw badShards(`a shard of ${String(shardLength)} bytes: the length must be a positive multiple of 512`);
+    throw badShards(
+      `no shard is ${String(shardLength)} bytes long: a multiple of 512, of 1024 where packets are halved, and so on`,
+    );
   }
 }
 
@@ -52,7 +60,7 @@ export function badShards(message: string): HoldfastError {
 }
 
 /**
- * The distance at which consecutive shards are best laid out in an arena: a cache line over the length, so that
- * equal places of all shards do not compete for the same few cache lines. Any other layout gives the same bytes.
+ * The distance at which consecutive shards are best laid out in an arena: two cache lines over the length, so
+ * that equal places of all shards do not compete for the same few cache lines. Any other layout gives the same bytes.
  */
-export const shardStride = (shardLength: number): number => shardLength + 64;
+export const shardStride = (shardLength: number): number => shardLength + 128;
