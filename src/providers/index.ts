@@ -16,6 +16,34 @@ export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from 
 export type { AdapterDeps, Driver, Upload } from './driver.ts';
 export { adapterFromDriver } from './from-driver.ts';
 export { createFsAdapter, type FsOptions, initFsProvider } from './fs/index.ts';
+export {
+  type Attempt,
+  type AttemptObserver,
+  type BandwidthOptions,
+  type BreakerOptions,
+  type BreakerState,
+  type ConcurrencyOptions,
+  type FaultOptions,
+  type FaultPlan,
+  type FaultyAdapter,
+  type LayerOptions,
+  type LogOptions,
+  type LogSink,
+  type MetricsOptions,
+  type Operation,
+  type RetryOptions,
+  redact,
+  type TimeoutOptions,
+  withBandwidthLimit,
+  withBreaker,
+  withConcurrencyLimit,
+  withFaults,
+  withLayers,
+  withLog,
+  withMetrics,
+  withRetry,
+  withTimeout,
+} from './layers/index.ts';
 export { createMemoryAdapter, type MemoryOptions } from './memory/index.ts';
 export type { FailureDomain, Provider } from './provider.ts';
 export { createRegistry, type Registry } from './registry.ts';

@@ -9,7 +9,7 @@ export const MAX_PIECE_BYTES: number = 1024 * 1024;
 
 /**
  * The same pieces, but a `next()` that hangs is left behind when the signal fires. The source is told to stop when
- * the reader stops or fails; that is not waited for, since a hung source would never answer.
+ * the reader stops or fails; that is not waited for if the source hangs, since it would never answer.
  */
 export async function* interruptible<T>(
   source: AsyncIterable<T>,
@@ -17,11 +17,16 @@ export async function* interruptible<T>(
   operation: string,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
+  let busy = false;
   let done = false;
   try {
     for (;;) {
       throwIfAborted(signal, operation);
-      const step = await abortable(Promise.resolve(iterator.next()), signal, operation);
+      busy = true;
+      const next = Promise.resolve(iterator.next()).finally(() => {
+        busy = false;
+      });
+      const step = await abortable(next, signal, operation);
       if (step.done) {
         done = true;
         return;
@@ -29,7 +34,8 @@ export async function* interruptible<T>(
       yield step.value;
     }
   } finally {
-    if (!done) Promise.resolve(iterator.return?.()).catch(() => {});
+    const told = done ? undefined : Promise.resolve(iterator.return?.()).catch(() => {});
+    if (!busy) await told;
   }
 }
 

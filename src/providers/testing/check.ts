@@ -37,3 +37,10 @@ export async function drain<T>(source: AsyncIterable<T>): Promise<T[]> {
 export async function* piecesOf(bytes: Uint8Array, pieceBytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
 }
+
+/** For what follows soon after, without a promise to wait for. */
+export async function eventually(condition: () => boolean, message: string): Promise<void> {
+  for (let round = 0; round < 200 && !condition(); round++)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  check(condition(), message);
+}

@@ -1,0 +1,11 @@
+export { type BandwidthOptions, withBandwidthLimit } from './bandwidth.ts';
+export { type BreakerOptions, type BreakerState, withBreaker } from './breaker.ts';
+export { type ConcurrencyOptions, withConcurrencyLimit } from './concurrency.ts';
+export { type FaultOptions, type FaultPlan, type FaultyAdapter, withFaults } from './fault.ts';
+export { type LogOptions, type LogSink, withLog } from './log.ts';
+export { type Attempt, type AttemptObserver, type MetricsOptions, withMetrics } from './metrics.ts';
+export { redact } from './redact.ts';
+export { type RetryOptions, withRetry } from './retry.ts';
+export { type TimeoutOptions, withTimeout } from './timeout.ts';
+export { type LayerOptions, withLayers } from './with-layers.ts';
+export type { Operation } from './wrap.ts';

@@ -1,0 +1,97 @@
+import type { Clock } from '../../core/clock.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import type { BlobAdapter } from '../adapter.ts';
+import { type CallInfo, wrapAdapter } from './wrap.ts';
+
+export interface RetryOptions {
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  /** Attempts of one call in all. Default 4. */
+  readonly maxAttempts?: number | undefined;
+  /** Upper bound of the first wait; doubled each time. Default 100 ms. */
+  readonly baseDelayMs?: number | undefined;
+  /** No wait is longer; a provider that asks for a longer one is given up on for now. Default 10 s. */
+  readonly maxDelayMs?: number | undefined;
+}
+
+/** Retries that may be saved up, and what each call adds: a provider that is down is not asked ten times as often. */
+const BUDGET_TOKENS = 20;
+const TOKENS_PER_CALL = 0.1;
+
+/**
+ * Repeats calls that failed for a while only and that may be repeated, after a random wait of up to
+ * base · 2ⁿ ("full jitter", M. Brooker, "Exponential Backoff and Jitter", 2015), or what `Retry-After` asked for. What still fails
+ * leaves as `persistent`.
+ */
+export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapter {
+  const { clock, random } = options;
+  const maxAttempts = options.maxAttempts ?? 4;
+  const baseMs = options.baseDelayMs ?? 100;
+  const maxMs = options.maxDelayMs ?? 10_000;
+  let tokens = BUDGET_TOKENS;
+
+  const jitter = (attempt: number): number => fraction(random) * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
+
+  /** Waits and resolves if the call may be tried again; throws what the caller is to see if not. */
+  const pauseOrThrow = async (
+    error: unknown,
+    info: CallInfo,
+    attempt: number,
+    signal?: AbortSignal,
+  ): Promise<void> => {
+    if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
+    if (signal?.aborted) throw error;
+    const asked = retryAfterMs(error);
+    if (attempt >= maxAttempts || tokens < 1 || asked > maxMs) {
+      throw error.with({ status: 'persistent', context: { attempts: attempt } });
+    }
+    tokens -= 1;
+    await clock.sleep(Math.max(asked, jitter(attempt)), signal);
+  };
+  const earn = (): void => {
+    tokens = Math.min(BUDGET_TOKENS, tokens + TOKENS_PER_CALL);
+  };
+
+  return wrapAdapter(inner, {
+    async call(info, signal, run) {
+      earn();
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await run(signal);
+        } catch (error) {
+          await pauseOrThrow(error, info, attempt, signal);
+        }
+      }
+    },
+    async *stream(info, signal, open) {
+      earn();
+      for (let attempt = 1; ; attempt++) {
+        let started = false;
+        try {
+          for await (const item of open(signal)) {
+            started = true;
+            yield item;
+          }
+          return;
+        } catch (error) {
+          // What the reader has already seen cannot be taken back.
+          if (started) throw error;
+          await pauseOrThrow(error, info, attempt, signal);
+        }
+      }
+    },
+  });
+}
+
+/** `context.retryAfterMs`, which adapters set from the provider's answer; 0 where there is none. */
+export function retryAfterMs(error: HoldfastError): number {
+  const asked = error.context.retryAfterMs;
+  return typeof asked === 'number' && asked > 0 ? asked : 0;
+}
+
+/** Uniform in [0, 1). */
+function fraction(random: RandomBytes): number {
+  const [a = 0, b = 0, c = 0] = random(3);
+  return (a * 65_536 + b * 256 + c) / 2 ** 24;
+}

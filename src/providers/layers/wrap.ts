@@ -1,0 +1,135 @@
+import { throwIfAborted } from '../../core/abort.ts';
+import { byteLength } from '../../core/bytes.ts';
+import type { BlobAdapter } from '../adapter.ts';
+
+export type Operation = Exclude<
+  keyof BlobAdapter,
+  'adapterId' | 'acceptedSchemes' | 'capabilities' | 'close'
+>;
+
+/** Length of a blob fetched by a caller who named no limit, for reckoning how long that may take. */
+const PRESUMED_FETCH_BYTES = 8 * 1024 * 1024;
+
+type Signal = AbortSignal | undefined;
+
+/** What a layer sees of a call. */
+export interface CallInfo {
+  readonly operation: Operation;
+  readonly provider: string;
+  /** True when doing it twice is the same as doing it once, and its arguments can be used again. */
+  readonly repeatable: boolean;
+  /** Bytes on their way up, as far as known beforehand. */
+  readonly upBytes: number;
+  /** Most bytes that the answer is expected to have. */
+  readonly downBytes: number;
+}
+
+/** What a layer does around every call, and around every stream of results. */
+export interface Around {
+  call<T>(info: CallInfo, signal: Signal, run: (signal: Signal) => Promise<T>): Promise<T>;
+  stream<T>(info: CallInfo, signal: Signal, open: (signal: Signal) => AsyncIterable<T>): AsyncIterable<T>;
+}
+
+/** The adapter with `around` around each of its methods: a layer cannot forget one. */
+export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
+  const provider = inner.adapterId;
+  const describe = (operation: Operation, upBytes = 0, downBytes = 0, repeatable = true): CallInfo => ({
+    operation,
+    provider,
+    repeatable,
+    upBytes,
+    downBytes,
+  });
+  const call = async <T>(info: CallInfo, signal: Signal, run: (signal: Signal) => Promise<T>): Promise<T> => {
+    throwIfAborted(signal, info.operation);
+    return around.call(info, signal, run);
+  };
+  const fixed = {
+    exists: describe('exists'),
+    delete: describe('delete'),
+    prefetch: describe('prefetch'),
+    stat: describe('stat'),
+    list: describe('list'),
+    probe: describe('probe'),
+    readSlot: describe('readSlot'),
+    deleteSlot: describe('deleteSlot'),
+    listSlots: describe('listSlots'),
+    storeStream: describe('storeStream', 0, 0, false),
+  };
+
+  return {
+    adapterId: inner.adapterId,
+    acceptedSchemes: inner.acceptedSchemes,
+    capabilities: inner.capabilities,
+    store: (address, parts, options) =>
+      call(describe('store', byteLength(parts)), options?.signal, (signal) =>
+        inner.store(address, parts, { signal }),
+      ),
+    storeStream: (address, source, options) =>
+      call(fixed.storeStream, options?.signal, (signal) =>
+        inner.storeStream(address, source, { ...options, signal }),
+      ),
+    fetch: (address, options) =>
+      call(describe('fetch', 0, options?.maxBytes ?? PRESUMED_FETCH_BYTES), options?.signal, (signal) =>
+        inner.fetch(address, { ...options, signal }),
+      ),
+    fetchRange: (address, offset, into, options) =>
+      call(describe('fetchRange', 0, byteLength(into)), options?.signal, (signal) =>
+        inner.fetchRange(address, offset, into, { signal }),
+      ),
+    fetchStream: (address, options) =>
+      around.stream(describe('fetchStream', 0, options?.length), options?.signal, (signal) =>
+        inner.fetchStream(address, { ...options, signal }),
+      ),
+    exists: (address, options) =>
+      call(fixed.exists, options?.signal, (signal) => inner.exists(address, { signal })),
+    delete: (address, options) =>
+      call(fixed.delete, options?.signal, (signal) => inner.delete(address, { signal })),
+    prefetch: (address, options) =>
+      call(fixed.prefetch, options?.signal, (signal) => inner.prefetch(address, { signal })),
+    stat: (address, options) =>
+      call(fixed.stat, options?.signal, (signal) => inner.stat(address, { signal })),
+    list: (options) =>
+      around.stream(fixed.list, options?.signal, (signal) => inner.list({ ...options, signal })),
+    probe: (options) => call(fixed.probe, options?.signal, (signal) => inner.probe({ signal })),
+    readSlot: (name, options) =>
+      call(fixed.readSlot, options?.signal, (signal) => inner.readSlot(name, { signal })),
+    writeSlot: (name, bytes, expected, options) =>
+      // Repeated after a lost answer it would conflict with itself.
+      call(describe('writeSlot', bytes.length, 0, false), options?.signal, (signal) =>
+        inner.writeSlot(name, bytes, expected, { signal }),
+      ),
+    deleteSlot: (name, options) =>
+      call(fixed.deleteSlot, options?.signal, (signal) => inner.deleteSlot(name, { signal })),
+    listSlots: (options) =>
+      around.stream(fixed.listSlots, options?.signal, (signal) => inner.listSlots({ signal })),
+    close: () => inner.close(),
+  };
+}
+
+/** Length of what an answer or a piece carries. */
+export const sizeOfAnswer = (answer: unknown): number => (answer instanceof Uint8Array ? answer.length : 0);
+
+/** Hand-driven iteration: `step` surrounds every `next()`, and the source is closed when the reader stops. */
+export async function* stepwise<T>(
+  source: AsyncIterable<T>,
+  step: (next: () => Promise<IteratorResult<T>>) => Promise<IteratorResult<T>>,
+): AsyncGenerator<T, void, undefined> {
+  const iterator = source[Symbol.asyncIterator]();
+  let ended = false;
+  const next = async (): Promise<IteratorResult<T>> => {
+    ended = true; // a `next` that threw has ended the source too
+    const result = await iterator.next();
+    ended = result.done === true;
+    return result;
+  };
+  try {
+    for (;;) {
+      const result = await step(next);
+      if (result.done) return;
+      yield result.value;
+    }
+  } finally {
+    if (!ended) await iterator.return?.();
+  }
+}
