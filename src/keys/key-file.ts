@@ -12,14 +12,18 @@ const MAX_COST = { n: 2 ** 20, r: 16, p: 4 } as const;
 
 const hex = (bytes: number): v.GenericSchema<string> =>
   v.pipe(v.string(), v.regex(/^[0-9a-f]*$/), v.length(2 * bytes));
-const atMost = (max: number): v.GenericSchema<number> => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
+const atMost = (max: number): v.GenericSchema<number> =>
+  v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
 
 const KeyFile = v.variant('protection', [
   v.strictObject({ holdfast_key: v.literal(1), protection: v.literal('none'), root: hex(32) }),
   v.strictObject({
     holdfast_key: v.literal(1),
     protection: v.literal('scrypt'),
-    n: v.pipe(atMost(MAX_COST.n), v.check((n) => Number.isInteger(Math.log2(n)))),
+    n: v.pipe(
+      atMost(MAX_COST.n),
+      v.check((n) => Number.isInteger(Math.log2(n))),
+    ),
     r: atMost(MAX_COST.r),
     p: atMost(MAX_COST.p),
     salt: hex(32),
@@ -95,7 +99,10 @@ function derive(passphrase: string, salt: Uint8Array, cost: Cost): Promise<Uint8
   const options: ScryptOptions = { N: cost.n, r: cost.r, p: cost.p, maxmem: 256 * cost.n * cost.r };
   return new Promise((resolve, reject) => {
     scrypt(passphrase.normalize('NFKC'), salt, 32, options, (error, key) => {
-      if (error) reject(new HoldfastError('Corrupt', 'unusable key file cost', { code: 'bad_key_file', cause: error }));
+      if (error)
+        reject(
+          new HoldfastError('Corrupt', 'unusable key file cost', { code: 'bad_key_file', cause: error }),
+        );
       else resolve(new Uint8Array(key));
     });
   });

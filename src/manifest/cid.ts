@@ -19,7 +19,9 @@ export class Cid {
 
   static fromBytes(bytes: Uint8Array): Cid {
     if (bytes.length !== 36 || !PREFIX.every((byte, i) => bytes[i] === byte)) {
-      throw new HoldfastError('Corrupt', 'a link is not a dag-cbor CID with a BLAKE3 digest', { code: 'bad_link' });
+      throw new HoldfastError('Corrupt', 'a link is not a dag-cbor CID with a BLAKE3 digest', {
+        code: 'bad_link',
+      });
     }
     return new Cid(addressOf(bytes.subarray(4)));
   }

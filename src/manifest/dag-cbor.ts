@@ -61,7 +61,9 @@ export function decodeNode(bytes: Uint8Array, limits: CborLimits = NODE_LIMITS):
     again = encode(value, ENCODE);
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    throw asHoldfastError(new HoldfastError('Corrupt', 'malformed DAG-CBOR', { code: 'malformed_cbor', cause }));
+    throw asHoldfastError(
+      new HoldfastError('Corrupt', 'malformed DAG-CBOR', { code: 'malformed_cbor', cause }),
+    );
   }
   if (!equalBytes(bytes, again)) {
     throw new HoldfastError('Corrupt', 'not in canonical form', { code: 'not_canonical' });

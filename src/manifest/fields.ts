@@ -37,7 +37,8 @@ export class Fields {
 
   text(key: string, maxLength = 4096): string {
     const value = this.#take(key);
-    if (typeof value !== 'string' || value.length > maxLength) throw this.bad(key, `text of at most ${maxLength}`);
+    if (typeof value !== 'string' || value.length > maxLength)
+      throw this.bad(key, `text of at most ${maxLength}`);
     return value;
   }
 
@@ -49,7 +50,8 @@ export class Fields {
 
   list<T>(key: string, maxLength: number, item: (value: unknown, index: number) => T): T[] {
     const value = this.#take(key);
-    if (!Array.isArray(value) || value.length > maxLength) throw this.bad(key, `a list of at most ${maxLength}`);
+    if (!Array.isArray(value) || value.length > maxLength)
+      throw this.bad(key, `a list of at most ${maxLength}`);
     return value.map(item);
   }
 

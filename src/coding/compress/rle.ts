@@ -1,9 +1,8 @@
 import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
+import { MAX_VARINT_BYTES, putVarint, readVarint } from './varint.ts';
 
 /** A token costs two bytes, so shorter repeats are left among the literals. */
 const SHORTEST_RUN = 4;
-/** 2^31 − 1 as LEB128. */
-const MAX_HEADER_BYTES = 5;
 
 /**
  * Run lengths, the fallback that needs nothing. A stream is tokens: a header in LEB128, whose lowest bit tells what
@@ -15,12 +14,12 @@ export const rleCodec: Codec = {
   implementation: 'TypeScript',
 
   compress(plain) {
-    const out = new Uint8Array(plain.length + (plain.length >> 10) + 2 * MAX_HEADER_BYTES);
+    const out = new Uint8Array(plain.length + (plain.length >> 10) + 2 * MAX_VARINT_BYTES);
     let at = 0;
     let literalsFrom = 0;
     const putLiterals = (end: number): void => {
       if (end === literalsFrom) return;
-      at = putHeader(out, at, (end - literalsFrom) * 2);
+      at = putVarint(out, at, (end - literalsFrom) * 2);
       out.set(plain.subarray(literalsFrom, end), at);
       at += end - literalsFrom;
     };
@@ -28,7 +27,7 @@ export const rleCodec: Codec = {
       const end = runEnd(plain, i);
       if (end - i >= SHORTEST_RUN) {
         putLiterals(i);
-        at = putHeader(out, at, (end - i) * 2 + 1);
+        at = putVarint(out, at, (end - i) * 2 + 1);
         out[at++] = plain[i]!;
         literalsFrom = end;
       }
@@ -57,17 +56,6 @@ function runEnd(bytes: Uint8Array, from: number): number {
   return end;
 }
 
-function putHeader(out: Uint8Array, at: number, header: number): number {
-  let to = at;
-  let rest = header;
-  while (rest > 0x7f) {
-    out[to++] = (rest & 0x7f) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  out[to++] = rest;
-  return to;
-}
-
 /** Checks the whole stream before anything is allocated for it. */
 function expandedLength(compressed: Uint8Array, maxLength: number): number {
   let total = 0;
@@ -87,13 +75,8 @@ interface Token {
 function* tokens(compressed: Uint8Array): Generator<Token> {
   let at = 0;
   while (at < compressed.length) {
-    let header = 0;
-    for (let place = 0; ; place++) {
-      const byte = compressed[at++];
-      if (byte === undefined || place === MAX_HEADER_BYTES) throw corruptCompressed('rle');
-      header += (byte & 0x7f) * 128 ** place;
-      if (byte < 0x80) break;
-    }
+    const { value: header, next } = readVarint(compressed, at, 'rle');
+    at = next;
     const length = Math.floor(header / 2);
     const repeated = header % 2 === 1;
     const from = at;

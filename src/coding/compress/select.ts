@@ -3,7 +3,11 @@ import type { Codec, CodecName } from './codec.ts';
 import { noneCodec } from './none.ts';
 
 /** The implementation of a codec that is fastest here. @param level the codec's own scale. */
-export async function selectCodec(name: CodecName, level: number, acceleration: Acceleration): Promise<Codec> {
+export async function selectCodec(
+  name: CodecName,
+  level: number,
+  acceleration: Acceleration,
+): Promise<Codec> {
   switch (name) {
     case 'none':
       return noneCodec;

@@ -31,7 +31,10 @@ export async function selectZstd(level: number, acceleration: Acceleration): Pro
 
 /** The part of Node 22.15's `node:zlib` used here; Node 20's types do not know it. */
 interface ZlibWithZstd {
-  zstdCompressSync?(plain: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number }): Buffer;
+  zstdCompressSync?(
+    plain: Uint8Array,
+    options: { params: Record<number, number>; pledgedSrcSize: number },
+  ): Buffer;
   zstdDecompressSync?(frame: Uint8Array): Buffer;
   readonly constants: { readonly ZSTD_c_compressionLevel?: number };
 }
@@ -39,7 +42,8 @@ interface ZlibWithZstd {
 function zlibZstd(): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibWithZstd;
   const key = constants.ZSTD_c_compressionLevel;
-  if (zstdCompressSync === undefined || zstdDecompressSync === undefined || key === undefined) return undefined;
+  if (zstdCompressSync === undefined || zstdDecompressSync === undefined || key === undefined)
+    return undefined;
   return {
     implementation: 'node:zlib',
     compress: (plain, level) =>

@@ -1,0 +1,47 @@
+import { chunkAad } from '../../coding/chunk-cipher.ts';
+import { CODEC_IDS } from '../../coding/compress/codec.ts';
+import { equalBytes } from '../../core/bytes.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { DecodeJob, DecodeResult } from './jobs.ts';
+import type { Primitives } from './primitives.ts';
+
+export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<DecodeResult> {
+  const bad = job.present.filter((shard) => !shardIsRight(job, shard, use));
+  if (bad.length > 0) return { bad };
+  const coder = use.coder(job.code);
+  const { dataShards } = coder.code;
+  const missing = dataShardsMissing(job.present, dataShards);
+  if (missing.length > 0) await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
+  const base = job.offsets[0]!;
+  const frame = use.memory.subarray(base, base + dataShards * job.shardLength);
+  use.aead.open(job.key, chunkAad(job), frame, job.tag);
+  const stored = frame.subarray(0, job.storedLength);
+  if (job.codec === CODEC_IDS.none) {
+    if (job.storedLength !== job.plainLength) throw wrongLength(job);
+    return { plain: undefined };
+  }
+  const plain = (await use.codecById(job.codec)).decompress(stored, job.plainLength);
+  if (plain.length !== job.plainLength) throw wrongLength(job);
+  return { plain };
+}
+
+function shardIsRight(job: DecodeJob, shard: number, use: Primitives): boolean {
+  const offset = job.offsets[shard]!;
+  const digest = use.blake3.hash(use.memory.subarray(offset, offset + job.shardLength));
+  return equalBytes(digest, job.digests.subarray(32 * shard, 32 * shard + 32));
+}
+
+function dataShardsMissing(present: readonly number[], dataShards: number): number[] {
+  const there = new Set(present);
+  return Array.from({ length: dataShards }, (_, shard) => shard).filter((shard) => !there.has(shard));
+}
+
+function wrongLength(job: DecodeJob): HoldfastError {
+  return new HoldfastError(
+    'Corrupt',
+    `chunk ${job.index} does not have the length that its manifest states`,
+    {
+      code: 'wrong_length',
+    },
+  );
+}

@@ -1,0 +1,42 @@
+import { throwIfAborted } from '../../core/abort.ts';
+import type { Acceleration } from '../../core/acceleration.ts';
+import type { WasmMemory } from '../../core/wasm.ts';
+import { decodeChunk } from './decode.ts';
+import { encodeChunk } from './encode.ts';
+import type { CpuStage, HashJob } from './jobs.ts';
+import { loadPrimitives, type Primitives } from './primitives.ts';
+
+/** The CPU stage on the calling thread: for small objects, where starting a worker costs more than the work. */
+export function createInlineStage(memory: WasmMemory, acceleration: Acceleration): CpuStage {
+  let loading: Promise<Primitives> | undefined;
+  const load = (): Promise<Primitives> => {
+    loading ??= loadPrimitives(memory, acceleration);
+    return loading;
+  };
+  return {
+    async encode(job, { signal } = {}) {
+      throwIfAborted(signal);
+      return encodeChunk(job, await load());
+    },
+    async decode(job, { signal } = {}) {
+      throwIfAborted(signal);
+      return decodeChunk(job, await load());
+    },
+    async hash(job, { signal } = {}) {
+      throwIfAborted(signal);
+      return hashRanges(job, await load());
+    },
+    close: async () => {},
+  };
+}
+
+export function hashRanges(job: HashJob, use: Primitives): Uint8Array[] {
+  return job.ranges.map((ranges) => {
+    const hasher = use.blake3.createHasher();
+    for (let i = 0; i < ranges.length; i += 2) {
+      const offset = ranges[i]!;
+      hasher.update(use.memory.subarray(offset, offset + ranges[i + 1]!));
+    }
+    return hasher.digest();
+  });
+}

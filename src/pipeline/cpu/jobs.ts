@@ -1,0 +1,72 @@
+import type { CodecName } from '../../coding/compress/codec.ts';
+import type { CodeParams } from '../../coding/erasure/params.ts';
+import type { AbortOptions } from '../../core/abort.ts';
+
+/**
+ * The CPU stage: what costs processor time per chunk, as one job each, over slabs of the shared arena. Jobs are
+ * plain data, so they run on the calling thread or on a worker alike.
+ */
+export interface CpuStage {
+  /** Compresses, pads, encrypts, erasure-codes and hashes one chunk in place. */
+  encode(job: EncodeJob, options?: AbortOptions): Promise<EncodeResult>;
+  /** Checks shards, rebuilds missing data, authenticates, decrypts and decompresses one chunk. */
+  decode(job: DecodeJob, options?: AbortOptions): Promise<DecodeResult>;
+  /** BLAKE3 of ranges of the arena: one digest for each inner list, over its ranges in order. */
+  hash(job: HashJob, options?: AbortOptions): Promise<Uint8Array[]>;
+  close(): Promise<void>;
+}
+
+export interface ChunkJob {
+  readonly code: CodeParams;
+  /** 32 bytes, for this chunk only. */
+  readonly key: Uint8Array;
+  readonly objectId: Uint8Array;
+  readonly index: number;
+  readonly last: boolean;
+  readonly plainLength: number;
+}
+
+export interface EncodeJob extends ChunkJob {
+  /**
+   * Where the plaintext starts in the arena, and then the shards, one after the other. The slab has room for all
+   * shards of an uncompressed chunk.
+   */
+  readonly base: number;
+  readonly codec: CodecName;
+  readonly level: number;
+}
+
+export interface EncodeResult {
+  /** Id of the codec that was used: `none` when the chunk did not shrink. */
+  readonly codec: number;
+  readonly storedLength: number;
+  readonly shardLength: number;
+  /** Poly1305, 16 bytes. */
+  readonly tag: Uint8Array;
+  /** BLAKE3 of the shards, 32 bytes each. */
+  readonly digests: Uint8Array;
+}
+
+export interface DecodeJob extends ChunkJob {
+  /** Arena offset by shard number. Data shards stand at `base + i × shardLength`, fetched or not. */
+  readonly offsets: readonly number[];
+  readonly shardLength: number;
+  /** Shards whose bytes are in place. */
+  readonly present: readonly number[];
+  /** Expected BLAKE3 of all shards, 32 bytes each. */
+  readonly digests: Uint8Array;
+  readonly tag: Uint8Array;
+  readonly codec: number;
+  readonly storedLength: number;
+}
+
+export type DecodeResult =
+  /** Shards whose bytes are not what the manifest says. Nothing was released. */
+  | { readonly bad: readonly number[] }
+  /** `plain`: the plaintext where it did not stay in place at the first data shard. */
+  | { readonly bad?: undefined; readonly plain: Uint8Array | undefined };
+
+export interface HashJob {
+  /** For each digest the ranges it covers: offset, length, offset, length… */
+  readonly ranges: readonly (readonly number[])[];
+}

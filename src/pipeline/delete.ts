@@ -1,0 +1,80 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { decodeRoot } from '../manifest/root.ts';
+import { DamageLog } from './damage.ts';
+import { forgetRoot, loadRoot } from './manifests.ts';
+import { type NameChange, pointName, resolveReference } from './names.ts';
+import { publicNodes, publicSegments } from './object-view.ts';
+import type { VaultContext } from './ports.ts';
+import { backUpPointer } from './slots.ts';
+import { type BlobAt, discard } from './trash.ts';
+
+export interface DeleteResult {
+  readonly manifest: BlobAddress;
+  readonly name: string | undefined;
+  /** Blobs that were deleted at once, and those queued because their provider did not answer. */
+  readonly deleted: number;
+  readonly queued: number;
+}
+
+/**
+ * Removes an object: first the name, durably, then the blobs. Blobs that cannot be deleted now are queued and tried
+ * again later.
+ * @throws HoldfastError `NotFound`.
+ */
+export async function deleteObject(
+  context: VaultContext,
+  reference: string,
+  options: AbortOptions = {},
+): Promise<DeleteResult> {
+  const { manifest, pointer } = await resolveReference(context, reference, options);
+  let change: NameChange | undefined;
+  if (pointer !== undefined) {
+    const gone = { manifest: undefined, size: 0, createdMs: context.clock.now() };
+    change = await pointName(context, pointer.name, gone, options);
+    const providers = context.directory.all();
+    await backUpPointer(context, change, providers, providers.length);
+  }
+  const { deleted, queued } = await dropManifest(context, change?.replaced?.manifest ?? manifest, options);
+  return { manifest, name: pointer?.name, deleted, queued };
+}
+
+/** Deletes the blobs of a manifest that nothing points to any more, and forgets it. */
+export async function dropManifest(
+  context: VaultContext,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<{ readonly deleted: number; readonly queued: number }> {
+  const blobs = await blobsOf(context, manifest, options);
+  const queued = await discard(context, blobs, options);
+  await forgetRoot(context, manifest, options);
+  return { deleted: blobs.length - queued, queued };
+}
+
+/**
+ * Every blob of an object, nodes at every provider that may have a copy. A node that nobody can produce hides what is
+ * below it: that is left behind, unreadable.
+ */
+async function blobsOf(
+  context: VaultContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<BlobAt[]> {
+  const damage = new DamageLog();
+  const everywhere = (address: BlobAddress): BlobAt[] =>
+    context.directory.all().map(({ id }) => ({ provider: id, address }));
+  const blobs: BlobAt[] = [];
+  try {
+    const root = decodeRoot(await loadRoot(context, manifest, damage, options));
+    for await (const { view } of publicSegments(context, root, damage, options.signal)) {
+      for (const { provider, address } of view.record.packs) blobs.push({ provider, address });
+    }
+    for await (const { address } of publicNodes(context, root, damage, options.signal)) {
+      blobs.push(...everywhere(address));
+    }
+  } catch (error) {
+    if (!isHoldfastError(error, 'NotFound') && !isHoldfastError(error, 'Unavailable')) throw error;
+  }
+  return [...blobs, ...everywhere(manifest)];
+}

@@ -1,0 +1,173 @@
+import PQueue from 'p-queue';
+import { abortError } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { CertificateRecord } from '../../manifest/certificate.ts';
+import type { OpenRoot } from '../../manifest/root.ts';
+import { type Damage, DamageLog } from '../damage.ts';
+import { openManifest } from '../manifests.ts';
+import { resolveReference } from '../names.ts';
+import type { VaultContext } from '../ports.ts';
+import { readableSegments } from './readable-segments.ts';
+import { type Window, windowsOf } from './window.ts';
+import { type PlainChunk, type ReadState, readWindow } from './window-read.ts';
+
+export interface GetOptions {
+  /** First byte, from 0. Negative: counted from the end. */
+  readonly start?: number | undefined;
+  /** Bytes from there; default: to the end. */
+  readonly length?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An object opened for reading. Its content is an async iterable, to be consumed once. */
+export interface ObjectReader {
+  readonly manifest: BlobAddress;
+  readonly name: string | undefined;
+  readonly size: number;
+  /** The part that will be read. */
+  readonly start: number;
+  readonly length: number;
+  readonly contentType: string;
+  readonly createdMs: number;
+  readonly certificate: CertificateRecord;
+  /** What was found missing or wrong so far; complete once the content has been read. */
+  readonly damage: readonly Damage[];
+  /** Plaintext in order. Each piece is valid only until the next is asked for. */
+  borrow(): AsyncIterable<Uint8Array>;
+  /** The same in pieces of their own. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
+}
+
+/** Windows in flight: one being consumed, one being fetched. */
+const DEPTH = 2;
+
+/**
+ * Opens an object by name or manifest address.
+ * @throws HoldfastError `NotFound`, `PermissionDenied` (`not_a_reader`), `RangeNotSatisfiable`, `Unavailable` or
+ * `Corrupt` (`undecodable`). Bytes that were yielded are right: a failure later ends the iteration with an error.
+ */
+export async function getObject(
+  context: VaultContext,
+  reference: string,
+  options: GetOptions = {},
+): Promise<ObjectReader> {
+  const { manifest, pointer } = await resolveReference(context, reference, { signal: options.signal });
+  const damage = new DamageLog();
+  const root = await openManifest(context, manifest, damage, { signal: options.signal });
+  const { size, contentType, createdMs, name } = root.secrets;
+  const { start, length } = rangeOf(size, options);
+  const borrow = (): AsyncIterable<Uint8Array> =>
+    readRange(context, root, start, length, damage, options.signal);
+  return {
+    manifest,
+    name: pointer?.name ?? name,
+    size,
+    start,
+    length,
+    contentType,
+    createdMs,
+    certificate: root.record.certificate,
+    damage: damage.found,
+    borrow,
+    async *[Symbol.asyncIterator]() {
+      for await (const piece of borrow()) yield piece.slice();
+    },
+  };
+}
+
+function rangeOf(size: number, options: GetOptions): { start: number; length: number } {
+  const start =
+    options.start === undefined ? 0 : options.start < 0 ? Math.max(0, size + options.start) : options.start;
+  const wholeNumbers =
+    Number.isSafeInteger(start) && (options.length === undefined || Number.isSafeInteger(options.length));
+  if (!wholeNumbers || (options.length ?? 0) < 0) throw new TypeError('a range is given in whole bytes');
+  if (start > size || (start === size && size > 0)) {
+    throw new HoldfastError(
+      'RangeNotSatisfiable',
+      `the object has ${size} bytes; the range starts at ${start}`,
+      {
+        context: { size, start },
+      },
+    );
+  }
+  return { start, length: Math.min(options.length ?? size - start, size - start) };
+}
+
+async function* readRange(
+  context: VaultContext,
+  root: OpenRoot,
+  start: number,
+  length: number,
+  damage: DamageLog,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  if (length === 0 && root.secrets.size > 0) return;
+  const end = start + length;
+  for await (const chunk of readChunks(context, root, start, end, damage, signal)) {
+    const from = Math.max(0, start - chunk.plainStart);
+    const to = Math.min(chunk.bytes.length, end - chunk.plainStart);
+    if (to > from) yield chunk.bytes.subarray(from, to);
+  }
+}
+
+/** Chunks in order, the next window fetched while one is consumed. Leaving early cancels and releases the rest. */
+async function* readChunks(
+  context: VaultContext,
+  root: OpenRoot,
+  start: number,
+  end: number,
+  damage: DamageLog,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<PlainChunk> {
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort(abortError(signal as AbortSignal, 'get'));
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const queue = new PQueue({ concurrency: context.policy.maxInflight });
+  const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid: new Set() };
+  const windows = allWindows(state, start, end);
+  const ahead: Promise<PlainChunk[]>[] = [];
+  let current: PlainChunk[] = [];
+  try {
+    for (let done = false; ; ) {
+      while (!done && ahead.length < DEPTH) {
+        const next = await windows.next();
+        done = next.done === true;
+        if (!next.done) ahead.push(watched(readWindow(state, next.value)));
+      }
+      const window = ahead.shift();
+      if (window === undefined) return;
+      current = await window;
+      for (let chunk = current.shift(); chunk !== undefined; chunk = current.shift()) {
+        try {
+          yield chunk;
+        } finally {
+          chunk.release();
+        }
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    stop.abort(new HoldfastError('Aborted', 'the reader went away', { operation: 'get' }));
+    for (const chunk of current) chunk.release();
+    for (const window of await Promise.allSettled(ahead)) {
+      if (window.status === 'fulfilled') for (const chunk of window.value) chunk.release();
+    }
+  }
+}
+
+/** A rejection is seen when its turn comes; until then it must not count as unhandled. */
+function watched<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+async function* allWindows(state: ReadState, start: number, end: number): AsyncGenerator<Window> {
+  const { context, root, damage, signal } = state;
+  const bytes = context.arena.capacity / 16;
+  const whole = Math.max(end, start + 1);
+  for await (const segment of readableSegments(context, root, start, whole, damage, signal)) {
+    yield* windowsOf(segment, start, end, bytes);
+  }
+}

@@ -1,0 +1,94 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
+import type { DamageLog } from './damage.ts';
+import { fetchNode } from './nodes.ts';
+import type { VaultContext } from './ports.ts';
+
+/** Roots this vault has put or recovered: address → block. Whole objects are found without asking a provider. */
+const ROOTS_TABLE = 'manifests';
+/** `<stored ms, 14 digits>/<address>` → nothing: the order of `holdfast manifests`. */
+const ORDER_TABLE = 'manifest_order';
+
+const orderKey = (storedMs: number, address: BlobAddress): string =>
+  `${String(storedMs).padStart(14, '0')}/${address}`;
+
+export async function rememberRoot(
+  context: VaultContext,
+  root: Uint8Array,
+  storedMs: number,
+  options?: AbortOptions,
+): Promise<BlobAddress> {
+  const address = addressOf(context.blake3.hash(root));
+  await context.engine.table(ROOTS_TABLE).put(address, root, { ...options, sync: true });
+  await context.engine.table(ORDER_TABLE).put(orderKey(storedMs, address), new Uint8Array(0), options ?? {});
+  return address;
+}
+
+export async function forgetRoot(
+  context: VaultContext,
+  address: BlobAddress,
+  options?: AbortOptions,
+): Promise<void> {
+  await context.engine.table(ROOTS_TABLE).delete(address, options ?? {});
+  // The order key holds a time that the block does not: one pass, removals are rare.
+  for await (const [key] of context.engine.table(ORDER_TABLE).entries(options ?? {})) {
+    if (key.endsWith(address)) await context.engine.table(ORDER_TABLE).delete(key, options ?? {});
+  }
+}
+
+/** A root block by address: from the engine, else from the providers. @throws HoldfastError `NotFound`. */
+export async function loadRoot(
+  context: VaultContext,
+  address: BlobAddress,
+  damage: DamageLog,
+  options: AbortOptions = {},
+): Promise<Uint8Array> {
+  const local = await context.engine.table(ROOTS_TABLE).get(address, options);
+  if (local !== undefined && addressOf(context.blake3.hash(local)) === address) return local;
+  return fetchNode(context, address, damage, options.signal);
+}
+
+export async function openManifest(
+  context: VaultContext,
+  address: BlobAddress,
+  damage: DamageLog,
+  options: AbortOptions = {},
+): Promise<OpenRoot> {
+  return openRoot(await loadRoot(context, address, damage, options), context.keys.wrap, context.blake3);
+}
+
+export interface ManifestEntry {
+  readonly address: BlobAddress;
+  readonly storedMs: number;
+  readonly root: RootRecord;
+}
+
+/** Manifests of this vault, newest first. */
+export async function* listManifests(
+  context: VaultContext,
+  options: AbortOptions & { readonly limit?: number | undefined } = {},
+): AsyncIterable<ManifestEntry> {
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  for await (const [key] of context.engine
+    .table(ORDER_TABLE)
+    .entries({ reverse: true, signal: options.signal })) {
+    if (left-- <= 0) return;
+    const [storedMs, text] = key.split('/') as [string, string];
+    const address = parseAddress(text);
+    const block = await context.engine.table(ROOTS_TABLE).get(address, { signal: options.signal });
+    if (block === undefined) continue;
+    yield { address, storedMs: Number(storedMs), root: decodeRoot(block) };
+  }
+}
+
+/** Whether an address is one of this vault's manifests, without decoding it. */
+export async function knowsManifest(context: VaultContext, address: BlobAddress): Promise<boolean> {
+  try {
+    return (await context.engine.table(ROOTS_TABLE).get(address)) !== undefined;
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return false;
+    throw error;
+  }
+}

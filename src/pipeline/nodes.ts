@@ -1,0 +1,126 @@
+import { throwIfAborted } from '../core/abort.ts';
+import { addressOf, type BlobAddress } from '../core/address.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { MAX_NODE_BYTES } from '../manifest/limits.ts';
+import type { Provider } from '../providers/provider.ts';
+import { fetchVerified } from '../providers/verified.ts';
+import { type DamageLog, problemOf } from './damage.ts';
+import type { VaultContext } from './ports.ts';
+import { rendezvousOrder } from './rendezvous.ts';
+
+export interface StoredNode {
+  readonly address: BlobAddress;
+  /** Providers that acknowledged a copy. */
+  readonly providers: readonly string[];
+}
+
+/**
+ * Keeps a manifest node at `copies` providers of different failure domains, in the rendezvous order of its
+ * address, moving on past those that fail.
+ * @param usable providers to use, those that failed in this operation left out.
+ * @param intend journals a blob before it is sent.
+ * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer acknowledged than `needed`.
+ */
+export async function storeNode(
+  context: VaultContext,
+  bytes: Uint8Array,
+  usable: readonly Provider[],
+  copies: { readonly wanted: number; readonly needed: number },
+  intend: (provider: string, address: BlobAddress) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<StoredNode> {
+  const address = addressOf(context.blake3.hash(bytes));
+  const queue = spread(context, address, usable);
+  const acknowledged: string[] = [];
+  const failures: HoldfastError[] = [];
+  while (acknowledged.length < copies.wanted && queue.length > 0) {
+    throwIfAborted(signal, 'storing a manifest node');
+    const batch = queue.splice(0, copies.wanted - acknowledged.length);
+    await Promise.all(
+      batch.map(async (provider) => {
+        try {
+          await intend(provider.id, address);
+          await provider.adapter.store(address, [bytes], { signal });
+          acknowledged.push(provider.id);
+        } catch (error) {
+          failures.push(asHoldfastError(error, { provider: provider.id }));
+        }
+      }),
+    );
+  }
+  throwIfAborted(signal, 'storing a manifest node');
+  if (acknowledged.length < copies.needed) throw tooFew(acknowledged.length, copies.needed, failures);
+  return { address, providers: acknowledged };
+}
+
+/** Rendezvous order, those of a failure domain already used last. */
+function spread(context: VaultContext, address: BlobAddress, usable: readonly Provider[]): Provider[] {
+  const byId = new Map(usable.map((provider) => [provider.id, provider]));
+  const seen = new Set<string>();
+  const first: Provider[] = [];
+  const rest: Provider[] = [];
+  for (const id of rendezvousOrder(context.blake3, address, [...byId.keys()])) {
+    const provider = byId.get(id)!;
+    (seen.has(provider.domain.provider) ? rest : first).push(provider);
+    seen.add(provider.domain.provider);
+  }
+  return [...first, ...rest];
+}
+
+/**
+ * Finds a node by its address alone and believes only bytes that hash to it. Providers that lack it or lie are
+ * recorded in `damage` if they were expected to have it, i.e. stand before the one that did.
+ * @throws HoldfastError `NotFound` when every provider answered and none has it; `Unavailable` otherwise.
+ */
+export async function fetchNode(
+  context: VaultContext,
+  address: BlobAddress,
+  damage: DamageLog,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const ids = context.directory.all().map((provider) => provider.id);
+  const problems: { provider: string; error: HoldfastError }[] = [];
+  for (const id of rendezvousOrder(context.blake3, address, ids)) {
+    throwIfAborted(signal, 'fetching a manifest node');
+    const provider = context.directory.get(id)!;
+    try {
+      const bytes = await fetchVerified(provider.adapter, address, context.blake3, {
+        maxBytes: MAX_NODE_BYTES,
+        signal,
+      });
+      for (const { provider: before, error } of problems) {
+        damage.add({ provider: before, problem: problemOf(error), blob: address, detail: error.message });
+      }
+      return bytes;
+    } catch (error) {
+      problems.push({ provider: id, error: asHoldfastError(error) });
+    }
+  }
+  throwIfAborted(signal, 'fetching a manifest node');
+  throw notFound(address, problems);
+}
+
+function notFound(
+  address: BlobAddress,
+  problems: readonly { provider: string; error: HoldfastError }[],
+): HoldfastError {
+  const context = { address, providers: problems.map(({ provider, error }) => `${provider}: ${error.kind}`) };
+  if (problems.every(({ error }) => isHoldfastError(error, 'NotFound'))) {
+    return new HoldfastError('NotFound', `no provider has the manifest node ${address}`, { context });
+  }
+  const corrupt = problems.some(({ error }) => problemOf(error) === 'corrupt');
+  return new HoldfastError(
+    corrupt ? 'Corrupt' : 'Unavailable',
+    `no provider returned an intact copy of the manifest node ${address}`,
+    { code: 'node_unavailable', hint: 'Bring unreachable providers back, then try again.', context },
+  );
+}
+
+function tooFew(got: number, needed: number, failures: readonly HoldfastError[]): HoldfastError {
+  const why = failures.map((failure) => `${failure.provider ?? '?'}: ${failure.message}`);
+  return new HoldfastError('Unavailable', `${got} of ${needed} providers took the manifest`, {
+    code: 'not_enough_providers',
+    hint: 'See `holdfast providers` for the state of each; free space or bring providers back, then try again.',
+    context: { failures: why },
+  });
+}

@@ -1,0 +1,86 @@
+import type { CodecName } from '../coding/compress/codec.ts';
+import type { LinearCode } from '../coding/erasure/code.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
+import type { Clock } from '../core/clock.ts';
+import type { RandomBytes } from '../core/random.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { VaultKeys } from '../keys/vault-keys.ts';
+import type { DomainLevel } from '../placement/domains.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Arena } from './arena.ts';
+import type { CpuStage } from './cpu/jobs.ts';
+
+/** The providers as the pipeline sees them. */
+export interface ProviderDirectory {
+  /** All that are registered, whatever their state. */
+  all(): readonly Provider[];
+  get(id: string): Provider | undefined;
+  /** Those that may take new shards, best first, and why the others may not. */
+  forStore(): { readonly eligible: readonly Provider[]; readonly leftOut: readonly LeftOut[] };
+  /** Relative cost of reading a byte there now; larger for slow or failing ones. */
+  readCost(id: string): number;
+  /** Chunk length that suits the provider, bytes of plaintext. */
+  preferredChunk(id: string): number;
+  /** What a transfer came to; feeds profiles and ranking. */
+  report(id: string, outcome: TransferOutcome): void;
+}
+
+export interface LeftOut {
+  readonly id: string;
+  readonly why: string;
+}
+
+export interface TransferOutcome {
+  readonly operation: 'store' | 'fetch';
+  readonly ok: boolean;
+  readonly bytes: number;
+  readonly elapsedMs: number;
+  /** Length of the chunks that went, for the adaptive chunk size. */
+  readonly chunkBytes?: number;
+}
+
+/** A shard → provider map: element s is a place in the list of providers it was made for. */
+export type ShardMap = Uint8Array;
+
+export interface PipelineMetrics {
+  chunkStored(bytes: number, seconds: number, labels: PutLabels): void;
+  objectStored(seconds: number, labels: PutLabels): void;
+  chunkSizes(initial: number, final: number): void;
+  /** Expected seconds until a put of known length is done. */
+  eta(seconds: number): void;
+}
+
+export interface PutLabels {
+  readonly erasure: string;
+  readonly compression: string;
+}
+
+/** Policy in force, from the configuration. */
+export interface Policy {
+  readonly code: LinearCode;
+  /** Objects up to this many bytes are kept as replicas. */
+  readonly replicaBelowBytes: number;
+  readonly compression: CodecName;
+  readonly compressionLevel: number;
+  readonly packTargetBytes: number;
+  readonly minTolerates: number;
+  readonly failureDomain: DomainLevel;
+  /** Requests in flight, all providers together. */
+  readonly maxInflight: number;
+}
+
+/** What every operation of a vault works with; built once by whoever composes the program. */
+export interface VaultContext {
+  readonly keys: VaultKeys;
+  /** This process, as journals name it. */
+  readonly owner: string;
+  readonly engine: Engine;
+  readonly directory: ProviderDirectory;
+  readonly arena: Arena;
+  readonly cpu: CpuStage;
+  readonly blake3: Blake3;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly metrics: PipelineMetrics;
+  readonly policy: Policy;
+}

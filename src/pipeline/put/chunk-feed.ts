@@ -1,0 +1,145 @@
+import type { Blake3Hasher } from '../../core/b3/blake3.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { MAX_SEGMENT_CHUNKS } from '../../manifest/limits.ts';
+import type { Slab } from '../arena.ts';
+import type { ByteSource } from '../source.ts';
+import { type ReadChunk, SegmentBuilder } from './segment-builder.ts';
+import type { SegmentWriter } from './segment-writer.ts';
+import type { PutSession } from './session.ts';
+
+export interface FeedResult {
+  readonly size: number;
+  readonly chunks: number;
+  readonly plainHash: Uint8Array;
+  readonly firstChunkBytes: number;
+  readonly lastChunkBytes: number;
+}
+
+/**
+ * Reads the source chunk by chunk straight into slabs and hands full segments to the writer. A chunk is passed on
+ * only once it is known whether another follows, because its encryption says so.
+ */
+export class ChunkFeed {
+  readonly #session: PutSession;
+  readonly #source: ByteSource;
+  readonly #writer: SegmentWriter;
+  readonly #hasher: Blake3Hasher;
+  readonly #onRead: (bytes: number) => void;
+  /** Called with the size of an object that proved to be one chunk, before that is encoded. */
+  readonly #onSingle: (size: number) => void;
+  readonly #fail: (error: unknown) => void;
+  #builder: SegmentBuilder;
+  #size = 0;
+
+  constructor(
+    session: PutSession,
+    source: ByteSource,
+    writer: SegmentWriter,
+    hooks: {
+      onRead: (bytes: number) => void;
+      onSingle: (size: number) => void;
+      fail: (error: unknown) => void;
+    },
+  ) {
+    this.#session = session;
+    this.#source = source;
+    this.#writer = writer;
+    this.#hasher = session.context.blake3.createHasher();
+    this.#onRead = hooks.onRead;
+    this.#onSingle = hooks.onSingle;
+    this.#fail = hooks.fail;
+    this.#builder = new SegmentBuilder(session, 0);
+  }
+
+  async run(): Promise<FeedResult> {
+    let waiting: ReadChunk | undefined;
+    let first = 0;
+    try {
+      for (let index = 0; ; index++) {
+        const wanted = this.#chunkLength(index);
+        const slab = await this.#slab(wanted);
+        let chunk: ReadChunk;
+        try {
+          chunk = { index, slab, plainLength: await this.#read(slab, wanted) };
+        } catch (error) {
+          this.#session.context.arena.release(slab);
+          throw error;
+        }
+        if (index === 0) first = chunk.plainLength;
+        const ended = chunk.plainLength < wanted;
+        if (waiting !== undefined && ended && chunk.plainLength === 0) {
+          this.#session.context.arena.release(slab);
+          return this.#end(waiting, index, first);
+        }
+        if (waiting !== undefined) this.#add(waiting, false);
+        waiting = undefined;
+        if (ended) return this.#end(chunk, index + 1, first);
+        waiting = chunk;
+      }
+    } catch (error) {
+      if (waiting !== undefined) this.#session.context.arena.release(waiting.slab);
+      await this.#builder.release();
+      throw error;
+    }
+  }
+
+  #end(last: ReadChunk, chunks: number, first: number): FeedResult {
+    if (chunks === 1) this.#onSingle(last.plainLength);
+    this.#add(last, true);
+    this.#close(last.index + 1);
+    return {
+      size: this.#size,
+      chunks,
+      plainHash: this.#hasher.digest(),
+      firstChunkBytes: first,
+      lastChunkBytes: last.plainLength,
+    };
+  }
+
+  #add(chunk: ReadChunk, last: boolean): void {
+    if (this.#builder.length > 0 && this.#isFull(chunk.slab.length)) this.#close(chunk.index);
+    this.#builder.add(chunk, last);
+  }
+
+  #close(nextChunk: number): void {
+    const full = this.#builder;
+    this.#builder = new SegmentBuilder(this.#session, nextChunk);
+    if (full.length > 0) this.#writer.write(full).catch(this.#fail);
+  }
+
+  #isFull(more: number): boolean {
+    const { context, usable } = this.#session;
+    const target = context.policy.packTargetBytes * Math.max(1, usable.length);
+    // Half the arena, so that one segment fills while the one before is sent.
+    const bound = Math.min(target, context.arena.capacity / 2);
+    return this.#builder.bytes + more > bound || this.#builder.length >= MAX_SEGMENT_CHUNKS;
+  }
+
+  /** Memory for the next chunk. What is gathered so far is sent early rather than waited for in vain. */
+  async #slab(plainLength: number): Promise<Slab> {
+    const { arena } = this.#session.context;
+    const length = this.#session.slabBytes(plainLength);
+    const slab = arena.tryAllocate(length);
+    if (slab !== undefined) return slab;
+    const next = this.#builder.firstChunk + this.#builder.length;
+    if (this.#builder.length > 0) this.#close(next);
+    return arena.allocate(length, this.#session.signal);
+  }
+
+  #chunkLength(index: number): number {
+    if (this.#session.usable.length === 0) {
+      throw new HoldfastError('Unavailable', 'no provider is left', { code: 'not_enough_providers' });
+    }
+    return this.#session.context.directory.preferredChunk(this.#session.leadOf(index).id);
+  }
+
+  async #read(slab: Slab, wanted: number): Promise<number> {
+    const into = slab.bytes.subarray(0, wanted);
+    const length = await this.#source.read(into, this.#session.signal);
+    this.#session.signal.throwIfAborted();
+    this.#hasher.update(into.subarray(0, length));
+    this.#size += length;
+    this.#onRead(this.#size);
+    return length;
+  }
+}

@@ -1,0 +1,249 @@
+import PQueue from 'p-queue';
+import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
+import { abortError } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { asHoldfastError } from '../../core/errors.ts';
+import { deriveObjectKeys } from '../../keys/object-keys.ts';
+import { encodeRoot, type RootInput } from '../../manifest/root.ts';
+import { type Certificate, certify } from '../../placement/certificate.ts';
+import { PutJournal } from '../journal.ts';
+import { forgetRoot, rememberRoot } from '../manifests.ts';
+import { checkName, type NameChange, pointName } from '../names.ts';
+import type { VaultContext } from '../ports.ts';
+import { backUpPointer } from '../slots.ts';
+import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
+import { discard } from '../trash.ts';
+import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
+import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
+import { SegmentWriter } from './segment-writer.ts';
+import { type FailedAttempt, type PutProgress, PutSession } from './session.ts';
+
+export interface PutOptions {
+  /** What the object can be got by. Without a name only its manifest address leads to it. */
+  readonly name?: string | undefined;
+  readonly contentType?: string | undefined;
+  /** Overrides `placement.min_tolerates`. */
+  readonly minTolerates?: number | undefined;
+  readonly onProgress?: ((progress: PutProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PutResult {
+  readonly manifest: BlobAddress;
+  readonly name: string | undefined;
+  readonly size: number;
+  readonly certificate: Certificate;
+  /** Bytes at the providers, redundancy and nodes included. */
+  readonly stored: number;
+  readonly failedAttempts: readonly FailedAttempt[];
+  /** Providers that took a copy of the name's pointer. */
+  readonly pointerCopies: number;
+  /** The manifest that the name stood for before; its blobs are no longer needed. */
+  readonly replaced: BlobAddress | undefined;
+}
+
+/** Deletes after a failure get this long; what is left then is queued. */
+const UNDO_MS = 10_000;
+
+/**
+ * Stores one object. It is visible, under its name and by its manifest, only after every shard was acknowledged
+ * and the certificate holds; a failure or abort before leaves everything as it was.
+ * @throws HoldfastError `Unavailable` (`not_enough_providers`), `PermissionDenied` (`certificate_shortfall`),
+ * `Aborted`, and what the source throws.
+ */
+export async function putObject(
+  context: VaultContext,
+  input: ObjectInput,
+  options: PutOptions = {},
+): Promise<PutResult> {
+  const name = options.name === undefined ? undefined : checkName(options.name);
+  const plan = planPut(context, options.minTolerates ?? context.policy.minTolerates);
+  const source = await toSource(input);
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort(abortError(options.signal as AbortSignal, 'put'));
+  if (options.signal?.aborted) onAbort();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
+  const journal = await PutJournal.begin(context, context.owner, nameKey);
+  try {
+    const put = new Put(context, { source, name, plan, journal, stop, options });
+    return await put.run();
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+    await source.close();
+    await journal.end();
+  }
+}
+
+interface PutSetup {
+  readonly source: ByteSource;
+  readonly name: string | undefined;
+  readonly plan: PutPlan;
+  readonly journal: PutJournal;
+  readonly stop: AbortController;
+  readonly options: PutOptions;
+}
+
+class Put {
+  readonly #context: VaultContext;
+  readonly #setup: PutSetup;
+  readonly #objectKey: Uint8Array;
+  readonly #session: PutSession;
+  readonly #writer: SegmentWriter;
+  readonly #startedMs: number;
+  #bytesRead = 0;
+
+  constructor(context: VaultContext, setup: PutSetup) {
+    this.#context = context;
+    this.#setup = setup;
+    this.#startedMs = context.clock.monotonic();
+    this.#objectKey = context.random(32);
+    this.#session = new PutSession(context, {
+      signal: setup.stop.signal,
+      objectId: context.random(OBJECT_ID_BYTES),
+      keys: deriveObjectKeys(context.blake3, this.#objectKey),
+      journal: setup.journal,
+      placed: setup.plan.placed,
+      code: context.policy.code,
+      onStored: () => this.#progress(),
+    });
+    const queue = new PQueue({ concurrency: context.policy.maxInflight });
+    this.#writer = new SegmentWriter(this.#session, queue, nodeCopies(setup.plan));
+  }
+
+  async run(): Promise<PutResult> {
+    const { stop } = this.#setup;
+    let visible = false;
+    try {
+      const fed = await this.#feed();
+      const body = await this.#writer.finish();
+      stop.signal.throwIfAborted();
+      const root = await this.#storeRoot(fed, body);
+      const change = await this.#commit(root, fed.size);
+      visible = true;
+      return await this.#result(root, fed, change);
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      stop.abort(error);
+      await this.#writer.settled();
+      if (!visible) await this.#undo();
+      throw error;
+    }
+  }
+
+  async #feed(): Promise<FeedResult> {
+    const { source, stop, plan } = this.#setup;
+    const feed = new ChunkFeed(this.#session, source, this.#writer, {
+      onRead: (bytes) => {
+        this.#bytesRead = bytes;
+        this.#progress();
+      },
+      onSingle: (size) => {
+        if (size <= this.#context.policy.replicaBelowBytes) this.#session.setCode(replicaCode(plan));
+      },
+      fail: (error) => stop.abort(asHoldfastError(error)),
+    });
+    return feed.run();
+  }
+
+  async #storeRoot(fed: FeedResult, body: RootInput['body']): Promise<StoredRoot> {
+    const { context, code, maps, placed, signal } = this.#session;
+    const { failureDomain } = context.policy;
+    const certificate = certify({ code, providers: placed, failureDomain, placements: maps });
+    requireTolerance(
+      certificate,
+      this.#setup.options.minTolerates ?? context.policy.minTolerates,
+      this.#failures(),
+    );
+    const createdMs = context.clock.now();
+    const bytes = encodeRoot(
+      {
+        objectId: this.#session.objectId,
+        code: code.params,
+        compression: context.policy.compression,
+        chunkLen: this.#writer.maxChunkLen,
+        chunks: fed.chunks,
+        providers: [...new Set(maps.flatMap((map) => [...map].map((i) => placed[i]!.id)))].sort(),
+        certificate,
+        body,
+        secrets: {
+          name: this.#setup.name,
+          contentType: this.#setup.options.contentType ?? 'application/octet-stream',
+          size: fed.size,
+          plainHash: fed.plainHash,
+          createdMs,
+        },
+      },
+      this.#objectKey,
+      context.keys.wrap,
+      context.blake3,
+      context.random,
+    );
+    const address = await this.#session.storeNode(bytes, nodeCopies(this.#setup.plan));
+    signal.throwIfAborted();
+    return { bytes, address, certificate, createdMs };
+  }
+
+  async #commit(root: StoredRoot, size: number): Promise<NameChange | undefined> {
+    await this.#setup.journal.committing(root.address);
+    await rememberRoot(this.#context, root.bytes, root.createdMs);
+    if (this.#setup.name === undefined) return undefined;
+    try {
+      const target = { manifest: root.address, size, createdMs: root.createdMs };
+      return await pointName(this.#context, this.#setup.name, target);
+    } catch (error) {
+      await forgetRoot(this.#context, root.address);
+      throw error;
+    }
+  }
+
+  async #result(root: StoredRoot, fed: FeedResult, change: NameChange | undefined): Promise<PutResult> {
+    const { context, code, usable, bytesStored, failedAttempts } = this.#session;
+    const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
+    context.metrics.objectStored((context.clock.monotonic() - this.#startedMs) / 1000, labels);
+    context.metrics.chunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
+    const pointerCopies =
+      change === undefined
+        ? 0
+        : await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted);
+    const replaced = change?.replaced?.manifest;
+    return {
+      manifest: root.address,
+      name: this.#setup.name,
+      size: fed.size,
+      certificate: root.certificate,
+      stored: bytesStored,
+      failedAttempts,
+      pointerCopies,
+      replaced,
+    };
+  }
+
+  async #undo(): Promise<void> {
+    await discard(this.#context, this.#session.stored, { signal: AbortSignal.timeout(UNDO_MS) });
+  }
+
+  #failures(): string[] {
+    return this.#session.failedAttempts.map(({ provider, error }) => `${provider}: ${error}`);
+  }
+
+  #progress(): void {
+    const totalBytes = this.#setup.source.size;
+    this.#setup.options.onProgress?.({
+      bytesRead: this.#bytesRead,
+      bytesStored: this.#session.bytesStored,
+      totalBytes,
+    });
+    const seconds = (this.#context.clock.monotonic() - this.#startedMs) / 1000;
+    if (totalBytes !== undefined && this.#bytesRead > 0) {
+      this.#context.metrics.eta((seconds * (totalBytes - this.#bytesRead)) / this.#bytesRead);
+    }
+  }
+}
+
+interface StoredRoot {
+  readonly bytes: Uint8Array;
+  readonly address: BlobAddress;
+  readonly certificate: Certificate;
+  readonly createdMs: number;
+}

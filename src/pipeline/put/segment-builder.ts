@@ -1,0 +1,87 @@
+import type { Slab } from '../arena.ts';
+import type { EncodeResult } from '../cpu/jobs.ts';
+import type { PutSession } from './session.ts';
+
+/** A chunk that was read and is being, or has been, encoded in its slab. */
+export interface BuiltChunk {
+  readonly index: number;
+  readonly slab: Slab;
+  readonly lead: string;
+  readonly salt: Uint8Array;
+  readonly plainLength: number;
+  readonly encoded: EncodeResult;
+}
+
+export interface ReadChunk {
+  readonly index: number;
+  readonly slab: Slab;
+  readonly plainLength: number;
+}
+
+/** Gathers consecutive chunks until they make packs worth sending. */
+export class SegmentBuilder {
+  readonly firstChunk: number;
+  readonly #session: PutSession;
+  readonly #chunks: Promise<BuiltChunk>[] = [];
+  readonly #slabs: Map<number, Slab> = new Map();
+  /** Bytes of the arena held. */
+  bytes = 0;
+
+  constructor(session: PutSession, firstChunk: number) {
+    this.#session = session;
+    this.firstChunk = firstChunk;
+  }
+
+  get length(): number {
+    return this.#chunks.length;
+  }
+
+  add(chunk: ReadChunk, last: boolean): void {
+    this.bytes += chunk.slab.length;
+    this.#slabs.set(chunk.index, chunk.slab);
+    const building = this.#encode(chunk, last);
+    building.catch(() => {}); // reported by whoever awaits the segment
+    this.#chunks.push(building);
+  }
+
+  /** All chunks in order, encoded. */
+  async finished(): Promise<BuiltChunk[]> {
+    return Promise.all(this.#chunks);
+  }
+
+  /** Gives the memory back, once nothing works in it any more. */
+  async release(): Promise<void> {
+    await Promise.allSettled(this.#chunks);
+    for (const slab of this.#slabs.values()) this.#session.context.arena.release(slab);
+    this.#slabs.clear();
+  }
+
+  async #encode({ index, slab, plainLength }: ReadChunk, last: boolean): Promise<BuiltChunk> {
+    const { context, keys, objectId, code, signal } = this.#session;
+    const lead = this.#session.leadOf(index).id;
+    const salt = context.random(16);
+    const started = context.clock.monotonic();
+    // The signal is not passed on: a job cut off in mid-flight would still write to a slab given to someone else.
+    signal.throwIfAborted();
+    const encoded = await context.cpu.encode({
+      code: code.params,
+      key: keys.chunkKey(lead, salt, index),
+      objectId,
+      index,
+      last,
+      plainLength,
+      base: slab.offset,
+      codec: context.policy.compression,
+      level: context.policy.compressionLevel,
+    });
+    const shards = encoded.digests.length / 32;
+    const kept = context.arena.shrink(slab, shards * encoded.shardLength);
+    this.bytes -= slab.length - kept.length;
+    this.#slabs.set(index, kept);
+    context.metrics.chunkStored(plainLength, (context.clock.monotonic() - started) / 1000, {
+      erasure: code.params.algorithm,
+      compression: context.policy.compression,
+    });
+    return { index, slab: kept, lead, salt, plainLength, encoded };
+  }
+}

@@ -1,0 +1,120 @@
+import type PQueue from 'p-queue';
+import type { BlobAddress } from '../../core/address.ts';
+import { concatBytes } from '../../core/bytes.ts';
+import { Cid } from '../../manifest/cid.ts';
+import { MAX_LINKS } from '../../manifest/limits.ts';
+import { encodeIndexNode, type Link } from '../../manifest/links.ts';
+import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../manifest/segment.ts';
+import { storePacks } from './pack-store.ts';
+import type { BuiltChunk, SegmentBuilder } from './segment-builder.ts';
+import type { NodeCopies, PutSession } from './session.ts';
+
+interface Written {
+  readonly record: SegmentRecord;
+  readonly plainBytes: number;
+}
+
+/** Turns finished segments into packs and nodes. One segment stays inside the root; more become linked nodes. */
+export class SegmentWriter {
+  readonly #session: PutSession;
+  readonly #queue: PQueue;
+  readonly #nodeCopies: NodeCopies;
+  readonly #writing: Promise<Written | Link>[] = [];
+  maxChunkLen = 0;
+
+  constructor(session: PutSession, queue: PQueue, nodeCopies: NodeCopies) {
+    this.#session = session;
+    this.#queue = queue;
+    this.#nodeCopies = nodeCopies;
+  }
+
+  /** Starts writing a segment and takes over its memory. The promise settles when that is free again. */
+  write(builder: SegmentBuilder): Promise<void> {
+    const index = this.#writing.length;
+    // The first alone may stay in the root, so it becomes a node only once there is a second.
+    const written = this.#write(builder);
+    const writing = index === 0 ? written : written.then((segment) => this.#toNode(segment));
+    this.#writing.push(writing);
+    return writing.then(() => {});
+  }
+
+  /** The root's body once everything is stored. */
+  async finish(): Promise<
+    | { readonly depth: 0; readonly segment: SegmentRecord }
+    | { readonly depth: number; readonly links: Link[] }
+  > {
+    const [first, ...rest] = await Promise.all(this.#writing);
+    if (rest.length === 0) return { depth: 0, segment: (first as Written).record };
+    let links = [await this.#toNode(first as Written), ...(rest as Link[])];
+    let depth = 1;
+    for (; links.length > MAX_LINKS; depth++) links = await this.#indexLevel(links);
+    return { depth, links };
+  }
+
+  /** Resolves once nothing is being written any more, however it went. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#writing);
+  }
+
+  async #write(builder: SegmentBuilder): Promise<Written> {
+    try {
+      const chunks = await builder.finished();
+      const { packs, places } = await storePacks(this.#session, chunks, this.#queue);
+      return {
+        record: this.#describe(chunks, packs, places),
+        plainBytes: sum(chunks.map((c) => c.plainLength)),
+      };
+    } finally {
+      await builder.release();
+    }
+  }
+
+  #describe(chunks: readonly BuiltChunk[], packs: SegmentRecord['packs'], places: Uint8Array): SegmentRecord {
+    const { keys, objectId, context, code } = this.#session;
+    const firstChunk = chunks[0]!.index;
+    const chunkLens = chunks.map(({ encoded }) => code.dataShards * encoded.shardLength);
+    this.maxChunkLen = Math.max(this.maxChunkLen, ...chunkLens);
+    const secrets = {
+      leads: chunks.map(({ lead }) => lead),
+      plainLens: chunks.map(({ plainLength }) => plainLength),
+      storedLens: chunks.map(({ encoded }) => encoded.storedLength),
+      codecs: Uint8Array.from(chunks, ({ encoded }) => encoded.codec),
+      salts: concatBytes(...chunks.map(({ salt }) => salt)),
+    };
+    return {
+      firstChunk,
+      chunkLens,
+      tags: concatBytes(...chunks.map(({ encoded }) => encoded.tag)),
+      shards: concatBytes(...chunks.map(({ encoded }) => encoded.digests)),
+      packs,
+      places,
+      sealed: sealSegment(keys.sealed, objectId, firstChunk, secrets, context.random),
+    };
+  }
+
+  async #toNode({ record, plainBytes }: Written): Promise<Link> {
+    const address = await this.#store(encodeSegmentNode(this.#session.objectId, record));
+    return { cid: new Cid(address), chunks: record.chunkLens.length, plainBytes };
+  }
+
+  async #indexLevel(links: readonly Link[]): Promise<Link[]> {
+    const { objectId, keys, context } = this.#session;
+    const above: Link[] = [];
+    for (let at = 0; at < links.length; at += MAX_LINKS) {
+      const part = links.slice(at, at + MAX_LINKS);
+      const address = await this.#store(encodeIndexNode(objectId, part, keys.sealed, context.random));
+      above.push({
+        cid: new Cid(address),
+        chunks: sum(part.map((link) => link.chunks)),
+        plainBytes: sum(part.map((link) => link.plainBytes)),
+      });
+    }
+    return above;
+  }
+
+  async #store(bytes: Uint8Array): Promise<BlobAddress> {
+    return this.#session.storeNode(bytes, this.#nodeCopies);
+  }
+}
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);

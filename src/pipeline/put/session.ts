@@ -1,0 +1,152 @@
+import type { LinearCode } from '../../coding/erasure/code.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import type { HoldfastError } from '../../core/errors.ts';
+import type { ObjectKeys } from '../../keys/object-keys.ts';
+import type { PlacementProvider } from '../../placement/domains.ts';
+import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
+import type { Provider } from '../../providers/provider.ts';
+import type { PutJournal } from '../journal.ts';
+import { storeNode } from '../nodes.ts';
+import type { ShardMap, VaultContext } from '../ports.ts';
+
+export interface PutProgress {
+  /** Plaintext read so far. */
+  readonly bytesRead: number;
+  /** Bytes acknowledged by providers, redundancy included. */
+  readonly bytesStored: number;
+  /** Plaintext in all, if the source knows. */
+  readonly totalBytes: number | undefined;
+}
+
+export interface FailedAttempt {
+  readonly provider: string;
+  readonly error: string;
+  readonly code: string;
+  readonly bytes: number;
+}
+
+export interface NodeCopies {
+  readonly wanted: number;
+  readonly needed: number;
+}
+
+/** What one put knows while it runs. */
+export class PutSession {
+  readonly context: VaultContext;
+  readonly signal: AbortSignal;
+  readonly objectId: Uint8Array;
+  readonly keys: ObjectKeys;
+  readonly journal: PutJournal;
+  /** Providers eligible when the put began; shard maps index this list. */
+  readonly placed: readonly Provider[];
+  readonly failed: Set<string> = new Set();
+  readonly failedAttempts: FailedAttempt[] = [];
+  /** Every blob acknowledged so far, for undoing. */
+  readonly stored: { readonly provider: string; readonly address: BlobAddress }[] = [];
+  code: LinearCode;
+  bytesStored = 0;
+  #placement: Placement;
+  /** Where the rotation starts, so that small objects even out too. */
+  readonly #turn: number;
+  readonly #maps: Map<string, ShardMap> = new Map();
+  readonly #progress: (() => void) | undefined;
+
+  constructor(
+    context: VaultContext,
+    setup: {
+      readonly signal: AbortSignal;
+      readonly objectId: Uint8Array;
+      readonly keys: ObjectKeys;
+      readonly journal: PutJournal;
+      readonly placed: readonly Provider[];
+      readonly code: LinearCode;
+      readonly onStored?: (() => void) | undefined;
+    },
+  ) {
+    this.context = context;
+    this.signal = setup.signal;
+    this.objectId = setup.objectId;
+    this.keys = setup.keys;
+    this.journal = setup.journal;
+    this.placed = setup.placed;
+    this.code = setup.code;
+    this.#progress = setup.onStored;
+    this.#turn = setup.objectId[0]! * 256 + setup.objectId[1]!;
+    this.#placement = this.#solve();
+  }
+
+  /** Providers that have not failed in this put. */
+  get usable(): readonly Provider[] {
+    return this.placed.filter((provider) => !this.failed.has(provider.id));
+  }
+
+  setCode(code: LinearCode): void {
+    this.code = code;
+    this.#placement = this.#solve();
+  }
+
+  /** Room for all shards of a chunk that does not shrink. */
+  slabBytes(plainLength: number): number {
+    return this.code.totalShards * this.code.shardLength(plainLength);
+  }
+
+  /** The provider that leads a chunk: it names its length, and the chunk's key is its. */
+  leadOf(chunk: number): Provider {
+    const usable = this.usable;
+    return usable[chunk % usable.length]!;
+  }
+
+  acknowledged(provider: string, address: BlobAddress, bytes: number): void {
+    this.stored.push({ provider, address });
+    this.bytesStored += bytes;
+    this.#progress?.();
+  }
+
+  /** Later chunks avoid the provider; its shards of this segment move. */
+  providerFailed(provider: Provider, error: HoldfastError, bytes: number): void {
+    this.failedAttempts.push({ provider: provider.id, error: error.message, code: error.code, bytes });
+    if (this.failed.has(provider.id)) return;
+    this.failed.add(provider.id);
+    if (this.usable.length > 0) this.#placement = this.#solve();
+  }
+
+  /** Remembers how a chunk ended up, for the certificate. */
+  recordMap(map: ShardMap): void {
+    const key = map.join();
+    if (!this.#maps.has(key)) this.#maps.set(key, map);
+  }
+
+  get maps(): readonly ShardMap[] {
+    return [...this.#maps.values()];
+  }
+
+  /** Keeps a manifest node at usable providers. */
+  async storeNode(bytes: Uint8Array, copies: NodeCopies): Promise<BlobAddress> {
+    const intend = (provider: string, at: BlobAddress): Promise<void> => this.journal.intend(provider, at);
+    const { address, providers } = await storeNode(
+      this.context,
+      bytes,
+      this.usable,
+      copies,
+      intend,
+      this.signal,
+    );
+    for (const provider of providers) this.acknowledged(provider, address, bytes.length);
+    return address;
+  }
+
+  /** Where a chunk's shards should go now. */
+  mapOf(chunk: number): ShardMap {
+    return rotate(this.#placement, this.#turn + chunk);
+  }
+
+  /** `placed` as the solver sees it: without those that failed. */
+  get candidates(): readonly PlacementProvider[] {
+    return this.placed.map(({ id, domain }) => ({ id, domain, eligible: !this.failed.has(id) }));
+  }
+
+  #solve(): Placement {
+    const { failureDomain } = this.context.policy;
+    return solvePlacement({ code: this.code, providers: this.candidates, failureDomain });
+  }
+}

@@ -1,0 +1,88 @@
+import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { openPointer, type Pointer } from '../manifest/pointer.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { NameChange } from './names.ts';
+import type { VaultContext } from './ports.ts';
+import { rendezvousOrder } from './rendezvous.ts';
+
+/** Another writer's newer pointer may come between; after this many rounds the newer one has it. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A newer pointer that is
+ * already there is left alone.
+ * @returns how many providers hold this pointer or a newer one.
+ */
+export async function backUpPointer(
+  context: VaultContext,
+  change: NameChange,
+  providers: readonly Provider[],
+  copies: number,
+): Promise<number> {
+  const slot = context.keys.slotName(change.pointer.name);
+  const able = providers.filter((provider) => provider.adapter.capabilities.supportsSlots);
+  const byId = new Map(able.map((provider) => [provider.id, provider]));
+  let kept = 0;
+  const queue = rendezvousOrder(context.blake3, slot, [...byId.keys()]);
+  while (kept < copies && queue.length > 0) {
+    const batch = queue.splice(0, copies - kept);
+    const written = await Promise.all(batch.map((id) => writePointer(context, byId.get(id)!, slot, change)));
+    kept += written.filter(Boolean).length;
+  }
+  return kept;
+}
+
+async function writePointer(
+  context: VaultContext,
+  provider: Provider,
+  slot: string,
+  change: NameChange,
+): Promise<boolean> {
+  const nameKey = context.keys.nameKey(change.pointer.name);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    try {
+      const there = await provider.adapter.readSlot(slot);
+      if (there !== undefined && versionOf(context, there.bytes, nameKey) >= change.pointer.version)
+        return true;
+      await provider.adapter.writeSlot(slot, slotContent(nameKey, change.sealed), there?.version);
+      return true;
+    } catch (error) {
+      if (!isHoldfastError(error, 'Conflict')) return false;
+    }
+  }
+  return false;
+}
+
+/** 0 for what does not open: damaged slots are overwritten. */
+function versionOf(context: VaultContext, content: Uint8Array, nameKey: string): number {
+  return readSlotContent(context, content, nameKey)?.pointer.version ?? 0;
+}
+
+const NAME_KEY_BYTES = 32;
+
+/** Name key ‖ sealed pointer: whoever has the vault's key can open a slot without knowing the name. */
+const slotContent = (nameKey: string, sealed: Uint8Array): Uint8Array =>
+  concatBytes(fromHex(nameKey), sealed);
+
+export interface SlotPointer {
+  readonly nameKey: string;
+  readonly sealed: Uint8Array;
+  readonly pointer: Pointer;
+}
+
+/** The pointer in a slot; undefined for another vault's, a damaged one, or one for another name than expected. */
+export function readSlotContent(
+  context: VaultContext,
+  content: Uint8Array,
+  expected?: string,
+): SlotPointer | undefined {
+  const nameKey = toHex(content.subarray(0, NAME_KEY_BYTES));
+  const sealed = content.slice(NAME_KEY_BYTES);
+  if (expected !== undefined && nameKey !== expected) return undefined;
+  try {
+    return { nameKey, sealed, pointer: openPointer(sealed, nameKey, context.keys.pointer) };
+  } catch {
+    return undefined;
+  }
+}

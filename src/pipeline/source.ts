@@ -1,0 +1,90 @@
+import type { FileHandle } from 'node:fs/promises';
+import { throwIfAborted } from '../core/abort.ts';
+
+/** Where an object's bytes come from; pulled, so that a slow store slows the reader. */
+export interface ByteSource {
+  /** Fills `into` as far as there is data. Fewer bytes than asked for mean the end. */
+  read(into: Uint8Array, signal?: AbortSignal): Promise<number>;
+  /** Total bytes if known, for progress. */
+  readonly size: number | undefined;
+  /** Lets go of what is left unread. */
+  close(): Promise<void>;
+}
+
+/** What `putObject` accepts. */
+export type ObjectInput =
+  | Uint8Array
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>
+  | FileHandle
+  | ByteSource;
+
+export async function toSource(input: ObjectInput): Promise<ByteSource> {
+  if (input instanceof Uint8Array) return iterableSource([input], input.length);
+  if ('read' in input && 'stat' in input) return fileSource(input);
+  if ('read' in input) return input;
+  return iterableSource(input, undefined);
+}
+
+async function fileSource(handle: FileHandle): Promise<ByteSource> {
+  const stat = await handle.stat();
+  if (!stat.isFile()) return iterableSource(handle.createReadStream({ autoClose: false }), undefined);
+  let position = 0;
+  return {
+    size: stat.size,
+    async read(into, signal) {
+      let filled = 0;
+      while (filled < into.length) {
+        throwIfAborted(signal, 'reading the source');
+        const { bytesRead } = await handle.read(into, filled, into.length - filled, position);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+        position += bytesRead;
+      }
+      return filled;
+    },
+    close: async () => {},
+  };
+}
+
+function iterableSource(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  size: number | undefined,
+): ByteSource {
+  const iterator =
+    Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+  let left: Uint8Array = new Uint8Array(0);
+  let ended = false;
+  return {
+    size,
+    async read(into, signal) {
+      let filled = 0;
+      while (filled < into.length) {
+        if (left.length === 0) {
+          if (ended) break;
+          throwIfAborted(signal, 'reading the source');
+          const next = await iterator.next();
+          if (next.done) {
+            ended = true;
+            break;
+          }
+          left = checkedPiece(next.value);
+          continue;
+        }
+        const take = Math.min(left.length, into.length - filled);
+        into.set(left.subarray(0, take), filled);
+        left = left.subarray(take);
+        filled += take;
+      }
+      return filled;
+    },
+    async close() {
+      if (!ended) await iterator.return?.();
+    },
+  };
+}
+
+function checkedPiece(piece: unknown): Uint8Array {
+  if (piece instanceof Uint8Array) return piece;
+  throw new TypeError(`a source must yield Uint8Array, not ${typeof piece}`);
+}

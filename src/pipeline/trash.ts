@@ -1,0 +1,67 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import type { VaultContext } from './ports.ts';
+
+/** Blobs nobody needs that could not be deleted yet: `<provider>/<address>`. */
+const TRASH_TABLE = 'trash';
+const PARALLEL = 16;
+/** Entries tried in one go, so that a provider that is gone for good costs each command little. */
+const MAX_RETRIED = 512;
+
+export interface BlobAt {
+  readonly provider: string;
+  readonly address: BlobAddress;
+}
+
+/** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
+export async function discard(
+  context: VaultContext,
+  blobs: readonly BlobAt[],
+  options: AbortOptions = {},
+): Promise<number> {
+  let queued = 0;
+  const left = [...blobs];
+  const work = async (): Promise<void> => {
+    for (let blob = left.pop(); blob !== undefined; blob = left.pop()) {
+      if (await tryDelete(context, blob, options)) continue;
+      await context.engine.table(TRASH_TABLE).put(`${blob.provider}/${blob.address}`, new Uint8Array(0));
+      queued++;
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  return queued;
+}
+
+/** Tries again what could not be deleted before. @returns how many blobs are still there. */
+export async function emptyTrash(context: VaultContext, options: AbortOptions = {}): Promise<number> {
+  const table = context.engine.table(TRASH_TABLE);
+  const unreachable = new Set<string>();
+  let left = 0;
+  for await (const [key] of table.entries({ ...options, limit: MAX_RETRIED })) {
+    const provider = key.slice(0, key.lastIndexOf('/'));
+    const address = key.slice(key.lastIndexOf('/') + 1);
+    if (!isBlobAddress(address)) await table.delete(key);
+    else if (!unreachable.has(provider) && (await tryDelete(context, { provider, address }, options))) {
+      await table.delete(key);
+    } else {
+      unreachable.add(provider);
+      left++;
+    }
+  }
+  return left;
+}
+
+async function tryDelete(
+  context: VaultContext,
+  { provider, address }: BlobAt,
+  options: AbortOptions,
+): Promise<boolean> {
+  const adapter = context.directory.get(provider)?.adapter;
+  if (adapter === undefined) return false;
+  try {
+    await adapter.delete(address, options);
+    return true;
+  } catch {
+    return false;
+  }
+}

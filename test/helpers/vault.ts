@@ -1,0 +1,100 @@
+import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
+import { selectBlake3 } from '../../src/core/b3/select.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { secureRandom } from '../../src/core/random.ts';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { createArena } from '../../src/pipeline/arena.ts';
+import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
+import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+
+export const ACCELERATION = { native: process.env.HOLDFAST_NATIVE !== 'off', wasm: true } as const;
+
+export interface TestVaultOptions {
+  readonly providers?: number;
+  readonly policy?: Partial<Policy>;
+  readonly arenaBytes?: number;
+  readonly chunkBytes?: number;
+  /** Replaces or wraps a provider's adapter. */
+  readonly wrap?: (adapter: BlobAdapter, index: number) => BlobAdapter;
+}
+
+export interface TestVault {
+  readonly context: VaultContext;
+  readonly providers: Provider[];
+  /** Providers that no longer answer, by id. */
+  readonly gone: Set<string>;
+}
+
+/** A whole vault in memory: real coding, real manifests, providers that can be made to vanish. */
+export async function testVault(options: TestVaultOptions = {}): Promise<TestVault> {
+  const blake3 = await selectBlake3(ACCELERATION);
+  const arena = createArena(options.arenaBytes ?? 48 * 1024 * 1024);
+  const gone = new Set<string>();
+  const providers = Array.from({ length: options.providers ?? 9 }, (_, i): Provider => {
+    const id = `p${i + 1}`;
+    const adapter = createMemoryAdapter({ id, clock: systemClock, random: secureRandom, blake3 });
+    return {
+      id,
+      adapter: options.wrap?.(adapter, i) ?? adapter,
+      domain: { provider: id, account: id, region: 'test' },
+      price: 1,
+      maxConcurrency: 16,
+    };
+  });
+  const directory: ProviderDirectory = {
+    all: () => providers.filter(({ id }) => !gone.has(id)),
+    get: (id) => providers.find((provider) => provider.id === id && !gone.has(id)),
+    forStore: () => ({ eligible: providers.filter(({ id }) => !gone.has(id)), leftOut: [] }),
+    readCost: () => 1,
+    preferredChunk: () => options.chunkBytes ?? 256 * 1024,
+    report: () => {},
+  };
+  const context: VaultContext = {
+    keys: deriveVaultKeys(blake3, secureRandom(32)),
+    owner: 'test',
+    engine: createMemoryEngine(),
+    directory,
+    arena,
+    cpu: createInlineStage(arena.memory, ACCELERATION),
+    blake3,
+    clock: systemClock,
+    random: secureRandom,
+    metrics: { chunkStored() {}, objectStored() {}, chunkSizes() {}, eta() {} },
+    policy: {
+      code: createLinearCode(DEFAULT_LRC),
+      replicaBelowBytes: 4096,
+      compression: 'none',
+      compressionLevel: 1,
+      packTargetBytes: 1024 * 1024,
+      minTolerates: 1,
+      failureDomain: 'provider',
+      maxInflight: 32,
+      ...options.policy,
+    },
+  };
+  return { context, providers, gone };
+}
+
+export async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Deterministic bytes that do not compress. */
+export function noise(length: number, seed = 1): Uint8Array {
+  const out = new Uint8Array(length);
+  let state = seed >>> 0 || 1;
+  for (let i = 0; i < length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    out[i] = state;
+  }
+  return out;
+}
