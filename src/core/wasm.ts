@@ -30,7 +30,20 @@ export const WASM_PAGE_BYTES = 65_536;
  * @throws TypeError where there is no WebAssembly; RangeError when the system refuses that much.
  */
 export function createSharedMemory(initialBytes: number, maximumBytes: number = initialBytes): WasmMemory {
+  return allocate(initialBytes, maximumBytes, true);
+}
+
+/** Memory of one thread. */
+export function createMemory(initialBytes: number, maximumBytes: number = initialBytes): WasmMemory {
+  return allocate(initialBytes, maximumBytes, false);
+}
+
+export function isShared(memory: WasmMemory): boolean {
+  return !(memory.buffer instanceof ArrayBuffer);
+}
+
+function allocate(initialBytes: number, maximumBytes: number, shared: boolean): WasmMemory {
   if (wasmApi === undefined) throw new TypeError('this runtime has no WebAssembly');
   const pages = (bytes: number): number => Math.max(1, Math.ceil(bytes / WASM_PAGE_BYTES));
-  return new wasmApi.Memory({ initial: pages(initialBytes), maximum: pages(maximumBytes), shared: true });
+  return new wasmApi.Memory({ initial: pages(initialBytes), maximum: pages(maximumBytes), shared });
 }

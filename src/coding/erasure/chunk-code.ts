@@ -1,9 +1,10 @@
-import { createSharedMemory, WASM_PAGE_BYTES, type WasmMemory } from '../../core/wasm.ts';
-import { createLinearCode, type LinearCode, type RepairPlan, type ShardCost, undecodable } from './code.ts';
+import { createMemory, WASM_PAGE_BYTES, type WasmMemory } from '../../core/wasm.ts';
+import { createLinearCode, type LinearCode, type RepairPlan, type ShardCost } from './code.ts';
 import { type Coder, createCoder } from './coder.ts';
 import { type KernelName, selectKernel } from './kernel.ts';
 import { type CodeParams, DEFAULT_LRC } from './params.ts';
 import { assertShardLength, badShards, shardSet, shardStride } from './shape.ts';
+import { undecodable } from './undecodable.ts';
 
 /** A shard's bytes, or a hole where it is lost. */
 export type MaybeShard = Uint8Array | undefined | null;
@@ -46,7 +47,7 @@ export async function createCode(
   options: ErasureCodeOptions = {},
 ): Promise<ErasureCode> {
   const code = createLinearCode(params);
-  const memory = createSharedMemory(0, MAX_ARENA_BYTES);
+  const memory = createMemory(0, MAX_ARENA_BYTES);
   const kernel = await selectKernel({ native: options.native ?? true, wasm: options.wasm ?? true, memory });
   return new ArenaCode(createCoder(code, kernel), memory);
 }

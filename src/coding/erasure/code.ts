@@ -1,5 +1,5 @@
-import { HoldfastError } from '../../core/errors.ts';
-import { Basis, rankOf } from './elimination.ts';
+import { cheapestBasis } from './checks.ts';
+import { rankOf } from './elimination.ts';
 import { type Generator, generatorOf, type ShardKind } from './generator.ts';
 import { type MaskTester, maskTester } from './masks.ts';
 import { type CodeParams, validateCodeParams } from './params.ts';
@@ -9,7 +9,7 @@ import { shardLengthOf, shardSet } from './shape.ts';
 export type { ShardKind } from './generator.ts';
 export type { RepairPlan, RepairStep } from './repair-plan.ts';
 
-/** What reading a shard costs, in any unit; at least 0. */
+/** What reading a shard costs, in any unit: finite and at least 0. */
 export type ShardCost = (shard: number) => number;
 
 /**
@@ -42,7 +42,7 @@ export interface LinearCode {
 
   /**
    * The cheapest way to have the missing shards again.
-   * @throws HoldfastError `Unavailable` (code `undecodable`) when they cannot be had; see {@link undecodable}.
+   * @throws HoldfastError `Unavailable` (code `undecodable`) when they cannot be had: its hint lists what would do.
    */
   repairPlan(missing: Iterable<number>, available: Iterable<number>, cost?: ShardCost): RepairPlan;
 
@@ -115,16 +115,8 @@ class GeneratorCode implements LinearCode {
   }
 
   cheapestDecodable(available: Iterable<number>, cost: ShardCost = () => 1): number[] | undefined {
-    const order = shardSet(available, this.totalShards).map((shard) => ({ shard, cost: cost(shard) }));
-    order.sort((a, b) => a.cost - b.cost || a.shard - b.shard);
-    // Independent sets of rows are a matroid: taking the cheapest that adds rank is optimal.
-    const basis = new Basis(this.dataShards);
-    const chosen: number[] = [];
-    for (const { shard } of order) {
-      if (basis.rank === this.dataShards) break;
-      if (basis.add(this.generator[shard]!.slice())) chosen.push(shard);
-    }
-    return basis.rank === this.dataShards ? chosen.sort((a, b) => a - b) : undefined;
+    const basis = cheapestBasis(this, shardSet(available, this.totalShards), cost);
+    return basis.length === this.dataShards ? basis.sort((a, b) => a - b) : undefined;
   }
 }
 
@@ -140,46 +132,4 @@ function nameOf(params: CodeParams): string {
     default:
       return `${params.algorithm}(${params.dataShards}+${params.parityShards})`;
   }
-}
-
-/**
- * The error for shards that cannot be had: it lists the smallest sets of further shards, up to two at a time, each
- * of which would make everything decodable, and how much rank is short.
- */
-export function undecodable(
-  code: LinearCode,
-  wanted: readonly number[],
-  have: readonly number[],
-): HoldfastError {
-  const absent = Array.from({ length: code.totalShards }, (_, i) => i).filter((i) => !have.includes(i));
-  const short = code.dataShards - code.rank(have);
-  const singles = absent.filter((shard) => code.decodable([...have, shard])).map((shard) => [shard]);
-  const helpful = singles.length > 0 || short > 2 ? singles : helpfulPairs(code, absent, have);
-  const advice =
-    helpful.length > 0
-      ? `any one of these would do: ${helpful.map((set) => set.join('+')).join(', ')}`
-      : `at least ${short} more shards are needed`;
-  return new HoldfastError(
-    'Unavailable',
-    `shards ${wanted.join(', ')} cannot be rebuilt from ${have.length} others`,
-    {
-      code: 'undecodable',
-      hint: advice,
-      context: {
-        missing: wanted,
-        available: have,
-        rank: code.dataShards - short,
-        needed: code.dataShards,
-        helpful,
-      },
-    },
-  );
-}
-
-function helpfulPairs(code: LinearCode, absent: readonly number[], have: readonly number[]): number[][] {
-  const pairs: number[][] = [];
-  for (const [i, a] of absent.entries()) {
-    for (const b of absent.slice(i + 1)) if (code.decodable([...have, a, b])) pairs.push([a, b]);
-  }
-  return pairs.slice(0, 64);
 }

@@ -1,4 +1,4 @@
-import { type WasmMemory, wasmApi } from '../../core/wasm.ts';
+import { isShared, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import type { Kernel, ShardOffsets } from './kernel.ts';
 import type { ShardProgram } from './program.ts';
 import { packetLengthOf } from './shape.ts';
@@ -66,7 +66,7 @@ class CompiledTile {
     const fixed = this.#tile.lanes === 8 && (packet & (packet - 1)) === 0 ? packet : 0;
     let run = this.#runs.get(fixed);
     if (run === undefined) {
-      run = instantiate(tileModule(this.#tile, fixed), this.#memory);
+      run = instantiate(tileModule(this.#tile, fixed, isShared(this.#memory)), this.#memory);
       this.#runs.set(fixed, run);
     }
     return run;
@@ -75,5 +75,5 @@ class CompiledTile {
 
 function instantiate(bytes: Uint8Array, memory: WasmMemory): Run {
   const api = wasmApi!;
-  return new api.Instance(new api.Module(bytes), { arena: { memory } }).exports['run'] as Run;
+  return new api.Instance(new api.Module(bytes), { arena: { memory } }).exports.run as Run;
 }

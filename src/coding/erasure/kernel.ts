@@ -1,4 +1,4 @@
-import { createSharedMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
+import { createMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import { cauchyRows } from './generator.ts';
 import { portableKernel } from './kernel-portable.ts';
 import { wasmKernel } from './kernel-wasm.ts';
@@ -29,7 +29,7 @@ export interface KernelOptions {
   readonly native: boolean;
   /** False: WebAssembly is not used to compute. */
   readonly wasm: boolean;
-  /** A shared `WebAssembly.Memory`, the arena. */
+  /** A `WebAssembly.Memory`, the arena; shared if threads share it. */
   readonly memory: WasmMemory;
 }
 
@@ -72,7 +72,7 @@ export async function agrees(make: KernelMaker): Promise<boolean> {
   const results: Uint8Array[] = [];
   const length = 1024;
   for (const candidate of [portableKernel, make]) {
-    const memory = createSharedMemory(8 * length);
+    const memory = createMemory(8 * length);
     const bytes = new Uint8Array(memory.buffer);
     for (let i = 0; i < 3 * length; i++) bytes[i] = (i * i + (i >> 5)) & 0xff;
     try {

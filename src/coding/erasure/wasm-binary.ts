@@ -83,11 +83,18 @@ export class FunctionBody {
   }
 }
 
-/** A module that imports the shared memory `arena.memory` and exports one function, `run`. */
-export function moduleOf(body: FunctionBody): Uint8Array {
+/** A module that imports `arena.memory`, shared between threads or not, and exports one function, `run`. */
+export function moduleOf(body: FunctionBody, sharedMemory: boolean): Uint8Array {
   const maximumPages = 65_536;
   const type = [0x60, ...list(new Array<number[]>(body.parameters).fill([I32])), 0];
-  const memory = [...text('arena'), ...text('memory'), 0x02, 0x03, 0, ...unsigned(maximumPages)];
+  const memory = [
+    ...text('arena'),
+    ...text('memory'),
+    0x02,
+    sharedMemory ? 0x03 : 0x01,
+    0,
+    ...unsigned(maximumPages),
+  ];
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, list([type])),

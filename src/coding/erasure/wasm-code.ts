@@ -9,7 +9,7 @@ import type { XorTile } from './xor-program.ts';
  *
  * @param fixedPacket bakes a packet length in, so that packets are addressed by constants; 0 leaves it to the call.
  */
-export function tileModule(tile: XorTile, fixedPacket: number): Uint8Array {
+export function tileModule(tile: XorTile, fixedPacket: number, sharedMemory: boolean): Uint8Array {
   const shards = tile.inputs.length + tile.outputs.length;
   const packet = shards;
   const blocks = shards + 1;
@@ -48,7 +48,7 @@ export function tileModule(tile: XorTile, fixedPacket: number): Uint8Array {
         .set(shard);
   }
   body.get(blocks).constant(1).op(OP.subtract).tee(blocks).op(OP.branchIf, 0, OP.end);
-  return moduleOf(body);
+  return moduleOf(body, sharedMemory);
 }
 
 /** Short sums are cheaper than the loop around them. Every packet is a multiple of 64 bytes. */
