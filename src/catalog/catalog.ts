@@ -1,0 +1,126 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { Clock } from '../core/clock.ts';
+import type { HoldfastError } from '../core/errors.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { ChunkLadder } from '../profiles/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { CatalogPolicy } from './policy.ts';
+import type { Settlement } from './quota.ts';
+import type { Skip, SkipReason } from './rank.ts';
+
+/** The registered providers, what is known of them, and who may take new shards. */
+export interface NodeCatalog {
+  readonly providers: readonly Provider[];
+
+  /** Providers that may take `bytes` more, best first, and for each of the others why not. */
+  eligible(request: { readonly bytes: number }): Eligibility;
+  /** All providers, best first: also those left out may be read from. */
+  ranked(): readonly RankedProvider[];
+  /** One record per provider, in the order of registration. */
+  snapshot(): readonly ProviderSnapshot[];
+  /** Length of the next chunk that the provider leads, in bytes. */
+  preferredChunk(providerId: string): number;
+  /**
+   * How long a transfer of `bytes` takes when it is as slow as the slowest 5 % of recent ones; what lasts longer is
+   * worth racing. Undefined while too few transfers have been seen.
+   */
+  hedgeAfterMs(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined;
+
+  /** What the pipeline saw. Keeps to memory: nothing is written before the next flush. */
+  report(providerId: string, outcome: Outcome): void;
+
+  /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
+  probeAll(options?: AbortOptions): Promise<readonly ProbeReport[]>;
+  /** Probes and flushes at the policy's interval; resolves once the signal fires. Call once. */
+  start(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Takes over what other processes stored, and the credits. */
+  refresh(options?: AbortOptions): Promise<void>;
+  /** Stored durably, and undone only by the same call: also processes that are running now heed it at their next probe. */
+  setMaintenance(providerId: string, on: boolean, options?: AbortOptions): Promise<void>;
+  /** Stores what was observed since the last time. On failure nothing is lost and the next flush tries again. */
+  flush(options?: AbortOptions): Promise<void>;
+  /** Flushes. The engine and the adapters belong to the caller and stay open. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface CatalogOptions {
+  readonly providers: readonly Provider[];
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly ladder: ChunkLadder;
+  readonly policy: CatalogPolicy;
+  readonly settlement: Settlement;
+  /** Told after each probe. */
+  readonly health?: ProviderHealth | undefined;
+  readonly log?: ((event: CatalogEvent) => void) | undefined;
+}
+
+/** Where figures of probes go. */
+export interface ProviderHealth {
+  providerHealth(provider: string, rttMs: number, lossRate: number): void;
+}
+
+export type CatalogEvent =
+  | { readonly type: 'quarantined' | 'returned'; readonly provider: string; readonly why: string }
+  | {
+      readonly type: 'profile_unreadable' | 'settlement_failed' | 'round_failed';
+      readonly provider?: string;
+      readonly error: HoldfastError;
+    };
+
+export type Outcome =
+  | {
+      readonly type: 'stored';
+      readonly bytes: number;
+      readonly elapsedMs: number;
+      readonly rttMs?: number | undefined;
+      /** The provider had the blob before: it is not counted against the quota again. */
+      readonly existed?: boolean | undefined;
+    }
+  | { readonly type: 'read'; readonly bytes: number; readonly elapsedMs: number }
+  /** An `Aborted` error is a cancelled race, not a failure; `QuotaExceeded` also says that the provider is full. */
+  | { readonly type: 'store_failed' | 'read_failed'; readonly error: unknown }
+  | { readonly type: 'deleted'; readonly bytes: number };
+
+export interface Eligibility {
+  readonly candidates: readonly RankedProvider[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface RankedProvider {
+  readonly provider: Provider;
+  /** (1 − loss) · success rate / RTT. */
+  readonly score: number;
+}
+
+export interface LeftOut extends Skip {
+  readonly provider: Provider;
+}
+
+export interface ProbeReport {
+  readonly provider: string;
+  /** Undefined when the probe failed. */
+  readonly rttMs: number | undefined;
+  readonly error: string | undefined;
+}
+
+/** What `holdfast providers` shows. Undefined figures have not been measured. */
+export interface ProviderSnapshot {
+  readonly id: string;
+  readonly state: 'ok' | 'unprobed' | SkipReason;
+  readonly why: string;
+  readonly score: number;
+  readonly rttMs: number | undefined;
+  readonly lossRate: number;
+  readonly successRate: number;
+  readonly bytesPerSecond: number | undefined;
+  readonly preferredChunk: number;
+  readonly totalChunks: number;
+  readonly totalFailures: number;
+  readonly usedBytes: number;
+  /** Undefined: unlimited, or not known, which `why` says. */
+  readonly quotaBytes: number | undefined;
+  readonly freeBytes: number | undefined;
+  readonly maintenance: boolean;
+  readonly updatedAt: number;
+}

@@ -1,0 +1,79 @@
+import {
+  type ChunkLadder,
+  newProfile,
+  type Observation,
+  observe,
+  type ProviderProfile,
+  rungAtMost,
+} from '../profiles/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Quarantine } from './quarantine.ts';
+import { ThroughputWindow } from './tail.ts';
+
+/** Observations kept until the next flush; the oldest go first when nothing flushes. */
+const MAX_PENDING = 1024;
+
+/** What this process knows of one provider, and what of it is not stored yet. */
+export class CatalogEntry {
+  readonly provider: Provider;
+  readonly ladder: ChunkLadder;
+  readonly throughput: Readonly<Record<'store' | 'read', ThroughputWindow>> = {
+    store: new ThroughputWindow(),
+    read: new ThroughputWindow(),
+  };
+  profile: ProviderProfile;
+  pending: Observation[] = [];
+  /** Bytes stored here as last read from the engine, and what has been added since. */
+  storedUsage = 0;
+  pendingUsage = 0;
+  /** Infinity: unlimited. Undefined: the settlement has never answered. */
+  quota: number | undefined;
+  /** As the provider said in its last probe, if it did; 0 after it refused a store for lack of space. */
+  freeBytes: number | undefined;
+  quarantine: Quarantine | undefined;
+  /** Monotonic time of the last failed transfer. */
+  failedAt: number | undefined;
+  probed = false;
+  probeFailure: string | undefined;
+  /** What is stored cannot be read, so maintenance is not known. */
+  unreadable = false;
+
+  constructor(provider: Provider, ladder: ChunkLadder) {
+    this.provider = provider;
+    this.ladder = ladder;
+    this.profile = newProfile(ladder);
+  }
+
+  get usedBytes(): number {
+    return Math.max(0, this.storedUsage + this.pendingUsage);
+  }
+
+  /** On the ladder in force, which need not be the one the profile was stored under. */
+  get preferredChunk(): number {
+    return rungAtMost(this.ladder, this.profile.preferred_chunk);
+  }
+
+  observe(observation: Observation): void {
+    this.profile = observe(this.profile, observation, this.ladder);
+    this.pending.push(observation);
+    if (this.pending.length > MAX_PENDING) this.pending.shift();
+  }
+
+  /** Takes over a stored profile, with what has been observed here and not been stored. */
+  rebase(stored: ProviderProfile | undefined): void {
+    this.profile = this.fold(stored, this.pending);
+  }
+
+  fold(stored: ProviderProfile | undefined, observations: readonly Observation[]): ProviderProfile {
+    return observations.reduce(
+      (profile, observation) => observe(profile, observation, this.ladder),
+      stored ?? newProfile(this.ladder),
+    );
+  }
+
+  /** Puts back what could not be stored. */
+  restore(observations: readonly Observation[], usage: number): void {
+    this.pending = [...observations, ...this.pending].slice(-MAX_PENDING);
+    this.pendingUsage += usage;
+  }
+}

@@ -1,0 +1,161 @@
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { checkLadder } from '../profiles/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import type {
+  CatalogOptions,
+  Eligibility,
+  LeftOut,
+  NodeCatalog,
+  Outcome,
+  ProbeReport,
+  ProviderSnapshot,
+  RankedProvider,
+} from './catalog.ts';
+import { CatalogEntry } from './entry.ts';
+import { CatalogPersistence } from './persistence.ts';
+import { probeEntries } from './probing.ts';
+import { score, skipOf } from './rank.ts';
+import { snapshotOf } from './snapshot.ts';
+
+/**
+ * Loads what is stored of the providers and builds their catalog.
+ * @throws ConfigInvalid for two providers of one id; whatever the engine rejects with.
+ */
+export async function openNodeCatalog(
+  options: CatalogOptions,
+  abort: AbortOptions = {},
+): Promise<NodeCatalog> {
+  checkLadder(options.ladder);
+  const entries = new Map<string, CatalogEntry>();
+  for (const provider of options.providers) {
+    if (entries.has(provider.id)) {
+      throw new HoldfastError('ConfigInvalid', `two providers have the id "${provider.id}"`);
+    }
+    entries.set(provider.id, new CatalogEntry(provider, options.ladder));
+  }
+  const catalog = new Catalog(options, entries);
+  await catalog.refresh(abort);
+  return catalog;
+}
+
+class Catalog implements NodeCatalog {
+  readonly providers: readonly Provider[];
+  readonly #options: CatalogOptions;
+  readonly #entries: ReadonlyMap<string, CatalogEntry>;
+  readonly #persistence: CatalogPersistence;
+  #started = false;
+
+  constructor(options: CatalogOptions, entries: ReadonlyMap<string, CatalogEntry>) {
+    this.#options = options;
+    this.#entries = entries;
+    this.#persistence = new CatalogPersistence(options, [...entries.values()]);
+    this.providers = options.providers;
+  }
+
+  eligible({ bytes }: { readonly bytes: number }): Eligibility {
+    const { clock, policy } = this.#options;
+    const candidates: CatalogEntry[] = [];
+    const leftOut: LeftOut[] = [];
+    for (const entry of this.#entries.values()) {
+      const skip = skipOf(entry, bytes, clock.monotonic(), policy);
+      if (skip === undefined) candidates.push(entry);
+      else leftOut.push({ provider: entry.provider, ...skip });
+    }
+    return { candidates: byScore(candidates), leftOut };
+  }
+
+  ranked(): readonly RankedProvider[] {
+    return byScore([...this.#entries.values()]);
+  }
+
+  snapshot(): readonly ProviderSnapshot[] {
+    const { clock, policy } = this.#options;
+    return [...this.#entries.values()].map((entry) => snapshotOf(entry, clock.monotonic(), policy));
+  }
+
+  preferredChunk(providerId: string): number {
+    return this.#entry(providerId).preferredChunk;
+  }
+
+  hedgeAfterMs(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined {
+    const throughput = this.#entry(providerId).throughput[direction].tail();
+    return throughput === undefined ? undefined : (bytes / throughput) * 1000;
+  }
+
+  report(providerId: string, outcome: Outcome): void {
+    const entry = this.#entry(providerId);
+    const at = this.#options.clock.now();
+    switch (outcome.type) {
+      case 'stored':
+        entry.observe({ type: 'stored', at, sample: outcome });
+        entry.throughput.store.add(outcome);
+        if (outcome.existed !== true) entry.pendingUsage += outcome.bytes;
+        return;
+      case 'read':
+        entry.observe({ type: 'read', at });
+        entry.throughput.read.add(outcome);
+        return;
+      case 'deleted':
+        entry.pendingUsage -= outcome.bytes;
+        return;
+      default:
+        if (isHoldfastError(outcome.error, 'Aborted')) return;
+        entry.observe({ type: outcome.type, at });
+        entry.failedAt = this.#options.clock.monotonic();
+        if (isHoldfastError(outcome.error, 'QuotaExceeded')) entry.freeBytes = 0;
+    }
+  }
+
+  async probeAll({ signal }: AbortOptions = {}): Promise<readonly ProbeReport[]> {
+    throwIfAborted(signal, 'probe');
+    return probeEntries([...this.#entries.values()], this.#options, signal);
+  }
+
+  async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    if (this.#started) throw new TypeError('the catalog has been started before');
+    this.#started = true;
+    while (!signal.aborted) {
+      try {
+        await this.probeAll({ signal });
+        await this.flush({ signal });
+        await this.refresh({ signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.log?.({ type: 'round_failed', error: asHoldfastError(error) });
+      }
+      await this.#options.clock.sleep(this.#options.policy.probe.intervalMs, signal).catch(() => {});
+    }
+  }
+
+  refresh(options: AbortOptions = {}): Promise<void> {
+    return this.#persistence.refresh(options);
+  }
+
+  async setMaintenance(providerId: string, on: boolean, options: AbortOptions = {}): Promise<void> {
+    await this.#persistence.setMaintenance(this.#entry(providerId), on, options);
+  }
+
+  flush(options: AbortOptions = {}): Promise<void> {
+    return this.#persistence.flush(options);
+  }
+
+  close(): Promise<void> {
+    return this.flush();
+  }
+
+  #entry(providerId: string): CatalogEntry {
+    const entry = this.#entries.get(providerId);
+    if (entry !== undefined) return entry;
+    throw new HoldfastError('NotFound', `no provider "${providerId}" is registered`, {
+      code: 'provider_unknown',
+    });
+  }
+}
+
+/** Equal scores keep the order of the ids, so that the same knowledge gives the same ranking. */
+function byScore(entries: readonly CatalogEntry[]): RankedProvider[] {
+  return entries
+    .map(({ provider, profile }) => ({ provider, score: score(profile) }))
+    .sort((a, b) => b.score - a.score || (a.provider.id < b.provider.id ? -1 : 1));
+}

@@ -1,0 +1,134 @@
+import { type AbortOptions, throwIfAborted, withDeadline } from '../core/abort.ts';
+import { asHoldfastError, isHoldfastError } from '../core/errors.ts';
+import { KeyedMutex } from '../engine/keyed-mutex.ts';
+import { createProfileStore, type ProfileStore, type ProviderProfile } from '../profiles/index.ts';
+import type { CatalogOptions } from './catalog.ts';
+import type { CatalogEntry } from './entry.ts';
+import { overLimit } from './quarantine.ts';
+import { createUsageStore, quotaBytes, type UsageStore } from './quota.ts';
+
+/**
+ * Moves what the entries know to the engine and back. What is stored is always "the stored record, with what was
+ * seen here applied to it", so processes that share an engine lose nothing of each other.
+ */
+export class CatalogPersistence {
+  readonly #options: CatalogOptions;
+  readonly #entries: readonly CatalogEntry[];
+  readonly #profiles: ProfileStore;
+  readonly #usage: UsageStore;
+  /** One move at a time per provider. */
+  readonly #turns = new KeyedMutex();
+
+  constructor(options: CatalogOptions, entries: readonly CatalogEntry[]) {
+    this.#options = options;
+    this.#entries = entries;
+    this.#profiles = createProfileStore(options.engine);
+    this.#usage = createUsageStore(options.engine);
+  }
+
+  async refresh(options: AbortOptions): Promise<void> {
+    throwIfAborted(options.signal, 'refresh');
+    await this.#each(options, (entry) => this.#refreshEntry(entry, options));
+  }
+
+  async flush(options: AbortOptions): Promise<void> {
+    throwIfAborted(options.signal, 'flush');
+    await this.#each(options, (entry) => this.#flushEntry(entry, options));
+  }
+
+  async setMaintenance(entry: CatalogEntry, on: boolean, options: AbortOptions): Promise<void> {
+    throwIfAborted(options.signal, 'maintenance');
+    const { id } = entry.provider;
+    const change = (stored: ProviderProfile | undefined): ProviderProfile => ({
+      ...entry.fold(stored, []),
+      maintenance: on,
+    });
+    await this.#turns.run(id, async () => {
+      if (entry.unreadable) await this.#profiles.replace(id, change(undefined), { sync: true, ...options });
+      const written = await this.#profiles.update(id, change, { sync: true, ...options });
+      entry.unreadable = false;
+      entry.rebase(written);
+    });
+  }
+
+  /** Goes on with the others when one fails, then rejects with the first failure. */
+  async #each(options: AbortOptions, move: (entry: CatalogEntry) => Promise<void>): Promise<void> {
+    const moves = this.#entries.map((entry) =>
+      this.#turns.run(entry.provider.id, () => move(entry), options.signal),
+    );
+    const results = await Promise.allSettled(moves);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #refreshEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    await this.#loadProfile(entry, options);
+    entry.storedUsage = await this.#usage.load(entry.provider.id, options);
+    await this.#loadQuota(entry, options);
+  }
+
+  async #loadProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    const { clock, policy, log } = this.#options;
+    const { id } = entry.provider;
+    try {
+      const stored = await this.#profiles.load(id, options);
+      entry.unreadable = false;
+      entry.rebase(stored);
+      if (entry.probed || stored === undefined) return;
+      const over = overLimit(stored, policy.quarantine);
+      entry.quarantine = over === undefined ? undefined : { over, goodProbes: 0 };
+      const age = clock.now() - stored.updated_at;
+      if (stored.recent_failures > 0 && age >= 0) entry.failedAt ??= clock.monotonic() - age;
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      if (!entry.unreadable) log?.({ type: 'profile_unreadable', provider: id, error });
+      entry.unreadable = true;
+    }
+  }
+
+  /** A settlement that fails leaves the quota as it was last known. */
+  async #loadQuota(entry: CatalogEntry, { signal }: AbortOptions): Promise<void> {
+    const { settlement, policy, log } = this.#options;
+    const ask = (within: AbortSignal) => settlement.balanceSplit(entry.provider, { signal: within });
+    try {
+      const balance = await withDeadline(policy.probe.timeoutMs, 'balanceSplit', ask, signal);
+      entry.quota = quotaBytes(balance, policy.zeroCreditsUnlimited);
+    } catch (error) {
+      throwIfAborted(signal, 'balanceSplit');
+      log?.({ type: 'settlement_failed', provider: entry.provider.id, error: asHoldfastError(error) });
+    }
+  }
+
+  async #flushEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    if (!entry.unreadable) await this.#flushProfile(entry, options);
+    await this.#flushUsage(entry, options);
+  }
+
+  async #flushProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    if (entry.pending.length === 0) return;
+    const batch = entry.pending;
+    entry.pending = [];
+    try {
+      entry.rebase(
+        await this.#profiles.update(entry.provider.id, (stored) => entry.fold(stored, batch), options),
+      );
+    } catch (error) {
+      entry.restore(batch, 0);
+      throw error;
+    }
+  }
+
+  async #flushUsage(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    if (entry.pendingUsage === 0) return;
+    const delta = entry.pendingUsage;
+    entry.pendingUsage = 0;
+    entry.storedUsage += delta;
+    try {
+      entry.storedUsage = await this.#usage.add(entry.provider.id, delta, options);
+    } catch (error) {
+      entry.storedUsage -= delta;
+      entry.restore([], delta);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { utf8Encode } from '../core/bytes.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Engine, WriteOptions } from '../engine/engine.ts';
+import type { Provider } from '../providers/provider.ts';
+
+/** Bytes of logical quota that one credit buys. */
+export const CREDIT_BYTES: number = 1024 ** 2;
+
+export interface CreditBalance {
+  /** Set by hand; undefined: the config sets no limit. */
+  readonly configured: number | undefined;
+  /** Earned by serving. */
+  readonly earned: number;
+}
+
+/** Who knows what a provider's quota is. */
+export interface Settlement {
+  balanceSplit(provider: Provider, options?: AbortOptions): Promise<CreditBalance>;
+}
+
+/** Only what the config says. */
+export const configuredCredits: Settlement = {
+  balanceSplit: async (provider) => ({ configured: provider.credits, earned: 0 }),
+};
+
+/** Infinity when unlimited. @throws HoldfastError `Corrupt` for credits that are no amount. */
+export function quotaBytes(balance: CreditBalance, zeroCreditsUnlimited: boolean): number {
+  const { configured, earned } = balance;
+  if (!isAmount(earned) || !isAmount(configured ?? 0)) {
+    throw new HoldfastError('Corrupt', 'a credit balance is not a finite number of zero or more');
+  }
+  if (configured === undefined || (configured === 0 && zeroCreditsUnlimited)) return Number.POSITIVE_INFINITY;
+  return Math.floor((configured + earned) * CREDIT_BYTES);
+}
+
+const isAmount = (value: number): boolean => Number.isFinite(value) && value >= 0;
+
+/** Table of the bytes stored at each provider; the key is the provider's id, the value JSON. */
+export const USAGE_TABLE = 'provider_usage';
+const MAX_ROUNDS = 64;
+
+export interface UsageStore {
+  load(providerId: string, options?: AbortOptions): Promise<number>;
+  /** Adds to what is stored, whoever else does; never goes under 0. @returns the sum. */
+  add(providerId: string, bytes: number, options?: WriteOptions): Promise<number>;
+}
+
+export function createUsageStore(engine: Engine): UsageStore {
+  const table = engine.table(USAGE_TABLE);
+  return {
+    async load(providerId, options = {}) {
+      return decodeUsage(await table.get(providerId, options), providerId);
+    },
+    async add(providerId, bytes, options = {}) {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const stored = await table.get(providerId, options);
+        const sum = Math.min(Math.max(0, decodeUsage(stored, providerId) + bytes), Number.MAX_SAFE_INTEGER);
+        const next = utf8Encode(JSON.stringify({ v: 1, used_bytes: sum }));
+        if (await table.compareAndSet(providerId, stored, next, options)) return sum;
+      }
+      throw new HoldfastError('Conflict', `the usage of ${providerId} keeps changing under this process`, {
+        provider: providerId,
+        status: 'temporary',
+      });
+    },
+  };
+}
+
+const USAGE = /^\{"v":1,"used_bytes":(0|[1-9][0-9]{0,15})\}$/;
+
+function decodeUsage(bytes: Uint8Array | undefined, providerId: string): number {
+  if (bytes === undefined) return 0;
+  const used = Number(USAGE.exec(new TextDecoder().decode(bytes))?.[1]);
+  if (Number.isSafeInteger(used)) return used;
+  throw new HoldfastError('Corrupt', `the stored usage of ${providerId} cannot be read`, {
+    code: 'usage_corrupt',
+    provider: providerId,
+  });
+}

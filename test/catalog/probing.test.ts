@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { newWorld, Probed } from './world.ts';
+
+describe('probing', () => {
+  it('has a bounded number of probes under way', async () => {
+    let now = 0;
+    let most = 0;
+    const nodes = Array.from({ length: 12 }, (_, i) => new Probed(`p${i}`));
+    for (const node of nodes) {
+      node.probe = async () => {
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setImmediate(resolve));
+        now--;
+        return { rttMs: 1 };
+      };
+    }
+    const world = newWorld({ probe: { intervalMs: 1000, timeoutMs: 5000, concurrency: 3 } });
+    const reports = await (await world.open(nodes)).probeAll();
+    expect(reports.map(({ provider }) => provider)).toEqual(nodes.map(({ provider }) => provider.id));
+    expect(most).toBe(3);
+  });
+
+  it('counts a probe that hangs as failed, and goes on with the others', async () => {
+    const [stuck, fine] = [new Probed('stuck'), new Probed('fine', 7)];
+    stuck.probe = () => new Promise(() => {});
+    const world = newWorld({ probe: { intervalMs: 1000, timeoutMs: 20, concurrency: 1 } });
+    const catalog = await world.open([stuck, fine]);
+    expect(await catalog.probeAll()).toMatchObject([
+      { provider: 'stuck', rttMs: undefined, error: expect.stringContaining('20 ms') },
+      { provider: 'fine', rttMs: 7, error: undefined },
+    ]);
+    expect(catalog.snapshot()[0]!.lossRate).toBeCloseTo(0.2, 12);
+    expect(catalog.snapshot()[0]!.why).toContain('its last probe failed: Timeout');
+  });
+
+  it('counts an abort against no provider', async () => {
+    const node = new Probed('a');
+    node.probe = () => new Promise(() => {});
+    const catalog = await newWorld().open([node]);
+    const controller = new AbortController();
+    const probing = catalog.probeAll({ signal: controller.signal });
+    controller.abort();
+    await expect(probing).rejects.toMatchObject({ kind: 'Aborted' });
+    expect(catalog.snapshot()[0]!.lossRate).toBe(0);
+    await expect(catalog.probeAll({ signal: AbortSignal.abort() })).rejects.toMatchObject({
+      kind: 'Aborted',
+    });
+    expect(node.probes).toBe(1);
+  });
+
+  it('times a probe itself when the adapter names no possible RTT', async () => {
+    const world = newWorld();
+    const node = new Probed('a');
+    node.probe = async () => {
+      world.clock.advance(25);
+      return { rttMs: Number.NaN, freeBytes: -1 };
+    };
+    const catalog = await world.open([node]);
+    expect(await catalog.probeAll()).toMatchObject([{ rttMs: 25 }]);
+    expect(catalog.snapshot()[0]!.freeBytes).toBeUndefined();
+  });
+
+  it('tells each probe to whoever keeps the figures', async () => {
+    const told: unknown[] = [];
+    const health = { providerHealth: (...figures: unknown[]) => told.push(figures) };
+    const node = new Probed('a', 12);
+    const catalog = await newWorld().open([node], { health });
+    await catalog.probeAll();
+    node.fails();
+    await catalog.probeAll();
+    expect(told).toEqual([
+      ['a', 12, 0],
+      ['a', 12, 0.2],
+    ]);
+  });
+
+  it('repeats at the interval and stores what it saw, until told to stop', async () => {
+    const world = newWorld();
+    const node = new Probed('a', 10);
+    const catalog = await world.open([node]);
+    const controller = new AbortController();
+    const running = catalog.start({ signal: controller.signal });
+    for (let round = 1; round <= 3; round++) {
+      await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+      expect(node.probes).toBe(round);
+      world.clock.advance(world.policy.probe.intervalMs);
+    }
+    await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+    controller.abort();
+    await running;
+    expect((await world.open([node])).snapshot()[0]).toMatchObject({ rttMs: 10, state: 'ok' });
+    await expect(catalog.start({ signal: controller.signal })).rejects.toThrow(TypeError);
+  });
+
+  it('goes on after a round that failed, and says so', async () => {
+    const world = newWorld();
+    const node = new Probed('a', 10);
+    const catalog = await world.open([node]);
+    await world.engine.close();
+    const controller = new AbortController();
+    const running = catalog.start({ signal: controller.signal });
+    await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+    world.clock.advance(world.policy.probe.intervalMs);
+    await expect.poll(() => node.probes, { timeout: 20_000 }).toBe(2);
+    controller.abort();
+    await running;
+    expect(world.events[0]).toMatchObject({ type: 'round_failed', error: { code: 'engine_closed' } });
+  });
+});
