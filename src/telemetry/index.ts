@@ -1,0 +1,13 @@
+export { METRICS, type MetricName } from './names.ts';
+export type {
+  CodecLabels,
+  EngineMetrics,
+  Metrics,
+  PipelineMetrics,
+  ProviderMetrics,
+  RepairFailure,
+  RepairMetrics,
+  ServiceMetrics,
+} from './ports.ts';
+export { silentMetrics } from './silent.ts';
+export { createTelemetry, type Telemetry } from './telemetry.ts';

@@ -1,0 +1,29 @@
+/** Distinct values per label of a metric; a time series each, so they must not follow what outsiders send. */
+export const MAX_LABEL_VALUES = 128;
+const MAX_LABEL_LENGTH = 64;
+const OTHER = 'other';
+
+/** Lets the first values of each label through and calls all others "other". */
+export class LabelBound {
+  readonly #seen = new Map<string, Set<string>>();
+
+  bound(metric: string, labels: Readonly<Record<string, string>>): Record<string, string> {
+    const out: Record<string, string> = {};
+    for (const [label, value] of Object.entries(labels))
+      out[label] = this.#value(`${metric} ${label}`, value);
+    return out;
+  }
+
+  #value(of: string, value: string): string {
+    if (value.length > MAX_LABEL_LENGTH) return OTHER;
+    let seen = this.#seen.get(of);
+    if (seen === undefined) {
+      seen = new Set();
+      this.#seen.set(of, seen);
+    }
+    if (seen.has(value)) return value;
+    if (seen.size >= MAX_LABEL_VALUES) return OTHER;
+    seen.add(value);
+    return value;
+  }
+}

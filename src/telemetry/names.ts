@@ -1,0 +1,79 @@
+export interface MetricDefinition {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds, of a histogram only. */
+  readonly buckets?: readonly number[];
+}
+
+export type MetricName =
+  | 'storage_chunk_size_bytes'
+  | 'storage_put_object_seconds'
+  | 'storage_put_chunk_seconds'
+  | 'storage_provider_rtt_ms'
+  | 'storage_provider_loss_rate'
+  | 'storage_initial_chunk_size'
+  | 'storage_final_chunk_size'
+  | 'storage_put_eta_seconds'
+  | 'storage_repair_attempts_total'
+  | 'storage_repair_failures_total'
+  | 'storage_repair_bytes_total'
+  | 'storage_engine_info'
+  | 'read_denied_total'
+  | 'rf_target'
+  | 'rf_observed'
+  | 'requests_total'
+  | 'bytes_in_total'
+  | 'bytes_out_total'
+  | 'latency_seconds'
+  | 'inflight'
+  | 'rejected_total'
+  | 'integrity_fail_total';
+
+const KIB = 1024;
+const MIB = 1024 ** 2;
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
+
+const counter = (help: string, ...labels: string[]): MetricDefinition => ({ type: 'counter', help, labels });
+const gauge = (help: string, ...labels: string[]): MetricDefinition => ({ type: 'gauge', help, labels });
+const seconds = (help: string, ...labels: string[]): MetricDefinition => ({
+  type: 'histogram',
+  help,
+  labels,
+  buckets: SECONDS,
+});
+
+/** Every metric there is. Names, labels and units are public: dashboards and alerts depend on them. */
+export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
+  storage_chunk_size_bytes: {
+    type: 'histogram',
+    help: 'Plain length of the chunks put',
+    labels: [],
+    buckets: [64 * KIB, 256 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB],
+  },
+  storage_put_object_seconds: seconds('Time to put an object, to its commit', 'erasure', 'compression'),
+  storage_put_chunk_seconds: seconds(
+    'Time to put a chunk, to its last acknowledgement',
+    'erasure',
+    'compression',
+  ),
+  storage_provider_rtt_ms: gauge('Average round trip time of a provider, in milliseconds', 'provider'),
+  storage_provider_loss_rate: gauge('Average share of probes that a provider failed, 0 to 1', 'provider'),
+  storage_initial_chunk_size: gauge('Length of the first chunk of the last object put, in bytes'),
+  storage_final_chunk_size: gauge('Length of the last full chunk of the last object put, in bytes'),
+  storage_put_eta_seconds: gauge('Estimated time to the end of the put under way'),
+  storage_repair_attempts_total: counter('Chunks that repair looked at, by outcome', 'status'),
+  storage_repair_failures_total: counter('Repairs that failed, by cause', 'error', 'erasure', 'compression'),
+  storage_repair_bytes_total: counter('Bytes written by repair'),
+  storage_engine_info: gauge('Engine in force for a table; always 1', 'name', 'engine'),
+  read_denied_total: counter('Reads refused, by reason', 'reason'),
+  rf_target: gauge('Losses that every object should survive'),
+  rf_observed: gauge('Losses that the weakest object survives now'),
+  requests_total: counter('Requests served, by route and status code', 'route', 'code'),
+  bytes_in_total: counter('Body bytes received'),
+  bytes_out_total: counter('Body bytes sent'),
+  latency_seconds: seconds('Time to serve a request, by route', 'route'),
+  inflight: gauge('Requests being served'),
+  rejected_total: counter('Requests turned away before any work, by reason', 'reason'),
+  integrity_fail_total: counter('Bytes that did not match their address or tag, by reason', 'reason'),
+};

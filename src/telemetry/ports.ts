@@ -1,0 +1,60 @@
+/** Where the parts of the program report figures to. Recording never throws, waits or does I/O. */
+
+export interface PipelineMetrics {
+  /** One object put: from the first byte read to the commit. */
+  putObject(seconds: number, codec: CodecLabels): void;
+  /** One chunk put: from the first byte to the last acknowledgement. */
+  putChunk(seconds: number, codec: CodecLabels): void;
+  chunkSize(bytes: number): void;
+  /** Length of an object's first chunk, and of its last full one: what the adaptation did. */
+  objectChunkSizes(initialBytes: number, finalBytes: number): void;
+  /** Estimated time to the end of the put under way. */
+  putEta(seconds: number): void;
+}
+
+export interface CodecLabels {
+  /** Name of the erasure code. */
+  readonly erasure: string;
+  /** Name of the compression codec. */
+  readonly compression: string;
+}
+
+export interface ProviderMetrics {
+  /** Averages after a probe. @param lossRate 0 to 1. */
+  providerHealth(provider: string, rttMs: number, lossRate: number): void;
+}
+
+export interface EngineMetrics {
+  /** Table `name` is kept by `engine`. */
+  engineInfo(name: string, engine: string): void;
+}
+
+export type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
+
+export interface RepairMetrics {
+  repairAttempt(status: 'success' | 'failure' | 'skipped' | 'fatal'): void;
+  repairFailure(error: RepairFailure, codec: CodecLabels): void;
+  repairedBytes(bytes: number): void;
+  /** Losses that objects should survive, and the fewest that one survives now. */
+  replication(target: number, observed: number): void;
+}
+
+export interface ServiceMetrics {
+  /** @param route the pattern of the route, never the path of a request. */
+  request(route: string, code: number, seconds: number): void;
+  bytesIn(bytes: number): void;
+  bytesOut(bytes: number): void;
+  /** Requests being served now. */
+  inflight(count: number): void;
+  rejected(reason: string): void;
+  readDenied(reason: string): void;
+  integrityFail(reason: string): void;
+}
+
+export interface Metrics {
+  readonly pipeline: PipelineMetrics;
+  readonly providers: ProviderMetrics;
+  readonly engines: EngineMetrics;
+  readonly repair: RepairMetrics;
+  readonly services: ServiceMetrics;
+}

@@ -1,0 +1,41 @@
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { LabelBound } from './label-bound.ts';
+import { METRICS, type MetricDefinition, type MetricName } from './names.ts';
+
+type Labels = Readonly<Record<string, string>>;
+type RecordOne = (labels: Record<string, string>, value: number) => void;
+
+/** Records one value of a metric: adds it to a counter, sets a gauge, observes it in a histogram. */
+export type Recorder = (name: MetricName, value: number, labels?: Labels) => void;
+
+/** Declares every metric in the registry, so that all names show from the start. */
+export function createRecorder(client: typeof import('prom-client'), registry: Registry): Recorder {
+  const records = new Map<MetricName, RecordOne>();
+  for (const name of Object.keys(METRICS) as MetricName[]) {
+    records.set(name, declare(client, registry, name, METRICS[name]));
+  }
+  const labelBound = new LabelBound();
+  return (name, value, labels = {}) => {
+    const usable = Number.isFinite(value) && (value >= 0 || METRICS[name].type === 'gauge');
+    if (usable) records.get(name)?.(labelBound.bound(name, labels), value);
+  };
+}
+
+function declare(
+  client: typeof import('prom-client'),
+  registry: Registry,
+  name: string,
+  { type, help, labels, buckets }: MetricDefinition,
+): RecordOne {
+  const shared = { name, help, labelNames: [...labels], registers: [registry] };
+  if (type === 'counter') {
+    const counter: Counter = new client.Counter(shared);
+    return (values, value) => counter.inc(values, value);
+  }
+  if (type === 'gauge') {
+    const gauge: Gauge = new client.Gauge(shared);
+    return (values, value) => gauge.set(values, value);
+  }
+  const histogram: Histogram = new client.Histogram({ ...shared, buckets: [...(buckets ?? [])] });
+  return (values, value) => histogram.observe(values, value);
+}

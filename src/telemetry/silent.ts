@@ -1,0 +1,31 @@
+import type { Metrics } from './ports.ts';
+
+const nothing = (): void => {};
+
+/** Records nothing: for commands that expose no metrics, and for library callers that want none. */
+export const silentMetrics: Metrics = {
+  pipeline: {
+    putObject: nothing,
+    putChunk: nothing,
+    chunkSize: nothing,
+    objectChunkSizes: nothing,
+    putEta: nothing,
+  },
+  providers: { providerHealth: nothing },
+  engines: { engineInfo: nothing },
+  repair: {
+    repairAttempt: nothing,
+    repairFailure: nothing,
+    repairedBytes: nothing,
+    replication: nothing,
+  },
+  services: {
+    request: nothing,
+    bytesIn: nothing,
+    bytesOut: nothing,
+    inflight: nothing,
+    rejected: nothing,
+    readDenied: nothing,
+    integrityFail: nothing,
+  },
+};

@@ -1,0 +1,158 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { ProviderHealth } from '../../src/catalog/index.ts';
+import {
+  createTelemetry,
+  METRICS,
+  type MetricName,
+  type Metrics,
+  silentMetrics,
+} from '../../src/telemetry/index.ts';
+
+const codec = { erasure: 'lrc', compression: 'zstd' };
+
+/** The public names with their types and labels: a change here breaks somebody's dashboard. */
+const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
+  storage_chunk_size_bytes: ['histogram'],
+  storage_put_object_seconds: ['histogram', 'erasure', 'compression'],
+  storage_put_chunk_seconds: ['histogram', 'erasure', 'compression'],
+  storage_provider_rtt_ms: ['gauge', 'provider'],
+  storage_provider_loss_rate: ['gauge', 'provider'],
+  storage_initial_chunk_size: ['gauge'],
+  storage_final_chunk_size: ['gauge'],
+  storage_put_eta_seconds: ['gauge'],
+  storage_repair_attempts_total: ['counter', 'status'],
+  storage_repair_failures_total: ['counter', 'error', 'erasure', 'compression'],
+  storage_repair_bytes_total: ['counter'],
+  storage_engine_info: ['gauge', 'name', 'engine'],
+  read_denied_total: ['counter', 'reason'],
+  rf_target: ['gauge'],
+  rf_observed: ['gauge'],
+  requests_total: ['counter', 'route', 'code'],
+  bytes_in_total: ['counter'],
+  bytes_out_total: ['counter'],
+  latency_seconds: ['histogram', 'route'],
+  inflight: ['gauge'],
+  rejected_total: ['counter', 'reason'],
+  integrity_fail_total: ['counter', 'reason'],
+};
+
+/** Calls every recording port once. */
+function recordAll(metrics: Metrics): void {
+  metrics.pipeline.putObject(2, codec);
+  metrics.pipeline.putChunk(0.3, codec);
+  metrics.pipeline.chunkSize(1024 ** 2);
+  metrics.pipeline.objectChunkSizes(1024 ** 2, 4 * 1024 ** 2);
+  metrics.pipeline.putEta(12);
+  metrics.providers.providerHealth('p1', 25, 0.02);
+  metrics.engines.engineInfo('names', 'level');
+  metrics.repair.repairAttempt('success');
+  metrics.repair.repairFailure('integrity', codec);
+  metrics.repair.repairedBytes(100);
+  metrics.repair.replication(3, 2);
+  metrics.services.request('/o/:address', 200, 0.004);
+  metrics.services.bytesIn(10);
+  metrics.services.bytesOut(20);
+  metrics.services.inflight(4);
+  metrics.services.rejected('rate');
+  metrics.services.readDenied('quota');
+  metrics.services.integrityFail('hash');
+}
+
+describe('telemetry', () => {
+  it('declares every public name with type and help before anything is recorded', async () => {
+    const text = await (await createTelemetry()).renderMetrics();
+    expect(Object.keys(METRICS).toSorted()).toEqual(Object.keys(PUBLIC).toSorted());
+    for (const [name, [type, ...labels]] of Object.entries(PUBLIC)) {
+      expect(text).toMatch(new RegExp(`^# HELP ${name} \\S`, 'm'));
+      expect(text).toContain(`# TYPE ${name} ${type}\n`);
+      expect(METRICS[name as MetricName].labels).toEqual(labels);
+    }
+  });
+
+  it('shows what was recorded, each under its name and labels', async () => {
+    const telemetry = await createTelemetry();
+    recordAll(telemetry);
+    const lines = (await telemetry.renderMetrics()).split('\n').filter((line) => !line.startsWith('#'));
+    for (const line of [
+      'storage_put_object_seconds_sum{erasure="lrc",compression="zstd"} 2',
+      'storage_put_chunk_seconds_sum{erasure="lrc",compression="zstd"} 0.3',
+      'storage_chunk_size_bytes_bucket{le="524288"} 0',
+      'storage_chunk_size_bytes_bucket{le="1048576"} 1',
+      'storage_initial_chunk_size 1048576',
+      'storage_final_chunk_size 4194304',
+      'storage_put_eta_seconds 12',
+      'storage_provider_rtt_ms{provider="p1"} 25',
+      'storage_provider_loss_rate{provider="p1"} 0.02',
+      'storage_engine_info{name="names",engine="level"} 1',
+      'storage_repair_attempts_total{status="success"} 1',
+      'storage_repair_failures_total{error="integrity",erasure="lrc",compression="zstd"} 1',
+      'storage_repair_bytes_total 100',
+      'rf_target 3',
+      'rf_observed 2',
+      'requests_total{route="/o/:address",code="200"} 1',
+      'latency_seconds_sum{route="/o/:address"} 0.004',
+      'bytes_in_total 10',
+      'bytes_out_total 20',
+      'inflight 4',
+      'rejected_total{reason="rate"} 1',
+      'read_denied_total{reason="quota"} 1',
+      'integrity_fail_total{reason="hash"} 1',
+    ]) {
+      expect(lines).toContain(line);
+    }
+    expect(telemetry.contentType).toContain('text/plain');
+  });
+
+  it('keeps two registries apart', async () => {
+    const [one, two] = [await createTelemetry(), await createTelemetry()];
+    one.services.bytesIn(5);
+    expect(await one.renderMetrics()).toContain('\nbytes_in_total 5\n');
+    expect(await two.renderMetrics()).toContain('\nbytes_in_total 0\n');
+  });
+
+  it('bounds the values of a label, whatever outsiders send', async () => {
+    const telemetry = await createTelemetry();
+    for (let i = 0; i < 5000; i++) telemetry.services.rejected(`reason ${i}`);
+    telemetry.services.rejected('x'.repeat(10_000));
+    telemetry.services.rejected('reason 0');
+    const text = await telemetry.renderMetrics();
+    expect(text.match(/^rejected_total\{/gm)).toHaveLength(129);
+    expect(text).toContain('rejected_total{reason="other"} 4873');
+    expect(text).toContain('rejected_total{reason="reason 0"} 2');
+  });
+
+  it('never throws on a figure that is none, and records nothing for it', async () => {
+    const telemetry = await createTelemetry();
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+      telemetry.services.bytesIn(wrong);
+      telemetry.pipeline.putChunk(wrong, codec);
+    }
+    telemetry.pipeline.putEta(Number.NaN);
+    const text = await telemetry.renderMetrics();
+    expect(text).toContain('\nbytes_in_total 0\n');
+    expect(text).not.toContain('storage_put_chunk_seconds_count{');
+    expect(text).toContain('\nstorage_put_eta_seconds 0\n');
+  });
+
+  it('has a silent twin that takes every call', () => {
+    expect(() => recordAll(silentMetrics)).not.toThrow();
+  });
+
+  it('can be handed to the catalog as it is', async () => {
+    const health: ProviderHealth = (await createTelemetry()).providers;
+    expect(health.providerHealth).toBeTypeOf('function');
+  });
+
+  it('is the only part that names the metrics library', async () => {
+    const source = resolve(import.meta.dirname, '../../src');
+    const files = (await readdir(source, { recursive: true })).filter((file) => file.endsWith('.ts'));
+    const naming: string[] = [];
+    for (const file of files) {
+      if ((await readFile(join(source, file), 'utf8')).includes("'prom-client'")) naming.push(file);
+    }
+    expect(naming.map((file) => file.split('/')[0])).toEqual(naming.map(() => 'telemetry'));
+    expect(naming).not.toEqual([]);
+  });
+});
