@@ -1,8 +1,8 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import { equalBytes } from '../core/bytes.ts';
 import { checkKey, checkRange, checkTableName, checkValue, engineClosed } from './check.ts';
 import type { Engine, EntriesOptions, Table, WriteOptions } from './engine.ts';
 import { compareKeys } from './key-order.ts';
+import { sameValue } from './same-value.ts';
 
 /** Keeps everything in this process's memory: for tests, and for nodes that must forget on exit. */
 export function createMemoryEngine(): Engine {
@@ -99,9 +99,4 @@ class MemoryTable implements Table {
     if (value === undefined) this.#values.delete(key);
     else this.#values.set(key, Uint8Array.from(value));
   }
-}
-
-export function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return equalBytes(a, b);
 }

@@ -26,7 +26,7 @@ export interface OpenRequest {
  */
 export async function openDatabase(request: OpenRequest): Promise<Database> {
   const { location, clock, lockWaitMs, signal } = request;
-  const { Level } = await import('level');
+  const Level = await loadLevel();
   const deadline = clock.monotonic() + lockWaitMs;
   for (;;) {
     const failure = await attempt(Level, location);
@@ -36,6 +36,19 @@ export async function openDatabase(request: OpenRequest): Promise<Database> {
     if (left <= 0) throw failure.with({ context: { waitedMs: lockWaitMs } });
     await announceWaiting(location);
     await clock.sleep(Math.min(left, randomInt(RETRY_MS.min, RETRY_MS.max)), signal);
+  }
+}
+
+async function loadLevel(): Promise<typeof Level> {
+  try {
+    return (await import('level')).Level;
+  } catch (error) {
+    throw new HoldfastError('Unavailable', 'LevelDB cannot be loaded on this machine', {
+      code: 'engine_unsupported',
+      status: 'permanent',
+      hint: 'Reinstall the dependencies for this platform, or set engine.default to another engine.',
+      cause: error,
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import { checkKey, checkRange, checkTableName, checkValue } from '../check.ts';
 import type { Engine, EntriesOptions, Table, WriteOptions } from '../engine.ts';
 
 import { KeyedMutex } from '../keyed-mutex.ts';
-import { sameValue } from '../memory.ts';
+import { sameValue } from '../same-value.ts';
 import type { Database } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
 import { readPage } from './page.ts';
@@ -12,7 +12,7 @@ import { decodeRecord, encodeRecord, recordKey } from './record.ts';
 export interface LevelEngineOptions extends LeaseOptions {}
 
 /**
- * The embedded engine: one LevelDB folder, made when first written to. Any number of processes may use it; they take
+ * The embedded engine: one LevelDB folder, made when first used. Any number of processes may use it; they take
  * turns. An operation waits up to `lockWaitMs` for its turn, then rejects with `Unavailable`, code `engine_locked`.
  */
 export function createLevelEngine(options: LevelEngineOptions): Engine {
