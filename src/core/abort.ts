@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { HoldfastError, isHoldfastError } from './errors.ts';
 
 /** Last parameter of everything that may take a while. */
@@ -21,7 +22,11 @@ export function abortError(signal: AbortSignal, operation?: string): HoldfastErr
 }
 
 /** Settles with `promise`, or rejects as soon as the signal fires; the abandoned promise is never unhandled. */
-export async function abortable<T>(promise: Promise<T>, signal?: AbortSignal, operation?: string): Promise<T> {
+export async function abortable<T>(
+  promise: Promise<T>,
+  signal?: AbortSignal,
+  operation?: string,
+): Promise<T> {
   if (signal === undefined) return promise;
   promise.catch(() => {});
   throwIfAborted(signal, operation);
@@ -62,4 +67,29 @@ export async function withDeadline<T>(
     clearTimeout(timer);
     outer?.removeEventListener('abort', onOuter);
   }
+}
+
+export interface LinkedAbort {
+  readonly signal: AbortSignal;
+  /** Stops the operation's own work; the outer signal is not touched. */
+  abort(reason: HoldfastError): void;
+  /** Lets go of the outer signal. */
+  dispose(): void;
+}
+
+/** Requests in flight of one operation, each listening to its signal; far over any `limits.max_inflight`. */
+const MAX_LISTENERS = 65_536;
+
+/** A signal for one operation: fires with the outer one, or when the operation itself gives up. */
+export function linkedAbort(outer: AbortSignal | undefined, operation: string): LinkedAbort {
+  const controller = new AbortController();
+  setMaxListeners(MAX_LISTENERS, controller.signal);
+  const onOuter = (): void => controller.abort(abortError(outer as AbortSignal, operation));
+  if (outer?.aborted) onOuter();
+  outer?.addEventListener('abort', onOuter, { once: true });
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    dispose: () => outer?.removeEventListener('abort', onOuter),
+  };
 }

@@ -52,7 +52,8 @@ export function u64(value: number): Uint8Array {
 export const utf8Encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** @throws TypeError on malformed UTF-8. */
-export const utf8Decode = (bytes: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+export const utf8Decode = (bytes: Uint8Array): string =>
+  new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 
 /** Splits a list of buffers seen as one run of bytes: the views that cover `[start, start + length)`. */
 export function sliceParts(parts: readonly Uint8Array[], start: number, length: number): Uint8Array[] {

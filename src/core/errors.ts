@@ -101,7 +101,8 @@ export function isHoldfastError(error: unknown, kind?: ErrorKind): error is Hold
 /** Wraps anything thrown into a {@link HoldfastError}; one that already is passes unchanged. */
 export function asHoldfastError(error: unknown, detail: ErrorDetail = {}): HoldfastError {
   if (error instanceof HoldfastError) return error;
-  if (isAbort(error)) return new HoldfastError('Aborted', 'the operation was aborted', { ...detail, cause: error });
+  if (isAbort(error))
+    return new HoldfastError('Aborted', 'the operation was aborted', { ...detail, cause: error });
   const message = error instanceof Error ? error.message : String(error);
   return new HoldfastError('Unexpected', message, { ...detail, cause: error });
 }

@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { PipelineMetrics } from '../telemetry/index.ts';
 import type { Arena } from './arena.ts';
 import type { CpuStage } from './cpu/jobs.ts';
 
@@ -32,28 +33,14 @@ export interface LeftOut {
 
 export interface TransferOutcome {
   readonly operation: 'store' | 'fetch';
-  readonly ok: boolean;
   readonly bytes: number;
   readonly elapsedMs: number;
-  /** Length of the chunks that went, for the adaptive chunk size. */
-  readonly chunkBytes?: number;
+  /** Why it failed, if it did. */
+  readonly error?: unknown;
 }
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */
 export type ShardMap = Uint8Array;
-
-export interface PipelineMetrics {
-  chunkStored(bytes: number, seconds: number, labels: PutLabels): void;
-  objectStored(seconds: number, labels: PutLabels): void;
-  chunkSizes(initial: number, final: number): void;
-  /** Expected seconds until a put of known length is done. */
-  eta(seconds: number): void;
-}
-
-export interface PutLabels {
-  readonly erasure: string;
-  readonly compression: string;
-}
 
 /** Policy in force, from the configuration. */
 export interface Policy {

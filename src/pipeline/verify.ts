@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { type AbortOptions, linkedAbort, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
@@ -46,6 +46,19 @@ export async function verifyObject(
   context: VaultContext,
   reference: string,
   options: VerifyOptions = {},
+): Promise<VerifyResult> {
+  const stop = linkedAbort(options.signal, 'verify');
+  try {
+    return await runVerify(context, reference, { ...options, signal: stop.signal });
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function runVerify(
+  context: VaultContext,
+  reference: string,
+  options: VerifyOptions & { readonly signal: AbortSignal },
 ): Promise<VerifyResult> {
   const { manifest, pointer } = await resolveReference(context, reference, options);
   const damage = new DamageLog();

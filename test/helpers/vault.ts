@@ -8,6 +8,7 @@ import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
+import { silentMetrics } from '../../src/telemetry/index.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
@@ -64,7 +65,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     blake3,
     clock: systemClock,
     random: secureRandom,
-    metrics: { chunkStored() {}, objectStored() {}, chunkSizes() {}, eta() {} },
+    metrics: silentMetrics.pipeline,
     policy: {
       code: createLinearCode(DEFAULT_LRC),
       replicaBelowBytes: 4096,

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { abortError } from '../../core/abort.ts';
+import { linkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { CertificateRecord } from '../../manifest/certificate.ts';
@@ -120,10 +120,7 @@ async function* readChunks(
   damage: DamageLog,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<PlainChunk> {
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort(abortError(signal as AbortSignal, 'get'));
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const stop = linkedAbort(signal, 'get');
   const queue = new PQueue({ concurrency: context.policy.maxInflight });
   const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid: new Set() };
   const windows = allWindows(state, start, end);
@@ -148,7 +145,7 @@ async function* readChunks(
       }
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    stop.dispose();
     stop.abort(new HoldfastError('Aborted', 'the reader went away', { operation: 'get' }));
     for (const chunk of current) chunk.release();
     for (const window of await Promise.allSettled(ahead)) {

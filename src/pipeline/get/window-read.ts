@@ -172,12 +172,12 @@ async function readRange(state: ReadState, view: SegmentView, range: PackRange):
   const pack = view.record.packs[range.pack]!;
   const bytes = range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0);
   const started = context.clock.monotonic();
-  const report = (ok: boolean): void =>
+  const report = (error?: unknown): void =>
     context.directory.report(pack.provider, {
       operation: 'fetch',
-      ok,
       bytes,
       elapsedMs: context.clock.monotonic() - started,
+      ...(error === undefined ? {} : { error }),
     });
   try {
     const provider = context.directory.get(pack.provider);
@@ -185,13 +185,13 @@ async function readRange(state: ReadState, view: SegmentView, range: PackRange):
     const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
     await provider.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, { signal });
     for (const { fetch, shard } of range.shards) fetch.present.add(shard);
-    report(true);
+    report();
   } catch (thrown) {
     throwIfAborted(signal, 'get');
     const error = asHoldfastError(thrown);
     const problem = problemOf(error);
     if (problem === 'unavailable') state.avoid.add(pack.provider);
-    report(false);
+    report(error);
     for (const { fetch, shard } of range.shards) exclude(state, view, fetch, shard, problem, error.message);
   }
 }

@@ -106,7 +106,7 @@ async function storeDraft(
   const [digest] = await context.cpu.hash({ ranges: [ranges] });
   const address = addressOf(digest!);
   const started = context.clock.monotonic();
-  const outcome = { operation: 'store', bytes: length, chunkBytes: chunks[0]!.plainLength } as const;
+  const outcome = { operation: 'store', bytes: length } as const;
   const elapsed = (): number => context.clock.monotonic() - started;
   await session.journal.intend(provider.id, address);
   try {
@@ -116,11 +116,11 @@ async function storeDraft(
     const error = asHoldfastError(thrown, { provider: provider.id, operation: 'store' });
     if (isHoldfastError(error, 'Unexpected')) throw error;
     session.providerFailed(provider, error, length);
-    context.directory.report(provider.id, { ...outcome, ok: false, elapsedMs: elapsed() });
+    context.directory.report(provider.id, { ...outcome, elapsedMs: elapsed(), error });
     return undefined;
   }
   session.acknowledged(provider.id, address, length);
-  context.directory.report(provider.id, { ...outcome, ok: true, elapsedMs: elapsed() });
+  context.directory.report(provider.id, { ...outcome, elapsedMs: elapsed() });
   return { provider: provider.id, address, length };
 }
 

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
-import { abortError } from '../../core/abort.ts';
+import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/object-keys.ts';
@@ -59,17 +59,14 @@ export async function putObject(
   const name = options.name === undefined ? undefined : checkName(options.name);
   const plan = planPut(context, options.minTolerates ?? context.policy.minTolerates);
   const source = await toSource(input);
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort(abortError(options.signal as AbortSignal, 'put'));
-  if (options.signal?.aborted) onAbort();
-  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const stop = linkedAbort(options.signal, 'put');
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, context.owner, nameKey);
   try {
     const put = new Put(context, { source, name, plan, journal, stop, options });
     return await put.run();
   } finally {
-    options.signal?.removeEventListener('abort', onAbort);
+    stop.dispose();
     await source.close();
     await journal.end();
   }
@@ -80,7 +77,7 @@ interface PutSetup {
   readonly name: string | undefined;
   readonly plan: PutPlan;
   readonly journal: PutJournal;
-  readonly stop: AbortController;
+  readonly stop: LinkedAbort;
   readonly options: PutOptions;
 }
 
@@ -200,8 +197,8 @@ class Put {
   async #result(root: StoredRoot, fed: FeedResult, change: NameChange | undefined): Promise<PutResult> {
     const { context, code, usable, bytesStored, failedAttempts } = this.#session;
     const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
-    context.metrics.objectStored((context.clock.monotonic() - this.#startedMs) / 1000, labels);
-    context.metrics.chunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
+    context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
+    context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
     const pointerCopies =
       change === undefined
         ? 0
@@ -236,7 +233,7 @@ class Put {
     });
     const seconds = (this.#context.clock.monotonic() - this.#startedMs) / 1000;
     if (totalBytes !== undefined && this.#bytesRead > 0) {
-      this.#context.metrics.eta((seconds * (totalBytes - this.#bytesRead)) / this.#bytesRead);
+      this.#context.metrics.putEta((seconds * (totalBytes - this.#bytesRead)) / this.#bytesRead);
     }
   }
 }

@@ -78,7 +78,8 @@ export class SegmentBuilder {
     const kept = context.arena.shrink(slab, shards * encoded.shardLength);
     this.bytes -= slab.length - kept.length;
     this.#slabs.set(index, kept);
-    context.metrics.chunkStored(plainLength, (context.clock.monotonic() - started) / 1000, {
+    context.metrics.chunkSize(plainLength);
+    context.metrics.putChunk((context.clock.monotonic() - started) / 1000, {
       erasure: code.params.algorithm,
       compression: context.policy.compression,
     });

@@ -1,0 +1,154 @@
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createKeyFile, homePaths } from '../../compose/home.ts';
+import { findConfig } from '../../compose/load-config.ts';
+import { openVault, type Vault } from '../../compose/open-vault.ts';
+import type { Config } from '../../config/types.ts';
+import { toHex } from '../../core/bytes.ts';
+import { asHoldfastError } from '../../core/errors.ts';
+import { secureRandom } from '../../core/random.ts';
+import { describeCertificate } from '../../placement/certificate.ts';
+import { initFsProvider } from '../../providers/fs/index.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes, seconds, table } from '../format.ts';
+import { type Io, output, print } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+
+interface DemoFlags extends CommonFlags {
+  readonly file?: string;
+  readonly keep: boolean;
+}
+
+const NAME = 'a real file';
+const DESTROYED = ['p2', 'p5', 'p8'];
+const ONE_MORE = 'p9';
+
+interface Step {
+  readonly step: string;
+  readonly result: string;
+  readonly ms: number;
+}
+
+/** The newcomer's first minute, with nothing simulated: folders are deleted for real. */
+export default async function demo(this: CliContext, flags: DemoFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const home = await mkdtemp(join(tmpdir(), 'holdfast-demo-'));
+    try {
+      const config = await findConfig({ home, env: {}, cwd: home });
+      const file = flags.file ?? process.execPath;
+      if (!flags.json)
+        print(io, `Nine providers under ${home}; the file is ${file}, ${bytes((await stat(file)).size)}.\n`);
+      const { steps, identical } = await play(io, config, file);
+      output(io, flags.json, { identical, steps }, () =>
+        [
+          table([
+            ['step', 'result', 'time'],
+            ...steps.map(({ step, result, ms }) => [step, result, seconds(ms)]),
+          ]),
+          '',
+          identical ? 'identical' : 'DIFFERENT',
+        ].join('\n'),
+      );
+      return identical ? EXIT.done : EXIT.integrity;
+    } finally {
+      if (!flags.keep) await rm(home, { recursive: true, force: true });
+    }
+  });
+}
+
+async function play(io: Io, config: Config, file: string): Promise<{ steps: Step[]; identical: boolean }> {
+  const steps: Step[] = [];
+  const timed = async <T>(step: string, work: () => Promise<T>, say: (value: T) => string): Promise<T> => {
+    const started = performance.now();
+    const value = await work();
+    steps.push({ step, result: say(value), ms: performance.now() - started });
+    return value;
+  };
+  const passphrase = toHex(secureRandom(8));
+  await timed(
+    'init: key wrapped by a passphrase, nine folders',
+    async () => {
+      await createKeyFile(homePaths(config.home), passphrase, secureRandom);
+      for (const provider of config.providers)
+        if (provider.adapter === 'fs') await initFsProvider(provider.root, provider.id);
+    },
+    () => 'done',
+  );
+  const vault = await openVault({ config, passphrase });
+  try {
+    await timed(
+      'put',
+      () => putFile(io, vault, file),
+      (put) => `stored ${bytes(put.stored)}; ${describeCertificate(put.certificate)}`,
+    );
+    await timed(
+      `destroy ${DESTROYED.join(', ')}`,
+      () => destroy(config, DESTROYED),
+      () => 'folders deleted',
+    );
+    const identical = await timed(
+      'get, compared byte by byte',
+      () => sameAsFile(io, vault, file),
+      (same) => (same ? 'identical' : 'DIFFERENT'),
+    );
+    await timed(
+      'verify',
+      () => vault.verify(NAME, { signal: io.signal }),
+      (found) => `${found.damageTotal} shards gone; ${describeCertificate(found.certificate.live)}`,
+    );
+    await timed(
+      `destroy ${ONE_MORE} too, and get`,
+      () => destroy(config, [ONE_MORE]).then(() => failure(io, vault)),
+      (why) => why,
+    );
+    return { steps, identical };
+  } finally {
+    await vault.close();
+  }
+}
+
+async function putFile(io: Io, vault: Vault, file: string): ReturnType<Vault['putObject']> {
+  const handle = await open(file, 'r');
+  try {
+    return await vault.putObject(handle, { name: NAME, signal: io.signal });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function destroy(config: Config, ids: readonly string[]): Promise<void> {
+  for (const provider of config.providers) {
+    if (provider.adapter === 'fs' && ids.includes(provider.id)) await rm(provider.root, { recursive: true });
+  }
+}
+
+async function sameAsFile(io: Io, vault: Vault, file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    let position = 0;
+    let same = true;
+    const object = await vault.getObject(NAME, { signal: io.signal });
+    for await (const piece of object.borrow()) {
+      const original = Buffer.alloc(piece.length);
+      const { bytesRead } = await handle.read(original, 0, piece.length, position);
+      same &&= bytesRead === piece.length && original.equals(piece);
+      position += piece.length;
+    }
+    return same && position === (await handle.stat()).size;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function failure(io: Io, vault: Vault): Promise<string> {
+  try {
+    const object = await vault.getObject(NAME, { signal: io.signal });
+    for await (const _ of object.borrow()) return 'unexpectedly readable';
+    return 'unexpectedly empty';
+  } catch (thrown) {
+    const error = asHoldfastError(thrown);
+    return `refused, as certified: ${error.kind} (${error.code})`;
+  }
+}

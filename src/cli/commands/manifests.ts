@@ -1,0 +1,99 @@
+import { toHex } from '../../core/bytes.ts';
+import { Cid } from '../../manifest/cid.ts';
+import { decodeNode } from '../../manifest/dag-cbor.ts';
+import { decodeRoot } from '../../manifest/root.ts';
+import { DamageLog } from '../../pipeline/damage.ts';
+import { loadRoot } from '../../pipeline/manifests.ts';
+import { resolveReference } from '../../pipeline/names.ts';
+import { describeCertificate } from '../../placement/certificate.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { isoTime, table } from '../format.ts';
+import { output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+interface ManifestsFlags extends CommonFlags {
+  readonly limit: number;
+}
+
+export async function list(this: CliContext, flags: ManifestsFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const found = await withVault(io, flags, async (vault) => {
+      const entries = [];
+      for await (const { address, storedMs, root } of vault.manifests({
+        limit: flags.limit,
+        signal: io.signal,
+      })) {
+        const { code, chunks, compression, certificate } = root;
+        const fallback = { erasure: code.algorithm === 'xor', compression: compression === 'rle' };
+        entries.push({
+          manifest: address,
+          storedMs,
+          chunks,
+          code: certificate.code,
+          compression,
+          fallback,
+          certificate,
+        });
+      }
+      return entries;
+    });
+    output(io, flags.json, found, () =>
+      table([
+        ['stored', 'chunks', 'code', 'codec', 'tolerates', 'manifest'],
+        ...found.map((entry) => [
+          isoTime(entry.storedMs),
+          entry.chunks,
+          entry.code,
+          entry.compression,
+          entry.certificate.tolerates,
+          entry.manifest,
+        ]),
+      ]),
+    );
+    return undefined;
+  });
+}
+
+/** Shows the public part: what repair, nodes and anyone else can see. */
+export async function show(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const { address, bytes } = await withVault(io, flags, async ({ internals: { context } }) => {
+      const { manifest } = await resolveReference(context, reference, { signal: io.signal });
+      return {
+        address: manifest,
+        bytes: await loadRoot(context, manifest, new DamageLog(), { signal: io.signal }),
+      };
+    });
+    const root = decodeRoot(bytes);
+    const data = {
+      manifest: address,
+      bytes: bytes.length,
+      ...(plain(decodeNode(bytes)) as Record<string, unknown>),
+    };
+    output(io, flags.json, data, () =>
+      [
+        `manifest     ${address}, ${bytes.length} bytes`,
+        `object       ${toHex(root.objectId)}`,
+        `code         ${root.certificate.code}, ${root.compression}`,
+        `chunks       ${root.chunks}, the longest ${root.chunkLen} bytes`,
+        `body         ${'links' in root.body ? `${root.body.links.length} links, depth ${root.body.depth}` : 'one segment, inside'}`,
+        `providers    ${root.providers.join(', ')}`,
+        `certificate  ${describeCertificate(root.certificate)}`,
+        'Everything else is sealed. --json prints every public field.',
+      ].join('\n'),
+    );
+    return undefined;
+  });
+}
+
+/** DAG-CBOR as JSON: bytes in hex, links as addresses. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return toHex(value);
+  if (value instanceof Cid) return value.address;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, plain(entry)]));
+  }
+  return value;
+}

@@ -1,0 +1,33 @@
+import { createLinearCode } from '../../coding/erasure/code.ts';
+import { codeOf } from '../../compose/codes.ts';
+import { findConfig } from '../../compose/load-config.ts';
+import { DEFAULT_MODEL, planTable, renderPlan } from '../../placement/index.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { output } from '../io.ts';
+import { parseCode } from '../parse-code.ts';
+import { runCommand } from '../run-command.ts';
+
+interface PlanFlags extends CommonFlags {
+  readonly providers: readonly number[];
+  readonly code?: readonly string[];
+  readonly annualLoss?: number;
+  readonly detectHours?: number;
+  readonly repairHours?: number;
+}
+
+export default async function plan(this: CliContext, flags: PlanFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const codes = flags.code?.map((text) => createLinearCode(parseCode(text))) ?? [
+      createLinearCode(codeOf(config)),
+    ];
+    const model = {
+      annualLoss: flags.annualLoss ?? DEFAULT_MODEL.annualLoss,
+      detectionHours: flags.detectHours ?? DEFAULT_MODEL.detectionHours,
+      repairHours: flags.repairHours ?? DEFAULT_MODEL.repairHours,
+    };
+    const table = planTable({ codes, providers: flags.providers, model });
+    output(io, flags.json, table, () => renderPlan(table));
+    return undefined;
+  });
+}

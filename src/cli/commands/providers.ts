@@ -1,0 +1,88 @@
+import type { ProviderSnapshot } from '../../catalog/index.ts';
+import { findConfig } from '../../compose/load-config.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { initFsProvider } from '../../providers/fs/index.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes, table } from '../format.ts';
+import { output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export async function list(this: CliContext, flags: CommonFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const snapshot = await withVault(io, flags, async (vault) => vault.internals.catalog.snapshot());
+    output(io, flags.json, snapshot, () => render(snapshot));
+    return undefined;
+  });
+}
+
+export async function probe(this: CliContext, flags: CommonFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const snapshot = await withVault(io, flags, async (vault) => {
+      await vault.internals.probe(io.signal);
+      return vault.internals.catalog.snapshot();
+    });
+    output(io, flags.json, snapshot, () => render(snapshot));
+    return undefined;
+  });
+}
+
+export async function maintenance(
+  this: CliContext,
+  flags: CommonFlags,
+  id: string,
+  state: 'on' | 'off',
+): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    await withVault(io, flags, async (vault) => {
+      const { catalog } = vault.internals;
+      if (!catalog.providers.some((provider) => provider.id === id)) throw unknownProvider(id);
+      await catalog.setMaintenance(id, state === 'on', { signal: io.signal });
+    });
+    output(io, flags.json, { provider: id, maintenance: state === 'on' }, () =>
+      state === 'on'
+        ? `${id} gets no new shards; what it holds stays readable`
+        : `${id} may take new shards again`,
+    );
+    return undefined;
+  });
+}
+
+/** Makes the folder of one configured provider: a new one, or an empty one in place of one that was lost. */
+export async function init(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const provider = config.providers.find((candidate) => candidate.id === id);
+    if (provider === undefined) throw unknownProvider(id);
+    if (provider.adapter !== 'fs') {
+      throw new HoldfastError('ConfigInvalid', `${id} is not a folder: there is nothing to prepare`);
+    }
+    await initFsProvider(provider.root, id);
+    output(io, flags.json, { provider: id, root: provider.root }, () => `${id} is ready in ${provider.root}`);
+    return undefined;
+  });
+}
+
+function render(providers: readonly ProviderSnapshot[]): string {
+  const rows = providers.map((provider) => [
+    provider.id,
+    provider.state,
+    provider.rttMs === undefined ? '-' : `${provider.rttMs.toFixed(1)} ms`,
+    `${(100 * provider.lossRate).toFixed(1)} %`,
+    provider.bytesPerSecond === undefined ? '-' : `${bytes(provider.bytesPerSecond)}/s`,
+    bytes(provider.preferredChunk),
+    `${(100 * provider.successRate).toFixed(1)} %`,
+    provider.quotaBytes === undefined
+      ? bytes(provider.usedBytes)
+      : `${bytes(provider.usedBytes)} of ${bytes(provider.quotaBytes)}`,
+    provider.why,
+  ]);
+  return table([['id', 'state', 'RTT', 'loss', 'bandwidth', 'chunk', 'success', 'used', 'why'], ...rows]);
+}
+
+function unknownProvider(id: string): HoldfastError {
+  return new HoldfastError('NotFound', `no provider "${id}" is configured`, {
+    code: 'unknown_provider',
+    hint: 'See `holdfast providers`.',
+  });
+}

@@ -1,0 +1,84 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Vault } from '../../compose/open-vault.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { PutResult } from '../../pipeline/put/put.ts';
+import { describeCertificate } from '../../placement/certificate.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes, seconds } from '../format.ts';
+import { type Io, note, output } from '../io.ts';
+import { Progress } from '../progress.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export interface PutFlags extends CommonFlags {
+  readonly name?: string;
+  readonly contentType?: string;
+  readonly minTolerates?: number;
+}
+
+export default async function put(this: CliContext, flags: PutFlags, file: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const name = flags.name ?? (file === '-' ? undefined : basename(file));
+    const handle = file === '-' ? undefined : await openSource(file);
+    try {
+      const started = performance.now();
+      const result = await withVault(io, flags, (vault) => putFrom(io, vault, handle, name, flags));
+      report(io, result, flags.json, performance.now() - started);
+    } finally {
+      await handle?.close();
+    }
+    return undefined;
+  });
+}
+
+async function putFrom(
+  io: Io,
+  vault: Vault,
+  handle: FileHandle | undefined,
+  name: string | undefined,
+  flags: PutFlags,
+): Promise<PutResult> {
+  const progress = new Progress(io, 'put', flags.json);
+  try {
+    return await vault.putObject(handle ?? io.stdin, {
+      name,
+      contentType: flags.contentType,
+      minTolerates: flags.minTolerates,
+      signal: io.signal,
+      onProgress: ({ bytesRead, totalBytes }) => progress.update(bytesRead, totalBytes),
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+function report(io: Io, result: PutResult, json: boolean, ms: number): void {
+  for (const { provider, error } of result.failedAttempts) {
+    note(io, `warning: ${provider} did not take its shards, others did: ${error}`);
+  }
+  if (result.certificate.tolerates === 0)
+    note(io, 'warning: losing a single provider would lose this object');
+  if (result.name !== undefined && result.pointerCopies === 0) {
+    note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
+  }
+  output(io, json, result, () =>
+    [
+      `manifest     ${result.manifest}`,
+      ...(result.name === undefined ? [] : [`name         ${result.name}`]),
+      `size         ${bytes(result.size)}, stored ${bytes(result.stored)} in ${seconds(ms)}`,
+      `certificate  ${describeCertificate(result.certificate)}`,
+    ].join('\n'),
+  );
+}
+
+async function openSource(file: string): Promise<FileHandle> {
+  const refused = (why: string, cause?: unknown): HoldfastError =>
+    new HoldfastError('NotFound', `cannot read ${file}: ${why}`, { code: 'source_unreadable', cause });
+  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw refused(cause.code === 'ENOENT' ? 'there is no such file' : (cause.code ?? 'error'), cause);
+  });
+  if (!(await handle.stat()).isDirectory()) return handle;
+  await handle.close();
+  throw refused('it is a folder');
+}

@@ -1,0 +1,20 @@
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { note, output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export default async function rm(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const result = await withVault(io, flags, (vault) =>
+      vault.deleteObject(reference, { signal: io.signal }),
+    );
+    if (result.queued > 0) {
+      note(
+        io,
+        `warning: ${result.queued} blobs are at providers that did not answer; later commands try again`,
+      );
+    }
+    output(io, flags.json, result, () => `removed ${result.name ?? result.manifest}`);
+    return undefined;
+  });
+}

@@ -1,0 +1,25 @@
+import { describeCertificate } from '../../placement/certificate.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes, isoTime } from '../format.ts';
+import { output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export default async function stat(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const found = await withVault(io, flags, (vault) => vault.stat(reference, { signal: io.signal }));
+    output(io, flags.json, found, () =>
+      [
+        `name         ${found.name ?? '(none)'}`,
+        `manifest     ${found.manifest}`,
+        `size         ${found.size} (${bytes(found.size)}) in ${found.chunks} chunks`,
+        `type         ${found.contentType}`,
+        `created      ${isoTime(found.createdMs)}${found.version > 0 ? `, version ${found.version} of the name` : ''}`,
+        `code         ${found.code}, ${found.compression}`,
+        `providers    ${found.providers.join(', ')}`,
+        `certificate  ${describeCertificate(found.certificate)}`,
+      ].join('\n'),
+    );
+    return undefined;
+  });
+}

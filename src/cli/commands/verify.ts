@@ -1,0 +1,47 @@
+import type { VerifyResult } from '../../pipeline/verify.ts';
+import { describeCertificate } from '../../placement/certificate.ts';
+import { describeDamage } from '../damage-text.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes } from '../format.ts';
+import { output } from '../io.ts';
+import { Progress } from '../progress.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export default async function verify(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const progress = new Progress(io, 'verify', flags.json);
+    const result = await withVault(io, flags, (vault) =>
+      vault.verify(reference, {
+        signal: io.signal,
+        onProgress: ({ chunks, of }) => progress.update(chunks, of),
+      }),
+    );
+    progress.end();
+    output(io, flags.json, result, () => describe(result));
+    return codeOf(result);
+  });
+}
+
+/** 0 intact; 5 damaged but readable where bytes are wrong, 4 where shards are only missing or nothing is readable. */
+function codeOf(result: VerifyResult): ExitCode {
+  if (result.intact) return EXIT.done;
+  if (result.damage.some(({ problem }) => problem === 'corrupt')) return EXIT.integrity;
+  return EXIT.notEnough;
+}
+
+function describe(result: VerifyResult): string {
+  const { certificate, nodes } = result;
+  const verdict = result.intact ? 'intact' : result.readable ? 'damaged, readable' : 'damaged, NOT readable';
+  return [
+    `${result.name ?? result.manifest}: ${verdict}`,
+    `checked      ${result.shards} shards of ${result.chunks} chunks, ${bytes(result.bytesRead)} read`,
+    `manifest     ${nodes.total} ${nodes.total === 1 ? 'node' : 'nodes'}, each at ${nodes.leastCopies} or more providers`,
+    `certificate  ${describeCertificate(certificate.live)}`,
+    ...(certificate.live.tolerates === certificate.stored.tolerates
+      ? []
+      : [`as it was    ${describeCertificate(certificate.stored)}`]),
+    ...describeDamage(result.damage).map((line) => `  - ${line}`),
+  ].join('\n');
+}

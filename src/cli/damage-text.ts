@@ -1,0 +1,23 @@
+import type { Damage } from '../pipeline/damage.ts';
+
+/** More providers or details than this are summed up. */
+const MAX_LINES = 40;
+
+/** One line per provider, blob and problem: which shards of which chunks. */
+export function describeDamage(damage: readonly Damage[]): string[] {
+  const groups = new Map<string, { head: string; shards: string[]; detail: string | undefined }>();
+  for (const { provider, problem, blob, chunk, shard, detail } of damage) {
+    const key = `${provider} ${problem} ${blob}`;
+    const group = groups.get(key) ?? { head: `${provider}: ${problem} in ${blob}`, shards: [], detail };
+    if (shard !== undefined) group.shards.push(`chunk ${chunk} shard ${shard}`);
+    groups.set(key, group);
+  }
+  const lines = [...groups.values()].map(({ head, shards, detail }) => {
+    const listed = shards.slice(0, 8).join(', ');
+    const more = shards.length > 8 ? ` and ${shards.length - 8} more` : '';
+    const what = shards.length > 0 ? `: ${listed}${more}` : ': manifest node';
+    return `${head}${what}${detail === undefined ? '' : ` (${detail})`}`;
+  });
+  if (lines.length <= MAX_LINES) return lines;
+  return [...lines.slice(0, MAX_LINES), `… and ${lines.length - MAX_LINES} more`];
+}

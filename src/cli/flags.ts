@@ -1,0 +1,56 @@
+import type { CommandContext, FlagParametersForType } from '@stricli/core';
+import type { Io } from './io.ts';
+
+/** What stricli hands to every command. */
+export interface CliContext extends CommandContext {
+  readonly io: Io;
+  /** Set by a command that ended badly; see `exit-codes.ts`. */
+  exitCode: number;
+}
+
+export interface CommonFlags {
+  readonly home?: string;
+  readonly config?: string;
+  readonly json: boolean;
+  readonly metricsFile?: string;
+}
+
+/** Any text is good. */
+export const anyText = (input: string): string => input;
+
+/** Flags that every command takes. */
+export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
+  home: {
+    kind: 'parsed',
+    parse: anyText,
+    optional: true,
+    brief: 'Folder of the key and the state (default: $HOLDFAST_HOME, else .holdfast)',
+    placeholder: 'DIR',
+  },
+  config: {
+    kind: 'parsed',
+    parse: anyText,
+    optional: true,
+    brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
+    placeholder: 'FILE',
+  },
+  json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' },
+  metricsFile: {
+    kind: 'parsed',
+    parse: anyText,
+    optional: true,
+    brief: 'Write Prometheus metrics there when done',
+    placeholder: 'FILE',
+  },
+};
+
+/** @throws RangeError, shown as a usage error. */
+export function wholeNumber(min: number, max: number): (input: string) => number {
+  return (input) => {
+    const value = Number(input);
+    if (!/^\d+$/.test(input) || value < min || value > max) {
+      throw new RangeError(`expected a whole number from ${min} to ${max}`);
+    }
+    return value;
+  };
+}

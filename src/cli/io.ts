@@ -1,0 +1,48 @@
+import type { HoldfastError } from '../core/errors.ts';
+
+/** How a command talks to its user. Everything a script reads goes to stdout; everything else to stderr. */
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Fires on the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export function print(io: Io, text: string): void {
+  io.stdout.write(`${text}\n`);
+}
+
+export function note(io: Io, text: string): void {
+  io.stderr.write(`${text}\n`);
+}
+
+/** Prints data for a program with `--json`, else text for a person. */
+export function output(io: Io, json: boolean, data: unknown, text: () => string): void {
+  print(io, json ? JSON.stringify(data) : text());
+}
+
+/** One line what happened, one line what to do. */
+export function reportError(io: Io, error: HoldfastError, json: boolean): void {
+  if (json) {
+    note(io, JSON.stringify(error.toJSON()));
+    return;
+  }
+  const where = error.provider === undefined ? '' : ` (provider ${error.provider})`;
+  note(io, `holdfast: ${error.message}${where}`);
+  if (error.hint !== undefined) note(io, `  ${error.hint}`);
+  for (const line of details(error)) note(io, `  - ${line}`);
+  if (error.kind === 'Unexpected' && error.cause instanceof Error) note(io, String(error.cause.stack));
+}
+
+const LISTED = ['failures', 'leftOut', 'providers'] as const;
+
+function details(error: HoldfastError): string[] {
+  for (const key of LISTED) {
+    const list = error.context[key];
+    if (Array.isArray(list) && list.length > 0) return list.map(String);
+  }
+  return [];
+}

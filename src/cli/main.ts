@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { EXIT } from './exit-codes.ts';
+import type { CliContext } from './flags.ts';
+import type { Io } from './io.ts';
+
+const [first, ...rest] = process.argv.slice(2);
+
+if (first === '--version' || first === '-v' || first === 'version') {
+  const { version } = await import('./version.ts');
+  process.stdout.write(`${await version(rest.includes('--verbose'), process.env)}\n`);
+} else {
+  process.exitCode = await main();
+}
+
+async function main(): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    // The second one means it: whatever is left behind, the next command clears up.
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    stop.abort(new Error(name));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  const { stdin, stdout, stderr, env } = process;
+  stdout.on('error', () => stop.abort(new Error('output closed')));
+  const io: Io = { env, cwd: process.cwd(), stdin, stdout, stderr, signal: stop.signal };
+  const [{ run }, { app }] = await Promise.all([import('@stricli/core'), import('./app.ts')]);
+  const context: CliContext = { process, io, exitCode: EXIT.done };
+  await run(app, process.argv.slice(2), context);
+  // The parser's own failures are negative: wrong flags, unknown commands.
+  const parsed = Number(process.exitCode ?? 0);
+  if (parsed < 0) return EXIT.usage;
+  return parsed > 0 ? EXIT.unexpected : context.exitCode;
+}

@@ -1,0 +1,26 @@
+import { writeFile } from 'node:fs/promises';
+import { silent } from '../compose/observers.ts';
+import type { Observers } from '../compose/vault.ts';
+import { type Io, note } from './io.ts';
+
+export interface CommandMetrics {
+  readonly observers: Observers;
+  /** Writes the file, if one was asked for. */
+  finish(): Promise<void>;
+}
+
+/** Observers of one command. The metrics library is loaded only for `--metrics-file`. */
+export async function openObservers(file: string | undefined, io: Io): Promise<CommandMetrics> {
+  const log: Observers['log'] = (level, event, fields) => {
+    if (io.env.HOLDFAST_LOG === 'debug' || (io.env.HOLDFAST_LOG === 'warn' && level === 'warn')) {
+      note(io, JSON.stringify({ level, event, ...fields }));
+    }
+  };
+  if (file === undefined) return { observers: { ...silent, log }, finish: async () => {} };
+  const { createTelemetry } = await import('../telemetry/index.ts');
+  const telemetry = await createTelemetry();
+  return {
+    observers: { ...telemetry, onAttempt() {}, log },
+    finish: async () => writeFile(file, await telemetry.renderMetrics()),
+  };
+}

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { abortError } from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Io } from './io.ts';
+
+/** From `HOLDFAST_PASSPHRASE`, else the file in `HOLDFAST_PASSPHRASE_FILE`, else asked on a terminal. */
+export async function readPassphrase(io: Io, question: string): Promise<string> {
+  const given = await givenPassphrase(io);
+  if (given !== undefined) return given;
+  if (io.stdin.isTTY === true) return ask(io, question);
+  throw new HoldfastError(
+    'ConfigInvalid',
+    'the key file is wrapped and there is no terminal to ask for its passphrase',
+    {
+      code: 'passphrase_needed',
+      hint: 'Set HOLDFAST_PASSPHRASE, or HOLDFAST_PASSPHRASE_FILE to a file that holds it.',
+    },
+  );
+}
+
+/** A passphrase for a new key: asked twice on a terminal. Undefined when there is none to be had. */
+export async function newPassphrase(io: Io): Promise<string | undefined> {
+  const given = await givenPassphrase(io);
+  if (given !== undefined || io.stdin.isTTY !== true) return given;
+  const first = await ask(io, 'New passphrase: ');
+  const again = await ask(io, 'Once more: ');
+  if (first === again && first.length > 0) return first;
+  throw new HoldfastError('ConfigInvalid', first === '' ? 'the passphrase is empty' : 'the two differ', {
+    code: 'passphrase_mismatch',
+    hint: 'Nothing was created; try again.',
+  });
+}
+
+async function givenPassphrase(io: Io): Promise<string | undefined> {
+  if (io.env.HOLDFAST_PASSPHRASE) return io.env.HOLDFAST_PASSPHRASE;
+  const file = io.env.HOLDFAST_PASSPHRASE_FILE;
+  if (!file) return undefined;
+  try {
+    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+  } catch (cause) {
+    throw new HoldfastError('ConfigInvalid', `cannot read HOLDFAST_PASSPHRASE_FILE ${file}`, {
+      code: 'passphrase_file',
+      cause,
+    });
+  }
+}
+
+/** Asks without echo. */
+function ask(io: Io, question: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    io.stderr.write(question);
+    const lines = createInterface({ input: io.stdin, terminal: true, output: undefined as never });
+    const finish = (): void => {
+      io.signal.removeEventListener('abort', onAbort);
+      lines.close();
+      io.stderr.write('\n');
+    };
+    const onAbort = (): void => {
+      finish();
+      reject(abortError(io.signal, 'asking for the passphrase'));
+    };
+    io.signal.addEventListener('abort', onAbort, { once: true });
+    lines.once('line', (line) => {
+      finish();
+      resolve(line);
+    });
+    lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  });
+}

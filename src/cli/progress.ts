@@ -1,0 +1,45 @@
+import { bytes, seconds } from './format.ts';
+import type { Io } from './io.ts';
+
+const EVERY_MS = 100;
+const WIDTH = 24;
+
+/** A bar on the terminal, nothing when piped or when a program reads. */
+export class Progress {
+  readonly #io: Io;
+  readonly #label: string;
+  readonly #shown: boolean;
+  readonly #started: number;
+  #last = 0;
+
+  constructor(io: Io, label: string, quiet: boolean) {
+    this.#io = io;
+    this.#label = label;
+    this.#shown = !quiet && io.stderr.isTTY === true;
+    this.#started = performance.now();
+  }
+
+  update(done: number, total: number | undefined): void {
+    const now = performance.now();
+    if (!this.#shown || now - this.#last < EVERY_MS) return;
+    this.#last = now;
+    const rate = (done / (now - this.#started)) * 1000;
+    this.#draw(total === undefined ? `${bytes(done)}` : this.#bar(done, total, rate), rate);
+  }
+
+  end(): void {
+    if (this.#shown && this.#last > 0) this.#io.stderr.write('\r\u001b[K');
+  }
+
+  #draw(what: string, rate: number): void {
+    this.#io.stderr.write(`\r\u001b[K${this.#label} ${what}  ${bytes(rate)}/s`);
+  }
+
+  #bar(done: number, total: number, rate: number): string {
+    const part = total === 0 ? 1 : Math.min(1, done / total);
+    const filled = Math.round(part * WIDTH);
+    const left = rate > 0 ? seconds(((total - done) / rate) * 1000) : '?';
+    const percent = `${Math.floor(part * 100)}`.padStart(3);
+    return `[${'#'.repeat(filled)}${'.'.repeat(WIDTH - filled)}] ${percent} %  ${left} left`;
+  }
+}

@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+
+/** The version, and with `verbose` which implementation of each primitive this machine gets. */
+export async function version(
+  verbose: boolean,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
+  const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const head = `holdfast ${manifest.version}`;
+  if (!verbose) return head;
+  const [{ accelerationFrom }, { createSharedMemory }, { loadPrimitives }] = await Promise.all([
+    import('../core/acceleration.ts'),
+    import('../core/wasm.ts'),
+    import('../pipeline/cpu/primitives.ts'),
+  ]);
+  const use = await loadPrimitives(createSharedMemory(1 << 20), accelerationFrom(env));
+  const [zstd, deflate] = [await use.codec('zstd', 1), await use.codec('deflate', 1)];
+  return [
+    head,
+    `node              ${process.version} ${process.platform}-${process.arch}`,
+    `blake3            ${use.blake3.name}`,
+    `chacha20-poly1305 ${use.aead.name}`,
+    `erasure kernel    ${use.kernel.name}`,
+    `zstd              ${zstd.implementation}`,
+    `deflate           ${deflate.implementation}`,
+  ].join('\n');
+}

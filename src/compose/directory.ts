@@ -1,0 +1,45 @@
+import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
+import type { ProviderDirectory } from '../pipeline/ports.ts';
+
+/** What a byte costs more at a provider that new shards would not go to. */
+const POOR = 1000;
+
+/** The catalog as the pipeline sees it. @param lastProbe reports of the latest round, by provider. */
+export function directoryOf(
+  catalog: NodeCatalog,
+  lastProbe: ReadonlyMap<string, ProbeReport>,
+): ProviderDirectory {
+  const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
+  const poor = (): Set<string> =>
+    new Set(catalog.eligible({ bytes: 1 }).leftOut.map(({ provider }) => provider.id));
+  let poorNow = poor();
+  return {
+    all: () => catalog.providers,
+    get: (id) => byId.get(id),
+    forStore() {
+      const { candidates, leftOut } = catalog.eligible({ bytes: 1 });
+      poorNow = poor();
+      const silent = candidates.flatMap(({ provider }) => {
+        const error = lastProbe.get(provider.id)?.error;
+        return error === undefined ? [] : [{ id: provider.id, why: `did not answer just now: ${error}` }];
+      });
+      const gone = new Set(silent.map(({ id }) => id));
+      return {
+        eligible: candidates.map(({ provider }) => provider).filter(({ id }) => !gone.has(id)),
+        leftOut: [...leftOut.map(({ provider, why }) => ({ id: provider.id, why })), ...silent],
+      };
+    },
+    readCost(id) {
+      const price = byId.get(id)?.price ?? 1;
+      return poorNow.has(id) || lastProbe.get(id)?.error !== undefined ? price * POOR : price;
+    },
+    preferredChunk: (id) => catalog.preferredChunk(id),
+    report(id, { operation, bytes, elapsedMs, error }) {
+      if (!byId.has(id)) return;
+      if (error !== undefined) {
+        catalog.report(id, { type: operation === 'store' ? 'store_failed' : 'read_failed', error });
+        poorNow = poor();
+      } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
+    },
+  };
+}

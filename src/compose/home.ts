@@ -1,0 +1,81 @@
+import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { decodeKeyFile, encodeKeyFile } from '../keys/key-file.ts';
+
+/** Where a vault keeps its state. */
+export interface HomePaths {
+  readonly home: string;
+  readonly keyFile: string;
+  readonly engine: string;
+}
+
+export const homePaths = (home: string): HomePaths => ({
+  home,
+  keyFile: join(home, 'vault.key'),
+  engine: join(home, 'engine'),
+});
+
+/**
+ * Creates a vault's key file. @param passphrase undefined keeps the key unwrapped, readable by the owner only.
+ * @throws HoldfastError `PermissionDenied`, code `already_initialised`: a key is never overwritten.
+ */
+export async function createKeyFile(
+  paths: HomePaths,
+  passphrase: string | undefined,
+  random: RandomBytes,
+): Promise<void> {
+  await mkdir(paths.home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw unusable(paths.home, cause);
+  });
+  const text = await encodeKeyFile(random(32), passphrase, random);
+  const file = await open(paths.keyFile, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EEXIST') throw unusable(paths.keyFile, cause);
+    throw new HoldfastError('PermissionDenied', `there is already a vault in ${paths.home}`, {
+      code: 'already_initialised',
+      hint: 'Its key was left alone. Use another --home for another vault.',
+    });
+  });
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`. */
+export async function readRootKey(keyFile: string, passphrase: () => Promise<string>): Promise<Uint8Array> {
+  const text = await readFile(keyFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw unusable(keyFile, cause);
+    throw new HoldfastError('NotFound', `there is no key file at ${keyFile}`, {
+      code: 'key_file_missing',
+      hint: 'Run `holdfast init` first, or name the vault with --home; a lost key file must come from a backup.',
+      cause,
+    });
+  });
+  return decodeKeyFile(text, passphrase);
+}
+
+/** Tightens an unwrapped key's mode if someone loosened it. @returns the mode it was found with. */
+export async function protectKeyFile(keyFile: string): Promise<number> {
+  const mode = (await stat(keyFile)).mode & 0o777;
+  if ((mode & 0o077) !== 0) await chmod(keyFile, 0o600);
+  return mode;
+}
+
+function unusable(path: string, cause: unknown): HoldfastError {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new HoldfastError('QuotaExceeded', `the disk of ${path} is full`, {
+      hint: 'Free some space.',
+      cause,
+    });
+  }
+  return new HoldfastError('PermissionDenied', `cannot use ${path}: ${code ?? 'unknown error'}`, {
+    code: 'access_denied',
+    hint: "Check the folder's owner and permissions.",
+    cause,
+  });
+}

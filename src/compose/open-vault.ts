@@ -1,0 +1,157 @@
+import type { Config } from '../config/types.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import type { Pointer } from '../manifest/pointer.ts';
+import { type DeleteResult, deleteObject, dropManifest } from '../pipeline/delete.ts';
+import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
+import { sweepJournal } from '../pipeline/journal.ts';
+import { listManifests, type ManifestEntry } from '../pipeline/manifests.ts';
+import { listNames } from '../pipeline/names.ts';
+import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
+import { type RecoverResult, recoverVault } from '../pipeline/recover.ts';
+import type { ObjectInput } from '../pipeline/source.ts';
+import { type ObjectStat, statObject } from '../pipeline/stat.ts';
+import { emptyTrash } from '../pipeline/trash.ts';
+import { type VerifyOptions, type VerifyResult, verifyObject } from '../pipeline/verify.ts';
+import { homePaths, readRootKey } from './home.ts';
+import { findConfig } from './load-config.ts';
+import { silent } from './observers.ts';
+import { type ComposedVault, composeVault, type Observers } from './vault.ts';
+
+export interface OpenVaultOptions {
+  /** Folder of the key and the state. Default: `HOLDFAST_HOME`, else `.holdfast`. */
+  readonly home?: string | undefined;
+  /** Configuration file. Default: `HOLDFAST_CONFIG`, else `config/storage.toml`, else the shipped defaults. */
+  readonly config?: string | Config | undefined;
+  /** Default: `vault.key` in the home. */
+  readonly keyFile?: string | undefined;
+  /** Asked only when the key file is wrapped. */
+  readonly passphrase?: string | (() => Promise<string>) | undefined;
+  /** The vault's 32-byte root key, in place of a key file. */
+  readonly rootKey?: Uint8Array | undefined;
+  /** Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly observers?: Partial<Observers> | undefined;
+}
+
+/** A listed name. */
+export type NamedObject = Required<Pick<Pointer, 'name' | 'version' | 'manifest' | 'size' | 'createdMs'>>;
+
+/** A client's objects on many providers. Methods may be called concurrently; `AbortSignal` in the last argument. */
+export interface Vault {
+  readonly id: string;
+  putObject(input: ObjectInput, options?: PutOptions): Promise<PutResult>;
+  /** @param reference a name, or a manifest's address. */
+  getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
+  stat(reference: string, options?: AbortOptions): Promise<ObjectStat>;
+  list(options?: AbortOptions): AsyncIterable<NamedObject>;
+  manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry>;
+  verify(reference: string, options?: VerifyOptions): Promise<VerifyResult>;
+  deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult>;
+  /** Rebuilds names from the providers. */
+  recover(options?: AbortOptions): Promise<RecoverResult>;
+  /** Flushes and lets go of everything. Idempotent. */
+  close(): Promise<void>;
+  /** For tools that look inside; not covered by the promise of stable names. */
+  readonly internals: ComposedVault;
+}
+
+/**
+ * Opens a vault that `holdfast init` has made.
+ * @throws HoldfastError `ConfigInvalid`; `NotFound` (`key_file_missing`); `PermissionDenied` (`wrong_passphrase`).
+ */
+export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> {
+  const env = options.env ?? process.env;
+  const location = { home: options.home, env, cwd: process.cwd() };
+  const config =
+    typeof options.config === 'object'
+      ? options.config
+      : await findConfig({ ...location, file: options.config });
+  const { passphrase = env.HOLDFAST_PASSPHRASE ?? '' } = options;
+  const ask = async (): Promise<string> => (typeof passphrase === 'string' ? passphrase : passphrase());
+  const rootKey =
+    options.rootKey ?? (await readRootKey(options.keyFile ?? homePaths(config.home).keyFile, ask));
+  return new OpenedVault(await composeVault(config, rootKey, env, { ...silent, ...options.observers }));
+}
+
+/** Tidying up after an operation never delays its caller longer than this. */
+const TIDY_MS = 5_000;
+
+class OpenedVault implements Vault {
+  readonly internals: ComposedVault;
+  #probed: Promise<unknown> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(internals: ComposedVault) {
+    this.internals = internals;
+  }
+
+  get id(): string {
+    return this.internals.context.keys.id;
+  }
+
+  async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
+    this.#probed ??= this.internals.probe(options.signal);
+    await this.#probed.catch(() => {
+      this.#probed = undefined;
+    });
+    const { context } = this.internals;
+    const result = await putObject(context, input, options);
+    await this.#tidy(async (signal) => {
+      if (result.replaced !== undefined) await dropManifest(context, result.replaced, { signal });
+    });
+    return result;
+  }
+
+  getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
+    return getObject(this.internals.context, reference, options);
+  }
+
+  stat(reference: string, options?: AbortOptions): Promise<ObjectStat> {
+    return statObject(this.internals.context, reference, options);
+  }
+
+  async *list(options?: AbortOptions): AsyncIterable<NamedObject> {
+    for await (const { name, version, manifest, size, createdMs } of listNames(
+      this.internals.context,
+      options,
+    )) {
+      if (manifest !== undefined) yield { name, version, manifest, size, createdMs };
+    }
+  }
+
+  manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry> {
+    return listManifests(this.internals.context, options);
+  }
+
+  verify(reference: string, options?: VerifyOptions): Promise<VerifyResult> {
+    return verifyObject(this.internals.context, reference, options);
+  }
+
+  async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
+    const result = await deleteObject(this.internals.context, reference, options);
+    await this.#tidy(async () => {});
+    return result;
+  }
+
+  recover(options?: AbortOptions): Promise<RecoverResult> {
+    return recoverVault(this.internals.context, options);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.internals.close();
+    return this.#closing;
+  }
+
+  /** Housekeeping after a success: what fails here is tried again after the next one. */
+  async #tidy(first: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { context, alive } = this.internals;
+    const signal = AbortSignal.timeout(TIDY_MS);
+    try {
+      await first(signal);
+      await sweepJournal(context, alive, { signal });
+      await emptyTrash(context, { signal });
+    } catch (error) {
+      this.internals.log('debug', 'housekeeping_failed', { error: String(error) });
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { availableParallelism, hostname } from 'node:os';
+import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
+import { configuredCredits, DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../catalog/index.ts';
+import { createLinearCode } from '../coding/erasure/code.ts';
+import type { Config } from '../config/types.ts';
+import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
+import { selectBlake3 } from '../core/b3/select.ts';
+import { systemClock } from '../core/clock.ts';
+import { secureRandom } from '../core/random.ts';
+import { createLevelEngine, createMemoryEngine, type Engine } from '../engine/index.ts';
+import { deriveVaultKeys } from '../keys/vault-keys.ts';
+import type { Arena } from '../pipeline/arena.ts';
+import { createArena } from '../pipeline/arena.ts';
+import { createAutoStage } from '../pipeline/cpu/auto.ts';
+import { createInlineStage } from '../pipeline/cpu/inline.ts';
+import type { CpuStage } from '../pipeline/cpu/jobs.ts';
+import type { Policy, VaultContext } from '../pipeline/ports.ts';
+import type { LogSink } from '../providers/layers/log.ts';
+import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
+import { codeOf } from './codes.ts';
+import { directoryOf } from './directory.ts';
+import { homePaths } from './home.ts';
+import { buildProviders } from './providers.ts';
+
+/** Where figures and warnings of a running vault go. */
+export interface Observers {
+  readonly pipeline: PipelineMetrics;
+  readonly onAttempt: AttemptObserver;
+  readonly providers: ProviderMetrics;
+  readonly engines: EngineMetrics;
+  readonly log: LogSink;
+}
+
+/** A vault put together, with what must be closed again. */
+export interface ComposedVault {
+  readonly context: VaultContext;
+  readonly catalog: NodeCatalog;
+  readonly log: LogSink;
+  readonly config: Config;
+  /** Asks every provider once, so that puts avoid those that do not answer. */
+  probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
+  /** Whether the process that a journal names still runs here. */
+  alive(owner: string): boolean;
+  close(): Promise<void>;
+}
+
+const LOCK_WAIT_MS = 30_000;
+const IDLE_RELEASE_MS = 50;
+
+/** Builds everything a vault needs from its configuration and root key. The only such place. */
+export async function composeVault(
+  config: Config,
+  rootKey: Uint8Array,
+  env: Readonly<Record<string, string | undefined>>,
+  observers: Observers,
+): Promise<ComposedVault> {
+  const acceleration = accelerationFrom(env);
+  const blake3 = await selectBlake3(acceleration);
+  const engine = openEngine(config);
+  observers.engines.engineInfo('default', engine.name);
+  const deps = { clock: systemClock, random: secureRandom, blake3 };
+  const providers = await buildProviders(config, { ...deps, ...observers });
+  const catalog = await openNodeCatalog({
+    providers,
+    engine,
+    clock: systemClock,
+    ladder: {
+      rungs: config.chunks.ladder,
+      defaultBytes: config.chunks.defaultBytes,
+      targetSeconds: config.chunks.targetSeconds,
+    },
+    policy: {
+      ...DEFAULT_CATALOG_POLICY,
+      probe: { ...DEFAULT_CATALOG_POLICY.probe, timeoutMs: config.limits.probeMs },
+    },
+    settlement: configuredCredits,
+    health: observers.providers,
+  });
+  const lastProbe = new Map<string, ProbeReport>();
+  const arena = createArena(config.limits.memoryBytes);
+  const cpu = cpuStage(arena, acceleration, config);
+  const context: VaultContext = {
+    ...deps,
+    keys: deriveVaultKeys(blake3, rootKey),
+    owner: ownerName(process.pid),
+    engine,
+    directory: directoryOf(catalog, lastProbe),
+    arena,
+    cpu,
+    metrics: observers.pipeline,
+    policy: policyOf(config),
+  };
+  return {
+    context,
+    catalog,
+    log: observers.log,
+    config,
+    async probe(signal) {
+      const reports = await catalog.probeAll({ signal });
+      for (const report of reports) lastProbe.set(report.provider, report);
+      return reports;
+    },
+    alive: ownerLives,
+    async close() {
+      await cpu.close();
+      await catalog.close();
+      await Promise.all(providers.map(({ adapter }) => adapter.close()));
+      await engine.close();
+    },
+  };
+}
+
+function openEngine(config: Config): Engine {
+  if (config.engine.default === 'memory') return createMemoryEngine();
+  return createLevelEngine({
+    location: homePaths(config.home).engine,
+    clock: systemClock,
+    lockWaitMs: LOCK_WAIT_MS,
+    idleReleaseMs: IDLE_RELEASE_MS,
+  });
+}
+
+/** Jobs waiting for a thread; each holds a slab, so the arena bounds them far below. */
+const MAX_QUEUE = 65_536;
+
+function cpuStage(arena: Arena, acceleration: Acceleration, config: Config): CpuStage {
+  const { memory } = arena;
+  const threads = config.limits.maxWorkers || availableParallelism();
+  return createAutoStage(createInlineStage(memory, acceleration), async () => {
+    const { createPoolStage } = await import('../pipeline/cpu/pool.ts');
+    return createPoolStage({ memory, acceleration, threads, maxQueue: MAX_QUEUE });
+  });
+}
+
+export function policyOf(config: Config): Policy {
+  return {
+    code: createLinearCode(codeOf(config)),
+    replicaBelowBytes: config.erasure.replicaBelowBytes,
+    compression: config.compression.algorithm,
+    compressionLevel: config.compression.level,
+    packTargetBytes: config.packs.targetBytes,
+    minTolerates: config.placement.minTolerates,
+    failureDomain: config.placement.failureDomain,
+    maxInflight: config.limits.maxInflight,
+  };
+}
+
+const ownerName = (pid: number): string => `${hostname()}:${pid}`;
+
+/** Another host's process cannot be asked after: it counts as alive. */
+function ownerLives(owner: string): boolean {
+  const [host, pid] = [
+    owner.slice(0, owner.lastIndexOf(':')),
+    Number(owner.slice(owner.lastIndexOf(':') + 1)),
+  ];
+  if (host !== hostname() || !Number.isSafeInteger(pid)) return true;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}

@@ -1,0 +1,28 @@
+import type { CpuStage } from './jobs.ts';
+
+/** Work that is done before threads would have paid for their start. */
+const INLINE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Begins on the calling thread and moves to worker threads once there is enough to do, so that small objects do not
+ * wait for threads to start.
+ */
+export function createAutoStage(inline: CpuStage, startPool: () => Promise<CpuStage>): CpuStage {
+  let pool: Promise<CpuStage> | undefined;
+  let done = 0;
+  const pick = async (bytes: number): Promise<CpuStage> => {
+    done += bytes;
+    if (pool === undefined && done <= INLINE_BYTES) return inline;
+    pool ??= startPool();
+    return pool;
+  };
+  return {
+    encode: async (job, options) => (await pick(job.plainLength)).encode(job, options),
+    decode: async (job, options) => (await pick(job.plainLength)).decode(job, options),
+    hash: async (job, options) => (await pick(0)).hash(job, options),
+    async close() {
+      await inline.close();
+      await (await pool)?.close();
+    },
+  };
+}
