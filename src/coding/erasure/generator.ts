@@ -49,11 +49,11 @@ export function groupsOf(dataShards: number, parts: number): number[][] {
   );
 }
 
-/** Found by `scripts/overlay-search.mjs` for 16 data, 5 local and 3 global shards; pinned by a test. */
+/** Found by `scripts/overlay-search.mjs --seconds 300 --seed 3` for 16 data, 5 local, 3 global shards. Never changes. */
 const WIDE_16: readonly (readonly number[])[] = [
-  [0, 1, 4, 6, 8, 9, 10, 12, 13, 15],
-  [0, 3, 4, 5, 7, 8, 11, 12, 14, 15],
-  [0, 2, 5, 6, 7, 9, 10, 11, 13, 14],
+  [0, 1, 2, 4, 6, 8, 9, 11, 12, 13, 14],
+  [0, 1, 3, 4, 6, 7, 8, 10, 11, 13, 15],
+  [0, 2, 3, 5, 6, 7, 9, 11, 14, 15],
 ];
 
 function overlayOf(params: LrcParams): number[][] {

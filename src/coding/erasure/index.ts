@@ -10,10 +10,12 @@ export {
 export { type Coder, createCoder } from './coder.ts';
 export {
   type Kernel,
+  type KernelMaker,
   type KernelName,
   type KernelOptions,
   type ShardOffsets,
   selectKernel,
+  workingKernels,
 } from './kernel.ts';
 export {
   type CodeParams,

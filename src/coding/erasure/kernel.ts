@@ -33,20 +33,27 @@ export interface KernelOptions {
   readonly memory: WasmMemory;
 }
 
-/**
- * The fastest kernel that is allowed, works here, and gives the reference's bytes for a trial: WebAssembly, then
- * native (slower, as measured in decision 003), then portable.
- */
-export async function selectKernel({ native, wasm, memory }: KernelOptions): Promise<Kernel> {
-  if (wasm && (await agrees(wasmKernel))) return wasmKernel(memory);
-  if (native) {
-    const make = await nativeMaker();
-    if (make !== undefined && (await agrees(make))) return make(memory);
-  }
-  return portableKernel(memory);
+/** Makes a kernel that works in the given arena. */
+export type KernelMaker = (memory: WasmMemory) => Kernel;
+
+/** The fastest kernel that is allowed and works here. */
+export async function selectKernel(options: KernelOptions): Promise<Kernel> {
+  for await (const make of workingKernels(options)) return make(options.memory);
+  return portableKernel(options.memory);
 }
 
-export type KernelMaker = (memory: WasmMemory) => Kernel;
+/**
+ * All kernels that are allowed, run here, and give the reference's bytes for a trial, the fastest first:
+ * WebAssembly, then native (slower, as measured in decision 003), then portable.
+ */
+export async function* workingKernels(
+  allowed: Pick<KernelOptions, 'native' | 'wasm'>,
+): AsyncGenerator<KernelMaker> {
+  if (allowed.wasm && (await agrees(wasmKernel))) yield wasmKernel;
+  const native = allowed.native ? await nativeMaker() : undefined;
+  if (native !== undefined && (await agrees(native))) yield native;
+  yield portableKernel;
+}
 
 /** Undefined where the optional addon is not installed, or there is no Node to load it. */
 export async function nativeMaker(): Promise<KernelMaker | undefined> {

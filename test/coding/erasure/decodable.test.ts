@@ -8,9 +8,9 @@ const ALL = 2 ** 27 - 1;
 
 /** The pinned overlay. Every object written holds it: these sets never change. */
 const OVERLAY = [
-  [0, 1, 4, 6, 8, 9, 10, 12, 13, 15],
-  [0, 3, 4, 5, 7, 8, 11, 12, 14, 15],
-  [0, 2, 5, 6, 7, 9, 10, 11, 13, 14],
+  [0, 1, 2, 4, 6, 8, 9, 11, 12, 13, 14],
+  [0, 1, 3, 4, 6, 7, 8, 10, 11, 13, 15],
+  [0, 2, 3, 5, 6, 7, 9, 11, 14, 15],
 ];
 
 const noOverlay: LrcParams = { ...DEFAULT_LRC, fountainKind: 'none', fountainShards: 0 };
@@ -29,9 +29,9 @@ describe('what can be decoded', () => {
     expect(counts.disagreements).toBe(0);
     print('wide', counts.decoded, 27);
     expect(counts.decoded.slice(0, 6)).toEqual([1, 27, 351, 2925, 17_550, 80_730]);
-    expect(counts.decoded[6]).toBe(296_006);
-    expect(counts.decoded[7]).toBe(887_771);
-    expect(counts.decoded[8]).toBe(2_212_847);
+    expect(counts.decoded[6]).toBe(296_003);
+    expect(counts.decoded[7]).toBe(887_740);
+    expect(counts.decoded[8]).toBe(2_213_556);
   });
 
   test('nine lost of 27 decode in at least 97.6 % of all patterns', { timeout: 60_000 }, () => {

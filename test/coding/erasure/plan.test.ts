@@ -83,10 +83,11 @@ describe('repair plans', () => {
       context: { rank: 12, needed: 16 },
     });
     expect(error.hint).toBe('at least 4 more shards are needed');
-    const nearly = thrown(() => lrc.repairPlan([4, 5], without(27, [4, 5, 17, 21, 22, 23, 24, 26])));
-    // Shards 4 and 5 stand in the local sum 17 and in the overlay 25 together, so 17 would say nothing new.
-    expect(nearly.context.helpful).toEqual([[4], [5], [21], [22], [23], [24], [26]]);
-    expect(nearly.hint).toBe('any one of these would do: 4, 5, 21, 22, 23, 24, 26');
+    // One equation short, and only shards that know of shard 0 bring it.
+    const nearly = thrown(() => lrc.repairPlan([0], without(27, [0, 16, 21, 22, 23, 24, 25, 26])));
+    const knowing = range(27).filter((shard) => shard > 0 && lrc.generator[shard]![0] !== 0);
+    expect(nearly.context.helpful).toEqual([0, ...knowing].map((shard) => [shard]));
+    expect(nearly.hint).toBe('any one of these would do: 0, 16, 21, 22, 23, 24, 25, 26');
   });
 });
 
