@@ -4,11 +4,12 @@ import type { BlobAddress } from '../../core/address.ts';
 import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
 import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { createSlots } from '../generations.ts';
 import { notFound } from '../guard.ts';
 import { errnoOf, fsError } from './errors.ts';
 import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf } from './layout.ts';
 import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
-import { createFsSlots } from './slots.ts';
+import { fsGenerations } from './slots.ts';
 import {
   createFolderSync,
   createTemp,
@@ -36,7 +37,7 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
   const { id } = options;
   const layout = layoutOf(options.root);
   const sync = createFolderSync();
-  const slots = createFsSlots(layout, random, sync);
+  const slots = createSlots(fsGenerations(layout, random, sync), random);
   const ready = once(() => checkMarker(layout, id));
   const swept = once(() => sweepTemp(layout, clock.now() - (options.staleTempMs ?? DAY_MS)));
 
@@ -149,21 +150,21 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
       return { rttMs: clock.monotonic() - start, freeBytes: bavail * bsize };
     },
 
-    readSlot: async (name) => {
-      const slot = await reading(() => slots.read(name));
+    readSlot: async (name, signal) => {
+      const slot = await reading(() => slots.read(name, signal));
       if (slot === undefined) await checkPresent(layout, id);
       return slot;
     },
-    writeSlot: (name, bytes, expected) => writing(() => slots.write(name, bytes, expected)),
-    deleteSlot: async (name) => {
-      await writing(() => slots.delete(name));
+    writeSlot: (name, bytes, expected, signal) => writing(() => slots.write(name, bytes, expected, signal)),
+    deleteSlot: async (name, signal) => {
+      await writing(() => slots.delete(name, signal));
       await checkPresent(layout, id);
     },
-    listSlots: () =>
+    listSlots: (signal) =>
       listing(async function* () {
         for await (const entry of await opendir(layout.slots)) {
           if (!entry.isDirectory() || !isSlotName(entry.name)) continue;
-          if ((await slots.read(entry.name)) !== undefined) yield entry.name;
+          if ((await slots.read(entry.name, signal)) !== undefined) yield entry.name;
         }
       }),
 

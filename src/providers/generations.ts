@@ -1,0 +1,126 @@
+import { concatBytes, toHex } from '../core/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { MAX_SLOT_BYTES, type Slot, type SlotName, type SlotVersion } from './adapter.ts';
+import { slotConflict } from './guard.ts';
+
+/**
+ * Slots out of one atomic operation that many backends have: creating a name that must not exist yet.
+ *
+ * A slot is a row of numbered generations; the highest is current. To write is to create the next number, which the
+ * backend grants to one writer only: compare-and-swap without a lock that could go stale. To delete is to write a
+ * generation that says "nothing", so that a number is never given out twice. A writer that slept through several
+ * generations could still find its number free again after cleaning; it then sees the higher one that beat it,
+ * and withdraws.
+ *
+ * A generation: 1 byte (0 deleted, 1 written), 16 random bytes that make its version unique, then the content.
+ */
+export interface GenerationStore {
+  /** Numbers present, in any order; none for a slot that was never written. */
+  numbers(name: SlotName, signal: AbortSignal | undefined): Promise<readonly number[]>;
+  /** Undefined when it is not there (any more). Reads no more than {@link MAX_GENERATION_BYTES}. */
+  read(name: SlotName, number: number, signal: AbortSignal | undefined): Promise<Uint8Array | undefined>;
+  /** Durably and whole, or not at all. @throws Conflict when the number is taken. */
+  create(name: SlotName, number: number, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void>;
+  /** Idempotent. */
+  remove(name: SlotName, number: number): Promise<void>;
+}
+
+export interface Slots {
+  read(name: SlotName, signal: AbortSignal | undefined): Promise<Slot | undefined>;
+  write(
+    name: SlotName,
+    bytes: Uint8Array,
+    expected: SlotVersion | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<SlotVersion>;
+  delete(name: SlotName, signal: AbortSignal | undefined): Promise<void>;
+}
+
+const DELETED = 0;
+const WRITTEN = 1;
+const HEADER_BYTES = 17;
+const KEPT_GENERATIONS = 4;
+const MAX_ATTEMPTS = 32;
+
+/** One more than the longest, so that an overlong one is seen. */
+export const MAX_GENERATION_BYTES: number = HEADER_BYTES + MAX_SLOT_BYTES + 1;
+
+/** The number that a file or key name spells, if it spells one. */
+export function generationOf(name: string): number | undefined {
+  return /^[1-9][0-9]{0,14}$/.test(name) ? Number(name) : undefined;
+}
+
+export function createSlots(store: GenerationStore, random: RandomBytes): Slots {
+  const append = async (
+    name: SlotName,
+    number: number,
+    state: number,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<SlotVersion> => {
+    const token = random(16);
+    await store.create(name, number, concatBytes(Uint8Array.of(state), token, bytes), signal);
+    // From here on it may have been seen, so it is seen through whatever the signal says.
+    const numbers = await store.numbers(name, undefined);
+    if (numbers.some((other) => other > number)) {
+      await store.remove(name, number);
+      throw slotConflict();
+    }
+    for (const old of numbers) if (old <= number - KEPT_GENERATIONS) await store.remove(name, old);
+    return versionOf(number, token);
+  };
+
+  return {
+    read: async (name, signal) => (await current(store, name, signal)).slot,
+    async write(name, bytes, expected, signal) {
+      const found = await current(store, name, signal);
+      if (found.slot?.version !== expected) throw slotConflict();
+      return append(name, found.number + 1, WRITTEN, bytes, signal);
+    },
+    async delete(name, signal) {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+        const found = await current(store, name, signal);
+        if (found.slot === undefined) return;
+        try {
+          await append(name, found.number + 1, DELETED, new Uint8Array(), signal);
+          return;
+        } catch (error) {
+          if (!isHoldfastError(error, 'Conflict')) throw error;
+        }
+      }
+      throw busy();
+    },
+  };
+}
+
+/** Looks again when the generation it had chosen was superseded and cleaned away meanwhile. */
+async function current(
+  store: GenerationStore,
+  name: SlotName,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly number: number; readonly slot: Slot | undefined }> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const number = Math.max(0, ...(await store.numbers(name, signal)));
+    if (number === 0) return { number, slot: undefined };
+    const bytes = await store.read(name, number, signal);
+    if (bytes !== undefined) return { number, slot: parse(number, bytes) };
+  }
+  throw busy();
+}
+
+function parse(number: number, bytes: Uint8Array): Slot | undefined {
+  const known = bytes[0] === DELETED || bytes[0] === WRITTEN;
+  if (!known || bytes.length < HEADER_BYTES || bytes.length >= MAX_GENERATION_BYTES) {
+    throw new HoldfastError('Corrupt', 'what is kept as a slot is not readable as one');
+  }
+  if (bytes[0] === DELETED) return undefined;
+  return { bytes: bytes.slice(HEADER_BYTES), version: versionOf(number, bytes.subarray(1, HEADER_BYTES)) };
+}
+
+const versionOf = (number: number, token: Uint8Array): SlotVersion => `${number}.${toHex(token)}`;
+
+const busy = (): HoldfastError =>
+  new HoldfastError('Unavailable', 'the slot is being rewritten faster than it can be read', {
+    code: 'slot_busy',
+  });

@@ -1,0 +1,166 @@
+import type { BlobAddress } from '../../core/address.ts';
+import { sliceParts } from '../../core/bytes.ts';
+import { type BlobStat, isSlotName } from '../adapter.ts';
+import type { AdapterDeps, Driver } from '../driver.ts';
+import { createSlots, generationOf } from '../generations.ts';
+import { collect, fill } from '../pieces.ts';
+import { lengthOf, rangeHeader, windowOf } from '../wire/body.ts';
+import { createS3Client, type S3Place } from './client.ts';
+import { beginMultipart } from './multipart.ts';
+import { absent, s3Generations } from './slots.ts';
+import { s3Upload, type UploadPlace } from './upload.ts';
+import { listPageOf } from './xml.ts';
+
+export interface S3Options extends S3Place {
+  readonly id: string;
+  /** Put before every key, e.g. `holdfast/`. */
+  readonly prefix?: string | undefined;
+  /** Whether slots are kept here: needs `If-None-Match: *` on PUT. Default true. */
+  readonly slots?: boolean | undefined;
+  /** Blobs longer than this go up in parts of this length; at least 5 MiB. Default 16 MiB. */
+  readonly partBytes?: number | undefined;
+  /** Keys asked for at once in a listing. Default 1000, the most a server gives. */
+  readonly pageKeys?: number | undefined;
+}
+
+/** What one request may copy, and so what a stream without an address may have. */
+const MAX_S3_BLOB_BYTES = 5 * 1024 ** 3;
+const PART_BYTES = 16 * 1024 * 1024;
+
+type Signal = AbortSignal | undefined;
+
+/** Blobs as objects `<prefix>blobs/<64 hex>` in one bucket. */
+export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
+  const { clock, random } = deps;
+  const prefix = options.prefix ?? '';
+  const partBytes = options.partBytes ?? PART_BYTES;
+  const client = createS3Client(options, clock);
+  const keyOf = (address: BlobAddress): string => `${prefix}blobs/${address.slice(3)}`;
+
+  const put = async (
+    key: string,
+    body: readonly Uint8Array[],
+    bodyBytes: number,
+    signal: Signal,
+  ): Promise<void> => (await client.call({ method: 'PUT', key, body, bodyBytes, signal })).discard();
+  const remove = async (key: string, signal: Signal): Promise<void> =>
+    (await client.call({ method: 'DELETE', key, signal }).catch(absent))?.discard();
+  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
+    const answer = await client.call({ method: 'HEAD', key: keyOf(address), signal }).catch(absent);
+    if (answer === undefined) return undefined;
+    await answer.discard();
+    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
+    return { size: lengthOf(answer), ...seen, encoding: 'identity' };
+  };
+  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
+    (await stat(address, signal))?.size === size;
+  const putInParts = async (
+    key: string,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<void> => {
+    const multipart = await beginMultipart(client, key, clock, signal);
+    try {
+      for (let at = 0; at < size; at += partBytes) {
+        const length = Math.min(partBytes, size - at);
+        await multipart.add(sliceParts(parts, at, length), length);
+      }
+      await multipart.complete();
+    } catch (error) {
+      await multipart.cancel();
+      throw error;
+    }
+  };
+  const read = async function* (
+    address: BlobAddress,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ) {
+    const headers = rangeHeader(offset, length);
+    const answer = await client.call({ method: 'GET', key: keyOf(address), headers, signal });
+    yield* windowOf(answer, offset, length);
+  };
+  const listKeys = async function* (start: string, signal: Signal): AsyncGenerator<string, void, undefined> {
+    let token: string | undefined;
+    do {
+      const query = {
+        'list-type': '2',
+        prefix: start,
+        'max-keys': String(options.pageKeys ?? 1000),
+        ...(token === undefined ? {} : { 'continuation-token': token }),
+      };
+      const page = listPageOf(
+        await (await client.call({ method: 'GET', query, signal })).text(MAX_PAGE_BYTES),
+      );
+      for (const key of page.keys) yield key.slice(start.length - tailOf(start));
+      token = page.next;
+    } while (token !== undefined);
+  };
+
+  const slots = createSlots(s3Generations(client, prefix, random, listKeys), random);
+
+  return {
+    id: options.id,
+    capabilities: {
+      supportsList: true,
+      supportsSlots: options.slots ?? true,
+      durable: true,
+      maxBlobBytes: MAX_S3_BLOB_BYTES,
+    },
+    async store(address, parts, size, signal) {
+      if (await isThere(address, size, signal)) return { existed: true };
+      const send = size > partBytes ? putInParts : put;
+      await send(keyOf(address), parts, size, signal);
+      return { existed: false };
+    },
+    openUpload: async (address, signal) => {
+      const place: UploadPlace = {
+        client,
+        partBytes,
+        keyOf,
+        tempKey: (name) => `${prefix}tmp/${name}`,
+        put: (key, parts, size) => put(key, parts, size, signal),
+        isThere: (found, size) => isThere(found, size, signal),
+        remove: (key) => remove(key, undefined),
+      };
+      return s3Upload(place, deps, address, signal);
+    },
+    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
+    fetchRange: (address, offset, into, length, signal) =>
+      fill(read(address, offset, length, signal), into, signal),
+    read,
+    stat,
+    delete: (address, signal) => remove(keyOf(address), signal),
+    async *list(prefixHex, signal) {
+      for await (const name of listKeys(`${prefix}blobs/${prefixHex}`, signal)) {
+        if (/^[0-9a-f]{64}$/.test(name)) yield `b3:${name}` as BlobAddress;
+      }
+    },
+    async probe(signal) {
+      const start = clock.monotonic();
+      await put(`${prefix}tmp/probe`, [], 0, signal);
+      return { rttMs: clock.monotonic() - start };
+    },
+    readSlot: slots.read,
+    writeSlot: slots.write,
+    deleteSlot: slots.delete,
+    async *listSlots(signal) {
+      let last: string | undefined;
+      // Keys come sorted, so the generations of one slot stand together.
+      for await (const key of listKeys(`${prefix}slots/`, signal)) {
+        const [name = '', number = ''] = key.split('/');
+        if (name === last || !isSlotName(name) || generationOf(number) === undefined) continue;
+        last = name;
+        if ((await slots.read(name, signal)) !== undefined) yield name;
+      }
+    },
+    close: () => client.close(),
+  };
+}
+
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+
+/** Digits after the last slash of a listing's start: they belong to the names, not to the folder. */
+const tailOf = (start: string): number => start.length - start.lastIndexOf('/') - 1;

@@ -1,0 +1,80 @@
+import { toHex } from '../../core/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
+import { collect } from '../pieces.ts';
+import type { S3Client } from './client.ts';
+
+/**
+ * Generations as objects made with `If-None-Match: *`. (`If-Match` on PUT would need no generations, but fewer
+ * servers have it, and Ceph 16 refuses it even for the right ETag.)
+ * @param listKeys names under a prefix of the bucket, the prefix taken off.
+ */
+export function s3Generations(
+  client: S3Client,
+  prefix: string,
+  random: RandomBytes,
+  listKeys: (start: string, signal: AbortSignal | undefined) => AsyncIterable<string>,
+): GenerationStore {
+  const folderOf = (name: string): string => `${prefix}slots/${name}/`;
+  let conditionsHold: Promise<void> | undefined;
+
+  const createKey = async (
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
+    const headers = { 'if-none-match': '*' };
+    const request = { method: 'PUT', key, headers, body: [bytes], bodyBytes: bytes.length, signal } as const;
+    await (await client.call(request)).discard();
+  };
+  const remove = async (key: string, signal?: AbortSignal): Promise<void> =>
+    (await client.call({ method: 'DELETE', key, signal }).catch(absent))?.discard();
+
+  /** A server that ignores the condition would lose updates silently, so it is put to the test once. */
+  const testConditions = async (signal: AbortSignal | undefined): Promise<void> => {
+    const key = `${prefix}tmp/${toHex(random(16))}`;
+    await createKey(key, new Uint8Array(), signal);
+    const second = await createKey(key, new Uint8Array(), signal).catch((error: unknown) => error);
+    await remove(key, signal);
+    if (second === undefined) throw conditionsIgnored();
+    if (!isHoldfastError(second, 'Conflict')) throw second;
+  };
+
+  return {
+    async numbers(name, signal) {
+      const numbers: number[] = [];
+      for await (const tail of listKeys(folderOf(name), signal)) {
+        const number = generationOf(tail);
+        if (number !== undefined) numbers.push(number);
+      }
+      return numbers;
+    },
+    async read(name, number, signal) {
+      const key = `${folderOf(name)}${number}`;
+      const answer = await client.call({ method: 'GET', key, signal }).catch(absent);
+      return answer === undefined ? undefined : collect(answer.body, MAX_GENERATION_BYTES);
+    },
+    async create(name, number, bytes, signal) {
+      conditionsHold ??= testConditions(signal).catch((error: unknown) => {
+        conditionsHold = undefined;
+        throw error;
+      });
+      await conditionsHold;
+      await createKey(`${folderOf(name)}${number}`, bytes, signal);
+    },
+    remove: (name, number) => remove(`${folderOf(name)}${number}`),
+  };
+}
+
+/** For `catch`: what is not there is undefined, anything else stays an error. */
+export function absent(error: unknown): undefined {
+  if (!isHoldfastError(error, 'NotFound')) throw error;
+}
+
+function conditionsIgnored(): HoldfastError {
+  return new HoldfastError('PermissionDenied', 'the server ignores conditions, so slots would lose updates', {
+    code: 'unsupported',
+    hint: 'Set slots = false for this provider.',
+  });
+}

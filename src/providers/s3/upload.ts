@@ -1,0 +1,81 @@
+import { throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { toHex } from '../../core/bytes.ts';
+import type { StoreResult } from '../adapter.ts';
+import type { AdapterDeps, Upload } from '../driver.ts';
+import { checkedBody, type S3Client } from './client.ts';
+import { beginMultipart, type Multipart } from './multipart.ts';
+
+export interface UploadPlace {
+  readonly client: S3Client;
+  readonly partBytes: number;
+  keyOf(address: BlobAddress): string;
+  /** For a blob whose address is not known yet. */
+  tempKey(random: string): string;
+  /** Stores what is in memory. */
+  put(key: string, parts: readonly Uint8Array[], size: number): Promise<void>;
+  isThere(address: BlobAddress, size: number): Promise<boolean>;
+  remove(key: string): Promise<void>;
+}
+
+/**
+ * Collects up to one part in memory; what is longer goes up in parts. A blob of unknown address goes up under a name
+ * of its own and is copied by the server, since a multipart upload cannot change its key.
+ */
+export function s3Upload(
+  place: UploadPlace,
+  { clock, random }: AdapterDeps,
+  address: BlobAddress | undefined,
+  signal: AbortSignal | undefined,
+): Upload {
+  const key = address === undefined ? place.tempKey(toHex(random(16))) : place.keyOf(address);
+  let pieces: Uint8Array[] = [];
+  let held = 0;
+  let multipart: Multipart | undefined;
+  let completed = false;
+
+  const flush = async (): Promise<void> => {
+    multipart ??= await beginMultipart(place.client, key, clock, signal);
+    await multipart.add(pieces, held);
+    pieces = [];
+    held = 0;
+  };
+  const finish = async (found: BlobAddress): Promise<void> => {
+    if (multipart === undefined) return place.put(place.keyOf(found), pieces, held);
+    if (held > 0) await flush();
+    await multipart.complete();
+    completed = true;
+    if (key === place.keyOf(found)) return;
+    const headers = { 'x-amz-copy-source': place.client.copySource(key) };
+    await checkedBody(
+      await place.client.call({ method: 'PUT', key: place.keyOf(found), headers, signal }),
+      clock,
+    );
+    await place.remove(key);
+  };
+  const discard = async (): Promise<void> => {
+    pieces = [];
+    if (completed && address === undefined) await place.remove(key).catch(() => {});
+    else if (!completed) await multipart?.cancel();
+  };
+
+  return {
+    async write(piece) {
+      for (let at = 0; at < piece.length; ) {
+        const part = piece.slice(at, at + place.partBytes - held);
+        pieces.push(part);
+        held += part.length;
+        at += part.length;
+        if (held === place.partBytes) await flush();
+      }
+    },
+    async commit(found, size): Promise<StoreResult> {
+      throwIfAborted(signal, 'storeStream');
+      const existed = await place.isThere(found, size);
+      if (existed) await discard();
+      else await finish(found);
+      return { existed };
+    },
+    discard,
+  };
+}

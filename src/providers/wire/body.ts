@@ -1,0 +1,47 @@
+import { HoldfastError } from '../../core/errors.ts';
+import { rangeBeyondEnd } from '../guard.ts';
+import type { WireAnswer } from './client.ts';
+
+/** The request header for a window of a blob. */
+export const rangeHeader = (offset: number, length: number | undefined): Record<string, string> =>
+  length === undefined ? {} : { range: `bytes=${offset}-${offset + length - 1}` };
+
+/**
+ * The bytes of a window from a 200 or 206 answer. A server that ignores ranges sends everything, of which the
+ * window is cut out. @throws RangeNotSatisfiable when the blob ends before the window does.
+ */
+export async function* windowOf(
+  answer: WireAnswer,
+  offset: number,
+  length: number | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (length === undefined) return yield* answer.body;
+  let skip = answer.status === 206 ? checkedStart(answer, offset) : offset;
+  let left = length;
+  for await (const piece of answer.body) {
+    const part = piece.subarray(Math.min(skip, piece.length), Math.min(piece.length, skip + left));
+    skip = Math.max(0, skip - piece.length);
+    left -= part.length;
+    if (part.length > 0) yield part;
+    if (left === 0) break;
+  }
+  if (left > 0) throw rangeBeyondEnd(offset, length);
+}
+
+/** 0 when the answer starts where it was asked to. */
+function checkedStart(answer: WireAnswer, offset: number): number {
+  const start = /^bytes (\d+)-/.exec(answer.header('content-range') ?? '')?.[1];
+  if (Number(start) === offset) return 0;
+  throw new HoldfastError('Unavailable', 'the server sent another range than was asked for', {
+    code: 'wrong_range',
+  });
+}
+
+/** The length that an answer states. @throws Unavailable when it states none. */
+export function lengthOf(answer: WireAnswer): number {
+  const text = answer.header('content-length') ?? '';
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new HoldfastError('Unavailable', 'the server does not tell the length of the blob', {
+    code: 'no_length',
+  });
+}

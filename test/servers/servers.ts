@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface RunningServer {
+  readonly port: number;
+  /** Where it keeps its state, keys and certificates. */
+  readonly dir: string;
+  stop(): Promise<void>;
+}
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const NOT_INSTALLED = 77;
+/** Ports after the first that some of the servers use. */
+const PORTS_EACH = 5;
+const START_TIMEOUT_MS = 120_000;
+
+/**
+ * Starts `test/servers/<name>.sh` with throw-away state.
+ * @returns undefined, having said so, when what it needs is not installed; with HOLDFAST_REQUIRE_SERVERS=1 that is
+ * an error.
+ */
+export async function startServer(name: string): Promise<RunningServer | undefined> {
+  const dir = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
+  const port = await freePorts();
+  const stop = async (): Promise<void> => {
+    const pids = (await readdir(dir)).filter((file) => file.endsWith('.pid'));
+    for (const file of pids) await end(Number(await readFile(join(dir, file), 'utf8')));
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const failure = await run(join(HERE, `${name}.sh`), [dir, String(port)]);
+  if (failure === undefined) return { port, dir, stop };
+  await stop();
+  if (failure.code !== NOT_INSTALLED) throw new Error(`${name} did not start: ${failure.output}`);
+  if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error(`${name} is required: ${failure.output}`);
+  console.warn(`skipped: tests against ${name} (${failure.output.trim()})`);
+  return undefined;
+}
+
+function run(script: string, args: string[]): Promise<{ code: unknown; output: string } | undefined> {
+  return new Promise((resolve) => {
+    execFile('bash', [script, ...args], { timeout: START_TIMEOUT_MS }, (error, stdout, stderr) => {
+      resolve(error === null ? undefined : { code: error.code, output: `${stdout}${stderr}` });
+    });
+  });
+}
+
+/** The scripts make every process the leader of its own group, so its children end with it. */
+async function end(pid: number): Promise<void> {
+  if (!Number.isSafeInteger(pid) || pid < 2) return;
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    for (let i = 0; i < 20; i++) {
+      try {
+        process.kill(-pid, i === 0 ? signal : 0);
+      } catch {
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+async function freePorts(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const first = 20_000 + Math.floor(Math.random() * 12_000);
+    const free = await Promise.all(Array.from({ length: PORTS_EACH }, (_, i) => isFree(first + i)));
+    if (free.every(Boolean)) return first;
+  }
+  throw new Error('no free ports');
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  server.listen(port, '127.0.0.1');
+  const outcome = await Promise.race([
+    once(server, 'listening').then(() => true),
+    once(server, 'error').then(() => false),
+  ]);
+  server.close();
+  return outcome;
+}
