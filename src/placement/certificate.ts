@@ -61,7 +61,7 @@ export class Certifier {
 
   /** @throws HoldfastError `Corrupt` (code `bad_placement`) for a map of another length or a provider not listed. */
   add(places: ShardPlaces): void {
-    const key = String.fromCharCode(...places);
+    const key = places instanceof Uint8Array ? String.fromCharCode(...places) : `,${places.join()}`;
     if (this.#seen.has(key)) return;
     if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     this.#seen.add(key);

@@ -18,9 +18,10 @@ export interface PlacementRequest {
   readonly failureDomain: DomainLevel;
 }
 
-/** Where an object's shards go. Chunks take turns, see {@link rotate}; every turn has this certificate. */
+/** Where an object's shards go. Chunks take turns, see {@link rotate}; every turn tolerates as much as the certificate says. */
 export interface Placement {
   readonly code: LinearCode;
+  /** Of turn 0. */
   readonly certificate: Certificate;
   readonly slots: readonly Slot[];
 }

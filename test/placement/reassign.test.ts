@@ -43,6 +43,19 @@ describe('shards of a provider that fell out', () => {
     expect(held(moved, NOT_PLACED)).toHaveLength(2);
   });
 
+  it.each([5, 6, 7, 8, 9, 10])('go where the chunk then survives most: %i providers', (count) => {
+    for (let lost = 0; lost < count; lost++) {
+      const list = providersOf(count).map((provider, i) => ({ ...provider, eligible: i !== lost }));
+      const places = rotate(solvePlacement({ code, providers: providersOf(count), failureDomain }), 0);
+      const [shard] = held(places, lost);
+      const survives = (map: Uint8Array) =>
+        certify({ code, providers: list, failureDomain, placements: [map] }).tolerates;
+      const options = list.filter(({ eligible }) => eligible).map(({ id }) => Number(id.slice(1)) - 1);
+      const best = Math.max(...options.map((place) => survives(places.with(shard!, place))));
+      expect(survives(reassign({ code, providers: list, failureDomain, places, move: [shard!] }))).toBe(best);
+    }
+  });
+
   it('avoid piling up in one domain', () => {
     const grouped = providers.map((provider, i) =>
       i > 4 ? { ...provider, domain: labels('big') } : provider,

@@ -160,6 +160,17 @@ describe('limits and domains', () => {
     }
   });
 
+  it('even out bytes among the unequal members of a domain over the turns', () => {
+    const providers = providersOf(12).map(({ id }, i) => ({
+      id,
+      domain: labels(id, 'x', `region-${i % 3}`),
+    }));
+    const placement = solve(providers, 'region');
+    const total = providers.map(() => 0);
+    for (let turn = 0; turn < 12; turn++) for (const place of rotate(placement, turn)) total[place]!++;
+    expect(total).toEqual(new Array(12).fill(27));
+  });
+
   it('count providers that share a label as one loss', () => {
     const providers = providersOf(9).map((provider, i) =>
       i < 3 ? { ...provider, domain: labels('big') } : provider,

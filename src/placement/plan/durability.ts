@@ -29,7 +29,7 @@ const HOURS_PER_YEAR = 8766;
  * μ = 1 / (detection + repair). f_j is the share of sets of j domains whose loss leaves the object readable.
  *
  * After J. L. Hafner and K. Rao, "Notes on Reliability Models for Non-MDS Erasure Codes", IBM Research Report RJ10391,
- * 2006; the same chain as in C. Huang et al., "Erasure Coding in Windows Azure Storage", USENIX ATC 2012, section 4.
+ * 2006; the same chain as in C. Huang et al., "Erasure Coding in Windows Azure Storage", USENIX ATC 2012.
  * Excluded: correlated failure (one cause for several domains), latent errors, faults in software, lost keys. Real
  * durability is bounded by these long before the largest figures here.
  *

@@ -9,7 +9,7 @@ export interface LossCounts {
   readonly fatal: number;
 }
 
-/** Counting ends this far beyond what is tolerated: more losses at once hardly ever happen. */
+/** Counting ends this far beyond what is tolerated, or before too many sets: more losses hardly ever coincide. */
 const LEVELS_BEYOND = 3;
 const MAX_SETS = 1_000_000;
 
@@ -21,7 +21,7 @@ export function countLosses(code: LinearCode, blocks: readonly Block[], tolerate
   const counts: LossCounts[] = [];
   for (let lost = 0; lost <= blocks.length; lost++) {
     const sets = binomial(blocks.length, lost);
-    if (lost > tolerates + LEVELS_BEYOND || sets > MAX_SETS) break;
+    if (lost > tolerates && (lost > tolerates + LEVELS_BEYOND || sets > MAX_SETS)) break;
     const fatal = lost <= tolerates ? 0 : fatalInAnyTurn(code, blocks, lost);
     counts.push({ lost, sets, fatal });
     if (fatal === sets) break;

@@ -30,7 +30,7 @@ function cellsOf(row: PlanRow): string[] {
     row.code,
     String(row.providers),
     `${row.overhead.toFixed(2)}x`,
-    row.tolerates === 0 ? 'none' : String(row.tolerates),
+    row.tolerates < 1 ? 'none' : String(row.tolerates),
     row.worst_case.join('+'),
     readsCell(row.reads_per_lost_shard),
     provider === undefined ? 'impossible' : `${readsCell(provider)} for ${decimals(provider.shards)}`,
@@ -44,13 +44,13 @@ function readsCell({ least, most, mean }: Reads): string {
 
 const decimals = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(1));
 
+/** What cannot survive even one loss, said plainly, a line a code. */
 function remarks(rows: readonly PlanRow[]): string[] {
-  const frail = rows.filter((row) => row.tolerates === 0);
-  return frail.map(
-    ({ code, providers, worst_case }) =>
-      `${code} on ${providers} ${providers === 1 ? 'provider' : 'providers'} cannot survive even one loss: without ` +
-      `${worst_case.join('+')} nothing can be read.`,
-  );
+  const frail = rows.filter((row) => row.tolerates < 1);
+  return [...new Set(frail.map(({ code }) => code))].map((code) => {
+    const counts = frail.filter((row) => row.code === code).map(({ providers }) => providers);
+    return `${code} on ${counts.join(', ')} provider${counts.join() === '1' ? '' : 's'} cannot survive even one loss.`;
+  });
 }
 
 function assumptions({ annualLoss, detectionHours, repairHours }: PlanTable['model']): string[] {
