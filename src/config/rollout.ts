@@ -11,8 +11,8 @@ export interface RolloutGate {
   readonly reason: string | undefined;
 }
 
-export const FALLBACK_CODERS: readonly ErasureAlgorithm[] = ['xor'];
-export const FALLBACK_COMPRESSORS: readonly CompressionAlgorithm[] = ['rle'];
+const FALLBACK_CODERS: readonly ErasureAlgorithm[] = ['xor'];
+const FALLBACK_COMPRESSORS: readonly CompressionAlgorithm[] = ['rle'];
 
 const TRUTHY = ['1', 'true', 'yes', 'on'];
 

@@ -11,7 +11,16 @@ import {
   shortfall,
   solvePlacement,
 } from '../../src/placement/index.ts';
-import { bits, labels, providersOf, survivors, toleratedBy } from './reference.ts';
+import {
+  bits,
+  decodes,
+  keptWithout,
+  labels,
+  providersOf,
+  setsOf,
+  survivors,
+  toleratedBy,
+} from './reference.ts';
 
 const LRC = createLinearCode(DEFAULT_LRC);
 const SMALL: CodeParams[] = [
@@ -52,6 +61,25 @@ describe('the certificate', () => {
     expect(bits(worst)).toBe(tolerates + 1);
     expect(survives[worst]).toBe(false);
   });
+
+  const MANY = process.env.SLOW ? Array.from({ length: 13 }, (_, i) => i + 15) : [15, 27];
+
+  it.each(MANY)(
+    'equals brute force on %i providers: every set it tolerates, and one it does not',
+    (count) => {
+      const providers = providersOf(count);
+      const placement = solvePlacement({ code: LRC, providers, failureDomain: 'provider' });
+      const { tolerates, worst_case } = placement.certificate;
+      const places = [...rotate(placement, 0)];
+      const depth = process.env.SLOW ? tolerates : Math.min(tolerates, 3);
+      const fatal = setsOf(count, depth).filter((lost) => !decodes(LRC, keptWithout(places, lost)));
+      expect(fatal).toEqual([]);
+      const worst = worst_case.map((label) => Number(label.slice(1)) - 1);
+      expect(worst).toHaveLength(tolerates + 1);
+      expect(decodes(LRC, keptWithout(places, worst))).toBe(false);
+    },
+    120_000,
+  );
 
   it('equals brute force for any code, any places, any domains, and shards that are nowhere', () => {
     const cases = fc.record({

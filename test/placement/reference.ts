@@ -72,3 +72,14 @@ export function providersOf(count: number): PlacementProvider[] {
     score: -i,
   }));
 }
+
+/** Every set of `size` numbers below `count`. */
+export function setsOf(count: number, size: number, from = 0): number[][] {
+  if (size === 0) return [[]];
+  const firsts = Array.from({ length: Math.max(0, count - from) }, (_, i) => from + i);
+  return firsts.flatMap((first) => setsOf(count, size - 1, first + 1).map((rest) => [first, ...rest]));
+}
+
+/** The shards that are left when these providers are lost. */
+export const keptWithout = (places: readonly number[], lost: readonly number[]): number[] =>
+  [...places.keys()].filter((shard) => !lost.includes(places[shard]!));

@@ -42,7 +42,7 @@ function fatalInAnyTurn(code: LinearCode, blocks: readonly Block[], lost: number
   return found.size;
 }
 
-export function binomial(n: number, k: number): number {
+function binomial(n: number, k: number): number {
   let product = 1;
   for (let i = 1; i <= k; i++) product = (product * (n - k + i)) / i;
   return Math.round(product);
