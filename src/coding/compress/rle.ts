@@ -23,7 +23,12 @@ export const rleCodec: Codec = {
       out.set(plain.subarray(literalsFrom, end), at);
       at += end - literalsFrom;
     };
-    for (let i = 0; i < plain.length; ) {
+    for (let i = 0; i + SHORTEST_RUN <= plain.length; ) {
+      // No run of four can start at i, i + 1 or i + 2 when these two differ.
+      if (plain[i + 2] !== plain[i + 3]) {
+        i += 3;
+        continue;
+      }
       const end = runEnd(plain, i);
       if (end - i >= SHORTEST_RUN) {
         putLiterals(i);
