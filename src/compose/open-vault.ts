@@ -1,5 +1,5 @@
 import type { Config } from '../config/types.ts';
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject, dropManifest } from '../pipeline/delete.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
@@ -145,7 +145,7 @@ class OpenedVault implements Vault {
   /** Housekeeping after a success: what fails here is tried again after the next one. */
   async #tidy(first: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { context, alive } = this.internals;
-    const signal = AbortSignal.timeout(TIDY_MS);
+    const signal = timeoutSignal(TIDY_MS);
     try {
       await first(signal);
       await sweepJournal(context, alive, { signal });

@@ -7,7 +7,13 @@ import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3 } from '../core/b3/select.ts';
 import { systemClock } from '../core/clock.ts';
 import { secureRandom } from '../core/random.ts';
-import { createLevelEngine, createMemoryEngine, type Engine } from '../engine/index.ts';
+import {
+  createLevelEngine,
+  createMemoryEngine,
+  createRoutedEngine,
+  type Engine,
+  type EngineName,
+} from '../engine/index.ts';
 import { deriveVaultKeys } from '../keys/vault-keys.ts';
 import type { Arena } from '../pipeline/arena.ts';
 import { createArena } from '../pipeline/arena.ts';
@@ -57,8 +63,7 @@ export async function composeVault(
 ): Promise<ComposedVault> {
   const acceleration = accelerationFrom(env);
   const blake3 = await selectBlake3(acceleration);
-  const engine = openEngine(config);
-  observers.engines.engineInfo('default', engine.name);
+  const engine = openEngine(config, observers);
   const deps = { clock: systemClock, random: secureRandom, blake3 };
   const providers = await buildProviders(config, { ...deps, ...observers });
   const catalog = await openNodeCatalog({
@@ -111,8 +116,18 @@ export async function composeVault(
   };
 }
 
-function openEngine(config: Config): Engine {
-  if (config.engine.default === 'memory') return createMemoryEngine();
+function openEngine(config: Config, observers: Observers): Engine {
+  const { default: main, overrides } = config.engine;
+  const opened = new Map<EngineName, Engine>();
+  for (const name of new Set([main, ...Object.values(overrides)]))
+    opened.set(name, createEngine(name, config));
+  observers.engines.engineInfo('default', main);
+  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
+  return createRoutedEngine(opened.get(main)!, overrides, opened);
+}
+
+function createEngine(name: Config['engine']['default'], config: Config): Engine {
+  if (name === 'memory') return createMemoryEngine();
   return createLevelEngine({
     location: homePaths(config.home).engine,
     clock: systemClock,

@@ -93,3 +93,10 @@ export function linkedAbort(outer: AbortSignal | undefined, operation: string): 
     dispose: () => outer?.removeEventListener('abort', onOuter),
   };
 }
+
+/** A signal that fires after `ms`, for work that is worth only so much time. */
+export function timeoutSignal(ms: number): AbortSignal {
+  const signal = AbortSignal.timeout(ms);
+  setMaxListeners(MAX_LISTENERS, signal);
+  return signal;
+}

@@ -2,3 +2,4 @@ export type { Engine, EngineName, EntriesOptions, Table, WriteOptions } from './
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
 export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
 export { createMemoryEngine } from './memory.ts';
+export { createRoutedEngine } from './routed.ts';

@@ -21,9 +21,8 @@ export type ObjectInput =
 
 export async function toSource(input: ObjectInput): Promise<ByteSource> {
   if (input instanceof Uint8Array) return iterableSource([input], input.length);
-  if ('read' in input && 'stat' in input) return fileSource(input);
-  if ('read' in input) return input;
-  return iterableSource(input, undefined);
+  if (Symbol.asyncIterator in input || Symbol.iterator in input) return iterableSource(input, undefined);
+  return 'stat' in input ? fileSource(input) : input;
 }
 
 async function fileSource(handle: FileHandle): Promise<ByteSource> {

@@ -13,6 +13,8 @@ export interface PoolOptions {
   readonly maxQueue: number;
 }
 
+const YOUNG_MB = 4;
+
 /** The CPU stage on worker threads. Starts them on the first job; they share the arena and receive no bytes. */
 export function createPoolStage(options: PoolOptions): CpuStage {
   const setup: WorkerSetup = { memory: options.memory, acceleration: options.acceleration };
@@ -23,6 +25,8 @@ export function createPoolStage(options: PoolOptions): CpuStage {
     idleTimeout: 10_000,
     maxQueue: options.maxQueue,
     workerData: setup,
+    // Jobs leave much short-lived external memory behind; a small nursery collects it early.
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
   });
   const run = async <T>(work: WorkerJob, signal: AbortSignal | undefined): Promise<T> => {
     let answer: { ok: T } | { error: SerializedError };

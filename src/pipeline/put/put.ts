@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
-import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { type LinkedAbort, linkedAbort, timeoutSignal } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/object-keys.ts';
@@ -217,7 +217,7 @@ class Put {
   }
 
   async #undo(): Promise<void> {
-    await discard(this.#context, this.#session.stored, { signal: AbortSignal.timeout(UNDO_MS) });
+    await discard(this.#context, this.#session.stored, { signal: timeoutSignal(UNDO_MS) });
   }
 
   #failures(): string[] {
