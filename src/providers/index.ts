@@ -13,7 +13,15 @@ export type {
   StoreStreamOptions,
 } from './adapter.ts';
 export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from './adapter.ts';
+export type { CredentialSource } from './credentials.ts';
 export type { AdapterDeps, Driver, Upload } from './driver.ts';
+export {
+  type AdapterEntry,
+  createAdapter,
+  createProvider,
+  type ProviderDeps,
+  type ProviderEntry,
+} from './factory.ts';
 export { adapterFromDriver } from './from-driver.ts';
 export { createFsAdapter, type FsOptions, initFsProvider } from './fs/index.ts';
 export {

@@ -1,0 +1,133 @@
+import { execFile } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import type { Clock } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+
+/** Where a provider's secrets come from. They are never in the configuration itself, a manifest or a log. */
+export type CredentialSource =
+  /** Field names to names of environment variables. */
+  | { readonly env: Readonly<Record<string, string>> }
+  /** A JSON object of texts; readable by its owner only. */
+  | { readonly file: string }
+  /** A program, without a shell, that prints such an object. */
+  | { readonly command: readonly string[] };
+
+/** Fields by name, e.g. `access_key_id`. `expires_at` (ISO 8601) says when to ask again. */
+export type Credentials = Readonly<Record<string, string>>;
+
+export interface CredentialDeps {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+}
+
+const MAX_BYTES = 64 * 1024;
+const COMMAND_TIMEOUT_MS = 30_000;
+/** They are renewed this long before they expire. */
+const RENEW_EARLY_MS = 60_000;
+
+/** Asks the source once, and again shortly before what it gave expires. */
+export function credentialsFrom(
+  source: CredentialSource | undefined,
+  provider: string,
+  { env, clock }: CredentialDeps,
+): () => Promise<Credentials> {
+  let held: { readonly value: Promise<Credentials>; expires: number } | undefined;
+  const load = async (): Promise<Credentials> => {
+    if (source === undefined) return {};
+    if ('env' in source) return fromEnv(source.env, env, provider);
+    return parse(
+      'file' in source ? await readSecret(source.file, provider) : await runCommand(source.command, provider),
+      provider,
+    );
+  };
+  return () => {
+    if (held !== undefined && clock.now() < held.expires - RENEW_EARLY_MS) return held.value;
+    const asked = { value: load(), expires: Number.POSITIVE_INFINITY };
+    held = asked;
+    asked.value.then(
+      ({ expires_at }) => {
+        if (expires_at !== undefined) asked.expires = Date.parse(expires_at) || 0;
+      },
+      () => {
+        if (held === asked) held = undefined;
+      },
+    );
+    return asked.value;
+  };
+}
+
+/** @throws HoldfastError `ConfigInvalid` when the field is missing. */
+export function field(credentials: Credentials, name: string, provider: string): string {
+  const value = credentials[name];
+  if (value !== undefined && value !== '') return value;
+  throw invalid(provider, `the credentials of provider "${provider}" lack the field ${name}`);
+}
+
+function fromEnv(
+  names: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
+  provider: string,
+): Credentials {
+  const out: Record<string, string> = {};
+  for (const [name, variable] of Object.entries(names)) {
+    const value = env[variable];
+    if (value === undefined) throw invalid(provider, `the environment variable ${variable} is not set`);
+    out[name] = value;
+  }
+  return out;
+}
+
+async function readSecret(path: string, provider: string): Promise<string> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    throw invalid(provider, `the credentials file ${path} cannot be read`, error);
+  });
+  try {
+    const { mode, size } = await file.stat();
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      throw invalid(provider, `the credentials file ${path} can be read by others; run chmod 600 on it`);
+    }
+    if (size > MAX_BYTES) throw invalid(provider, `the credentials file ${path} is too large`);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+function runCommand([program, ...args]: readonly string[], provider: string): Promise<string> {
+  if (program === undefined) throw invalid(provider, 'the credentials command is empty');
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_BYTES }, (error, stdout) => {
+      // The failure's own text may quote what was printed, so it stays here.
+      if (error === null) resolve(stdout);
+      else
+        reject(
+          invalid(
+            provider,
+            `the credentials command ${program} failed (${error.code ?? error.signal ?? 'no output'})`,
+          ),
+        );
+    });
+  });
+}
+
+function parse(text: string, provider: string): Credentials {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw invalid(provider, 'the credentials are not JSON'); // the parser's message quotes them
+  }
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (isRecord && Object.values(value as object).every((item) => typeof item === 'string'))
+    return value as Credentials;
+  throw invalid(provider, 'the credentials are not a JSON object of texts');
+}
+
+function invalid(provider: string, message: string, cause?: unknown): HoldfastError {
+  return new HoldfastError('ConfigInvalid', message, {
+    provider,
+    code: 'credentials_invalid',
+    hint: 'Correct the credentials of this provider in the configuration.',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { HoldfastError } from '../core/errors.ts';
+import type { BlobAdapter } from './adapter.ts';
+import { type CredentialSource, credentialsFrom, field } from './credentials.ts';
+import type { AdapterDeps } from './driver.ts';
+import type { BreakerOptions } from './layers/breaker.ts';
+import type { LogSink } from './layers/log.ts';
+import type { AttemptObserver } from './layers/metrics.ts';
+import { withLayers } from './layers/with-layers.ts';
+import type { FailureDomain, Provider } from './provider.ts';
+
+/** One provider as the configuration describes it. */
+export type ProviderEntry = ProviderTerms & AdapterEntry;
+
+export interface ProviderTerms {
+  readonly id: string;
+  readonly domain: FailureDomain;
+  readonly credits?: number | undefined;
+  readonly price: number;
+  readonly maxConcurrency: number;
+  readonly upBytesPerSecond?: number | undefined;
+  readonly downBytesPerSecond?: number | undefined;
+}
+
+export type AdapterEntry = MemoryEntry | FsEntry | S3Entry;
+
+export interface MemoryEntry {
+  readonly adapter: 'memory';
+}
+
+export interface FsEntry {
+  readonly adapter: 'fs';
+  readonly root: string;
+}
+
+export interface S3Entry {
+  readonly adapter: 's3';
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix?: string | undefined;
+  readonly pathStyle?: boolean | undefined;
+  readonly slots?: boolean | undefined;
+  readonly caFile?: string | undefined;
+  /** Fields `access_key_id`, `secret_access_key`, `session_token` if there is one. */
+  readonly credentials: CredentialSource;
+}
+
+export interface ProviderDeps extends AdapterDeps, Pick<BreakerOptions, 'onBreaker'> {
+  /** For credentials that stand in environment variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly onAttempt: AttemptObserver;
+  readonly log: LogSink;
+}
+
+/** The bare adapter of an entry. What an adapter needs is loaded only when one of its kind is configured. */
+export async function createAdapter(
+  entry: { readonly id: string } & AdapterEntry,
+  deps: ProviderDeps,
+): Promise<BlobAdapter> {
+  const { id } = entry;
+  switch (entry.adapter) {
+    case 'memory': {
+      const { createMemoryAdapter } = await import('./memory/index.ts');
+      return createMemoryAdapter({ id, ...deps });
+    }
+    case 'fs': {
+      const { createFsAdapter } = await import('./fs/index.ts');
+      return createFsAdapter({ id, root: entry.root, ...deps });
+    }
+    case 's3': {
+      const { createS3Adapter } = await import('./s3/index.ts');
+      const secrets = credentialsFrom(entry.credentials, id, deps);
+      const credentials = async () => {
+        const given = await secrets();
+        return {
+          accessKeyId: field(given, 'access_key_id', id),
+          secretAccessKey: field(given, 'secret_access_key', id),
+          sessionToken: given.session_token,
+        };
+      };
+      return createS3Adapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+    }
+  }
+}
+
+/** An entry made into a provider, with all its layers. Nothing is sent to it yet. */
+export async function createProvider(entry: ProviderEntry, deps: ProviderDeps): Promise<Provider> {
+  const { id, domain, credits, price, maxConcurrency } = entry;
+  const adapter = withLayers(await createAdapter(entry, deps), { ...entry, ...deps });
+  return { id, adapter, domain, credits, price, maxConcurrency };
+}
+
+async function readCa(path: string | undefined, provider: string): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new HoldfastError('ConfigInvalid', `the authority file ${path} cannot be read`, {
+      provider,
+      cause,
+    });
+  });
+}
