@@ -34,6 +34,9 @@ export function directoryOf(
       return poorNow.has(id) || lastProbe.get(id)?.error !== undefined ? price * POOR : price;
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
+    deleted(id, bytes) {
+      if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
+    },
     report(id, { operation, bytes, elapsedMs, error }) {
       if (!byId.has(id)) return;
       if (error !== undefined) {

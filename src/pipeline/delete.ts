@@ -63,12 +63,14 @@ async function blobsOf(
 ): Promise<BlobAt[]> {
   const damage = new DamageLog();
   const everywhere = (address: BlobAddress): BlobAt[] =>
-    context.directory.all().map(({ id }) => ({ provider: id, address }));
+    context.directory.all().map(({ id }) => ({ provider: id, address, bytes: 0 }));
   const blobs: BlobAt[] = [];
   try {
     const root = decodeRoot(await loadRoot(context, manifest, damage, options));
     for await (const { view } of publicSegments(context, root, damage, options.signal)) {
-      for (const { provider, address } of view.record.packs) blobs.push({ provider, address });
+      for (const { provider, address, length: bytes } of view.record.packs) {
+        blobs.push({ provider, address, bytes });
+      }
     }
     for await (const { address } of publicNodes(context, root, damage, options.signal)) {
       blobs.push(...everywhere(address));

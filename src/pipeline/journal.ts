@@ -6,7 +6,7 @@ import { openPointer } from '../manifest/pointer.ts';
 import { forgetRoot, knowsManifest } from './manifests.ts';
 import { NAMES_TABLE } from './names.ts';
 import type { VaultContext } from './ports.ts';
-import { discard } from './trash.ts';
+import { type BlobAt, discard } from './trash.ts';
 
 /**
  * What puts in progress are about to store, written before it is stored. After a crash the blobs of a put that
@@ -99,11 +99,11 @@ async function becameVisible(context: VaultContext, header: Header, options: Abo
 }
 
 async function discardIntents(context: VaultContext, id: string, options: AbortOptions): Promise<number> {
-  const blobs: { provider: string; address: BlobAddress }[] = [];
+  const blobs: BlobAt[] = [];
   for await (const [key] of context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` })) {
     const provider = key.slice(id.length + 1, key.lastIndexOf('/'));
     const address = key.slice(key.lastIndexOf('/') + 1);
-    if (isBlobAddress(address)) blobs.push({ provider, address });
+    if (isBlobAddress(address)) blobs.push({ provider, address, bytes: 0 });
   }
   await discard(context, blobs, options);
   return blobs.length;

@@ -22,6 +22,8 @@ export interface ProviderDirectory {
   readCost(id: string): number;
   /** Chunk length that suits the provider, bytes of plaintext. */
   preferredChunk(id: string): number;
+  /** Bytes of shards that are no longer there; gives quota back. */
+  deleted(id: string, bytes: number): void;
   /** What a transfer came to; feeds profiles and ranking. */
   report(id: string, outcome: TransferOutcome): void;
 }

@@ -54,6 +54,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     readCost: () => 1,
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},
+    deleted: () => {},
   };
   const context: VaultContext = {
     keys: deriveVaultKeys(blake3, secureRandom(32)),

@@ -8,6 +8,7 @@ import type { Provider } from '../../providers/provider.ts';
 import type { PutJournal } from '../journal.ts';
 import { storeNode } from '../nodes.ts';
 import type { ShardMap, VaultContext } from '../ports.ts';
+import type { BlobAt } from '../trash.ts';
 
 export interface PutProgress {
   /** Plaintext read so far. */
@@ -42,7 +43,7 @@ export class PutSession {
   readonly failed: Set<string> = new Set();
   readonly failedAttempts: FailedAttempt[] = [];
   /** Every blob acknowledged so far, for undoing. */
-  readonly stored: { readonly provider: string; readonly address: BlobAddress }[] = [];
+  readonly stored: BlobAt[] = [];
   code: LinearCode;
   bytesStored = 0;
   #placement: Placement;
@@ -96,8 +97,9 @@ export class PutSession {
     return usable[chunk % usable.length]!;
   }
 
-  acknowledged(provider: string, address: BlobAddress, bytes: number): void {
-    this.stored.push({ provider, address });
+  /** @param counted false for nodes: quota is of shards. */
+  acknowledged(provider: string, address: BlobAddress, bytes: number, counted = true): void {
+    this.stored.push({ provider, address, bytes: counted ? bytes : 0 });
     this.bytesStored += bytes;
     this.#progress?.();
   }
@@ -131,7 +133,7 @@ export class PutSession {
       intend,
       this.signal,
     );
-    for (const provider of providers) this.acknowledged(provider, address, bytes.length);
+    for (const provider of providers) this.acknowledged(provider, address, bytes.length, false);
     return address;
   }
 
