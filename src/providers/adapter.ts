@@ -151,6 +151,8 @@ export interface BlobStat {
   readonly lastSeenUnixMs: number;
   /** How the backend keeps it; `identity` unless it recodes. */
   readonly encoding: string;
+  /** Opaque; another one whenever the bytes kept may have changed. Absent where the backend cannot tell. */
+  readonly revision?: string;
 }
 
 export interface ProbeResult {

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { opendir, stat, statfs, unlink } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
@@ -68,7 +69,7 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
   };
   /** True when a file of that length is there; then the name is made durable too, in case its writer is not done. */
   const alreadyThere = async (address: BlobAddress, size: number): Promise<boolean> => {
-    if ((await sizeOf(layout, address)) !== size) return false;
+    if ((await fileOf(layout, address))?.size !== BigInt(size)) return false;
     await sync(fanOutOf(layout, address));
     return true;
   };
@@ -124,10 +125,10 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
 
     stat: async (address) => {
       await ready();
-      const size = await sizeOf(layout, address).catch((error: unknown) => {
+      const file = await fileOf(layout, address).catch((error: unknown) => {
         throw fsError(error, ON_READ);
       });
-      if (size !== undefined) return statOf(size, clock.now());
+      if (file !== undefined) return statOf(file, clock.now());
       await checkPresent(layout, id);
       return undefined;
     },
@@ -189,18 +190,26 @@ function fsUpload(
   };
 }
 
-async function sizeOf(layout: Layout, address: BlobAddress): Promise<number | undefined> {
+async function fileOf(layout: Layout, address: BlobAddress): Promise<BigIntStats | undefined> {
   try {
-    const found = await stat(blobPathOf(layout, address));
-    return found.isFile() ? found.size : undefined;
+    const found = await stat(blobPathOf(layout, address), { bigint: true });
+    return found.isFile() ? found : undefined;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-function statOf(size: number, lastSeenUnixMs: number): BlobStat {
-  return { size, replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs, encoding: 'identity' };
+function statOf(file: BigIntStats, lastSeenUnixMs: number): BlobStat {
+  const { dev, ino, size, mtimeNs, ctimeNs } = file;
+  return {
+    size: Number(size),
+    replicasObserved: 1,
+    replicaTarget: 1,
+    lastSeenUnixMs,
+    encoding: 'identity',
+    revision: [dev, ino, size, mtimeNs, ctimeNs].join('.'),
+  };
 }
 
 /** Runs until it has succeeded once. */

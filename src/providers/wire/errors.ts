@@ -46,6 +46,7 @@ const KINDS: Readonly<Record<number, ErrorKind>> = {
   412: 'Conflict',
   413: 'RangeNotSatisfiable',
   416: 'RangeNotSatisfiable',
+  423: 'Unavailable',
   429: 'RateLimited',
   501: 'PermissionDenied',
   507: 'QuotaExceeded',

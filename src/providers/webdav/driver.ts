@@ -1,0 +1,146 @@
+import { throwIfAborted } from '../../core/abort.ts';
+import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
+import { toHex, utf8Encode } from '../../core/bytes.ts';
+import { type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
+import type { AdapterDeps, Driver } from '../driver.ts';
+import { unsupported } from '../guard.ts';
+import { collect, fill } from '../pieces.ts';
+import { rangeHeader, windowOf } from '../wire/body.ts';
+import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
+import { cleanUp, webDavUpload } from './upload.ts';
+import { MEMBERS_REQUEST, type Member, membersOf } from './xml.ts';
+
+export interface WebDavOptions extends WebDavPlace {
+  readonly id: string;
+}
+
+/** Some hundred thousand names; more in one of 256 folders is not expected. */
+const MAX_LISTING_BYTES = 64 * 1024 * 1024;
+
+type Signal = AbortSignal | undefined;
+
+/** Blobs as files `blobs/<2 hex>/<62 hex>` under a collection. No slots: WebDAV promises no atomic condition. */
+export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
+  const { clock, random } = deps;
+  const client = createWebDavClient(options, deps);
+  const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
+  const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
+  const newTemp = async (signal: Signal): Promise<string> => {
+    await client.ensureFolder('tmp/', signal);
+    return `tmp/${toHex(random(16))}`;
+  };
+
+  const find = async (path: string, depth: '0' | '1', signal: Signal): Promise<Member[]> => {
+    const body = utf8Encode(MEMBERS_REQUEST);
+    const headers = { depth, 'content-type': 'application/xml', 'content-length': String(body.length) };
+    const request = { method: 'PROPFIND', path, headers, body: [body], signal };
+    const answer = await client.call(request).catch(ifAbsent);
+    return answer === undefined ? [] : membersOf(await answer.text(MAX_LISTING_BYTES));
+  };
+  /** Not by HEAD: of an empty file some servers then do not tell the length. */
+  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
+    const [found] = await find(pathOf(address), '0', signal);
+    if (found?.size === undefined || found.isFolder) return undefined;
+    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
+    return { size: found.size, ...seen, encoding: 'identity' };
+  };
+  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
+    (await stat(address, signal))?.size === size;
+
+  const rename = async (temp: string, address: BlobAddress, signal: Signal): Promise<void> => {
+    await client.ensureFolder('blobs/', signal);
+    await client.ensureFolder(folderOf(address), signal);
+    await client.move(temp, pathOf(address), signal);
+  };
+  const publish = (temp: string, address: BlobAddress, signal: Signal): Promise<void> =>
+    rename(temp, address, signal).catch((error: unknown) => {
+      if (!client.mayLackFolder(error)) throw error;
+      return rename(temp, address, signal);
+    });
+  const read = async function* (
+    address: BlobAddress,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ) {
+    const headers = rangeHeader(offset, length);
+    const answer = await client.call({ method: 'GET', path: pathOf(address), headers, signal });
+    yield* windowOf(answer, offset, length);
+  };
+  const send = async (
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<void> => {
+    const temp = await newTemp(signal);
+    try {
+      const headers = { 'content-length': String(size) };
+      await (await client.call({ method: 'PUT', path: temp, headers, body: parts, signal })).discard();
+      throwIfAborted(signal, 'store');
+      await publish(temp, address, signal);
+    } catch (error) {
+      await cleanUp(client, temp);
+      throw error;
+    }
+  };
+
+  return {
+    id: options.id,
+    capabilities: { supportsList: true, supportsSlots: false, durable: true, maxBlobBytes: MAX_BLOB_BYTES },
+    async store(address, parts, size, signal) {
+      if (await isThere(address, size, signal)) return { existed: true };
+      await send(address, parts, size, signal).catch((error: unknown) => {
+        if (!client.mayLackFolder(error)) throw error;
+        return send(address, parts, size, signal);
+      });
+      return { existed: false };
+    },
+    async openUpload(_address, signal) {
+      const temp = await newTemp(signal);
+      return webDavUpload(client, temp, signal, async (address, size) => {
+        const existed = await isThere(address, size, signal);
+        if (existed) await cleanUp(client, temp);
+        else await publish(temp, address, signal);
+        return existed;
+      });
+    },
+    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
+    fetchRange: (address, offset, into, length, signal) =>
+      fill(read(address, offset, length, signal), into, signal),
+    read,
+    stat,
+    delete: (address, signal) => client.remove(pathOf(address), signal),
+    async *list(prefixHex, signal) {
+      const folders = (await find('blobs/', '1', signal)).filter(({ isFolder }) => isFolder);
+      if (folders.length === 0 && (await find('', '0', signal)).length === 0) throw homeMissing(undefined);
+      for (const { name: head } of folders) {
+        if (!/^[0-9a-f]{2}$/.test(head) || !head.startsWith(prefixHex.slice(0, 2))) continue;
+        for (const { name, isFolder } of await find(`blobs/${head}/`, '1', signal)) {
+          const address = `b3:${head}${name}`;
+          if (!isFolder && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+        }
+      }
+    },
+    async probe(signal) {
+      await client.ensureFolder('tmp/', signal);
+      const start = clock.monotonic();
+      const request = {
+        method: 'PUT',
+        path: 'tmp/probe',
+        headers: { 'content-length': '0' },
+        body: [],
+        signal,
+      };
+      await (await client.call(request)).discard();
+      return { rttMs: clock.monotonic() - start };
+    },
+    readSlot: noSlots,
+    writeSlot: noSlots,
+    deleteSlot: noSlots,
+    listSlots: () => unsupported('slots'),
+    close: () => client.close(),
+  };
+}
+
+const noSlots = async (): Promise<never> => unsupported('slots');

@@ -1,0 +1,88 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { addressOf } from '../../../src/core/address.ts';
+import type { BlobAdapter } from '../../../src/providers/adapter.ts';
+import { createWebDavAdapter, type WebDavOptions } from '../../../src/providers/webdav/index.ts';
+import { type RunningServer, startServer } from '../../servers/servers.ts';
+import { blake3, deps, describeConformance } from '../conform.ts';
+
+const credentials = (password?: string) => async () =>
+  password === undefined ? {} : { username: 'user', password };
+
+const kinds: Record<string, (server: RunningServer) => Promise<Omit<WebDavOptions, 'id'>>> = {
+  'apache-dav': async ({ port, dir }) => ({
+    url: `https://localhost:${port}/p%C3%A4ck%20s`,
+    ca: await readFile(join(dir, 'cert.pem'), 'utf8'),
+    credentials: credentials('pass word'),
+  }),
+  'nginx-dav': async ({ port }) => ({ url: `http://127.0.0.1:${port}/`, credentials: credentials() }),
+  'rclone-dav': async ({ port }) => ({
+    url: `http://127.0.0.1:${port}/`,
+    credentials: credentials('secret'),
+  }),
+};
+
+for (const [name, placeOf] of Object.entries(kinds)) {
+  const server = await startServer(name);
+  if (server === undefined) {
+    it.skip(`${name} is not installed`, () => {});
+    continue;
+  }
+  afterAll(() => server.stop());
+  const place = await placeOf(server);
+  const open = (more: Partial<WebDavOptions> = {}): BlobAdapter =>
+    createWebDavAdapter({ id: 'w', ...place, ...more, ...deps });
+
+  describeConformance(name, { open });
+
+  describe(name, () => {
+    const bytes = deps.random(3000);
+    const address = addressOf(blake3.hash(bytes));
+
+    it('says when its collection is not there', async () => {
+      const lost = open({ url: `${place.url.replace(/\/$/, '')}/nowhere/` });
+      await expect(lost.store(address, [bytes])).rejects.toMatchObject({
+        code: 'provider_missing',
+        provider: 'w',
+      });
+      await expect(lost.probe()).rejects.toMatchObject({ code: 'provider_missing' });
+      await expect(lost.list().next()).rejects.toMatchObject({ code: 'provider_missing' });
+      await lost.close();
+    });
+
+    it('leaves no temporary file behind', async () => {
+      const root = name === 'apache-dav' ? join(server.dir, 'root', 'päck s') : join(server.dir, 'root');
+      const left = (await readdir(join(root, 'tmp'))).filter((file) => /^[0-9a-f]{32}$/.test(file));
+      expect(left).toEqual([]);
+    });
+
+    it('makes folders again that were removed behind its back', async () => {
+      const adapter = open();
+      await adapter.store(address, [bytes]);
+      const root = name === 'apache-dav' ? join(server.dir, 'root', 'päck s') : join(server.dir, 'root');
+      for (const folder of ['blobs', 'tmp']) await rm(join(root, folder), { recursive: true });
+      await new Promise((resolve) => setTimeout(resolve, name === 'rclone-dav' ? 1500 : 0));
+      expect(await adapter.store(address, [bytes])).toEqual({ existed: false });
+      expect(await adapter.fetch(address)).toEqual(bytes);
+      await adapter.delete(address);
+      await adapter.close();
+    });
+
+    if (place.credentials !== undefined && name !== 'nginx-dav') {
+      it('refuses a wrong password', async () => {
+        const wrong = open({ credentials: credentials('wrong') });
+        await expect(wrong.fetch(address)).rejects.toMatchObject({ kind: 'PermissionDenied' });
+        await wrong.close();
+      });
+    }
+
+    if (place.ca !== undefined) {
+      it('refuses a certificate of an authority that was not named', async () => {
+        const blind = open({ ca: undefined });
+        await expect(blind.probe()).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'tls_untrusted' });
+        await blind.close();
+      });
+    }
+  });
+}
