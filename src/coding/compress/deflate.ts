@@ -1,12 +1,12 @@
 import { deflateSync, inflateSync } from 'fflate';
-import { type Codec, corruptCompressed } from './codec.ts';
+import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
 
 type Level = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 
 /** Raw DEFLATE (RFC 1951) by fflate: the reference, and the browser's path. */
 export function portableDeflate(level: number): Codec {
   return {
-    id: 1,
+    id: CODEC_IDS.deflate,
     name: 'deflate',
     implementation: 'fflate',
     compress: (plain) => deflateSync(plain, { level: clamp(level) }),

@@ -1,7 +1,7 @@
-import { type Codec, corruptCompressed } from './codec.ts';
+import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
 
 export const noneCodec: Codec = {
-  id: 0,
+  id: CODEC_IDS.none,
   name: 'none',
   implementation: 'copy',
   compress: (plain) => plain,

@@ -1,30 +1,38 @@
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
 import type { Acceleration } from '../../core/acceleration.ts';
-import { type Codec, corruptCompressed } from './codec.ts';
+import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
 import { zstdContentSize } from './zstd-frame.ts';
 
-interface Zstd {
+export interface Zstd {
   readonly implementation: string;
   compress(plain: Uint8Array, level: number): Uint8Array;
-  decompress(frame: Uint8Array): Uint8Array;
+  /** @param size what the frame's header states. */
+  decompress(frame: Uint8Array, size: number): Uint8Array;
 }
 
 /** zstd (RFC 8878): `node:zlib` where Node has it (22.15), else the addon, else WebAssembly. */
 export async function selectZstd(level: number, acceleration: Acceleration): Promise<Codec> {
-  const zstd = (acceleration.native && (zlibZstd() ?? addonZstd())) || (await wasmZstd());
+  return zstdCodec((acceleration.native && (zlibZstd() ?? addonZstd())) || (await wasmZstd()), level);
+}
+
+export function zstdCodec(zstd: Zstd, level: number): Codec {
   return {
-    id: 2,
+    id: CODEC_IDS.zstd,
     name: 'zstd',
     implementation: zstd.implementation,
     compress: (plain) => zstd.compress(plain, level),
     decompress(frame, maxLength) {
-      if (zstdContentSize(frame) > maxLength) throw corruptCompressed('zstd');
+      const size = zstdContentSize(frame);
+      if (size > maxLength) throw corruptCompressed('zstd');
+      let plain: Uint8Array;
       try {
-        return zstd.decompress(frame);
+        plain = zstd.decompress(frame, size);
       } catch (cause) {
         throw corruptCompressed('zstd', cause);
       }
+      if (plain.length !== size) throw corruptCompressed('zstd');
+      return plain;
     },
   };
 }
@@ -35,11 +43,11 @@ interface ZlibWithZstd {
     plain: Uint8Array,
     options: { params: Record<number, number>; pledgedSrcSize: number },
   ): Buffer;
-  zstdDecompressSync?(frame: Uint8Array): Buffer;
+  zstdDecompressSync?(frame: Uint8Array, options: { maxOutputLength: number }): Buffer;
   readonly constants: { readonly ZSTD_c_compressionLevel?: number };
 }
 
-function zlibZstd(): Zstd | undefined {
+export function zlibZstd(): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibWithZstd;
   const key = constants.ZSTD_c_compressionLevel;
   if (zstdCompressSync === undefined || zstdDecompressSync === undefined || key === undefined)
@@ -48,7 +56,7 @@ function zlibZstd(): Zstd | undefined {
     implementation: 'node:zlib',
     compress: (plain, level) =>
       zstdCompressSync(plain, { params: { [key]: level }, pledgedSrcSize: plain.length }),
-    decompress: (frame) => zstdDecompressSync(frame),
+    decompress: (frame, size) => zstdDecompressSync(frame, { maxOutputLength: Math.max(1, size) }),
   };
 }
 
@@ -57,7 +65,7 @@ interface ZstdNapi {
   decompress(frame: Uint8Array): Buffer;
 }
 
-function addonZstd(): Zstd | undefined {
+export function addonZstd(): Zstd | undefined {
   try {
     const addon = createRequire(import.meta.url)('zstd-napi') as ZstdNapi;
     return {
@@ -70,7 +78,7 @@ function addonZstd(): Zstd | undefined {
   }
 }
 
-async function wasmZstd(): Promise<Zstd> {
+export async function wasmZstd(): Promise<Zstd> {
   const wasm = await import('@bokuweb/zstd-wasm');
   await wasm.init();
   return {

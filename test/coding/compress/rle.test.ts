@@ -18,7 +18,7 @@ describe('rle', () => {
         expect(compressed.length).toBeLessThanOrEqual(plain.length + (plain.length >> 10) + 10);
         expect(Buffer.from(plain).equals(rleCodec.decompress(compressed, plain.length))).toBe(true);
       }),
-      { numRuns: process.env['SLOW'] ? 20_000 : 300 },
+      { numRuns: process.env.SLOW ? 20_000 : 300 },
     );
   });
 

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import type { Blake3 } from '../../src/core/b3/blake3.ts';
+import { portableBlake3 } from '../../src/core/b3/portable.ts';
+import { selectBlake3 } from '../../src/core/b3/select.ts';
+import { wasmBlake3 } from '../../src/core/b3/wasm.ts';
+import { toHex, utf8Encode } from '../../src/core/bytes.ts';
+import { vectorTest } from '../helpers/third-party.ts';
+
+interface Blake3Vectors {
+  readonly key: string;
+  readonly context_string: string;
+  readonly cases: readonly {
+    readonly input_len: number;
+    readonly hash: string;
+    readonly keyed_hash: string;
+    readonly derive_key: string;
+  }[];
+}
+
+const native = await nativeTwin();
+const TWINS: readonly Blake3[] = [portableBlake3, wasmBlake3, ...(native === undefined ? [] : [native])];
+
+/** Absent where its optional package is; never silently. */
+async function nativeTwin(): Promise<Blake3 | undefined> {
+  if (process.env.HOLDFAST_NATIVE !== 'off') {
+    try {
+      return (await import('../../src/core/b3/native.ts')).nativeBlake3;
+    } catch {
+      // said below
+    }
+  }
+  console.warn('SKIPPED: BLAKE3 by @napi-rs/blake-hash: native parts are off or not installed');
+  return undefined;
+}
+
+/** The input of the official vectors: 0, 1 … 250, again and again. */
+const input = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251);
+
+for (const blake3 of TWINS) {
+  describe(`BLAKE3 by ${blake3.name}`, () => {
+    vectorTest<Blake3Vectors>('agrees with the official vectors in all modes', 'blake3.json', (vectors) => {
+      const agreed = { hash: 0, keyed_hash: 0, derive_key: 0 };
+      const key = utf8Encode(vectors.key);
+      for (const { input_len, ...wanted } of vectors.cases) {
+        const data = input(input_len);
+        const got = {
+          hash: blake3.hash(data),
+          keyed_hash: blake3.keyedHash(key, data),
+          derive_key: blake3.deriveKey(vectors.context_string, data),
+        };
+        for (const mode of ['hash', 'keyed_hash', 'derive_key'] as const) {
+          expect(toHex(got[mode]), `${mode} of ${input_len} bytes`).toBe(wanted[mode].slice(0, 64));
+          agreed[mode]++;
+        }
+      }
+      const { hash, keyed_hash, derive_key } = agreed;
+      console.log(
+        `blake3 vectors, ${blake3.name}: hash ${hash}, keyed_hash ${keyed_hash}, derive_key ${derive_key}`,
+      );
+      expect(agreed).toEqual({ hash: 35, keyed_hash: 35, derive_key: 35 });
+    });
+
+    test('hashes pieces as it hashes the whole, in shared memory too', () => {
+      const data = input(300_000);
+      const shared = new Uint8Array(new SharedArrayBuffer(300_000));
+      shared.set(data);
+      const whole = toHex(portableBlake3.hash(data));
+      expect(toHex(blake3.hash(shared))).toBe(whole);
+      for (const cuts of [[1], [64, 1023], [1024, 2048, 200_001], [65_536, 131_072]]) {
+        const hasher = blake3.createHasher();
+        let from = 0;
+        for (const to of [...cuts, data.length]) {
+          hasher.update(shared.subarray(from, to));
+          from = to;
+        }
+        expect(toHex(hasher.digest())).toBe(whole);
+      }
+      expect(toHex(blake3.createHasher().digest())).toBe(toHex(portableBlake3.hash(new Uint8Array(0))));
+    });
+
+    test('keeps two hashers apart', () => {
+      const [one, other] = [blake3.createHasher(), blake3.createHasher()];
+      for (let i = 0; i < 20; i++) {
+        one.update(Uint8Array.of(i));
+        other.update(input(1000));
+      }
+      const many = new Uint8Array(Buffer.concat(Array.from({ length: 20 }, () => input(1000))));
+      expect(toHex(one.digest())).toBe(
+        toHex(portableBlake3.hash(Uint8Array.from({ length: 20 }, (_, i) => i))),
+      );
+      expect(toHex(other.digest())).toBe(toHex(portableBlake3.hash(many)));
+    });
+  });
+}
+
+test('the choice falls on the first twin that may be used', async () => {
+  expect((await selectBlake3({ native: false, wasm: false })).name).toBe('@noble/hashes');
+  expect((await selectBlake3({ native: false, wasm: true })).name).toBe('blake3-jit');
+  if (native !== undefined) expect((await selectBlake3({ native: true, wasm: true })).name).toBe(native.name);
+});
