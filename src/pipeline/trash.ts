@@ -1,4 +1,4 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, linkedAbort } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
 import type { VaultContext } from './ports.ts';
@@ -24,14 +24,19 @@ export async function discard(
 ): Promise<number> {
   let queued = 0;
   const left = [...blobs];
+  const stop = linkedAbort(options.signal, 'delete');
   const work = async (): Promise<void> => {
     for (let blob = left.pop(); blob !== undefined; blob = left.pop()) {
-      if (await tryDelete(context, blob, options)) continue;
+      if (await tryDelete(context, blob, stop)) continue;
       await context.engine.table(TRASH_TABLE).put(`${blob.provider}/${blob.address}`, u64(blob.bytes));
       queued++;
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL }, work));
+  try {
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+  } finally {
+    stop.dispose();
+  }
   return queued;
 }
 
