@@ -61,37 +61,31 @@ export const parityRows = (overlay: readonly (readonly number[])[]): number[][] 
 ];
 
 /**
- * How many of all ways to lose each number of shards can be decoded. Shards lost can be had again exactly when their
- * columns of the parity-check matrix (parity rows beside the identity) are independent, so one walk over all sets
- * that extends an echelon form column by column decides every pattern.
+ * Visits every way to lose up to `deepest` shards. Shards lost can be had again exactly when their columns of the
+ * parity-check matrix (parity rows beside the identity) are independent, so one walk over all sets that extends an
+ * echelon form column by column decides every pattern.
  */
-export function* lossPatterns(
+export function lossPatterns(
   parity: readonly (readonly number[])[],
   deepest: number,
-): Generator<{ mask: number; lost: number; decodable: boolean }> {
+  visit: (mask: number, lost: number, decodable: boolean) => void,
+): void {
   const height = parity.length;
   const total = 16 + height;
   const columns = Array.from({ length: total }, (_, shard) =>
     Uint8Array.from(parity, (row, r) => (shard < 16 ? row[shard]! : shard - 16 === r ? 1 : 0)),
   );
   const basis: { column: Uint8Array; pivot: number }[] = [];
-  const pattern = { mask: 0, lost: 0, decodable: true };
-  const walk = function* (
-    next: number,
-    mask: number,
-    lost: number,
-    independent: boolean,
-  ): Generator<typeof pattern> {
-    Object.assign(pattern, { mask, lost, decodable: independent });
-    yield pattern;
+  const walk = (next: number, mask: number, lost: number, independent: boolean): void => {
+    visit(mask, lost, independent);
     if (lost === deepest) return;
     for (let shard = next; shard < total; shard++) {
-      const reduced = independent ? extend(basis, columns[shard]!) : false;
-      yield* walk(shard + 1, mask | (1 << shard), lost + 1, reduced);
+      const reduced = independent && extend(basis, columns[shard]!);
+      walk(shard + 1, mask | (1 << shard), lost + 1, reduced);
       if (reduced) basis.pop();
     }
   };
-  yield* walk(0, 0, 0, true);
+  walk(0, 0, 0, true);
 }
 
 /** Pushes `column` less what the basis explains, if anything is left. */

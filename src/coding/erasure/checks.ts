@@ -10,7 +10,7 @@ export interface Check {
 
 const MAX_COMBINED = 10;
 const SEARCHED_SHARDS = 32;
-const TRIES = 200;
+const TRIES = 500;
 const KEPT = 12;
 
 const plainOf = memo(plainChecks);
@@ -67,7 +67,8 @@ function sparseChecks(code: LinearCode): Check[] {
     const others = [...code.generator.keys()].filter((other) => other !== shard);
     const checks: number[][] = [];
     for (let i = 0; i < TRIES; i++) {
-      const basis = cheapestBasis(code, others, draw);
+      // Locals always, because one stands for a whole group.
+      const basis = cheapestBasis(code, others, (other) => (code.kindOf(other) === 'local' ? 0 : draw()));
       const factors = express(
         [row],
         basis.map((other) => code.generator[other]!),

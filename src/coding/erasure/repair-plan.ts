@@ -13,8 +13,8 @@ export interface RepairPlan {
 export interface RepairStep {
   readonly shard: number;
   readonly from: readonly number[];
-  /** `sum`: they add up to zero together (a local group, an overlay, or several of them). `solve`: a linear system. */
-  readonly why: 'sum' | 'solve';
+  /** `local`: the rest of its group. `sum`: parities that add up to it. `solve`: a linear system with factors. */
+  readonly why: 'local' | 'sum' | 'solve';
 }
 
 interface Draft {
@@ -68,7 +68,7 @@ function byChecks(
       if (!from.every((member) => free.has(member) || readable.has(member))) continue;
       const price = from.reduce((total, member) => total + (free.has(member) ? 0 : cost(member)), 0);
       if (price < least || (price === least && from.length < best!.from.length)) {
-        best = { shard, from, why: plain ? 'sum' : 'solve' };
+        best = { shard, from, why: reasonOf(code, shards, plain) };
         least = price;
       }
     }
@@ -81,6 +81,12 @@ function byChecks(
     free.add(best.shard);
     steps.push(best);
   }
+}
+
+function reasonOf(code: LinearCode, check: readonly number[], plain: boolean): RepairStep['why'] {
+  if (!plain) return 'solve';
+  const [parity, another] = check.filter((shard) => shard >= code.dataShards);
+  return another === undefined && code.kindOf(parity!) === 'local' ? 'local' : 'sum';
 }
 
 /** From the cheapest independent shards, those read or rebuilt before being free; none is read that no row needs. */

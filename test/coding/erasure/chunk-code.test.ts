@@ -49,6 +49,12 @@ describe('createCode', () => {
     expect(back).toEqual(chunks);
   });
 
+  test('shards do not depend on what was encoded before', async () => {
+    const [used, fresh] = [await createCode(), await createCode()];
+    await used.encode(someBytes(50_000, 4));
+    expect(await used.encode(someBytes(49_000, 5))).toEqual(await fresh.encode(someBytes(49_000, 5)));
+  });
+
   test('a chunk of one byte and an empty one have shards of 512 bytes', async () => {
     const code = await createCode();
     for (const length of [0, 1]) {

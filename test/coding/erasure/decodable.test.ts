@@ -106,10 +106,10 @@ function compare(params: LrcParams, overlay: readonly (readonly number[])[], dee
   const all = 2 ** code.totalShards - 1;
   const decoded = new Array<number>(deepest + 1).fill(0);
   let disagreements = 0;
-  for (const { mask, lost, decodable } of lossPatterns(parityRows(overlay), deepest)) {
+  lossPatterns(parityRows(overlay), deepest, (mask, lost, decodable) => {
     if (code.decodableMask(all & ~mask) !== decodable) disagreements++;
     if (decodable) decoded[lost]!++;
-  }
+  });
   return { decoded, disagreements };
 }
 

@@ -13,17 +13,25 @@ describe('repair plans', () => {
       for (const shard of members) {
         const { reads, steps } = lrc.repairPlan([shard], without(27, [shard]));
         expect(reads).toEqual(members.filter((other) => other !== shard));
-        expect(steps).toEqual([{ shard, from: reads, why: 'sum' }]);
+        expect(steps).toEqual([{ shard, from: reads, why: 'local' }]);
         lines.push(`${shard}: ${reads.length * 64} KiB from ${reads.join(' ')}`);
       }
     }
     console.log(`read to rebuild one shard of 64 KiB\n${lines.join('\n')}`);
   });
 
+  test('a lost global or overlay costs fewer shards than all data', () => {
+    const reads = [21, 22, 23, 24, 25, 26].map(
+      (shard) => lrc.repairPlan([shard], without(27, [shard])).reads.length,
+    );
+    console.log(`shards read to rebuild 21 to 26 alone: ${reads.join(', ')}`);
+    expect(reads).toEqual([14, 12, 12, 6, 6, 6]);
+  });
+
   test('two groups with one loss each cost their members and no more', () => {
     const { reads, steps } = lrc.repairPlan([1, 8], without(27, [1, 8]));
     expect(reads).toEqual([0, 2, 3, 7, 9, 16, 18]);
-    expect(steps.every((step) => step.why === 'sum')).toBe(true);
+    expect(steps.every((step) => step.why === 'local')).toBe(true);
   });
 
   test('reads span what is missing, use only what is there, and name each once', () => {
