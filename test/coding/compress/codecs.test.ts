@@ -66,10 +66,8 @@ describe('every codec', () => {
     (codec) => {
       fc.assert(
         fc.property(compressible, fc.array(mutation, { minLength: 1, maxLength: 3 }), (plain, mutations) => {
-          const hostile = mutations.reduce(
-            (bytes, mutate) => mutate(bytes),
-            Uint8Array.from(codec.compress(plain)),
-          );
+          const stream = Uint8Array.from(codec.compress(plain));
+          const hostile = mutations.reduce<Uint8Array>((bytes, mutate) => mutate(bytes), stream);
           withinBound(codec, hostile, plain.length);
         }),
         { numRuns: RUNS },
