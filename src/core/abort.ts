@@ -100,3 +100,12 @@ export function timeoutSignal(ms: number): AbortSignal {
   setMaxListeners(MAX_LISTENERS, signal);
   return signal;
 }
+
+/**
+ * Waits for all of them, also after one has failed, and then rejects with the first failure: whoever shares memory
+ * with the work may take it back when this settles.
+ */
+export async function allOrFirstError<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { type AbortOptions, linkedAbort, throwIfAborted } from '../core/abort.ts';
+import { type AbortOptions, allOrFirstError, linkedAbort, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
@@ -140,7 +140,7 @@ class ObjectCheck {
     );
     try {
       const all = Array.from({ length: code.totalShards }, (_, shard) => shard);
-      await Promise.all(
+      await allOrFirstError(
         all.map((shard) =>
           this.#queue.add(async () => {
             if (!(await this.#shard(view, chunk, shard, slab.bytes))) return;

@@ -1,5 +1,5 @@
 import type PQueue from 'p-queue';
-import { throwIfAborted } from '../../core/abort.ts';
+import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import type { OpenRoot } from '../../manifest/root.ts';
 import { type DamageLog, problemOf } from '../damage.ts';
@@ -35,10 +35,7 @@ export async function readWindow(state: ReadState, window: Window): Promise<Plai
       fetches.push(await ChunkFetch.start(state.context, view, chunk, state.signal));
     }
     await fetchUntilDecodable(state, view, fetches);
-    const chunks = await Promise.allSettled(fetches.map((fetch, i) => decode(state, window, fetch, i)));
-    const failed = chunks.find((chunk) => chunk.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    return chunks.map((chunk) => (chunk as PromiseFulfilledResult<PlainChunk>).value);
+    return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
   } catch (error) {
     for (const fetch of fetches) fetch.release();
     throw error;
@@ -60,7 +57,9 @@ async function fetchUntilDecodable(
       for (const shard of wanted) reads.add(fetch, shard);
     }
     if (reads.empty) return;
-    await Promise.all(reads.ranges().map((range) => state.queue.add(() => readRange(state, view, range))));
+    await allOrFirstError(
+      reads.ranges().map((range) => state.queue.add(() => readRange(state, view, range))),
+    );
   }
 }
 

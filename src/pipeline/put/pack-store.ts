@@ -1,5 +1,5 @@
 import type PQueue from 'p-queue';
-import { throwIfAborted } from '../../core/abort.ts';
+import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { addressOf } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
@@ -38,7 +38,7 @@ export async function storePacks(
   let drafts = draftPacks(maps, allShards(chunks.length, shards), shards);
   // Each round either ends or takes one more provider out of use.
   for (let round = 0; drafts.length > 0 && round <= session.placed.length; round++) {
-    const outcomes = await Promise.all(
+    const outcomes = await allOrFirstError(
       drafts.map((draft) => queue.add(() => storeDraft(session, chunks, draft, shards))),
     );
     throwIfAborted(session.signal, 'put');
