@@ -74,7 +74,7 @@ const TRIAL: ShardProgram = {
 };
 
 /** Whether a kernel runs at all and gives the bytes of the portable one. */
-export async function agrees(make: KernelMaker): Promise<boolean> {
+async function agrees(make: KernelMaker): Promise<boolean> {
   if (wasmApi === undefined) return false;
   const results: Uint8Array[] = [];
   const length = 1024;

@@ -1,9 +1,9 @@
 import { HoldfastError } from '../../core/errors.ts';
 
 /** Shards are whole runs of eight packets of at least 64 bytes. */
-export const SHARD_QUANTUM = 512;
+const SHARD_QUANTUM = 512;
 /** Two vectors of offsets and packets must stay within 32 bits. */
-export const MAX_SHARD_BYTES: number = 64 * 1024 ** 2;
+const MAX_SHARD_BYTES = 64 * 1024 ** 2;
 
 /**
  * The shortest shard length that holds `frameBytes` over `dataShards` shards: a multiple of 512, doubled as often as

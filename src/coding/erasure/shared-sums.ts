@@ -3,7 +3,7 @@ import { ones } from './masks.ts';
 /**
  * Common sub-expressions of a system of sums over GF(2), by the greedy of Paar ("Optimized arithmetic for
  * Reed-Solomon encoders", 1997): the pair of terms that most rows have in common becomes a term of its own, until
- * no two rows share a pair. The default encoder shrinks from 1,460 XORs to 768.
+ * no two rows share a pair. The default encoder shrinks from 1,492 XORs to 785.
  */
 export function shareSums(
   rows: readonly (readonly number[])[],

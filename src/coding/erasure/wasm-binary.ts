@@ -1,7 +1,7 @@
 /** WebAssembly's binary format (core specification, chapter 5), as far as a module of straight-line code needs it. */
 
-export const I32 = 0x7f;
-export const V128 = 0x7b;
+const I32 = 0x7f;
+const V128 = 0x7b;
 /** In a block's type position: it leaves nothing on the stack. */
 export const NOTHING = 0x40;
 

@@ -87,6 +87,7 @@ describe('hostile input', () => {
       [...shards, shards[0]],
       shards.with(4, new Uint8Array(511)),
       shards.with(4, new Uint8Array(0)),
+      shards.with(4, new Uint8Array(1024)),
       shards.with(4, new Uint8Array(1)),
       shards.map(() => new Uint8Array(100)),
       shards.map(() => new Uint8Array(0)),
