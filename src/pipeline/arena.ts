@@ -70,6 +70,10 @@ export function createArena(capacityBytes: number): Arena {
     holes.splice(at, 0, { offset, length });
     merge(holes, at);
     if (at > 0) merge(holes, at - 1);
+    serve();
+  };
+
+  const serve = (): void => {
     while (waiters.length > 0) {
       const slab = take(waiters[0]!.length);
       if (slab === undefined) break;
@@ -89,7 +93,7 @@ export function createArena(capacityBytes: number): Arena {
           hint: 'Raise limits.memory_bytes in the configuration.',
         });
       }
-      return (waiters.length === 0 ? take(length) : undefined) ?? wait(waiters, length, signal);
+      return (waiters.length === 0 ? take(length) : undefined) ?? wait(waiters, serve, length, signal);
     },
     shrink(slab, length) {
       const kept = aligned(length);
@@ -100,10 +104,16 @@ export function createArena(capacityBytes: number): Arena {
   };
 }
 
-function wait(waiters: Waiter[], length: number, signal: AbortSignal | undefined): Promise<Slab> {
+function wait(
+  waiters: Waiter[],
+  serve: () => void,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Slab> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       waiters.splice(waiters.indexOf(waiter), 1);
+      serve(); // those behind may need less
       reject(abortError(signal as AbortSignal, 'waiting for memory'));
     };
     const waiter: Waiter = {
