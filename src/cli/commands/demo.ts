@@ -96,7 +96,7 @@ async function play(io: Io, config: Config, file: string): Promise<{ steps: Step
     await timed(
       'verify',
       () => vault.verify(NAME, { signal: io.signal }),
-      (found) => `${found.damageTotal} shards gone; ${describeCertificate(found.certificate.live)}`,
+      (found) => `${found.damageTotal} pieces gone; ${describeCertificate(found.certificate.live)}`,
     );
     await timed(
       `destroy ${ONE_MORE} too, and get`,
