@@ -23,6 +23,8 @@ class TermTable {
   readonly #height: number;
   readonly #words: number;
   readonly #rowsOf: Int32Array[] = [];
+  /** How many rows a term stands in, which no pair with it can exceed. */
+  readonly #standsIn: number[] = [];
   /** Upper bounds: the most rows that a term shares with any earlier one. Exact only when just computed. */
   readonly #bound: number[] = [];
 
@@ -33,6 +35,7 @@ class TermTable {
     for (const [r, row] of rows.entries()) {
       for (const term of row) this.#rowsOf[term]![r >>> 5]! |= 1 << (r & 31);
     }
+    for (const words of this.#rowsOf) this.#standsIn.push(countOf(words));
     for (let term = 0; term < terms; term++) this.#bound.push(this.#partner(term).shares);
   }
 
@@ -55,6 +58,10 @@ class TermTable {
       this.#rowsOf[a]![w]! &= ~both[w]!;
       this.#rowsOf[b]![w]! &= ~both[w]!;
     }
+    const moved = countOf(both);
+    this.#standsIn[a]! -= moved;
+    this.#standsIn[b]! -= moved;
+    this.#standsIn.push(moved);
     this.#rowsOf.push(both);
     this.#bound.push(this.#partner(this.#rowsOf.length - 1).shares);
   }
@@ -72,11 +79,16 @@ class TermTable {
     let partner = -1;
     let shares = 0;
     for (let other = 0; other < term; other++) {
+      if (this.#standsIn[other]! <= shares) continue;
       const theirs = this.#rowsOf[other]!;
       let common = 0;
       for (let w = 0; w < this.#words; w++) common += ones(mine[w]! & theirs[w]!);
-      if (common > shares) [partner, shares] = [other, common];
+      if (common <= shares) continue;
+      partner = other;
+      shares = common;
     }
     return { partner, shares };
   }
 }
+
+const countOf = (words: Int32Array): number => words.reduce((sum, word) => sum + ones(word), 0);
