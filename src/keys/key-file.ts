@@ -96,14 +96,18 @@ const aadOf = (cost: Cost, salt: Uint8Array): Uint8Array =>
   utf8Encode(`holdfast key file 1 scrypt ${cost.n} ${cost.r} ${cost.p} ${toHex(salt)}`);
 
 function derive(passphrase: string, salt: Uint8Array, cost: Cost): Promise<Uint8Array> {
-  const options: ScryptOptions = { N: cost.n, r: cost.r, p: cost.p, maxmem: 256 * cost.n * cost.r };
+  const options: ScryptOptions = { N: cost.n, r: cost.r, p: cost.p, maxmem: 256 * cost.n * cost.r + 2 ** 20 };
+  const refused = (cause: unknown): HoldfastError =>
+    new HoldfastError('Corrupt', 'unusable key file cost', { code: 'bad_key_file', cause });
   return new Promise((resolve, reject) => {
-    scrypt(passphrase.normalize('NFKC'), salt, 32, options, (error, key) => {
-      if (error)
-        reject(
-          new HoldfastError('Corrupt', 'unusable key file cost', { code: 'bad_key_file', cause: error }),
-        );
+    const done = (error: Error | null, key: Buffer): void => {
+      if (error) reject(refused(error));
       else resolve(new Uint8Array(key));
-    });
+    };
+    try {
+      scrypt(passphrase.normalize('NFKC'), salt, 32, options, done);
+    } catch (cause) {
+      reject(refused(cause)); // OpenSSL judges the parameters before it starts
+    }
   });
 }
