@@ -1,5 +1,14 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { type Aead, authenticationFailed, checkNonce, checkTag, TAG_BYTES, ZERO_NONCE } from './aead.ts';
+import {
+  type Aead,
+  authenticationFailed,
+  checkLengths,
+  checkNonce,
+  checkTag,
+  piecesOf,
+  TAG_BYTES,
+  ZERO_NONCE,
+} from './aead.ts';
 
 const ALGORITHM = 'chacha20-poly1305';
 /** OpenSSL's output is a fresh buffer; small pieces keep it in the cache and out of the heap's way. */
@@ -8,16 +17,26 @@ const PIECE = 64 * 1024;
 /** OpenSSL through `node:crypto`. */
 export const nodeAead: Aead = {
   name: 'node:crypto',
-  seal: (key, aad, data) => sealWith(key, ZERO_NONCE, aad, data),
-  open: (key, aad, data, tag) => openWith(key, ZERO_NONCE, aad, data, tag),
+  seal: (key, aad, plain, into = [plain]) => sealWith(key, ZERO_NONCE, aad, plain, into),
+  open(key, aad, sealed, tag, into) {
+    const pieces = piecesOf(sealed);
+    openWith(key, ZERO_NONCE, aad, pieces, tag, into ?? pieces[0]!);
+  },
 };
 
 /** {@link Aead.seal} under any 12-byte nonce, so that published vectors can be run through it. */
-export function sealWith(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Uint8Array {
+export function sealWith(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  plain: Uint8Array,
+  into: readonly Uint8Array[] = [plain],
+): Uint8Array {
   checkNonce(nonce);
+  checkLengths(plain, into);
   const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(aad, { plaintextLength: data.length });
-  inPieces(data, (piece) => cipher.update(piece));
+  cipher.setAAD(aad, { plaintextLength: plain.length });
+  for (const [from, to] of aligned(plain, into)) to.set(cipher.update(from));
   cipher.final();
   return new Uint8Array(cipher.getAuthTag());
 }
@@ -27,15 +46,18 @@ export function openWith(
   key: Uint8Array,
   nonce: Uint8Array,
   aad: Uint8Array,
-  data: Uint8Array,
+  sealed: Uint8Array | readonly Uint8Array[],
   tag: Uint8Array,
+  into: Uint8Array = piecesOf(sealed)[0]!,
 ): void {
   checkNonce(nonce);
   checkTag(tag);
+  const pieces = piecesOf(sealed);
+  checkLengths(into, pieces);
   const decipher = createDecipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
-  decipher.setAAD(aad, { plaintextLength: data.length });
+  decipher.setAAD(aad, { plaintextLength: into.length });
   decipher.setAuthTag(tag);
-  inPieces(data, (piece) => decipher.update(piece));
+  for (const [to, from] of aligned(into, pieces)) to.set(decipher.update(from));
   try {
     decipher.final();
   } catch (cause) {
@@ -43,9 +65,14 @@ export function openWith(
   }
 }
 
-function inPieces(data: Uint8Array, transform: (piece: Uint8Array) => Uint8Array): void {
-  for (let at = 0; at < data.length; at += PIECE) {
-    const piece = data.subarray(at, at + PIECE);
-    piece.set(transform(piece));
+/** Walks a run of bytes beside its pieces, at most {@link PIECE} bytes a step. */
+function* aligned(whole: Uint8Array, pieces: readonly Uint8Array[]): Generator<[Uint8Array, Uint8Array]> {
+  let at = 0;
+  for (const piece of pieces) {
+    for (let within = 0; within < piece.length; within += PIECE) {
+      const part = piece.subarray(within, within + PIECE);
+      yield [whole.subarray(at, at + part.length), part];
+      at += part.length;
+    }
   }
 }

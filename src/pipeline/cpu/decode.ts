@@ -14,7 +14,8 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
   if (missing.length > 0) await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
   const base = job.offsets[0]!;
   const frame = use.memory.subarray(base, base + dataShards * job.shardLength);
-  use.aead.open(job.key, chunkAad(job), frame, job.tag);
+  const shards = job.offsets.slice(0, dataShards).map((at) => use.memory.subarray(at, at + job.shardLength));
+  use.aead.open(job.key, chunkAad(job), shards, job.tag, frame);
   const stored = frame.subarray(0, job.storedLength);
   if (job.codec === CODEC_IDS.none) {
     if (job.storedLength !== job.plainLength) throw wrongLength(job);

@@ -2,6 +2,7 @@ import { chunkAad } from '../../coding/chunk-cipher.ts';
 import { CODEC_IDS, type Codec } from '../../coding/compress/codec.ts';
 import type { EncodeJob, EncodeResult } from './jobs.ts';
 import type { Primitives } from './primitives.ts';
+import { shardOffsets } from './slab-layout.ts';
 
 /** Compressing this much tells whether the rest is worth it. */
 const SAMPLE_BYTES = 16 * 1024;
@@ -10,18 +11,19 @@ const WORTH = 0.97;
 export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<EncodeResult> {
   const coder = use.coder(job.code);
   const { dataShards, totalShards } = coder.code;
-  const plain = use.memory.subarray(job.base, job.base + job.plainLength);
+  const plain = use.memory.subarray(job.frame, job.frame + job.plainLength);
   const { codec, storedLength } = compressInPlace(plain, await use.codec(job.codec, job.level));
   const shardLength = coder.code.shardLength(storedLength);
-  const frame = use.memory.subarray(job.base, job.base + dataShards * shardLength);
+  const frame = use.memory.subarray(job.frame, job.frame + dataShards * shardLength);
   // The padding is encrypted too: its length, and so the exact size, shows nowhere.
   frame.fill(0, storedLength);
-  const tag = use.aead.seal(job.key, chunkAad({ ...job, codec }), frame);
-  const offsets = Array.from({ length: totalShards }, (_, shard) => job.base + shard * shardLength);
+  const offsets = shardOffsets(job.base, totalShards, shardLength);
+  const shards = offsets.map((offset) => use.memory.subarray(offset, offset + shardLength));
+  const tag = use.aead.seal(job.key, chunkAad({ ...job, codec }), frame, shards.slice(0, dataShards));
   await coder.encode(offsets, shardLength);
   const digests = new Uint8Array(32 * totalShards);
-  offsets.forEach((offset, shard) => {
-    digests.set(use.blake3.hash(use.memory.subarray(offset, offset + shardLength)), 32 * shard);
+  shards.forEach((bytes, shard) => {
+    digests.set(use.blake3.hash(bytes), 32 * shard);
   });
   return { codec, storedLength, shardLength, tag, digests };
 }

@@ -27,11 +27,10 @@ export interface ChunkJob {
 }
 
 export interface EncodeJob extends ChunkJob {
-  /**
-   * Where the plaintext starts in the arena, and then the shards, one after the other. The slab has room for all
-   * shards of an uncompressed chunk.
-   */
+  /** Start of the slab, and of the first shard once encoded; see `slab-layout.ts`. */
   readonly base: number;
+  /** Where the plaintext stands, in the same slab. */
+  readonly frame: number;
   readonly codec: CodecName;
   readonly level: number;
 }
@@ -48,7 +47,10 @@ export interface EncodeResult {
 }
 
 export interface DecodeJob extends ChunkJob {
-  /** Arena offset by shard number. Data shards stand at `base + i × shardLength`, fetched or not. */
+  /**
+   * Arena offset by shard number. Data shards stand in their order, fetched or not, so that the plaintext can be moved
+   * together at the first one's place.
+   */
   readonly offsets: readonly number[];
   readonly shardLength: number;
   /** Shards whose bytes are in place. */

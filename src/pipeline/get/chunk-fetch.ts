@@ -1,5 +1,7 @@
+import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { Slab } from '../arena.ts';
+import { shardOffsets } from '../cpu/slab-layout.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
 
@@ -23,7 +25,9 @@ export class ChunkFetch {
     this.chunk = chunk;
     this.#slabs.push(slab);
     this.offsets = new Array(view.code.totalShards).fill(-1);
-    for (let i = 0; i < view.code.dataShards; i++) this.offsets[i] = slab.offset + i * this.shardLength;
+    shardOffsets(slab.offset, view.code.dataShards, this.shardLength).forEach((offset, shard) => {
+      this.offsets[shard] = offset;
+    });
   }
 
   static async start(
@@ -32,7 +36,10 @@ export class ChunkFetch {
     chunk: number,
     signal: AbortSignal,
   ): Promise<ChunkFetch> {
-    const slab = await context.arena.allocate(view.record.chunkLens[chunk]!, signal);
+    const slab = await context.arena.allocate(
+      view.code.dataShards * shardStride(view.shardLengths[chunk]!),
+      signal,
+    );
     return new ChunkFetch(context, view, chunk, slab);
   }
 
@@ -73,10 +80,11 @@ export class ChunkFetch {
   async makeRoom(shards: readonly number[], signal: AbortSignal): Promise<void> {
     const homeless = shards.filter((shard) => this.offsets[shard] === -1);
     if (homeless.length === 0) return;
-    const slab = await this.#context.arena.allocate(homeless.length * this.shardLength, signal);
+    const slab = await this.#context.arena.allocate(homeless.length * shardStride(this.shardLength), signal);
     this.#slabs.push(slab);
+    const offsets = shardOffsets(slab.offset, homeless.length, this.shardLength);
     homeless.forEach((shard, i) => {
-      this.offsets[shard] = slab.offset + i * this.shardLength;
+      this.offsets[shard] = offsets[i]!;
     });
   }
 

@@ -2,6 +2,7 @@ import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { MAX_SEGMENT_CHUNKS } from '../../manifest/limits.ts';
 import type { Slab } from '../arena.ts';
+import { frameOffset } from '../cpu/slab-layout.ts';
 import type { ByteSource } from '../source.ts';
 import { type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
@@ -60,7 +61,8 @@ export class ChunkFeed {
         const slab = await this.#slab(wanted);
         let chunk: ReadChunk;
         try {
-          chunk = { index, slab, plainLength: await this.#read(slab, wanted) };
+          const frame = frameOffset(this.#session.code, wanted);
+          chunk = { index, slab, frame, plainLength: await this.#read(slab, frame, wanted) };
         } catch (error) {
           this.#session.context.arena.release(slab);
           throw error;
@@ -133,8 +135,8 @@ export class ChunkFeed {
     return this.#session.context.directory.preferredChunk(this.#session.leadOf(index).id);
   }
 
-  async #read(slab: Slab, wanted: number): Promise<number> {
-    const into = slab.bytes.subarray(0, wanted);
+  async #read(slab: Slab, frame: number, wanted: number): Promise<number> {
+    const into = slab.bytes.subarray(frame, frame + wanted);
     const length = await this.#source.read(into, this.#session.signal);
     this.#session.signal.throwIfAborted();
     this.#hasher.update(into.subarray(0, length));

@@ -1,4 +1,5 @@
 import type PQueue from 'p-queue';
+import { shardStride } from '../../coding/erasure/shape.ts';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { addressOf } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
@@ -138,7 +139,7 @@ function gather(
   let length = 0;
   for (const at of order) {
     const { slab, encoded } = chunks[Math.floor(at / shards)]!;
-    const offset = (at % shards) * encoded.shardLength;
+    const offset = (at % shards) * shardStride(encoded.shardLength);
     ranges.push(slab.offset + offset, encoded.shardLength);
     parts.push(slab.bytes.subarray(offset, offset + encoded.shardLength));
     length += encoded.shardLength;

@@ -1,3 +1,4 @@
+import { shardStride } from '../../coding/erasure/shape.ts';
 import type { Slab } from '../arena.ts';
 import type { EncodeResult } from '../cpu/jobs.ts';
 import type { PutSession } from './session.ts';
@@ -15,6 +16,8 @@ export interface BuiltChunk {
 export interface ReadChunk {
   readonly index: number;
   readonly slab: Slab;
+  /** Offset of the plaintext in the slab. */
+  readonly frame: number;
   readonly plainLength: number;
 }
 
@@ -56,7 +59,7 @@ export class SegmentBuilder {
     this.#slabs.clear();
   }
 
-  async #encode({ index, slab, plainLength }: ReadChunk, last: boolean): Promise<BuiltChunk> {
+  async #encode({ index, slab, frame, plainLength }: ReadChunk, last: boolean): Promise<BuiltChunk> {
     const { context, keys, objectId, code, signal } = this.#session;
     const lead = this.#session.leadOf(index).id;
     const salt = context.random(16);
@@ -71,11 +74,12 @@ export class SegmentBuilder {
       last,
       plainLength,
       base: slab.offset,
+      frame: slab.offset + frame,
       codec: context.policy.compression,
       level: context.policy.compressionLevel,
     });
     const shards = encoded.digests.length / 32;
-    const kept = context.arena.shrink(slab, shards * encoded.shardLength);
+    const kept = context.arena.shrink(slab, shards * shardStride(encoded.shardLength));
     this.bytes -= slab.length - kept.length;
     this.#slabs.set(index, kept);
     context.metrics.chunkSize(plainLength);

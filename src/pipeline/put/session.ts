@@ -5,6 +5,7 @@ import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { slabBytes } from '../cpu/slab-layout.ts';
 import type { PutJournal } from '../journal.ts';
 import { storeNode } from '../nodes.ts';
 import type { ShardMap, VaultContext } from '../ports.ts';
@@ -88,7 +89,7 @@ export class PutSession {
 
   /** Room for all shards of a chunk that does not shrink. */
   slabBytes(plainLength: number): number {
-    return this.code.totalShards * this.code.shardLength(plainLength);
+    return slabBytes(this.code, plainLength);
   }
 
   /** The provider that leads a chunk: it names its length, and the chunk's key is its. */
