@@ -213,6 +213,49 @@ const demo = buildCommand({
   docs: { brief: 'Put a file on nine providers, destroy three, get it back' },
 });
 
+const compareCoders = buildCommand({
+  loader: async () => (await import('./commands/bench.ts')).compare,
+  parameters: {
+    flags: {
+      bytes: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 64 * 1024 ** 2),
+        default: '1048576',
+        brief: 'Bytes of the chunk',
+        placeholder: 'N',
+      },
+      data: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 254),
+        default: '16',
+        brief: 'Data shards of Reed-Solomon and XOR',
+        placeholder: 'K',
+      },
+      parity: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 254),
+        default: '1',
+        brief: 'Their parity shards, and how many data shards are lost',
+        placeholder: 'M',
+      },
+      iterations: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 1_000_000),
+        default: '64',
+        brief: 'How often each is done',
+        placeholder: 'N',
+      },
+      json: commonFlags.json,
+    },
+  },
+  docs: { brief: 'Time the default code and codec against Reed-Solomon and the fallbacks, on each kernel' },
+});
+
+const bench = buildRouteMap({
+  routes: { compareCoders },
+  docs: { brief: 'Measure parts on this machine' },
+});
+
 function decimal(
   min: number,
   max: number,
@@ -247,8 +290,9 @@ export const app: Application<CliContext> = buildApplication(
       manifest,
       recover,
       plan,
+      bench,
       demo,
-    } satisfies Record<string, Command<CliContext> | typeof providers>,
+    } satisfies Record<string, Command<CliContext> | typeof providers | typeof bench>,
     docs: { brief: 'Objects on many storage providers, with a computed statement of how many may vanish' },
   }),
   {
