@@ -22,7 +22,7 @@ export interface ProviderTerms {
   readonly downBytesPerSecond?: number | undefined;
 }
 
-export type AdapterEntry = MemoryEntry | FsEntry | S3Entry;
+export type AdapterEntry = MemoryEntry | FsEntry | S3Entry | WebDavEntry | SftpEntry;
 
 export interface MemoryEntry {
   readonly adapter: 'memory';
@@ -43,6 +43,27 @@ export interface S3Entry {
   readonly slots?: boolean | undefined;
   readonly caFile?: string | undefined;
   /** Fields `access_key_id`, `secret_access_key`, `session_token` if there is one. */
+  readonly credentials: CredentialSource;
+}
+
+export interface WebDavEntry {
+  readonly adapter: 'webdav';
+  readonly url: string;
+  readonly caFile?: string | undefined;
+  /** Fields `username` and `password`, or `token`. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
+export interface SftpEntry {
+  readonly adapter: 'sftp';
+  readonly host: string;
+  /** Default 22. */
+  readonly port?: number | undefined;
+  readonly username: string;
+  readonly root: string;
+  readonly hostKeys: readonly string[];
+  readonly slots?: boolean | undefined;
+  /** Field `password`, or `private_key` and its `passphrase` if it has one. */
   readonly credentials: CredentialSource;
 }
 
@@ -80,6 +101,16 @@ export async function createAdapter(
         };
       };
       return createS3Adapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+    }
+    case 'webdav': {
+      const { createWebDavAdapter } = await import('./webdav/index.ts');
+      const credentials = credentialsFrom(entry.credentials, id, deps);
+      return createWebDavAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+    }
+    case 'sftp': {
+      const { createSftpAdapter } = await import('./sftp/index.ts');
+      const credentials = credentialsFrom(entry.credentials, id, deps);
+      return createSftpAdapter({ ...entry, port: entry.port ?? 22, credentials, ...deps });
     }
   }
 }

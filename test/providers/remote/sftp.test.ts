@@ -1,0 +1,103 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { addressOf } from '../../../src/core/address.ts';
+import type { BlobAdapter } from '../../../src/providers/adapter.ts';
+import { fingerprintOf } from '../../../src/providers/sftp/connection.ts';
+import { createSftpAdapter, type SftpOptions } from '../../../src/providers/sftp/index.ts';
+import { type RunningServer, startServer } from '../../servers/servers.ts';
+import { blake3, deps, describeConformance } from '../conform.ts';
+
+type Place = Pick<SftpOptions, 'username' | 'root' | 'slots' | 'credentials'>;
+
+const kinds: Record<string, (server: RunningServer) => Promise<Place>> = {
+  'openssh-sftp': async ({ dir }) => {
+    const private_key = await readFile(join(dir, 'client'), 'utf8');
+    return {
+      username: userInfo().username,
+      root: join(dir, 'root'),
+      slots: true,
+      credentials: async () => ({ private_key }),
+    };
+  },
+  'rclone-sftp': async () => ({
+    username: 'user',
+    root: '/',
+    slots: false,
+    credentials: async () => ({ password: 'secret' }),
+  }),
+};
+
+for (const [name, placeOf] of Object.entries(kinds)) {
+  const server = await startServer(name);
+  if (server === undefined) {
+    it.skip(`${name} is not installed`, () => {});
+    continue;
+  }
+  afterAll(() => server.stop());
+  const [, key = ''] = (await readFile(join(server.dir, 'host.pub'), 'utf8')).split(' ');
+  const place = {
+    host: '127.0.0.1',
+    port: server.port,
+    hostKeys: [fingerprintOf(Buffer.from(key, 'base64'))],
+    ...(await placeOf(server)),
+  };
+  const open = (more: Partial<SftpOptions> = {}): BlobAdapter =>
+    createSftpAdapter({ id: 'f', ...place, ...more, ...deps });
+
+  describeConformance(name, { open });
+
+  describe(name, () => {
+    const bytes = deps.random(3000);
+    const address = addressOf(blake3.hash(bytes));
+
+    it('leaves no temporary file behind', async () => {
+      expect(await readdir(join(server.dir, 'root', 'tmp'))).toEqual([]);
+    });
+
+    it('talks to no server with another host key', async () => {
+      const wary = open({ hostKeys: [`SHA256:${'A'.repeat(43)}`] });
+      await expect(wary.probe()).rejects.toMatchObject({
+        kind: 'ConfigInvalid',
+        code: 'host_key_mismatch',
+        provider: 'f',
+      });
+      await wary.close();
+    });
+
+    it('says when user, key or password are wrong', async () => {
+      const wrong = open({ credentials: async () => ({ password: 'wrong' }) });
+      await expect(wrong.fetch(address)).rejects.toMatchObject({ kind: 'PermissionDenied' });
+      await wrong.close();
+    });
+
+    it('says when its folder is not there', async () => {
+      const lost = open({ root: join(place.root, 'nowhere') });
+      const missing = { code: 'provider_missing', provider: 'f' };
+      await expect(lost.store(address, [bytes])).rejects.toMatchObject(missing);
+      await expect(lost.fetch(address)).rejects.toMatchObject(missing);
+      await expect(lost.delete(address)).rejects.toMatchObject(missing);
+      await expect(lost.list().next()).rejects.toMatchObject(missing);
+      await expect(lost.probe()).rejects.toMatchObject(missing);
+      await lost.close();
+    });
+
+    it('makes folders again that were removed behind its back', async () => {
+      const adapter = open();
+      await adapter.store(address, [bytes]);
+      for (const folder of ['blobs', 'tmp']) await rm(join(server.dir, 'root', folder), { recursive: true });
+      await new Promise((resolve) => setTimeout(resolve, name === 'rclone-sftp' ? 1500 : 0));
+      expect(await adapter.store(address, [bytes])).toEqual({ existed: false });
+      expect(await adapter.fetch(address)).toEqual(bytes);
+      await adapter.delete(address);
+      await adapter.close();
+    });
+
+    it('says when nobody listens', async () => {
+      const gone = open({ port: 1 });
+      await expect(gone.exists(address)).rejects.toMatchObject({ kind: 'Unavailable', status: 'temporary' });
+      await gone.close();
+    });
+  });
+}
