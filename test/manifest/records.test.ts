@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import { portableBlake3 } from '../../src/core/b3/portable.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import { MAX_NODE_BYTES } from '../../src/manifest/limits.ts';
+import { decodeIndexNode, encodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
+import { openPointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
+import { decodeRoot, openRoot, totalShards } from '../../src/manifest/root.ts';
+import {
+  decodeSegmentNode,
+  encodeSegmentNode,
+  sealSegment,
+  unsealSegment,
+} from '../../src/manifest/segment.ts';
+import { fixedRandom } from '../helpers/fixed-random.ts';
+import {
+  code,
+  encodeSample,
+  fixed,
+  links,
+  OBJECT_KEY,
+  pointer,
+  rootInput,
+  secrets,
+  segment,
+  WRAP_KEY,
+} from './samples.ts';
+
+const RUNS = process.env.SLOW === '1' ? 5000 : 150;
+const random = fixedRandom('records');
+const UNAUTHENTIC = expect.objectContaining({ kind: 'Corrupt', code: 'authentication' });
+const NAME_KEY = '5a'.repeat(32);
+
+describe('root', () => {
+  test('gives back every field, public and sealed', () => {
+    fc.assert(
+      fc.property(rootInput, (input) => {
+        const bytes = encodeSample(input);
+        const { record, secrets, links } = openRoot(bytes, WRAP_KEY, portableBlake3);
+        const { secrets: wanted, body, ...rest } = input;
+        expect(record).toMatchObject(rest);
+        expect(record).toEqual(decodeRoot(bytes));
+        const { linkLens, ...told } = secrets;
+        expect(told).toEqual({ ...wanted, name: wanted.name });
+        if ('links' in body) {
+          expect(links).toEqual(body.links);
+          expect(linkLens).toEqual(body.links.map(({ plainBytes }) => plainBytes));
+        } else {
+          expect(record.body).toEqual(body);
+          expect(linkLens).toEqual([]);
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('counts the shards of a code as the code itself does', () => {
+    fc.assert(
+      fc.property(code, (params) => {
+        expect(totalShards(params)).toBe(createLinearCode(params).totalShards);
+      }),
+    );
+  });
+});
+
+describe('segment node', () => {
+  const sample = code.chain((params) =>
+    fc.record({ params: fc.constant(params), objectId: fixed(16), record: segment(params) }),
+  );
+
+  test('gives back every field, for its own object only', () => {
+    fc.assert(
+      fc.property(sample, ({ params, objectId, record }) => {
+        const bytes = encodeSegmentNode(objectId, record);
+        expect(decodeSegmentNode(bytes, objectId, totalShards(params))).toEqual(record);
+        const other = objectId.map((byte, i) => (i === 15 ? byte ^ 1 : byte));
+        expect(() => decodeSegmentNode(bytes, other, totalShards(params))).toThrowError(
+          expect.objectContaining({ kind: 'Corrupt' }),
+        );
+        expect(() => decodeSegmentNode(bytes, objectId, totalShards(params) + 1)).toThrowError(
+          expect.objectContaining({ kind: 'Corrupt' }),
+        );
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('its secrets open under its key, in its object, at its place', () => {
+    const withSecrets = sample.chain((one) =>
+      secrets(one.record.chunkLens.length, one.record.chunkLens).map((told) => ({ ...one, told })),
+    );
+    fc.assert(
+      fc.property(withSecrets, ({ objectId, record, told }) => {
+        const firstChunk = Math.min(record.firstChunk, 2 ** 50);
+        const sealed = sealSegment(OBJECT_KEY, objectId, firstChunk, told, random);
+        const whole = { ...record, firstChunk, sealed };
+        expect(unsealSegment(OBJECT_KEY, objectId, whole)).toEqual(told);
+        const other = objectId.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
+        const attempts = [
+          () => unsealSegment(WRAP_KEY, objectId, whole),
+          () => unsealSegment(OBJECT_KEY, other, whole),
+          () => unsealSegment(OBJECT_KEY, objectId, { ...whole, firstChunk: firstChunk + 1 }),
+        ];
+        for (const attempt of attempts) expect(attempt).toThrowError(UNAUTHENTIC);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+describe('index node', () => {
+  test('gives back its links, for its own object only', () => {
+    fc.assert(
+      fc.property(fixed(16), links, (objectId, wanted) => {
+        const bytes = encodeIndexNode(objectId, wanted, OBJECT_KEY, random);
+        const node = decodeIndexNode(bytes, objectId);
+        expect(node.links).toEqual(wanted.map(({ cid, chunks }) => ({ cid, chunks })));
+        expect(unsealIndexNode(node, objectId, OBJECT_KEY)).toEqual(wanted);
+        const other = objectId.map((byte, i) => (i === 7 ? byte ^ 1 : byte));
+        expect(() => decodeIndexNode(bytes, other)).toThrowError(
+          expect.objectContaining({ kind: 'Corrupt' }),
+        );
+        expect(() => unsealIndexNode(node, other, OBJECT_KEY)).toThrowError(UNAUTHENTIC);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('links and sealed lengths must be as many', () => {
+    const objectId = new Uint8Array(16);
+    const [one] = fc.sample(
+      links.filter((all) => all.length > 1),
+      { numRuns: 1, seed: 1 },
+    );
+    const node = decodeIndexNode(encodeIndexNode(objectId, one!, OBJECT_KEY, random), objectId);
+    const fewer = { ...node, links: node.links.slice(1) };
+    expect(() => unsealIndexNode(fewer, objectId, OBJECT_KEY)).toThrowError(
+      expect.objectContaining({ kind: 'Corrupt', code: 'malformed_manifest' }),
+    );
+  });
+});
+
+describe('pointer', () => {
+  test('gives back every field, under its own name only', () => {
+    fc.assert(
+      fc.property(pointer, (wanted) => {
+        const sealed = sealPointer(wanted, NAME_KEY, OBJECT_KEY, random);
+        expect(openPointer(sealed, NAME_KEY, OBJECT_KEY)).toEqual({ ...wanted, manifest: wanted.manifest });
+        expect(() => openPointer(sealed, `${NAME_KEY.slice(2)}00`, OBJECT_KEY)).toThrowError(UNAUTHENTIC);
+        expect(() => openPointer(sealed, NAME_KEY, WRAP_KEY)).toThrowError(UNAUTHENTIC);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('chains to the one before by the hash of its sealed bytes', () => {
+    const [one] = fc.sample(pointer, { numRuns: 1, seed: 2 });
+    const sealed = sealPointer(one!, NAME_KEY, OBJECT_KEY, random);
+    expect(toHex(pointerHash(portableBlake3, sealed))).toBe(toHex(portableBlake3.hash(sealed)));
+    expect(pointerHash(portableBlake3, undefined)).toEqual(new Uint8Array(32));
+  });
+});
+
+describe('the size of a node', () => {
+  test('a segment as large as the writer makes them fits under the default code', () => {
+    const chunks = 512;
+    const shards = 27 * chunks;
+    const packs = Array.from({ length: 27 }, (_, i) => ({
+      provider: `a provider with a long name ${i}`,
+      address: `b3:${'0f'.repeat(32)}` as Parameters<typeof encodeSegmentNode>[1]['packs'][0]['address'],
+      length: 2 ** 40,
+    }));
+    const told = {
+      leads: Array.from({ length: chunks }, (_, i) => packs[i % 27]!.provider),
+      plainLens: new Array<number>(chunks).fill(2 ** 22),
+      storedLens: new Array<number>(chunks).fill(2 ** 22),
+      codecs: new Uint8Array(chunks),
+      salts: new Uint8Array(16 * chunks),
+    };
+    const bytes = encodeSegmentNode(new Uint8Array(16), {
+      firstChunk: 2 ** 50,
+      chunkLens: new Array<number>(chunks).fill(2 ** 22),
+      tags: new Uint8Array(16 * chunks),
+      shards: new Uint8Array(32 * shards),
+      packs,
+      places: new Uint8Array(shards),
+      sealed: sealSegment(OBJECT_KEY, new Uint8Array(16), 2 ** 50, told, random),
+    });
+    expect(bytes.length).toBeLessThan(MAX_NODE_BYTES);
+    expect(decodeSegmentNode(bytes, new Uint8Array(16), 27).chunkLens).toHaveLength(chunks);
+  });
+});
