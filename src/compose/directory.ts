@@ -1,6 +1,9 @@
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
+import { isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory } from '../pipeline/ports.ts';
 
+/** Hanging for many times what others take says as much as this many failures: it is left alone for a while. */
+const STRIKES = 3;
 /** What a byte costs more at a provider that new shards would not go to. */
 const POOR = 1000;
 
@@ -34,13 +37,17 @@ export function directoryOf(
       return poorNow.has(id) || lastProbe.get(id)?.error !== undefined ? price * POOR : price;
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
+    usualMs: (id, operation, bytes) =>
+      byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },
     report(id, { operation, bytes, elapsedMs, error }) {
       if (!byId.has(id)) return;
       if (error !== undefined) {
-        catalog.report(id, { type: operation === 'store' ? 'store_failed' : 'read_failed', error });
+        const type = operation === 'store' ? 'store_failed' : 'read_failed';
+        const strikes = isHoldfastError(error) && error.code === 'lost_race' ? STRIKES : 1;
+        for (let strike = 0; strike < strikes; strike++) catalog.report(id, { type, error });
         poorNow = poor();
       } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
     },

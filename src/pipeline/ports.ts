@@ -22,6 +22,11 @@ export interface ProviderDirectory {
   readCost(id: string): number;
   /** Chunk length that suits the provider, bytes of plaintext. */
   preferredChunk(id: string): number;
+  /**
+   * How long a transfer takes when it is as slow as the slowest 5 % of the provider's recent ones; undefined while too
+   * few were seen.
+   */
+  usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
   /** Bytes of shards that are no longer there; gives quota back. */
   deleted(id: string, bytes: number): void;
   /** What a transfer came to; feeds profiles and ranking. */

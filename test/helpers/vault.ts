@@ -8,10 +8,10 @@ import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
-import { silentMetrics } from '../../src/telemetry/index.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { silentMetrics } from '../../src/telemetry/index.ts';
 
 export const ACCELERATION = { native: process.env.HOLDFAST_NATIVE !== 'off', wasm: true } as const;
 
@@ -55,6 +55,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},
     deleted: () => {},
+    usualMs: () => undefined,
   };
   const context: VaultContext = {
     keys: deriveVaultKeys(blake3, secureRandom(32)),

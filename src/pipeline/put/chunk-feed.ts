@@ -1,6 +1,6 @@
 import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { MAX_SEGMENT_CHUNKS } from '../../manifest/limits.ts';
+import { maxSegmentChunks } from '../../manifest/limits.ts';
 import type { Slab } from '../arena.ts';
 import { frameOffset } from '../cpu/slab-layout.ts';
 import type { ByteSource } from '../source.ts';
@@ -110,11 +110,11 @@ export class ChunkFeed {
   }
 
   #isFull(more: number): boolean {
-    const { context, usable } = this.#session;
+    const { context, code, usable } = this.#session;
     const target = context.policy.packTargetBytes * Math.max(1, usable.length);
     // Half the arena, so that one segment fills while the one before is sent.
     const bound = Math.min(target, context.arena.capacity / 2);
-    return this.#builder.bytes + more > bound || this.#builder.length >= MAX_SEGMENT_CHUNKS;
+    return this.#builder.bytes + more > bound || this.#builder.length >= maxSegmentChunks(code.totalShards);
   }
 
   /** Memory for the next chunk. What is gathered so far is sent early rather than waited for in vain. */

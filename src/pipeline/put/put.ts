@@ -36,6 +36,8 @@ export interface PutResult {
   /** Bytes at the providers, redundancy and nodes included. */
   readonly stored: number;
   readonly failedAttempts: readonly FailedAttempt[];
+  /** Blobs that providers which were given up on may still hold; deleted now, or queued for it. */
+  readonly orphans: number;
   /** Providers that took a copy of the name's pointer. */
   readonly pointerCopies: number;
   /** The manifest that the name stood for before; its blobs are no longer needed. */
@@ -57,13 +59,14 @@ export async function putObject(
   options: PutOptions = {},
 ): Promise<PutResult> {
   const name = options.name === undefined ? undefined : checkName(options.name);
-  const plan = planPut(context, options.minTolerates ?? context.policy.minTolerates);
+  const minTolerates = options.minTolerates ?? context.policy.minTolerates;
+  const plan = planPut(context, minTolerates);
   const source = await toSource(input);
   const stop = linkedAbort(options.signal, 'put');
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, context.owner, nameKey);
   try {
-    const put = new Put(context, { source, name, plan, journal, stop, options });
+    const put = new Put(context, { source, name, plan, minTolerates, journal, stop, options });
     return await put.run();
   } finally {
     stop.dispose();
@@ -76,6 +79,7 @@ interface PutSetup {
   readonly source: ByteSource;
   readonly name: string | undefined;
   readonly plan: PutPlan;
+  readonly minTolerates: number;
   readonly journal: PutJournal;
   readonly stop: LinkedAbort;
   readonly options: PutOptions;
@@ -102,6 +106,7 @@ class Put {
       journal: setup.journal,
       placed: setup.plan.placed,
       code: context.policy.code,
+      minTolerates: setup.minTolerates,
       onStored: () => this.#progress(),
     });
     const queue = new PQueue({ concurrency: context.policy.maxInflight });
@@ -147,11 +152,7 @@ class Put {
     const { context, code, maps, placed, signal } = this.#session;
     const { failureDomain } = context.policy;
     const certificate = certify({ code, providers: placed, failureDomain, placements: maps });
-    requireTolerance(
-      certificate,
-      this.#setup.options.minTolerates ?? context.policy.minTolerates,
-      this.#failures(),
-    );
+    requireTolerance(certificate, this.#setup.minTolerates, this.#failures());
     const createdMs = context.clock.now();
     const bytes = encodeRoot(
       {
@@ -195,7 +196,8 @@ class Put {
   }
 
   async #result(root: StoredRoot, fed: FeedResult, change: NameChange | undefined): Promise<PutResult> {
-    const { context, code, usable, bytesStored, failedAttempts } = this.#session;
+    const { context, code, usable, bytesStored, failedAttempts, orphans } = this.#session;
+    await discard(context, orphans, { signal: timeoutSignal(UNDO_MS) });
     const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
     context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
     context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
@@ -211,13 +213,16 @@ class Put {
       certificate: root.certificate,
       stored: bytesStored,
       failedAttempts,
+      orphans: orphans.length,
       pointerCopies,
       replaced,
     };
   }
 
   async #undo(): Promise<void> {
-    await discard(this.#context, this.#session.stored, { signal: timeoutSignal(UNDO_MS) });
+    await discard(this.#context, [...this.#session.stored, ...this.#session.orphans], {
+      signal: timeoutSignal(UNDO_MS),
+    });
   }
 
   #failures(): string[] {

@@ -45,6 +45,9 @@ export class PutSession {
   readonly failedAttempts: FailedAttempt[] = [];
   /** Every blob acknowledged so far, for undoing. */
   readonly stored: BlobAt[] = [];
+  /** Blobs that may have been stored by providers that were given up on. */
+  readonly orphans: BlobAt[] = [];
+  readonly minTolerates: number;
   code: LinearCode;
   bytesStored = 0;
   #placement: Placement;
@@ -62,6 +65,7 @@ export class PutSession {
       readonly journal: PutJournal;
       readonly placed: readonly Provider[];
       readonly code: LinearCode;
+      readonly minTolerates: number;
       readonly onStored?: (() => void) | undefined;
     },
   ) {
@@ -72,6 +76,7 @@ export class PutSession {
     this.journal = setup.journal;
     this.placed = setup.placed;
     this.code = setup.code;
+    this.minTolerates = setup.minTolerates;
     this.#progress = setup.onStored;
     this.#turn = setup.objectId[0]! * 256 + setup.objectId[1]!;
     this.#placement = this.#solve();

@@ -1,0 +1,56 @@
+import { shardStride } from '../../coding/erasure/shape.ts';
+import { addressOf, type BlobAddress } from '../../core/address.ts';
+import type { ShardMap } from '../ports.ts';
+import type { BuiltChunk } from './segment-builder.ts';
+import type { PutSession } from './session.ts';
+
+/** A pack to be: which shards, as `chunk × totalShards + shard`, at which of the placed providers. */
+export interface Draft {
+  readonly provider: number;
+  readonly shards: readonly number[];
+}
+
+/** One draft for every provider that the maps give some of the shards. */
+export function draftPacks(
+  maps: readonly ShardMap[],
+  shardList: readonly number[],
+  totalShards: number,
+): Draft[] {
+  const byProvider = new Map<number, number[]>();
+  for (const at of shardList) {
+    const provider = maps[Math.floor(at / totalShards)]![at % totalShards]!;
+    const held = byProvider.get(provider);
+    if (held === undefined) byProvider.set(provider, [at]);
+    else held.push(at);
+  }
+  return [...byProvider].map(([provider, shards]) => ({ provider, shards }));
+}
+
+/** The bytes of a draft, where they stand. */
+export interface AddressedPack {
+  readonly address: BlobAddress;
+  readonly parts: readonly Uint8Array[];
+  readonly length: number;
+}
+
+/** Puts a draft's shards in pack order, data shards first, and hashes them. */
+export async function addressDraft(
+  { context, code }: PutSession,
+  chunks: readonly BuiltChunk[],
+  draft: Draft,
+): Promise<AddressedPack> {
+  const isData = (at: number): boolean => at % code.totalShards < code.dataShards;
+  const order = [...draft.shards.filter(isData), ...draft.shards.filter((at) => !isData(at))];
+  const ranges: number[] = [];
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (const at of order) {
+    const { slab, encoded } = chunks[Math.floor(at / code.totalShards)]!;
+    const offset = (at % code.totalShards) * shardStride(encoded.shardLength);
+    ranges.push(slab.offset + offset, encoded.shardLength);
+    parts.push(slab.bytes.subarray(offset, offset + encoded.shardLength));
+    length += encoded.shardLength;
+  }
+  const [digest] = await context.cpu.hash({ ranges: [ranges] });
+  return { address: addressOf(digest!), parts, length };
+}

@@ -1,0 +1,111 @@
+import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { solvePlacement } from '../../placement/solve.ts';
+import type { Provider } from '../../providers/provider.ts';
+import type { BlobAt } from '../trash.ts';
+import type { PutSession } from './session.ts';
+
+/** Nobody is given up on sooner. */
+const FLOOR_MS = 1_000;
+/** … nor before this many times what the slowest of the others took, or than 95 % of its own recent transfers. */
+const FACTOR = 3;
+/** … nor before this share of the others is done: when everything is slow, it is not the provider. */
+const QUORUM = 2 / 3;
+const CHECK_MS = 50;
+
+interface Straggler {
+  readonly attempt: Promise<unknown>;
+  readonly stop: LinkedAbort;
+}
+
+/**
+ * Watches a segment's packs on their way and gives up on one that is far behind the rest, so that its shards go
+ * elsewhere while it may still be trying. Not if the placement without that provider would break the promise.
+ */
+export class PackRace {
+  readonly #session: PutSession;
+  readonly #stragglers: Straggler[] = [];
+  #running = 0;
+  #done = 0;
+  #slowestMs = 0;
+
+  constructor(session: PutSession) {
+    this.#session = session;
+  }
+
+  /** A round of so many packs starts. */
+  begin(packs: number): void {
+    this.#running = packs;
+    this.#done = 0;
+    this.#slowestMs = 0;
+  }
+
+  /**
+   * Resolves once the pack is stored. @throws what the provider throws; `Timeout`, code `lost_race`, when given up on.
+   */
+  async run(
+    provider: Provider,
+    blob: BlobAt,
+    bytes: number,
+    store: (signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    const { clock } = this.#session.context;
+    const started = clock.monotonic();
+    const stop = linkedAbort(this.#session.signal, 'put');
+    const attempt = store(stop.signal);
+    const settled = { yes: false };
+    const watched = attempt.finally(() => {
+      settled.yes = true;
+    });
+    watched.catch(() => {});
+    const pacing = new AbortController();
+    try {
+      while (!settled.yes) {
+        const pause = clock.sleep(CHECK_MS, pacing.signal).catch(() => {});
+        await Promise.race([watched, pause]);
+        if (settled.yes || !this.#isHopeless(provider, bytes, clock.monotonic() - started)) continue;
+        this.#stragglers.push({ attempt, stop });
+        this.#session.orphans.push(blob);
+        throw lostRace(clock.monotonic() - started);
+      }
+      await attempt;
+      this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - started);
+    } finally {
+      pacing.abort();
+      this.#done++;
+      if (settled.yes) stop.dispose();
+    }
+  }
+
+  /** Cancels those that were given up on and waits until they have let go of the memory. */
+  async end(): Promise<void> {
+    const gone = new HoldfastError('Aborted', 'others took its shards', { code: 'lost_race' });
+    for (const { stop } of this.#stragglers) stop.abort(gone);
+    await Promise.allSettled(this.#stragglers.map(({ attempt }) => attempt));
+    for (const { stop } of this.#stragglers.splice(0)) stop.dispose();
+  }
+
+  #isHopeless(provider: Provider, bytes: number, elapsedMs: number): boolean {
+    if (elapsedMs < FLOOR_MS || elapsedMs < FACTOR * this.#slowestMs) return false;
+    if (this.#done < QUORUM * (this.#running - 1)) return false;
+    const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
+    return (usual === undefined || elapsedMs > FACTOR * usual) && this.#canDoWithout(provider);
+  }
+
+  #canDoWithout(provider: Provider): boolean {
+    const { code, candidates, minTolerates, context } = this.#session;
+    const providers = candidates.map((candidate) =>
+      candidate.id === provider.id ? { ...candidate, eligible: false } : candidate,
+    );
+    if (!providers.some(({ eligible }) => eligible)) return false;
+    const { failureDomain } = context.policy;
+    return solvePlacement({ code, providers, failureDomain }).certificate.tolerates >= minTolerates;
+  }
+}
+
+function lostRace(elapsedMs: number): HoldfastError {
+  const seconds = (elapsedMs / 1000).toFixed(1);
+  return new HoldfastError('Timeout', `still not done after ${seconds} s, far behind the others`, {
+    code: 'lost_race',
+  });
+}
