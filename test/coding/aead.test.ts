@@ -63,6 +63,42 @@ for (const twin of TWINS) {
 }
 
 describe('the twins', () => {
+  test('move data to and from pieces, front to back, where source and target overlap', () => {
+    const shape = fc.record({
+      shards: fc.integer({ min: 1, max: 6 }),
+      length: fc.constantFrom(1, 512, 70_000),
+      gap: fc.constantFrom(0, 128),
+    });
+    fc.assert(
+      fc.property(shape, ({ shards, length, gap }) => {
+        const plain = Uint8Array.from({ length: shards * length }, (_, i) => i * 13);
+        const expected = plain.slice();
+        const expectedTag = portable.portableAead.seal(KEY, AAD, expected);
+        for (const { aead } of TWINS) {
+          const slab = new Uint8Array(shards * (length + gap));
+          const at = (shard: number): Uint8Array => slab.subarray(shard * (length + gap)).subarray(0, length);
+          const pieces = Array.from({ length: shards }, (_, shard) => at(shard));
+          const frame = slab.subarray(slab.length - plain.length);
+          frame.set(plain);
+          expect(aead.seal(KEY, AAD, frame, pieces)).toEqual(expectedTag);
+          expect(Buffer.concat(pieces).equals(expected)).toBe(true);
+          const front = slab.subarray(0, plain.length);
+          aead.open(KEY, AAD, pieces, expectedTag, front);
+          expect(Buffer.from(front).equals(plain)).toBe(true);
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('refuse pieces that are not as long as the whole', () => {
+    for (const { aead } of TWINS) {
+      expect(() => aead.seal(KEY, AAD, new Uint8Array(4), [new Uint8Array(3)])).toThrow(TypeError);
+      const open = (): void => aead.open(KEY, AAD, new Uint8Array(4), new Uint8Array(16), new Uint8Array(3));
+      expect(open).toThrow(TypeError);
+    }
+  });
+
   test('seal to the same bytes and open each other, at every length around their pieces', () => {
     const lengths = [0, 1, 15, 16, 17, 63, 64, 65, 65_535, 65_536, 65_537, 131_072, 200_001];
     for (const length of lengths) {

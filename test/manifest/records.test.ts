@@ -1,9 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import { addressOf } from '../../src/core/address.ts';
 import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { MAX_NODE_BYTES } from '../../src/manifest/limits.ts';
+import { Cid } from '../../src/manifest/cid.ts';
+import {
+  MAX_LINKS,
+  MAX_NODE_BYTES,
+  MAX_SEGMENT_CHUNKS,
+  maxSegmentChunks,
+} from '../../src/manifest/limits.ts';
 import { decodeIndexNode, encodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
 import { openPointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
 import { decodeRoot, openRoot, totalShards } from '../../src/manifest/root.ts';
@@ -163,16 +170,15 @@ describe('pointer', () => {
 });
 
 describe('the size of a node', () => {
-  test('a segment as large as the writer makes them fits under the default code', () => {
-    const chunks = 512;
-    const shards = 27 * chunks;
-    const packs = Array.from({ length: 27 }, (_, i) => ({
-      provider: `a provider with a long name ${i}`,
-      address: `b3:${'0f'.repeat(32)}` as Parameters<typeof encodeSegmentNode>[1]['packs'][0]['address'],
+  test.each([1, 27, 60, 255])('the largest segment of a code of %i shards fits, and reads back', (shards) => {
+    const chunks = maxSegmentChunks(shards);
+    const packs = Array.from({ length: 255 }, (_, i) => ({
+      provider: `a provider with a long name ${i}`.repeat(4),
+      address: addressOf(new Uint8Array(32)),
       length: 2 ** 40,
     }));
     const told = {
-      leads: Array.from({ length: chunks }, (_, i) => packs[i % 27]!.provider),
+      leads: Array.from({ length: chunks }, (_, i) => packs[i % 255]!.provider),
       plainLens: new Array<number>(chunks).fill(2 ** 22),
       storedLens: new Array<number>(chunks).fill(2 ** 22),
       codecs: new Uint8Array(chunks),
@@ -182,12 +188,25 @@ describe('the size of a node', () => {
       firstChunk: 2 ** 50,
       chunkLens: new Array<number>(chunks).fill(2 ** 22),
       tags: new Uint8Array(16 * chunks),
-      shards: new Uint8Array(32 * shards),
+      shards: new Uint8Array(32 * shards * chunks),
       packs,
-      places: new Uint8Array(shards),
+      places: new Uint8Array(shards * chunks),
       sealed: sealSegment(OBJECT_KEY, new Uint8Array(16), 2 ** 50, told, random),
     });
     expect(bytes.length).toBeLessThan(MAX_NODE_BYTES);
-    expect(decodeSegmentNode(bytes, new Uint8Array(16), 27).chunkLens).toHaveLength(chunks);
+    expect(decodeSegmentNode(bytes, new Uint8Array(16), shards).chunkLens).toHaveLength(chunks);
+  });
+
+  test('under the default code a segment still gathers as many chunks as the format allows', () => {
+    expect(maxSegmentChunks(27)).toBe(MAX_SEGMENT_CHUNKS);
+    expect(maxSegmentChunks(255)).toBeGreaterThan(60);
+  });
+
+  test('the most links of an index node fit', () => {
+    const link = { cid: new Cid(addressOf(new Uint8Array(32))), chunks: 2 ** 40, plainBytes: 2 ** 52 };
+    const all = new Array<typeof link>(MAX_LINKS).fill(link);
+    const bytes = encodeIndexNode(new Uint8Array(16), all, OBJECT_KEY, random);
+    expect(bytes.length).toBeLessThan(MAX_NODE_BYTES);
+    expect(decodeIndexNode(bytes, new Uint8Array(16)).links).toHaveLength(MAX_LINKS);
   });
 });
