@@ -8,6 +8,7 @@ const reference = {
 };
 const oneReference = { kind: 'tuple', parameters: [reference] } as const;
 const optional = { kind: 'parsed', optional: true, parse: anyText } as const;
+const count = { kind: 'parsed', optional: true, parse: wholeNumber(1, Number.MAX_SAFE_INTEGER) } as const;
 
 const init = buildCommand({
   loader: async () => import('./commands/init.ts'),
@@ -256,6 +257,53 @@ const bench = buildRouteMap({
   docs: { brief: 'Measure parts on this machine' },
 });
 
+const node = buildCommand({
+  loader: async () => import('./commands/node.ts'),
+  parameters: {
+    flags: {
+      bind: { ...optional, brief: 'Listen there', placeholder: 'HOST:PORT' },
+      unix: { ...optional, brief: 'Listen on a Unix socket, open to this user only', placeholder: 'PATH' },
+      root: { ...optional, brief: 'Folder to serve', placeholder: 'DIR' },
+      init: { kind: 'boolean', default: false, withNegated: false, brief: 'Make the folder if it is new' },
+      id: { ...optional, brief: "Provider id of the folder (default: the folder's own, else node)" },
+      token: {
+        ...optional,
+        brief: 'Bearer token of all scopes (default: $HOLDFAST_NODE_TOKEN); reads stay open',
+        placeholder: 'TOKEN',
+      },
+      tokenFile: {
+        ...optional,
+        brief: 'Tokens with scopes; read again when it changes',
+        placeholder: 'FILE',
+      },
+      tlsCert: { ...optional, brief: 'Certificate chain, PEM', placeholder: 'FILE' },
+      tlsKey: { ...optional, brief: 'Its key, PEM', placeholder: 'FILE' },
+      clientCa: {
+        ...optional,
+        brief: 'Let in only clients whose certificate it signed',
+        placeholder: 'FILE',
+      },
+      amnesia: { kind: 'boolean', default: false, withNegated: false, brief: 'Keep blobs in memory only' },
+      amnesiaBytes: { ...count, brief: 'Memory for them (default: 256 MiB)', placeholder: 'BYTES' },
+      maxInflight: { ...count, brief: 'Requests at once (default: 512)', placeholder: 'N' },
+      maxRps: { ...count, brief: 'Requests a second', placeholder: 'N' },
+      maxClientRps: { ...count, brief: 'Requests a second from one address', placeholder: 'N' },
+      maxBody: {
+        ...count,
+        brief: 'Longest body (default: 64 MiB with a token, 1 MiB without)',
+        placeholder: 'BYTES',
+      },
+      accessLog: {
+        ...optional,
+        brief: 'A file, - for standard error (default), or off',
+        placeholder: 'FILE',
+      },
+      json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' },
+    },
+  },
+  docs: { brief: 'Serve a folder to others over HTTP' },
+});
+
 function decimal(
   min: number,
   max: number,
@@ -292,6 +340,7 @@ export const app: Application<CliContext> = buildApplication(
       plan,
       bench,
       demo,
+      node,
     } satisfies Record<string, Command<CliContext> | typeof providers | typeof bench>,
     docs: { brief: 'Objects on many storage providers, with a computed statement of how many may vanish' },
   }),

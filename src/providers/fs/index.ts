@@ -4,7 +4,7 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { type FsOptions, fsDriver } from './driver.ts';
 
 export type { FsOptions } from './driver.ts';
-export { initFsProvider } from './layout.ts';
+export { initFsProvider, readProviderId } from './layout.ts';
 
 /**
  * A provider that is a folder. What it acknowledged survives a power cut, as far as the disk keeps its word about

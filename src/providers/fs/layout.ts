@@ -60,6 +60,15 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
   }
 }
 
+/** The provider whose folder this is; undefined when it is no provider's. */
+export async function readProviderId(root: string): Promise<string | undefined> {
+  const text = await readMarker(layoutOf(root)).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return '';
+    throw fsError(error);
+  });
+  return parseMarker(text);
+}
+
 /** @throws HoldfastError `Unavailable`, code `provider_missing`; `ConfigInvalid` for another provider's folder. */
 export async function checkMarker(layout: Layout, id: string): Promise<void> {
   const text = await readMarker(layout).catch((error: unknown) => {

@@ -1,0 +1,84 @@
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
+import { HoldfastError } from '../core/errors.ts';
+
+/** Where a node listens. */
+export type Listener = TcpListener | UnixListener;
+
+export interface TcpListener {
+  readonly kind: 'tcp';
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly tls?: TlsMaterial | undefined;
+}
+
+/** PEM. */
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of client certificates. With it, only clients that show such a certificate are let in. */
+  readonly clientCa?: string | undefined;
+}
+
+/** A socket that only this user can open. */
+export interface UnixListener {
+  readonly kind: 'unix';
+  readonly path: string;
+}
+
+export type BoundAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly url: string }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** The peer has shown who it is by getting through: no token is needed. */
+export const isPrivate = (listener: Listener): boolean =>
+  listener.kind === 'unix' || listener.tls?.clientCa !== undefined;
+
+/** @throws HoldfastError `ConfigInvalid` (`listen_failed`) */
+export async function bind(server: HttpServer | HttpsServer, listener: Listener): Promise<BoundAddress> {
+  if (listener.kind === 'unix') await removeStale(listener.path);
+  const where =
+    listener.kind === 'unix' ? { path: listener.path } : { host: listener.host, port: listener.port };
+  await new Promise<void>((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException): void => reject(listenFailed(listener, cause));
+    server.once('error', failed);
+    server.listen({ ...where, backlog: 1024 }, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+  if (listener.kind === 'unix') {
+    await chmod(listener.path, 0o600);
+    return { kind: 'unix', path: listener.path };
+  }
+  const { address, port, family } = server.address() as AddressInfo;
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  return { kind: 'tcp', host: address, port, url: `${listener.tls ? 'https' : 'http'}://${host}:${port}` };
+}
+
+/** A socket file outlives a process that was killed. One that still answers is left alone. */
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined || !found.isSocket()) return;
+  const answers = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    const settle = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => settle(true)).once('error', () => settle(false));
+  });
+  if (!answers) await unlink(path);
+}
+
+function listenFailed(listener: Listener, cause: NodeJS.ErrnoException): HoldfastError {
+  const where = listener.kind === 'unix' ? listener.path : `${listener.host}:${listener.port}`;
+  return new HoldfastError('ConfigInvalid', `cannot listen on ${where}: ${cause.code ?? cause.message}`, {
+    code: 'listen_failed',
+    hint: 'Choose an address that is free and that this user may use.',
+    cause,
+  });
+}

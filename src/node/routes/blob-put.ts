@@ -1,0 +1,50 @@
+import type { BlobAddress } from '../../core/address.ts';
+import { isHoldfastError } from '../../core/errors.ts';
+import type { Endpoint, NodeContext } from '../context.ts';
+import type { Exchange } from '../exchange.ts';
+import { evaluate } from '../http/conditional.ts';
+import { HttpProblem } from '../http/problem.ts';
+import { sendEmpty } from '../http/respond.ts';
+import { addressFrom, etagOf } from './address.ts';
+import { upload } from './upload.ts';
+
+/** `PUT /o/{address}`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. */
+export const putBlob: Endpoint = {
+  scope: 'write',
+  load: 'write',
+  takesBody: true,
+  async run(context, exchange, [text]) {
+    const address = addressFrom(text);
+    const present = await isGood(context, exchange, address);
+    const etag = etagOf(address);
+    const preconditions = {
+      ifMatch: exchange.header('if-match'),
+      ifNoneMatch: exchange.header('if-none-match'),
+    };
+    if (evaluate(preconditions, present ? etag : undefined, false) === 'failed') {
+      throw new HttpProblem(412, 'PreconditionFailed', present ? 'the blob is here' : 'the blob is not here');
+    }
+    const { existed } = await upload(context, exchange, address);
+    sendEmpty(exchange, existed ? 200 : 201, { etag, location: `/o/${address}` });
+  },
+};
+
+/**
+ * Whether the blob is here and right. One that rotted is removed first: an adapter takes a blob of the same length for
+ * the same blob, and the client is about to send the right bytes.
+ */
+async function isGood(
+  { reader, adapter }: NodeContext,
+  { signal }: Exchange,
+  address: BlobAddress,
+): Promise<boolean> {
+  try {
+    await reader.open(address, signal);
+    return true;
+  } catch (error) {
+    if (isHoldfastError(error, 'NotFound')) return false;
+    if (!isHoldfastError(error, 'HashMismatch') && !isHoldfastError(error, 'Corrupt')) throw error;
+    await adapter.delete(address, { signal });
+    return false;
+  }
+}

@@ -1,0 +1,91 @@
+import type { Server } from 'node:http';
+import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Exchange } from './exchange.ts';
+import type { NodeLimits } from './limits.ts';
+import type { TlsMaterial } from './listener.ts';
+
+export interface ServerHooks {
+  onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Exchange;
+  /** @param reason stable, for metrics. */
+  onRefused(reason: string): void;
+  corrId(): string;
+}
+
+/** How often Node looks for requests that are overdue. */
+const CHECK_MS = 1_000;
+const HANDSHAKE_MS = 10_000;
+
+/** An HTTP/1.1 server with every limit set, that answers what it cannot parse in the form of all other errors. */
+export function createHttpServer(
+  limits: NodeLimits,
+  tls: TlsMaterial | undefined,
+  hooks: ServerHooks,
+): Server {
+  const options: ServerOptions = {
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(CHECK_MS, limits.headersMs),
+    // Checked with the rest, so that the answer has the same form.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(tls) });
+  server.maxConnections = limits.maxConnections;
+  server.timeout = limits.idleMs;
+  server.maxRequestsPerSocket = 0;
+
+  const busy = new WeakMap<Socket, Exchange>();
+  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    busy.set(request.socket, hooks.onRequest(request, response, expectsContinue));
+  };
+  server.on('request', (request, response) => serve(request, response, false));
+  server.on('checkContinue', (request, response) => serve(request, response, true));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    refuse(socket, error, hooks);
+  });
+  server.on('connect', (_request, socket: Socket) => refuse(socket, new Error('CONNECT'), hooks));
+  server.on('drop', () => hooks.onRefused('max_connections'));
+  server.on('timeout', (socket: Socket) => {
+    const exchange = busy.get(socket);
+    // Silence is the client's only while nothing of ours is being computed for it.
+    if (exchange?.working && !exchange.response.closed) return;
+    hooks.onRefused('idle_timeout');
+    socket.destroy();
+  });
+  return server;
+}
+
+function tlsOptions({ cert, key, clientCa }: TlsMaterial): Record<string, unknown> {
+  const mutual = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  return { cert, key, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS, ...mutual };
+}
+
+/** A request that never became one: answered in raw bytes, and the connection ended. */
+function refuse(socket: Socket, error: NodeJS.ErrnoException, hooks: ServerHooks): void {
+  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  hooks.onRefused(late ? 'request_timeout' : 'malformed');
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const corrId = hooks.corrId();
+  const [status, name, message] = late
+    ? ['408 Request Timeout', 'Timeout', 'the request took too long to arrive']
+    : ['400 Bad Request', 'BadRequest', 'this is not a well-formed request'];
+  const body = `${JSON.stringify({ error: name, message, corr_id: corrId })}\n`;
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'content-type: application/json',
+    'cache-control: no-store',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-corr-id: ${corrId}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}
