@@ -17,7 +17,8 @@ export function draftPacks(
   totalShards: number,
 ): Draft[] {
   const byProvider = new Map<number, number[]>();
-  for (const at of shardList) {
+  // By chunk and then by shard, as packs hold them; shards that lost their home come in any order.
+  for (const at of [...shardList].sort((a, b) => a - b)) {
     const provider = maps[Math.floor(at / totalShards)]![at % totalShards]!;
     const held = byProvider.get(provider);
     if (held === undefined) byProvider.set(provider, [at]);
