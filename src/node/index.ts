@@ -1,11 +1,5 @@
-export type { Authenticator, Plane, Principal, Scope } from './auth/principal.ts';
-export { parseTokenFile, type WatchedTokens, watchTokenFile } from './auth/token-file.ts';
-export { createAuthenticator, hashToken, type TokenEntry, type TokenTable } from './auth/tokens.ts';
 export { gunzip, type Inflater } from './body/inflate.ts';
 export { selectZstdInflater } from './body/zstd.ts';
-export type { Exposition, Inflaters, NodeVersion } from './context.ts';
+export type { Inflaters, NodeVersion } from './context.ts';
 export { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
-export { createLineLog, type LineLog } from './line-log.ts';
-export type { BoundAddress, Listener, TlsMaterial } from './listener.ts';
-export { type AccessEntry, type NodeLog, silentLog } from './log.ts';
 export { createNode, type NodeOptions, type StorageNode } from './node.ts';

@@ -1,15 +1,8 @@
 import { withDeadline } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import type { ReadinessReport } from '../http/control.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
-
-/** What a node could serve now. */
-export interface ReadinessReport {
-  readonly reads: boolean;
-  readonly writes: boolean;
-  /** Why not, in stable words. */
-  readonly reasons: readonly string[];
-}
 
 export interface Readiness {
   report(): Promise<ReadinessReport>;

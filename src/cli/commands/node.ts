@@ -7,23 +7,12 @@ import { selectBlake3 } from '../../core/b3/select.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
-import {
-  type BoundAddress,
-  createAuthenticator,
-  createLineLog,
-  createNode,
-  gunzip,
-  hashToken,
-  type LineLog,
-  type Listener,
-  type NodeLimits,
-  type Scope,
-  selectZstdInflater,
-  type TlsMaterial,
-  type TokenTable,
-  type WatchedTokens,
-  watchTokenFile,
-} from '../../node/index.ts';
+import type { Scope } from '../../http/auth/principal.ts';
+import { type WatchedTokens, watchTokenFile } from '../../http/auth/token-file.ts';
+import { createAuthenticator, hashToken, type TokenTable } from '../../http/auth/tokens.ts';
+import { createLineLog, type LineLog } from '../../http/line-log.ts';
+import type { BoundAddress, Listener, TlsMaterial } from '../../http/listener.ts';
+import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../node/index.ts';
 import type { BlobAdapter } from '../../providers/adapter.ts';
 import type { AdapterDeps } from '../../providers/driver.ts';
 import { createTelemetry } from '../../telemetry/index.ts';

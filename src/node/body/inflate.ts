@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { HoldfastError } from '../../core/errors.ts';
-import { HttpProblem, tooLarge } from '../http/problem.ts';
+import { HttpProblem, tooLarge } from '../../http/message/problem.ts';
 
 /** Undoes a content coding. What it is given is pulled; what it gives is at most {@link INFLATED_PIECE_BYTES} a piece. */
 export type Inflater = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;

@@ -5,7 +5,7 @@ import { selectZstd } from '../../coding/compress/zstd.ts';
 import { zstdContentSize } from '../../coding/compress/zstd-frame.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { concatBytes } from '../../core/bytes.ts';
-import { HttpProblem, tooLarge } from '../http/problem.ts';
+import { HttpProblem, tooLarge } from '../../http/message/problem.ts';
 import { bomb, INFLATED_PIECE_BYTES, type Inflater, MAX_INFLATE_RATIO, stopBoth } from './inflate.ts';
 
 /** A decoder's window: what RFC 9659 lets the zstd content coding ask for. */

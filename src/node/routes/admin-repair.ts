@@ -1,7 +1,7 @@
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import type { Endpoint, NodeContext } from '../context.ts';
-import { sendJson } from '../http/respond.ts';
+import { sendJson } from '../../http/message/respond.ts';
+import type { NodeContext, NodeEndpoint } from '../context.ts';
 import { pageOfBlobs } from './blob-list.ts';
 import { limitOf, parameter } from './page.ts';
 
@@ -20,7 +20,7 @@ interface ScrubReport {
  * `POST /admin/repair?prefix=&limit=&after=&remove=`: reads a page of blobs from the disk, caches or not, and reports
  * those that rotted. A node holds no other copy; with `remove=true` it makes room for one.
  */
-export const repair: Endpoint = {
+export const repair: NodeEndpoint = {
   scope: 'admin',
   load: 'write',
   async run(context, exchange) {

@@ -1,11 +1,11 @@
-import type { Endpoint } from '../context.ts';
-import { evaluate } from '../http/conditional.ts';
-import { HttpProblem } from '../http/problem.ts';
-import { sendEmpty } from '../http/respond.ts';
+import { evaluate } from '../../http/message/conditional.ts';
+import { HttpProblem } from '../../http/message/problem.ts';
+import { sendEmpty } from '../../http/message/respond.ts';
+import type { NodeEndpoint } from '../context.ts';
 import { addressFrom, etagOf } from './address.ts';
 
 /** `DELETE /o/{address}`: 204, whether or not it was there. */
-export const deleteBlob: Endpoint = {
+export const deleteBlob: NodeEndpoint = {
   scope: 'delete',
   load: 'write',
   async run({ adapter, reader }, exchange, [text]) {

@@ -1,10 +1,10 @@
-import type { Endpoint, NodeContext } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
-import { evaluate, ifRangeHolds } from '../http/conditional.ts';
-import { createPatience } from '../http/patience.ts';
-import { HttpProblem } from '../http/problem.ts';
-import { type ByteRange, parseRange } from '../http/range.ts';
-import { type Headers, sendBytes, sendEmpty, sendPieces } from '../http/respond.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { evaluate, ifRangeHolds } from '../../http/message/conditional.ts';
+import { createPatience } from '../../http/message/patience.ts';
+import { HttpProblem } from '../../http/message/problem.ts';
+import { type ByteRange, parseRange } from '../../http/message/range.ts';
+import { type Headers, sendBytes, sendEmpty, sendPieces } from '../../http/message/respond.ts';
+import type { NodeContext, NodeEndpoint } from '../context.ts';
 import type { VerifiedBlob } from '../verified/reader.ts';
 import { addressFrom, etagOf } from './address.ts';
 
@@ -12,7 +12,7 @@ import { addressFrom, etagOf } from './address.ts';
 const CACHE_CONTROL = 'private, max-age=31536000, immutable';
 
 /** `GET` and `HEAD /o/{address}`: 200, 206, 304, 412, 416, 404; 500 for bytes that are not what they should be. */
-export const getBlob: Endpoint = {
+export const getBlob: NodeEndpoint = {
   scope: 'read',
   load: 'read',
   async run(context, exchange, [text]) {

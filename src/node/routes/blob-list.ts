@@ -1,12 +1,12 @@
-import type { Endpoint, NodeContext } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
-import { sendJson } from '../http/respond.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { sendJson } from '../../http/message/respond.ts';
+import type { NodeContext, NodeEndpoint } from '../context.ts';
 import { limitOf, type Page, pageOf, parameter } from './page.ts';
 
 const HEADS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /** `GET /o?prefix=&limit=&after=`: addresses in ascending order. */
-export const listBlobs: Endpoint = {
+export const listBlobs: NodeEndpoint = {
   scope: 'read',
   load: 'read',
   async run(context, exchange) {

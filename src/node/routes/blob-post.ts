@@ -1,10 +1,10 @@
-import type { Endpoint } from '../context.ts';
-import { sendJson } from '../http/respond.ts';
+import { sendJson } from '../../http/message/respond.ts';
+import type { NodeEndpoint } from '../context.ts';
 import { etagOf } from './address.ts';
 import { upload } from './upload.ts';
 
 /** `POST /o`: computes the address. 201, or 200 when the blob was there; `Location` either way. */
-export const postBlob: Endpoint = {
+export const postBlob: NodeEndpoint = {
   scope: 'write',
   load: 'write',
   takesBody: true,

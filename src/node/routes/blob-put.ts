@@ -1,15 +1,15 @@
 import type { BlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import type { Endpoint, NodeContext } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
-import { evaluate } from '../http/conditional.ts';
-import { HttpProblem } from '../http/problem.ts';
-import { sendEmpty } from '../http/respond.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { evaluate } from '../../http/message/conditional.ts';
+import { HttpProblem } from '../../http/message/problem.ts';
+import { sendEmpty } from '../../http/message/respond.ts';
+import type { NodeContext, NodeEndpoint } from '../context.ts';
 import { addressFrom, etagOf } from './address.ts';
 import { upload } from './upload.ts';
 
 /** `PUT /o/{address}`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. */
-export const putBlob: Endpoint = {
+export const putBlob: NodeEndpoint = {
   scope: 'write',
   load: 'write',
   takesBody: true,

@@ -1,26 +1,16 @@
-import { type Endpoint, exactly, oneAfter, type Route } from '../context.ts';
+import { controlRoutes } from '../../http/control.ts';
+import { at, oneAfter, type Route, readable } from '../../http/route.ts';
+import type { NodeContext } from '../context.ts';
 import { repair } from './admin-repair.ts';
 import { deleteBlob } from './blob-delete.ts';
 import { getBlob } from './blob-get.ts';
 import { listBlobs } from './blob-list.ts';
 import { postBlob } from './blob-post.ts';
 import { putBlob } from './blob-put.ts';
-import { health, metrics, ready, version } from './service.ts';
 import { deleteSlot, getSlot, listSlots, putSlot } from './slots.ts';
 
-const readable = (endpoint: Endpoint): Record<'GET' | 'HEAD', Endpoint> => ({
-  GET: endpoint,
-  HEAD: endpoint,
-});
-
-const at = (pattern: string, methods: Route['methods']): Route => ({
-  pattern,
-  match: exactly(pattern),
-  methods,
-});
-
 /** Every path of a node. */
-export const ROUTES: readonly Route[] = [
+export const ROUTES: readonly Route<NodeContext>[] = [
   {
     pattern: '/o/{address}',
     match: oneAfter('/o/'),
@@ -34,8 +24,5 @@ export const ROUTES: readonly Route[] = [
   },
   at('/slots', readable(listSlots)),
   at('/admin/repair', { POST: repair }),
-  at('/healthz', readable(health)),
-  at('/readyz', readable(ready)),
-  at('/metrics', readable(metrics)),
-  at('/version', readable(version)),
+  ...controlRoutes<NodeContext>(),
 ];

@@ -1,5 +1,5 @@
-import type { Exchange } from '../exchange.ts';
-import { badRequest } from '../http/problem.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { badRequest } from '../../http/message/problem.ts';
 
 const DEFAULT_LIMIT = 1000;
 const MAX_LIMIT = 10_000;

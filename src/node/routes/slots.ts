@@ -1,10 +1,10 @@
 import { isHoldfastError } from '../../core/errors.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { evaluate, oneStrongTag } from '../../http/message/conditional.ts';
+import { badRequest, HttpProblem } from '../../http/message/problem.ts';
+import { sendBytes, sendEmpty, sendJson } from '../../http/message/respond.ts';
 import { isSlotName, MAX_SLOT_BYTES, type SlotName, type SlotVersion } from '../../providers/adapter.ts';
-import type { Endpoint } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
-import { evaluate, oneStrongTag } from '../http/conditional.ts';
-import { badRequest, HttpProblem } from '../http/problem.ts';
-import { sendBytes, sendEmpty, sendJson } from '../http/respond.ts';
+import type { NodeEndpoint } from '../context.ts';
 import { limitOf, pageOf, parameter } from './page.ts';
 import { bodyOf } from './upload.ts';
 
@@ -17,7 +17,7 @@ function nameFrom(text: string | undefined): SlotName {
 const tagOf = (version: SlotVersion): string => `"${encodeURIComponent(version)}"`;
 
 /** `GET /slots/{name}`: the content, its version as the entity tag. */
-export const getSlot: Endpoint = {
+export const getSlot: NodeEndpoint = {
   scope: 'read',
   load: 'read',
   async run({ adapter }, exchange, [text]) {
@@ -38,7 +38,7 @@ export const getSlot: Endpoint = {
 };
 
 /** `PUT /slots/{name}` with `If-Match: "version"` (204) or `If-None-Match: *` (201); 412 when another came first. */
-export const putSlot: Endpoint = {
+export const putSlot: NodeEndpoint = {
   scope: 'write',
   load: 'write',
   takesBody: true,
@@ -57,7 +57,7 @@ export const putSlot: Endpoint = {
 };
 
 /** `DELETE /slots/{name}`: 204, whether or not it was there. */
-export const deleteSlot: Endpoint = {
+export const deleteSlot: NodeEndpoint = {
   scope: 'delete',
   load: 'write',
   async run({ adapter }, exchange, [text]) {
@@ -67,7 +67,7 @@ export const deleteSlot: Endpoint = {
 };
 
 /** `GET /slots?limit=&after=`: names in ascending order. */
-export const listSlots: Endpoint = {
+export const listSlots: NodeEndpoint = {
   scope: 'read',
   load: 'read',
   async run({ adapter }, exchange) {

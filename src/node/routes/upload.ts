@@ -1,12 +1,12 @@
 import type { BlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
+import { checkStatedLength, incomingBody, statedLength } from '../../http/body/incoming.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { createPatience } from '../../http/message/patience.ts';
+import { HttpProblem } from '../../http/message/problem.ts';
 import { MAX_BLOB_BYTES } from '../../providers/adapter.ts';
-import { checkStatedLength, incomingBody, statedLength } from '../body/incoming.ts';
 import { inflateBody } from '../body/inflate.ts';
 import type { NodeContext } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
-import { createPatience } from '../http/patience.ts';
-import { HttpProblem } from '../http/problem.ts';
 
 export interface Uploaded {
   readonly address: BlobAddress;

@@ -1,9 +1,9 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { ByteRange } from '../../http/message/range.ts';
 import type { BlobAdapter, BlobStat } from '../../providers/adapter.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
-import type { ByteRange } from '../http/range.ts';
 import { toGrid } from './grid.ts';
 import { createHotCache, type HotLimits } from './hot-cache.ts';
 import { createProofCache, emptyDigests, type Proof, pieceBytesFor, pieceHolds, setDigest } from './proof.ts';

@@ -3,7 +3,7 @@ import { HoldfastError } from '../core/errors.ts';
 import { clientOf } from './admission/admission.ts';
 import type { Plane, Principal } from './auth/principal.ts';
 import { NOBODY } from './auth/principal.ts';
-import type { Target } from './http/target.ts';
+import type { Target } from './message/target.ts';
 
 /** One request and its answer, from the header to the last byte. */
 export class Exchange {

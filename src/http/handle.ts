@@ -1,38 +1,49 @@
 import type { Clock } from '../core/clock.ts';
+import type { ServiceMetrics } from '../telemetry/index.ts';
+import type { Admission } from './admission/admission.ts';
 import type { Authenticator } from './auth/principal.ts';
 import { requireScope } from './auth/tokens.ts';
-import type { Endpoint, NodeContext, Route } from './context.ts';
 import type { Exchange } from './exchange.ts';
-import { badRequest, HttpProblem, problemOf } from './http/problem.ts';
-import { sendProblem } from './http/respond.ts';
-import { checkStrict } from './http/strict.ts';
-import { parseTarget } from './http/target.ts';
-import type { NodeLog } from './log.ts';
-import { ROUTES } from './routes/index.ts';
+import type { ServiceLog } from './log.ts';
+import { badRequest, HttpProblem, problemOf } from './message/problem.ts';
+import { sendProblem } from './message/respond.ts';
+import { checkStrict } from './message/strict.ts';
+import type { Target } from './message/target.ts';
+import type { Endpoint, Route } from './route.ts';
 
-export interface HandlerOptions {
-  readonly context: NodeContext;
+export interface HandlerOptions<C> {
+  readonly routes: readonly Route<C>[];
+  readonly context: C;
   readonly auth: Authenticator;
-  readonly log: NodeLog;
+  readonly admission: Admission;
+  readonly metrics: ServiceMetrics;
+  readonly log: ServiceLog;
   readonly clock: Clock;
+  /** Undefined for what nothing here can be asked for by. */
+  parseTarget(target: string): Target | undefined;
   draining(): boolean;
 }
 
 /** Serves one request; resolves when its work is done. Never rejects. */
 export type Handler = (exchange: Exchange) => Promise<void>;
 
-export function createHandler({ context, auth, log, clock, draining }: HandlerOptions): Handler {
-  const { metrics, admission } = context;
+export function createHandler<C>(options: HandlerOptions<C>): Handler {
+  const { context, auth, admission, metrics, log, clock } = options;
 
   const serve = async (exchange: Exchange): Promise<void> => {
     checkStrict(exchange.request);
-    exchange.target = parseTarget(exchange.request.url ?? '');
+    exchange.target = options.parseTarget(exchange.request.url ?? '');
     if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
-    const [endpoint, params] = find(exchange, exchange.target.path);
+    const [endpoint, params] = find(options.routes, exchange, exchange.target.path);
     const leave = admission.enter(endpoint.load, exchange.client);
     exchange.response.once('close', leave);
-    exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
-    if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);
+    try {
+      exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
+      if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);
+    } catch (error) {
+      if (endpoint.load === 'read') metrics.readDenied(problemOf(error).status === 401 ? 'unauthorized' : 'forbidden');
+      throw error;
+    }
     if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
     await endpoint.run(context, exchange, params);
   };
@@ -65,7 +76,7 @@ export function createHandler({ context, auth, log, clock, draining }: HandlerOp
     const { response } = exchange;
     response.once('close', () => finished(exchange));
     response.setHeader('x-corr-id', exchange.corrId);
-    if (draining()) response.setHeader('connection', 'close');
+    if (options.draining()) response.setHeader('connection', 'close');
     try {
       await serve(exchange);
     } catch (error) {
@@ -80,22 +91,18 @@ export function createHandler({ context, auth, log, clock, draining }: HandlerOp
 }
 
 /** @throws HttpProblem 404 or 405 */
-function find(exchange: Exchange, path: string): [Endpoint, readonly string[]] {
-  for (const route of ROUTES) {
+function find<C>(routes: readonly Route<C>[], exchange: Exchange, path: string): [Endpoint<C>, readonly string[]] {
+  for (const route of routes) {
     const params = route.match(path);
     if (params === undefined) continue;
     exchange.route = route.pattern;
     const { method = '' } = exchange.request;
     if (Object.hasOwn(route.methods, method)) return [route.methods[method]!, params];
-    throw notAllowed(route, method);
+    throw new HttpProblem(405, 'MethodNotAllowed', `${method} is not possible here`, {
+      headers: { allow: Object.keys(route.methods).join(', ') },
+    });
   }
   throw new HttpProblem(404, 'NotFound', 'there is nothing at this path');
-}
-
-function notAllowed(route: Route, method: string): HttpProblem {
-  return new HttpProblem(405, 'MethodNotAllowed', `${method} is not possible here`, {
-    headers: { allow: Object.keys(route.methods).join(', ') },
-  });
 }
 
 function hasBody({ request: { headers } }: Exchange): boolean {

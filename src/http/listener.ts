@@ -4,7 +4,7 @@ import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { HoldfastError } from '../core/errors.ts';
 
-/** Where a node listens. */
+/** Where a service listens. */
 export type Listener = TcpListener | UnixListener;
 
 export interface TcpListener {

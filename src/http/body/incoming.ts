@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../../core/errors.ts';
-import type { Patience } from '../http/patience.ts';
-import { HttpProblem, tooLarge } from '../http/problem.ts';
+import type { Patience } from '../message/patience.ts';
+import { HttpProblem, tooLarge } from '../message/problem.ts';
 
 export interface IncomingOptions {
   /** Bytes as they come over the wire. */

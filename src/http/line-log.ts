@@ -1,13 +1,13 @@
 import type { Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
-import type { NodeLog } from './log.ts';
+import type { ServiceLog } from './log.ts';
 
 /** What may wait for a reader that is slow; lines beyond are counted and left out. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 const FLUSH_BYTES = 32 * 1024;
 const FLUSH_MS = 100;
 
-export interface LineLog extends NodeLog {
+export interface LineLog extends ServiceLog {
   /** Writes what is still held back. */
   flush(): void;
 }

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { HttpProblem } from '../http/problem.ts';
+import { HttpProblem } from '../message/problem.ts';
 import type { Authenticator, Plane, Principal, Scope } from './principal.ts';
 import { SCOPES } from './principal.ts';
 

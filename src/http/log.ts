@@ -1,5 +1,5 @@
-/** Where a node tells what it does. Never waits, never throws. */
-export interface NodeLog {
+/** Where a service tells what it does. Never waits, never throws. */
+export interface ServiceLog {
   access(entry: AccessEntry): void;
   event(level: 'info' | 'warn', event: string, fields: Readonly<Record<string, unknown>>): void;
 }
@@ -22,4 +22,4 @@ export interface AccessEntry {
   readonly cut?: boolean;
 }
 
-export const silentLog: NodeLog = { access() {}, event() {} };
+export const silentLog: ServiceLog = { access() {}, event() {} };

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerOptions, type ServerResp
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
-import type { NodeLimits } from './limits.ts';
+import type { HttpLimits } from './limits.ts';
 import type { TlsMaterial } from './listener.ts';
 
 export interface ServerHooks {
@@ -19,7 +19,7 @@ const HANDSHAKE_MS = 10_000;
 
 /** An HTTP/1.1 server with every limit set, that answers what it cannot parse in the form of all other errors. */
 export function createHttpServer(
-  limits: NodeLimits,
+  limits: HttpLimits,
   tls: TlsMaterial | undefined,
   hooks: ServerHooks,
 ): Server {

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
-import { HttpProblem } from '../http/problem.ts';
+import { HttpProblem } from '../message/problem.ts';
 import { type Bucket, type BucketRate, fullBucket, takeToken } from './bucket.ts';
 
 /** `control` requests (health, metrics) are never turned away: they are how overload is seen. */

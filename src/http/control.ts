@@ -1,0 +1,65 @@
+import { sendJson, sendText } from './message/respond.ts';
+import { at, type Route, readable } from './route.ts';
+
+/** The text of `/metrics`. */
+export interface Exposition {
+  readonly contentType: string;
+  renderMetrics(): Promise<string>;
+}
+
+/** What a service could do now. */
+export interface ReadinessReport {
+  readonly reads: boolean;
+  readonly writes: boolean;
+  /** Why not, in stable words. */
+  readonly reasons: readonly string[];
+}
+
+export interface ControlContext {
+  readonly exposition: Exposition;
+  readonly readiness: { report(): Promise<ReadinessReport> };
+  /** What `/version` says. */
+  readonly version: object;
+}
+
+/** `/healthz`: the process runs and answers. `/readyz`: it can do its work, with `plane=read` its reads. */
+export const controlRoutes = <C extends ControlContext>(): readonly Route<C>[] => [
+  at(
+    '/healthz',
+    readable<C>({
+      scope: undefined,
+      load: 'control',
+      run: async (_context, exchange) => sendJson(exchange, 200, { status: 'ok' }),
+    }),
+  ),
+  at(
+    '/readyz',
+    readable<C>({
+      scope: undefined,
+      load: 'control',
+      async run({ readiness }, exchange) {
+        const report = await readiness.report();
+        const good = exchange.target?.query.get('plane') === 'read' ? report.reads : report.writes;
+        sendJson(exchange, good ? 200 : 503, report, good ? {} : { 'retry-after': '1' });
+      },
+    }),
+  ),
+  at(
+    '/metrics',
+    readable<C>({
+      scope: 'read',
+      load: 'control',
+      async run({ exposition }, exchange) {
+        sendText(exchange, 200, exposition.contentType, await exposition.renderMetrics());
+      },
+    }),
+  ),
+  at(
+    '/version',
+    readable<C>({
+      scope: 'read',
+      load: 'control',
+      run: async (context, exchange) => sendJson(exchange, 200, context.version),
+    }),
+  ),
+];

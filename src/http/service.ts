@@ -1,0 +1,121 @@
+import type { Server } from 'node:http';
+import type { Clock } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import type { ServiceMetrics } from '../telemetry/index.ts';
+import type { Admission } from './admission/admission.ts';
+import type { Authenticator } from './auth/principal.ts';
+import { createCorrelationIds } from './correlation.ts';
+import { Exchange } from './exchange.ts';
+import { createHandler } from './handle.ts';
+import type { HttpLimits } from './limits.ts';
+import { type BoundAddress, bind, isPrivate, type Listener } from './listener.ts';
+import type { ServiceLog } from './log.ts';
+import type { Target } from './message/target.ts';
+import type { Route } from './route.ts';
+import { createHttpServer } from './server.ts';
+
+/** A program that answers HTTP requests, at one place or several. */
+export interface Service {
+  /** Starts to listen; may be called for several places. @throws HoldfastError `ConfigInvalid` (`listen_failed`) */
+  listen(listener: Listener): Promise<BoundAddress>;
+  /** Of the first listener. */
+  readonly address: BoundAddress | undefined;
+  readonly draining: boolean;
+  /** Takes no new connections, ends idle ones, lets requests finish for `drainMs`, then cuts them. Idempotent. */
+  drain(): Promise<void>;
+  /** Cuts everything now. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ServiceOptions<C> {
+  readonly routes: readonly Route<C>[];
+  readonly context: C;
+  readonly limits: HttpLimits;
+  readonly admission: Admission;
+  readonly auth: Authenticator;
+  readonly metrics: ServiceMetrics;
+  readonly log: ServiceLog;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  /** Undefined for what nothing here can be asked for by. */
+  parseTarget(target: string): Target | undefined;
+}
+
+export function createService<C>(options: ServiceOptions<C>): Service {
+  const { clock, limits, log, metrics, admission } = options;
+  const nextCorrId = createCorrelationIds(options.random);
+  const servers: Server[] = [];
+  const addresses: BoundAddress[] = [];
+  let draining: Promise<void> | undefined;
+  const handle = createHandler({ ...options, draining: () => draining !== undefined });
+
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(servers.map(closed));
+  };
+  const cut = (): void => {
+    for (const server of servers) server.closeAllConnections();
+  };
+  const drain = async (): Promise<void> => {
+    log.event('info', 'draining', { inflight: admission.inflight });
+    const done = new AbortController();
+    const deadline = clock.sleep(limits.drainMs, done.signal).then(cut, () => {});
+    await closeAll();
+    done.abort();
+    await deadline;
+    log.event('info', 'drained', {});
+  };
+
+  return {
+    get address() {
+      return addresses[0];
+    },
+    get draining() {
+      return draining !== undefined;
+    },
+    async listen(listener) {
+      if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
+      const plane = { private: isPrivate(listener) };
+      const tls = listener.kind === 'tcp' ? listener.tls : undefined;
+      const server = createHttpServer(limits, tls, {
+        corrId: () => nextCorrId(undefined),
+        onRefused: (reason) => metrics.rejected(reason),
+        onRequest(request, response, expectsContinue) {
+          const given = request.headers['x-corr-id'];
+          const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
+          const startMs = clock.monotonic();
+          // A connection kept alive is idle from here on, and nothing else would end it before its time.
+          response.once('close', () => {
+            if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
+          });
+          const exchange = new Exchange(request, response, { plane, corrId, startMs, expectsContinue });
+          void handle(exchange);
+          return exchange;
+        },
+      });
+      const address = await bind(server, listener);
+      servers.push(server);
+      addresses.push(address);
+      log.event('info', 'listening', { ...address });
+      return address;
+    },
+    drain() {
+      draining ??= drain();
+      return draining;
+    },
+    async close() {
+      const closing = draining ?? closeAll();
+      draining ??= closing;
+      cut();
+      await closing;
+    },
+  };
+}
+
+/** Resolves when the last connection has ended. */
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
