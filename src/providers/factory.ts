@@ -6,6 +6,8 @@ import type { AdapterDeps } from './driver.ts';
 import type { BreakerOptions } from './layers/breaker.ts';
 import type { LogSink } from './layers/log.ts';
 import type { AttemptObserver } from './layers/metrics.ts';
+import type { RetryOptions } from './layers/retry.ts';
+import type { TimeoutOptions } from './layers/timeout.ts';
 import { withLayers } from './layers/with-layers.ts';
 import type { FailureDomain, Provider } from './provider.ts';
 
@@ -22,7 +24,7 @@ export interface ProviderTerms {
   readonly downBytesPerSecond?: number | undefined;
 }
 
-export type AdapterEntry = MemoryEntry | FsEntry | S3Entry | WebDavEntry | SftpEntry;
+export type AdapterEntry = MemoryEntry | FsEntry | S3Entry | WebDavEntry | SftpEntry | HttpEntry;
 
 export interface MemoryEntry {
   readonly adapter: 'memory';
@@ -67,7 +69,21 @@ export interface SftpEntry {
   readonly credentials: CredentialSource;
 }
 
-export interface ProviderDeps extends AdapterDeps, Pick<BreakerOptions, 'onBreaker'> {
+export interface HttpEntry {
+  readonly adapter: 'http';
+  readonly url: string;
+  readonly socketPath?: string | undefined;
+  readonly durable?: boolean | undefined;
+  readonly caFile?: string | undefined;
+  /** Field `token`. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
+export interface ProviderDeps
+  extends AdapterDeps,
+    Pick<BreakerOptions, 'onBreaker'>,
+    Pick<RetryOptions, 'maxAttempts'>,
+    Pick<TimeoutOptions, 'callTimeoutMs'> {
   /** For credentials that stand in environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly onAttempt: AttemptObserver;
@@ -106,6 +122,11 @@ export async function createAdapter(
       const { createWebDavAdapter } = await import('./webdav/index.ts');
       const credentials = credentialsFrom(entry.credentials, id, deps);
       return createWebDavAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+    }
+    case 'http': {
+      const { createHttpAdapter } = await import('./http/index.ts');
+      const credentials = credentialsFrom(entry.credentials, id, deps);
+      return createHttpAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
     }
     case 'sftp': {
       const { createSftpAdapter } = await import('./sftp/index.ts');

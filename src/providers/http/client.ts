@@ -1,0 +1,77 @@
+import type { Clock } from '../../core/clock.ts';
+import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import type { Credentials } from '../credentials.ts';
+import { authHeaders } from '../wire/auth.ts';
+import { createWireClient, type WireAnswer, type WireRequest } from '../wire/client.ts';
+import { statusError } from '../wire/errors.ts';
+
+export interface NodePlace {
+  /** Of the node's root: `https://node.example.org:7420`. */
+  readonly url: string;
+  readonly ca?: string | undefined;
+  /** A Unix socket to reach the node by. */
+  readonly socketPath?: string | undefined;
+  /** Field `token`. Asked before each request; whoever gives it caches. */
+  readonly credentials: () => Promise<Credentials>;
+}
+
+export interface NodeClient {
+  /** @param request its path starts with a slash. @throws HoldfastError for every status that is not 2xx. */
+  call(request: WireRequest): Promise<WireAnswer>;
+  close(): Promise<void>;
+}
+
+/** Kinds that mean the same to us as to the node; others (its disk denies it access, say) are its own affair. */
+const SHARED: readonly ErrorKind[] = [
+  'NotFound',
+  'HashMismatch',
+  'RangeNotSatisfiable',
+  'QuotaExceeded',
+  'RateLimited',
+  'Unavailable',
+  'Timeout',
+  'Corrupt',
+];
+
+export function createNodeClient(place: NodePlace, clock: Clock): NodeClient {
+  const { origin, pathname } = new URL(place.url);
+  const base = pathname.replace(/\/$/, '');
+  const wire = createWireClient({ origin, ca: place.ca, socketPath: place.socketPath, clock });
+  return {
+    async call(request) {
+      const headers = { ...request.headers, ...authHeaders(await place.credentials()) };
+      const answer = await wire.send({ ...request, path: `${base}${request.path}`, headers });
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      throw nodeError(answer, await answer.text().catch(() => ''), clock);
+    },
+    close: () => wire.close(),
+  };
+}
+
+function nodeError(answer: WireAnswer, body: string, clock: Clock): HoldfastError {
+  const name = fieldOf(body, 'error');
+  const corrId = fieldOf(body, 'corr_id');
+  let kind = SHARED.find((known) => known === name);
+  // Of an upload it is ours; of a read it says that what the node keeps has rotted.
+  if (kind === 'HashMismatch' && answer.status >= 500) kind = 'Corrupt';
+  const error = statusError(answer, clock, kind, name);
+  return corrId === undefined ? error : error.with({ context: { corrId } });
+}
+
+function fieldOf(body: string, field: string): string | undefined {
+  const value = parseJson(body)[field];
+  return typeof value === 'string' ? value.slice(0, 200) : undefined;
+}
+
+/** The object that a text spells, or an empty one. */
+export function parseJson(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+  } catch {
+    return {};
+  }
+}
+
+export const badAnswer = (what: string): HoldfastError =>
+  new HoldfastError('Unavailable', `the node's answer is not usable: ${what}`, { code: 'bad_answer' });

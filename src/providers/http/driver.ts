@@ -1,0 +1,119 @@
+import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
+import { isHoldfastError } from '../../core/errors.ts';
+import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import type { AdapterDeps, Driver } from '../driver.ts';
+import { collect, fill } from '../pieces.ts';
+import { lengthOf, rangeHeader, windowOf } from '../wire/body.ts';
+import { badAnswer, createNodeClient, type NodePlace, parseJson } from './client.ts';
+import { createNodeSlots } from './slots.ts';
+import { nodeUpload } from './upload.ts';
+
+export interface NodeOptions extends NodePlace {
+  readonly id: string;
+  /** False for a node that keeps everything in memory. Default true. */
+  readonly durable?: boolean | undefined;
+  /** Names asked for at once in a listing. Default 1000. */
+  readonly pageNames?: number | undefined;
+}
+
+const MAX_PAGE_BYTES = 2 * 1024 * 1024;
+
+type Signal = AbortSignal | undefined;
+
+/** Blobs at a storage node, over its HTTP interface. */
+export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {
+  const client = createNodeClient(options, clock);
+  const slots = createNodeSlots(client);
+  const pathOf = (address: BlobAddress): string => `/o/${address}`;
+
+  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
+    const answer = await client
+      .call({ method: 'HEAD', path: pathOf(address), signal })
+      .catch((error: unknown) => {
+        if (!isHoldfastError(error, 'NotFound')) throw error;
+      });
+    if (answer === undefined) return undefined;
+    await answer.discard();
+    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
+    return { size: lengthOf(answer), ...seen, encoding: 'identity' };
+  };
+  const read = async function* (
+    address: BlobAddress,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ) {
+    const headers = rangeHeader(offset, length);
+    const answer = await client.call({ method: 'GET', path: pathOf(address), headers, signal });
+    yield* windowOf(answer, offset, length);
+  };
+  /** Whether it can be spared to send a blob. One that has rotted is sent again: the node then replaces it. */
+  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> => {
+    const found = await stat(address, signal).catch((error: unknown) => {
+      if (!isHoldfastError(error, 'Corrupt') && !isHoldfastError(error, 'Unavailable')) throw error;
+    });
+    return found?.size === size;
+  };
+  const names = async function* (path: string, field: string, prefix: string, signal: Signal) {
+    let after = '';
+    for (;;) {
+      const query = `limit=${options.pageNames ?? 1000}&after=${after}${prefix}`;
+      const answer = await client.call({ method: 'GET', path: `${path}?${query}`, signal });
+      const page = parseJson(await answer.text(MAX_PAGE_BYTES));
+      const list: unknown = page[field];
+      if (!Array.isArray(list)) throw badAnswer('a listing without names');
+      for (const name of list) if (typeof name === 'string') yield name;
+      if (typeof page.next !== 'string') return;
+      if (page.next <= after) throw badAnswer('a listing that does not advance');
+      after = page.next;
+    }
+  };
+
+  return {
+    id: options.id,
+    capabilities: {
+      supportsList: true,
+      supportsSlots: true,
+      durable: options.durable ?? true,
+      maxBlobBytes: MAX_BLOB_BYTES,
+    },
+    async store(address, parts, size, signal) {
+      if (await isThere(address, size, signal)) return { existed: true };
+      const headers = { 'content-length': String(size) };
+      const answer = await client.call({
+        method: 'PUT',
+        path: pathOf(address),
+        headers,
+        body: parts,
+        signal,
+      });
+      await answer.discard();
+      return { existed: answer.status === 200 };
+    },
+    openUpload: async (address, signal) => nodeUpload(client, address, signal),
+    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
+    fetchRange: (address, offset, into, length, signal) =>
+      fill(read(address, offset, length, signal), into, signal),
+    read,
+    stat,
+    async delete(address, signal) {
+      await (await client.call({ method: 'DELETE', path: pathOf(address), signal })).discard();
+    },
+    async *list(prefixHex, signal) {
+      const prefix = prefixHex === '' ? '' : `&prefix=${prefixHex}`;
+      for await (const name of names('/o', 'addresses', prefix, signal)) if (isBlobAddress(name)) yield name;
+    },
+    async probe(signal) {
+      const start = clock.monotonic();
+      await (await client.call({ method: 'GET', path: '/readyz', signal })).discard();
+      return { rttMs: clock.monotonic() - start };
+    },
+    readSlot: (name, signal) => slots.read(name, signal),
+    writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
+    deleteSlot: (name, signal) => slots.delete(name, signal),
+    async *listSlots(signal) {
+      for await (const name of names('/slots', 'names', '', signal)) if (isSlotName(name)) yield name;
+    },
+    close: () => client.close(),
+  };
+}
