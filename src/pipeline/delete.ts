@@ -1,14 +1,12 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { isHoldfastError } from '../core/errors.ts';
-import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from './damage.ts';
-import { forgetRoot, loadRoot } from './manifests.ts';
-import { type NameChange, pointName, resolveReference } from './names.ts';
-import { publicNodes, publicSegments } from './object-view.ts';
+import { dropManifest } from './drop.ts';
+import { PutJournal } from './journal.ts';
+import { openManifest } from './manifests.ts';
+import { pointName, readName, resolveReference } from './names.ts';
 import type { VaultContext } from './ports.ts';
 import { backUpPointer } from './slots.ts';
-import { type BlobAt, discard } from './trash.ts';
 
 export interface DeleteResult {
   readonly manifest: BlobAddress;
@@ -20,7 +18,8 @@ export interface DeleteResult {
 
 /**
  * Removes an object: first the name, durably, then the blobs. Blobs that cannot be deleted now are queued and tried
- * again later.
+ * again later; a crash in between is made good by the journal's sweep. An address of a manifest that a name stands for
+ * removes the name too.
  * @throws HoldfastError `NotFound`.
  */
 export async function deleteObject(
@@ -28,55 +27,34 @@ export async function deleteObject(
   reference: string,
   options: AbortOptions = {},
 ): Promise<DeleteResult> {
-  const { manifest, pointer } = await resolveReference(context, reference, options);
-  let change: NameChange | undefined;
-  if (pointer !== undefined) {
-    const gone = { manifest: undefined, size: 0, createdMs: context.clock.now() };
-    change = await pointName(context, pointer.name, gone, options);
-    const providers = context.directory.all();
-    await backUpPointer(context, change, providers, providers.length);
-  }
-  const { deleted, queued } = await dropManifest(context, change?.replaced?.manifest ?? manifest, options);
-  return { manifest, name: pointer?.name, deleted, queued };
+  const { manifest, name } = await whatToDelete(context, reference, options);
+  const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
+  const journal = await PutJournal.begin(context, nameKey);
+  await journal.removing(manifest);
+  const obsolete = name === undefined ? manifest : await removeName(context, name, manifest);
+  const { deleted, queued } = await dropManifest(context, obsolete, options);
+  await journal.end();
+  return { manifest: obsolete, name, deleted, queued };
 }
 
-/** Deletes the blobs of a manifest that nothing points to any more, and forgets it. */
-export async function dropManifest(
+async function whatToDelete(
   context: VaultContext,
-  manifest: BlobAddress,
-  options: AbortOptions = {},
-): Promise<{ readonly deleted: number; readonly queued: number }> {
-  const blobs = await blobsOf(context, manifest, options);
-  const queued = await discard(context, blobs, options);
-  await forgetRoot(context, manifest, options);
-  return { deleted: blobs.length - queued, queued };
-}
-
-/**
- * Every blob of an object, nodes at every provider that may have a copy. A node that nobody can produce hides what is
- * below it: that is left behind, unreadable.
- */
-async function blobsOf(
-  context: VaultContext,
-  manifest: BlobAddress,
+  reference: string,
   options: AbortOptions,
-): Promise<BlobAt[]> {
-  const damage = new DamageLog();
-  const everywhere = (address: BlobAddress): BlobAt[] =>
-    context.directory.all().map(({ id }) => ({ provider: id, address, bytes: 0 }));
-  const blobs: BlobAt[] = [];
-  try {
-    const root = decodeRoot(await loadRoot(context, manifest, damage, options));
-    for await (const { view } of publicSegments(context, root, damage, options.signal)) {
-      for (const { provider, address, length: bytes } of view.record.packs) {
-        blobs.push({ provider, address, bytes });
-      }
-    }
-    for await (const { address } of publicNodes(context, root, damage, options.signal)) {
-      blobs.push(...everywhere(address));
-    }
-  } catch (error) {
-    if (!isHoldfastError(error, 'NotFound') && !isHoldfastError(error, 'Unavailable')) throw error;
-  }
-  return [...blobs, ...everywhere(manifest)];
+): Promise<{ readonly manifest: BlobAddress; readonly name: string | undefined }> {
+  const { manifest, pointer } = await resolveReference(context, reference, options);
+  if (pointer !== undefined) return { manifest, name: pointer.name };
+  const { secrets } = await openManifest(context, manifest, new DamageLog(), options);
+  if (secrets.name === undefined) return { manifest, name: undefined };
+  const current = await readName(context, secrets.name, options);
+  return { manifest, name: current?.manifest === manifest ? secrets.name : undefined };
+}
+
+/** @returns what the name stood for at that moment. */
+async function removeName(context: VaultContext, name: string, manifest: BlobAddress): Promise<BlobAddress> {
+  const gone = { manifest: undefined, size: 0, createdMs: context.clock.now() };
+  const change = await pointName(context, name, gone);
+  const providers = context.directory.all();
+  await backUpPointer(context, change, providers, providers.length);
+  return change.replaced?.manifest ?? manifest;
 }

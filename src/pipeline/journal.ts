@@ -3,6 +3,7 @@ import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import type { Table } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
+import { dropManifest } from './drop.ts';
 import { forgetRoot, knowsManifest } from './manifests.ts';
 import { NAMES_TABLE } from './names.ts';
 import type { VaultContext } from './ports.ts';
@@ -20,6 +21,8 @@ interface Header {
   readonly nameKey?: string | undefined;
   /** Set once everything is stored, just before the name is pointed. */
   readonly manifest?: BlobAddress | undefined;
+  /** What is to be dropped once the name no longer stands for it; at once if there is no name. */
+  readonly obsolete?: BlobAddress | undefined;
 }
 
 export class PutJournal {
@@ -33,8 +36,8 @@ export class PutJournal {
     this.#header = header;
   }
 
-  static async begin(context: VaultContext, owner: string, nameKey: string | undefined): Promise<PutJournal> {
-    const journal = new PutJournal(context, toHex(context.random(8)), { owner, nameKey });
+  static async begin(context: VaultContext, nameKey: string | undefined): Promise<PutJournal> {
+    const journal = new PutJournal(context, toHex(context.random(8)), { owner: context.owner, nameKey });
     await journal.#write(journal.#header, false);
     return journal;
   }
@@ -44,9 +47,14 @@ export class PutJournal {
     await this.#table.put(`${this.#id}/${provider}/${address}`, new Uint8Array(0));
   }
 
-  /** Everything is stored and the manifest may become visible any moment. */
-  async committing(manifest: BlobAddress): Promise<void> {
-    await this.#write({ ...this.#header, manifest }, true);
+  /** Everything is stored and the manifest may become visible any moment, and `obsolete` be replaced by it. */
+  async committing(manifest: BlobAddress, obsolete: BlobAddress | undefined): Promise<void> {
+    await this.#write({ ...this.#header, manifest, obsolete }, true);
+  }
+
+  /** The name is about to be removed, and with it what it stands for. */
+  async removing(obsolete: BlobAddress): Promise<void> {
+    await this.#write({ ...this.#header, obsolete }, true);
   }
 
   /** The put is over, visible or undone. */
@@ -64,7 +72,8 @@ export class PutJournal {
 }
 
 /**
- * Deletes what puts of dead processes left behind.
+ * Finishes what dead processes began: deletes the blobs of puts that never became visible, and those of versions that
+ * were replaced or removed.
  * @param alive whether an owner still runs.
  * @returns blobs found.
  */
@@ -81,21 +90,38 @@ export async function sweepJournal(
   }
   let swept = 0;
   for (const { id, header } of dead) {
-    if (!(await becameVisible(context, header, options))) {
+    const current = await standsFor(context, header, options);
+    if (!(await isVisible(context, header, current))) {
       if (header.manifest !== undefined) await forgetRoot(context, header.manifest, options);
       swept += await discardIntents(context, id, options);
+    }
+    if (header.obsolete !== undefined && current !== header.obsolete) {
+      swept += (await dropManifest(context, header.obsolete, options)).deleted;
     }
     await forget(context, id);
   }
   return swept;
 }
 
-async function becameVisible(context: VaultContext, header: Header, options: AbortOptions): Promise<boolean> {
-  if (header.manifest === undefined) return false;
-  if (header.nameKey === undefined) return knowsManifest(context, header.manifest);
-  const sealed = await context.engine.table(NAMES_TABLE).get(header.nameKey, options);
-  if (sealed === undefined) return false;
-  return openPointer(sealed, header.nameKey, context.keys.pointer).manifest === header.manifest;
+/** The manifest that the journal's name stands for now. */
+async function standsFor(
+  context: VaultContext,
+  { nameKey }: Header,
+  options: AbortOptions,
+): Promise<BlobAddress | undefined> {
+  if (nameKey === undefined) return undefined;
+  const sealed = await context.engine.table(NAMES_TABLE).get(nameKey, options);
+  return sealed && openPointer(sealed, nameKey, context.keys.pointer).manifest;
+}
+
+/** Whether the put's manifest is the one that its name, or anyone who has its address, leads to. */
+async function isVisible(
+  context: VaultContext,
+  { nameKey, manifest }: Header,
+  current: BlobAddress | undefined,
+): Promise<boolean> {
+  if (manifest === undefined) return false;
+  return nameKey === undefined ? knowsManifest(context, manifest) : current === manifest;
 }
 
 async function discardIntents(context: VaultContext, id: string, options: AbortOptions): Promise<number> {

@@ -5,6 +5,9 @@ import { shardOffsets } from '../cpu/slab-layout.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
 
+/** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */
+const LATE = 1e6;
+
 /**
  * The shards of one chunk on their way into memory: which are there, which were tried and are no good. Data shards
  * land where the plaintext will be; others beside them.
@@ -12,12 +15,16 @@ import type { VaultContext } from '../ports.ts';
 export class ChunkFetch {
   readonly chunk: number;
   readonly present: Set<number> = new Set();
+  /** On their way; `slow`: far behind, so another shard may take its place. */
+  readonly pending: Map<number, 'fresh' | 'slow'> = new Map();
   /** Missing, corrupt, or at a provider that does not answer. */
   readonly excluded: Set<number> = new Set();
   readonly offsets: number[];
   readonly #view: SegmentView;
   readonly #context: VaultContext;
   readonly #slabs: Slab[] = [];
+  /** Shards that, once there, decode the chunk. */
+  #chosen: readonly number[] | undefined;
 
   private constructor(context: VaultContext, view: SegmentView, chunk: number, slab: Slab) {
     this.#context = context;
@@ -62,6 +69,7 @@ export class ChunkFetch {
    * @throws HoldfastError `Unavailable` or `Corrupt`, code `undecodable`, naming what is gone.
    */
   wanted(avoid: ReadonlySet<string>): number[] {
+    if (this.#isSettled(avoid)) return [];
     const { code, record } = this.#view;
     const usable: number[] = [];
     for (let shard = 0; shard < code.totalShards; shard++) {
@@ -69,11 +77,34 @@ export class ChunkFetch {
         usable.push(shard);
       }
     }
-    const cost = (shard: number): number =>
-      this.present.has(shard) ? 0 : this.#context.directory.readCost(this.providerOf(shard));
-    const chosen = code.cheapestDecodable(usable, cost);
+    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard));
     if (chosen === undefined) throw this.#undecodable(record.firstChunk, usable, avoid);
-    return chosen.filter((shard) => !this.present.has(shard));
+    this.#chosen = chosen;
+    return chosen.filter((shard) => !this.present.has(shard) && !this.pending.has(shard));
+  }
+
+  /** Whether what is there decodes. */
+  get complete(): boolean {
+    return this.#chosen?.every((shard) => this.present.has(shard)) ?? false;
+  }
+
+  #cost(shard: number): number {
+    if (this.present.has(shard)) return 0;
+    const pending = this.pending.get(shard);
+    if (pending === 'fresh') return 0;
+    const cost = this.#context.directory.readCost(this.providerOf(shard));
+    return pending === 'slow' ? LATE * cost : cost;
+  }
+
+  /** Whether the last choice still stands: all of it is there, or on its way in good time. */
+  #isSettled(avoid: ReadonlySet<string>): boolean {
+    return (
+      this.#chosen?.every(
+        (shard) =>
+          this.present.has(shard) ||
+          (this.pending.get(shard) === 'fresh' && !avoid.has(this.providerOf(shard))),
+      ) ?? false
+    );
   }
 
   /** Gives shards that are not data a place. */

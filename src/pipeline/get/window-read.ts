@@ -1,11 +1,12 @@
 import type PQueue from 'p-queue';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
-import { asHoldfastError } from '../../core/errors.ts';
 import type { OpenRoot } from '../../manifest/root.ts';
-import { type DamageLog, problemOf } from '../damage.ts';
+import type { DamageLog } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
 import { ChunkFetch } from './chunk-fetch.ts';
+import { exclude, Flight } from './flight.ts';
+import { PackReads } from './pack-reads.ts';
 import { isLast, type Window } from './window.ts';
 
 /** What one read shares between its windows. */
@@ -42,24 +43,31 @@ export async function readWindow(state: ReadState, window: Window): Promise<Plai
   }
 }
 
-/** Every round either completes or rules out at least one shard, so the rounds are bounded. */
+/**
+ * Every turn either completes, rules out a shard, or finds a range too slow, each of which can happen to a shard once:
+ * so the turns are bounded.
+ */
 async function fetchUntilDecodable(
   state: ReadState,
   view: SegmentView,
   fetches: readonly ChunkFetch[],
 ): Promise<void> {
-  for (;;) {
-    throwIfAborted(state.signal, 'get');
-    const reads = new PackReads(view);
-    for (const fetch of fetches) {
-      const wanted = fetch.wanted(state.avoid);
-      await fetch.makeRoom(wanted, state.signal);
-      for (const shard of wanted) reads.add(fetch, shard);
+  const flight = new Flight(state, view);
+  try {
+    for (;;) {
+      throwIfAborted(state.signal, 'get');
+      const reads = new PackReads(view);
+      for (const fetch of fetches) {
+        const wanted = fetch.wanted(state.avoid);
+        await fetch.makeRoom(wanted, state.signal);
+        for (const shard of wanted) reads.add(fetch, shard);
+      }
+      for (const range of reads.ranges()) flight.launch(range);
+      if (fetches.every((fetch) => fetch.complete)) return;
+      await flight.change();
     }
-    if (reads.empty) return;
-    await allOrFirstError(
-      reads.ranges().map((range) => state.queue.add(() => readRange(state, view, range))),
-    );
+  } finally {
+    await flight.end();
   }
 }
 
@@ -95,102 +103,5 @@ async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: nu
       exclude(state, view, fetch, shard, 'corrupt');
     }
     await fetchUntilDecodable(state, view, [fetch]);
-  }
-}
-
-function exclude(
-  state: ReadState,
-  view: SegmentView,
-  fetch: ChunkFetch,
-  shard: number,
-  problem: 'missing' | 'corrupt' | 'unavailable',
-  detail?: string,
-): void {
-  fetch.excluded.add(shard);
-  const pack = view.record.packs[view.record.places[fetch.chunk * view.code.totalShards + shard]!]!;
-  state.damage.add({
-    provider: pack.provider,
-    problem,
-    blob: pack.address,
-    chunk: view.record.firstChunk + fetch.chunk,
-    shard,
-    ...(detail === undefined ? {} : { detail }),
-  });
-}
-
-interface ShardRead {
-  readonly fetch: ChunkFetch;
-  readonly shard: number;
-  readonly offset: number;
-}
-
-interface PackRange {
-  readonly pack: number;
-  readonly shards: ShardRead[];
-}
-
-/** Shards to read, gathered into as few ranges as possible. */
-class PackReads {
-  readonly #view: SegmentView;
-  readonly #byPack: Map<number, ShardRead[]> = new Map();
-
-  constructor(view: SegmentView) {
-    this.#view = view;
-  }
-
-  get empty(): boolean {
-    return this.#byPack.size === 0;
-  }
-
-  add(fetch: ChunkFetch, shard: number): void {
-    const at = fetch.chunk * this.#view.code.totalShards + shard;
-    const pack = this.#view.record.places[at]!;
-    const read = { fetch, shard, offset: this.#view.layout.offsets[at]! };
-    const reads = this.#byPack.get(pack);
-    if (reads === undefined) this.#byPack.set(pack, [read]);
-    else reads.push(read);
-  }
-
-  ranges(): PackRange[] {
-    const ranges: PackRange[] = [];
-    for (const [pack, reads] of this.#byPack) {
-      reads.sort((a, b) => a.offset - b.offset);
-      let end = -1;
-      for (const read of reads) {
-        if (read.offset === end) ranges[ranges.length - 1]!.shards.push(read);
-        else ranges.push({ pack, shards: [read] });
-        end = read.offset + read.fetch.shardLength;
-      }
-    }
-    return ranges;
-  }
-}
-
-async function readRange(state: ReadState, view: SegmentView, range: PackRange): Promise<void> {
-  const { context, signal } = state;
-  const pack = view.record.packs[range.pack]!;
-  const bytes = range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0);
-  const started = context.clock.monotonic();
-  const report = (error?: unknown): void =>
-    context.directory.report(pack.provider, {
-      operation: 'fetch',
-      bytes,
-      elapsedMs: context.clock.monotonic() - started,
-      ...(error === undefined ? {} : { error }),
-    });
-  try {
-    const provider = context.directory.get(pack.provider);
-    if (provider === undefined) throw new Error('the provider is not in the configuration');
-    const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
-    await provider.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, { signal });
-    for (const { fetch, shard } of range.shards) fetch.present.add(shard);
-    report();
-  } catch (thrown) {
-    throwIfAborted(signal, 'get');
-    const error = asHoldfastError(thrown);
-    const problem = problemOf(error);
-    if (problem === 'unavailable') state.avoid.add(pack.provider);
-    report(error);
-    for (const { fetch, shard } of range.shards) exclude(state, view, fetch, shard, problem, error.message);
   }
 }

@@ -2,7 +2,6 @@ import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import type { BlobAt } from '../trash.ts';
 import type { PutSession } from './session.ts';
 
 /** Nobody is given up on sooner. */
@@ -45,7 +44,6 @@ export class PackRace {
    */
   async run(
     provider: Provider,
-    blob: BlobAt,
     bytes: number,
     store: (signal: AbortSignal) => Promise<unknown>,
   ): Promise<void> {
@@ -65,7 +63,6 @@ export class PackRace {
         await Promise.race([watched, pause]);
         if (settled.yes || !this.#isHopeless(provider, bytes, clock.monotonic() - started)) continue;
         this.#stragglers.push({ attempt, stop });
-        this.#session.orphans.push(blob);
         throw lostRace(clock.monotonic() - started);
       }
       await attempt;

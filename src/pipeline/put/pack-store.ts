@@ -91,7 +91,7 @@ async function storeDraft(
   const { context, signal } = session;
   const provider = session.placed[draft.provider]!;
   const { address, parts, length } = await addressDraft(session, chunks, draft);
-  await session.journal.intend(provider.id, address);
+  await session.intend(provider.id, address);
   const started = context.clock.monotonic();
   const report = (error?: unknown): void => {
     const elapsedMs = context.clock.monotonic() - started;
@@ -103,9 +103,7 @@ async function storeDraft(
     });
   };
   try {
-    await race.run(provider, { provider: provider.id, address, bytes: 0 }, length, (stop) =>
-      provider.adapter.store(address, parts, { signal: stop }),
-    );
+    await race.run(provider, length, (stop) => provider.adapter.store(address, parts, { signal: stop }));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const error = asHoldfastError(thrown, { provider: provider.id, operation: 'store' });

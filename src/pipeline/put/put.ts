@@ -6,13 +6,14 @@ import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/object-keys.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
+import { dropManifest } from '../drop.ts';
 import { PutJournal } from '../journal.ts';
-import { forgetRoot, rememberRoot } from '../manifests.ts';
-import { checkName, type NameChange, pointName } from '../names.ts';
+import { rememberRoot } from '../manifests.ts';
+import { checkName, type NameChange, pointName, readName } from '../names.ts';
 import type { VaultContext } from '../ports.ts';
 import { backUpPointer } from '../slots.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
-import { discard } from '../trash.ts';
+import { type BlobAt, discard } from '../trash.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
 import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -40,12 +41,12 @@ export interface PutResult {
   readonly orphans: number;
   /** Providers that took a copy of the name's pointer. */
   readonly pointerCopies: number;
-  /** The manifest that the name stood for before; its blobs are no longer needed. */
+  /** The manifest that the name stood for before; its blobs have been deleted or queued for it. */
   readonly replaced: BlobAddress | undefined;
 }
 
-/** Deletes after a failure get this long; what is left then is queued. */
-const UNDO_MS = 10_000;
+/** Deletes at the end get this long; what is left then is queued. */
+const CLOSE_MS = 10_000;
 
 /**
  * Stores one object. It is visible, under its name and by its manifest, only after every shard was acknowledged
@@ -63,15 +64,14 @@ export async function putObject(
   const plan = planPut(context, minTolerates);
   const source = await toSource(input);
   const stop = linkedAbort(options.signal, 'put');
-  const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
-  const journal = await PutJournal.begin(context, context.owner, nameKey);
   try {
+    const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
+    const journal = await PutJournal.begin(context, nameKey);
     const put = new Put(context, { source, name, plan, minTolerates, journal, stop, options });
     return await put.run();
   } finally {
     stop.dispose();
     await source.close();
-    await journal.end();
   }
 }
 
@@ -114,21 +114,25 @@ class Put {
   }
 
   async run(): Promise<PutResult> {
+    const { root, fed } = await this.#store();
+    const change = await this.#commit(root, fed.size);
+    return this.#result(root, fed, change);
+  }
+
+  /** Everything but the name. A failure leaves nothing behind. */
+  async #store(): Promise<{ readonly root: StoredRoot; readonly fed: FeedResult }> {
     const { stop } = this.#setup;
-    let visible = false;
     try {
       const fed = await this.#feed();
       const body = await this.#writer.finish();
       stop.signal.throwIfAborted();
       const root = await this.#storeRoot(fed, body);
-      const change = await this.#commit(root, fed.size);
-      visible = true;
-      return await this.#result(root, fed, change);
+      return { root, fed };
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       stop.abort(error);
       await this.#writer.settled();
-      if (!visible) await this.#undo();
+      await this.#close([...this.#session.stored, ...this.#session.orphans]);
       throw error;
     }
   }
@@ -182,22 +186,19 @@ class Put {
     return { bytes, address, certificate, createdMs };
   }
 
+  /** A write that failed here may still have been done: only the journal's sweep, later, can tell. */
   async #commit(root: StoredRoot, size: number): Promise<NameChange | undefined> {
-    await this.#setup.journal.committing(root.address);
+    const { journal, name } = this.#setup;
+    const before = name === undefined ? undefined : await readName(this.#context, name);
+    await journal.committing(root.address, before?.manifest);
     await rememberRoot(this.#context, root.bytes, root.createdMs);
-    if (this.#setup.name === undefined) return undefined;
-    try {
-      const target = { manifest: root.address, size, createdMs: root.createdMs };
-      return await pointName(this.#context, this.#setup.name, target);
-    } catch (error) {
-      await forgetRoot(this.#context, root.address);
-      throw error;
-    }
+    if (name === undefined) return undefined;
+    const target = { manifest: root.address, size, createdMs: root.createdMs };
+    return pointName(this.#context, name, target);
   }
 
   async #result(root: StoredRoot, fed: FeedResult, change: NameChange | undefined): Promise<PutResult> {
     const { context, code, usable, bytesStored, failedAttempts, orphans } = this.#session;
-    await discard(context, orphans, { signal: timeoutSignal(UNDO_MS) });
     const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
     context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
     context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
@@ -206,6 +207,7 @@ class Put {
         ? 0
         : await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted);
     const replaced = change?.replaced?.manifest;
+    await this.#close(orphans, replaced);
     return {
       manifest: root.address,
       name: this.#setup.name,
@@ -219,10 +221,16 @@ class Put {
     };
   }
 
-  async #undo(): Promise<void> {
-    await discard(this.#context, [...this.#session.stored, ...this.#session.orphans], {
-      signal: timeoutSignal(UNDO_MS),
-    });
+  /** Deletes what nobody needs and closes the journal. What fails stays in the journal, for a sweep to finish. */
+  async #close(blobs: readonly BlobAt[], replaced?: BlobAddress): Promise<void> {
+    const signal = timeoutSignal(CLOSE_MS);
+    try {
+      await discard(this.#context, blobs, { signal });
+      if (replaced !== undefined) await dropManifest(this.#context, replaced, { signal });
+      await this.#setup.journal.end();
+    } catch {
+      // The put has succeeded, or failed for a better reason than this one.
+    }
   }
 
   #failures(): string[] {

@@ -45,8 +45,8 @@ export class PutSession {
   readonly failedAttempts: FailedAttempt[] = [];
   /** Every blob acknowledged so far, for undoing. */
   readonly stored: BlobAt[] = [];
-  /** Blobs that may have been stored by providers that were given up on. */
-  readonly orphans: BlobAt[] = [];
+  /** Blobs that were sent and not acknowledged: they may or may not be there. */
+  readonly #sent: Map<string, BlobAt> = new Map();
   readonly minTolerates: number;
   code: LinearCode;
   bytesStored = 0;
@@ -103,8 +103,20 @@ export class PutSession {
     return usable[chunk % usable.length]!;
   }
 
+  /** Must resolve before a blob is sent. */
+  async intend(provider: string, address: BlobAddress): Promise<void> {
+    await this.journal.intend(provider, address);
+    this.#sent.set(`${provider}/${address}`, { provider, address, bytes: 0 });
+  }
+
+  /** Blobs that may be at providers that failed, were given up on, or were being sent when all stopped. */
+  get orphans(): readonly BlobAt[] {
+    return [...this.#sent.values()];
+  }
+
   /** @param counted false for nodes: quota is of shards. */
   acknowledged(provider: string, address: BlobAddress, bytes: number, counted = true): void {
+    this.#sent.delete(`${provider}/${address}`);
     this.stored.push({ provider, address, bytes: counted ? bytes : 0 });
     this.bytesStored += bytes;
     this.#progress?.();
@@ -130,7 +142,7 @@ export class PutSession {
 
   /** Keeps a manifest node at usable providers. */
   async storeNode(bytes: Uint8Array, copies: NodeCopies): Promise<BlobAddress> {
-    const intend = (provider: string, at: BlobAddress): Promise<void> => this.journal.intend(provider, at);
+    const intend = (provider: string, at: BlobAddress): Promise<void> => this.intend(provider, at);
     const { address, providers } = await storeNode(
       this.context,
       bytes,

@@ -1,0 +1,177 @@
+import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { type DamageProblem, problemOf } from '../damage.ts';
+import type { SegmentView } from '../object-view.ts';
+import type { ChunkFetch } from './chunk-fetch.ts';
+import type { PackRange } from './pack-reads.ts';
+import type { ReadState } from './window-read.ts';
+
+/** A range is never called slow sooner. */
+const FLOOR_MS = 100;
+/** … nor before this many times what the slowest finished one took, or than 95 % of the provider's recent ones. */
+const FACTOR = 3;
+/** … nor before this share of the ranges is done: when everything is slow, it is not the provider. */
+const QUORUM = 0.5;
+const CHECK_MS = 20;
+
+interface Running {
+  readonly range: PackRange;
+  readonly provider: string;
+  readonly bytes: number;
+  readonly startedMs: number;
+  readonly stop: LinkedAbort;
+  slow: boolean;
+}
+
+/**
+ * Range reads on their way. One that is far behind the others is called slow, so that any other shard that adds rank
+ * may be fetched in its stead; whoever is still reading when the chunks are complete is cancelled.
+ */
+export class Flight {
+  readonly #state: ReadState;
+  readonly #view: SegmentView;
+  readonly #running = new Map<Running, Promise<void>>();
+  #done = 0;
+  #slowestMs = 0;
+  #changed = false;
+  #wake = (): void => {};
+
+  constructor(state: ReadState, view: SegmentView) {
+    this.#state = state;
+    this.#view = view;
+  }
+
+  launch(range: PackRange): void {
+    const { context, queue, signal } = this.#state;
+    for (const { fetch, shard } of range.shards) fetch.pending.set(shard, 'fresh');
+    const running: Running = {
+      range,
+      provider: this.#view.record.packs[range.pack]!.provider,
+      bytes: range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0),
+      startedMs: context.clock.monotonic(),
+      stop: linkedAbort(signal, 'get'),
+      slow: false,
+    };
+    const reading = queue.add(() => this.#read(running)).then(() => {});
+    this.#running.set(running, reading);
+  }
+
+  /** Resolves once a range has ended or was found slow. */
+  async change(): Promise<void> {
+    const { clock } = this.#state.context;
+    while (!this.#changed) {
+      const pacing = new AbortController();
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await Promise.race([woken, clock.sleep(CHECK_MS, pacing.signal).catch(() => {})]);
+      pacing.abort();
+      if (!this.#changed) this.#findSlow();
+    }
+    this.#changed = false;
+  }
+
+  /** Cancels what is left and waits until it has let go of the memory. */
+  async end(): Promise<void> {
+    const lost = new HoldfastError('Aborted', 'other shards were faster', { code: 'lost_race' });
+    for (const running of this.#running.keys()) {
+      if (running.slow) this.#loses(running);
+      running.stop.abort(lost);
+    }
+    await Promise.allSettled(this.#running.values());
+  }
+
+  #findSlow(): void {
+    const { context } = this.#state;
+    const now = context.clock.monotonic();
+    if (this.#done < QUORUM * (this.#done + this.#running.size)) return;
+    for (const running of this.#running.keys()) {
+      const elapsed = now - running.startedMs;
+      if (running.slow || elapsed < FLOOR_MS || elapsed < FACTOR * this.#slowestMs) continue;
+      const usual = context.directory.usualMs(running.provider, 'fetch', running.bytes);
+      if (usual !== undefined && elapsed < FACTOR * usual) continue;
+      running.slow = true;
+      this.#changed = true;
+      for (const { fetch, shard } of running.range.shards) fetch.pending.set(shard, 'slow');
+    }
+  }
+
+  async #read(running: Running): Promise<void> {
+    const { context } = this.#state;
+    const { range, provider, stop } = running;
+    try {
+      const pack = this.#view.record.packs[range.pack]!;
+      const target = context.directory.get(provider);
+      if (target === undefined) throw notConfigured(provider);
+      const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
+      await target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, { signal: stop.signal });
+      for (const { fetch, shard } of range.shards) fetch.present.add(shard);
+      this.#slowestMs = Math.max(this.#slowestMs, context.clock.monotonic() - running.startedMs);
+      this.#report(running);
+    } catch (thrown) {
+      if (!stop.signal.aborted) this.#fails(running, asHoldfastError(thrown));
+    } finally {
+      for (const { fetch, shard } of range.shards) fetch.pending.delete(shard);
+      stop.dispose();
+      this.#running.delete(running);
+      this.#done++;
+      this.#changed = true;
+      this.#wake();
+    }
+  }
+
+  #fails(running: Running, error: HoldfastError): void {
+    const problem = problemOf(error);
+    if (problem === 'unavailable') this.#state.avoid.add(running.provider);
+    if (!isHoldfastError(error, 'NotFound')) this.#report(running, error);
+    for (const { fetch, shard } of running.range.shards) {
+      exclude(this.#state, this.#view, fetch, shard, problem, error.message);
+    }
+  }
+
+  /** The chunks were complete without it: the rest of the read does without the provider too. */
+  #loses(running: Running): void {
+    const ms = this.#state.context.clock.monotonic() - running.startedMs;
+    const why = `still not done after ${(ms / 1000).toFixed(1)} s, far behind the others`;
+    this.#state.avoid.add(running.provider);
+    this.#report(running, new HoldfastError('Timeout', why, { code: 'lost_race' }));
+    for (const { fetch, shard } of running.range.shards) {
+      exclude(this.#state, this.#view, fetch, shard, 'unavailable', why);
+    }
+  }
+
+  #report({ provider, bytes, startedMs }: Running, error?: HoldfastError): void {
+    const { context } = this.#state;
+    context.directory.report(provider, {
+      operation: 'fetch',
+      bytes,
+      elapsedMs: context.clock.monotonic() - startedMs,
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+}
+
+function notConfigured(provider: string): HoldfastError {
+  return new HoldfastError('Unavailable', `the provider ${provider} is not in the configuration`);
+}
+
+/** A shard that will not be had from where it was put. */
+export function exclude(
+  state: ReadState,
+  view: SegmentView,
+  fetch: ChunkFetch,
+  shard: number,
+  problem: DamageProblem,
+  detail?: string,
+): void {
+  fetch.excluded.add(shard);
+  const pack = view.record.packs[view.record.places[fetch.chunk * view.code.totalShards + shard]!]!;
+  state.damage.add({
+    provider: pack.provider,
+    problem,
+    blob: pack.address,
+    chunk: view.record.firstChunk + fetch.chunk,
+    shard,
+    ...(detail === undefined ? {} : { detail }),
+  });
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { noise, readAll, testVault } from '../helpers/vault.ts';
+
+/** Never answers; gives up only when told to. */
+const hang = (signal: AbortSignal | undefined): Promise<never> =>
+  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }));
+
+/** A provider whose named methods hang while `stuck.on`. */
+function stalling(stuck: { on: boolean }, method: 'store' | 'fetchRange') {
+  return (adapter: BlobAdapter, index: number): BlobAdapter => {
+    if (index !== 2) return adapter;
+    const store: BlobAdapter['store'] = (address, parts, options) =>
+      stuck.on ? hang(options?.signal) : adapter.store(address, parts, options);
+    const fetchRange: BlobAdapter['fetchRange'] = (address, offset, into, options) =>
+      stuck.on ? hang(options?.signal) : adapter.fetchRange(address, offset, into, options);
+    return { ...adapter, ...(method === 'store' ? { store } : { fetchRange }) };
+  };
+}
+
+describe('a provider that stalls', () => {
+  it('does not hold up a put: its shards go elsewhere, and the result says so', async () => {
+    const { context } = await testVault({ wrap: stalling({ on: true }, 'store') });
+    const bytes = noise(3_000_000);
+    const put = await putObject(context, bytes, { name: 'x' });
+    expect(put.failedAttempts).toMatchObject([{ provider: 'p3', code: 'lost_race' }]);
+    expect(put.orphans).toBe(1);
+    expect(put.certificate.providers).toBe(8);
+    expect(put.certificate.tolerates).toBeGreaterThanOrEqual(2);
+    expect(Buffer.compare(await readAll(await getObject(context, 'x')), bytes)).toBe(0);
+  });
+
+  it('is waited for when the promise cannot be kept without it', async () => {
+    const stuck = { on: true };
+    const { context } = await testVault({ wrap: stalling(stuck, 'store'), policy: { minTolerates: 3 } });
+    const impatient = AbortSignal.timeout(2_500);
+    const put = putObject(context, noise(300_000), { name: 'x', signal: impatient });
+    await expect(put).rejects.toMatchObject({ kind: 'Aborted' });
+    await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
+  });
+
+  it('does not hold up a get: other shards are fetched, and the provider is named', async () => {
+    const stuck = { on: false };
+    const { context } = await testVault({ wrap: stalling(stuck, 'fetchRange') });
+    const bytes = noise(3_000_000);
+    await putObject(context, bytes, { name: 'x' });
+    stuck.on = true;
+    const object = await getObject(context, 'x');
+    expect(Buffer.compare(await readAll(object), bytes)).toBe(0);
+    expect(new Set(object.damage.map(({ provider }) => provider))).toEqual(new Set(['p3']));
+    expect(object.damage[0]?.detail).toContain('far behind the others');
+  });
+
+  it('leaves no memory behind', async () => {
+    const stuck = { on: false };
+    const { context } = await testVault({ wrap: stalling(stuck, 'fetchRange') });
+    await putObject(context, noise(3_000_000), { name: 'x' });
+    stuck.on = true;
+    await readAll(await getObject(context, 'x'));
+    expect(context.arena.tryAllocate(context.arena.capacity)).toBeDefined();
+  });
+});
