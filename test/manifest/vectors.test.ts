@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { portableBlake3 } from '../../src/core/b3/portable.ts';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { decodeKeyFile } from '../../src/keys/key-file.ts';
+import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
+import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
+import { openPointer } from '../../src/manifest/pointer.ts';
+import { openRoot } from '../../src/manifest/root.ts';
+import { decodeSegmentNode, unsealSegment } from '../../src/manifest/segment.ts';
+import { rle } from '../reference/compression.ts';
+import { readObject, readPointer } from '../reference/manifest.ts';
+import { buildVectors, type Vectors } from './vector-cases.ts';
+
+const path = new URL('../vectors/manifest-v1.json', import.meta.url);
+const vectors = JSON.parse(readFileSync(path, 'utf8')) as Vectors;
+const { vault, object } = vectors;
+const keys = deriveVaultKeys(portableBlake3, fromHex(vault.root_key));
+const plain = vectors.chunks.map((chunk) => chunk.plain).join('');
+
+describe('the pinned bytes of the manifest format', () => {
+  test('are what is written today', async () => {
+    expect(await buildVectors()).toEqual(vectors);
+  });
+
+  test('open to what they were made of, and have one form', () => {
+    for (const { depth, bytes } of vectors.roots) {
+      const { record, secrets, links } = openRoot(fromHex(bytes), keys.wrap, portableBlake3);
+      expect(toHex(encodeNode(decodeNode(fromHex(bytes))))).toBe(bytes);
+      expect(record.body.depth).toBe(depth);
+      expect(record).toMatchObject({ chunks: 2, chunkLen: 1024, providers: ['p1', 'p2', 'p3'] });
+      expect(secrets).toMatchObject({
+        name: object.name,
+        contentType: object.content_type,
+        size: plain.length / 2,
+        createdMs: object.created_ms,
+        linkLens: links.map(({ plainBytes }) => plainBytes),
+      });
+    }
+    const objectId = fromHex(object.object_id);
+    const sealedKey = fromHex(object.sealed_key);
+    const index = decodeIndexNode(fromHex(vectors.index_node.bytes), objectId);
+    expect(unsealIndexNode(index, objectId, sealedKey).map(({ cid }) => cid.address)).toEqual(
+      vectors.segment_nodes.map(({ address }) => address),
+    );
+    for (const [i, { bytes }] of vectors.segment_nodes.entries()) {
+      const segment = decodeSegmentNode(fromHex(bytes), objectId, 3);
+      const told = unsealSegment(sealedKey, objectId, segment);
+      const chunk = vectors.chunks[i]!;
+      expect(told).toMatchObject({ leads: [chunk.lead], plainLens: [chunk.plain.length / 2] });
+      expect(toHex(told.salts)).toBe(chunk.salt);
+    }
+  });
+
+  test('pointers and slots', () => {
+    expect(toHex(keys.wrap)).toBe(vault.wrap_key);
+    for (const { version, manifest, name_key, slot, sealed, slot_content } of vectors.pointers) {
+      expect(keys.nameKey(object.name)).toBe(name_key);
+      expect(keys.slotName(object.name)).toBe(slot);
+      const pointer = openPointer(fromHex(sealed), name_key, fromHex(vault.pointer_key));
+      expect(pointer).toMatchObject({ name: object.name, version, manifest: manifest ?? undefined });
+      const read = readPointer(fromHex(vault.root_key), object.name, (name) =>
+        name === slot ? fromHex(slot_content) : undefined,
+      );
+      expect(read).toMatchObject({ version, manifest });
+    }
+  });
+
+  test('key files', async () => {
+    const { bare, wrapped, passphrase } = vectors.key_files;
+    for (const text of [bare, wrapped]) {
+      expect(toHex(await decodeKeyFile(text, async () => passphrase))).toBe(vault.root_key);
+    }
+  });
+
+  test('are read by the independent reader, at every depth', () => {
+    const { packs, segment_nodes, index_node, roots } = vectors;
+    const blobs = new Map(
+      [...packs, ...segment_nodes, index_node, ...roots].map(({ address, bytes }) => [
+        address,
+        fromHex(bytes),
+      ]),
+    );
+    expect(roots.map(({ depth }) => depth)).toEqual([0, 1, 2]);
+    for (const { address } of roots) {
+      const read = readObject(fromHex(vault.root_key), address, (at) => blobs.get(at), { 3: rle });
+      expect(toHex(read.plain)).toBe(plain);
+      expect(read.name).toBe(object.name);
+    }
+  });
+});
