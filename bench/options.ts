@@ -1,0 +1,60 @@
+import { parseArgs } from 'node:util';
+
+const MIB = 1024 ** 2;
+export const PARTS = ['kernels', 'random', 'real', 'peers', 'start', 'micro'] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface Options {
+  /** Bytes of random input; real input has half of that. */
+  readonly size: number;
+  readonly runs: number;
+  readonly only: ReadonlySet<Part>;
+  readonly json: boolean;
+  /** Folder to work in. */
+  readonly dir: string | undefined;
+}
+
+const USAGE = `npm run bench -- [--size MIB] [--runs N] [--only PART,…] [--dir FOLDER] [--json]
+
+  --size   MiB of random input, default 1024; the real input has half of that
+  --runs   how often each is done, default 3; medians are printed
+  --only   ${PARTS.join(', ')}; default all
+  --dir    where files go, default a tmpfs if there is one`;
+
+/** @throws TypeError with the usage text. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parse(args);
+  const only = values.only === undefined ? [...PARTS] : values.only.split(',');
+  const unknown = only.filter((part) => !PARTS.includes(part as Part));
+  if (unknown.length > 0) throw new TypeError(`no such part: ${unknown.join(', ')}\n\n${USAGE}`);
+  return {
+    size: whole('size', values.size) * MIB,
+    runs: whole('runs', values.runs),
+    only: new Set(only as Part[]),
+    json: values.json,
+    dir: values.dir,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        size: { type: 'string', default: '1024' },
+        runs: { type: 'string', default: '3' },
+        only: { type: 'string' },
+        dir: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+  } catch (cause) {
+    throw new TypeError(`${(cause as Error).message}\n\n${USAGE}`);
+  }
+}
+
+function whole(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new TypeError(`--${name} is a whole number from 1\n\n${USAGE}`);
+}

@@ -1,0 +1,113 @@
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Area, openArea, writeRandom } from './area.ts';
+import { writeCorpus } from './corpus.ts';
+import { benchErasure } from './erasure.ts';
+import { COMMAND } from './holdfast.ts';
+import { type MicroFigure, microBenchmarks } from './micro.ts';
+import { MIB, median } from './numbers.ts';
+import { type Options, parseOptions } from './options.ts';
+import { measure } from './processes.ts';
+import { renderMicro, renderThroughput } from './report.ts';
+import { type Throughput, throughput } from './throughput.ts';
+
+const PACKAGES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+
+interface Report {
+  readonly node: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly loadBefore: number;
+  readonly tmpfs: boolean;
+  throughput: Throughput[];
+  start?: { readonly versionMs: number; readonly bareNodeMs: number };
+  micro?: readonly MicroFigure[];
+  erasure?: readonly string[];
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  const area = await openArea(options.dir);
+  const onSignal = (): void => void area.remove().finally(() => process.exit(7));
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  try {
+    await run(options, area);
+  } finally {
+    await area.remove();
+  }
+}
+
+async function run(options: Options, area: Area): Promise<void> {
+  const print = (text: string): void => void (options.json || process.stdout.write(`${text}\n`));
+  const say = (text: string): void => void (process.stderr.isTTY && process.stderr.write(`  ${text}\n`));
+  const report: Report = {
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    loadBefore: loadavg()[0]!,
+    tmpfs: area.tmpfs,
+    throughput: [],
+  };
+  print(
+    `${report.cores} cores of ${report.cpu}, Node ${report.node}, load ${report.loadBefore.toFixed(1)} at the start; ` +
+      `${options.runs} runs, medians\n${area.tmpfs ? 'on a tmpfs' : 'NOT on a tmpfs: the disk is measured too'}: ${area.dir}\n`,
+  );
+  const real = join(area.dir, 'real');
+  if (options.only.has('random')) {
+    const file = join(area.dir, 'random');
+    await writeRandom(file, options.size);
+    await both(options, area, report, 'random bytes', file, print, say);
+  }
+  if (options.only.has('real') || options.only.has('micro')) {
+    const corpus = await writeCorpus(real, Math.max(64 * MIB, options.size / 2), PACKAGES);
+    if (options.only.has('real')) await both(options, area, report, corpus.madeOf, real, print, say);
+  }
+  if (options.only.has('start')) {
+    report.start = await coldStart(options.runs);
+    const { versionMs, bareNodeMs } = report.start;
+    print(`holdfast --version ${versionMs.toFixed(0)} ms, node itself ${bareNodeMs.toFixed(0)} ms\n`);
+  }
+  if (options.only.has('micro')) {
+    report.micro = await microBenchmarks(real);
+    print(`${renderMicro(report.micro)}\n`);
+    const lines: string[] = [];
+    await benchErasure({ native: true, wasm: true, print: (text) => void lines.push(text) });
+    report.erasure = lines;
+    print(lines.join('\n'));
+  }
+  if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function both(
+  options: Options,
+  area: Area,
+  report: Report,
+  name: string,
+  file: string,
+  print: (text: string) => void,
+  say: (text: string) => void,
+): Promise<void> {
+  const { runs, only } = options;
+  const wanted = { runs, kernels: only.has('kernels'), peers: only.has('peers'), say };
+  const result = await throughput(area, name, file, wanted);
+  report.throughput.push(result);
+  print(`${renderThroughput(result)}\n`);
+}
+
+/** Whole processes, in turn, five times as many as other runs because they are short. */
+async function coldStart(runs: number): Promise<NonNullable<Report['start']>> {
+  const version: number[] = [];
+  const bare: number[] = [];
+  for (let i = 0; i < 5 * runs; i++) {
+    version.push((await measure(process.execPath, [COMMAND, '--version'])).ms);
+    bare.push((await measure(process.execPath, ['-e', '0'])).ms);
+  }
+  return { versionMs: median(version), bareNodeMs: median(bare) };
+}
+
+await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof TypeError ? error.message : String((error as Error).stack)}\n`);
+  process.exitCode = error instanceof TypeError ? 2 : 1;
+});

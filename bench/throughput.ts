@@ -1,0 +1,158 @@
+import { stat } from 'node:fs/promises';
+import { type Area, warmPages } from './area.ts';
+import { createVault } from './holdfast.ts';
+import { type KernelSum, kernelSum, total } from './kernels.ts';
+import { GIB, MIB, median } from './numbers.ts';
+import { PEERS, present } from './peers.ts';
+
+/** Medians over the runs. */
+export interface Figure {
+  readonly operation: string;
+  /** Of the operation alone; of the whole process for other programs. */
+  readonly mibPerSecond: number;
+  /** Of the whole process, its start included. */
+  readonly wholeMibPerSecond: number;
+  /** Processor seconds, user and system, of the whole process per GiB of plaintext. */
+  readonly cpuPerGib: number;
+  readonly peakRss: number;
+  readonly requestsPerGib?: number | undefined;
+  readonly fsyncsPerGib?: number | undefined;
+  readonly filesPerGib?: number | undefined;
+  readonly storedRatio?: number | undefined;
+  /** Processor seconds per GiB of the kernels alone, and how many times that we take. */
+  readonly kernels?: { readonly perGib: number; readonly times: number } | undefined;
+}
+
+export interface Throughput {
+  readonly input: string;
+  readonly bytes: number;
+  readonly kernelSum: KernelSum | undefined;
+  readonly ours: readonly Figure[];
+  readonly peers: readonly (Figure & { readonly peer: string })[];
+}
+
+interface Sample {
+  readonly ms: number;
+  readonly wallMs: number;
+  readonly cpuSeconds: number;
+  readonly peakRss: number;
+  readonly requests?: number;
+  readonly fsyncs?: number;
+}
+
+export interface Wanted {
+  readonly runs: number;
+  readonly kernels: boolean;
+  readonly peers: boolean;
+  readonly say: (line: string) => void;
+}
+
+/** Put, get, get without three providers and a range, ours and other programs', on one input. */
+export async function throughput(
+  area: Area,
+  input: string,
+  file: string,
+  { runs, kernels, peers, say }: Wanted,
+): Promise<Throughput> {
+  const bytes = (await stat(file)).size;
+  const sum = kernels ? await kernelSum(file, area.dir) : undefined;
+  const samples = new Map<string, Sample[]>();
+  const add = (operation: string, sample: Sample): void => {
+    samples.set(operation, [...(samples.get(operation) ?? []), sample]);
+    say(`${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
+  };
+  let stored = { files: 0, bytes: 0 };
+  for (let run = 0; run < runs; run++) {
+    await warmPages(area, 1.8 * bytes);
+    stored = await ourRun(area, file, add);
+  }
+  const ours = [...samples].map(([operation, all]) => {
+    const figure = summary(operation, all, operation === 'range 64 KiB' ? MIB / 16 : bytes);
+    const limit = operation === 'put' ? sum?.put : operation === 'get' ? sum?.get : undefined;
+    const perGib = limit === undefined ? undefined : total(limit);
+    return {
+      ...figure,
+      ...(operation === 'put' && {
+        filesPerGib: stored.files / (bytes / GIB),
+        storedRatio: stored.bytes / bytes,
+      }),
+      ...(perGib !== undefined && { kernels: { perGib, times: figure.cpuPerGib / perGib } }),
+    };
+  });
+  return {
+    input,
+    bytes,
+    kernelSum: sum,
+    ours,
+    peers: peers ? await others(area, file, bytes, runs, say) : [],
+  };
+}
+
+async function ourRun(
+  area: Area,
+  file: string,
+  add: (operation: string, sample: Sample) => void,
+): Promise<{ files: number; bytes: number }> {
+  const vault = await createVault(area.dir);
+  const operation = async (name: string, what: 'put' | 'get' | 'range'): Promise<void> => {
+    const report = await vault.run(what, 'object', file);
+    const requests = Object.values(report.requests).reduce((a, b) => a + b, 0);
+    add(name, { ...report, cpuSeconds: report.processCpuSeconds, requests });
+  };
+  try {
+    await operation('put', 'put');
+    const stored = await vault.stored();
+    await operation('get', 'get');
+    await operation('range 64 KiB', 'range');
+    await vault.vanish(true);
+    await operation('get, three gone', 'get');
+    return stored;
+  } finally {
+    await vault.remove();
+  }
+}
+
+async function others(
+  area: Area,
+  file: string,
+  bytes: number,
+  runs: number,
+  say: (line: string) => void,
+): Promise<(Figure & { peer: string })[]> {
+  const figures: (Figure & { peer: string })[] = [];
+  for (const peer of PEERS.filter(present)) {
+    const samples = new Map<string, Sample[]>();
+    for (let run = 0; run < runs; run++) {
+      await warmPages(area, 1.2 * bytes);
+      const vault = await peer.prepare(area.dir);
+      const add = (operation: string, sample: Omit<Sample, 'wallMs'>): void => {
+        samples.set(operation, [...(samples.get(operation) ?? []), { ...sample, wallMs: sample.ms }]);
+        say(`${peer.name} ${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
+      };
+      add('put', await vault.put(file));
+      add('get', await vault.get());
+      if (vault.range !== undefined) add('range 64 KiB', await vault.range(bytes));
+      await vault.remove();
+    }
+    for (const [operation, all] of samples) {
+      const moved = operation === 'range 64 KiB' ? MIB / 16 : bytes;
+      figures.push({ peer: peer.name, ...summary(operation, all, moved) });
+    }
+  }
+  return figures;
+}
+
+function summary(operation: string, samples: readonly Sample[], bytes: number): Figure {
+  const of = (value: (sample: Sample) => number): number => median(samples.map(value));
+  const gib = bytes / GIB;
+  const { requests, fsyncs } = samples[0]!;
+  return {
+    operation,
+    mibPerSecond: bytes / MIB / (of(({ ms }) => ms) / 1000),
+    wholeMibPerSecond: bytes / MIB / (of(({ wallMs }) => wallMs) / 1000),
+    cpuPerGib: of(({ cpuSeconds }) => cpuSeconds) / gib,
+    peakRss: of(({ peakRss }) => peakRss),
+    ...(requests !== undefined && { requestsPerGib: requests / gib }),
+    ...(fsyncs !== undefined && { fsyncsPerGib: fsyncs / gib }),
+  };
+}
