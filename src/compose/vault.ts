@@ -65,7 +65,12 @@ export async function composeVault(
   const blake3 = await selectBlake3(acceleration);
   const engine = openEngine(config, observers);
   const deps = { clock: systemClock, random: secureRandom, blake3 };
-  const providers = await buildProviders(config, { ...deps, ...observers });
+  const providers = await buildProviders(config, {
+    ...deps,
+    env,
+    onAttempt: observers.onAttempt,
+    log: observers.log,
+  });
   const catalog = await openNodeCatalog({
     providers,
     engine,

@@ -3,6 +3,8 @@ export interface Field<T> {
   readonly default: T;
   /** For messages: what would have been accepted. */
   readonly allowed: string;
+  /** True: what stands there may be a secret put in the wrong place, so no message shows it. */
+  readonly secret?: boolean;
   /** The value, or undefined when it is not allowed. */
   read(value: unknown): T | undefined;
 }

@@ -1,11 +1,12 @@
 import { isAbsolute, join } from 'node:path';
-import { decimal, type Field, integer, text, tomlKey } from './fields.ts';
+import { ADAPTER_KEYS, type AdapterKey } from './adapters.ts';
+import { bytes, decimal, type Field, integer, text, tomlKey } from './fields.ts';
 import type { KeyPath } from './positions.ts';
 import { displayValue, type Problems } from './problems.ts';
 import { isTable } from './schema.ts';
-import type { ProviderConfig } from './types.ts';
+import type { AdapterConfig, ProviderConfig } from './types.ts';
 
-const ADAPTERS = ['fs', 'memory'] as const;
+const ADAPTERS = Object.keys(ADAPTER_KEYS) as AdapterConfig['adapter'][];
 /** Placements keep a provider's place in the list in one byte. */
 const MAX_PROVIDERS = 255;
 
@@ -15,10 +16,18 @@ const ID: Field<string> = text(
   /^[a-z0-9][a-z0-9._-]{0,63}$/,
   'a-z, 0-9, ".", "_", "-", up to 64 of them',
 );
-const ROOT: Field<string> = text('', /^[^\0]{1,4096}$/, 'a path, absolute or from the home');
 const label: Field<string> = text('', LABEL, 'a text of 1 to 128 characters');
-const COMMON_KEYS = ['id', 'adapter', 'domain', 'credits', 'price', 'max_concurrency'];
-const ADAPTER_KEYS = { fs: ['root'], memory: [] } as const;
+const COMMON_KEYS = [
+  'id',
+  'adapter',
+  'domain',
+  'credits',
+  'price',
+  'max_concurrency',
+  'up_bytes_per_second',
+  'down_bytes_per_second',
+];
+const rate: Field<number> = bytes(0, 1024, 2 ** 40);
 
 /** Nine directories under the home, so that the program does its whole job unconfigured. */
 export const DEFAULT_PROVIDERS: readonly Readonly<Record<string, unknown>>[] = Array.from(
@@ -63,7 +72,8 @@ class ProviderReader {
       this.#problems.add([...this.#path, 'adapter'], shown, ADAPTERS.map((name) => `"${name}"`).join(', '));
       return undefined;
     }
-    this.#refuseUnknown(this.#table, this.#path, [...COMMON_KEYS, ...ADAPTER_KEYS[adapter]]);
+    const keys = ADAPTER_KEYS[adapter];
+    this.#refuseUnknown(this.#table, this.#path, [...COMMON_KEYS, ...Object.keys(keys).map(tomlKey)]);
     const id = this.#required('id', ID);
     const common = {
       id: id ?? '',
@@ -71,11 +81,27 @@ class ProviderReader {
       credits: this.#optional('credits', integer(0, 0, 2 ** 40), undefined),
       price: this.#optional('price', decimal(1, 0, 1e9), 1),
       maxConcurrency: this.#optional('max_concurrency', integer(4, 1, 1024), 4),
+      ...given('upBytesPerSecond', this.#optional('up_bytes_per_second', rate, undefined)),
+      ...given('downBytesPerSecond', this.#optional('down_bytes_per_second', rate, undefined)),
     };
-    if (adapter === 'memory') return id === undefined ? undefined : { ...common, adapter };
-    const root = this.#required('root', ROOT);
-    if (id === undefined || root === undefined) return undefined;
-    return { ...common, adapter, root: isAbsolute(root) ? join(root) : join(home, root) };
+    const own = this.#own(keys);
+    if (id === undefined || own === undefined) return undefined;
+    const provider = { ...common, adapter, ...own } as ProviderConfig;
+    if (provider.adapter !== 'fs') return provider;
+    return { ...provider, root: isAbsolute(provider.root) ? join(provider.root) : join(home, provider.root) };
+  }
+
+  /** The keys of the adapter itself; undefined when a required one is missing or wrong. */
+  #own(keys: Readonly<Record<string, AdapterKey>>): Record<string, unknown> | undefined {
+    const own: Record<string, unknown> = {};
+    let whole = true;
+    for (const [name, { field, required }] of Object.entries(keys)) {
+      const key = tomlKey(name);
+      const value = required ? this.#required(key, field) : this.#optional(key, field, undefined);
+      if (value !== undefined) own[name] = value;
+      else if (required) whole = false;
+    }
+    return whole ? own : undefined;
   }
 
   #domain(id: string): ProviderConfig['domain'] {
@@ -95,7 +121,7 @@ class ProviderReader {
     };
   }
 
-  #required(key: string, field: Field<string>): string | undefined {
+  #required<T>(key: string, field: Field<T>): T | undefined {
     if (this.#table[key] !== undefined)
       return this.#value(this.#table[key], [...this.#path, key], field, undefined);
     this.#problems.add([...this.#path, key], 'is missing', field.allowed);
@@ -110,7 +136,8 @@ class ProviderReader {
     if (value === undefined) return fallback;
     const read = field.read(value);
     if (read !== undefined) return read;
-    this.#problems.add(path, `is ${displayValue(value)}`, field.allowed);
+    const shown = field.secret ? 'is not of that form' : `is ${displayValue(value)}`;
+    this.#problems.add(path, shown, field.allowed);
     return fallback;
   }
 
@@ -121,6 +148,9 @@ class ProviderReader {
     }
   }
 }
+
+const given = <K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } =>
+  (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
 
 /** Two providers of one id or one root are one provider, and would be counted as two by the certificate. */
 function refuseRepeats(

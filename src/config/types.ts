@@ -130,17 +130,67 @@ interface ProviderCommon {
   /** Relative cost of reading a byte. */
   readonly price: number;
   readonly maxConcurrency: number;
+  /** Bandwidth to stay under; undefined: not limited. */
+  readonly upBytesPerSecond?: number | undefined;
+  readonly downBytesPerSecond?: number | undefined;
 }
 
 /** A directory of this machine. `root` is complete: the home has been put before a relative one. */
-export interface FsProviderConfig extends ProviderCommon {
+interface FsConfig {
   readonly adapter: 'fs';
   readonly root: string;
 }
 
 /** Forgets everything when the process ends. */
-export interface MemoryProviderConfig extends ProviderCommon {
+interface MemoryConfig {
   readonly adapter: 'memory';
 }
 
-export type ProviderConfig = FsProviderConfig | MemoryProviderConfig;
+interface S3Config {
+  readonly adapter: 's3';
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix?: string | undefined;
+  readonly pathStyle?: boolean | undefined;
+  readonly slots?: boolean | undefined;
+  readonly caFile?: string | undefined;
+  readonly credentials: CredentialConfig;
+}
+
+interface WebDavConfig {
+  readonly adapter: 'webdav';
+  readonly url: string;
+  readonly caFile?: string | undefined;
+  readonly credentials?: CredentialConfig | undefined;
+}
+
+interface SftpConfig {
+  readonly adapter: 'sftp';
+  readonly host: string;
+  readonly port?: number | undefined;
+  readonly username: string;
+  readonly root: string;
+  readonly hostKeys: readonly string[];
+  readonly slots?: boolean | undefined;
+  readonly credentials: CredentialConfig;
+}
+
+/** A storage node of ours. */
+interface HttpConfig {
+  readonly adapter: 'http';
+  readonly url: string;
+  readonly socketPath?: string | undefined;
+  readonly durable?: boolean | undefined;
+  readonly caFile?: string | undefined;
+  readonly credentials?: CredentialConfig | undefined;
+}
+
+/** Where secrets come from; they never stand in the file. */
+export type CredentialConfig =
+  | { readonly env: Readonly<Record<string, string>> }
+  | { readonly file: string }
+  | { readonly command: readonly string[] };
+
+export type AdapterConfig = FsConfig | MemoryConfig | S3Config | WebDavConfig | SftpConfig | HttpConfig;
+export type ProviderConfig = ProviderCommon & AdapterConfig;

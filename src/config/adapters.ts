@@ -1,0 +1,82 @@
+import { bool, type Field, integer, listOf, text } from './fields.ts';
+import { isTable } from './schema.ts';
+import type { AdapterConfig, CredentialConfig } from './types.ts';
+
+/** A key of one kind of provider. Without a default it stays undefined. */
+export interface AdapterKey {
+  readonly field: Field<unknown>;
+  readonly required: boolean;
+}
+
+const path = text('', /^[^\0]{1,4096}$/, 'a path');
+const url = text('', /^https?:\/\/[^\s]{1,2000}$/, 'a http:// or https:// address');
+const word = text('', /^[^\s\0]{1,255}$/, 'a text without spaces, up to 255 characters');
+const prefix = text('', /^[^\0]{0,512}$/, 'a text of up to 512 characters');
+const command = listOf(text('', /^[^\0]{1,4096}$/, 'a text'), [], 64);
+
+/** One of `{ env = { field = "VARIABLE" } }`, `{ file = "…" }`, `{ command = ["…"] }`. Never the secret itself. */
+const credentials: Field<CredentialConfig | undefined> = {
+  default: undefined,
+  secret: true,
+  allowed: '{ env = { field = "VARIABLE", … } }, { file = "path" } or { command = ["program", …] }',
+  read(value) {
+    if (!isTable(value) || Object.keys(value).length !== 1) return undefined;
+    const [[kind, source]] = Object.entries(value) as [[string, unknown]];
+    if (kind === 'file') return asSource('file', path.read(source));
+    if (kind === 'command') return asSource('command', command.read(source));
+    if (kind !== 'env' || !isTable(source)) return undefined;
+    const variables = Object.entries(source);
+    const valid = variables.every(
+      ([, name]) => typeof name === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name),
+    );
+    return valid ? { env: source as Record<string, string> } : undefined;
+  },
+};
+
+function asSource<K extends string, T>(kind: K, value: T | undefined): CredentialConfig | undefined {
+  return value === undefined ? undefined : ({ [kind]: value } as unknown as CredentialConfig);
+}
+
+const must = (field: Field<unknown>): AdapterKey => ({ field, required: true });
+const may = (field: Field<unknown>): AdapterKey => ({ field, required: false });
+
+/** What `[[providers]]` takes beside the common keys, by adapter. */
+export const ADAPTER_KEYS: {
+  readonly [A in AdapterConfig['adapter']]: Readonly<Record<string, AdapterKey>>;
+} = {
+  fs: { root: must(text('', /^[^\0]{1,4096}$/, 'a path, absolute or from the home')) },
+  memory: {},
+  s3: {
+    endpoint: must(url),
+    region: must(word),
+    bucket: must(word),
+    prefix: may(prefix),
+    pathStyle: may(bool(false)),
+    slots: may(bool(true)),
+    caFile: may(path),
+    credentials: must(credentials),
+  },
+  webdav: { url: must(url), caFile: may(path), credentials: may(credentials) },
+  sftp: {
+    host: must(word),
+    port: may(integer(22, 1, 65_535)),
+    username: must(word),
+    root: must(path),
+    hostKeys: must(
+      listOf(
+        text('', /^SHA256:[A-Za-z0-9+/]{43}=?$/, 'a fingerprint as ssh-keygen -l prints it (SHA256:…)'),
+        [],
+        16,
+      ),
+    ),
+    slots: may(bool(true)),
+    credentials: must(credentials),
+  },
+  http: {
+    url: must(url),
+    socketPath: may(path),
+    durable: may(bool(true)),
+    caFile: may(path),
+    credentials: may(credentials),
+  },
+};
