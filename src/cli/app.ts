@@ -126,6 +126,11 @@ const providers = buildRouteMap({
       },
       docs: { brief: 'Keep new shards away from a provider' },
     }),
+    validate: buildCommand({
+      loader: async () => (await providersModule()).validate,
+      parameters: { flags: commonFlags, positional: { kind: 'tuple', parameters: [providerId] } },
+      docs: { brief: 'Run the adapter contract against a live provider, and clean up' },
+    }),
     init: buildCommand({
       loader: async () => (await providersModule()).init,
       parameters: { flags: commonFlags, positional: { kind: 'tuple', parameters: [providerId] } },

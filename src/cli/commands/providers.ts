@@ -1,10 +1,16 @@
 import type { ProviderSnapshot } from '../../catalog/index.ts';
 import { findConfig } from '../../compose/load-config.ts';
+import type { Config } from '../../config/types.ts';
+import { accelerationFrom } from '../../core/acceleration.ts';
+import { systemClock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
+import type { ConformanceResult } from '../../providers/testing/index.ts';
+import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
-import { output } from '../io.ts';
+import { type Io, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
@@ -61,6 +67,42 @@ export async function init(this: CliContext, flags: CommonFlags, id: string): Pr
     output(io, flags.json, { provider: id, root: provider.root }, () => `${id} is ready in ${provider.root}`);
     return undefined;
   });
+}
+
+/** Runs the adapter contract against a live provider, through all its layers, and removes what it stored. */
+export async function validate(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    if (!config.providers.some((candidate) => candidate.id === id)) throw unknownProvider(id);
+    const result = await validateProvider(config, id, io);
+    output(io, flags.json, result, () =>
+      [
+        ...result.cases
+          .filter(({ outcome }) => outcome !== 'passed')
+          .map(
+            ({ name, outcome, reason }) => `${outcome}: ${name}${reason === undefined ? '' : `: ${reason}`}`,
+          ),
+        `${id}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`,
+      ].join('\n'),
+    );
+    return result.failed === 0 ? EXIT.done : EXIT.integrity;
+  });
+}
+
+async function validateProvider(config: Config, id: string, io: Io): Promise<ConformanceResult> {
+  const [{ runConformance }, { selectBlake3 }, { buildProviders }] = await Promise.all([
+    import('../../providers/testing/index.ts'),
+    import('../../core/b3/select.ts'),
+    import('../../compose/providers.ts'),
+  ]);
+  const base = {
+    clock: systemClock,
+    random: secureRandom,
+    blake3: await selectBlake3(accelerationFrom(io.env)),
+  };
+  const one = { ...config, providers: config.providers.filter((provider) => provider.id === id) };
+  const deps = { ...base, env: io.env, onAttempt: () => {}, log: () => {} };
+  return runConformance({ ...base, open: async () => (await buildProviders(one, deps))[0]!.adapter });
 }
 
 function render(providers: readonly ProviderSnapshot[]): string {
