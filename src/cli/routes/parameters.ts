@@ -1,0 +1,49 @@
+import { anyText, wholeNumber } from '../flags.ts';
+
+/** Parameters that several commands share. */
+
+interface TextParameter {
+  readonly brief: string;
+  readonly parse: (input: string) => string;
+  readonly placeholder: string;
+}
+
+interface OptionalFlag<T> {
+  readonly kind: 'parsed';
+  readonly optional: true;
+  readonly parse: (input: string) => T;
+}
+
+export const oneReference: { readonly kind: 'tuple'; readonly parameters: readonly [TextParameter] } = {
+  kind: 'tuple',
+  parameters: [
+    { brief: 'A name, or the address of a manifest (b3:…)', parse: anyText, placeholder: 'name|manifest' },
+  ],
+};
+
+export const providerId: TextParameter = { brief: 'Id of a provider', parse: anyText, placeholder: 'id' };
+
+export const optional: OptionalFlag<string> = { kind: 'parsed', optional: true, parse: anyText };
+
+export const count: OptionalFlag<number> = {
+  kind: 'parsed',
+  optional: true,
+  parse: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+};
+
+/** A number between the two, neither included. */
+export function decimal(min: number, max: number): OptionalFlag<number> {
+  const parse = (input: string): number => {
+    const value = Number(input);
+    if (input === '' || !(value > min && value < max)) {
+      throw new RangeError(`expected a number over ${min} and under ${max}`);
+    }
+    return value;
+  };
+  return { kind: 'parsed', optional: true, parse };
+}
+
+export function onOff(input: string): 'on' | 'off' {
+  if (input === 'on' || input === 'off') return input;
+  throw new RangeError('expected on or off');
+}

@@ -1,0 +1,90 @@
+import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
+import { anyText, type CliContext, commonFlags, wholeNumber } from '../flags.ts';
+import { decimal, optional } from './parameters.ts';
+
+export const plan: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/plan.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      providers: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 53),
+        variadic: ',',
+        brief: 'Numbers of providers to plan for',
+        placeholder: 'N,…',
+      },
+      code: {
+        kind: 'parsed',
+        parse: anyText,
+        optional: true,
+        variadic: ',',
+        brief: 'Codes to compare (default: the configured one), e.g. lrc,reed-solomon:16+8',
+        placeholder: 'CODE,…',
+      },
+      annualLoss: {
+        ...decimal(0, 1),
+        brief: 'Probability that a provider is lost for good in a year',
+        placeholder: 'P',
+      },
+      detectHours: { ...decimal(0, 87_660), brief: 'Mean hours until a loss is noticed', placeholder: 'H' },
+      repairHours: { ...decimal(0, 87_660), brief: 'Mean hours until it is repaired', placeholder: 'H' },
+    },
+  },
+  docs: { brief: 'Show what codes survive on N providers, and for how long' },
+});
+
+export const demo: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/demo.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      file: { ...optional, brief: 'File to use (default: the Node executable)', placeholder: 'FILE' },
+      keep: { kind: 'boolean', default: false, withNegated: false, brief: 'Leave the folder there' },
+    },
+  },
+  docs: { brief: 'Put a file on nine providers, destroy three, get it back' },
+});
+
+const compareCoders = buildCommand({
+  loader: async () => (await import('../commands/bench.ts')).compare,
+  parameters: {
+    flags: {
+      bytes: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 64 * 1024 ** 2),
+        default: '1048576',
+        brief: 'Bytes of the chunk',
+        placeholder: 'N',
+      },
+      data: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 254),
+        default: '16',
+        brief: 'Data shards of Reed-Solomon and XOR',
+        placeholder: 'K',
+      },
+      parity: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 254),
+        default: '1',
+        brief: 'Their parity shards, and how many data shards are lost',
+        placeholder: 'M',
+      },
+      iterations: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 1_000_000),
+        default: '64',
+        brief: 'How often each is done',
+        placeholder: 'N',
+      },
+      json: commonFlags.json,
+    },
+  },
+  docs: { brief: 'Time the default code and codec against Reed-Solomon and the fallbacks, on each kernel' },
+});
+
+export const bench: RouteMap<CliContext> = buildRouteMap({
+  routes: { compareCoders },
+  docs: { brief: 'Measure parts on this machine' },
+});
