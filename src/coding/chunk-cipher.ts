@@ -8,7 +8,7 @@ export interface ChunkIdentity {
   readonly last: boolean;
   /** Bytes of plaintext before compression. */
   readonly plainLength: number;
-  /** Codec id of `docs/format/manifest.md`. */
+  /** Codec id of `docs/format/compression.md`. */
   readonly codec: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Every `derive_key` context in use, each for one purpose. A string here never changes its meaning;
- * a new meaning gets a new string. `docs/format/manifest.md` lists them for other implementations.
+ * a new meaning gets a new string. `docs/format/keys.md` lists them for other implementations.
  */
 export const CONTEXT = {
   vaultWrap: 'holdfast 2026-11 vault wrap key',

@@ -53,6 +53,17 @@ describe('the pinned bytes of the manifest format', () => {
     }
   });
 
+  test('are those of the worked example in the format document', () => {
+    const document = readFileSync(new URL('../../docs/format/manifest.md', import.meta.url), 'utf8');
+    const root = vectors.roots[0]!;
+    expect(document).toContain(root.address);
+    expect(document).toContain(`${(root.bytes.length / 2).toLocaleString('en')} bytes and begins`);
+    for (const { key, tag } of vectors.chunks) {
+      expect(document).toContain(key.slice(0, 16));
+      expect(document).toContain(tag.slice(0, 8));
+    }
+  });
+
   test('pointers and slots', () => {
     expect(toHex(keys.wrap)).toBe(vault.wrap_key);
     for (const { version, manifest, name_key, slot, sealed, slot_content } of vectors.pointers) {
