@@ -41,7 +41,8 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
       exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
       if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);
     } catch (error) {
-      if (endpoint.load === 'read') metrics.readDenied(problemOf(error).status === 401 ? 'unauthorized' : 'forbidden');
+      if (endpoint.load === 'read')
+        metrics.readDenied(problemOf(error).status === 401 ? 'unauthorized' : 'forbidden');
       throw error;
     }
     if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
@@ -91,7 +92,11 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
 }
 
 /** @throws HttpProblem 404 or 405 */
-function find<C>(routes: readonly Route<C>[], exchange: Exchange, path: string): [Endpoint<C>, readonly string[]] {
+function find<C>(
+  routes: readonly Route<C>[],
+  exchange: Exchange,
+  path: string,
+): [Endpoint<C>, readonly string[]] {
   for (const route of routes) {
     const params = route.match(path);
     if (params === undefined) continue;

@@ -67,6 +67,9 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   blob_too_large: 413,
   slot_too_large: 413,
   peer_too_slow: 408,
+  bad_name: 400,
+  sealed: 403,
+  not_a_reader: 403,
 };
 const CLOSING: ReadonlySet<number> = new Set([408, 413]);
 
@@ -74,6 +77,8 @@ const CLOSING: ReadonlySet<number> = new Set([408, 413]);
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   const typed = asHoldfastError(error);
+  // What a body's own reader throws comes back from the adapter it was given to wrapped.
+  if (typed.cause instanceof HttpProblem) return typed.cause;
   const status = STATUS_BY_CODE[typed.code] ?? STATUS[typed.kind];
   const headers: Record<string, string> = status === 503 ? { 'retry-after': '1' } : {};
   const close = CLOSING.has(status);

@@ -1,0 +1,34 @@
+import type { Blake3 } from '../core/b3/blake3.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ControlContext } from '../http/control.ts';
+import type { HttpLimits } from '../http/limits.ts';
+import type { ServiceMetrics } from '../telemetry/index.ts';
+import type { ProviderSources } from './provider-for-manifest.ts';
+import type { ObjectStore } from './store.ts';
+
+/** Which fallbacks new objects may be written by. */
+export interface FallbackPolicy {
+  readonly algorithm: string;
+  readonly fallbackAllowed: boolean;
+  /** Fallbacks that are allowed stay off until the operator's switch is set. */
+  readonly needsEmergencySwitch: boolean;
+}
+
+export interface StoragePolicy {
+  readonly erasure: FallbackPolicy;
+  readonly compression: FallbackPolicy;
+}
+
+/** What the routes work with. */
+export interface GatewayContext extends ControlContext {
+  readonly store: ObjectStore;
+  readonly blake3: Blake3;
+  /** See {@link ProviderSources}. */
+  readonly providerOverrides: ProviderSources['overrides'];
+  readonly policy: StoragePolicy;
+  readonly clock: Clock;
+  readonly limits: HttpLimits;
+  readonly metrics: ServiceMetrics;
+  /** How long caches may take a name for what it was; 0: they ask every time. */
+  readonly nameMaxAgeSeconds: number;
+}

@@ -1,0 +1,78 @@
+import type { Blake3 } from '../core/b3/blake3.ts';
+import type { Clock } from '../core/clock.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { createAdmission } from '../http/admission/admission.ts';
+import type { Authenticator } from '../http/auth/principal.ts';
+import type { Exposition, ReadinessReport } from '../http/control.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
+import type { ServiceLog } from '../http/log.ts';
+import { createService, type Service } from '../http/service.ts';
+import type { ServiceMetrics } from '../telemetry/index.ts';
+import type { GatewayContext, StoragePolicy } from './context.ts';
+import type { ProviderSources } from './provider-for-manifest.ts';
+import { ROUTES } from './routes/index.ts';
+import type { ObjectStore } from './store.ts';
+import { parseGatewayTarget } from './target.ts';
+
+export interface GatewayOptions {
+  readonly store: ObjectStore;
+  readonly blake3: Blake3;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly auth: Authenticator;
+  readonly metrics: ServiceMetrics;
+  /** What `/metrics` shows. */
+  readonly exposition: Exposition;
+  readonly log: ServiceLog;
+  readonly policy: StoragePolicy;
+  /** Of the program, for `/version`. */
+  readonly version: string;
+  readonly limits?: Partial<HttpLimits> | undefined;
+  readonly nameMaxAgeSeconds?: number | undefined;
+  /** See {@link ProviderSources}. */
+  readonly providerOverrides?: ProviderSources['overrides'];
+}
+
+/** Fewer than a node takes: every read here may decode chunks. */
+const DEFAULT_LIMITS: HttpLimits = { ...DEFAULT_HTTP_LIMITS, maxInflight: 256 };
+
+/** A read gateway: objects of a vault over HTTP. See docs/gateway.md and docs/api/gateway.openapi.yaml. */
+export function createGateway(options: GatewayOptions): Service {
+  const { store, blake3, clock, metrics } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const context: GatewayContext = {
+    store,
+    clock,
+    limits,
+    metrics,
+    policy: options.policy,
+    exposition: options.exposition,
+    nameMaxAgeSeconds: options.nameMaxAgeSeconds ?? 0,
+    blake3,
+    providerOverrides: options.providerOverrides,
+    readiness: { report: async () => readiness(store, service.draining) },
+    version: {
+      name: 'holdfast-gateway',
+      version: options.version,
+      blake3: blake3.name,
+      sealed: store.sealed,
+    },
+  };
+  const service = createService({
+    ...options,
+    routes: ROUTES,
+    context,
+    limits,
+    admission: createAdmission(limits, { clock, metrics }),
+    parseTarget: parseGatewayTarget,
+  });
+  return service;
+}
+
+function readiness(store: ObjectStore, draining: boolean): ReadinessReport {
+  const reasons = draining ? ['draining'] : [];
+  const answering = store.providers().some(({ state }) => state !== 'quarantined');
+  if (!answering) reasons.push('providers_unreachable');
+  const reads = reasons.length === 0;
+  return { reads, writes: reads, reasons };
+}

@@ -1,0 +1,61 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { ByteRange } from '../http/message/range.ts';
+import type { CertificateRecord } from '../manifest/certificate.ts';
+
+/** An object that can be served. It is immutable: the manifest's address stands for exactly these bytes. */
+export interface StoredObject {
+  readonly manifest: BlobAddress;
+  readonly size: number;
+  readonly contentType: string;
+  /** As the manifest lists them. */
+  readonly providers: readonly string[];
+  /**
+   * Bytes of a window in order, in pieces that stay as they are. Fetches no chunk that the window does not touch.
+   * @throws HoldfastError `Unavailable` or `Corrupt` (`undecodable`); what was yielded before is right.
+   */
+  read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** The public part of a manifest, as the explorer shows it. */
+export interface ManifestSummary {
+  readonly manifest: BlobAddress;
+  readonly storedMs: number;
+  readonly chunks: number;
+  readonly code: string;
+  readonly compression: string;
+  /** Whether it was written by a fallback. */
+  readonly fallback: { readonly erasure: boolean; readonly compression: boolean };
+  readonly providers: readonly string[];
+  readonly certificate: CertificateRecord;
+}
+
+/** What is known of a provider. */
+export interface ProviderSummary {
+  readonly id: string;
+  readonly state: string;
+  readonly why: string;
+  readonly rttMs?: number | undefined;
+  readonly lossRate?: number | undefined;
+  readonly successRate?: number | undefined;
+  readonly usedBytes?: number | undefined;
+  readonly quotaBytes?: number | undefined;
+  readonly maintenance?: boolean | undefined;
+}
+
+/** What a gateway reads from. */
+export interface ObjectStore {
+  /** True when no key is there: objects cannot be opened, only what everyone may see. */
+  readonly sealed: boolean;
+  /**
+   * @param reference a manifest's address, or a name.
+   * @throws HoldfastError `NotFound`; `PermissionDenied` (`sealed`, `not_a_reader`); `ConfigInvalid` (`bad_name`).
+   */
+  open(reference: string, signal: AbortSignal): Promise<StoredObject>;
+  /** The root block of a manifest, which hashes to its address. @throws HoldfastError `NotFound`, `Unavailable`. */
+  manifestBlock(address: BlobAddress, signal: AbortSignal): Promise<Uint8Array>;
+  /** Newest first. */
+  manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
+  providers(): readonly ProviderSummary[];
+  /** The provider that answered first since the start. */
+  firstAnswered(): string | undefined;
+}
