@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -40,6 +40,10 @@ export async function createKeyFile(
   try {
     await file.writeFile(text);
     await file.sync();
+  } catch (cause) {
+    // Half a key would keep the next try from making a whole one.
+    await rm(paths.keyFile, { force: true });
+    throw unusable(paths.keyFile, cause);
   } finally {
     await file.close();
   }

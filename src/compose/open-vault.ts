@@ -1,7 +1,7 @@
 import type { Config } from '../config/types.ts';
 import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
 import type { Pointer } from '../manifest/pointer.ts';
-import { type DeleteResult, deleteObject, dropManifest } from '../pipeline/delete.ts';
+import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
 import { sweepJournal } from '../pipeline/journal.ts';
 import { listManifests, type ManifestEntry } from '../pipeline/manifests.ts';
@@ -73,12 +73,16 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
   return new OpenedVault(await composeVault(config, rootKey, env, { ...silent, ...options.observers }));
 }
 
+/** What a probe found is believed so long. */
+const PROBE_EVERY_MS = 30_000;
+
 /** Tidying up after an operation never delays its caller longer than this. */
 const TIDY_MS = 5_000;
 
 class OpenedVault implements Vault {
   readonly internals: ComposedVault;
   #probed: Promise<unknown> | undefined;
+  #probedMs = 0;
   #closing: Promise<void> | undefined;
 
   constructor(internals: ComposedVault) {
@@ -90,15 +94,9 @@ class OpenedVault implements Vault {
   }
 
   async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
-    this.#probed ??= this.internals.probe(options.signal);
-    await this.#probed.catch(() => {
-      this.#probed = undefined;
-    });
-    const { context } = this.internals;
-    const result = await putObject(context, input, options);
-    await this.#tidy(async (signal) => {
-      if (result.replaced !== undefined) await dropManifest(context, result.replaced, { signal });
-    });
+    await this.#probe(options.signal);
+    const result = await putObject(this.internals.context, input, options);
+    await this.#tidy();
     return result;
   }
 
@@ -129,7 +127,7 @@ class OpenedVault implements Vault {
 
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
     const result = await deleteObject(this.internals.context, reference, options);
-    await this.#tidy(async () => {});
+    await this.#tidy();
     return result;
   }
 
@@ -142,12 +140,23 @@ class OpenedVault implements Vault {
     return this.#closing;
   }
 
+  /** Makes sure that it was looked lately who answers; a provider that was away may be back. */
+  async #probe(signal: AbortSignal | undefined): Promise<void> {
+    const now = this.internals.context.clock.monotonic();
+    if (this.#probed === undefined || now - this.#probedMs > PROBE_EVERY_MS) {
+      this.#probedMs = now;
+      this.#probed = this.internals.probe(signal);
+    }
+    await this.#probed.catch(() => {
+      this.#probed = undefined;
+    });
+  }
+
   /** Housekeeping after a success: what fails here is tried again after the next one. */
-  async #tidy(first: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #tidy(): Promise<void> {
     const { context, alive } = this.internals;
     const signal = timeoutSignal(TIDY_MS);
     try {
-      await first(signal);
       await sweepJournal(context, alive, { signal });
       await emptyTrash(context, { signal });
     } catch (error) {

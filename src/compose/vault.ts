@@ -5,6 +5,7 @@ import { createLinearCode } from '../coding/erasure/code.ts';
 import type { Config } from '../config/types.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3 } from '../core/b3/select.ts';
+import { toHex } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { secureRandom } from '../core/random.ts';
 import {
@@ -166,15 +167,17 @@ export function policyOf(config: Config): Policy {
   };
 }
 
-const ownerName = (pid: number): string => `${hostname()}:${pid}`;
+/** Tells this run of a process id from an earlier one: in a container the same id comes up every time. */
+const RUN = toHex(secureRandom(4));
+
+const ownerName = (pid: number): string => `${hostname()}:${pid}:${RUN}`;
 
 /** Another host's process cannot be asked after: it counts as alive. */
 function ownerLives(owner: string): boolean {
-  const [host, pid] = [
-    owner.slice(0, owner.lastIndexOf(':')),
-    Number(owner.slice(owner.lastIndexOf(':') + 1)),
-  ];
+  const [, host, digits, run] = /^(.*):(\d+):([0-9a-f]+)$/.exec(owner) ?? [];
+  const pid = Number(digits);
   if (host !== hostname() || !Number.isSafeInteger(pid)) return true;
+  if (pid === process.pid) return run === RUN;
   try {
     process.kill(pid, 0);
     return true;

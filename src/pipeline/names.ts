@@ -81,6 +81,20 @@ export async function pointName(
   });
 }
 
+/** Gives a pointer a higher version, unless it is no longer the current one: undefined then. */
+export async function raiseVersion(
+  context: VaultContext,
+  change: NameChange,
+  version: number,
+): Promise<NameChange | undefined> {
+  const key = context.keys.nameKey(change.pointer.name);
+  const pointer: Pointer = { ...change.pointer, version };
+  const sealed = sealPointer(pointer, key, context.keys.pointer, context.random);
+  const table = context.engine.table(NAMES_TABLE);
+  const done = await table.compareAndSet(key, change.sealed, sealed, { sync: true });
+  return done ? { ...change, pointer, sealed } : undefined;
+}
+
 /** All names that stand for something, in the order of their opaque keys. */
 export async function* listNames(context: VaultContext, options?: AbortOptions): AsyncIterable<Pointer> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options ?? {})) {

@@ -7,7 +7,7 @@ import { rememberRoot } from './manifests.ts';
 import { NAMES_TABLE } from './names.ts';
 import { fetchNode } from './nodes.ts';
 import type { VaultContext } from './ports.ts';
-import { readSlotContent, type SlotPointer } from './slots.ts';
+import { readIfIntact, readSlotContent, type SlotPointer } from './slots.ts';
 
 export interface RecoverResult {
   readonly names: number;
@@ -60,7 +60,7 @@ async function collectPointers(
     if (!adapter.capabilities.supportsSlots) continue;
     try {
       for await (const slot of adapter.listSlots(options)) {
-        const content = await adapter.readSlot(slot, options);
+        const content = await readIfIntact(adapter, slot, options);
         const found = content === undefined ? undefined : readSlotContent(context, content.bytes);
         if (found === undefined) continue;
         const known = best.get(found.nameKey);

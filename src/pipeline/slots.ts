@@ -1,8 +1,10 @@
+import type { AbortOptions } from '../core/abort.ts';
 import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
+import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { NameChange } from './names.ts';
+import { type NameChange, raiseVersion } from './names.ts';
 import type { VaultContext } from './ports.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
@@ -11,7 +13,8 @@ const MAX_ROUNDS = 8;
 
 /**
  * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A newer pointer that is
- * already there is left alone.
+ * already there is left alone if the engine knows of it; if the engine had forgotten the name, this one is given a
+ * higher version, or `recover` would bring the older content back.
  * @returns how many providers hold this pointer or a newer one.
  */
 export async function backUpPointer(
@@ -20,38 +23,71 @@ export async function backUpPointer(
   providers: readonly Provider[],
   copies: number,
 ): Promise<number> {
+  let current = change;
+  for (let round = 0; ; round++) {
+    const { kept, newest } = await copyPointer(context, current, providers, copies);
+    if (newest <= current.pointer.version || round === MAX_ROUNDS) return kept;
+    const raised = await raiseVersion(context, current, newest + 1);
+    if (raised === undefined) return kept;
+    current = raised;
+  }
+}
+
+async function copyPointer(
+  context: VaultContext,
+  change: NameChange,
+  providers: readonly Provider[],
+  copies: number,
+): Promise<{ readonly kept: number; readonly newest: number }> {
   const slot = context.keys.slotName(change.pointer.name);
   const able = providers.filter((provider) => provider.adapter.capabilities.supportsSlots);
   const byId = new Map(able.map((provider) => [provider.id, provider]));
   let kept = 0;
+  let newest = 0;
   const queue = rendezvousOrder(context.blake3, slot, [...byId.keys()]);
   while (kept < copies && queue.length > 0) {
     const batch = queue.splice(0, copies - kept);
     const written = await Promise.all(batch.map((id) => writePointer(context, byId.get(id)!, slot, change)));
-    kept += written.filter(Boolean).length;
+    kept += written.filter((version) => version > 0).length;
+    newest = Math.max(newest, ...written);
   }
-  return kept;
+  return { kept, newest };
 }
 
+/** @returns the version that the slot has now; 0 when the provider did not take it. */
 async function writePointer(
   context: VaultContext,
   provider: Provider,
   slot: string,
   change: NameChange,
-): Promise<boolean> {
+): Promise<number> {
   const nameKey = context.keys.nameKey(change.pointer.name);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     try {
-      const there = await provider.adapter.readSlot(slot);
-      if (there !== undefined && versionOf(context, there.bytes, nameKey) >= change.pointer.version)
-        return true;
+      const there = await readIfIntact(provider.adapter, slot);
+      const version = there === undefined ? 0 : versionOf(context, there.bytes, nameKey);
+      if (version >= change.pointer.version) return version;
       await provider.adapter.writeSlot(slot, slotContent(nameKey, change.sealed), there?.version);
-      return true;
+      return change.pointer.version;
     } catch (error) {
-      if (!isHoldfastError(error, 'Conflict')) return false;
+      if (!isHoldfastError(error, 'Conflict')) return 0;
     }
   }
-  return false;
+  return 0;
+}
+
+/** The slot's content; undefined where there is none, or a damaged one: that may be written over, and hides no other. */
+export async function readIfIntact(
+  adapter: BlobAdapter,
+  slot: SlotName,
+  options?: AbortOptions,
+): Promise<Slot | undefined> {
+  try {
+    return await adapter.readSlot(slot, options);
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return undefined;
+    throw error;
+  }
 }
 
 /** 0 for what does not open: damaged slots are overwritten. */

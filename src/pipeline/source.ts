@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { throwIfAborted } from '../core/abort.ts';
+import { abortable, throwIfAborted } from '../core/abort.ts';
 
 /** Where an object's bytes come from; pulled, so that a slow store slows the reader. */
 export interface ByteSource {
@@ -54,6 +54,7 @@ function iterableSource(
     Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
   let left: Uint8Array = new Uint8Array(0);
   let ended = false;
+  let asked = false;
   return {
     size,
     async read(into, signal) {
@@ -62,7 +63,9 @@ function iterableSource(
         if (left.length === 0) {
           if (ended) break;
           throwIfAborted(signal, 'reading the source');
-          const next = await iterator.next();
+          asked = true;
+          const next = await abortable(Promise.resolve(iterator.next()), signal, 'reading the source');
+          asked = false;
           if (next.done) {
             ended = true;
             break;
@@ -78,7 +81,11 @@ function iterableSource(
       return filled;
     },
     async close() {
-      if (!ended) await iterator.return?.();
+      if (ended) return;
+      if ('destroy' in pieces && typeof pieces.destroy === 'function') pieces.destroy();
+      const returned = Promise.resolve(iterator.return?.()).catch(() => {});
+      // A generator that was left in the middle of a step would answer only after that.
+      if (!asked) await returned;
     },
   };
 }

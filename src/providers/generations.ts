@@ -27,7 +27,10 @@ export interface GenerationStore {
 }
 
 export interface Slots {
+  /** @throws Corrupt for a damaged one, which may be deleted, or written over as if it were not there. */
   read(name: SlotName, signal: AbortSignal | undefined): Promise<Slot | undefined>;
+  /** Whether it is to be listed: damaged ones too. */
+  isThere(name: SlotName, signal: AbortSignal | undefined): Promise<boolean>;
   write(
     name: SlotName,
     bytes: Uint8Array,
@@ -72,7 +75,15 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
   };
 
   return {
-    read: async (name, signal) => (await current(store, name, signal)).slot,
+    async read(name, signal) {
+      const { slot, damaged } = await current(store, name, signal);
+      if (damaged) throw new HoldfastError('Corrupt', 'what is kept as a slot is not readable as one');
+      return slot;
+    },
+    async isThere(name, signal) {
+      const { slot, damaged } = await current(store, name, signal);
+      return damaged || slot !== undefined;
+    },
     async write(name, bytes, expected, signal) {
       const found = await current(store, name, signal);
       if (found.slot?.version !== expected) throw slotConflict();
@@ -81,7 +92,7 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
     async delete(name, signal) {
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         const found = await current(store, name, signal);
-        if (found.slot === undefined) return;
+        if (found.slot === undefined && !found.damaged) return;
         try {
           await append(name, found.number + 1, DELETED, new Uint8Array(), signal);
           return;
@@ -99,23 +110,29 @@ async function current(
   store: GenerationStore,
   name: SlotName,
   signal: AbortSignal | undefined,
-): Promise<{ readonly number: number; readonly slot: Slot | undefined }> {
+): Promise<Generation> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const number = Math.max(0, ...(await store.numbers(name, signal)));
-    if (number === 0) return { number, slot: undefined };
+    if (number === 0) return { number, slot: undefined, damaged: false };
     const bytes = await store.read(name, number, signal);
-    if (bytes !== undefined) return { number, slot: parse(number, bytes) };
+    if (bytes !== undefined) return parse(number, bytes);
   }
   throw busy();
 }
 
-function parse(number: number, bytes: Uint8Array): Slot | undefined {
+interface Generation {
+  readonly number: number;
+  readonly slot: Slot | undefined;
+  /** Something is there and is not readable as a slot. */
+  readonly damaged: boolean;
+}
+
+function parse(number: number, bytes: Uint8Array): Generation {
   const known = bytes[0] === DELETED || bytes[0] === WRITTEN;
-  if (!known || bytes.length < HEADER_BYTES || bytes.length >= MAX_GENERATION_BYTES) {
-    throw new HoldfastError('Corrupt', 'what is kept as a slot is not readable as one');
-  }
-  if (bytes[0] === DELETED) return undefined;
-  return { bytes: bytes.slice(HEADER_BYTES), version: versionOf(number, bytes.subarray(1, HEADER_BYTES)) };
+  const damaged = !known || bytes.length < HEADER_BYTES || bytes.length >= MAX_GENERATION_BYTES;
+  if (damaged || bytes[0] === DELETED) return { number, slot: undefined, damaged };
+  const version = versionOf(number, bytes.subarray(1, HEADER_BYTES));
+  return { number, slot: { bytes: bytes.slice(HEADER_BYTES), version }, damaged };
 }
 
 const versionOf = (number: number, token: Uint8Array): SlotVersion => `${number}.${toHex(token)}`;

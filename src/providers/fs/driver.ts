@@ -165,7 +165,7 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
       listing(async function* () {
         for await (const entry of await opendir(layout.slots)) {
           if (!entry.isDirectory() || !isSlotName(entry.name)) continue;
-          if ((await slots.read(entry.name, signal)) !== undefined) yield entry.name;
+          if (await slots.isThere(entry.name, signal)) yield entry.name;
         }
       }),
 

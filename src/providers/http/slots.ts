@@ -7,7 +7,7 @@ import type { WireAnswer } from '../wire/client.ts';
 import { badAnswer, type NodeClient } from './client.ts';
 
 /** Slots of a node: the version is the entity tag as the node wrote it. */
-export function createNodeSlots(client: NodeClient): Slots {
+export function createNodeSlots(client: NodeClient): Pick<Slots, 'read' | 'write' | 'delete'> {
   const pathOf = (name: SlotName): string => `/slots/${name}`;
   return {
     async read(name, signal): Promise<Slot | undefined> {

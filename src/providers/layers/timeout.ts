@@ -4,6 +4,9 @@ import type { BlobAdapter } from '../adapter.ts';
 import { createDeadlines, type Deadline } from './deadlines.ts';
 import { type CallInfo, stepwise, wrapAdapter } from './wrap.ts';
 
+/** Operations that work in the caller's memory. */
+const SHARES_MEMORY: ReadonlySet<string> = new Set(['fetchRange', 'store']);
+
 export interface TimeoutOptions {
   readonly clock: Clock;
   /** Of a call that moves no bytes, and of one piece of a stream. Default 30 s. */
@@ -14,7 +17,8 @@ export interface TimeoutOptions {
 
 /**
  * Ends attempts that take too long with `Timeout`. A deadline ends the wait even where the adapter ignores its
- * signal, except for `fetchRange`: there the buffers are the caller's again only when the adapter has let go.
+ * signal, except for `fetchRange` and `store`: there the caller's memory is its own again only when the adapter has
+ * let go of it.
  */
 export function withTimeout(inner: BlobAdapter, options: TimeoutOptions): BlobAdapter {
   const callMs = options.callTimeoutMs ?? 30_000;
@@ -40,7 +44,7 @@ export function withTimeout(inner: BlobAdapter, options: TimeoutOptions): BlobAd
     ...wrapAdapter(inner, {
       call: (info, outer, attempt) =>
         run(budget(info), info.operation, outer, ({ signal }) =>
-          info.operation === 'fetchRange'
+          SHARES_MEMORY.has(info.operation)
             ? attempt(signal)
             : abortable(attempt(signal), signal, info.operation),
         ),

@@ -153,7 +153,7 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
         const [name = '', number = ''] = key.split('/');
         if (name === last || !isSlotName(name) || generationOf(number) === undefined) continue;
         last = name;
-        if ((await slots.read(name, signal)) !== undefined) yield name;
+        if (await slots.isThere(name, signal)) yield name;
       }
     },
     close: () => client.close(),

@@ -158,7 +158,7 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
     async *listSlots(signal) {
       const names = await files.list(folders.path('slots'), signal).catch(emptyIfAbsent);
       for (const { filename } of names) {
-        if (isSlotName(filename) && (await slots.read(filename, signal)) !== undefined) yield filename;
+        if (isSlotName(filename) && (await slots.isThere(filename, signal))) yield filename;
       }
     },
     close: async () => connection.close(),
