@@ -1,6 +1,7 @@
+import type { CredentialSource } from '../providers/credentials.ts';
+import type { AdapterEntry } from '../providers/factory.ts';
 import { bool, type Field, integer, listOf, text } from './fields.ts';
 import { isTable } from './schema.ts';
-import type { AdapterConfig, CredentialConfig } from './types.ts';
 
 /** A key of one kind of provider. Without a default it stays undefined. */
 export interface AdapterKey {
@@ -15,7 +16,7 @@ const prefix = text('', /^[^\0]{0,512}$/, 'a text of up to 512 characters');
 const command = listOf(text('', /^[^\0]{1,4096}$/, 'a text'), [], 64);
 
 /** One of `{ env = { field = "VARIABLE" } }`, `{ file = "…" }`, `{ command = ["…"] }`. Never the secret itself. */
-const credentials: Field<CredentialConfig | undefined> = {
+const credentials: Field<CredentialSource | undefined> = {
   default: undefined,
   secret: true,
   allowed: '{ env = { field = "VARIABLE", … } }, { file = "path" } or { command = ["program", …] }',
@@ -33,8 +34,8 @@ const credentials: Field<CredentialConfig | undefined> = {
   },
 };
 
-function asSource<K extends string, T>(kind: K, value: T | undefined): CredentialConfig | undefined {
-  return value === undefined ? undefined : ({ [kind]: value } as unknown as CredentialConfig);
+function asSource<K extends string, T>(kind: K, value: T | undefined): CredentialSource | undefined {
+  return value === undefined ? undefined : ({ [kind]: value } as unknown as CredentialSource);
 }
 
 const must = (field: Field<unknown>): AdapterKey => ({ field, required: true });
@@ -42,7 +43,7 @@ const may = (field: Field<unknown>): AdapterKey => ({ field, required: false });
 
 /** What `[[providers]]` takes beside the common keys, by adapter. */
 export const ADAPTER_KEYS: {
-  readonly [A in AdapterConfig['adapter']]: Readonly<Record<string, AdapterKey>>;
+  readonly [A in AdapterEntry['adapter']]: Readonly<Record<string, AdapterKey>>;
 } = {
   fs: { root: must(text('', /^[^\0]{1,4096}$/, 'a path, absolute or from the home')) },
   memory: {},

@@ -1,12 +1,13 @@
 import { isAbsolute, join } from 'node:path';
+import type { AdapterEntry } from '../providers/factory.ts';
 import { ADAPTER_KEYS, type AdapterKey } from './adapters.ts';
 import { bytes, decimal, type Field, integer, text, tomlKey } from './fields.ts';
 import type { KeyPath } from './positions.ts';
 import { displayValue, type Problems } from './problems.ts';
 import { isTable } from './schema.ts';
-import type { AdapterConfig, ProviderConfig } from './types.ts';
+import type { ProviderConfig } from './types.ts';
 
-const ADAPTERS = Object.keys(ADAPTER_KEYS) as AdapterConfig['adapter'][];
+const ADAPTERS = Object.keys(ADAPTER_KEYS) as AdapterEntry['adapter'][];
 /** Placements keep a provider's place in the list in one byte. */
 const MAX_PROVIDERS = 255;
 

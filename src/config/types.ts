@@ -1,3 +1,5 @@
+import type { ProviderEntry } from '../providers/factory.ts';
+
 /** The configuration as the program sees it: complete, checked, frozen. Sizes in bytes, names as in the file. */
 export interface Config {
   /** The file it was read from, for messages. */
@@ -112,85 +114,4 @@ export interface EngineConfig {
   readonly overrides: Readonly<Record<string, EngineName>>;
 }
 
-/** Labels of what fails together. Equal labels share the fate of the domain. */
-export interface DomainLabels {
-  /** Who runs it. Default: the provider's id. */
-  readonly provider: string;
-  /** The account there; two operators' accounts of the same name are different. Default: one account. */
-  readonly account: string;
-  /** Where it is. Default: the one region `unknown`, shared by all that do not say. */
-  readonly region: string;
-}
-
-interface ProviderCommon {
-  readonly id: string;
-  readonly domain: DomainLabels;
-  /** Logical quota, 1 credit = 1 MiB. Undefined: not limited by the configuration. */
-  readonly credits: number | undefined;
-  /** Relative cost of reading a byte. */
-  readonly price: number;
-  readonly maxConcurrency: number;
-  /** Bandwidth to stay under; undefined: not limited. */
-  readonly upBytesPerSecond?: number | undefined;
-  readonly downBytesPerSecond?: number | undefined;
-}
-
-/** A directory of this machine. `root` is complete: the home has been put before a relative one. */
-interface FsConfig {
-  readonly adapter: 'fs';
-  readonly root: string;
-}
-
-/** Forgets everything when the process ends. */
-interface MemoryConfig {
-  readonly adapter: 'memory';
-}
-
-interface S3Config {
-  readonly adapter: 's3';
-  readonly endpoint: string;
-  readonly region: string;
-  readonly bucket: string;
-  readonly prefix?: string | undefined;
-  readonly pathStyle?: boolean | undefined;
-  readonly slots?: boolean | undefined;
-  readonly caFile?: string | undefined;
-  readonly credentials: CredentialConfig;
-}
-
-interface WebDavConfig {
-  readonly adapter: 'webdav';
-  readonly url: string;
-  readonly caFile?: string | undefined;
-  readonly credentials?: CredentialConfig | undefined;
-}
-
-interface SftpConfig {
-  readonly adapter: 'sftp';
-  readonly host: string;
-  readonly port?: number | undefined;
-  readonly username: string;
-  readonly root: string;
-  readonly hostKeys: readonly string[];
-  readonly slots?: boolean | undefined;
-  readonly credentials: CredentialConfig;
-}
-
-/** A storage node of ours. */
-interface HttpConfig {
-  readonly adapter: 'http';
-  readonly url: string;
-  readonly socketPath?: string | undefined;
-  readonly durable?: boolean | undefined;
-  readonly caFile?: string | undefined;
-  readonly credentials?: CredentialConfig | undefined;
-}
-
-/** Where secrets come from; they never stand in the file. */
-export type CredentialConfig =
-  | { readonly env: Readonly<Record<string, string>> }
-  | { readonly file: string }
-  | { readonly command: readonly string[] };
-
-export type AdapterConfig = FsConfig | MemoryConfig | S3Config | WebDavConfig | SftpConfig | HttpConfig;
-export type ProviderConfig = ProviderCommon & AdapterConfig;
+export type ProviderConfig = ProviderEntry;

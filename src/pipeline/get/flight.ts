@@ -4,7 +4,7 @@ import { type DamageProblem, problemOf } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
-import type { ReadState } from './window-read.ts';
+import type { ReadState } from './read-state.ts';
 
 /** A range is never called slow sooner. */
 const FLOOR_MS = 100;

@@ -8,9 +8,10 @@ import { type Damage, DamageLog } from '../damage.ts';
 import { openManifest } from '../manifests.ts';
 import { resolveReference } from '../names.ts';
 import type { VaultContext } from '../ports.ts';
+import type { ReadState } from './read-state.ts';
 import { readableSegments } from './readable-segments.ts';
 import { type Window, windowsOf } from './window.ts';
-import { type PlainChunk, type ReadState, readWindow } from './window-read.ts';
+import { type PlainChunk, readWindow } from './window-read.ts';
 
 export interface GetOptions {
   /** First byte, from 0. Negative: counted from the end. */

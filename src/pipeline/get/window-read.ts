@@ -1,24 +1,10 @@
-import type PQueue from 'p-queue';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
-import type { OpenRoot } from '../../manifest/root.ts';
-import type { DamageLog } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
-import type { VaultContext } from '../ports.ts';
 import { ChunkFetch } from './chunk-fetch.ts';
 import { exclude, Flight } from './flight.ts';
 import { PackReads } from './pack-reads.ts';
+import type { ReadState } from './read-state.ts';
 import { isLast, type Window } from './window.ts';
-
-/** What one read shares between its windows. */
-export interface ReadState {
-  readonly context: VaultContext;
-  readonly root: OpenRoot;
-  readonly damage: DamageLog;
-  readonly queue: PQueue;
-  readonly signal: AbortSignal;
-  /** Providers that did not answer; the rest of the read does without them. */
-  readonly avoid: Set<string>;
-}
 
 /** One chunk of plaintext, borrowed: valid until released. */
 export interface PlainChunk {

@@ -1,0 +1,15 @@
+import type PQueue from 'p-queue';
+import type { OpenRoot } from '../../manifest/root.ts';
+import type { DamageLog } from '../damage.ts';
+import type { VaultContext } from '../ports.ts';
+
+/** What one read shares between its windows. */
+export interface ReadState {
+  readonly context: VaultContext;
+  readonly root: OpenRoot;
+  readonly damage: DamageLog;
+  readonly queue: PQueue;
+  readonly signal: AbortSignal;
+  /** Providers that did not answer; the rest of the read does without them. */
+  readonly avoid: Set<string>;
+}
