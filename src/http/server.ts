@@ -47,7 +47,11 @@ export function createHttpServer(
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    refuse(socket, error, hooks);
+    const exchange = busy.get(socket);
+    const refuseIt = (): void => refuse(socket, error, hooks);
+    // Malformed bytes behind a whole request are refused in their turn, not in place of its answer.
+    if (exchange?.request.complete && !exchange.response.closed) exchange.response.once('close', refuseIt);
+    else refuseIt();
   });
   server.on('connect', (_request, socket: Socket) => refuse(socket, new Error('CONNECT'), hooks));
   server.on('drop', () => hooks.onRefused('max_connections'));

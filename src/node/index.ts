@@ -1,3 +1,5 @@
+export { createAuthenticator, hashToken, type TokenEntry, type TokenTable } from '../http/auth/tokens.ts';
+export { type ServiceLog, silentLog } from '../http/log.ts';
 export { gunzip, type Inflater } from './body/inflate.ts';
 export { selectZstdInflater } from './body/zstd.ts';
 export type { Inflaters, NodeVersion } from './context.ts';
