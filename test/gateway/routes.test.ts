@@ -279,8 +279,11 @@ const named = (text: string): string => text.replace('"M"', `"${manifest}"`).rep
 const targetOf = (text: string): string =>
   text.replace(/\/M$/, `/${manifest}`).replace(/\/U$/, `/${untyped}`).replace(/\/E$/, `/${empty}`);
 
+const cases = (rows: readonly Row[]) => rows.map((row) => ({ name: row.slice(0, 3).join(' '), row }));
+
 describe('every route, condition and status', () => {
-  it.each(ROWS)('%s: %s %s', async (_what, method, target, headers, status, expected = {}, body) => {
+  it.each(cases(ROWS))('$name', async ({ row }) => {
+    const [, method, target, headers, status, expected = {}, body] = row;
     const { port } = await startGateway({ over: vault });
     const sent = Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, named(value)]));
     const answer = await sendRaw(port, requestText(method, targetOf(target), sent));
@@ -297,9 +300,9 @@ describe('every route, condition and status', () => {
     }
   });
 
-  it.each(ROWS.filter(([, method, target]) => method === 'GET' && target !== '/metrics'))(
-    'HEAD is GET without the body: %s',
-    async (_what, _method, target, headers) => {
+  it.each(cases(ROWS.filter(([, method, target]) => method === 'GET' && target !== '/metrics')))(
+    'HEAD is GET without the body: $name',
+    async ({ row: [, , target, headers] }) => {
       const { port } = await startGateway({ over: vault });
       const { range: _, ...rest } = headers;
       const sent = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, named(value)]));
