@@ -24,7 +24,7 @@ export interface ProviderTerms {
   readonly downBytesPerSecond?: number | undefined;
 }
 
-export type AdapterEntry = MemoryEntry | FsEntry | S3Entry | WebDavEntry | SftpEntry | HttpEntry;
+export type AdapterEntry = MemoryEntry | FsEntry | S3Entry | WebDavEntry | SftpEntry | HttpEntry | IpfsEntry;
 
 export interface MemoryEntry {
   readonly adapter: 'memory';
@@ -79,6 +79,16 @@ export interface HttpEntry {
   readonly credentials?: CredentialSource | undefined;
 }
 
+export interface IpfsEntry {
+  readonly adapter: 'ipfs';
+  readonly api?: string | undefined;
+  readonly gateway?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly maxBlobBytes?: number | undefined;
+  /** Fields `username` and `password`, or `token`. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
 export interface ProviderDeps
   extends AdapterDeps,
     Pick<BreakerOptions, 'onBreaker'>,
@@ -127,6 +137,11 @@ export async function createAdapter(
       const { createHttpAdapter } = await import('./http/index.ts');
       const credentials = credentialsFrom(entry.credentials, id, deps);
       return createHttpAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+    }
+    case 'ipfs': {
+      const { createIpfsAdapter } = await import('./ipfs/index.ts');
+      const credentials = credentialsFrom(entry.credentials, id, deps);
+      return createIpfsAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
     }
     case 'sftp': {
       const { createSftpAdapter } = await import('./sftp/index.ts');
