@@ -11,6 +11,9 @@ export interface Io {
   readonly signal: AbortSignal;
 }
 
+/** Why the signal fires when whoever reads the output has gone, e.g. `| head`: nobody to tell anything. */
+export const OUTPUT_CLOSED: Error = new Error('output closed');
+
 export function print(io: Io, text: string): void {
   io.stdout.write(`${text}\n`);
 }

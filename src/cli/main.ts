@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { EXIT } from './exit-codes.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { CliContext } from './flags.ts';
-import type { Io } from './io.ts';
+import { type Io, OUTPUT_CLOSED, reportError } from './io.ts';
 
 const [first, ...rest] = process.argv.slice(2);
 
@@ -22,13 +23,31 @@ async function main(): Promise<number> {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   const { stdin, stdout, stderr, env } = process;
-  stdout.on('error', () => stop.abort(new Error('output closed')));
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    stop.abort(error.code === 'EPIPE' ? OUTPUT_CLOSED : cannotPrint(error));
+  });
+  stderr.on('error', () => {});
   const io: Io = { env, cwd: process.cwd(), stdin, stdout, stderr, signal: stop.signal };
   const [{ run }, { app }] = await Promise.all([import('@stricli/core'), import('./app.ts')]);
   const context: CliContext = { process, io, exitCode: EXIT.done };
   await run(app, process.argv.slice(2), context);
+  await new Promise((resolve) => stdout.write('', resolve));
+  const lost = stop.signal.reason instanceof HoldfastError ? stop.signal.reason : undefined;
+  if (lost !== undefined && context.exitCode === EXIT.done) {
+    reportError(io, lost, false);
+    return exitCodeOf(lost);
+  }
   // The parser's own failures are negative: wrong flags, unknown commands.
   const parsed = Number(process.exitCode ?? 0);
   if (parsed < 0) return EXIT.usage;
   return parsed > 0 ? EXIT.unexpected : context.exitCode;
+}
+
+function cannotPrint(cause: NodeJS.ErrnoException): HoldfastError {
+  const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
+  return new HoldfastError(
+    full ? 'QuotaExceeded' : 'Unexpected',
+    `cannot write the output: ${full ? 'the disk is full' : (cause.code ?? cause.message)}`,
+    { code: full ? 'disk_full' : 'output_failed', cause },
+  );
 }

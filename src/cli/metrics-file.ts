@@ -21,6 +21,11 @@ export async function openObservers(file: string | undefined, io: Io): Promise<C
   const telemetry = await createTelemetry();
   return {
     observers: { ...telemetry, onAttempt() {}, log },
-    finish: async () => writeFile(file, await telemetry.renderMetrics()),
+    finish: async () => {
+      const text = await telemetry.renderMetrics();
+      await writeFile(file, text).catch((cause: NodeJS.ErrnoException) => {
+        note(io, `warning: cannot write the metrics file ${file}: ${cause.code ?? cause.message}`);
+      });
+    },
   };
 }

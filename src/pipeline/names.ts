@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { type BlobAddress, parseAddress } from '../core/address.ts';
+import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer, pointerHash, sealPointer } from '../manifest/pointer.ts';
 import type { VaultContext } from './ports.ts';
@@ -110,7 +110,13 @@ export async function resolveReference(
   options?: AbortOptions,
 ): Promise<{ readonly manifest: BlobAddress; readonly pointer: Pointer | undefined }> {
   if (reference.startsWith('b3:')) {
-    return { manifest: parseAddress(reference), pointer: undefined };
+    if (!isBlobAddress(reference)) {
+      throw new HoldfastError('ConfigInvalid', `"${reference}" is not the address of a manifest`, {
+        code: 'bad_reference',
+        hint: 'An address is b3: and 64 lower-case hex digits; see `holdfast manifests`.',
+      });
+    }
+    return { manifest: reference, pointer: undefined };
   }
   const pointer = await readName(context, reference, options);
   if (pointer?.manifest === undefined) {

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { abortable } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { ObjectReader } from '../../pipeline/get/get.ts';
 import { describeDamage } from '../damage-text.ts';
@@ -26,7 +29,7 @@ export default async function get(this: CliContext, flags: GetFlags, reference: 
       await deliver(io, object, flags);
       for (const line of describeDamage(object.damage)) note(io, `warning: ${line}`);
       if (object.damage.length > 0) note(io, '  The bytes are right: they came from other shards.');
-      if (flags.output === undefined) return;
+      if (toScreen(flags)) return;
       const { manifest, name, size, length, damage } = object;
       output(
         io,
@@ -39,29 +42,35 @@ export default async function get(this: CliContext, flags: GetFlags, reference: 
   });
 }
 
+const toScreen = ({ output }: GetFlags): boolean => output === undefined || output === '-';
+
 async function deliver(io: Io, object: ObjectReader, flags: GetFlags): Promise<void> {
-  const progress = new Progress(io, 'get', flags.json || flags.output === undefined);
+  const progress = new Progress(io, 'get', flags.json || toScreen(flags));
   try {
-    if (flags.output === undefined) await toStdout(io, object);
-    else await toFile(flags.output, object, (done) => progress.update(done, object.length));
+    if (toScreen(flags)) await toStdout(io, object);
+    else await toFile(flags.output!, object, (done) => progress.update(done, object.length));
   } finally {
     progress.end();
   }
 }
 
 async function toStdout(io: Io, object: ObjectReader): Promise<void> {
-  const broken = once(io.stdout, 'error').then(([error]) => {
-    throw new HoldfastError('Aborted', 'whoever reads the output went away', { cause: error });
-  });
-  broken.catch(() => {});
   for await (const piece of object) {
     if (io.stdout.write(piece)) continue;
-    await Promise.race([once(io.stdout, 'drain', { signal: io.signal }), broken]);
+    // A broken output fires the signal, see main.ts.
+    await abortable(once(io.stdout, 'drain'), io.signal, 'get');
   }
 }
 
-/** Writes beside the target and renames, so that the target is the old file or the whole new one. */
-async function toFile(target: string, object: ObjectReader, onBytes: (done: number) => void): Promise<void> {
+/**
+ * Writes beside the target and renames, so that the target is the old file or the whole new one. What is no file, a
+ * device or a pipe, is written to; a link is followed.
+ */
+async function toFile(named: string, object: ObjectReader, onBytes: (done: number) => void): Promise<void> {
+  const target = await realpath(named).catch(() => named);
+  const there = await stat(target).catch(() => undefined);
+  if (there?.isDirectory()) throw cannotWrite(named, { code: 'EISDIR', message: 'it is a folder' });
+  if (there !== undefined && !there.isFile()) return toDevice(target, object, onBytes);
   const part = `${target}.${process.pid}.part`;
   const file = await open(part, 'wx').catch((cause: NodeJS.ErrnoException) => {
     throw cannotWrite(target, cause);
@@ -79,6 +88,24 @@ async function toFile(target: string, object: ObjectReader, onBytes: (done: numb
   }
 }
 
+async function toDevice(
+  target: string,
+  object: ObjectReader,
+  onBytes: (done: number) => void,
+): Promise<void> {
+  let done = 0;
+  const counted = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const piece of object) {
+      yield piece;
+      done += piece.length;
+      onBytes(done);
+    }
+  };
+  await pipeline(counted, createWriteStream(target)).catch((thrown: unknown) => {
+    throw thrown instanceof HoldfastError ? thrown : cannotWrite(target, thrown as NodeJS.ErrnoException);
+  });
+}
+
 async function fill(file: FileHandle, object: ObjectReader, onBytes: (done: number) => void): Promise<void> {
   let position = 0;
   for await (const piece of object.borrow()) {
@@ -91,7 +118,7 @@ async function fill(file: FileHandle, object: ObjectReader, onBytes: (done: numb
   }
 }
 
-function cannotWrite(target: string, cause: NodeJS.ErrnoException): HoldfastError {
+function cannotWrite(target: string, cause: Pick<NodeJS.ErrnoException, 'code' | 'message'>): HoldfastError {
   const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
   return new HoldfastError(
     full ? 'QuotaExceeded' : 'PermissionDenied',
