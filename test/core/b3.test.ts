@@ -78,17 +78,21 @@ for (const blake3 of TWINS) {
       expect(toHex(blake3.createHasher().digest())).toBe(toHex(portableBlake3.hash(new Uint8Array(0))));
     });
 
-    test('keeps two hashers apart', () => {
-      const [one, other] = [blake3.createHasher(), blake3.createHasher()];
-      for (let i = 0; i < 20; i++) {
-        one.update(Uint8Array.of(i));
-        other.update(input(1000));
+    test('keeps hashers apart, from each other and from hashes in between', () => {
+      for (const step of [1, 1000, 1024, 70_000]) {
+        const [one, other] = [blake3.createHasher(), blake3.createHasher()];
+        for (let i = 0; i < 5; i++) {
+          one.update(input(step).fill(i));
+          other.update(input(step));
+          blake3.hash(input(3 * step));
+          blake3.keyedHash(new Uint8Array(32), input(step));
+          blake3.deriveKey('a context', input(step));
+        }
+        const ones = Buffer.concat(Array.from({ length: 5 }, (_, i) => input(step).fill(i)));
+        const others = Buffer.concat(Array.from({ length: 5 }, () => input(step)));
+        expect(toHex(one.digest())).toBe(toHex(portableBlake3.hash(ones)));
+        expect(toHex(other.digest())).toBe(toHex(portableBlake3.hash(others)));
       }
-      const many = new Uint8Array(Buffer.concat(Array.from({ length: 20 }, () => input(1000))));
-      expect(toHex(one.digest())).toBe(
-        toHex(portableBlake3.hash(Uint8Array.from({ length: 20 }, (_, i) => i))),
-      );
-      expect(toHex(other.digest())).toBe(toHex(portableBlake3.hash(many)));
     });
   });
 }

@@ -182,3 +182,30 @@ describe('the scan before decoding', () => {
     expect(() => scanCbor(Uint8Array.from([...encoded, 0]), LIMITS)).toThrowError(MALFORMED);
   });
 });
+
+describe('the costliest nodes that pass the limits', () => {
+  const many = (count: number, item: readonly number[]): Uint8Array =>
+    Uint8Array.from([
+      0x9a,
+      0,
+      count >> 16,
+      (count >> 8) & 255,
+      count & 255,
+      ...new Array(count).fill(item).flat(),
+    ]);
+  const keys = (count: number): Uint8Array =>
+    encodeNode(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i])));
+
+  test.each([
+    ['empty maps', many(199_999, [0xa0])],
+    ['empty texts', many(199_999, [0x60])],
+    ['pairs', many(66_000, [0x82, 0, 0])],
+    ['keys', keys(80_000)],
+    ['one text', Uint8Array.from([0x7a, 0, 0x0f, 0xff, 0xf0, ...new Array<number>(0xffff0).fill(0x61)])],
+  ] as const)('%s decode within 300 MiB', (_, bytes) => {
+    const before = process.memoryUsage().heapUsed;
+    const decoded = decodeNode(bytes);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(300 * 1024 * 1024);
+    expect(decoded).toBeDefined();
+  });
+});
