@@ -5,7 +5,8 @@ import { type Area, openArea, writeRandom } from './area.ts';
 import { writeCorpus } from './corpus.ts';
 import { benchErasure } from './erasure.ts';
 import { COMMAND } from './holdfast.ts';
-import { type MicroFigure, microBenchmarks } from './micro.ts';
+import { microBenchmarksApart } from './kernel-worker.ts';
+import type { MicroFigure } from './micro.ts';
 import { MIB, median } from './numbers.ts';
 import { type Options, parseOptions } from './options.ts';
 import { measure } from './processes.ts';
@@ -70,7 +71,7 @@ async function run(options: Options, area: Area): Promise<void> {
     print(`holdfast --version ${versionMs.toFixed(0)} ms, node itself ${bareNodeMs.toFixed(0)} ms\n`);
   }
   if (options.only.has('micro')) {
-    report.micro = await microBenchmarks(real);
+    report.micro = await microBenchmarksApart(real);
     print(`${renderMicro(report.micro)}\n`);
     const lines: string[] = [];
     await benchErasure({ native: true, wasm: true, print: (text) => void lines.push(text) });

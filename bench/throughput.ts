@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { type Area, warmPages } from './area.ts';
 import { createVault } from './holdfast.ts';
-import { type KernelSum, kernelSum, total } from './kernels.ts';
+import { kernelSumApart } from './kernel-worker.ts';
+import { type KernelSum, total } from './kernels.ts';
 import { GIB, MIB, median } from './numbers.ts';
 import { PEERS, present } from './peers.ts';
 
@@ -55,7 +56,7 @@ export async function throughput(
   { runs, kernels, peers, say }: Wanted,
 ): Promise<Throughput> {
   const bytes = (await stat(file)).size;
-  const sum = kernels ? await kernelSum(file, area.dir) : undefined;
+  const sum = kernels ? await kernelSumApart(file, area.dir) : undefined;
   const samples = new Map<string, Sample[]>();
   const add = (operation: string, sample: Sample): void => {
     samples.set(operation, [...(samples.get(operation) ?? []), sample]);

@@ -47,8 +47,8 @@ async function decode(change: (job: DecodeJob) => Partial<DecodeJob>): Promise<U
       present: [0, 1, 2],
     };
     const result = await cpu.decode({ ...job, ...change(job) });
-    if (result.bad !== undefined) return 'bad';
-    return result.plain ?? slab.bytes.slice(0, plain.length);
+    if (result.bad.length > 0) return 'bad';
+    return slab.bytes.slice(0, plain.length);
   } finally {
     arena.release(slab);
   }

@@ -19,11 +19,12 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
   const stored = frame.subarray(0, job.storedLength);
   if (job.codec === CODEC_IDS.none) {
     if (job.storedLength !== job.plainLength) throw wrongLength(job);
-    return { plain: undefined };
+    return { bad };
   }
   const plain = (await use.codecById(job.codec)).decompress(stored, job.plainLength);
   if (plain.length !== job.plainLength) throw wrongLength(job);
-  return { plain };
+  use.memory.set(plain, base);
+  return { bad };
 }
 
 function shardIsRight(job: DecodeJob, shard: number, use: Primitives): boolean {

@@ -62,11 +62,10 @@ export interface DecodeJob extends ChunkJob {
   readonly storedLength: number;
 }
 
-export type DecodeResult =
-  /** Shards whose bytes are not what the manifest says. Nothing was released. */
-  | { readonly bad: readonly number[] }
-  /** `plain`: the plaintext where it did not stay in place at the first data shard. */
-  | { readonly bad?: undefined; readonly plain: Uint8Array | undefined };
+export interface DecodeResult {
+  /** Shards whose bytes are not what the manifest says: nothing was decoded then. Else the plaintext is in place. */
+  readonly bad: readonly number[];
+}
 
 export interface HashJob {
   /** For each digest the ranges it covers: offset, length, offset, length… */

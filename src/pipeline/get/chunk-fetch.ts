@@ -4,6 +4,7 @@ import type { Slab } from '../arena.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
+import type { ReadableSegment } from './readable-segments.ts';
 
 /** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */
 const LATE = 1e6;
@@ -39,14 +40,12 @@ export class ChunkFetch {
 
   static async start(
     context: VaultContext,
-    view: SegmentView,
+    { view, secrets }: ReadableSegment,
     chunk: number,
     signal: AbortSignal,
   ): Promise<ChunkFetch> {
-    const slab = await context.arena.allocate(
-      view.code.dataShards * shardStride(view.shardLengths[chunk]!),
-      signal,
-    );
+    const shards = view.code.dataShards * shardStride(view.shardLengths[chunk]!);
+    const slab = await context.arena.allocate(Math.max(shards, secrets.plainLens[chunk]!), signal);
     return new ChunkFetch(context, view, chunk, slab);
   }
 

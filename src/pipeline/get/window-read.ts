@@ -19,7 +19,7 @@ export async function readWindow(state: ReadState, window: Window): Promise<Plai
   const fetches: ChunkFetch[] = [];
   try {
     for (const chunk of window.chunks) {
-      fetches.push(await ChunkFetch.start(state.context, view, chunk, state.signal));
+      fetches.push(await ChunkFetch.start(state.context, window.segment, chunk, state.signal));
     }
     await fetchUntilDecodable(state, view, fetches);
     return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
@@ -80,8 +80,8 @@ async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: nu
       codec: secrets.codecs[chunk]!,
       storedLength: secrets.storedLens[chunk]!,
     });
-    if (result.bad === undefined) {
-      const bytes = result.plain ?? fetch.plainInPlace(secrets.plainLens[chunk]!);
+    if (result.bad.length === 0) {
+      const bytes = fetch.plainInPlace(secrets.plainLens[chunk]!);
       return { bytes, plainStart: window.plainStarts[i]!, release: () => fetch.release() };
     }
     for (const shard of result.bad) {

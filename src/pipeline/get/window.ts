@@ -10,7 +10,7 @@ export interface Window {
   readonly plainStarts: readonly number[];
 }
 
-/** Cuts the part of a segment that overlaps `[start, end)` into windows of about `bytes`. */
+/** Cuts the part of a segment that overlaps `[start, end)` into windows that take about `bytes` of memory. */
 export function* windowsOf(
   segment: ReadableSegment,
   start: number,
@@ -22,16 +22,16 @@ export function* windowsOf(
   let gathered = 0;
   let at = segment.plainStart;
   for (const [chunk, length] of segment.secrets.plainLens.entries()) {
-    const cipher = segment.view.record.chunkLens[chunk]!;
+    const memory = Math.max(length, segment.view.record.chunkLens[chunk]!);
     const wanted = (at < end && at + length > start) || (length === 0 && start === end);
-    if (wanted && gathered > 0 && gathered + cipher > bytes) {
+    if (wanted && gathered > 0 && gathered + memory > bytes) {
       yield { segment, chunks, plainStarts };
       [chunks, plainStarts, gathered] = [[], [], 0];
     }
     if (wanted) {
       chunks.push(chunk);
       plainStarts.push(at);
-      gathered += cipher;
+      gathered += memory;
     }
     at += length;
   }
