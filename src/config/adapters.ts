@@ -1,6 +1,6 @@
 import type { CredentialSource } from '../providers/credentials.ts';
 import type { AdapterEntry } from '../providers/factory.ts';
-import { bool, type Field, integer, listOf, text } from './fields.ts';
+import { bool, bytes, type Field, integer, listOf, text } from './fields.ts';
 import { isTable } from './schema.ts';
 
 /** A key of one kind of provider. Without a default it stays undefined. */
@@ -78,6 +78,13 @@ export const ADAPTER_KEYS: {
     socketPath: may(path),
     durable: may(bool(true)),
     caFile: may(path),
+    credentials: may(credentials),
+  },
+  ipfs: {
+    api: may(url),
+    gateway: may(url),
+    caFile: may(path),
+    maxBlobBytes: may(bytes(0, 64 * 1024, 2 ** 30)),
     credentials: may(credentials),
   },
 };

@@ -1,6 +1,7 @@
 import type PQueue from 'p-queue';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { NOT_PLACED } from '../../placement/domains.ts';
 import { reassign } from '../../placement/reassign.ts';
@@ -46,6 +47,7 @@ export async function storePacks(
         const { shards } = drafts[i]!;
         if (pack === undefined) homeless.push(...shards);
         else {
+          if (packs.length === MAX_PACKS) throw tooManyPacks();
           const index = packs.push(pack) - 1;
           for (const at of shards) places[at] = index;
         }
@@ -115,6 +117,13 @@ async function storeDraft(
   session.acknowledged(provider.id, address, length);
   report();
   return { provider: provider.id, address, length };
+}
+
+function tooManyPacks(): HoldfastError {
+  return new HoldfastError('Unavailable', `a segment would need more than ${MAX_PACKS} packs`, {
+    code: 'not_enough_providers',
+    hint: 'Too many providers failed at once; nothing was stored. See `holdfast providers`.',
+  });
 }
 
 function nobodyLeft(session: PutSession): HoldfastError {
