@@ -9,9 +9,9 @@ import { slotConflict } from './guard.ts';
  *
  * A slot is a row of numbered generations; the highest is current. To write is to create the next number, which the
  * backend grants to one writer only: compare-and-swap without a lock that could go stale. To delete is to write a
- * generation that says "nothing", so that a number is never given out twice. A writer that slept through several
- * generations could still find its number free again after cleaning; it then sees the higher one that beat it,
- * and withdraws.
+ * generation that says "nothing", so that a number is never given out twice. Old generations are removed, but only those
+ * that lie {@link KEPT_GENERATIONS} back: a writer that slept so long that its number had become free again then finds one
+ * that much higher beside its own, and knows that it cannot tell whether it won.
  *
  * A generation: 1 byte (0 deleted, 1 written), 16 random bytes that make its version unique, then the content.
  */
@@ -43,7 +43,7 @@ export interface Slots {
 const DELETED = 0;
 const WRITTEN = 1;
 const HEADER_BYTES = 17;
-const KEPT_GENERATIONS = 4;
+const KEPT_GENERATIONS = 8;
 const MAX_ATTEMPTS = 32;
 
 /** One more than the longest, so that an overlong one is seen. */
@@ -66,9 +66,9 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
     await store.create(name, number, concatBytes(Uint8Array.of(state), token, bytes), signal);
     // From here on it may have been seen, so it is seen through whatever the signal says.
     const numbers = await store.numbers(name, undefined);
-    if (numbers.some((other) => other > number)) {
+    if (numbers.some((other) => other >= number + KEPT_GENERATIONS)) {
       await store.remove(name, number);
-      throw slotConflict();
+      throw outcomeUnknown();
     }
     for (const old of numbers) if (old <= number - KEPT_GENERATIONS) await store.remove(name, old);
     return versionOf(number, token);
@@ -141,3 +141,14 @@ const busy = (): HoldfastError =>
   new HoldfastError('Unavailable', 'the slot is being rewritten faster than it can be read', {
     code: 'slot_busy',
   });
+
+/** Not a Conflict: others may have built on the write. */
+const outcomeUnknown = (): HoldfastError =>
+  new HoldfastError(
+    'Unavailable',
+    'the slot was rewritten many times meanwhile, so it cannot be told whether this write was one of them',
+    {
+      code: 'slot_outcome_unknown',
+      hint: 'Read the slot again and decide anew.',
+    },
+  );

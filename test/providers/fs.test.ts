@@ -176,7 +176,7 @@ describe('slots of one folder', () => {
     const name = 'b'.repeat(32);
     let version: string | undefined;
     for (let i = 0; i < 20; i++) version = await adapter.writeSlot(name, Uint8Array.of(i), version);
-    expect((await readdir(join(root, 'slots', name))).length).toBeLessThanOrEqual(5);
+    expect((await readdir(join(root, 'slots', name))).length).toBeLessThanOrEqual(9);
     expect(await readdir(join(root, 'tmp'))).toEqual([]);
   });
 });

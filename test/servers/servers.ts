@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,9 +28,11 @@ const START_TIMEOUT_MS = 120_000;
 export async function startServer(name: string): Promise<RunningServer | undefined> {
   const dir = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
   const port = await freePorts();
+  const abandon = (): void => abandonServer(dir);
+  process.once('exit', abandon);
   const stop = async (): Promise<void> => {
-    const pids = (await readdir(dir)).filter((file) => file.endsWith('.pid'));
-    for (const file of pids) await end(Number(await readFile(join(dir, file), 'utf8')));
+    process.removeListener('exit', abandon);
+    for (const pid of pidsIn(dir)) await end(pid);
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   const failure = await run(join(HERE, `${name}.sh`), [dir, String(port)]);
@@ -39,6 +42,24 @@ export async function startServer(name: string): Promise<RunningServer | undefin
   if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error(`${name} is required: ${failure.output}`);
   console.warn(`skipped: tests against ${name} (${failure.output.trim()})`);
   return undefined;
+}
+
+function pidsIn(dir: string): number[] {
+  const files = readdirSync(dir).filter((file) => file.endsWith('.pid'));
+  const pids = files.map((file) => Number(readFileSync(join(dir, file), 'utf8')));
+  return pids.filter((pid) => Number.isSafeInteger(pid) && pid > 1);
+}
+
+/** For a test run that ends without having stopped it. */
+function abandonServer(dir: string): void {
+  for (const pid of pidsIn(dir)) {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // it has ended by itself
+    }
+  }
+  rmSync(dir, { recursive: true, force: true });
 }
 
 function run(script: string, args: string[]): Promise<{ code: unknown; output: string } | undefined> {
@@ -51,7 +72,6 @@ function run(script: string, args: string[]): Promise<{ code: unknown; output: s
 
 /** The scripts make every process the leader of its own group, so its children end with it. */
 async function end(pid: number): Promise<void> {
-  if (!Number.isSafeInteger(pid) || pid < 2) return;
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     for (let i = 0; i < 20; i++) {
       try {

@@ -53,6 +53,9 @@ for (const [name, placeOf] of Object.entries(kinds)) {
     const address = addressOf(blake3.hash(bytes));
 
     it('leaves no temporary file behind', async () => {
+      const adapter = open();
+      await adapter.probe();
+      await adapter.close();
       expect(await readdir(join(server.dir, 'root', 'tmp'))).toEqual([]);
     });
 

@@ -52,6 +52,9 @@ for (const [name, placeOf] of Object.entries(kinds)) {
     });
 
     it('leaves no temporary file behind', async () => {
+      const adapter = open();
+      await adapter.probe();
+      await adapter.close();
       const root = name === 'apache-dav' ? join(server.dir, 'root', 'päck s') : join(server.dir, 'root');
       const left = (await readdir(join(root, 'tmp'))).filter((file) => /^[0-9a-f]{32}$/.test(file));
       expect(left).toEqual([]);
