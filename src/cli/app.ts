@@ -3,7 +3,7 @@ import type { CliContext } from './flags.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
-import { node } from './routes/services.ts';
+import { gateway, node } from './routes/services.ts';
 import { bench, demo, plan } from './routes/tools.ts';
 
 export const app: Application<CliContext> = buildApplication(
@@ -24,6 +24,7 @@ export const app: Application<CliContext> = buildApplication(
       bench,
       demo,
       node,
+      gateway,
     } satisfies Record<string, Command<CliContext> | typeof providers | typeof bench>,
     docs: { brief: 'Objects on many storage providers, with a computed statement of how many may vanish' },
   }),

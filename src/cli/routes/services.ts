@@ -1,50 +1,81 @@
 import { buildCommand, type Command } from '@stricli/core';
-import type { CliContext } from '../flags.ts';
+import { type CliContext, wholeNumber } from '../flags.ts';
 import { count, optional } from './parameters.ts';
+
+const json = { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' } as const;
+const off = { kind: 'boolean', default: false, withNegated: false } as const;
+
+/** Where to listen, and how much to take. */
+const serving = {
+  bind: { ...optional, brief: 'Listen there', placeholder: 'HOST:PORT' },
+  unix: { ...optional, brief: 'Listen on a Unix socket, open to this user only', placeholder: 'PATH' },
+  tokenFile: { ...optional, brief: 'Tokens with scopes; read again when it changes', placeholder: 'FILE' },
+  tlsCert: { ...optional, brief: 'Certificate chain, PEM', placeholder: 'FILE' },
+  tlsKey: { ...optional, brief: 'Its key, PEM', placeholder: 'FILE' },
+  clientCa: { ...optional, brief: 'Let in only clients whose certificate it signed', placeholder: 'FILE' },
+  maxRps: { ...count, brief: 'Requests a second', placeholder: 'N' },
+  maxClientRps: { ...count, brief: 'Requests a second from one address', placeholder: 'N' },
+  accessLog: { ...optional, brief: 'A file, - for standard error (default), or off', placeholder: 'FILE' },
+  json,
+};
 
 export const node: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/node.ts'),
   parameters: {
     flags: {
-      bind: { ...optional, brief: 'Listen there', placeholder: 'HOST:PORT' },
-      unix: { ...optional, brief: 'Listen on a Unix socket, open to this user only', placeholder: 'PATH' },
+      ...serving,
       root: { ...optional, brief: 'Folder to serve', placeholder: 'DIR' },
-      init: { kind: 'boolean', default: false, withNegated: false, brief: 'Make the folder if it is new' },
+      init: { ...off, brief: 'Make the folder if it is new' },
       id: { ...optional, brief: "Provider id of the folder (default: the folder's own, else node)" },
       token: {
         ...optional,
         brief: 'Bearer token of all scopes (default: $HOLDFAST_NODE_TOKEN); reads stay open',
         placeholder: 'TOKEN',
       },
-      tokenFile: {
-        ...optional,
-        brief: 'Tokens with scopes; read again when it changes',
-        placeholder: 'FILE',
-      },
-      tlsCert: { ...optional, brief: 'Certificate chain, PEM', placeholder: 'FILE' },
-      tlsKey: { ...optional, brief: 'Its key, PEM', placeholder: 'FILE' },
-      clientCa: {
-        ...optional,
-        brief: 'Let in only clients whose certificate it signed',
-        placeholder: 'FILE',
-      },
-      amnesia: { kind: 'boolean', default: false, withNegated: false, brief: 'Keep blobs in memory only' },
+      amnesia: { ...off, brief: 'Keep blobs in memory only' },
       amnesiaBytes: { ...count, brief: 'Memory for them (default: 256 MiB)', placeholder: 'BYTES' },
       maxInflight: { ...count, brief: 'Requests at once (default: 512)', placeholder: 'N' },
-      maxRps: { ...count, brief: 'Requests a second', placeholder: 'N' },
-      maxClientRps: { ...count, brief: 'Requests a second from one address', placeholder: 'N' },
       maxBody: {
         ...count,
         brief: 'Longest body (default: 64 MiB with a token, 1 MiB without)',
         placeholder: 'BYTES',
       },
-      accessLog: {
-        ...optional,
-        brief: 'A file, - for standard error (default), or off',
-        placeholder: 'FILE',
-      },
-      json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' },
     },
   },
   docs: { brief: 'Serve a folder to others over HTTP' },
+});
+
+export const gateway: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/gateway.ts'),
+  parameters: {
+    flags: {
+      ...serving,
+      home: {
+        ...optional,
+        brief: 'Folder of the key and the state (default: $HOLDFAST_HOME, else .holdfast)',
+        placeholder: 'DIR',
+      },
+      config: {
+        ...optional,
+        brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
+        placeholder: 'FILE',
+      },
+      token: {
+        ...optional,
+        brief: 'Bearer token of all scopes (default: $HOLDFAST_GATEWAY_TOKEN)',
+        placeholder: 'TOKEN',
+      },
+      public: { ...off, brief: 'Let everyone read objects, whatever tokens there are' },
+      sealed: { ...off, brief: 'Ask for no key: serve public parts only' },
+      nameMaxAge: {
+        kind: 'parsed',
+        optional: true,
+        parse: wholeNumber(0, 31_536_000),
+        brief: 'How long caches need not ask what a name stands for (default: 0)',
+        placeholder: 'SECONDS',
+      },
+      maxInflight: { ...count, brief: 'Requests at once (default: 256)', placeholder: 'N' },
+    },
+  },
+  docs: { brief: 'Serve objects over HTTP, read only' },
 });

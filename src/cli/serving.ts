@@ -1,0 +1,170 @@
+import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { systemClock as clock } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Scope } from '../http/auth/principal.ts';
+import { type WatchedTokens, watchTokenFile } from '../http/auth/token-file.ts';
+import { hashToken, type TokenTable } from '../http/auth/tokens.ts';
+import type { HttpLimits } from '../http/limits.ts';
+import { createLineLog, type LineLog } from '../http/line-log.ts';
+import type { BoundAddress, Listener, TlsMaterial } from '../http/listener.ts';
+import type { Service } from '../http/service.ts';
+import { type Io, output } from './io.ts';
+
+/** Flags of every command that serves HTTP. */
+export interface ServingFlags {
+  readonly bind?: string;
+  readonly unix?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly maxInflight?: number;
+  readonly maxRps?: number;
+  readonly maxClientRps?: number;
+  readonly accessLog?: string;
+  readonly json: boolean;
+}
+
+/** Who may do what when no token file says so. */
+export interface DefaultAccess {
+  /** Environment variable of the one token. */
+  readonly variable: string;
+  /** Without credentials, where there is a token. */
+  readonly besideToken: readonly Scope[];
+  /** Without tokens, where only this machine can reach the service. */
+  readonly local: readonly Scope[];
+  /** Without tokens, where others can; undefined: refused. */
+  readonly open: readonly Scope[] | undefined;
+}
+
+const TOKEN_FILE_MS = 1_000;
+
+/** Listens, says where, and serves until the command is told to stop; then lets requests finish. */
+export async function serve(
+  service: Pick<Service, 'listen' | 'drain'>,
+  listeners: readonly Listener[],
+  io: Io,
+  json: boolean,
+): Promise<void> {
+  const bound: BoundAddress[] = [];
+  for (const listener of listeners) bound.push(await service.listen(listener));
+  output(io, json, { listening: bound }, () => bound.map(describe).join('\n'));
+  await aborted(io.signal);
+  await service.drain();
+}
+
+/** @throws HoldfastError `ConfigInvalid` (`usage`) */
+export async function listenersOf(flags: ServingFlags, io: Io): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  const tls = await tlsOf(flags, io);
+  if (flags.bind !== undefined) {
+    const [, host = '', port = ''] = /^(.+):(\d{1,5})$/.exec(flags.bind) ?? [];
+    if (host === '' || Number(port) > 65_535)
+      throw usage('--bind is HOST:PORT', 'For example 127.0.0.1:7700.');
+    listeners.push({ kind: 'tcp', host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), tls });
+  }
+  if (flags.unix !== undefined) listeners.push({ kind: 'unix', path: resolve(io.cwd, flags.unix) });
+  if (listeners.length === 0)
+    throw usage('there is nowhere to listen', 'Pass --bind HOST:PORT, --unix PATH or both.');
+  return listeners;
+}
+
+async function tlsOf(
+  { tlsCert, tlsKey, clientCa, bind }: ServingFlags,
+  io: Io,
+): Promise<TlsMaterial | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined || bind === undefined) {
+    throw usage(
+      'TLS needs --bind, --tls-cert and --tls-key',
+      'Add --client-ca to ask clients for certificates too.',
+    );
+  }
+  const read = (path: string): Promise<string> =>
+    readFile(resolve(io.cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+      throw new HoldfastError('ConfigInvalid', `cannot read ${path}: ${cause.code}`, { cause });
+    });
+  const [cert, key] = [await read(tlsCert), await read(tlsKey)];
+  return { cert, key, clientCa: clientCa === undefined ? undefined : await read(clientCa) };
+}
+
+/** @throws HoldfastError `ConfigInvalid` (`usage`, `bad_token_file`) */
+export async function openTokens(
+  flags: ServingFlags,
+  io: Io,
+  listeners: readonly Listener[],
+  log: LineLog,
+  access: DefaultAccess,
+): Promise<WatchedTokens> {
+  const token = flags.token ?? io.env[access.variable];
+  if (token !== undefined && flags.tokenFile !== undefined) {
+    throw usage('--token and --token-file exclude each other', 'A token file holds any number of tokens.');
+  }
+  if (flags.tokenFile !== undefined) {
+    return watchTokenFile({
+      path: resolve(io.cwd, flags.tokenFile),
+      clock,
+      intervalMs: TOKEN_FILE_MS,
+      onReload: (outcome) =>
+        'error' in outcome
+          ? log.event('warn', 'token_file_refused', { message: outcome.error.message })
+          : log.event('info', 'token_file_read', outcome),
+    });
+  }
+  const table = token === undefined ? withoutTokens(listeners, log, access) : withToken(token, access);
+  return { table: () => table, stop() {} };
+}
+
+function withToken(token: string, { besideToken }: DefaultAccess): TokenTable {
+  const scopes = new Set<Scope>(['read', 'write', 'delete', 'admin']);
+  return { tokens: [{ name: 'token', scopes, sha256: hashToken(token) }], anonymous: new Set(besideToken) };
+}
+
+function withoutTokens(listeners: readonly Listener[], log: LineLog, access: DefaultAccess): TokenTable {
+  const local = listeners.every((listener) => listener.kind === 'unix' || isLoopback(listener.host));
+  const anonymous = local ? access.local : access.open;
+  if (anonymous === undefined) {
+    throw usage(
+      'without tokens, whoever reaches this address could read everything',
+      'Pass --token or --token-file, --public to let everyone read, or bind to 127.0.0.1.',
+    );
+  }
+  log.event('warn', 'no_tokens', { anonymous });
+  return { tokens: [], anonymous: new Set(anonymous) };
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
+
+export function limitsOf({ maxInflight, maxRps, maxClientRps }: ServingFlags): Partial<HttpLimits> {
+  return {
+    ...(maxInflight === undefined ? {} : { maxInflight }),
+    ...(maxRps === undefined ? {} : { maxRps }),
+    ...(maxClientRps === undefined ? {} : { maxClientRps }),
+  };
+}
+
+export function openLog({ accessLog = '-' }: ServingFlags, io: Io): LineLog {
+  const to = (): Writable | undefined => {
+    if (accessLog === 'off') return undefined;
+    return accessLog === '-' ? io.stderr : createWriteStream(resolve(io.cwd, accessLog), { flags: 'a' });
+  };
+  return createLineLog(io.stderr, to(), clock);
+}
+
+const describe = (address: BoundAddress): string =>
+  `listening on ${address.kind === 'unix' ? address.path : address.url}`;
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolvePromise) => {
+    if (signal.aborted) resolvePromise();
+    else signal.addEventListener('abort', () => resolvePromise(), { once: true });
+  });
+}
+
+export function usage(message: string, hint: string): HoldfastError {
+  return new HoldfastError('ConfigInvalid', message, { code: 'usage', hint });
+}

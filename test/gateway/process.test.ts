@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { noise } from '../helpers/vault.ts';
+
+const DIST = process.env.HOLDFAST_DIST ?? fileURLToPath(new URL('../../dist', import.meta.url));
+const MAIN = join(DIST, 'cli', 'main.js');
+const BYTES = noise(700_001, 9);
+const PASSPHRASE = 'correct horse battery staple';
+let home: string;
+let manifest: string;
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(args: readonly string[], env: Record<string, string> = {}) {
+  if (!existsSync(MAIN)) throw new Error(`there is no ${MAIN}: run \`npm run build\` first`);
+  const { PATH, HOLDFAST_NATIVE } = process.env;
+  const child = spawn(process.execPath, [MAIN, ...args, '--home', home], {
+    env: { PATH, HOLDFAST_NATIVE, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const out: Record<'stdout' | 'stderr', string> = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].on('data', (piece: Buffer) => {
+      out[stream] += piece.toString();
+    });
+  }
+  const ended = new Promise<Ended>((resolve) => child.once('close', (code) => resolve({ code, ...out })));
+  return { child, ended };
+}
+
+const run = (args: readonly string[], env: Record<string, string> = { HOLDFAST_PASSPHRASE: PASSPHRASE }) =>
+  start(args, env).ended;
+
+async function serve(
+  args: readonly string[],
+  env: Record<string, string> = { HOLDFAST_PASSPHRASE: PASSPHRASE },
+): Promise<{ child: ChildProcess; ended: Promise<Ended>; url: string }> {
+  const { child, ended } = start(['gateway', '--bind', '127.0.0.1:0', '--json', ...args], env);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const first = new Promise<string>((resolve, reject) => {
+    child.stdout.once('data', (piece: Buffer) => resolve(piece.toString()));
+    ended.then(({ stderr }) => reject(new Error(stderr)));
+  });
+  return { child, ended, url: JSON.parse(await first).listening[0].url };
+}
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'holdfast-gateway-'));
+  await run(['init']);
+  await writeFile(join(home, 'object.bin'), BYTES);
+  const put = await run([
+    'put',
+    join(home, 'object.bin'),
+    '--name',
+    'dir/object',
+    '--content-type',
+    'image/png',
+    '--json',
+  ]);
+  manifest = JSON.parse(put.stdout).manifest;
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+it('serves a vault while providers are gone or rotten, and stops when it is told to', async () => {
+  const { child, ended, url } = await serve([]);
+  const providers = join(home, 'providers');
+  await rm(join(providers, 'p1'), { recursive: true });
+  for (const entry of await readdir(join(providers, 'p2'), { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.parentPath.includes('blobs')) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path);
+    bytes[bytes.length >> 1]! ^= 4;
+    await writeFile(path, bytes);
+  }
+  const answer = await fetch(`${url}/n/dir/object`);
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('etag')).toBe(`"${manifest}"`);
+  expect(answer.headers.get('content-type')).toBe('image/png');
+  expect(Buffer.from(await answer.arrayBuffer()).equals(BYTES)).toBe(true);
+  const page = (await (await fetch(`${url}/storage/manifests`)).json()) as { policy: unknown };
+  expect(page.policy).toMatchObject({ erasure: { algorithm: 'lrc', fallbackAllowed: false } });
+  expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+    'requests_total{route="/n/{name}",code="200"} 1',
+  );
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(0);
+});
+
+it('asks for no passphrase when it is sealed, and serves no plaintext then', async () => {
+  const { url } = await serve(['--sealed'], {});
+  expect((await fetch(`${url}/m/${manifest}`)).status).toBe(403);
+  const block = await fetch(`${url}/manifests/${manifest}`);
+  expect([block.status, block.headers.get('etag')]).toEqual([200, `"${manifest}"`]);
+});
+
+it('keeps plaintext to those with a token', async () => {
+  const token = 'a-token-for-the-gateway';
+  const { url } = await serve([], { HOLDFAST_PASSPHRASE: PASSPHRASE, HOLDFAST_GATEWAY_TOKEN: token });
+  expect((await fetch(`${url}/m/${manifest}`)).status).toBe(401);
+  const headers = { authorization: `Bearer ${token}` };
+  expect((await fetch(`${url}/m/${manifest}`, { method: 'HEAD', headers })).status).toBe(200);
+});
+
+it.each([
+  [['--bind', '0.0.0.0:0'], PASSPHRASE, 2, '--public'],
+  [['--bind', 'nowhere'], PASSPHRASE, 2, 'HOST:PORT'],
+  [[], PASSPHRASE, 2, '--bind'],
+  [['--bind', '127.0.0.1:0', '--token-file', '/absent'], PASSPHRASE, 2, 'token file'],
+  [['--bind', '127.0.0.1:0'], 'wrong', 5, 'passphrase'],
+])('says what is wrong with %j and ends', async (flags, passphrase, code, said) => {
+  const ended = await run(['gateway', ...flags], { HOLDFAST_PASSPHRASE: passphrase });
+  expect([ended.code, ended.stderr]).toEqual([code, expect.stringContaining(said)]);
+});
