@@ -205,3 +205,7 @@ export const openSocket = async (port: number): Promise<Socket> => {
   await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
   return socket;
 };
+
+/** Bytes as `fetch` takes them. */
+export const asBody = (bytes: Uint8Array): NonNullable<RequestInit['body']> =>
+  bytes as unknown as NonNullable<RequestInit['body']>;

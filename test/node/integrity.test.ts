@@ -5,7 +5,16 @@ import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { noise } from '../helpers/vault.ts';
-import { addressFor, bearer, blake3, requestText, sendRaw, startNode, type TestNode } from './harness.ts';
+import {
+  addressFor,
+  asBody,
+  bearer,
+  blake3,
+  requestText,
+  sendRaw,
+  startNode,
+  type TestNode,
+} from './harness.ts';
 
 const SIZE = 300_000;
 const bytes = noise(SIZE, 11);
@@ -76,7 +85,7 @@ describe('a blob that rotted on the disk', () => {
       fetch(`${node.url}/o/${address}`, {
         method: 'PUT',
         headers: { authorization: bearer('writer') },
-        body: bytes as BodyInit,
+        body: asBody(bytes),
       });
     expect((await put()).status).toBe(201);
     expect(Buffer.compare(await readFile(node.pathOf(address)), bytes)).toBe(0);
