@@ -11,8 +11,11 @@ export function createAutoStage(inline: CpuStage, startPool: () => Promise<CpuSt
   let pool: Promise<CpuStage> | undefined;
   let done = 0;
   const pick = async (bytes: number): Promise<CpuStage> => {
-    done += bytes;
-    if (pool === undefined && done <= INLINE_BYTES) return inline;
+    // The chunk that passes the limit is still done here: it may be the last one, as where a range is read.
+    if (pool === undefined && done < INLINE_BYTES) {
+      done += bytes;
+      return inline;
+    }
     pool ??= startPool();
     return pool;
   };
