@@ -1,7 +1,8 @@
+import { addressFrom, etagOf } from '../../http/message/address.ts';
 import { sendRepresentation } from '../../http/representation.ts';
 import type { Endpoint } from '../../http/route.ts';
 import type { GatewayContext } from '../context.ts';
-import { addressFrom, cacheControl } from './objects.ts';
+import { cacheControl } from './objects.ts';
 
 /**
  * `/manifests/{address}`: the root block of a manifest as DAG-CBOR. It is what providers keep: public fields, and
@@ -14,7 +15,7 @@ export const getManifestBlock: Endpoint<GatewayContext> = {
     const address = addressFrom(text);
     const bytes = await store.manifestBlock(address, exchange.signal);
     const representation = {
-      etag: `"${address}"`,
+      etag: etagOf(address),
       size: bytes.length,
       contentType: 'application/vnd.ipld.dag-cbor',
       cacheControl: cacheControl(exchange, 'max-age=31536000, immutable'),

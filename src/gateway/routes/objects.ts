@@ -1,6 +1,5 @@
-import { type BlobAddress, parseAddress } from '../../core/address.ts';
-import { isHoldfastError } from '../../core/errors.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import { addressFrom, etagOf } from '../../http/message/address.ts';
 import { HttpProblem } from '../../http/message/problem.ts';
 import { sendRepresentation } from '../../http/representation.ts';
 import type { Endpoint } from '../../http/route.ts';
@@ -41,16 +40,6 @@ export const fetchWasm: Endpoint<GatewayContext> = reading((context, exchange, [
   serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: 'application/wasm' }),
 );
 
-/** @throws HttpProblem 400 for what is no address of ours. */
-export function addressFrom(text: string | undefined): BlobAddress {
-  try {
-    return parseAddress(text ?? '');
-  } catch (error) {
-    const name = isHoldfastError(error, 'UnsupportedScheme') ? 'UnsupportedScheme' : 'BadRequest';
-    throw new HttpProblem(400, name, 'an address is b3: and 64 lower-case hex digits', { cause: error });
-  }
-}
-
 /** What anonymous readers get may be kept by shared caches; what a token was needed for may not. */
 export const cacheControl = (exchange: Exchange, rest: string): string =>
   `${exchange.principal.authenticated ? 'private' : 'public'}, ${rest}`;
@@ -74,7 +63,7 @@ async function serveObject(
   await sendRepresentation(
     exchange,
     {
-      etag: `"${object.manifest}"`,
+      etag: etagOf(object.manifest),
       size: object.size,
       contentType: options.contentType ?? contentType,
       cacheControl: cacheControl(exchange, options.cache),

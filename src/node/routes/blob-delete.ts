@@ -1,8 +1,8 @@
+import { addressFrom, etagOf } from '../../http/message/address.ts';
 import { evaluate } from '../../http/message/conditional.ts';
 import { HttpProblem } from '../../http/message/problem.ts';
 import { sendEmpty } from '../../http/message/respond.ts';
 import type { NodeEndpoint } from '../context.ts';
-import { addressFrom, etagOf } from './address.ts';
 
 /** `DELETE /o/{address}`: 204, whether or not it was there. */
 export const deleteBlob: NodeEndpoint = {

@@ -1,6 +1,6 @@
+import { etagOf } from '../../http/message/address.ts';
 import { sendJson } from '../../http/message/respond.ts';
 import type { NodeEndpoint } from '../context.ts';
-import { etagOf } from './address.ts';
 import { upload } from './upload.ts';
 
 /** `POST /o`: computes the address. 201, or 200 when the blob was there; `Location` either way. */

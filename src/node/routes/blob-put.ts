@@ -1,11 +1,11 @@
 import type { BlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import { addressFrom, etagOf } from '../../http/message/address.ts';
 import { evaluate } from '../../http/message/conditional.ts';
 import { HttpProblem } from '../../http/message/problem.ts';
 import { sendEmpty } from '../../http/message/respond.ts';
 import type { NodeContext, NodeEndpoint } from '../context.ts';
-import { addressFrom, etagOf } from './address.ts';
 import { upload } from './upload.ts';
 
 /** `PUT /o/{address}`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. */

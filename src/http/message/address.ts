@@ -1,6 +1,6 @@
 import { type BlobAddress, parseAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import { HttpProblem } from '../../http/message/problem.ts';
+import { HttpProblem } from './problem.ts';
 
 /** @throws HttpProblem 400 for what is no address of ours. */
 export function addressFrom(text: string | undefined): BlobAddress {
