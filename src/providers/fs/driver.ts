@@ -7,6 +7,7 @@ import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { createSlots } from '../generations.ts';
 import { notFound } from '../guard.ts';
+import { STALE_MS } from '../stale.ts';
 import { errnoOf, fsError } from './errors.ts';
 import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf } from './layout.ts';
 import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
@@ -29,7 +30,6 @@ export interface FsOptions {
   readonly staleTempMs?: number | undefined;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** A disk that cannot read a blob's sectors has lost that blob, and repair can replace it. */
 const ON_READ: Readonly<Record<string, ErrorKind>> = { EIO: 'Corrupt' };
 
@@ -40,7 +40,7 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
   const sync = createFolderSync();
   const slots = createSlots(fsGenerations(layout, random, sync), random);
   const ready = once(() => checkMarker(layout, id));
-  const swept = once(() => sweepTemp(layout, clock.now() - (options.staleTempMs ?? DAY_MS)));
+  const swept = once(() => sweepTemp(layout, clock.now() - (options.staleTempMs ?? STALE_MS)));
 
   const reading = async <T>(work: () => Promise<T>): Promise<T> => {
     await ready();

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { throwIfAborted } from '../../core/abort.ts';
 import { byteLength, sliceParts, toHex } from '../../core/bytes.ts';
 import type { RandomBytes } from '../../core/random.ts';
+import { isTempName } from '../stale.ts';
 import { errnoOf } from './errors.ts';
 import { type Layout, syncFolder } from './layout.ts';
 
 /** So that an abort is noticed between system calls. */
 const WRITE_STEP_BYTES = 32 * 1024 * 1024;
-const TEMP_NAME = /^[0-9a-f]{32}$/;
 
 /** A file that is not visible yet. */
 export interface TempFile {
@@ -66,7 +66,7 @@ export async function discard(temp: TempFile): Promise<void> {
 /** Removes what crashed writers left, once it is too old to belong to a running one. */
 export async function sweepTemp(layout: Layout, olderThanUnixMs: number): Promise<void> {
   for await (const entry of await opendir(layout.tmp)) {
-    if (!entry.isFile() || !TEMP_NAME.test(entry.name)) continue;
+    if (!entry.isFile() || !isTempName(entry.name)) continue;
     const path = join(layout.tmp, entry.name);
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs < olderThanUnixMs) await unlink(path).catch(() => {});

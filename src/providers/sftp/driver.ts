@@ -6,6 +6,7 @@ import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { createSlots } from '../generations.ts';
 import { collect, fill } from '../pieces.ts';
+import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
 import { createSftpConnection, type SftpPlace } from './connection.ts';
 import { isFailure } from './errors.ts';
 import { createSftpFiles } from './files.ts';
@@ -29,7 +30,13 @@ type Signal = AbortSignal | undefined;
 export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps): Driver {
   const connection = createSftpConnection(options);
   const files = createSftpFiles(connection);
-  const folders = createFolders(files, options.root);
+  const swept = sweepOnce(async (signal) => {
+    for (const { filename, attrs } of await files.list(folders.path('tmp'), signal)) {
+      const stale = 1000 * attrs.mtime < clock.now() - STALE_MS;
+      if (stale && isTempName(filename)) await files.remove(folders.path(`tmp/${filename}`), signal);
+    }
+  });
+  const folders = createFolders(files, options.root, swept);
   const slots = createSlots(sftpGenerations(files, folders, random), random);
   const pathOf = (address: BlobAddress): string =>
     folders.path(`blobs/${address.slice(3, 5)}/${address.slice(5)}`);

@@ -14,7 +14,12 @@ export interface Folders {
   checkPresent(signal: AbortSignal | undefined): Promise<void>;
 }
 
-export function createFolders(files: SftpFiles, root: string): Folders {
+/** @param sweepTemp called before the first temporary file is made. */
+export function createFolders(
+  files: SftpFiles,
+  root: string,
+  sweepTemp: (signal: AbortSignal | undefined) => Promise<void>,
+): Folders {
   const home = root.replace(/\/+$/, '');
   const made = new Set<string>();
   const path = (relative: string): string => `${home}/${relative}`;
@@ -43,6 +48,7 @@ export function createFolders(files: SftpFiles, root: string): Folders {
     checkPresent,
     async newTemp(name, signal) {
       await ensure('tmp', signal);
+      await sweepTemp(signal);
       return path(`tmp/${name}`);
     },
     forget: () => made.clear(),

@@ -5,6 +5,7 @@ import { type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
 import { collect, fill } from '../pieces.ts';
+import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
 import { rangeHeader, windowOf } from '../wire/body.ts';
 import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
 import { cleanUp, webDavUpload } from './upload.ts';
@@ -25,17 +26,23 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
   const client = createWebDavClient(options, deps);
   const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
   const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
-  const newTemp = async (signal: Signal): Promise<string> => {
-    await client.ensureFolder('tmp/', signal);
-    return `tmp/${toHex(random(16))}`;
-  };
-
   const find = async (path: string, depth: '0' | '1', signal: Signal): Promise<Member[]> => {
     const body = utf8Encode(MEMBERS_REQUEST);
     const headers = { depth, 'content-type': 'application/xml', 'content-length': String(body.length) };
     const request = { method: 'PROPFIND', path, headers, body: [body], signal };
     const answer = await client.call(request).catch(ifAbsent);
     return answer === undefined ? [] : membersOf(await answer.text(MAX_LISTING_BYTES));
+  };
+  const swept = sweepOnce(async (signal) => {
+    for (const { name, modifiedUnixMs } of await find('tmp/', '1', signal)) {
+      const stale = modifiedUnixMs !== undefined && modifiedUnixMs < clock.now() - STALE_MS;
+      if (stale && isTempName(name)) await client.remove(`tmp/${name}`, signal);
+    }
+  });
+  const newTemp = async (signal: Signal): Promise<string> => {
+    await client.ensureFolder('tmp/', signal);
+    await swept(signal);
+    return `tmp/${toHex(random(16))}`;
   };
   /** Not by HEAD: of an empty file some servers then do not tell the length. */
   const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {

@@ -14,10 +14,12 @@ export interface Member {
   readonly isFolder: boolean;
   /** Undefined where the server does not tell, as for a collection. */
   readonly size: number | undefined;
+  /** By the server's clock; undefined where it does not tell. */
+  readonly modifiedUnixMs: number | undefined;
 }
 
 export const MEMBERS_REQUEST =
-  '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>';
+  '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/></prop></propfind>';
 
 type Node = Readonly<Record<string, unknown>>;
 const asNode = (value: unknown): Node => (typeof value === 'object' && value !== null ? (value as Node) : {});
@@ -39,10 +41,17 @@ export function membersOf(text: string): Member[] {
     if (typeof href !== 'string') return [];
     const props = asList(propstat).map((stat) => asNode(asNode(stat).prop));
     const isFolder = props.some((prop) => Object.hasOwn(asNode(prop.resourcetype), 'collection'));
-    const length = props
-      .map((prop) => prop.getcontentlength)
-      .find((text) => typeof text === 'string' && text !== '');
-    const size = typeof length === 'string' && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-    return [{ name: href.replace(/\/$/, '').split('/').at(-1) ?? '', isFolder, size }];
+    const textOf = (key: string): unknown =>
+      props.map((prop) => prop[key]).find((text) => typeof text === 'string' && text !== '');
+    const length = textOf('getcontentlength');
+    const modified = Date.parse(String(textOf('getlastmodified')));
+    return [
+      {
+        name: href.replace(/\/$/, '').split('/').at(-1) ?? '',
+        isFolder,
+        size: typeof length === 'string' && /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+        modifiedUnixMs: Number.isNaN(modified) ? undefined : modified,
+      },
+    ];
   });
 }
