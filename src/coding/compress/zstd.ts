@@ -78,9 +78,18 @@ export function addonZstd(): Zstd | undefined {
   }
 }
 
-export async function wasmZstd(): Promise<Zstd> {
+/** The package keeps one instance for all; to initialise it again would swap its memory under those who use it. */
+let instance: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;
+
+async function initialised(): Promise<typeof import('@bokuweb/zstd-wasm')> {
   const wasm = await import('@bokuweb/zstd-wasm');
   await wasm.init();
+  return wasm;
+}
+
+export async function wasmZstd(): Promise<Zstd> {
+  instance ??= initialised();
+  const wasm = await instance;
   return {
     implementation: '@bokuweb/zstd-wasm',
     compress: (plain, level) => wasm.compress(plain, level),
