@@ -43,7 +43,18 @@ const ONLY = {
   catalog: ['core', 'engine', 'providers', 'profiles'],
   http: ['core', 'telemetry'],
   node: ['core', 'coding', 'providers', 'telemetry', 'http'],
-  gateway: ['core', 'coding', 'manifest', 'telemetry', 'engine', 'providers', 'catalog', 'pipeline', 'http'],
+  gateway: [
+    'core',
+    'coding',
+    'manifest',
+    'telemetry',
+    'engine',
+    'providers',
+    'catalog',
+    'pipeline',
+    'http',
+    'node',
+  ],
 };
 
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.[^']+)'/g;

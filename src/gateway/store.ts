@@ -16,6 +16,13 @@ export interface StoredObject {
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
+/** A blob at a provider, known to be what its address says. */
+export interface StoredBlob {
+  readonly size: number;
+  /** Bytes of a window, checked once more as they go by. */
+  read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
 /** The public part of a manifest, as the explorer shows it. */
 export interface ManifestSummary {
   readonly manifest: BlobAddress;
@@ -53,6 +60,8 @@ export interface ObjectStore {
   open(reference: string, signal: AbortSignal): Promise<StoredObject>;
   /** The root block of a manifest, which hashes to its address. @throws HoldfastError `NotFound`, `Unavailable`. */
   manifestBlock(address: BlobAddress, signal: AbortSignal): Promise<Uint8Array>;
+  /** A blob as a provider keeps it: ciphertext. @throws HoldfastError `NotFound`, `Unavailable`. */
+  openBlob(address: BlobAddress, signal: AbortSignal): Promise<StoredBlob>;
   /** Newest first. */
   manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
   providers(): readonly ProviderSummary[];

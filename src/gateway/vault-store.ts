@@ -6,9 +6,11 @@ import { getObject } from '../pipeline/get/get.ts';
 import { listManifests, loadRoot, openManifest } from '../pipeline/manifests.ts';
 import { resolveReference } from '../pipeline/names.ts';
 import type { VaultContext } from '../pipeline/ports.ts';
+import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createMemoryGate, type MemoryGate } from './memory-gate.ts';
 import { type OpenWindow, patientRead } from './patient-read.ts';
 import type { ManifestSummary, ObjectStore, ProviderSummary, StoredObject } from './store.ts';
+import { createStoredBlobs } from './stored-blobs.ts';
 
 export interface VaultStoreOptions {
   readonly context: VaultContext;
@@ -16,6 +18,7 @@ export interface VaultStoreOptions {
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];
   readonly firstAnswered: () => string | undefined;
+  readonly metrics: ServiceMetrics;
 }
 
 /** Of the arena; the rest is for what is too small to be counted. */
@@ -39,6 +42,11 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       return openObject(context, gate, reference, signal);
     },
     manifestBlock: (address, signal) => loadRoot(context, address, new DamageLog(), { signal }),
+    openBlob: createStoredBlobs({
+      providers: () => context.directory.all(),
+      blake3: context.blake3,
+      metrics: options.metrics,
+    }),
     async manifests(limit, signal) {
       const found: ManifestSummary[] = [];
       for await (const { address, storedMs, root } of listManifests(context, { limit, signal })) {

@@ -87,6 +87,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     providers: () =>
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     firstAnswered: () => 'p1',
+    metrics: telemetry.services,
   });
   const entry = (name: string, token: string, scopes: readonly Scope[]) => ({
     name,

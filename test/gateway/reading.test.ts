@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { noise } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { startGateway } from './harness.ts';
@@ -103,6 +104,33 @@ describe('damage at the providers', () => {
     expect(answer.body.length).toBeLessThan(24 * CHUNK);
     expect(answer.closed).toBe(true);
     expect(await metric('requests_total')).toBe(1);
+  });
+});
+
+describe('blobs as they are kept', () => {
+  it('come from a provider that has them whole, and never spoiled', async () => {
+    const { put, url, vault, metric } = await startGateway();
+    const manifest = await put(noise(CHUNK));
+    const whole = Buffer.from(await (await fetch(`${url}/o/${manifest}`)).arrayBuffer());
+    const holders: { readonly id: string; readonly adapter: BlobAdapter }[] = [];
+    for (const { id, adapter } of vault.providers)
+      if (await adapter.exists(manifest)) holders.push({ id, adapter });
+    expect(holders.length).toBeGreaterThan(2);
+    const spoil = ({ adapter }: (typeof holders)[number]): void => {
+      const { fetchStream } = adapter;
+      adapter.fetchStream = async function* (address, options) {
+        for await (const piece of fetchStream.call(adapter, address, options))
+          yield piece.map((byte) => byte ^ 1);
+      };
+    };
+    for (const holder of holders.slice(1)) spoil(holder);
+    const again = Buffer.from(await (await fetch(`${url}/o/${manifest}`)).arrayBuffer());
+    expect(again.equals(whole)).toBe(true);
+    spoil(holders[0]!);
+    const answer = await fetch(`${url}/o/${manifest}`);
+    expect(answer.status).toBeGreaterThanOrEqual(500);
+    expect(await answer.json()).toMatchObject({ error: expect.stringMatching(/HashMismatch|Unavailable/) });
+    expect(await metric('integrity_fail_total')).toBeGreaterThan(0);
   });
 });
 

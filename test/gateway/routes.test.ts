@@ -244,6 +244,16 @@ const ROWS: readonly Row[] = [
     { ...OK, 'content-type': 'application/vnd.ipld.dag-cbor' },
   ],
   ['an absent manifest block', 'GET', `/manifests/${ABSENT}`, {}, 404, {}, 'NotFound'],
+  [
+    'a manifest node as a blob',
+    'GET',
+    '/o/M',
+    {},
+    200,
+    { ...OK, 'content-type': 'application/octet-stream' },
+  ],
+  ['a part of a blob', 'GET', '/o/M', { range: 'bytes=0-9' }, 206, { 'content-length': '10' }],
+  ['an absent blob', 'GET', `/o/${ABSENT}`, {}, 404, {}, 'NotFound'],
   ['the manifests, without a token', 'GET', '/storage/manifests', {}, 401, {}, 'Unauthorized'],
   ['the manifests, as a reader', 'GET', '/storage/manifests', bearer(READER), 403, {}, 'Forbidden'],
   [

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { decodeRoot } from '../../src/manifest/root.ts';
 import { noise } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ADMIN, bearer, POLICY, READER, startGateway } from './harness.ts';
@@ -129,6 +130,13 @@ describe('a sealed gateway', () => {
     const digest = Buffer.from(open.vault.context.blake3.hash(bytes)).toString('hex');
     expect(`b3:${digest}`).toBe(manifest);
     expect(bytes.includes('secret')).toBe(false);
+    const packs = decodeRoot(bytes).body;
+    if (!('segment' in packs)) throw new Error('one segment was expected');
+    const { address, length } = packs.segment.packs[0]!;
+    const pack = await fetch(`${url}/o/${address}`);
+    const stored = Buffer.from(await pack.arrayBuffer());
+    expect([pack.status, stored.length]).toEqual([200, length]);
+    expect(`b3:${Buffer.from(open.vault.context.blake3.hash(stored)).toString('hex')}`).toBe(address);
     const listed = await (await fetch(`${url}/storage/manifests`, { headers: bearer(ADMIN) })).text();
     expect(listed).toContain(manifest);
     expect(listed).not.toContain('secret');

@@ -80,6 +80,7 @@ async function serveVault(flags: GatewayFlags, io: Io, parts: Parts): Promise<vo
       sealed: flags.sealed,
       providers: () => catalog.snapshot(),
       firstAnswered: () => answered.first,
+      metrics: telemetry.services,
     }),
     blake3: context.blake3,
     clock,

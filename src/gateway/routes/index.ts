@@ -2,6 +2,7 @@ import { controlRoutes } from '../../http/control.ts';
 import { at, oneAfter, type Route, readable } from '../../http/route.ts';
 import type { GatewayContext } from '../context.ts';
 import { nameIn } from '../target.ts';
+import { getStoredBlob } from './blobs.ts';
 import { listManifests, listProviders } from './explorer.ts';
 import { getManifestBlock } from './manifest-block.ts';
 import { fetchBlob, fetchWasm, getByManifest, getByName } from './objects.ts';
@@ -14,6 +15,7 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   { pattern: '/blob/{address}', match: oneAfter('/blob/'), methods: readable(fetchBlob) },
   { pattern: '/wasm/{address}', match: oneAfter('/wasm/'), methods: readable(fetchWasm) },
   { pattern: '/manifests/{address}', match: oneAfter('/manifests/'), methods: readable(getManifestBlock) },
+  { pattern: '/o/{address}', match: oneAfter('/o/'), methods: readable(getStoredBlob) },
   at('/storage/manifests', readable(listManifests)),
   at('/storage/providers', readable(listProviders)),
   at('/rpc', { POST: rpc }),
