@@ -233,6 +233,22 @@ describe('a client that is slow', () => {
     expect(answer.status).toBe(408);
   });
 
+  it('a thousand times over, they hold up nobody else and are all cut off', async () => {
+    const node = await startNode({ limits: { ...limits, headersMs: 2000 } });
+    const sockets = await Promise.all(Array.from({ length: 1000 }, () => openSocket(node.port)));
+    const closed = sockets.map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
+    for (const socket of sockets) socket.resume().write('GET /healthz HTTP/1.1\r\nX: ');
+    for (let i = 0; i < 100; i++) {
+      const response = await fetch(`${node.url}/o`, { method: 'POST', headers: AUTH, body: `blob ${i}` });
+      expect(response.status).toBe(201);
+      expect((await fetch(`${node.url}${response.headers.get('location')}`)).status).toBe(200);
+    }
+    await Promise.all(closed);
+    expect(await node.metric('inflight')).toBe(0);
+  });
+
   it('with its body is told so and cut off, and leaves nothing', async () => {
     const node = await startNode({ limits });
     const start = requestText('POST', '/o', { Authorization: bearer('writer'), 'Content-Length': '1000000' });
