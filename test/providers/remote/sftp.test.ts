@@ -83,7 +83,7 @@ for (const [name, placeOf] of Object.entries(kinds)) {
       await expect(lost.store(address, [bytes])).rejects.toMatchObject(missing);
       await expect(lost.fetch(address)).rejects.toMatchObject(missing);
       await expect(lost.delete(address)).rejects.toMatchObject(missing);
-      await expect(lost.list().next()).rejects.toMatchObject(missing);
+      await expect(lost.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject(missing);
       await expect(lost.probe()).rejects.toMatchObject(missing);
       await lost.close();
     });
