@@ -29,6 +29,7 @@ export class ChunkFeed {
   /** Called with the size of an object that proved to be one chunk, before that is encoded. */
   readonly #onSingle: (size: number) => void;
   readonly #fail: (error: unknown) => void;
+  readonly #firstSlabBytes: number;
   #builder: SegmentBuilder;
   #size = 0;
 
@@ -39,6 +40,8 @@ export class ChunkFeed {
     hooks: {
       onRead: (bytes: number) => void;
       onSingle: (size: number) => void;
+      /** What the first chunk's slab must have room for besides: whole copies of a small object. */
+      firstSlabBytes: number;
       fail: (error: unknown) => void;
     },
   ) {
@@ -49,6 +52,7 @@ export class ChunkFeed {
     this.#onRead = hooks.onRead;
     this.#onSingle = hooks.onSingle;
     this.#fail = hooks.fail;
+    this.#firstSlabBytes = hooks.firstSlabBytes;
     this.#builder = new SegmentBuilder(session, 0);
   }
 
@@ -58,7 +62,7 @@ export class ChunkFeed {
     try {
       for (let index = 0; ; index++) {
         const wanted = this.#chunkLength(index);
-        const slab = await this.#slab(wanted);
+        const slab = await this.#slab(index, wanted);
         let chunk: ReadChunk;
         try {
           const frame = frameOffset(this.#session.code, wanted);
@@ -118,9 +122,9 @@ export class ChunkFeed {
   }
 
   /** Memory for the next chunk. What is gathered so far is sent early rather than waited for in vain. */
-  async #slab(plainLength: number): Promise<Slab> {
+  async #slab(index: number, plainLength: number): Promise<Slab> {
     const { arena } = this.#session.context;
-    const length = this.#session.slabBytes(plainLength);
+    const length = Math.max(this.#session.slabBytes(plainLength), index === 0 ? this.#firstSlabBytes : 0);
     const slab = arena.tryAllocate(length);
     if (slab !== undefined) return slab;
     const next = this.#builder.firstChunk + this.#builder.length;

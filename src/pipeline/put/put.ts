@@ -6,6 +6,7 @@ import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/object-keys.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
+import { slabBytes } from '../cpu/slab-layout.ts';
 import { dropManifest } from '../drop.ts';
 import { PutJournal } from '../journal.ts';
 import { rememberRoot } from '../manifests.ts';
@@ -139,14 +140,17 @@ class Put {
 
   async #feed(): Promise<FeedResult> {
     const { source, stop, plan } = this.#setup;
+    const { replicaBelowBytes } = this.#context.policy;
+    const copies = replicaCode(plan);
     const feed = new ChunkFeed(this.#session, source, this.#writer, {
       onRead: (bytes) => {
         this.#bytesRead = bytes;
         this.#progress();
       },
       onSingle: (size) => {
-        if (size <= this.#context.policy.replicaBelowBytes) this.#session.setCode(replicaCode(plan));
+        if (size <= replicaBelowBytes) this.#session.setCode(copies);
       },
+      firstSlabBytes: slabBytes(copies, replicaBelowBytes),
       fail: (error) => stop.abort(asHoldfastError(error)),
     });
     return feed.run();

@@ -66,6 +66,8 @@ export class SegmentBuilder {
     const started = context.clock.monotonic();
     // The signal is not passed on: a job cut off in mid-flight would still write to a slab given to someone else.
     signal.throwIfAborted();
+    if (this.#session.slabBytes(plainLength) > slab.length)
+      throw new RangeError('the slab has no room for the shards');
     const encoded = await context.cpu.encode({
       code: code.params,
       key: keys.chunkKey(lead, salt, index),
