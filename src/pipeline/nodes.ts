@@ -68,8 +68,8 @@ function spread(context: VaultContext, address: BlobAddress, usable: readonly Pr
 }
 
 /**
- * Finds a node by its address alone and believes only bytes that hash to it. Providers that lack it or lie are
- * recorded in `damage` if they were expected to have it, i.e. stand before the one that did.
+ * Finds a node by its address alone and believes only bytes that hash to it. Providers that lie are recorded in
+ * `damage`; those that lack it are not, for nothing says that they were given it.
  * @throws HoldfastError `NotFound` when every provider answered and none has it; `Unavailable` otherwise.
  */
 export async function fetchNode(
@@ -89,7 +89,8 @@ export async function fetchNode(
         signal,
       });
       for (const { provider: before, error } of problems) {
-        damage.add({ provider: before, problem: problemOf(error), blob: address, detail: error.message });
+        if (problemOf(error) !== 'corrupt') continue;
+        damage.add({ provider: before, problem: 'corrupt', blob: address, detail: error.message });
       }
       return bytes;
     } catch (error) {
