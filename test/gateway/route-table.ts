@@ -27,8 +27,13 @@ export const spelled = (text: string, letters: Letters): string => spell(text, /
 /** As long as the headers say. */
 export const bodyOf = (headers: Row[3]): string => 'x'.repeat(Number(headers['content-length'] ?? 0));
 export const targetOf = (text: string, letters: Letters): string => spell(text, /(\/)([MUE])()$/, letters);
+/** Without the length, which goes with the body. */
 export const headersOf = (headers: Row[3], letters: Letters): Record<string, string> =>
-  Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, spelled(value, letters)]));
+  Object.fromEntries(
+    Object.entries(headers)
+      .filter(([key]) => key !== 'content-length')
+      .map(([key, value]) => [key, spelled(value, letters)]),
+  );
 
 export type Row = readonly [
   what: string,
