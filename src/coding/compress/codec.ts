@@ -6,12 +6,13 @@ export interface Codec {
   readonly name: CodecName;
   /** Shown by `holdfast --version --verbose`. */
   readonly implementation: string;
-  compress(plain: Uint8Array): Uint8Array;
+  /** @param into memory that the result may be put into, where it saves the codec fresh memory. */
+  compress(plain: Uint8Array, into?: Uint8Array): Uint8Array;
   /**
    * @param maxLength the caller's bound on the output; never exceeded, whatever the input claims.
    * @throws HoldfastError `Corrupt` for malformed input or longer output.
    */
-  decompress(compressed: Uint8Array, maxLength: number): Uint8Array;
+  decompress(compressed: Uint8Array, maxLength: number, into?: Uint8Array): Uint8Array;
 }
 
 export const CODEC_IDS = { none: 0, deflate: 1, zstd: 2, rle: 3, 'lz77-rle': 4 } as const;

@@ -6,9 +6,10 @@ import { zstdContentSize } from './zstd-frame.ts';
 
 export interface Zstd {
   readonly implementation: string;
-  compress(plain: Uint8Array, level: number): Uint8Array;
-  /** @param size what the frame's header states. */
-  decompress(frame: Uint8Array, size: number): Uint8Array;
+  /** @param into used for the result if it has room. */
+  compress(plain: Uint8Array, level: number, into?: Uint8Array): Uint8Array;
+  /** @param size what the frame's header states. @param into used for the result if it has room. */
+  decompress(frame: Uint8Array, size: number, into?: Uint8Array): Uint8Array;
 }
 
 /** zstd (RFC 8878): `node:zlib` where Node has it (22.15), else the addon, else WebAssembly. */
@@ -21,13 +22,13 @@ export function zstdCodec(zstd: Zstd, level: number): Codec {
     id: CODEC_IDS.zstd,
     name: 'zstd',
     implementation: zstd.implementation,
-    compress: (plain) => zstd.compress(plain, level),
-    decompress(frame, maxLength) {
+    compress: (plain, into) => zstd.compress(plain, level, into),
+    decompress(frame, maxLength, into) {
       const size = zstdContentSize(frame);
       if (size > maxLength) throw corruptCompressed('zstd');
       let plain: Uint8Array;
       try {
-        plain = zstd.decompress(frame, size);
+        plain = zstd.decompress(frame, size, into);
       } catch (cause) {
         throw corruptCompressed('zstd', cause);
       }
@@ -60,23 +61,41 @@ export function zlibZstd(): Zstd | undefined {
   };
 }
 
+/** The addon's thin binding: zstd's own contexts, kept, and memory of ours to write to. */
 interface ZstdNapi {
-  compress(plain: Uint8Array, options: { compressionLevel: number }): Buffer;
-  decompress(frame: Uint8Array): Buffer;
+  readonly CCtx: new () => {
+    setParameter(parameter: number, value: number): void;
+    compress2(into: Uint8Array, plain: Uint8Array): number;
+  };
+  readonly DCtx: new () => { decompress(into: Uint8Array, frame: Uint8Array): number };
+  readonly CParameter: { readonly compressionLevel: number };
+  compressBound(length: number): number;
 }
 
 export function addonZstd(): Zstd | undefined {
   try {
-    const addon = createRequire(import.meta.url)('zstd-napi') as ZstdNapi;
+    const addon = createRequire(import.meta.url)('zstd-napi/binding') as ZstdNapi;
+    const compressor = new addon.CCtx();
+    const decompressor = new addon.DCtx();
     return {
       implementation: 'zstd-napi',
-      compress: (plain, level) => addon.compress(plain, { compressionLevel: level }),
-      decompress: (frame) => addon.decompress(frame),
+      compress(plain, level, into) {
+        const out = roomy(addon.compressBound(plain.length), into);
+        compressor.setParameter(addon.CParameter.compressionLevel, level);
+        return out.subarray(0, compressor.compress2(out, plain));
+      },
+      decompress(frame, size, into) {
+        const out = roomy(size, into);
+        return out.subarray(0, decompressor.decompress(out, frame));
+      },
     };
   } catch {
     return undefined; // optional: not built on this machine
   }
 }
+
+const roomy = (length: number, into: Uint8Array | undefined): Uint8Array =>
+  into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
 
 /** The package keeps one instance for all; to initialise it again would swap its memory under those who use it. */
 let instance: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;

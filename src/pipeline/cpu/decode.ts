@@ -21,7 +21,8 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
     if (job.storedLength !== job.plainLength) throw wrongLength(job);
     return { bad };
   }
-  const plain = (await use.codecById(job.codec)).decompress(stored, job.plainLength);
+  const codec = await use.codecById(job.codec);
+  const plain = codec.decompress(stored, job.plainLength, use.scratch(job.plainLength));
   if (plain.length !== job.plainLength) throw wrongLength(job);
   use.memory.set(plain, base);
   return { bad };

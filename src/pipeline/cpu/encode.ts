@@ -12,7 +12,7 @@ export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<Enco
   const coder = use.coder(job.code);
   const { dataShards, totalShards } = coder.code;
   const plain = use.memory.subarray(job.frame, job.frame + job.plainLength);
-  const { codec, storedLength } = compressInPlace(plain, await use.codec(job.codec, job.level));
+  const { codec, storedLength } = compressInPlace(plain, await use.codec(job.codec, job.level), use);
   const shardLength = coder.code.shardLength(storedLength);
   const frame = use.memory.subarray(job.frame, job.frame + dataShards * shardLength);
   // The padding is encrypted too: its length, and so the exact size, shows nowhere.
@@ -28,18 +28,26 @@ export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<Enco
   return { codec, storedLength, shardLength, tag, digests };
 }
 
+/** Codecs may want more room than the plaintext takes, until they know better. */
+const frameRoom = (bytes: number): number => bytes + (bytes >> 7) + 1024;
+
 /** Replaces the plaintext by its compressed form where that is shorter. */
-function compressInPlace(plain: Uint8Array, codec: Codec): { codec: number; storedLength: number } {
+function compressInPlace(
+  plain: Uint8Array,
+  codec: Codec,
+  use: Primitives,
+): { codec: number; storedLength: number } {
   const unchanged = { codec: CODEC_IDS.none, storedLength: plain.length };
-  if (codec.id === CODEC_IDS.none || !looksCompressible(plain, codec)) return unchanged;
-  const compressed = codec.compress(plain);
+  if (codec.id === CODEC_IDS.none || !looksCompressible(plain, codec, use)) return unchanged;
+  const compressed = codec.compress(plain, use.scratch(frameRoom(plain.length)));
   if (compressed.length >= plain.length) return unchanged;
   plain.set(compressed);
   return { codec: codec.id, storedLength: compressed.length };
 }
 
-function looksCompressible(plain: Uint8Array, codec: Codec): boolean {
+function looksCompressible(plain: Uint8Array, codec: Codec, use: Primitives): boolean {
   if (plain.length <= 4 * SAMPLE_BYTES) return true;
   const tries = [0, plain.length >> 1].map((at) => plain.subarray(at, at + SAMPLE_BYTES));
-  return tries.some((sample) => codec.compress(sample).length < WORTH * sample.length);
+  const room = use.scratch(frameRoom(SAMPLE_BYTES));
+  return tries.some((sample) => codec.compress(sample, room).length < WORTH * sample.length);
 }

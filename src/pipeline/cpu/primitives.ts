@@ -19,6 +19,8 @@ export interface Primitives {
   codec(name: CodecName, level: number): Promise<Codec>;
   codecById(id: number): Promise<Codec>;
   coder(code: CodeParams): Coder;
+  /** Memory of this thread for what is needed until the next call. */
+  scratch(bytes: number): Uint8Array;
 }
 
 export async function selectAead(acceleration: Acceleration): Promise<Aead> {
@@ -37,6 +39,7 @@ export async function loadPrimitives(memory: WasmMemory, acceleration: Accelerat
   const coders = new Map<string, Coder>();
   const codec = (name: CodecName, level: number): Promise<Codec> =>
     remember(codecs, `${name} ${level}`, () => selectCodec(name, level, acceleration));
+  let spare = new Uint8Array(0);
   return {
     memory: new Uint8Array(memory.buffer),
     blake3,
@@ -46,6 +49,10 @@ export async function loadPrimitives(memory: WasmMemory, acceleration: Accelerat
     codecById: (id) => codec(codecName(id), 1),
     coder: (code) =>
       remember(coders, JSON.stringify(code), () => createCoder(createLinearCode(code), kernel)),
+    scratch(bytes) {
+      if (spare.length < bytes) spare = new Uint8Array(bytes);
+      return spare;
+    },
   };
 }
 
