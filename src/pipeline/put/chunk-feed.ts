@@ -17,8 +17,7 @@ export interface FeedResult {
 }
 
 /**
- * Reads the source chunk by chunk straight into slabs and hands full segments to the writer. A chunk is passed on
- * only once it is known whether another follows, because its encryption says so.
+ * Reads the source chunk by chunk straight into slabs and hands full segments to the writer.
  */
 export class ChunkFeed {
   readonly #session: PutSession;
@@ -31,6 +30,8 @@ export class ChunkFeed {
   readonly #fail: (error: unknown) => void;
   readonly #firstSlabBytes: number;
   #builder: SegmentBuilder;
+  /** First byte of the next chunk. */
+  #peeked: number | undefined;
   #size = 0;
 
   constructor(
@@ -57,34 +58,31 @@ export class ChunkFeed {
   }
 
   async run(): Promise<FeedResult> {
-    let waiting: ReadChunk | undefined;
     let first = 0;
     try {
       for (let index = 0; ; index++) {
-        const wanted = this.#chunkLength(index);
-        const slab = await this.#slab(index, wanted);
-        let chunk: ReadChunk;
-        try {
-          const frame = frameOffset(this.#session.code, wanted);
-          chunk = { index, slab, frame, plainLength: await this.#read(slab, frame, wanted) };
-        } catch (error) {
-          this.#session.context.arena.release(slab);
-          throw error;
-        }
+        const chunk = await this.#readChunk(index);
         if (index === 0) first = chunk.plainLength;
-        const ended = chunk.plainLength < wanted;
-        if (waiting !== undefined && ended && chunk.plainLength === 0) {
-          this.#session.context.arena.release(slab);
-          return this.#end(waiting, index, first);
-        }
-        if (waiting !== undefined) this.#add(waiting, false);
-        waiting = undefined;
-        if (ended) return this.#end(chunk, index + 1, first);
-        waiting = chunk;
+        if (this.#peeked === undefined) return this.#end(chunk, index + 1, first);
+        this.#add(chunk, false);
       }
     } catch (error) {
-      if (waiting !== undefined) this.#session.context.arena.release(waiting.slab);
       await this.#builder.release();
+      throw error;
+    }
+  }
+
+  /** Whoever waits for memory here holds none but what is on its way out already, so puts cannot block each other. */
+  async #readChunk(index: number): Promise<ReadChunk> {
+    const wanted = this.#chunkLength(index);
+    const slab = await this.#slab(index, wanted);
+    try {
+      const frame = frameOffset(this.#session.code, wanted);
+      const plainLength = await this.#read(slab, frame, wanted);
+      if (plainLength === wanted) await this.#peek();
+      return { index, slab, frame, plainLength };
+    } catch (error) {
+      this.#session.context.arena.release(slab);
       throw error;
     }
   }
@@ -141,11 +139,21 @@ export class ChunkFeed {
 
   async #read(slab: Slab, frame: number, wanted: number): Promise<number> {
     const into = slab.bytes.subarray(frame, frame + wanted);
-    const length = await this.#source.read(into, this.#session.signal);
+    let length = 0;
+    if (this.#peeked !== undefined) into[length++] = this.#peeked;
+    this.#peeked = undefined;
+    length += await this.#source.read(into.subarray(length), this.#session.signal);
     this.#session.signal.throwIfAborted();
     this.#hasher.update(into.subarray(0, length));
     this.#size += length;
     this.#onRead(this.#size);
     return length;
+  }
+
+  /** Looks whether another chunk follows: the encryption of this one says so. */
+  async #peek(): Promise<void> {
+    const next = new Uint8Array(1);
+    if ((await this.#source.read(next, this.#session.signal)) === 1) this.#peeked = next[0];
+    this.#session.signal.throwIfAborted();
   }
 }
