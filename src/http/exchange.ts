@@ -18,6 +18,8 @@ export class Exchange {
   principal: Principal = NOBODY;
   bytesIn = 0;
   bytesOut = 0;
+  /** Set by whoever ends the connection before its answer is out; a socket that is destroyed looks finished. */
+  cut = false;
   /** True while it is the node that the client waits for. */
   working = true;
   #stop: AbortController | undefined;

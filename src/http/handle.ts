@@ -52,7 +52,7 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
   const finished = (exchange: Exchange): void => {
     const { request, response, route } = exchange;
     const ms = clock.monotonic() - exchange.startMs;
-    const whole = response.writableFinished;
+    const whole = response.writableFinished && !exchange.cut;
     metrics.request(route, response.statusCode, ms / 1000);
     if (exchange.bytesIn > 0) metrics.bytesIn(exchange.bytesIn);
     if (exchange.bytesOut > 0) metrics.bytesOut(exchange.bytesOut);

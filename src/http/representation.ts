@@ -6,6 +6,9 @@ import { HttpProblem } from './message/problem.ts';
 import { type ByteRange, parseRange } from './message/range.ts';
 import { type Headers, sendBytes, sendEmpty, sendPieces } from './message/respond.ts';
 
+/** What a socket takes whether or not anyone reads. */
+const SOCKET_BYTES = 64 * 1024;
+
 /** Bytes that can be served, whole or in part. */
 export interface Representation {
   /** Strong, with its quotes. */
@@ -51,9 +54,27 @@ export async function sendRepresentation(
   const status = part === undefined ? 200 : 206;
   const placed = part === undefined ? head : { ...head, 'content-range': contentRange(part, size) };
   if (representation.bytes !== undefined) {
+    limitDelivery(exchange, range.end - range.start, clock, patience);
     return sendBytes(exchange, status, placed, representation.bytes.subarray(range.start, range.end));
   }
   await stream(exchange, representation, status, placed, range, createPatience(clock, patience));
+}
+
+/** What is in memory goes to the socket at once; a reader who then takes too long over it is cut off. */
+function limitDelivery(
+  exchange: Exchange,
+  length: number,
+  clock: Clock,
+  { graceMs, minBytesPerSecond }: PatienceLimits,
+): void {
+  if (length <= SOCKET_BYTES) return;
+  clock.sleep(graceMs + (1000 * length) / minBytesPerSecond, exchange.signal).then(
+    () => {
+      exchange.cut = true;
+      exchange.response.destroy();
+    },
+    () => {},
+  );
 }
 
 const contentRange = ({ start, end }: ByteRange, size: number): string => `bytes ${start}-${end - 1}/${size}`;

@@ -60,6 +60,7 @@ export function createHttpServer(
     // Silence is the client's only while nothing of ours is being computed for it.
     if (exchange?.working && !exchange.response.closed) return;
     hooks.onRefused('idle_timeout');
+    if (exchange !== undefined) exchange.cut = true;
     socket.destroy();
   });
   return server;
