@@ -57,7 +57,8 @@ export async function microBenchmarks(text: string): Promise<MicroFigure[]> {
     }
   }
   add(arenaTurn());
-  return [...figures.values()];
+  const order = [...new Set([...figures.values()].map(({ what }) => what))];
+  return [...figures.values()].sort((a, b) => order.indexOf(a.what) - order.indexOf(b.what));
 }
 
 async function fill(memory: Uint8Array, text: string): Promise<void> {
