@@ -32,7 +32,7 @@ export async function startServer(name: string): Promise<RunningServer | undefin
   process.once('exit', abandon);
   const stop = async (): Promise<void> => {
     process.removeListener('exit', abandon);
-    for (const pid of pidsIn(dir)) await end(pid);
+    await Promise.all(pidsIn(dir).map(end));
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   const failure = await run(join(HERE, `${name}.sh`), [dir, String(port)]);

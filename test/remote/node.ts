@@ -1,0 +1,41 @@
+import {
+  createAuthenticator,
+  createNode,
+  gunzip,
+  selectZstdInflater,
+  silentLog,
+} from '../../src/node/index.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { silentMetrics } from '../../src/telemetry/index.ts';
+import { ACCELERATION } from '../helpers/vault.ts';
+import { deps } from '../providers/conform.ts';
+
+export interface ServedNode {
+  readonly port: number;
+  /** Closes the adapter too. */
+  close(): Promise<void>;
+}
+
+/** A storage node on the loopback that lets anybody do anything. */
+export async function serveNode(adapter: BlobAdapter): Promise<ServedNode> {
+  const table = { tokens: [], anonymous: new Set(['read', 'write', 'delete'] as const) };
+  const node = createNode({
+    adapter,
+    ...deps,
+    auth: createAuthenticator(() => table),
+    metrics: silentMetrics.services,
+    exposition: { contentType: 'text/plain', renderMetrics: async () => '' },
+    inflaters: { gzip: gunzip, zstd: await selectZstdInflater(ACCELERATION) },
+    log: silentLog,
+    version: '0',
+    limits: { maxForeignBodyBytes: 64 * 1024 * 1024 },
+  });
+  const { port } = (await node.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 })) as { port: number };
+  return {
+    port,
+    async close() {
+      await node.close();
+      await adapter.close();
+    },
+  };
+}
