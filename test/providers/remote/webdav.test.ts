@@ -50,7 +50,9 @@ for (const [name, placeOf] of Object.entries(kinds)) {
         provider: 'w',
       });
       await expect(lost.probe()).rejects.toMatchObject({ code: 'provider_missing' });
-      await expect(lost.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'provider_missing' });
+      await expect(lost.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+        code: 'provider_missing',
+      });
       await lost.close();
     });
 
