@@ -67,7 +67,7 @@ export const SCHEMA: ConfigSchema = {
     failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),
   },
   limits: {
-    memoryBytes: bytes(128 * MIB, 16 * MIB, 4 * GIB),
+    memoryBytes: bytes(96 * MIB, 16 * MIB, 4 * GIB),
     maxWorkers: integer(0, 0, 256),
     maxInflight: integer(64, 1, 4096),
     maxAttempts: integer(4, 1, 20),
