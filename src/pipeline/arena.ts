@@ -21,6 +21,12 @@ export interface Arena {
   tryAllocate(length: number): Slab | undefined;
   /** Waits for room. @throws HoldfastError `QuotaExceeded` for more than the arena holds; `Aborted`. */
   allocate(length: number, signal?: AbortSignal): Promise<Slab>;
+  /** Several at once or none: whoever waits for the rest while holding a part could block others that do the same. */
+  allocateEach(lengths: readonly number[], signal?: AbortSignal): Promise<Slab[]>;
+  /** Whether someone waits. */
+  readonly isShort: boolean;
+  /** Calls back when someone has to wait, so that memory held only to be fast is given up. @returns how to unsubscribe. */
+  onShort(relieve: () => void): () => void;
   /** Gives back the end of a slab; what remains is returned in its place. */
   shrink(slab: Slab, length: number): Slab;
   release(slab: Slab): void;
@@ -45,6 +51,7 @@ export function createArena(capacityBytes: number): Arena {
   /** Free ranges by offset, never adjacent. */
   const holes: Hole[] = [{ offset: 0, length: capacity }];
   const waiters: Waiter[] = [];
+  const relievers = new Set<() => void>();
 
   const view = (offset: number, length: number): Slab => ({
     offset,
@@ -81,19 +88,44 @@ export function createArena(capacityBytes: number): Arena {
     }
   };
 
+  const allocate = async (length: number, signal: AbortSignal | undefined): Promise<Slab> => {
+    throwIfAborted(signal, 'waiting for memory');
+    if (aligned(length) > capacity) {
+      throw new HoldfastError('QuotaExceeded', `a chunk needs ${length} bytes, the arena has ${capacity}`, {
+        code: 'arena_too_small',
+        hint: 'Raise limits.memory_bytes in the configuration.',
+      });
+    }
+    const slab = waiters.length === 0 ? take(length) : undefined;
+    if (slab !== undefined) return slab;
+    const waiting = wait(waiters, serve, length, signal);
+    for (const relieve of relievers) relieve();
+    return waiting;
+  };
+
   return {
     memory,
     capacity,
     tryAllocate: (length) => (waiters.length > 0 ? undefined : take(length)),
-    async allocate(length, signal) {
-      throwIfAborted(signal, 'waiting for memory');
-      if (aligned(length) > capacity) {
-        throw new HoldfastError('QuotaExceeded', `a chunk needs ${length} bytes, the arena has ${capacity}`, {
-          code: 'arena_too_small',
-          hint: 'Raise limits.memory_bytes in the configuration.',
-        });
-      }
-      return (waiters.length === 0 ? take(length) : undefined) ?? wait(waiters, serve, length, signal);
+    allocate,
+    async allocateEach(lengths, signal) {
+      const whole = await allocate(
+        lengths.reduce((sum, length) => sum + aligned(length), 0),
+        signal,
+      );
+      let { offset } = whole;
+      return lengths.map((length) => {
+        const slab = view(offset, length);
+        offset += aligned(length);
+        return slab;
+      });
+    },
+    get isShort() {
+      return waiters.length > 0;
+    },
+    onShort(relieve) {
+      relievers.add(relieve);
+      return () => relievers.delete(relieve);
     },
     shrink(slab, length) {
       const kept = aligned(length);

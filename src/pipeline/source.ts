@@ -5,6 +5,8 @@ import { abortable, throwIfAborted } from '../core/abort.ts';
 export interface ByteSource {
   /** Fills `into` as far as there is data. Fewer bytes than asked for mean the end. */
   read(into: Uint8Array, signal?: AbortSignal): Promise<number>;
+  /** True when a read waits for nobody, as a file's does: it is made straight into the memory where work is done. */
+  readonly prompt: boolean;
   /** Total bytes if known, for progress. */
   readonly size: number | undefined;
   /** Lets go of what is left unread. */
@@ -30,6 +32,7 @@ async function fileSource(handle: FileHandle): Promise<ByteSource> {
   if (!stat.isFile()) return iterableSource(handle.createReadStream({ autoClose: false }), undefined);
   let position = 0;
   return {
+    prompt: true,
     size: stat.size,
     async read(into, signal) {
       let filled = 0;
@@ -56,6 +59,7 @@ function iterableSource(
   let ended = false;
   let asked = false;
   return {
+    prompt: false,
     size,
     async read(into, signal) {
       let filled = 0;

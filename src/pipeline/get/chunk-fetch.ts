@@ -4,10 +4,20 @@ import type { Slab } from '../arena.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
-import type { ReadableSegment } from './readable-segments.ts';
+import type { Window } from './window.ts';
 
 /** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */
 const LATE = 1e6;
+
+/** The chunks need more memory than there is at the moment: to be started again with so many spares each. */
+export class NoRoom extends Error {
+  readonly spares: number;
+
+  constructor(spares: number) {
+    super('no room for more shards');
+    this.spares = spares;
+  }
+}
 
 /**
  * The shards of one chunk on their way into memory: which are there, which were tried and are no good. Data shards
@@ -19,34 +29,55 @@ export class ChunkFetch {
   /** On their way; `slow`: far behind, so another shard may take its place. */
   readonly pending: Map<number, 'fresh' | 'slow'> = new Map();
   /** Missing, corrupt, or at a provider that does not answer. */
-  readonly excluded: Set<number> = new Set();
+  readonly excluded: Set<number>;
   readonly offsets: number[];
   readonly #view: SegmentView;
   readonly #context: VaultContext;
   readonly #slabs: Slab[] = [];
+  /** Places for shards that are not data. */
+  readonly #spare: number[];
   /** Shards that, once there, decode the chunk. */
   #chosen: readonly number[] | undefined;
 
-  private constructor(context: VaultContext, view: SegmentView, chunk: number, slab: Slab) {
+  private constructor(
+    context: VaultContext,
+    view: SegmentView,
+    chunk: number,
+    slab: Slab,
+    spares: number,
+    excluded: Set<number>,
+  ) {
     this.#context = context;
     this.#view = view;
     this.chunk = chunk;
+    this.excluded = excluded;
     this.#slabs.push(slab);
     this.offsets = new Array(view.code.totalShards).fill(-1);
-    shardOffsets(slab.offset, view.code.dataShards, this.shardLength).forEach((offset, shard) => {
+    const from = slab.offset + spares * shardStride(this.shardLength);
+    this.#spare = shardOffsets(slab.offset, spares, this.shardLength);
+    shardOffsets(from, view.code.dataShards, this.shardLength).forEach((offset, shard) => {
       this.offsets[shard] = offset;
     });
   }
 
-  static async start(
+  /**
+   * All chunks of a window, their memory granted in one piece.
+   * @param spares shards beside data to have room for, in each.
+   * @param excluded by chunk, what is known to be no good; added to.
+   */
+  static async startAll(
     context: VaultContext,
-    { view, secrets }: ReadableSegment,
-    chunk: number,
+    { segment: { view, secrets }, chunks }: Window,
+    spares: number,
+    excluded: readonly Set<number>[],
     signal: AbortSignal,
-  ): Promise<ChunkFetch> {
-    const shards = view.code.dataShards * shardStride(view.shardLengths[chunk]!);
-    const slab = await context.arena.allocate(Math.max(shards, secrets.plainLens[chunk]!), signal);
-    return new ChunkFetch(context, view, chunk, slab);
+  ): Promise<ChunkFetch[]> {
+    const lengths = chunks.map((chunk) => {
+      const stride = shardStride(view.shardLengths[chunk]!);
+      return spares * stride + Math.max(view.code.dataShards * stride, secrets.plainLens[chunk]!);
+    });
+    const slabs = await context.arena.allocateEach(lengths, signal);
+    return chunks.map((chunk, i) => new ChunkFetch(context, view, chunk, slabs[i]!, spares, excluded[i]!));
   }
 
   get shardLength(): number {
@@ -106,16 +137,22 @@ export class ChunkFetch {
     );
   }
 
-  /** Gives shards that are not data a place. */
-  async makeRoom(shards: readonly number[], signal: AbortSignal): Promise<void> {
+  /** Gives shards that are not data a place. @throws NoRoom: nobody waits for more memory while holding some. */
+  makeRoom(shards: readonly number[]): void {
     const homeless = shards.filter((shard) => this.offsets[shard] === -1);
-    if (homeless.length === 0) return;
-    const slab = await this.#context.arena.allocate(homeless.length * shardStride(this.shardLength), signal);
-    this.#slabs.push(slab);
-    const offsets = shardOffsets(slab.offset, homeless.length, this.shardLength);
-    homeless.forEach((shard, i) => {
-      this.offsets[shard] = offsets[i]!;
-    });
+    const lacking = homeless.length - this.#spare.length;
+    if (lacking > 0) {
+      const slab = this.#context.arena.tryAllocate(lacking * shardStride(this.shardLength));
+      if (slab === undefined) throw new NoRoom(this.#sparesUsed() + homeless.length);
+      this.#slabs.push(slab);
+      this.#spare.push(...shardOffsets(slab.offset, lacking, this.shardLength));
+    }
+    for (const shard of homeless) this.offsets[shard] = this.#spare.pop()!;
+  }
+
+  #sparesUsed(): number {
+    return this.offsets.filter((offset, shard) => shard >= this.#view.code.dataShards && offset !== -1)
+      .length;
   }
 
   bytesOf(shard: number): Uint8Array {

@@ -8,10 +8,11 @@ import { type Damage, DamageLog } from '../damage.ts';
 import { openManifest } from '../manifests.ts';
 import { resolveReference } from '../names.ts';
 import type { VaultContext } from '../ports.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { ReadState } from './read-state.ts';
 import { readableSegments } from './readable-segments.ts';
 import { type Window, windowsOf } from './window.ts';
-import { type PlainChunk, readWindow } from './window-read.ts';
+import type { PlainChunk } from './window-read.ts';
 
 export interface GetOptions {
   /** First byte, from 0. Negative: counted from the end. */
@@ -40,9 +41,6 @@ export interface ObjectReader {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
-/** Windows in flight: one being consumed, one being fetched. */
-const DEPTH = 2;
-
 /**
  * Opens an object by name or manifest address.
  * @throws HoldfastError `NotFound`, `PermissionDenied` (`not_a_reader`), `RangeNotSatisfiable`, `Unavailable` or
@@ -59,7 +57,7 @@ export async function getObject(
   const { size, contentType, createdMs, name } = root.secrets;
   const { start, length } = rangeOf(size, options);
   const borrow = (): AsyncIterable<Uint8Array> =>
-    readRange(context, root, start, length, damage, options.signal);
+    readRange(context, root, start, length, damage, options.signal, false);
   return {
     manifest,
     name: pointer?.name ?? name,
@@ -71,9 +69,7 @@ export async function getObject(
     certificate: root.record.certificate,
     damage: damage.found,
     borrow,
-    async *[Symbol.asyncIterator]() {
-      for await (const piece of borrow()) yield piece.slice();
-    },
+    [Symbol.asyncIterator]: () => readRange(context, root, start, length, damage, options.signal, true),
   };
 }
 
@@ -102,17 +98,26 @@ async function* readRange(
   length: number,
   damage: DamageLog,
   signal: AbortSignal | undefined,
+  copied: boolean,
 ): AsyncGenerator<Uint8Array> {
   if (length === 0 && root.secrets.size > 0) return;
   const end = start + length;
   for await (const chunk of readChunks(context, root, start, end, damage, signal)) {
     const from = Math.max(0, start - chunk.plainStart);
     const to = Math.min(chunk.bytes.length, end - chunk.plainStart);
-    if (to > from) yield chunk.bytes.subarray(from, to);
+    if (to <= from) continue;
+    const piece = chunk.bytes.subarray(from, to);
+    if (!copied) yield piece;
+    else {
+      const copy = piece.slice();
+      // A consumer that pauses now holds no memory of the arena.
+      chunk.release();
+      yield copy;
+    }
   }
 }
 
-/** Chunks in order, the next window fetched while one is consumed. Leaving early cancels and releases the rest. */
+/** Chunks in order. Leaving early cancels and releases the rest. */
 async function* readChunks(
   context: VaultContext,
   root: OpenRoot,
@@ -123,42 +128,22 @@ async function* readChunks(
 ): AsyncGenerator<PlainChunk> {
   const stop = linkedAbort(signal, 'get');
   const queue = new PQueue({ concurrency: context.policy.maxInflight });
-  const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid: new Set() };
-  const windows = allWindows(state, start, end);
-  const ahead: Promise<PlainChunk[]>[] = [];
-  let current: PlainChunk[] = [];
+  const avoid = new Set<string>();
+  const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid, spares: 0 };
+  const ahead = new ReadAhead(state, allWindows(state, start, end));
   try {
-    for (let done = false; ; ) {
-      while (!done && ahead.length < DEPTH) {
-        const next = await windows.next();
-        done = next.done === true;
-        if (!next.done) ahead.push(watched(readWindow(state, next.value)));
-      }
-      const window = ahead.shift();
-      if (window === undefined) return;
-      current = await window;
-      for (let chunk = current.shift(); chunk !== undefined; chunk = current.shift()) {
-        try {
-          yield chunk;
-        } finally {
-          chunk.release();
-        }
+    for (let chunk = await ahead.next(); chunk !== undefined; chunk = await ahead.next()) {
+      try {
+        yield chunk;
+      } finally {
+        chunk.release();
       }
     }
   } finally {
     stop.dispose();
     stop.abort(new HoldfastError('Aborted', 'the reader went away', { operation: 'get' }));
-    for (const chunk of current) chunk.release();
-    for (const window of await Promise.allSettled(ahead)) {
-      if (window.status === 'fulfilled') for (const chunk of window.value) chunk.release();
-    }
+    await ahead.close();
   }
-}
-
-/** A rejection is seen when its turn comes; until then it must not count as unhandled. */
-function watched<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }
 
 async function* allWindows(state: ReadState, start: number, end: number): AsyncGenerator<Window> {

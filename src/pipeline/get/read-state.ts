@@ -12,4 +12,6 @@ export interface ReadState {
   readonly signal: AbortSignal;
   /** Providers that did not answer; the rest of the read does without them. */
   readonly avoid: Set<string>;
+  /** Shards beside data that a chunk is given room for from the start: as many as earlier ones came to need. */
+  spares: number;
 }

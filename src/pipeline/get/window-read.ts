@@ -1,6 +1,6 @@
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import type { SegmentView } from '../object-view.ts';
-import { ChunkFetch } from './chunk-fetch.ts';
+import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { exclude, Flight } from './flight.ts';
 import { PackReads } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';
@@ -15,17 +15,19 @@ export interface PlainChunk {
 
 /** Fetches, checks and decodes the chunks of a window. On failure all its memory is given back. */
 export async function readWindow(state: ReadState, window: Window): Promise<PlainChunk[]> {
-  const { view } = window.segment;
-  const fetches: ChunkFetch[] = [];
-  try {
-    for (const chunk of window.chunks) {
-      fetches.push(await ChunkFetch.start(state.context, window.segment, chunk, state.signal));
+  const { context, signal } = state;
+  const excluded = window.chunks.map(() => new Set<number>());
+  // Started again only with more spares than before, of which there are no more than shards.
+  for (;;) {
+    const fetches = await ChunkFetch.startAll(context, window, state.spares, excluded, signal);
+    try {
+      await fetchUntilDecodable(state, window.segment.view, fetches);
+      return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
+    } catch (error) {
+      for (const fetch of fetches) fetch.release();
+      if (!(error instanceof NoRoom)) throw error;
+      state.spares = Math.max(state.spares, error.spares);
     }
-    await fetchUntilDecodable(state, view, fetches);
-    return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
-  } catch (error) {
-    for (const fetch of fetches) fetch.release();
-    throw error;
   }
 }
 
@@ -45,7 +47,7 @@ async function fetchUntilDecodable(
       const reads = new PackReads(view);
       for (const fetch of fetches) {
         const wanted = fetch.wanted(state.avoid);
-        await fetch.makeRoom(wanted, state.signal);
+        fetch.makeRoom(wanted);
         for (const shard of wanted) reads.add(fetch, shard);
       }
       for (const range of reads.ranges()) flight.launch(range);

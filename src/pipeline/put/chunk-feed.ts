@@ -32,6 +32,7 @@ export class ChunkFeed {
   #builder: SegmentBuilder;
   /** First byte of the next chunk. */
   #peeked: number | undefined;
+  #staged: Uint8Array = new Uint8Array(0);
   #size = 0;
 
   constructor(
@@ -59,6 +60,7 @@ export class ChunkFeed {
 
   async run(): Promise<FeedResult> {
     let first = 0;
+    const unsubscribe = this.#session.context.arena.onShort(() => this.#flush());
     try {
       for (let index = 0; ; index++) {
         const chunk = await this.#readChunk(index);
@@ -69,17 +71,21 @@ export class ChunkFeed {
     } catch (error) {
       await this.#builder.release();
       throw error;
+    } finally {
+      unsubscribe();
     }
   }
 
   /** Whoever waits for memory here holds none but what is on its way out already, so puts cannot block each other. */
   async #readChunk(index: number): Promise<ReadChunk> {
     const wanted = this.#chunkLength(index);
+    const staged = this.#source.prompt ? undefined : await this.#read(this.#staging(wanted));
     const slab = await this.#slab(index, wanted);
     try {
       const frame = frameOffset(this.#session.code, wanted);
-      const plainLength = await this.#read(slab, frame, wanted);
-      if (plainLength === wanted) await this.#peek();
+      const into = slab.bytes.subarray(frame, frame + wanted);
+      if (staged !== undefined) into.set(this.#staging(staged));
+      const plainLength = staged ?? (await this.#read(into));
       return { index, slab, frame, plainLength };
     } catch (error) {
       this.#session.context.arena.release(slab);
@@ -103,6 +109,12 @@ export class ChunkFeed {
   #add(chunk: ReadChunk, last: boolean): void {
     if (this.#builder.length > 0 && this.#isFull(chunk.slab.length)) this.#close(chunk.index);
     this.#builder.add(chunk, last);
+    if (this.#session.context.arena.isShort) this.#flush();
+  }
+
+  /** Sends what is gathered so far, which frees its memory. */
+  #flush(): void {
+    if (this.#builder.length > 0) this.#close(this.#builder.firstChunk + this.#builder.length);
   }
 
   #close(nextChunk: number): void {
@@ -125,8 +137,7 @@ export class ChunkFeed {
     const length = Math.max(this.#session.slabBytes(plainLength), index === 0 ? this.#firstSlabBytes : 0);
     const slab = arena.tryAllocate(length);
     if (slab !== undefined) return slab;
-    const next = this.#builder.firstChunk + this.#builder.length;
-    if (this.#builder.length > 0) this.#close(next);
+    this.#flush();
     return arena.allocate(length, this.#session.signal);
   }
 
@@ -137,8 +148,13 @@ export class ChunkFeed {
     return this.#session.context.directory.preferredChunk(this.#session.leadOf(index).id);
   }
 
-  async #read(slab: Slab, frame: number, wanted: number): Promise<number> {
-    const into = slab.bytes.subarray(frame, frame + wanted);
+  /** Where a source that may keep us waiting, perhaps for the same memory, is read to first. */
+  #staging(length: number): Uint8Array {
+    if (this.#staged.length < length) this.#staged = new Uint8Array(length);
+    return this.#staged.subarray(0, length);
+  }
+
+  async #read(into: Uint8Array): Promise<number> {
     let length = 0;
     if (this.#peeked !== undefined) into[length++] = this.#peeked;
     this.#peeked = undefined;
@@ -147,6 +163,7 @@ export class ChunkFeed {
     this.#hasher.update(into.subarray(0, length));
     this.#size += length;
     this.#onRead(this.#size);
+    if (length === into.length) await this.#peek();
     return length;
   }
 
