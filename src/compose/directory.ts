@@ -1,9 +1,11 @@
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
-import { isHoldfastError } from '../core/errors.ts';
-import type { ProviderDirectory } from '../pipeline/ports.ts';
+import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
+import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 
-/** Hanging for many times what others take says as much as this many failures: it is left alone for a while. */
+/** A lie, or hanging for many times what others take, says as much as this many failures: it is left alone for a while. */
 const STRIKES = 3;
+/** Reads that failed like this: what had been acknowledged is gone, or was altered. */
+const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
 /** What a byte costs more at a provider that new shards would not go to. */
 const POOR = 1000;
 
@@ -46,10 +48,15 @@ export function directoryOf(
       if (!byId.has(id)) return;
       if (error !== undefined) {
         const type = operation === 'store' ? 'store_failed' : 'read_failed';
-        const strikes = isHoldfastError(error) && error.code === 'lost_race' ? STRIKES : 1;
+        const strikes = isGrave(operation, error) ? STRIKES : 1;
         for (let strike = 0; strike < strikes; strike++) catalog.report(id, { type, error });
         poorNow = poor();
       } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
     },
   };
+}
+
+function isGrave(operation: TransferOutcome['operation'], error: unknown): boolean {
+  if (!isHoldfastError(error)) return false;
+  return error.code === 'lost_race' || (operation === 'fetch' && LIES.has(error.kind));
 }

@@ -31,6 +31,7 @@ export class Flight {
   readonly #state: ReadState;
   readonly #view: SegmentView;
   readonly #running = new Map<Running, Promise<void>>();
+  readonly #missed: { readonly running: Running; readonly error: HoldfastError }[] = [];
   #done = 0;
   #slowestMs = 0;
   #changed = false;
@@ -69,6 +70,14 @@ export class Flight {
       if (!this.#changed) this.#findSlow();
     }
     this.#changed = false;
+  }
+
+  /**
+   * The chunks are complete: what some providers did not have is their loss. (Before, all of it may have been deleted
+   * meanwhile, which is nobody's fault.)
+   */
+  blameMissing(): void {
+    for (const { running, error } of this.#missed.splice(0)) this.#report(running, error);
   }
 
   /** Cancels what is left and waits until it has let go of the memory. */
@@ -123,7 +132,8 @@ export class Flight {
   #fails(running: Running, error: HoldfastError): void {
     const problem = problemOf(error);
     if (problem === 'unavailable') this.#state.avoid.add(running.provider);
-    if (!isHoldfastError(error, 'NotFound')) this.#report(running, error);
+    if (isHoldfastError(error, 'NotFound')) this.#missed.push({ running, error });
+    else this.#report(running, error);
     for (const { fetch, shard } of running.range.shards) {
       exclude(this.#state, this.#view, fetch, shard, problem, error.message);
     }

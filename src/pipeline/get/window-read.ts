@@ -1,4 +1,5 @@
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import type { SegmentView } from '../object-view.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { exclude, Flight } from './flight.ts';
@@ -51,7 +52,10 @@ async function fetchUntilDecodable(
         for (const shard of wanted) reads.add(fetch, shard);
       }
       for (const range of reads.ranges()) flight.launch(range);
-      if (fetches.every((fetch) => fetch.complete)) return;
+      if (fetches.every((fetch) => fetch.complete)) {
+        flight.blameMissing();
+        return;
+      }
       await flight.change();
     }
   } finally {
@@ -89,6 +93,11 @@ async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: nu
     for (const shard of result.bad) {
       fetch.present.delete(shard);
       exclude(state, view, fetch, shard, 'corrupt');
+    }
+    for (const provider of new Set(result.bad.map((shard) => fetch.providerOf(shard)))) {
+      const error = new HoldfastError('Corrupt', 'it sent other bytes than were stored', { provider });
+      const bytes = fetch.shardLength;
+      state.context.directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
     }
     await fetchUntilDecodable(state, view, [fetch]);
   }
