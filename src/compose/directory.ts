@@ -34,6 +34,10 @@ export function directoryOf(
         leftOut: [...leftOut.map(({ provider, why }) => ({ id: provider.id, why })), ...silent],
       };
     },
+    noRoom(id, bytes) {
+      const out = catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
+      return out?.reason === 'over_quota' || out?.reason === 'full' ? out.why : undefined;
+    },
     readCost(id) {
       const price = byId.get(id)?.price ?? 1;
       return poorNow.has(id) || lastProbe.get(id)?.error !== undefined ? price * POOR : price;

@@ -18,6 +18,8 @@ export interface ProviderDirectory {
   get(id: string): Provider | undefined;
   /** Those that may take new shards, best first, and why the others may not. */
   forStore(): { readonly eligible: readonly Provider[]; readonly leftOut: readonly LeftOut[] };
+  /** Why so many bytes more are not to go there, e.g. for its quota; undefined when they may. */
+  noRoom(id: string, bytes: number): string | undefined;
   /** Relative cost of reading a byte there now; larger for slow or failing ones. */
   readCost(id: string): number;
   /** Chunk length that suits the provider, bytes of plaintext. */

@@ -51,6 +51,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     all: () => providers.filter(({ id }) => !gone.has(id)),
     get: (id) => providers.find((provider) => provider.id === id && !gone.has(id)),
     forStore: () => ({ eligible: providers.filter(({ id }) => !gone.has(id)), leftOut: [] }),
+    noRoom: () => undefined,
     readCost: () => 1,
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},

@@ -5,8 +5,9 @@ import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { NOT_PLACED } from '../../placement/domains.ts';
 import { reassign } from '../../placement/reassign.ts';
+import type { Provider } from '../../providers/provider.ts';
 import type { ShardMap } from '../ports.ts';
-import { addressDraft, type Draft, draftPacks } from './pack-draft.ts';
+import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
 import { PackRace } from './pack-race.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
@@ -90,9 +91,30 @@ async function storeDraft(
   draft: Draft,
   race: PackRace,
 ): Promise<PackRecord | undefined> {
-  const { context, signal } = session;
+  const { context } = session;
   const provider = session.placed[draft.provider]!;
   const { address, parts, length } = await addressDraft(session, chunks, draft);
+  const sending = session.sending.get(provider.id) ?? 0;
+  const noRoom = context.directory.noRoom(provider.id, sending + length);
+  if (noRoom !== undefined) {
+    session.providerFailed(provider, new HoldfastError('QuotaExceeded', noRoom), length);
+    return undefined;
+  }
+  session.sending.set(provider.id, sending + length);
+  try {
+    return await sendDraft(session, provider, { address, parts, length }, race);
+  } finally {
+    session.sending.set(provider.id, session.sending.get(provider.id)! - length);
+  }
+}
+
+async function sendDraft(
+  session: PutSession,
+  provider: Provider,
+  { address, parts, length }: AddressedPack,
+  race: PackRace,
+): Promise<PackRecord | undefined> {
+  const { context, signal } = session;
   await session.intend(provider.id, address);
   const started = context.clock.monotonic();
   const report = (error?: unknown): void => {

@@ -47,6 +47,8 @@ export class PutSession {
   readonly stored: BlobAt[] = [];
   /** Blobs that were sent and not acknowledged: they may or may not be there. */
   readonly #sent: Map<string, BlobAt> = new Map();
+  /** Bytes of packs on their way, by provider: spoken for, and not yet counted as used. */
+  readonly sending: Map<string, number> = new Map();
   readonly minTolerates: number;
   code: LinearCode;
   bytesStored = 0;

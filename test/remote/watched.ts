@@ -1,0 +1,48 @@
+import { DEFAULT_CATALOG_POLICY, type NodeCatalog, openNodeCatalog } from '../../src/catalog/index.ts';
+import { directoryOf } from '../../src/compose/directory.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import type { VaultContext } from '../../src/pipeline/ports.ts';
+import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
+import { withLayers } from '../../src/providers/layers/with-layers.ts';
+import { type FaultyVault, faultyVault } from '../helpers/faulty.ts';
+import type { TestVaultOptions } from '../helpers/vault.ts';
+import { deps } from '../providers/conform.ts';
+
+export interface Watched extends FaultyVault {
+  readonly context: VaultContext;
+  readonly catalog: NodeCatalog;
+}
+
+export interface WatchedOptions extends TestVaultOptions {
+  /** By provider. */
+  readonly credits?: readonly (number | undefined)[];
+}
+
+/** A vault in memory with all layers and the real catalog. */
+export async function watchedVault(options: WatchedOptions = {}): Promise<Watched> {
+  let index = 0;
+  const vault = await faultyVault(options, (adapter) =>
+    withLayers(options.wrap?.(adapter, index++) ?? adapter, {
+      ...deps,
+      onAttempt() {},
+      log() {},
+      maxAttempts: 2,
+      maxConcurrency: 16,
+    }),
+  );
+  const catalog = await openNodeCatalog({
+    providers: vault.providers,
+    engine: vault.context.engine,
+    clock: systemClock,
+    ladder: DEFAULT_LADDER,
+    policy: DEFAULT_CATALOG_POLICY,
+    settlement: {
+      balanceSplit: async ({ id }) => ({
+        configured: options.credits?.[vault.providers.findIndex((provider) => provider.id === id)],
+        earned: 0,
+      }),
+    },
+  });
+  const context = { ...vault.context, directory: directoryOf(catalog, new Map()) };
+  return { ...vault, context, catalog };
+}
