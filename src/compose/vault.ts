@@ -163,6 +163,7 @@ export function policyOf(config: Config): Policy {
     packTargetBytes: config.packs.targetBytes,
     minTolerates: config.placement.minTolerates,
     failureDomain: config.placement.failureDomain,
+    stallMs: config.limits.stallMs,
     maxInflight: config.limits.maxInflight,
   };
 }

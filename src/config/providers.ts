@@ -165,12 +165,7 @@ function refuseRepeats(
     if (value === undefined) return;
     const first = seen.get(value);
     if (first === undefined) seen.set(value, index);
-    else
-      problems.add(
-        ['providers', index, key],
-        `is that of providers[${first}] too`,
-        `a ${tomlKey(key)} of its own`,
-      );
+    else problems.add(['providers', index, key], `is that of providers[${first}] too`, `one of its own`);
   });
 }
 

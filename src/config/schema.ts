@@ -73,6 +73,7 @@ export const SCHEMA: ConfigSchema = {
     maxAttempts: integer(4, 1, 20),
     requestMs: integer(30_000, 100, 3_600_000),
     probeMs: integer(5_000, 100, 600_000),
+    stallMs: integer(15_000, 100, 3_600_000),
   },
   rollout: {
     allowFallbackCoder: bool(false),

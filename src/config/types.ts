@@ -97,6 +97,8 @@ export interface LimitsConfig {
   /** Deadline of one attempt of a request. */
   readonly requestMs: number;
   readonly probeMs: number;
+  /** How long a put waits for a provider far behind the others before it settles for surviving fewer losses. */
+  readonly stallMs: number;
 }
 
 export interface RolloutConfig {

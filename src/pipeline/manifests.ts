@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
+import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import type { DamageLog } from './damage.ts';
@@ -10,6 +11,9 @@ import type { VaultContext } from './ports.ts';
 const ROOTS_TABLE = 'manifests';
 /** `<stored ms, 14 digits>/<address>` → nothing: the order of `holdfast manifests`. */
 const ORDER_TABLE = 'manifest_order';
+
+/** Address → stored ms: leads from a root to its place in the order. */
+const TIMES_TABLE = 'manifest_times';
 
 const orderKey = (storedMs: number, address: BlobAddress): string =>
   `${String(storedMs).padStart(14, '0')}/${address}`;
@@ -22,6 +26,7 @@ export async function rememberRoot(
 ): Promise<BlobAddress> {
   const address = addressOf(context.blake3.hash(root));
   await context.engine.table(ROOTS_TABLE).put(address, root, { ...options, sync: true });
+  await context.engine.table(TIMES_TABLE).put(address, utf8Encode(String(storedMs)), options ?? {});
   await context.engine.table(ORDER_TABLE).put(orderKey(storedMs, address), new Uint8Array(0), options ?? {});
   return address;
 }
@@ -31,11 +36,14 @@ export async function forgetRoot(
   address: BlobAddress,
   options?: AbortOptions,
 ): Promise<void> {
+  const times = context.engine.table(TIMES_TABLE);
+  const storedMs = await times.get(address, options);
   await context.engine.table(ROOTS_TABLE).delete(address, options ?? {});
-  // The order key holds a time that the block does not: one pass, removals are rare.
-  for await (const [key] of context.engine.table(ORDER_TABLE).entries(options ?? {})) {
-    if (key.endsWith(address)) await context.engine.table(ORDER_TABLE).delete(key, options ?? {});
-  }
+  if (storedMs === undefined) return;
+  await context.engine
+    .table(ORDER_TABLE)
+    .delete(orderKey(Number(utf8Decode(storedMs)), address), options ?? {});
+  await times.delete(address, options ?? {});
 }
 
 /** A root block by address: from the engine, else from the providers. @throws HoldfastError `NotFound`. */

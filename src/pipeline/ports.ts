@@ -61,6 +61,8 @@ export interface Policy {
   readonly packTargetBytes: number;
   readonly minTolerates: number;
   readonly failureDomain: DomainLevel;
+  /** How long a put waits for a provider far behind the others before it settles for surviving fewer losses. */
+  readonly stallMs: number;
   /** Requests in flight, all providers together. */
   readonly maxInflight: number;
 }

@@ -77,6 +77,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       packTargetBytes: 1024 * 1024,
       minTolerates: 1,
       failureDomain: 'provider',
+      stallMs: 15_000,
       maxInflight: 32,
       ...options.policy,
     },

@@ -22,7 +22,10 @@ function stalling(stuck: { on: boolean }, method: 'store' | 'fetchRange') {
 
 describe('a provider that stalls', () => {
   it('does not hold up a put: its shards go elsewhere, and the result says so', async () => {
-    const { context } = await testVault({ wrap: stalling({ on: true }, 'store') });
+    const { context } = await testVault({
+      wrap: stalling({ on: true }, 'store'),
+      policy: { stallMs: 1_500 },
+    });
     const bytes = noise(3_000_000);
     const put = await putObject(context, bytes, { name: 'x' });
     expect(put.failedAttempts).toMatchObject([{ provider: 'p3', code: 'lost_race' }]);
@@ -39,6 +42,40 @@ describe('a provider that stalls', () => {
     const put = putObject(context, noise(300_000), { name: 'x', signal: impatient });
     await expect(put).rejects.toMatchObject({ kind: 'Aborted' });
     await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
+  });
+
+  it('is waited for while the object would survive fewer losses without it, up to the limit', async () => {
+    const slow = { until: performance.now() + 2_500 };
+    const wrap = (adapter: BlobAdapter, index: number): BlobAdapter => ({
+      ...adapter,
+      store: async (address, parts, options) => {
+        const late = index === 2 ? slow.until - performance.now() : 0;
+        if (late > 0) await new Promise((resolve) => setTimeout(resolve, late));
+        return adapter.store(address, parts, options);
+      },
+    });
+    const { context } = await testVault({ wrap });
+    const put = await putObject(context, noise(3_000_000), { name: 'x' });
+    expect(put.failedAttempts).toEqual([]);
+    expect(put.certificate.tolerates).toBe(3);
+  });
+
+  it('is asked again when nothing else decodes', async () => {
+    const stuck = { on: false };
+    const { context, gone } = await testVault({ wrap: stalling(stuck, 'fetchRange'), chunkBytes: 65_536 });
+    const bytes = noise(6_000_000);
+    await putObject(context, bytes, { name: 'x' });
+    stuck.on = true;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of await getObject(context, 'x')) {
+      pieces.push(piece);
+      // From now on its shards are needed: three others are gone.
+      if (pieces.length === 1) {
+        stuck.on = false;
+        for (const id of ['p1', 'p5', 'p9']) gone.add(id);
+      }
+    }
+    expect(Buffer.compare(Buffer.concat(pieces), bytes)).toBe(0);
   });
 
   it('does not hold up a get: other shards are fetched, and the provider is named', async () => {

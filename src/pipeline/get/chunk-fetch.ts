@@ -95,7 +95,7 @@ export class ChunkFetch {
 
   /**
    * Shards still to fetch so that the chunk decodes, cheapest first choice.
-   * @param avoid providers that failed in this read.
+   * @param avoid providers that failed or were far behind in this read: asked only where nothing else decodes.
    * @throws HoldfastError `Unavailable` or `Corrupt`, code `undecodable`, naming what is gone.
    */
   wanted(avoid: ReadonlySet<string>): number[] {
@@ -103,11 +103,9 @@ export class ChunkFetch {
     const { code, record } = this.#view;
     const usable: number[] = [];
     for (let shard = 0; shard < code.totalShards; shard++) {
-      if (this.present.has(shard) || !(this.excluded.has(shard) || avoid.has(this.providerOf(shard)))) {
-        usable.push(shard);
-      }
+      if (this.present.has(shard) || !this.excluded.has(shard)) usable.push(shard);
     }
-    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard));
+    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard, avoid));
     if (chosen === undefined) throw this.#undecodable(record.firstChunk, usable, avoid);
     this.#chosen = chosen;
     return chosen.filter((shard) => !this.present.has(shard) && !this.pending.has(shard));
@@ -118,12 +116,14 @@ export class ChunkFetch {
     return this.#chosen?.every((shard) => this.present.has(shard)) ?? false;
   }
 
-  #cost(shard: number): number {
+  #cost(shard: number, avoid: ReadonlySet<string>): number {
     if (this.present.has(shard)) return 0;
     const pending = this.pending.get(shard);
-    if (pending === 'fresh') return 0;
-    const cost = this.#context.directory.readCost(this.providerOf(shard));
-    return pending === 'slow' ? LATE * cost : cost;
+    const provider = this.providerOf(shard);
+    const late = pending === 'slow' || avoid.has(provider);
+    if (pending === 'fresh' && !late) return 0;
+    const cost = this.#context.directory.readCost(provider);
+    return late ? LATE * cost : cost;
   }
 
   /** Whether the last choice still stands: all of it is there, or on its way in good time. */

@@ -4,7 +4,7 @@ import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { PutSession } from './session.ts';
 
-/** Nobody is given up on sooner. */
+/** Nobody is given up on sooner, even where the object then survives as much. */
 const FLOOR_MS = 1_000;
 /** … nor before this many times what the slowest of the others took, or than 95 % of its own recent transfers. */
 const FACTOR = 3;
@@ -19,7 +19,8 @@ interface Straggler {
 
 /**
  * Watches a segment's packs on their way and gives up on one that is far behind the rest, so that its shards go
- * elsewhere while it may still be trying. Not if the placement without that provider would break the promise.
+ * elsewhere while it may still be trying. Where the object would then survive fewer losses it is waited for longer, up
+ * to the policy's `stallMs`; and for good where fewer than promised.
  */
 export class PackRace {
   readonly #session: PutSession;
@@ -86,17 +87,22 @@ export class PackRace {
     if (elapsedMs < FLOOR_MS || elapsedMs < FACTOR * this.#slowestMs) return false;
     if (this.#done < QUORUM * (this.#running - 1)) return false;
     const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
-    return (usual === undefined || elapsedMs > FACTOR * usual) && this.#canDoWithout(provider);
+    if (usual !== undefined && elapsedMs < FACTOR * usual) return false;
+    const { minTolerates, context } = this.#session;
+    const without = this.#tolerance(provider);
+    if (without < minTolerates) return false;
+    return without >= this.#tolerance() || elapsedMs >= context.policy.stallMs;
   }
 
-  #canDoWithout(provider: Provider): boolean {
-    const { code, candidates, minTolerates, context } = this.#session;
+  /** Losses that chunks placed now would survive, with or without a provider; −1 where there is nobody. */
+  #tolerance(without?: Provider): number {
+    const { code, candidates, context } = this.#session;
     const providers = candidates.map((candidate) =>
-      candidate.id === provider.id ? { ...candidate, eligible: false } : candidate,
+      candidate.id === without?.id ? { ...candidate, eligible: false } : candidate,
     );
-    if (!providers.some(({ eligible }) => eligible)) return false;
+    if (!providers.some(({ eligible }) => eligible)) return -1;
     const { failureDomain } = context.policy;
-    return solvePlacement({ code, providers, failureDomain }).certificate.tolerates >= minTolerates;
+    return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
   }
 }
 
