@@ -76,7 +76,7 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
 /** What a probe found is believed so long. */
 const PROBE_EVERY_MS = 30_000;
 
-/** Tidying up after an operation never delays its caller longer than this. */
+/** Tidying up after an operation takes no longer, and so delays `close` no longer, than this. */
 const TIDY_MS = 5_000;
 
 class OpenedVault implements Vault {
@@ -84,6 +84,7 @@ class OpenedVault implements Vault {
   #probed: Promise<unknown> | undefined;
   #probedMs = 0;
   #closing: Promise<void> | undefined;
+  #tidying: Promise<void> | undefined;
 
   constructor(internals: ComposedVault) {
     this.internals = internals;
@@ -96,7 +97,7 @@ class OpenedVault implements Vault {
   async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
     await this.#probe(options.signal);
     const result = await putObject(this.internals.context, input, options);
-    await this.#tidy();
+    this.#tidy();
     return result;
   }
 
@@ -127,7 +128,7 @@ class OpenedVault implements Vault {
 
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
     const result = await deleteObject(this.internals.context, reference, options);
-    await this.#tidy();
+    this.#tidy();
     return result;
   }
 
@@ -136,7 +137,7 @@ class OpenedVault implements Vault {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.internals.close();
+    this.#closing ??= (this.#tidying ?? Promise.resolve()).then(() => this.internals.close());
     return this.#closing;
   }
 
@@ -152,8 +153,15 @@ class OpenedVault implements Vault {
     });
   }
 
-  /** Housekeeping after a success: what fails here is tried again after the next one. */
-  async #tidy(): Promise<void> {
+  /** Housekeeping after a success, one at a time; nobody but `close` waits for it. */
+  #tidy(): void {
+    this.#tidying ??= this.#keepHouse().finally(() => {
+      this.#tidying = undefined;
+    });
+  }
+
+  /** What fails here is tried again after the next success. */
+  async #keepHouse(): Promise<void> {
     const { context, alive } = this.internals;
     const signal = timeoutSignal(TIDY_MS);
     try {

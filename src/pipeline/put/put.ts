@@ -48,6 +48,8 @@ export interface PutResult {
 
 /** Deletes at the end get this long; what is left then is queued. */
 const CLOSE_MS = 10_000;
+/** … and those of a put that succeeded this long: its orphans are at providers that are known to be slow or to fail. */
+const ORPHANS_MS = 500;
 
 /**
  * Stores one object. It is visible, under its name and by its manifest, only after every shard was acknowledged
@@ -133,7 +135,7 @@ class Put {
       const error = asHoldfastError(thrown);
       stop.abort(error);
       await this.#writer.settled();
-      await this.#close([...this.#session.stored, ...this.#session.orphans]);
+      await this.#close([...this.#session.stored, ...this.#session.orphans], CLOSE_MS);
       throw error;
     }
   }
@@ -211,7 +213,7 @@ class Put {
         ? 0
         : await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted);
     const replaced = change?.replaced?.manifest;
-    await this.#close(orphans, replaced);
+    await this.#close(orphans, ORPHANS_MS, replaced);
     return {
       manifest: root.address,
       name: this.#setup.name,
@@ -226,10 +228,10 @@ class Put {
   }
 
   /** Deletes what nobody needs and closes the journal. What fails stays in the journal, for a sweep to finish. */
-  async #close(blobs: readonly BlobAt[], replaced?: BlobAddress): Promise<void> {
+  async #close(blobs: readonly BlobAt[], blobsMs: number, replaced?: BlobAddress): Promise<void> {
     const signal = timeoutSignal(CLOSE_MS);
     try {
-      await discard(this.#context, blobs, { signal });
+      await discard(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
       if (replaced !== undefined) await dropManifest(this.#context, replaced, { signal });
       await this.#setup.journal.end();
     } catch {
