@@ -11,8 +11,10 @@ import { MIB, median } from './numbers.ts';
 import { type Options, parseOptions } from './options.ts';
 import { measure } from './processes.ts';
 import { renderMicro, renderThroughput } from './report.ts';
+import { benchTail, renderTail, type TailFigure } from './tail.ts';
 import { type Throughput, throughput } from './throughput.ts';
 
+const TAIL_OPERATIONS = 200;
 const PACKAGES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
 interface Report {
@@ -25,6 +27,7 @@ interface Report {
   start?: { readonly versionMs: number; readonly bareNodeMs: number };
   micro?: readonly MicroFigure[];
   erasure?: readonly string[];
+  tail?: readonly TailFigure[];
 }
 
 async function main(): Promise<void> {
@@ -77,6 +80,10 @@ async function run(options: Options, area: Area): Promise<void> {
     await benchErasure({ native: true, wasm: true, print: (text) => void lines.push(text) });
     report.erasure = lines;
     print(lines.join('\n'));
+  }
+  if (options.only.has('tail')) {
+    report.tail = await benchTail(TAIL_OPERATIONS, say);
+    print(`${renderTail(report.tail)}\n`);
   }
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 }
