@@ -22,12 +22,22 @@ async function main(): Promise<number> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  const { stdin, stdout, stderr, env } = process;
+  const { stdout, stderr, env } = process;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     stop.abort(error.code === 'EPIPE' ? OUTPUT_CLOSED : cannotPrint(error));
   });
   stderr.on('error', () => {});
-  const io: Io = { env, cwd: process.cwd(), stdin, stdout, stderr, signal: stop.signal };
+  const io: Io = {
+    env,
+    cwd: process.cwd(),
+    // Opened only by who reads it: a pipe may be read in another way.
+    get stdin() {
+      return process.stdin;
+    },
+    stdout,
+    stderr,
+    signal: stop.signal,
+  };
   const [{ run }, { app }] = await Promise.all([import('@stricli/core'), import('./app.ts')]);
   const context: CliContext = { process, io, exitCode: EXIT.done };
   await run(app, process.argv.slice(2), context);

@@ -9,6 +9,7 @@ import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
+import { stdinSource } from '../stdin-source.ts';
 import { withVault } from '../with-vault.ts';
 
 export interface PutFlags extends CommonFlags {
@@ -41,7 +42,7 @@ async function putFrom(
 ): Promise<PutResult> {
   const progress = new Progress(io, 'put', flags.json);
   try {
-    return await vault.putObject(handle ?? io.stdin, {
+    return await vault.putObject(handle ?? stdinSource(io), {
       name,
       contentType: flags.contentType,
       minTolerates: flags.minTolerates,
