@@ -21,7 +21,8 @@ export interface WatchedOptions extends TestVaultOptions {
 /** A vault in memory with all layers and the real catalog. */
 export async function watchedVault(options: WatchedOptions = {}): Promise<Watched> {
   let index = 0;
-  const vault = await faultyVault(options, (adapter) =>
+  const policy = { stallMs: 1_500, ...options.policy };
+  const vault = await faultyVault({ ...options, policy }, (adapter) =>
     withLayers(options.wrap?.(adapter, index++) ?? adapter, {
       ...deps,
       onAttempt() {},
