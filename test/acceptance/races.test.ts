@@ -127,8 +127,10 @@ describe('several processes at once', () => {
       await rm(join(cli.providerRoot(`p${gone}`)), { recursive: true });
       const put = await cli.run(['put', '-', '--name', 'x', '--json'], { input: bytes });
       if (put.code === 0) {
-        const { certificate } = JSON.parse(put.stdout.toString());
+        const { certificate, leftOut } = JSON.parse(put.stdout.toString());
         expect(certificate.providers).toBe(9 - gone);
+        expect(leftOut).toHaveLength(gone);
+        expect(said(put)).toContain(`p${gone} got no shards`);
         tolerated.push(`${9 - gone}: ${certificate.tolerates}`);
         expect(Buffer.compare((await cli.run(['get', 'x'])).stdout, bytes)).toBe(0);
         const verify = await cli.run(['verify', 'x']);

@@ -58,6 +58,7 @@ function report(io: Io, result: PutResult, json: boolean, ms: number): void {
   for (const { provider, error } of result.failedAttempts) {
     note(io, `warning: ${provider} did not take its shards, others did: ${error}`);
   }
+  for (const { id, why } of result.leftOut) note(io, `warning: ${id} got no shards: ${why}`);
   if (result.certificate.tolerates === 0)
     note(io, 'warning: losing a single provider would lose this object');
   if (result.name !== undefined && result.pointerCopies === 0) {

@@ -4,11 +4,12 @@ import { MAX_PACKS } from '../../manifest/limits.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import type { VaultContext } from '../ports.ts';
+import type { LeftOut, VaultContext } from '../ports.ts';
 
 export interface PutPlan {
   readonly placed: readonly Provider[];
   readonly certificate: Certificate;
+  readonly leftOut: readonly LeftOut[];
 }
 
 /**
@@ -29,7 +30,7 @@ export function planPut(context: VaultContext, minTolerates: number): PutPlan {
   const { code, failureDomain } = context.policy;
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
   requireTolerance(certificate, minTolerates, why);
-  return { placed, certificate };
+  return { placed, certificate, leftOut };
 }
 
 /** Copies that survive as many losses as coded shards on the same providers do. */

@@ -11,7 +11,7 @@ import { dropManifest } from '../drop.ts';
 import { PutJournal } from '../journal.ts';
 import { rememberRoot } from '../manifests.ts';
 import { checkName, type NameChange, pointName, readName } from '../names.ts';
-import type { VaultContext } from '../ports.ts';
+import type { LeftOut, VaultContext } from '../ports.ts';
 import { backUpPointer } from '../slots.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { type BlobAt, discard } from '../trash.ts';
@@ -38,6 +38,8 @@ export interface PutResult {
   /** Bytes at the providers, redundancy and nodes included. */
   readonly stored: number;
   readonly failedAttempts: readonly FailedAttempt[];
+  /** Providers that got no shards from the start, and why. */
+  readonly leftOut: readonly LeftOut[];
   /** Blobs that providers which were given up on may still hold; deleted now, or queued for it. */
   readonly orphans: number;
   /** Providers that took a copy of the name's pointer. */
@@ -221,6 +223,7 @@ class Put {
       certificate: root.certificate,
       stored: bytesStored,
       failedAttempts,
+      leftOut: this.#setup.plan.leftOut,
       orphans: orphans.length,
       pointerCopies,
       replaced,
