@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { abortable } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
@@ -123,6 +122,6 @@ function cannotWrite(target: string, cause: Pick<NodeJS.ErrnoException, 'code' |
   return new HoldfastError(
     full ? 'QuotaExceeded' : 'PermissionDenied',
     `cannot write ${target}: ${full ? 'the disk is full' : (cause.code ?? cause.message)}`,
-    { code: full ? 'disk_full' : 'access_denied', hint: `Nothing was left in ${dirname(target)}.`, cause },
+    { code: full ? 'disk_full' : 'access_denied', hint: 'Nothing was left there.', cause },
   );
 }

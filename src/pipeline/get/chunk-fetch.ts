@@ -169,8 +169,10 @@ export class ChunkFetch {
 
   #undecodable(firstChunk: number, usable: readonly number[], avoid: ReadonlySet<string>): HoldfastError {
     const { code } = this.#view;
+    // Shards not asked for yet at providers that failed are as good as gone: the figures should say so.
+    const left = usable.filter((shard) => this.present.has(shard) || !avoid.has(this.providerOf(shard)));
     const gone = Array.from({ length: code.totalShards }, (_, shard) => shard).filter(
-      (s) => !usable.includes(s),
+      (s) => !left.includes(s),
     );
     const corrupt = gone.filter((shard) => this.excluded.has(shard) && !avoid.has(this.providerOf(shard)));
     const providers = [...new Set(gone.map((shard) => this.providerOf(shard)))].sort();
@@ -178,7 +180,7 @@ export class ChunkFetch {
     return new HoldfastError(
       onlyDamage ? 'Corrupt' : 'Unavailable',
       `chunk ${firstChunk + this.chunk} cannot be decoded: ${gone.length} of its ${code.totalShards} shards are gone ` +
-        `(at ${providers.join(', ')}), ${code.rank(usable)} of ${code.dataShards} independent ones are left`,
+        `(at ${providers.join(', ')}), ${code.rank(left)} of ${code.dataShards} independent ones are left`,
       {
         code: 'undecodable',
         hint: `Bring back any of: ${providers.join(', ')}. Nothing was changed.`,
@@ -186,7 +188,7 @@ export class ChunkFetch {
           chunk: firstChunk + this.chunk,
           missing: gone.map((shard) => ({ shard, provider: this.providerOf(shard) })),
           providers,
-          available: usable.length,
+          available: left.length,
         },
       },
     );
