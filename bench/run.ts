@@ -6,6 +6,7 @@ import { writeCorpus } from './corpus.ts';
 import { benchErasure } from './erasure.ts';
 import { COMMAND } from './holdfast.ts';
 import { microBenchmarksApart } from './kernel-worker.ts';
+import { benchLoad, type LoadFigure, renderLoad } from './load.ts';
 import type { MicroFigure } from './micro.ts';
 import { MIB, median } from './numbers.ts';
 import { type Options, parseOptions } from './options.ts';
@@ -28,6 +29,7 @@ interface Report {
   micro?: readonly MicroFigure[];
   erasure?: readonly string[];
   tail?: readonly TailFigure[];
+  load?: readonly LoadFigure[];
 }
 
 async function main(): Promise<void> {
@@ -84,6 +86,10 @@ async function run(options: Options, area: Area): Promise<void> {
   if (options.only.has('tail')) {
     report.tail = await benchTail(TAIL_OPERATIONS, say);
     print(`${renderTail(report.tail)}\n`);
+  }
+  if (options.only.has('load')) {
+    report.load = await benchLoad(area, options.runs, say);
+    print(`${renderLoad(report.load)}\n`);
   }
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 }

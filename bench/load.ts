@@ -1,0 +1,162 @@
+import type { Area } from './area.ts';
+import { type Bodies, makeBodies, makeRoot, removePuts, writeBlobs } from './load-blobs.ts';
+import { type LoadServer, type ServerName, startBare, startHoldfast, startNginx } from './load-servers.ts';
+import { CONNECTIONS, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
+import { columns, MIB, median } from './numbers.ts';
+import { installed } from './processes.ts';
+
+const KIB64 = 64 * 1024;
+const SECONDS = 2;
+/** Few enough to stay in the node's cache. */
+const HOT_BLOBS = 32;
+/** Of each run; far more bytes than the node's cache holds. */
+const COLD = { large: 768, small: 4096 } as const;
+const PUTS = 768;
+
+export interface LoadFigure extends WrkResult {
+  readonly operation: string;
+  readonly server: ServerName;
+}
+
+interface Operation {
+  readonly name: string;
+  readonly hot: boolean;
+  job(server: LoadServer, run: number): Omit<WrkJob, 'url' | 'seconds'>;
+}
+
+/** Every server under the same load in turn, so that a busy machine is busy for all. Medians of each figure. */
+export async function benchLoad(
+  area: Area,
+  runs: number,
+  say: (text: string) => void,
+): Promise<LoadFigure[]> {
+  if (!installed('wrk')) throw new TypeError('wrk is not installed, and nothing else makes this load');
+  const root = await makeRoot(area.dir);
+  const bodies = await makeBodies(area.dir, PUTS, MIB);
+  const operations = await prepare(root, runs, bodies, say);
+  const servers = await startAll(root, area.dir);
+  const results = new Map<string, LoadFigure[]>();
+  try {
+    for (let run = 0; run < runs; run++) {
+      for (const operation of operations) {
+        for (const server of servers) {
+          if (server.name === 'node:http memory' && !operation.hot) continue;
+          say(`run ${run + 1}, ${operation.name}, ${server.name}`);
+          const result = await wrk(area.dir, {
+            ...operation.job(server, run),
+            url: server.url,
+            seconds: SECONDS,
+          });
+          const key = `${operation.name} ${server.name}`;
+          results.set(key, [
+            ...(results.get(key) ?? []),
+            { ...result, operation: operation.name, server: server.name },
+          ]);
+          await removePuts(root, area.dir, operation.name.startsWith('PUT') ? bodies.names : []);
+        }
+      }
+    }
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+  return [...results.values()].map(middle);
+}
+
+async function startAll(root: string, dir: string): Promise<LoadServer[]> {
+  const servers = [
+    await startHoldfast(root),
+    await startNginx(root, dir),
+    await startBare(root, dir, 'stream'),
+    await startBare(root, dir, 'memory'),
+  ];
+  return servers.filter((server) => server !== undefined);
+}
+
+async function prepare(
+  root: string,
+  runs: number,
+  bodies: Bodies,
+  say: (text: string) => void,
+): Promise<Operation[]> {
+  say('writing blobs');
+  const hot = {
+    large: await writeBlobs(root, HOT_BLOBS, MIB),
+    small: await writeBlobs(root, HOT_BLOBS, KIB64),
+  };
+  const cold: { large: string[]; small: string[] }[] = [];
+  for (let run = 0; run < runs; run++) {
+    cold.push({
+      large: await writeBlobs(root, COLD.large, MIB),
+      small: await writeBlobs(root, COLD.small, KIB64),
+    });
+  }
+  const get = (
+    name: string,
+    names: (run: number) => readonly string[],
+    options: { hot: boolean; headers?: Record<string, string> },
+  ): Operation => ({
+    name,
+    hot: options.hot,
+    job: ({ pathOf }, run) => ({
+      method: 'GET',
+      paths: names(run).map(pathOf),
+      headers: options.headers ?? {},
+      once: !options.hot,
+    }),
+  });
+  const range = { Range: `bytes=${MIB / 2}-${MIB / 2 + KIB64 - 1}` };
+  return [
+    get('GET 1 MiB, hot', () => hot.large, { hot: true }),
+    get('GET 64 KiB, hot', () => hot.small, { hot: true }),
+    get('Range 64 KiB of 1 MiB, hot', () => hot.large, { hot: true, headers: range }),
+    get('GET 1 MiB, first read', (run) => cold[run]!.large, { hot: false }),
+    get('GET 64 KiB, first read', (run) => cold[run]!.small, { hot: false }),
+    {
+      name: 'PUT 1 MiB',
+      hot: false,
+      job: ({ putPathOf }) => ({
+        method: 'PUT',
+        paths: bodies.names.map(putPathOf),
+        headers: {},
+        heads: bodies.heads,
+        tail: bodies.tail,
+        once: true,
+      }),
+    },
+  ];
+}
+
+function middle(figures: readonly LoadFigure[]): LoadFigure {
+  const of = (get: (figure: LoadFigure) => number): number => median(figures.map(get));
+  return {
+    operation: figures[0]!.operation,
+    server: figures[0]!.server,
+    requests: of(({ requests }) => requests),
+    perSecond: of(({ perSecond }) => perSecond),
+    p50: of(({ p50 }) => p50),
+    p95: of(({ p95 }) => p95),
+    p99: of(({ p99 }) => p99),
+    max: of(({ max }) => max),
+    refused: Math.max(...figures.map(({ refused }) => refused)),
+    failed: Math.max(...figures.map(({ failed }) => failed)),
+  };
+}
+
+export function renderLoad(figures: readonly LoadFigure[]): string {
+  const rate = (operation: string, server: ServerName): number | undefined =>
+    figures.find((figure) => figure.operation === operation && figure.server === server)?.perSecond;
+  const ratio = (figure: LoadFigure, server: ServerName): string => {
+    const other = figure.server === server ? undefined : rate(figure.operation, server);
+    return other === undefined ? '' : `${(figure.perSecond / other).toFixed(2)}x`;
+  };
+  const rows = figures.map((figure) => [
+    `${figure.operation}: ${figure.server}`,
+    figure.perSecond.toFixed(0),
+    ...[figure.p50, figure.p95, figure.p99].map((ms) => ms.toFixed(1)),
+    ratio(figure, 'nginx'),
+    ratio(figure, 'node:http stream'),
+    String(figure.refused + figure.failed),
+  ]);
+  const head = ['', 'requests/s', 'p50 ms', 'p95', 'p99', 'of nginx', 'of a stream', 'errors'];
+  return `one process each, wrk with ${CONNECTIONS} connections\n${columns([head, ...rows])}`;
+}
