@@ -10,11 +10,12 @@ import { measure } from './processes.ts';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const CONFIG = join(ROOT, 'config/storage.toml');
+
 /** Any three of nine may vanish. */
 const VANISHED = ['p2', 'p5', 'p8'];
 
 export const COMMAND: string = join(ROOT, 'dist/cli/main.js');
+export const CONFIG: string = join(ROOT, 'config/storage.toml');
 
 /** A vault with the shipped defaults: nine `fs` providers in the home, the key unwrapped. */
 export interface Bench {

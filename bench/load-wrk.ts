@@ -11,6 +11,8 @@ export interface WrkJob {
   /** Asked for in turn. */
   readonly paths: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
+  /** The `Range` of each path, where they differ. */
+  readonly ranges?: readonly string[];
   /** Of a PUT: what differs from body to body, hex, one for each path; and what all end with. */
   readonly heads?: readonly string[];
   readonly tail?: string;
@@ -43,6 +45,7 @@ function init(args)
   local spec = dofile(args[1])
   limit = spec.once
   for i, path in ipairs(spec.paths) do
+    if spec.ranges then spec.headers.Range = spec.ranges[i] end
     texts[i] = wrk.format(spec.method, path, spec.headers)
     if spec.heads then
       local head = spec.heads[i]:gsub("..", function(x) return string.char(tonumber(x, 16)) end)
@@ -105,12 +108,13 @@ export async function wrk(dir: string, job: WrkJob, connections: number = CONNEC
   };
 }
 
-function luaOf({ method, paths, headers, heads, tail, once }: WrkJob): string {
+function luaOf({ method, paths, headers, ranges, heads, tail, once }: WrkJob): string {
   const list = (items: readonly string[]): string =>
     `{\n${items.map((item) => `${JSON.stringify(item)},\n`).join('')}}`;
   const table = Object.entries(headers).map(([name, value]) => `["${name}"]=${JSON.stringify(value)},`);
   const body = heads === undefined ? '' : `heads=${list(heads)}, tail=${JSON.stringify(tail)},`;
-  return `return { method="${method}", once=${once}, headers={${table.join('')}}, ${body} paths=${list(paths)} }\n`;
+  const each = ranges === undefined ? '' : `ranges=${list(ranges)},`;
+  return `return { method="${method}", once=${once}, headers={${table.join('')}}, ${each} ${body} paths=${list(paths)} }\n`;
 }
 
 /** @throws Error with what it wrote when it fails. */

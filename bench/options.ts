@@ -1,7 +1,17 @@
 import { parseArgs } from 'node:util';
 
 const MIB = 1024 ** 2;
-export const PARTS = ['kernels', 'random', 'real', 'peers', 'start', 'micro', 'tail', 'load'] as const;
+export const PARTS = [
+  'kernels',
+  'random',
+  'real',
+  'peers',
+  'start',
+  'micro',
+  'tail',
+  'load',
+  'gateway',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {

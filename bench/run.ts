@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Area, openArea, writeRandom } from './area.ts';
 import { writeCorpus } from './corpus.ts';
 import { benchErasure } from './erasure.ts';
+import { benchGateway, type GatewayFigure, renderGateway } from './gateway.ts';
 import { COMMAND } from './holdfast.ts';
 import { microBenchmarksApart } from './kernel-worker.ts';
 import { benchLoad, type LoadFigure, renderLoad } from './load.ts';
@@ -30,6 +31,7 @@ interface Report {
   erasure?: readonly string[];
   tail?: readonly TailFigure[];
   load?: readonly LoadFigure[];
+  gateway?: readonly GatewayFigure[];
 }
 
 async function main(): Promise<void> {
@@ -90,6 +92,10 @@ async function run(options: Options, area: Area): Promise<void> {
   if (options.only.has('load')) {
     report.load = await benchLoad(area, options.runs, say);
     print(`${renderLoad(report.load)}\n`);
+  }
+  if (options.only.has('gateway')) {
+    report.gateway = await benchGateway(area, options.runs, say);
+    print(`${renderGateway(report.gateway)}\n`);
   }
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 }
