@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { accelerationFrom } from '../../src/core/acceleration.ts';
-import type { Blake3 } from '../../src/core/b3/blake3.ts';
-import { selectBlake3 } from '../../src/core/b3/select.ts';
-import { systemClock as clock } from '../../src/core/clock.ts';
-import { secureRandom as random } from '../../src/core/random.ts';
-import type { AdapterDeps } from '../../src/providers/driver.ts';
 import { type ConformanceOptions, conformanceCases, runCase } from '../../src/providers/testing/index.ts';
+import { deps } from './deps.ts';
 
-export const blake3: Blake3 = await selectBlake3(accelerationFrom(process.env));
-export const deps: AdapterDeps = { clock, random, blake3 };
+export { blake3, deps } from './deps.ts';
 
 /** The conformance suite as tests: one per case. */
 export function describeConformance(

@@ -7,7 +7,8 @@ import { isHoldfastError } from '../../src/core/errors.ts';
 import { createS3Adapter } from '../../src/providers/s3/index.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { blake3, deps } from '../providers/conform.ts';
-import { ENV, type Place, S3_KEYS, startPlaces } from './places.ts';
+import { S3_KEYS } from '../servers/accounts.ts';
+import { ENV, type Place, startPlaces } from './places.ts';
 import { rcloneFor } from './rclone.ts';
 import { openOver, subsets } from './vaults.ts';
 

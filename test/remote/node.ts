@@ -8,7 +8,7 @@ import {
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { ACCELERATION } from '../helpers/vault.ts';
-import { deps } from '../providers/conform.ts';
+import { deps } from '../providers/deps.ts';
 
 export interface ServedNode {
   readonly port: number;

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
-import { fingerprintOf } from '../../src/providers/sftp/connection.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
-import { deps } from '../providers/conform.ts';
-import { makeBucket } from '../providers/remote/bucket.ts';
+import { deps } from '../providers/deps.ts';
+import { hostKeyOf, keepsSlots, type S3Server, s3Place } from '../servers/accounts.ts';
 import { type RunningServer, startServer } from '../servers/servers.ts';
 import { serveNode } from './node.ts';
 
@@ -35,35 +34,24 @@ export const ENV: Readonly<Record<string, string>> = {
   RCLONE_PASSWORD: 'secret',
 };
 
-export const S3_KEYS = {
-  'ceph-rgw': { accessKeyId: 'access', secretAccessKey: 'secret' },
-  'swift-s3': { accessKeyId: 'test:tester', secretAccessKey: 'testing' },
-} as const;
-
 type Keys = (server: RunningServer, port: number) => Promise<string>;
 
 const s3 =
-  (name: keyof typeof S3_KEYS, variable: string, slots: boolean): Keys =>
+  (name: S3Server, variable: string): Keys =>
   async (server, port) => {
-    const place = { region: 'us-east-1', bucket: 'mixed', credentials: async () => S3_KEYS[name] };
-    await makeBucket({ ...place, endpoint: `http://127.0.0.1:${server.port}` });
+    await s3Place(name, server, 'mixed');
     return `adapter = "s3"
 endpoint = "http://127.0.0.1:${port}"
 region = "us-east-1"
 bucket = "mixed"
 path_style = true
-slots = ${slots}
+slots = ${keepsSlots(name)}
 credentials = { env = { access_key_id = "${variable}_KEY", secret_access_key = "${variable}_SECRET" } }`;
   };
 
-const hostKey = async (server: RunningServer): Promise<string> => {
-  const [, key = ''] = (await readFile(join(server.dir, 'host.pub'), 'utf8')).split(' ');
-  return fingerprintOf(Buffer.from(key, 'base64'));
-};
-
 const SERVERS: Readonly<Record<string, { readonly domain: string; readonly keys: Keys }>> = {
-  'ceph-rgw': { domain: 'ceph', keys: s3('ceph-rgw', 'CEPH', true) },
-  'swift-s3': { domain: 'swift', keys: s3('swift-s3', 'SWIFT', false) },
+  'ceph-rgw': { domain: 'ceph', keys: s3('ceph-rgw', 'CEPH') },
+  'swift-s3': { domain: 'swift', keys: s3('swift-s3', 'SWIFT') },
   'apache-dav': {
     domain: 'apache',
     keys: async ({ dir }, port) => `adapter = "webdav"
@@ -89,7 +77,7 @@ port = ${port}
 username = "user"
 root = "/"
 slots = false
-host_keys = ["${await hostKey(server)}"]
+host_keys = ["${await hostKeyOf(server)}"]
 credentials = { env = { password = "RCLONE_PASSWORD" } }`,
   },
   'openssh-sftp': {
@@ -103,7 +91,7 @@ host = "127.0.0.1"
 port = ${port}
 username = "${userInfo().username}"
 root = "${join(server.dir, 'root')}"
-host_keys = ["${await hostKey(server)}"]
+host_keys = ["${await hostKeyOf(server)}"]
 credentials = { file = "${secrets}" }`;
     },
   },

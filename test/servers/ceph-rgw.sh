@@ -41,6 +41,7 @@ admin socket = $DIR/run/\$name.asok
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:$port
 rgw thread pool size = 64
+rgw dns name = localhost
 rgw enable usage log = false
 CONF
 export CEPH_CONF=$DIR/ceph.conf

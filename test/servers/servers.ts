@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface RunningServer {
@@ -14,7 +14,12 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-const HERE = fileURLToPath(new URL('.', import.meta.url));
+export interface NotInstalled {
+  readonly missing: string;
+}
+
+/** Of the package: compiled, this file does not lie beside the scripts. */
+const SCRIPTS = join(packageAbove(fileURLToPath(import.meta.url)), 'test/servers');
 const NOT_INSTALLED = 77;
 /** Ports after the first that some of the servers use. */
 const PORTS_EACH = 5;
@@ -26,6 +31,15 @@ const START_TIMEOUT_MS = 120_000;
  * an error.
  */
 export async function startServer(name: string): Promise<RunningServer | undefined> {
+  const server = await launchServer(name);
+  if (!('missing' in server)) return server;
+  if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error(`${name} is required: ${server.missing}`);
+  console.warn(`skipped: tests against ${name} (${server.missing})`);
+  return undefined;
+}
+
+/** The same, but says what is missing instead of judging it. */
+export async function launchServer(name: string): Promise<RunningServer | NotInstalled> {
   const dir = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
   const port = await freePorts();
   const abandon = (): void => abandonServer(dir);
@@ -35,13 +49,16 @@ export async function startServer(name: string): Promise<RunningServer | undefin
     await Promise.all(pidsIn(dir).map(end));
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  const failure = await run(join(HERE, `${name}.sh`), [dir, String(port)]);
+  const failure = await run(join(SCRIPTS, `${name}.sh`), [dir, String(port)]);
   if (failure === undefined) return { port, dir, stop };
   await stop();
   if (failure.code !== NOT_INSTALLED) throw new Error(`${name} did not start: ${failure.output}`);
-  if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error(`${name} is required: ${failure.output}`);
-  console.warn(`skipped: tests against ${name} (${failure.output.trim()})`);
-  return undefined;
+  return { missing: failure.output.trim() };
+}
+
+function packageAbove(file: string): string {
+  const folder = dirname(file);
+  return existsSync(join(folder, 'package.json')) ? folder : packageAbove(folder);
 }
 
 function pidsIn(dir: string): number[] {

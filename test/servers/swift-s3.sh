@@ -60,6 +60,7 @@ memcache_servers = 127.0.0.1:$((port + 4))
 [filter:s3api]
 use = egg:swift#s3api
 s3_acl = false
+storage_domain = localhost
 check_bucket_owner = false
 min_segment_size = 5242880
 [filter:tempauth]

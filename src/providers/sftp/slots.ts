@@ -1,5 +1,5 @@
 import { toHex } from '../../core/bytes.ts';
-import { isHoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
@@ -11,6 +11,20 @@ import type { Folders } from './folders.ts';
 /** Generations as files, granted by a hard link, as on a local disk. */
 export function sftpGenerations(files: SftpFiles, folders: Folders, random: RandomBytes): GenerationStore {
   const pathOf = (name: string, number: number): string => folders.path(`slots/${name}/${number}`);
+  let linksHold: Promise<void> | undefined;
+
+  /** Some servers say that they linked and did nothing: every writer would win. So it is put to the test once. */
+  const testLinks = async (temp: string, signal: AbortSignal | undefined): Promise<void> => {
+    const second = await folders.newTemp(toHex(random(16)), signal);
+    try {
+      await files.link(temp, second, signal);
+      const again = await files.link(temp, second, signal).catch((error: unknown) => error);
+      if (again === undefined || (await files.stat(second, signal)) === undefined) throw linksIgnored();
+    } finally {
+      await files.remove(second, undefined).catch(() => {});
+    }
+  };
+
   return {
     async numbers(name, signal) {
       const entries = await files.list(folders.path(`slots/${name}`), signal).catch(absentAs([]));
@@ -30,6 +44,11 @@ export function sftpGenerations(files: SftpFiles, folders: Folders, random: Rand
       const temp = await folders.newTemp(toHex(random(16)), signal);
       try {
         await files.write(temp, [bytes], signal);
+        linksHold ??= testLinks(temp, signal).catch((error: unknown) => {
+          linksHold = undefined;
+          throw error;
+        });
+        await linksHold;
         await files.link(temp, pathOf(name, number), signal).catch(async (error: unknown) => {
           const taken = isFailure(error) && (await files.stat(pathOf(name, number), signal)) !== undefined;
           throw taken ? slotConflict() : error;
@@ -47,4 +66,15 @@ function absentAs<T>(value: T): (error: unknown) => T {
     if (!isHoldfastError(error, 'NotFound')) throw error;
     return value;
   };
+}
+
+function linksIgnored(): HoldfastError {
+  return new HoldfastError(
+    'PermissionDenied',
+    'the server makes no hard links, so slots would lose updates',
+    {
+      code: 'unsupported',
+      hint: 'Set slots = false for this provider.',
+    },
+  );
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { addressOf } from '../../../src/core/address.ts';
 import { cidOf } from '../../../src/providers/ipfs/cid.ts';
-import { blake3 } from '../conform.ts';
+import { blake3 } from '../deps.ts';
 
 /**
  * Answers as Kubo's RPC reference and the trustless gateway specification say, for want of a Kubo that could be

@@ -2,36 +2,25 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { createS3Adapter, type S3Options } from '../../../src/providers/s3/index.ts';
+import { S3_KEYS, type S3Server, s3Place } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
-import { makeBucket } from './bucket.ts';
 
-const kinds = {
-  'ceph-rgw': { accessKeyId: 'access', secretAccessKey: 'secret', slots: true },
-  'swift-s3': { accessKeyId: 'test:tester', secretAccessKey: 'testing', slots: false },
-} as const;
 const MIB = 1024 * 1024;
 
-for (const [name, { slots, ...keys }] of Object.entries(kinds)) {
+for (const name of Object.keys(S3_KEYS) as S3Server[]) {
   const server = await startServer(name);
   if (server === undefined) {
     it.skip(`${name} is not installed`, () => {});
     continue;
   }
   afterAll(() => server.stop());
-  const place = {
-    endpoint: `http://127.0.0.1:${server.port}`,
-    region: 'us-east-1',
-    bucket: 'holdfast-test',
-    credentials: async () => keys,
-  };
-  await makeBucket(place);
+  const place = await s3Place(name, server, 'holdfast-test');
   const open = (more: Partial<S3Options> = {}): BlobAdapter =>
     createS3Adapter({
       id: 's',
       ...place,
       prefix: 'päck s/%41#?&+~/',
-      slots,
       pageKeys: 16,
       partBytes: 5 * MIB,
       ...more,
@@ -45,7 +34,7 @@ for (const [name, { slots, ...keys }] of Object.entries(kinds)) {
     const address = addressOf(blake3.hash(bytes));
 
     it('refuses a wrong secret, and says who', async () => {
-      const wrong = open({ credentials: async () => ({ ...keys, secretAccessKey: 'wrong' }) });
+      const wrong = open({ credentials: async () => ({ ...S3_KEYS[name], secretAccessKey: 'wrong' }) });
       await expect(wrong.fetch(address)).rejects.toMatchObject({ kind: 'PermissionDenied', provider: 's' });
       await expect(wrong.store(address, [bytes])).rejects.toMatchObject({ kind: 'PermissionDenied' });
       await wrong.close();

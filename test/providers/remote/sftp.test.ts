@@ -1,48 +1,21 @@
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { fingerprintOf } from '../../../src/providers/sftp/connection.ts';
 import { createSftpAdapter, type SftpOptions } from '../../../src/providers/sftp/index.ts';
-import { type RunningServer, startServer } from '../../servers/servers.ts';
+import { SFTP_PLACES } from '../../servers/accounts.ts';
+import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
 
-type Place = Pick<SftpOptions, 'username' | 'root' | 'slots' | 'credentials'>;
-
-const kinds: Record<string, (server: RunningServer) => Promise<Place>> = {
-  'openssh-sftp': async ({ dir }) => {
-    const private_key = await readFile(join(dir, 'client'), 'utf8');
-    return {
-      username: userInfo().username,
-      root: join(dir, 'root'),
-      slots: true,
-      credentials: async () => ({ private_key }),
-    };
-  },
-  'rclone-sftp': async () => ({
-    username: 'user',
-    root: '/',
-    slots: false,
-    credentials: async () => ({ password: 'secret' }),
-  }),
-};
-
-for (const [name, placeOf] of Object.entries(kinds)) {
+for (const [name, placeOf] of Object.entries(SFTP_PLACES)) {
   const server = await startServer(name);
   if (server === undefined) {
     it.skip(`${name} is not installed`, () => {});
     continue;
   }
   afterAll(() => server.stop());
-  const [, key = ''] = (await readFile(join(server.dir, 'host.pub'), 'utf8')).split(' ');
-  const place = {
-    host: '127.0.0.1',
-    port: server.port,
-    hostKeys: [fingerprintOf(Buffer.from(key, 'base64'))],
-    ...(await placeOf(server)),
-  };
+  const place = await placeOf(server);
   const open = (more: Partial<SftpOptions> = {}): BlobAdapter =>
     createSftpAdapter({ id: 'f', ...place, ...more, ...deps });
 
@@ -75,6 +48,15 @@ for (const [name, placeOf] of Object.entries(kinds)) {
       const wrong = open({ credentials: async () => ({ password: 'wrong' }) });
       await expect(wrong.fetch(address)).rejects.toMatchObject({ kind: 'PermissionDenied' });
       await wrong.close();
+    });
+
+    it.skipIf(place.slots)('keeps no slots where the server only says that it made a link', async () => {
+      const adapter = open({ slots: true });
+      const refused = { kind: 'PermissionDenied', code: 'unsupported', provider: 'f' };
+      const name = 'ab'.repeat(16);
+      for (let i = 0; i < 2; i++)
+        await expect(adapter.writeSlot(name, bytes, undefined)).rejects.toMatchObject(refused);
+      await adapter.close();
     });
 
     it('says when its folder is not there', async () => {

@@ -1,29 +1,14 @@
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { createWebDavAdapter, type WebDavOptions } from '../../../src/providers/webdav/index.ts';
-import { type RunningServer, startServer } from '../../servers/servers.ts';
+import { WEBDAV_PLACES } from '../../servers/accounts.ts';
+import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
 
-const credentials = (password?: string) => async () =>
-  password === undefined ? {} : { username: 'user', password };
-
-const kinds: Record<string, (server: RunningServer) => Promise<Omit<WebDavOptions, 'id'>>> = {
-  'apache-dav': async ({ port, dir }) => ({
-    url: `https://localhost:${port}/p%C3%A4ck%20s`,
-    ca: await readFile(join(dir, 'cert.pem'), 'utf8'),
-    credentials: credentials('pass word'),
-  }),
-  'nginx-dav': async ({ port }) => ({ url: `http://127.0.0.1:${port}/`, credentials: credentials() }),
-  'rclone-dav': async ({ port }) => ({
-    url: `http://127.0.0.1:${port}/`,
-    credentials: credentials('secret'),
-  }),
-};
-
-for (const [name, placeOf] of Object.entries(kinds)) {
+for (const [name, placeOf] of Object.entries(WEBDAV_PLACES)) {
   const server = await startServer(name);
   if (server === undefined) {
     it.skip(`${name} is not installed`, () => {});
@@ -98,7 +83,7 @@ for (const [name, placeOf] of Object.entries(kinds)) {
 
     if (place.credentials !== undefined && name !== 'nginx-dav') {
       it('refuses a wrong password', async () => {
-        const wrong = open({ credentials: credentials('wrong') });
+        const wrong = open({ credentials: async () => ({ username: 'user', password: 'wrong' }) });
         await expect(wrong.fetch(address)).rejects.toMatchObject({ kind: 'PermissionDenied' });
         await wrong.close();
       });
