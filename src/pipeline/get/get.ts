@@ -10,7 +10,7 @@ import { resolveReference } from '../names.ts';
 import type { VaultContext } from '../ports.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { ReadState } from './read-state.ts';
-import { readableSegments } from './readable-segments.ts';
+import { type NodeMemory, readableSegments } from './readable-segments.ts';
 import { type Window, windowsOf } from './window.ts';
 import type { PlainChunk } from './window-read.ts';
 
@@ -20,6 +20,14 @@ export interface GetOptions {
   /** Bytes from there; default: to the end. */
   readonly length?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A manifest that has been opened: what several reads of an object may share. */
+export interface OpenedObject {
+  readonly manifest: BlobAddress;
+  readonly root: OpenRoot;
+  /** Keeps what lies below the root; without it every read fetches its part again. */
+  readonly nodes?: NodeMemory | undefined;
 }
 
 /** An object opened for reading. Its content is an async iterable, to be consumed once. */
@@ -41,6 +49,18 @@ export interface ObjectReader {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
+/** One chunk's plaintext. */
+export interface ChunkOfObject {
+  /** Offset of its first byte in the object. */
+  readonly plainStart: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface ChunkReader extends ObjectReader {
+  /** The chunks that the part touches, whole, in order. Each is valid only until the next is asked for. */
+  chunks(): AsyncIterable<ChunkOfObject>;
+}
+
 /**
  * Opens an object by name or manifest address.
  * @throws HoldfastError `NotFound`, `PermissionDenied` (`not_a_reader`), `RangeNotSatisfiable`, `Unavailable` or
@@ -54,13 +74,27 @@ export async function getObject(
   const { manifest, pointer } = await resolveReference(context, reference, { signal: options.signal });
   const damage = new DamageLog();
   const root = await openManifest(context, manifest, damage, { signal: options.signal });
+  const reader = readOpened(context, { manifest, root }, options, damage);
+  return pointer === undefined ? reader : { ...reader, name: pointer.name };
+}
+
+/** Reads an object whose manifest has been opened. @throws HoldfastError `RangeNotSatisfiable`. */
+export function readOpened(
+  context: VaultContext,
+  opened: OpenedObject,
+  options: GetOptions,
+  damage: DamageLog = new DamageLog(),
+): ChunkReader {
+  const { manifest, root } = opened;
   const { size, contentType, createdMs, name } = root.secrets;
   const { start, length } = rangeOf(size, options);
-  const borrow = (): AsyncIterable<Uint8Array> =>
-    readRange(context, root, start, length, damage, options.signal, false);
+  const chunks = (): AsyncIterable<PlainChunk> =>
+    length === 0 && size > 0
+      ? nothing()
+      : readChunks(context, opened, start, start + length, damage, options.signal);
   return {
     manifest,
-    name: pointer?.name ?? name,
+    name,
     size,
     start,
     length,
@@ -68,10 +102,13 @@ export async function getObject(
     createdMs,
     certificate: root.record.certificate,
     damage: damage.found,
-    borrow,
-    [Symbol.asyncIterator]: () => readRange(context, root, start, length, damage, options.signal, true),
+    chunks,
+    borrow: () => piecesOf(chunks(), start, length, false),
+    [Symbol.asyncIterator]: () => piecesOf(chunks(), start, length, true),
   };
 }
+
+async function* nothing(): AsyncGenerator<PlainChunk> {}
 
 function rangeOf(size: number, options: GetOptions): { start: number; length: number } {
   const start =
@@ -91,18 +128,14 @@ function rangeOf(size: number, options: GetOptions): { start: number; length: nu
   return { start, length: Math.min(options.length ?? size - start, size - start) };
 }
 
-async function* readRange(
-  context: VaultContext,
-  root: OpenRoot,
+async function* piecesOf(
+  chunks: AsyncIterable<PlainChunk>,
   start: number,
   length: number,
-  damage: DamageLog,
-  signal: AbortSignal | undefined,
   copied: boolean,
 ): AsyncGenerator<Uint8Array> {
-  if (length === 0 && root.secrets.size > 0) return;
   const end = start + length;
-  for await (const chunk of readChunks(context, root, start, end, damage, signal)) {
+  for await (const chunk of chunks) {
     const from = Math.max(0, start - chunk.plainStart);
     const to = Math.min(chunk.bytes.length, end - chunk.plainStart);
     if (to <= from) continue;
@@ -120,7 +153,7 @@ async function* readRange(
 /** Chunks in order. Leaving early cancels and releases the rest. */
 async function* readChunks(
   context: VaultContext,
-  root: OpenRoot,
+  { root, nodes }: OpenedObject,
   start: number,
   end: number,
   damage: DamageLog,
@@ -130,7 +163,7 @@ async function* readChunks(
   const queue = new PQueue({ concurrency: context.policy.maxInflight });
   const avoid = new Set<string>();
   const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid, spares: 0 };
-  const ahead = new ReadAhead(state, allWindows(state, start, end));
+  const ahead = new ReadAhead(state, allWindows(state, nodes, start, end));
   try {
     for (let chunk = await ahead.next(); chunk !== undefined; chunk = await ahead.next()) {
       try {
@@ -146,11 +179,16 @@ async function* readChunks(
   }
 }
 
-async function* allWindows(state: ReadState, start: number, end: number): AsyncGenerator<Window> {
+async function* allWindows(
+  state: ReadState,
+  nodes: NodeMemory | undefined,
+  start: number,
+  end: number,
+): AsyncGenerator<Window> {
   const { context, root, damage, signal } = state;
   const bytes = context.arena.capacity / 16;
   const whole = Math.max(end, start + 1);
-  for await (const segment of readableSegments(context, root, start, whole, damage, signal)) {
+  for await (const segment of readableSegments(context, root, start, whole, damage, signal, nodes)) {
     yield* windowsOf(segment, start, end, bytes);
   }
 }

@@ -1,4 +1,5 @@
 import { createLinearCode } from '../../coding/erasure/code.ts';
+import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { decodeIndexNode, type Link, unsealIndexNode } from '../../manifest/links.ts';
 import type { OpenRoot } from '../../manifest/root.ts';
@@ -21,6 +22,17 @@ export interface ReadableSegment {
   readonly plainStart: number;
 }
 
+/** A segment that has been unsealed. */
+export type OpenSegment = Omit<ReadableSegment, 'plainStart'>;
+export type OpenNode = OpenSegment | readonly Link[];
+
+/** What was read of one object's manifest below its root: nodes by address, or the segment inside the root. */
+export interface NodeMemory {
+  get(key: BlobAddress | 'root'): OpenNode | undefined;
+  /** @param bytes length of the node as it is kept; of the segment inside the root 0. */
+  set(key: BlobAddress | 'root', node: OpenNode, bytes: number): void;
+}
+
 /** The segments that overlap `[start, end)` of the plaintext, in order; nothing else is fetched. */
 export async function* readableSegments(
   context: VaultContext,
@@ -29,43 +41,54 @@ export async function* readableSegments(
   end: number,
   damage: DamageLog,
   signal?: AbortSignal,
+  memory?: NodeMemory,
 ): AsyncGenerator<ReadableSegment> {
-  const code = createLinearCode(root.record.code);
   const { objectId, body } = root.record;
-  const open = (record: SegmentRecord, plainStart: number, expected: number): ReadableSegment => {
-    const secrets = unsealSegment(root.keys.sealed, objectId, record);
-    if (secrets.plainLens.reduce((a, b) => a + b, 0) !== expected) throw contradiction();
-    return { view: viewSegment(record, code), secrets, plainStart };
+  const open = (read: (shards: number) => SegmentRecord): OpenSegment => {
+    const code = createLinearCode(root.record.code);
+    const record = read(code.totalShards);
+    return { view: viewSegment(record, code), secrets: unsealSegment(root.keys.sealed, objectId, record) };
   };
   if (!('links' in body)) {
-    yield open(body.segment, 0, root.secrets.size);
+    const known = memory?.get('root') as OpenSegment | undefined;
+    const segment = known ?? open(() => body.segment);
+    if (known === undefined) memory?.set('root', segment, 0);
+    yield placed(segment, 0, root.secrets.size);
     return;
   }
+  const nodeAt = async (address: BlobAddress, depth: number): Promise<OpenNode> => {
+    const known = memory?.get(address);
+    if (known !== undefined) return known;
+    const bytes = await fetchNode(context, address, damage, signal);
+    const node =
+      depth === 0
+        ? open((shards) => decodeSegmentNode(bytes, objectId, shards))
+        : unsealIndexNode(decodeIndexNode(bytes, objectId), objectId, root.keys.sealed);
+    memory?.set(address, node, bytes.length);
+    return node;
+  };
   const below = async function* (
     links: readonly Link[],
     depth: number,
     from: number,
   ): AsyncGenerator<ReadableSegment> {
     let at = from;
-    for (const link of links) {
-      const overlaps = at < end && at + link.plainBytes > start;
-      if (overlaps) {
-        const bytes = await fetchNode(context, link.cid.address, damage, signal);
-        if (depth === 0)
-          yield open(decodeSegmentNode(bytes, objectId, code.totalShards), at, link.plainBytes);
-        else {
-          const links = unsealIndexNode(decodeIndexNode(bytes, objectId), objectId, root.keys.sealed);
-          yield* below(links, depth - 1, at);
-        }
+    for (const { cid, plainBytes } of links) {
+      if (at < end && at + plainBytes > start) {
+        const node = await nodeAt(cid.address, depth);
+        if (depth === 0) yield placed(node as OpenSegment, at, plainBytes);
+        else yield* below(node as readonly Link[], depth - 1, at);
       }
-      at += link.plainBytes;
+      at += plainBytes;
     }
   };
   yield* below(root.links, body.depth - 1, 0);
 }
 
-function contradiction(): HoldfastError {
-  return new HoldfastError('Corrupt', 'lengths in the manifest contradict each other', {
+/** @throws HoldfastError `Corrupt` where it is not as long as the node above says. */
+function placed(segment: OpenSegment, plainStart: number, expected: number): ReadableSegment {
+  if (segment.secrets.plainLens.reduce((a, b) => a + b, 0) === expected) return { ...segment, plainStart };
+  throw new HoldfastError('Corrupt', 'lengths in the manifest contradict each other', {
     code: 'malformed_manifest',
   });
 }
