@@ -4,10 +4,12 @@ import { type BlobStat, isSlotName } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { createSlots, generationOf } from '../generations.ts';
 import { collect, fill } from '../pieces.ts';
+import { STALE_MS, sweepOnce } from '../stale.ts';
 import { lengthOf, rangeHeader, windowOf } from '../wire/body.ts';
 import { createS3Client, type S3Place } from './client.ts';
-import { beginMultipart } from './multipart.ts';
+import { beginMultipart, type Multipart } from './multipart.ts';
 import { absent, s3Generations } from './slots.ts';
+import { sweepLeftovers } from './sweep.ts';
 import { s3Upload, type UploadPlace } from './upload.ts';
 import { listPageOf } from './xml.ts';
 
@@ -19,6 +21,8 @@ export interface S3Options extends S3Place {
   readonly slots?: boolean | undefined;
   /** Blobs longer than this go up in parts of this length; at least 5 MiB. Default 16 MiB. */
   readonly partBytes?: number | undefined;
+  /** Age from which on unfinished uploads count as left behind. Default a day. */
+  readonly staleMs?: number | undefined;
   /** Keys asked for at once in a listing. Default 1000, the most a server gives. */
   readonly pageKeys?: number | undefined;
 }
@@ -37,6 +41,13 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
   const client = createS3Client(options, clock);
   const keyOf = (address: BlobAddress): string => `${prefix}blobs/${address.slice(3)}`;
 
+  const sweep = { client, prefix, clock, staleMs: options.staleMs ?? STALE_MS };
+  const swept = sweepOnce((signal) => sweepLeftovers(sweep, signal));
+  /** Only who begins uploads can leave some behind, so nobody else pays for the listing. */
+  const begin = async (key: string, signal: Signal): Promise<Multipart> => {
+    await swept(signal);
+    return beginMultipart(client, key, clock, signal);
+  };
   const put = async (
     key: string,
     body: readonly Uint8Array[],
@@ -60,7 +71,7 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
     size: number,
     signal: Signal,
   ): Promise<void> => {
-    const multipart = await beginMultipart(client, key, clock, signal);
+    const multipart = await begin(key, signal);
     try {
       for (let at = 0; at < size; at += partBytes) {
         const length = Math.min(partBytes, size - at);
@@ -94,7 +105,7 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
       const page = listPageOf(
         await (await client.call({ method: 'GET', query, signal })).text(MAX_PAGE_BYTES),
       );
-      for (const key of page.keys) yield key.slice(start.length - tailOf(start));
+      for (const { key } of page.entries) yield key.slice(start.length - tailOf(start));
       token = page.next;
     } while (token !== undefined);
   };
@@ -122,6 +133,7 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
         keyOf,
         tempKey: (name) => `${prefix}tmp/${name}`,
         put: (key, parts, size) => put(key, parts, size, signal),
+        begin: (key) => begin(key, signal),
         isThere: (found, size) => isThere(found, size, signal),
         remove: (key) => remove(key, undefined),
       };

@@ -4,7 +4,7 @@ import { toHex } from '../../core/bytes.ts';
 import type { StoreResult } from '../adapter.ts';
 import type { AdapterDeps, Upload } from '../driver.ts';
 import { checkedBody, type S3Client } from './client.ts';
-import { beginMultipart, type Multipart } from './multipart.ts';
+import type { Multipart } from './multipart.ts';
 
 export interface UploadPlace {
   readonly client: S3Client;
@@ -14,6 +14,7 @@ export interface UploadPlace {
   tempKey(random: string): string;
   /** Stores what is in memory. */
   put(key: string, parts: readonly Uint8Array[], size: number): Promise<void>;
+  begin(key: string): Promise<Multipart>;
   isThere(address: BlobAddress, size: number): Promise<boolean>;
   remove(key: string): Promise<void>;
 }
@@ -35,7 +36,7 @@ export function s3Upload(
   let completed = false;
 
   const flush = async (): Promise<void> => {
-    multipart ??= await beginMultipart(place.client, key, clock, signal);
+    multipart ??= await place.begin(key);
     await multipart.add(pieces, held);
     pieces = [];
     held = 0;

@@ -1,7 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
 import { HoldfastError } from '../../core/errors.ts';
 
-const LISTS: ReadonlySet<string> = new Set(['Contents']);
+const LISTS: ReadonlySet<string> = new Set(['Contents', 'Upload']);
 const parser = new XMLParser({
   ignoreAttributes: true,
   parseTagValue: false,
@@ -36,18 +36,44 @@ export function errorCodeOf(text: string): string | undefined {
 }
 
 export interface ListPage {
-  readonly keys: readonly string[];
+  readonly entries: readonly { readonly key: string; readonly modifiedUnixMs: number }[];
   /** Undefined on the last page. */
   readonly next: string | undefined;
 }
 
 export function listPageOf(text: string): ListPage {
   const result = asNode(parse(text).ListBucketResult);
-  const contents = Array.isArray(result.Contents) ? result.Contents : [];
-  const keys = contents.map((entry) => asText(asNode(entry).Key)).filter((key) => key !== undefined);
+  const entries = nodesOf(result.Contents).flatMap(({ Key, LastModified }) => {
+    const key = asText(Key);
+    return key === undefined ? [] : [{ key, modifiedUnixMs: timeOf(LastModified) }];
+  });
   const next = result.IsTruncated === 'true' ? asText(result.NextContinuationToken) : undefined;
-  return { keys, next };
+  return { entries, next };
 }
+
+export interface UnfinishedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiatedUnixMs: number;
+}
+
+/** The first page of a listing of multipart uploads. */
+export function uploadsOf(text: string): UnfinishedUpload[] {
+  return nodesOf(asNode(parse(text).ListMultipartUploadsResult).Upload).flatMap((upload) => {
+    const key = asText(upload.Key);
+    const uploadId = asText(upload.UploadId);
+    if (key === undefined || uploadId === undefined) return [];
+    return [{ key, uploadId, initiatedUnixMs: timeOf(upload.Initiated) }];
+  });
+}
+
+const nodesOf = (value: unknown): Node[] => (Array.isArray(value) ? value.map(asNode) : []);
+
+/** What tells no time counts as new. */
+const timeOf = (value: unknown): number => {
+  const time = Date.parse(asText(value) ?? '');
+  return Number.isNaN(time) ? Number.POSITIVE_INFINITY : time;
+};
 
 export function uploadIdOf(text: string): string {
   const id = asText(asNode(parse(text).InitiateMultipartUploadResult).UploadId);

@@ -4,6 +4,7 @@ import {
   CreateMultipartUploadCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -48,8 +49,9 @@ for (const name of Object.keys(S3_KEYS) as S3Server[]) {
   describe.skipIf(server === undefined)(`the stock S3 client and ours on ${name}`, () => {
     let sdk: S3Client;
     let ours: BlobAdapter;
+    let place: Awaited<ReturnType<typeof s3Place>>;
     beforeAll(async () => {
-      const place = await s3Place(name, server!, BUCKET);
+      place = await s3Place(name, server!, BUCKET);
       ours = createS3Adapter({ id: 's', ...place, prefix: PREFIX, partBytes: PART, ...deps });
       sdk = new S3Client({
         endpoint: place.endpoint,
@@ -91,6 +93,38 @@ for (const name of Object.keys(S3_KEYS) as S3Server[]) {
       );
       await sdk.send(new CompleteMultipartUploadCommand({ ...to, UploadId, MultipartUpload: { Parts } }));
     };
+
+    const unfinished = async (): Promise<string[]> => {
+      const { Uploads = [] } = await sdk.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
+      return Uploads.map(({ Key }) => Key!).sort();
+    };
+
+    it('uploads that crashed writers left are aborted once they are old, and nobody else’s', async () => {
+      const blob = noise(PART + 1);
+      const left = [keyOf(addressFor(BLOBS[2]!)), `${PREFIX}tmp/${'a'.repeat(32)}`];
+      const foreign = [`${PREFIX}blobs/other`, `blobs/${'a'.repeat(64)}`];
+      for (const Key of [...left, ...foreign])
+        await sdk.send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key }));
+      const temps = [`${PREFIX}tmp/${'b'.repeat(32)}`, `${PREFIX}tmp/keep`];
+      for (const Key of temps) await sdk.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'x' }));
+      const isThere = (Key: string) =>
+        sdk.send(new HeadObjectCommand({ Bucket: BUCKET, Key })).then(
+          () => true,
+          () => false,
+        );
+      const storeWith = async (adapter: BlobAdapter): Promise<void> => {
+        await adapter.store(addressFor(blob), [blob]);
+        await adapter.delete(addressFor(blob));
+        await adapter.close();
+      };
+      const young = { prefix: PREFIX, partBytes: PART, ...deps };
+      await storeWith(createS3Adapter({ id: 's', ...place, ...young }));
+      expect(await unfinished()).toEqual([...left, ...foreign].sort());
+      // An hour in the future everything is old.
+      await storeWith(createS3Adapter({ id: 's', ...place, ...young, staleMs: -3_600_000 }));
+      expect(await unfinished()).toEqual(foreign.sort());
+      expect(await Promise.all(temps.map(isThere))).toEqual([false, true]);
+    });
 
     it('the stock client lists, heads and reads byte for byte what ours stored', async () => {
       for (const bytes of BLOBS) await ours.store(addressFor(bytes), [bytes]);
