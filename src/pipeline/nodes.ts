@@ -80,13 +80,16 @@ export async function fetchNode(
 ): Promise<Uint8Array> {
   const ids = context.directory.all().map((provider) => provider.id);
   const problems: { provider: string; error: HoldfastError }[] = [];
-  for (const id of rendezvousOrder(context.blake3, address, ids)) {
+  const order = rendezvousOrder(context.blake3, address, ids).map((id) => ({ id, lastResort: false }));
+  // Those that are given a rest come last, once more.
+  for (const { id, lastResort } of order) {
     throwIfAborted(signal, 'fetching a manifest node');
     const provider = context.directory.get(id)!;
     try {
       const bytes = await fetchVerified(provider.adapter, address, context.blake3, {
         maxBytes: MAX_NODE_BYTES,
         signal,
+        lastResort,
       });
       for (const { provider: before, error } of problems) {
         if (problemOf(error) !== 'corrupt') continue;
@@ -94,7 +97,9 @@ export async function fetchNode(
       }
       return bytes;
     } catch (error) {
-      problems.push({ provider: id, error: asHoldfastError(error) });
+      const failure = asHoldfastError(error);
+      if (failure.code === 'circuit_open' && !lastResort) order.push({ id, lastResort: true });
+      else problems.push({ provider: id, error: failure });
     }
   }
   throwIfAborted(signal, 'fetching a manifest node');

@@ -54,7 +54,7 @@ export interface BlobAdapter {
     address: BlobAddress,
     offset: number,
     into: readonly Uint8Array[],
-    options?: AbortOptions,
+    options?: ReadOptions,
   ): Promise<void>;
 
   /** Streams `[offset, offset + length)` (default: all) in pieces of its own choosing, at most 1 MiB each. */
@@ -129,7 +129,15 @@ export interface StoreStreamOptions extends AbortOptions {
   readonly maxBytes?: number | undefined;
 }
 
-export interface FetchOptions extends AbortOptions {
+export interface ReadOptions extends AbortOptions {
+  /**
+   * There is nowhere else to read it: a provider that is given a rest is to be tried once more. Adapters need not heed
+   * it; the circuit breaker does.
+   */
+  readonly lastResort?: boolean | undefined;
+}
+
+export interface FetchOptions extends ReadOptions {
   readonly maxBytes?: number | undefined;
 }
 

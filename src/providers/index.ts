@@ -6,6 +6,7 @@ export type {
   FetchStreamOptions,
   ListOptions,
   ProbeResult,
+  ReadOptions,
   Slot,
   SlotName,
   SlotVersion,

@@ -12,6 +12,10 @@ export interface RunningServer {
   /** Where it keeps its state, keys and certificates. */
   readonly dir: string;
   stop(): Promise<void>;
+  /** `kill -9`; what it stored stays. */
+  kill(): Promise<void>;
+  /** On the same port, with what it stored. Only where the script can run again in its folder: nginx-dav, rclone-dav. */
+  restart(): Promise<void>;
 }
 
 export interface NotInstalled {
@@ -46,11 +50,19 @@ export async function launchServer(name: string): Promise<RunningServer | NotIns
   process.once('exit', abandon);
   const stop = async (): Promise<void> => {
     process.removeListener('exit', abandon);
-    await Promise.all(pidsIn(dir).map(end));
+    await Promise.all(pidsIn(dir).map((pid) => end(pid, ['SIGTERM', 'SIGKILL'])));
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  const failure = await run(join(SCRIPTS, `${name}.sh`), [dir, String(port)]);
-  if (failure === undefined) return { port, dir, stop };
+  const start = () => run(join(SCRIPTS, `${name}.sh`), [dir, String(port)]);
+  const kill = async (): Promise<void> => {
+    await Promise.all(pidsIn(dir).map((pid) => end(pid, ['SIGKILL'])));
+  };
+  const restart = async (): Promise<void> => {
+    const failed = await start();
+    if (failed !== undefined) throw new Error(`${name} did not start again: ${failed.output}`);
+  };
+  const failure = await start();
+  if (failure === undefined) return { port, dir, stop, kill, restart };
   await stop();
   if (failure.code !== NOT_INSTALLED) throw new Error(`${name} did not start: ${failure.output}`);
   return { missing: failure.output.trim() };
@@ -88,8 +100,8 @@ function run(script: string, args: string[]): Promise<{ code: unknown; output: s
 }
 
 /** The scripts make every process the leader of its own group, so its children end with it. */
-async function end(pid: number): Promise<void> {
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+async function end(pid: number, signals: readonly NodeJS.Signals[]): Promise<void> {
+  for (const signal of signals) {
     for (let i = 0; i < 20; i++) {
       try {
         process.kill(-pid, i === 0 ? signal : 0);

@@ -20,6 +20,8 @@ interface Running {
   readonly bytes: number;
   readonly startedMs: number;
   readonly stop: LinkedAbort;
+  /** The provider failed before in this read: it is asked only because nothing else decodes. */
+  readonly lastResort: boolean;
   slow: boolean;
 }
 
@@ -45,9 +47,11 @@ export class Flight {
   launch(range: PackRange): void {
     const { context, queue, signal } = this.#state;
     for (const { fetch, shard } of range.shards) fetch.pending.set(shard, 'fresh');
+    const { provider } = this.#view.record.packs[range.pack]!;
     const running: Running = {
       range,
-      provider: this.#view.record.packs[range.pack]!.provider,
+      provider,
+      lastResort: this.#state.avoid.has(provider),
       bytes: range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0),
       startedMs: context.clock.monotonic(),
       stop: linkedAbort(signal, 'get'),
@@ -113,7 +117,8 @@ export class Flight {
       const target = context.directory.get(provider);
       if (target === undefined) throw notConfigured(provider);
       const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
-      await target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, { signal: stop.signal });
+      const options = { signal: stop.signal, lastResort: running.lastResort };
+      await target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, options);
       for (const { fetch, shard } of range.shards) fetch.present.add(shard);
       this.#slowestMs = Math.max(this.#slowestMs, context.clock.monotonic() - running.startedMs);
       this.#report(running);
@@ -132,6 +137,8 @@ export class Flight {
   #fails(running: Running, error: HoldfastError): void {
     const problem = problemOf(error);
     if (problem === 'unavailable') this.#state.avoid.add(running.provider);
+    // Not asked at all: if nothing else decodes, it may be tried again as the last resort.
+    if (error.code === 'circuit_open' && !running.lastResort) return;
     if (isHoldfastError(error, 'NotFound')) this.#missed.push({ running, error });
     else this.#report(running, error);
     for (const { fetch, shard } of running.range.shards) {

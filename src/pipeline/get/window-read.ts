@@ -33,8 +33,8 @@ export async function readWindow(state: ReadState, window: Window): Promise<Plai
 }
 
 /**
- * Every turn either completes, rules out a shard, or finds a range too slow, each of which can happen to a shard once:
- * so the turns are bounded.
+ * Every turn either completes, rules out a shard, finds a range too slow or a provider given a rest, each of which can
+ * happen to a shard once: so the turns are bounded.
  */
 async function fetchUntilDecodable(
   state: ReadState,

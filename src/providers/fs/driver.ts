@@ -200,15 +200,18 @@ async function fileOf(layout: Layout, address: BlobAddress): Promise<BigIntStats
   }
 }
 
+/** Another one whenever the file may have another content, as far as times can tell. */
+export const revisionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  `${dev}.${ino}.${size}.${mtimeNs}.${ctimeNs}`;
+
 function statOf(file: BigIntStats, lastSeenUnixMs: number): BlobStat {
-  const { dev, ino, size, mtimeNs, ctimeNs } = file;
   return {
-    size: Number(size),
+    size: Number(file.size),
     replicasObserved: 1,
     replicaTarget: 1,
     lastSeenUnixMs,
     encoding: 'identity',
-    revision: [dev, ino, size, mtimeNs, ctimeNs].join('.'),
+    revision: revisionOf(file),
   };
 }
 

@@ -4,6 +4,7 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { type FsOptions, fsDriver } from './driver.ts';
 
 export type { FsOptions } from './driver.ts';
+export { createFsGlance } from './glance.ts';
 export { initFsProvider, readProviderId } from './layout.ts';
 
 /**

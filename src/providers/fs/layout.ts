@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { errnoOf, fsError } from './errors.ts';
@@ -33,7 +33,7 @@ export const fanOutOf = (layout: Layout, address: BlobAddress): string =>
   join(layout.blobs, address.slice(3, 5));
 
 export const blobPathOf = (layout: Layout, address: BlobAddress): string =>
-  join(layout.blobs, address.slice(3, 5), address.slice(5));
+  `${layout.blobs}${sep}${address.slice(3, 5)}${sep}${address.slice(5)}`;
 
 /**
  * Makes `root` the home of provider `id`: the only place where a provider folder is created. Idempotent.

@@ -1,3 +1,4 @@
+import { abortable } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { BlobAdapter } from '../adapter.ts';
@@ -21,9 +22,13 @@ export interface BreakerOptions {
 const FAULTS: ReadonlySet<string> = new Set(['Unavailable', 'Timeout', 'RateLimited']);
 const MAX_PAUSE_FACTOR = 16;
 
+/** A read that has nowhere else to go waits until so long after the last one that failed. */
+const LAST_RESORT_EVERY_MS = 1_000;
+
 /**
  * Stops asking a provider that keeps failing, for put, get and repair alike: calls reject at once with
- * `Unavailable`, code `circuit_open`, and `context.retryAfterMs`. After the pause a single call is let through to try. Probes always
+ * `Unavailable`, code `circuit_open`, and `context.retryAfterMs`. After the pause a single call is let through to try,
+ * and before its end a read that is somebody's last resort: it may find that the provider has come back. Probes always
  * pass; one that succeeds proves nothing about data and closes nothing.
  */
 export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAdapter {
@@ -31,7 +36,7 @@ export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAd
   return wrapAdapter(inner, {
     async call(info, signal, run) {
       if (info.operation === 'probe') return run(signal);
-      const ticket = breaker.enter();
+      const ticket = info.lastResort ? await breaker.enterAsLastResort(signal) : breaker.enter();
       try {
         const answer = await run(signal);
         breaker.leave(ticket, 'success');
@@ -59,13 +64,15 @@ export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAd
 
 type Outcome = 'success' | 'failure' | 'unknown';
 
-/** `trial` marks the one call that decides whether to close again. */
+/** `trial` marks the one call that decides whether to close again; `early`, that the pause was not over. */
 interface Ticket {
-  readonly trial: boolean;
+  readonly trial?: 'due' | 'early';
 }
 
 interface Breaker {
   enter(): Ticket;
+  /** Makes a trial whatever the pause; while another is under way, waits for that and goes by what it finds. */
+  enterAsLastResort(signal: AbortSignal | undefined): Promise<Ticket>;
   leave(ticket: Ticket, outcome: Outcome): void;
 }
 
@@ -78,6 +85,9 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
   let state: BreakerState = 'closed';
   let pauseMs = firstPauseMs;
   let openUntil = 0;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let failedTrials = 0;
+  let trial = { over: Promise.resolve(), end: (): void => {} };
   let failures = 0;
   let calls = 0;
   let rememberedAt = clock.monotonic();
@@ -97,31 +107,58 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
     failures = failures * kept + (failed ? 1 : 0);
     calls = calls * kept + 1;
   };
-  const decideTrial = (outcome: Outcome): void => {
+  const beginTrial = (why: string): void => {
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    trial = { over, end };
+    become('half-open', why);
+  };
+  const decideTrial = (due: boolean, outcome: Outcome): void => {
     if (outcome === 'success') {
       failures = 0;
       calls = 0;
       pauseMs = firstPauseMs;
       become('closed', 'a trial call succeeded');
     } else if (outcome === 'failure') {
-      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_FACTOR * firstPauseMs);
-      open('a trial call failed');
+      triedAt = clock.monotonic();
+      failedTrials++;
+      if (due) pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_FACTOR * firstPauseMs);
+      if (due) open('a trial call failed');
+      else become('open', 'a last resort failed too');
     } else {
-      openUntil = clock.monotonic();
+      if (due) openUntil = clock.monotonic();
       become('open', 'a trial call was given up before it said anything');
     }
+    trial.end();
   };
 
   return {
     enter() {
-      if (state === 'closed') return { trial: false };
+      if (state === 'closed') return {};
       const waitMs = openUntil - clock.monotonic();
       if (state === 'half-open' || waitMs > 0) throw circuitOpen(provider, Math.max(waitMs, 0));
-      become('half-open', 'the pause is over');
-      return { trial: true };
+      beginTrial('the pause is over');
+      return { trial: 'due' };
     },
-    leave({ trial }, outcome) {
-      if (trial) return decideTrial(outcome);
+    async enterAsLastResort(signal) {
+      const failedBefore = failedTrials;
+      for (;;) {
+        if (state === 'closed') return {};
+        const now = clock.monotonic();
+        if (failedTrials > failedBefore) throw circuitOpen(provider, Math.max(openUntil - now, 0));
+        const tooSoonMs = triedAt + LAST_RESORT_EVERY_MS - now;
+        if (state === 'half-open') await abortable(trial.over, signal);
+        else if (tooSoonMs > 0) await clock.sleep(tooSoonMs, signal);
+        else {
+          beginTrial('a read has nowhere else to go');
+          return { trial: now < openUntil ? 'early' : 'due' };
+        }
+      }
+    },
+    leave({ trial: kind }, outcome) {
+      if (kind !== undefined) return decideTrial(kind === 'due', outcome);
       if (state !== 'closed' || outcome === 'unknown') return;
       remember(outcome === 'failure');
       // Memory has decayed a little even between two calls in a row.

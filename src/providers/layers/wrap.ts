@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import { byteLength } from '../../core/bytes.ts';
-import type { BlobAdapter } from '../adapter.ts';
+import type { BlobAdapter, ReadOptions } from '../adapter.ts';
 
 export type Operation = Exclude<
   keyof BlobAdapter,
@@ -22,6 +22,8 @@ export interface CallInfo {
   readonly upBytes: number;
   /** Most bytes that the answer is expected to have. */
   readonly downBytes: number;
+  /** The caller knows no other place to read it. */
+  readonly lastResort: boolean;
 }
 
 /** What a layer does around every call, and around every stream of results. */
@@ -39,6 +41,11 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
     repeatable,
     upBytes,
     downBytes,
+    lastResort: false,
+  });
+  const read = (operation: Operation, downBytes: number, options: ReadOptions | undefined): CallInfo => ({
+    ...describe(operation, 0, downBytes),
+    lastResort: options?.lastResort ?? false,
   });
   const call = async <T>(info: CallInfo, signal: Signal, run: (signal: Signal) => Promise<T>): Promise<T> => {
     throwIfAborted(signal, info.operation);
@@ -70,12 +77,12 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
         inner.storeStream(address, source, { ...options, signal }),
       ),
     fetch: (address, options) =>
-      call(describe('fetch', 0, options?.maxBytes ?? PRESUMED_FETCH_BYTES), options?.signal, (signal) =>
+      call(read('fetch', options?.maxBytes ?? PRESUMED_FETCH_BYTES, options), options?.signal, (signal) =>
         inner.fetch(address, { ...options, signal }),
       ),
     fetchRange: (address, offset, into, options) =>
-      call(describe('fetchRange', 0, byteLength(into)), options?.signal, (signal) =>
-        inner.fetchRange(address, offset, into, { signal }),
+      call(read('fetchRange', byteLength(into), options), options?.signal, (signal) =>
+        inner.fetchRange(address, offset, into, { ...options, signal }),
       ),
     fetchStream: (address, options) =>
       around.stream(describe('fetchStream', 0, options?.length), options?.signal, (signal) =>

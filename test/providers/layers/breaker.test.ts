@@ -12,6 +12,8 @@ let error: HoldfastError | undefined;
 let asked: number;
 let states: string[];
 let adapter: BlobAdapter;
+/** What a read's answer waits for. */
+let answering: Promise<void>;
 
 beforeEach(() => {
   clock = createFakeClock();
@@ -24,8 +26,27 @@ beforeEach(() => {
     if (error !== undefined) throw error;
     return true;
   };
-  adapter = withBreaker({ ...inner, exists }, { clock, onBreaker: (_, state) => states.push(state) });
+  const fetch = async (): Promise<Uint8Array> => {
+    asked++;
+    const outcome = error;
+    await answering;
+    if (outcome !== undefined) throw outcome;
+    return new Uint8Array();
+  };
+  answering = Promise.resolve();
+  adapter = withBreaker({ ...inner, exists, fetch }, { clock, onBreaker: (_, state) => states.push(state) });
 });
+
+/** Reads that have nowhere else to go. */
+const lastResort = (times = 1, signal?: AbortSignal): Promise<unknown[]> =>
+  Promise.all(
+    Array.from({ length: times }, () =>
+      adapter.fetch(address, { lastResort: true, signal }).then(
+        () => 'read',
+        (e: unknown) => e,
+      ),
+    ),
+  );
 
 const call = (times = 1, signal?: AbortSignal): Promise<unknown[]> =>
   Promise.all(
@@ -114,5 +135,61 @@ describe('the circuit breaker', () => {
     await open();
     await adapter.probe();
     expect((await call())[0]).toMatchObject({ code: 'circuit_open' });
+  });
+
+  it('tries before the pause is over for reads that have nowhere else to go, one at a time', async () => {
+    await open();
+    error = undefined;
+    let answer = (): void => {};
+    answering = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const reads = lastResort(5);
+    await clock.advance(1);
+    expect(asked).toBe(1);
+    expect((await call())[0]).toMatchObject({ code: 'circuit_open' });
+    answer();
+    expect(await reads).toEqual(Array(5).fill('read'));
+    expect(states).toEqual(['open', 'half-open', 'closed']);
+    expect(await call()).toEqual([true]);
+  });
+
+  it('a last resort that fails lengthens no pause, refuses those that waited for it, and is not repeated at once', async () => {
+    await open();
+    const refused = { code: 'circuit_open', context: { retryAfterMs: 5000 } };
+    const results = await lastResort(3);
+    expect(asked).toBe(1);
+    expect(results).toEqual([error, expect.objectContaining(refused), expect.objectContaining(refused)]);
+    const next = lastResort();
+    await clock.advance(900);
+    expect(asked).toBe(1);
+    await clock.advance(200);
+    expect(await next).toEqual([error]);
+    expect(asked).toBe(2);
+    await clock.advance(3901);
+    error = undefined;
+    expect(await call()).toEqual([true]);
+  });
+
+  it('whoever waits for another’s last resort may give up, and takes over when that was given up', async () => {
+    await open();
+    let answer = (): void => {};
+    answering = new Promise((resolve) => {
+      answer = resolve;
+    });
+    error = new HoldfastError('Aborted', 'given up');
+    const trial = lastResort();
+    await clock.advance(1);
+    error = undefined;
+    const impatient = new AbortController();
+    const waiting = lastResort(1, impatient.signal);
+    const patient = lastResort();
+    impatient.abort();
+    expect(await waiting).toEqual([expect.objectContaining({ kind: 'Aborted' })]);
+    expect(asked).toBe(1);
+    answer();
+    expect(await trial).toEqual([expect.objectContaining({ kind: 'Aborted' })]);
+    expect(await patient).toEqual(['read']);
+    expect(asked).toBe(2);
   });
 });
