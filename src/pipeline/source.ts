@@ -30,23 +30,45 @@ export async function toSource(input: ObjectInput): Promise<ByteSource> {
 async function fileSource(handle: FileHandle): Promise<ByteSource> {
   const stat = await handle.stat();
   if (!stat.isFile()) return iterableSource(handle.createReadStream({ autoClose: false }), undefined);
-  let position = 0;
-  return {
-    prompt: true,
-    size: stat.size,
-    async read(into, signal) {
-      let filled = 0;
-      while (filled < into.length) {
-        throwIfAborted(signal, 'reading the source');
-        const { bytesRead } = await handle.read(into, filled, into.length - filled, position);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-        position += bytesRead;
-      }
-      return filled;
-    },
-    close: async () => {},
-  };
+  return new FileSource(handle, stat.size);
+}
+
+/**
+ * A file, read one byte further than asked each time: whoever asks next whether there is more gets the answer without
+ * another system call.
+ */
+class FileSource implements ByteSource {
+  readonly prompt = true;
+  readonly size: number;
+  readonly #handle: FileHandle;
+  readonly #spare = new Uint8Array(1);
+  #hasSpare = false;
+  #position = 0;
+
+  constructor(handle: FileHandle, size: number) {
+    this.#handle = handle;
+    this.size = size;
+  }
+
+  async read(into: Uint8Array, signal?: AbortSignal): Promise<number> {
+    let filled = 0;
+    if (this.#hasSpare && into.length > 0) {
+      into[filled++] = this.#spare[0]!;
+      this.#hasSpare = false;
+    }
+    while (filled < into.length) {
+      throwIfAborted(signal, 'reading the source');
+      const wanted = into.subarray(filled);
+      const { bytesRead } = await this.#handle.readv([wanted, this.#spare], this.#position);
+      if (bytesRead === 0) break;
+      this.#position += bytesRead;
+      this.#hasSpare = bytesRead > wanted.length;
+      filled += Math.min(bytesRead, wanted.length);
+    }
+    return filled;
+  }
+
+  async close(): Promise<void> {}
 }
 
 function iterableSource(

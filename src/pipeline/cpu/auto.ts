@@ -20,9 +20,9 @@ export function createAutoStage(inline: CpuStage, startPool: () => Promise<CpuSt
     return pool;
   };
   return {
-    encode: async (job, options) => (await pick(job.plainLength)).encode(job, options),
-    decode: async (job, options) => (await pick(job.plainLength)).decode(job, options),
-    hash: async (job, options) => (await pick(0)).hash(job, options),
+    encode: async (job) => (await pick(job.plainLength)).encode(job),
+    decode: async (job) => (await pick(job.plainLength)).decode(job),
+    hash: async (job) => (await pick(0)).hash(job),
     async close() {
       await inline.close();
       await (await pool)?.close();

@@ -1,4 +1,3 @@
-import { throwIfAborted } from '../../core/abort.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import { decodeChunk } from './decode.ts';
@@ -14,16 +13,13 @@ export function createInlineStage(memory: WasmMemory, acceleration: Acceleration
     return loading;
   };
   return {
-    async encode(job, { signal } = {}) {
-      throwIfAborted(signal);
+    async encode(job) {
       return encodeChunk(job, await load());
     },
-    async decode(job, { signal } = {}) {
-      throwIfAborted(signal);
+    async decode(job) {
       return decodeChunk(job, await load());
     },
-    async hash(job, { signal } = {}) {
-      throwIfAborted(signal);
+    async hash(job) {
       return hashRanges(job, await load());
     },
     close: async () => {},

@@ -1,18 +1,18 @@
 import type { CodecName } from '../../coding/compress/codec.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
-import type { AbortOptions } from '../../core/abort.ts';
 
 /**
  * The CPU stage: what costs processor time per chunk, as one job each, over slabs of the shared arena. Jobs are
- * plain data, so they run on the calling thread or on a worker alike.
+ * plain data, so they run on the calling thread or on a worker alike. A job is short and is never cut off: it writes to
+ * memory that is given to others as soon as it has ended.
  */
 export interface CpuStage {
   /** Compresses, pads, encrypts, erasure-codes and hashes one chunk in place. */
-  encode(job: EncodeJob, options?: AbortOptions): Promise<EncodeResult>;
+  encode(job: EncodeJob): Promise<EncodeResult>;
   /** Checks shards, rebuilds missing data, authenticates, decrypts and decompresses one chunk. */
-  decode(job: DecodeJob, options?: AbortOptions): Promise<DecodeResult>;
+  decode(job: DecodeJob): Promise<DecodeResult>;
   /** BLAKE3 of ranges of the arena: one digest for each inner list, over its ranges in order. */
-  hash(job: HashJob, options?: AbortOptions): Promise<Uint8Array[]>;
+  hash(job: HashJob): Promise<Uint8Array[]>;
   close(): Promise<void>;
 }
 

@@ -1,9 +1,8 @@
-import { Piscina } from 'piscina';
 import type { Acceleration } from '../../core/acceleration.ts';
-import { type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import type { CpuStage } from './jobs.ts';
-import type { WorkerJob, WorkerSetup } from './worker.ts';
+import { type WorkerJob, WorkerThread, workerFailed } from './worker-thread.ts';
 
 export interface PoolOptions {
   readonly memory: WasmMemory;
@@ -11,56 +10,79 @@ export interface PoolOptions {
   readonly threads: number;
   /** Jobs that may wait; the callers' own bounds keep far below. */
   readonly maxQueue: number;
+  /** A thread that had nothing to do for so long ends. */
+  readonly idleMs?: number;
+  /** What the threads run. */
+  readonly script?: URL;
 }
 
-const YOUNG_MB = 4;
+interface Queued {
+  readonly work: WorkerJob;
+  readonly settle: (outcome: Promise<unknown>) => void;
+}
 
-/** The CPU stage on worker threads. Starts them on the first job; they share the arena and receive no bytes. */
+/** The next job lies at the thread already when it ends one: waking a thread costs as much as hashing a shard. */
+const AHEAD = 2;
+const IDLE_MS = 10_000;
+const WORKER = new URL('./worker.js', import.meta.url);
+
+/** The CPU stage on worker threads. Starts them as jobs come; they share the arena and receive no bytes. */
 export function createPoolStage(options: PoolOptions): CpuStage {
-  const setup: WorkerSetup = { memory: options.memory, acceleration: options.acceleration };
-  const pool = new Piscina({
-    filename: new URL('./worker.js', import.meta.url).href,
-    minThreads: 1,
-    maxThreads: options.threads,
-    idleTimeout: 10_000,
-    maxQueue: options.maxQueue,
-    workerData: setup,
-    // Jobs leave much short-lived external memory behind; a small nursery collects it early.
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-  });
-  const run = async <T>(work: WorkerJob, signal: AbortSignal | undefined): Promise<T> => {
-    let answer: { ok: T } | { error: SerializedError };
-    try {
-      answer = (await pool.run(work, signal === undefined ? {} : { signal })) as typeof answer;
-    } catch (cause) {
-      if (signal?.aborted) throw new HoldfastError('Aborted', 'the operation was aborted', { cause });
-      throw new HoldfastError('Unexpected', 'a worker thread failed', { code: 'worker_failed', cause });
+  const { memory, acceleration, idleMs = IDLE_MS, script = WORKER } = options;
+  const threads: WorkerThread[] = [];
+  const queue: Queued[] = [];
+  let closed = false;
+
+  const onGone = (thread: WorkerThread): void => {
+    threads.splice(threads.indexOf(thread), 1);
+  };
+  /** The least busy thread that can take a job; a new one rather than one that works already. */
+  const pick = (): WorkerThread | undefined => {
+    const [first] = [...threads].sort((a, b) => a.jobs - b.jobs);
+    if (first !== undefined && first.jobs === 0) return first;
+    if (threads.length < options.threads) {
+      const thread = new WorkerThread(script, { memory, acceleration }, idleMs, onGone, assign);
+      threads.push(thread);
+      return thread;
     }
-    if ('ok' in answer) return answer.ok;
-    throw revive(answer.error);
+    return first !== undefined && first.jobs < AHEAD ? first : undefined;
+  };
+  const assign = (): void => {
+    while (queue.length > 0 && !closed) {
+      let thread: WorkerThread | undefined;
+      try {
+        thread = pick();
+      } catch (cause) {
+        queue.shift()!.settle(Promise.reject(workerFailed(cause)));
+        continue;
+      }
+      if (thread === undefined) return;
+      const { work, settle } = queue.shift()!;
+      settle(thread.run(work));
+    }
+  };
+  const run = <T>(work: WorkerJob): Promise<T> => {
+    if (closed) return Promise.reject(poolClosed());
+    if (queue.length >= options.maxQueue) return Promise.reject(poolFull(options.maxQueue));
+    return new Promise<T>((resolve) => {
+      queue.push({ work, settle: (outcome) => resolve(outcome as Promise<T>) });
+      assign();
+    });
   };
   return {
-    encode: (job, { signal } = {}) => run({ kind: 'encode', job }, signal),
-    decode: (job, { signal } = {}) => run({ kind: 'decode', job }, signal),
-    hash: (job, { signal } = {}) => run({ kind: 'hash', job }, signal),
-    close: () => pool.destroy(),
+    encode: (job) => run({ kind: 'encode', job }),
+    decode: (job) => run({ kind: 'decode', job }),
+    hash: (job) => run({ kind: 'hash', job }),
+    async close() {
+      closed = true;
+      for (const { settle } of queue.splice(0)) settle(Promise.reject(poolClosed()));
+      await Promise.all([...threads].map((thread) => thread.stop()));
+    },
   };
 }
 
-interface SerializedError {
-  readonly error: ErrorKind;
-  readonly code: string;
-  readonly status: ErrorStatus;
-  readonly message: string;
-  readonly hint?: string;
-  readonly context?: Record<string, unknown>;
-}
+const poolClosed = (): HoldfastError =>
+  new HoldfastError('Aborted', 'the worker threads have been stopped', { code: 'pool_closed' });
 
-function revive({ error, message, code, status, hint, context }: SerializedError): HoldfastError {
-  return new HoldfastError(error, message, {
-    code,
-    status,
-    ...(hint === undefined ? {} : { hint }),
-    ...(context === undefined ? {} : { context }),
-  });
-}
+const poolFull = (most: number): HoldfastError =>
+  new HoldfastError('QuotaExceeded', `more than ${most} jobs wait for a processor`, { code: 'pool_full' });

@@ -38,6 +38,9 @@ export class Flight {
   #slowestMs = 0;
   #changed = false;
   #wake = (): void => {};
+  /** One for many changes: a timer each would cost more than the rest of the waiting. */
+  #tick: Promise<void> | undefined;
+  readonly #pacing = new AbortController();
 
   constructor(state: ReadState, view: SegmentView) {
     this.#state = state;
@@ -63,17 +66,24 @@ export class Flight {
 
   /** Resolves once a range has ended or was found slow. */
   async change(): Promise<void> {
-    const { clock } = this.#state.context;
     while (!this.#changed) {
-      const pacing = new AbortController();
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      await Promise.race([woken, clock.sleep(CHECK_MS, pacing.signal).catch(() => {})]);
-      pacing.abort();
-      if (!this.#changed) this.#findSlow();
+      await Promise.race([woken, this.#nextTick()]);
     }
     this.#changed = false;
+  }
+
+  #nextTick(): Promise<void> {
+    this.#tick ??= this.#state.context.clock.sleep(CHECK_MS, this.#pacing.signal).then(
+      () => {
+        this.#tick = undefined;
+        this.#findSlow();
+      },
+      () => {},
+    );
+    return this.#tick;
   }
 
   /**
@@ -87,6 +97,7 @@ export class Flight {
   /** Cancels what is left and waits until it has let go of the memory. */
   async end(): Promise<void> {
     const lost = new HoldfastError('Aborted', 'other shards were faster', { code: 'lost_race' });
+    this.#pacing.abort(lost);
     for (const running of this.#running.keys()) {
       if (running.slow) this.#loses(running);
       running.stop.abort(lost);

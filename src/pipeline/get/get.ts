@@ -179,6 +179,10 @@ async function* readChunks(
   }
 }
 
+/** Parts of the arena that a window takes: little at first, so that the first byte comes soon, then more for fewer requests. */
+const FIRST_WINDOW = 1 / 32;
+const MAX_WINDOW = 1 / 8;
+
 async function* allWindows(
   state: ReadState,
   nodes: NodeMemory | undefined,
@@ -186,9 +190,14 @@ async function* allWindows(
   end: number,
 ): AsyncGenerator<Window> {
   const { context, root, damage, signal } = state;
-  const bytes = context.arena.capacity / 16;
   const whole = Math.max(end, start + 1);
+  let share = FIRST_WINDOW;
+  const nextBytes = (): number => {
+    const bytes = share * context.arena.capacity;
+    share = Math.min(2 * share, MAX_WINDOW);
+    return bytes;
+  };
   for await (const segment of readableSegments(context, root, start, whole, damage, signal, nodes)) {
-    yield* windowsOf(segment, start, end, bytes);
+    yield* windowsOf(segment, start, end, nextBytes);
   }
 }

@@ -3,7 +3,7 @@ import type { Window } from './window.ts';
 import { type PlainChunk, readWindow } from './window-read.ts';
 
 /** Windows in memory: one being consumed, one being fetched. */
-const DEPTH = 2;
+const DEPTH = 3;
 
 interface Entry {
   /** What of the window has not been handed out. */

@@ -10,23 +10,25 @@ export interface Window {
   readonly plainStarts: readonly number[];
 }
 
-/** Cuts the part of a segment that overlaps `[start, end)` into windows that take about `bytes` of memory. */
+/** Cuts the part of a segment that overlaps `[start, end)` into windows, each of about as much memory as asked for it. */
 export function* windowsOf(
   segment: ReadableSegment,
   start: number,
   end: number,
-  bytes: number,
+  nextBytes: () => number,
 ): Generator<Window> {
   let chunks: number[] = [];
   let plainStarts: number[] = [];
   let gathered = 0;
   let at = segment.plainStart;
+  let bytes = nextBytes();
   for (const [chunk, length] of segment.secrets.plainLens.entries()) {
     const memory = Math.max(length, segment.view.record.chunkLens[chunk]!);
     const wanted = (at < end && at + length > start) || (length === 0 && start === end);
     if (wanted && gathered > 0 && gathered + memory > bytes) {
       yield { segment, chunks, plainStarts };
       [chunks, plainStarts, gathered] = [[], [], 0];
+      bytes = nextBytes();
     }
     if (wanted) {
       chunks.push(chunk);
