@@ -29,10 +29,13 @@ const STALLED = 2;
 const SLOW = 5;
 const ACCELERATION = { native: true, wasm: true } as const;
 
+/** A link that carries probes and nothing else. */
+const PROBES_ONLY = 'probes only';
 /** How many times slower than a healthy link; Infinity never answers; undefined is not there at all. */
-type Speeds = readonly (number | undefined)[];
+type Speed = number | typeof PROBES_ONLY | undefined;
+type Speeds = readonly Speed[];
 
-const speeds = (stalled: number | undefined, slow: number | undefined): Speeds =>
+const speeds = (stalled: Speed, slow: Speed): Speeds =>
   Array.from({ length: PROVIDERS }, (_, i) => (i === STALLED ? stalled : i === SLOW ? slow : 1));
 
 export interface TailFigure {
@@ -52,6 +55,7 @@ export async function benchTail(operations: number, say: (text: string) => void)
   const runs: [string, Speeds, boolean][] = [
     ['all nine healthy', speeds(1, 1), true],
     ['one stalls, one at 1 %', speeds(Number.POSITIVE_INFINITY, 100), true],
+    ['one answers probes only, one at 1 %', speeds(PROBES_ONLY, 100), true],
     ['the two not there at all', speeds(undefined, undefined), true],
     ['one at 1 %, nobody is raced', speeds(1, 100), false],
   ];
@@ -144,16 +148,20 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   return { context, close };
 }
 
-/** The adapter at the end of a link so many times slower than a healthy one. Probes are answered as if it were well. */
-function linked(adapter: BlobAdapter, slowness: () => number): BlobAdapter {
+/** The adapter at the end of a link so many times slower than a healthy one. */
+function linked(adapter: BlobAdapter, slowness: () => NonNullable<Speed>): BlobAdapter {
   const travel = async (bytes: number, signal: AbortSignal | undefined): Promise<void> => {
     const times = slowness();
-    if (times === Number.POSITIVE_INFINITY) await hang(signal);
+    if (times === Number.POSITIVE_INFINITY || times === PROBES_ONLY) return hang(signal);
     await clock.sleep(LATENCY_MS + (1000 * bytes * times) / BYTES_PER_SECOND, signal);
   };
   const length = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
   return {
     ...adapter,
+    async probe(options) {
+      if (slowness() !== PROBES_ONLY) await travel(0, options?.signal);
+      return adapter.probe(options);
+    },
     async store(address, parts, options) {
       await travel(length(parts), options?.signal);
       return adapter.store(address, parts, options);

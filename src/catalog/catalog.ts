@@ -31,6 +31,8 @@ export interface NodeCatalog {
 
   /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
   probeAll(options?: AbortOptions): Promise<readonly ProbeReport[]>;
+  /** Probes one. @throws Aborted. */
+  probe(providerId: string, options?: AbortOptions): Promise<ProbeReport>;
   /** Probes and flushes at the policy's interval; resolves once the signal fires. Call once. */
   start(options: { readonly signal: AbortSignal }): Promise<void>;
   /** Takes over what other processes stored, and the credits. */

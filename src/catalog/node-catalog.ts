@@ -14,7 +14,7 @@ import type {
 } from './catalog.ts';
 import { CatalogEntry } from './entry.ts';
 import { CatalogPersistence } from './persistence.ts';
-import { probeEntries } from './probing.ts';
+import { probeEntries, probeEntry } from './probing.ts';
 import { score, skipOf } from './rank.ts';
 import { snapshotOf } from './snapshot.ts';
 
@@ -110,6 +110,10 @@ class Catalog implements NodeCatalog {
   async probeAll({ signal }: AbortOptions = {}): Promise<readonly ProbeReport[]> {
     throwIfAborted(signal, 'probe');
     return probeEntries([...this.#entries.values()], this.#options, signal);
+  }
+
+  probe(providerId: string, { signal }: AbortOptions = {}): Promise<ProbeReport> {
+    return probeEntry(this.#entry(providerId), this.#options, signal);
   }
 
   async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {

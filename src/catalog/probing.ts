@@ -20,7 +20,7 @@ export async function probeEntries(
   return Promise.all(reports);
 }
 
-async function probeEntry(
+export async function probeEntry(
   entry: CatalogEntry,
   options: Probing,
   signal: AbortSignal | undefined,

@@ -45,6 +45,7 @@ export function directoryOf(
     preferredChunk: (id) => catalog.preferredChunk(id),
     usualMs: (id, operation, bytes) =>
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
+    answers: async (id, options) => byId.has(id) && (await catalog.probe(id, options)).error === undefined,
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },

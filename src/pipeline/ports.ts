@@ -1,5 +1,6 @@
 import type { CodecName } from '../coding/compress/codec.ts';
 import type { LinearCode } from '../coding/erasure/code.ts';
+import type { AbortOptions } from '../core/abort.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -29,6 +30,8 @@ export interface ProviderDirectory {
    * few were seen.
    */
   usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
+  /** Whether the provider answers a probe in the time that probes are given. @throws Aborted. */
+  answers(id: string, options?: AbortOptions): Promise<boolean>;
   /** Bytes of shards that are no longer there; gives quota back. */
   deleted(id: string, bytes: number): void;
   /** What a transfer came to; feeds profiles and ranking. */

@@ -33,6 +33,17 @@ describe('probing', () => {
     expect(catalog.snapshot()[0]!.why).toContain('its last probe failed: Timeout');
   });
 
+  it('asks a single provider when told to, and counts what it finds', async () => {
+    const [stuck, fine] = [new Probed('stuck'), new Probed('fine', 7)];
+    stuck.probe = () => new Promise(() => {});
+    const world = newWorld({ probe: { intervalMs: 1000, timeoutMs: 20, concurrency: 1 } });
+    const catalog = await world.open([stuck, fine]);
+    expect(await catalog.probe('stuck')).toMatchObject({ provider: 'stuck', rttMs: undefined });
+    expect(catalog.snapshot()[0]!.lossRate).toBeCloseTo(0.2, 12);
+    expect(fine.probes).toBe(0);
+    await expect(async () => catalog.probe('nobody')).rejects.toMatchObject({ code: 'provider_unknown' });
+  });
+
   it('counts an abort against no provider', async () => {
     const node = new Probed('a');
     node.probe = () => new Promise(() => {});

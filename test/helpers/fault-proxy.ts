@@ -41,7 +41,9 @@ export async function startFaultProxy(targetPort: number, seed = 1): Promise<Fau
   const carry = async (from: Socket, to: Socket, wire: { freeMs: number }, lossy: boolean): Promise<void> => {
     let delivered: Promise<void> = Promise.resolve();
     for await (const piece of from as AsyncIterable<Buffer>) {
-      if (state !== 'up') return;
+      // Leaving the loop would close the connection, and that can be noticed.
+      if (state === 'stalled' && !from.destroyed) await once(from, 'close');
+      if (state !== 'up' || from.destroyed) return;
       if (lossy && chance() < link.loss) throw new Error('lost');
       const now = performance.now();
       wire.freeMs = Math.max(now, wire.freeMs) + (piece.length / link.bytesPerSecond) * 1000;

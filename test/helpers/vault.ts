@@ -56,6 +56,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},
     deleted: () => {},
+    answers: async () => true,
     usualMs: () => undefined,
   };
   const context: VaultContext = {

@@ -60,6 +60,25 @@ describe('a provider that stalls', () => {
     expect(put.certificate.tolerates).toBe(3);
   });
 
+  it('is given up on at once when it does not even answer a probe, though the object then survives less', async () => {
+    const { context: plain } = await testVault({
+      wrap: stalling({ on: true }, 'store'),
+      policy: { stallMs: 3_600_000 },
+    });
+    const asked: string[] = [];
+    const answers = async (id: string): Promise<boolean> => {
+      asked.push(id);
+      return false;
+    };
+    const context = { ...plain, directory: { ...plain.directory, answers } };
+    const put = await putObject(context, noise(3_000_000), { name: 'x' });
+    expect(asked).toEqual(['p3']);
+    expect(put.failedAttempts).toMatchObject([
+      { provider: 'p3', code: 'lost_race', error: expect.stringContaining('does not answer') },
+    ]);
+    expect(put.certificate.providers).toBe(8);
+  });
+
   it('is asked again when nothing else decodes', async () => {
     const stuck = { on: false };
     const { context, gone } = await testVault({ wrap: stalling(stuck, 'fetchRange'), chunkBytes: 65_536 });

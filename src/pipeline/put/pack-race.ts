@@ -11,6 +11,8 @@ const FACTOR = 3;
 /** … nor before this share of the others is done: when everything is slow, it is not the provider. */
 const QUORUM = 2 / 3;
 const CHECK_MS = 50;
+/** A provider that is waited for is asked this often whether it is there at all. */
+const ASK_EVERY_MS = 5_000;
 
 interface Straggler {
   readonly attempt: Promise<unknown>;
@@ -19,8 +21,8 @@ interface Straggler {
 
 /**
  * Watches a segment's packs on their way and gives up on one that is far behind the rest, so that its shards go
- * elsewhere while it may still be trying. Where the object would then survive fewer losses it is waited for longer, up
- * to the policy's `stallMs`; and for good where fewer than promised.
+ * elsewhere while it may still be trying. Where the object would then survive fewer losses it is waited for longer: up
+ * to the policy's `stallMs`, or until it does not even answer a probe. And for good where fewer than promised.
  */
 export class PackRace {
   readonly #session: PutSession;
@@ -58,13 +60,21 @@ export class PackRace {
     });
     watched.catch(() => {});
     const pacing = new AbortController();
+    const there = { asked: false, silent: false };
     try {
       while (!settled.yes) {
         const pause = clock.sleep(CHECK_MS, pacing.signal).catch(() => {});
         await Promise.race([watched, pause]);
-        if (settled.yes || !this.#isHopeless(provider, bytes, clock.monotonic() - started)) continue;
+        const elapsedMs = clock.monotonic() - started;
+        if (settled.yes || !this.#isBehind(provider, bytes, elapsedMs)) continue;
+        const loss = this.#lossWithout(provider);
+        if (loss === 'too much') continue;
+        if (loss === 'some' && elapsedMs < this.#session.context.policy.stallMs && !there.silent) {
+          if (!there.asked) void this.#ask(provider, there, pacing.signal);
+          continue;
+        }
         this.#stragglers.push({ attempt, stop });
-        throw lostRace(clock.monotonic() - started);
+        throw lostRace(elapsedMs, there.silent);
       }
       await attempt;
       this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - started);
@@ -83,15 +93,34 @@ export class PackRace {
     for (const { stop } of this.#stragglers.splice(0)) stop.dispose();
   }
 
-  #isHopeless(provider: Provider, bytes: number, elapsedMs: number): boolean {
+  #isBehind(provider: Provider, bytes: number, elapsedMs: number): boolean {
     if (elapsedMs < FLOOR_MS || elapsedMs < FACTOR * this.#slowestMs) return false;
     if (this.#done < QUORUM * (this.#running - 1)) return false;
     const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
-    if (usual !== undefined && elapsedMs < FACTOR * usual) return false;
-    const { minTolerates, context } = this.#session;
+    return usual === undefined || elapsedMs >= FACTOR * usual;
+  }
+
+  /** What giving up on it would cost in losses survived; `too much`: the promise. */
+  #lossWithout(provider: Provider): 'none' | 'some' | 'too much' {
     const without = this.#tolerance(provider);
-    if (without < minTolerates) return false;
-    return without >= this.#tolerance() || elapsedMs >= context.policy.stallMs;
+    if (without < this.#session.minTolerates) return 'too much';
+    return without >= this.#tolerance() ? 'none' : 'some';
+  }
+
+  /** Asks again and again while it is waited for: it may fall silent later. */
+  async #ask(
+    provider: Provider,
+    there: { asked: boolean; silent: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, directory } = this.#session.context;
+    there.asked = true;
+    while (!signal.aborted) {
+      const answers = await directory.answers(provider.id, { signal }).catch(() => true);
+      there.silent = !answers && !signal.aborted;
+      if (there.silent) return;
+      await clock.sleep(ASK_EVERY_MS, signal).catch(() => {});
+    }
   }
 
   /** Losses that chunks placed now would survive, with or without a provider; −1 where there is nobody. */
@@ -106,9 +135,8 @@ export class PackRace {
   }
 }
 
-function lostRace(elapsedMs: number): HoldfastError {
+function lostRace(elapsedMs: number, silent: boolean): HoldfastError {
   const seconds = (elapsedMs / 1000).toFixed(1);
-  return new HoldfastError('Timeout', `still not done after ${seconds} s, far behind the others`, {
-    code: 'lost_race',
-  });
+  const why = silent ? 'and it does not answer' : 'far behind the others';
+  return new HoldfastError('Timeout', `still not done after ${seconds} s, ${why}`, { code: 'lost_race' });
 }

@@ -20,13 +20,14 @@ const OVERLOAD: ReadonlySet<string> = new Set(['RateLimited', 'Timeout', 'Unavai
 /**
  * Bounds the calls in flight and adapts the bound to what the provider can take. First come, first served. A
  * stream counts only while a piece is being waited for, so that using two providers, or one inside the other's
- * loop, cannot lock up.
+ * loop, cannot lock up. Probes pass: behind our own queue they would tell of that, not of the provider.
  */
 export function withConcurrencyLimit(inner: BlobAdapter, options: ConcurrencyOptions): BlobAdapter {
   const gate = createGate(options);
   return {
     ...wrapAdapter(inner, {
       async call(info, signal, run) {
+        if (info.operation === 'probe') return run(signal);
         await gate.enter(signal, info.operation);
         try {
           const answer = await run(signal);

@@ -1,5 +1,6 @@
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import {
+  mirrorOf,
   withBandwidthLimit,
   withBreaker,
   withConcurrencyLimit,
@@ -58,3 +59,11 @@ for (const [name, wrap] of Object.entries(layers)) {
     largeBytes: 3 * 1024 * 1024,
   });
 }
+
+describeConformance('a mirror of three in memory', {
+  open: () => {
+    const [first, ...rest] = ['a', 'b', 'c'].map((id) => createMemoryAdapter({ id, ...deps }));
+    return mirrorOf('m', [first!, ...rest]);
+  },
+  largeBytes: 3 * 1024 * 1024,
+});

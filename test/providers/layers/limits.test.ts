@@ -48,6 +48,18 @@ describe('the concurrency limit', () => {
     expect(most()).toBe(2);
   });
 
+  it('lets probes pass, which would else tell of the queue', async () => {
+    const { adapter, open } = gated();
+    const limited = withConcurrencyLimit(adapter, { clock: createFakeClock(), maxConcurrency: 1 });
+    const busy = [limited.exists(address), limited.exists(address)];
+    expect(await limited.probe()).toMatchObject({ rttMs: expect.any(Number) });
+    while (open.length > 0) {
+      open.shift()!();
+      await tick();
+    }
+    await Promise.all(busy);
+  });
+
   it('bounds the queue, and an abandoned call leaves it', async () => {
     const { adapter, open } = gated();
     const limited = withConcurrencyLimit(adapter, {

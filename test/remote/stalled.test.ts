@@ -1,0 +1,46 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { startFaultProxy } from '../helpers/fault-proxy.ts';
+import { noise, readAll } from '../helpers/vault.ts';
+import { deps } from '../providers/deps.ts';
+import { serveNode } from './node.ts';
+import { openOver } from './vaults.ts';
+
+const home = await mkdtemp(join(tmpdir(), 'holdfast-stalled-'));
+const node = await serveNode(createMemoryAdapter({ id: 'behind', ...deps }));
+const wire = await startFaultProxy(node.port);
+afterAll(async () => {
+  await wire.close();
+  await node.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+it('a link that falls silent in the middle of things costs a put one unanswered probe, not the whole patience', async () => {
+  const near = Array.from({ length: 8 }, (_, i) => ({
+    id: `m${i}`,
+    domain: `m${i}`,
+    keys: 'adapter = "memory"',
+  }));
+  const far = { id: 'far', domain: 'far', keys: `adapter = "http"\nurl = "http://127.0.0.1:${wire.port}"` };
+  // An hour of patience: whoever waits for that does not get through.
+  const settings = '[limits]\nstall_ms = 3600000\nprobe_ms = 500\nmax_attempts = 1';
+  const vault = await openOver(home, [...near, far], settings);
+  expect((await vault.putObject(noise(300_000), { name: 'before' })).certificate.providers).toBe(9);
+  wire.stall();
+  const started = performance.now();
+  const put = await vault.putObject(noise(300_000, 2), { name: 'x' });
+  const seconds = (performance.now() - started) / 1000;
+  expect(put.failedAttempts).toMatchObject([
+    { provider: 'far', code: 'lost_race', error: expect.stringContaining('does not answer') },
+  ]);
+  expect(put.certificate.providers).toBe(8);
+  expect((await readAll(await vault.getObject('x'))).length).toBe(300_000);
+  const state = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
+  expect(state.state).toBe('recently_failing');
+  console.log(`a link that fell silent held a put up for ${seconds.toFixed(1)} s; ${state.why}`);
+  wire.start();
+  await vault.close();
+});
