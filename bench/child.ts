@@ -1,7 +1,23 @@
-/** One operation of the library in a process of its own: `child.js <put|get|range> <home> <config> <name> [file]`. */
+/** One operation of the library in a process of its own: `child.js <ChildJob as JSON>`. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { openVault, type Vault } from '../src/compose/open-vault.ts';
+import { generated } from './generated.ts';
 import { cpuSeconds, MIB } from './numbers.ts';
+
+export interface ChildJob {
+  /** `range`: 64 KiB from the middle. `generate`: a put of bytes that lie nowhere before. */
+  readonly what: 'put' | 'get' | 'range' | 'generate';
+  readonly home: string;
+  readonly config: string;
+  /** Of the object. Several: a number follows. */
+  readonly name: string;
+  /** What a put reads. */
+  readonly file?: string;
+  /** Puts this much of the file, or generates it. */
+  readonly bytes?: number;
+  /** Puts or gets this many, one after the other, each of `bytes`. */
+  readonly objects?: number;
+}
 
 /** What a child prints, as JSON. */
 export interface ChildReport {
@@ -18,27 +34,38 @@ export interface ChildReport {
   readonly fsyncs: number;
 }
 
-type Work = (vault: Vault) => Promise<number>;
+type Work = (vault: Vault, job: ChildJob) => Promise<number>;
 
-async function main([what, home, config, name, file]: readonly string[]): Promise<void> {
-  const fsyncs = await countFsyncs(config!);
+const WORK: Record<ChildJob['what'], Work> = {
+  put: (vault, job) => (job.objects === undefined ? put(vault, job) : putMany(vault, job)),
+  get: async (vault, { name, objects }) => {
+    if (objects === undefined) return drain((await vault.getObject(name)).borrow());
+    let bytes = 0;
+    for (let i = 0; i < objects; i++) bytes += await drain((await vault.getObject(`${name}${i}`)).borrow());
+    return bytes;
+  },
+  range: async (vault, { name }) => {
+    const { size } = await vault.stat(name);
+    const part = await vault.getObject(name, { start: Math.floor(size / 2), length: MIB / 16 });
+    return drain(part.borrow());
+  },
+  generate: async (vault, { name, bytes }) => (await vault.putObject(generated(bytes!), { name })).size,
+};
+
+async function main(job: ChildJob): Promise<void> {
+  const fsyncs = await countFsyncs(job.config);
   const requests: Record<string, number> = {};
   const vault = await openVault({
-    home,
-    config,
+    home: job.home,
+    config: job.config,
     observers: {
       onAttempt: ({ operation }) => {
         requests[operation] = (requests[operation] ?? 0) + 1;
       },
     },
   });
-  const work: Record<string, Work> = {
-    put: (vault) => put(vault, name!, file!),
-    get: (vault) => get(vault, name!),
-    range: (vault) => range(vault, name!),
-  };
   const before = { ms: performance.now(), cpu: cpuSeconds() };
-  const bytes = await work[what!]!(vault);
+  const bytes = await WORK[job.what](vault, job);
   const after = { ms: performance.now(), cpu: cpuSeconds() };
   await vault.close();
   const report: ChildReport = {
@@ -53,8 +80,8 @@ async function main([what, home, config, name, file]: readonly string[]): Promis
   process.stdout.write(JSON.stringify(report));
 }
 
-async function put(vault: Vault, name: string, file: string): Promise<number> {
-  const handle = await open(file);
+async function put(vault: Vault, { name, file }: ChildJob): Promise<number> {
+  const handle = await open(file!);
   try {
     return (await vault.putObject(handle, { name })).size;
   } finally {
@@ -62,14 +89,21 @@ async function put(vault: Vault, name: string, file: string): Promise<number> {
   }
 }
 
-async function get(vault: Vault, name: string): Promise<number> {
-  return drain((await vault.getObject(name)).borrow());
-}
-
-/** 64 KiB from the middle. */
-async function range(vault: Vault, name: string): Promise<number> {
-  const { size } = await vault.stat(name);
-  return drain((await vault.getObject(name, { start: Math.floor(size / 2), length: MIB / 16 })).borrow());
+/** Different parts of the file, as far as it goes. */
+async function putMany(vault: Vault, { name, file, bytes, objects }: ChildJob): Promise<number> {
+  const handle = await open(file!);
+  const buffer = new Uint8Array(bytes!);
+  let sum = 0;
+  try {
+    const places = Math.max(1, Math.floor((await handle.stat()).size / bytes!));
+    for (let i = 0; i < objects!; i++) {
+      await handle.read(buffer, 0, bytes!, (i % places) * bytes!);
+      sum += (await vault.putObject(buffer, { name: `${name}${i}` })).size;
+    }
+  } finally {
+    await handle.close();
+  }
+  return sum;
 }
 
 async function drain(pieces: AsyncIterable<Uint8Array>): Promise<number> {
@@ -94,4 +128,4 @@ async function countFsyncs(anyFile: string): Promise<{ count: number }> {
   return counter;
 }
 
-await main(process.argv.slice(2));
+await main(JSON.parse(process.argv[2]!) as ChildJob);

@@ -1,35 +1,52 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createKeyFile, homePaths } from '../src/compose/home.ts';
 import { findConfig } from '../src/compose/load-config.ts';
 import { secureRandom } from '../src/core/random.ts';
 import { initFsProvider } from '../src/providers/fs/index.ts';
-import type { ChildReport } from './child.ts';
+import type { ChildJob, ChildReport } from './child.ts';
 import { measure } from './processes.ts';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
 /** Any three of nine may vanish. */
 const VANISHED = ['p2', 'p5', 'p8'];
 
 export const COMMAND: string = join(ROOT, 'dist/cli/main.js');
 export const CONFIG: string = join(ROOT, 'config/storage.toml');
 
-/** A vault with the shipped defaults: nine `fs` providers in the home, the key unwrapped. */
+/** What differs from the shipped configuration. */
+export interface VaultSettings {
+  /** How many `fs` providers, or where the storage nodes are. */
+  readonly providers?: number | readonly string[];
+  /** TOML: sections without `[[providers]]`. */
+  readonly sections?: string;
+}
+
+export type Operation = Omit<ChildJob, 'home' | 'config'>;
+
+export interface BenchRun extends ChildReport {
+  /** Of the whole process. */
+  readonly wallMs: number;
+}
+
+/** A vault in a home of its own, the key unwrapped. */
 export interface Bench {
   readonly home: string;
-  run(what: 'put' | 'get' | 'range', name: string, file?: string): Promise<ChildReport & { wallMs: number }>;
-  /** Moves three providers away, or back. */
+  run(operation: Operation, env?: Record<string, string>): Promise<BenchRun>;
+  /** Moves three `fs` providers away, or back. */
   vanish(gone: boolean): Promise<void>;
+  /** What lies at the `fs` providers. */
   stored(): Promise<{ files: number; bytes: number }>;
   remove(): Promise<void>;
 }
 
-export async function createVault(dir: string): Promise<Bench> {
+/** @param settings none: the shipped defaults, nine `fs` providers. */
+export async function createVault(dir: string, settings?: VaultSettings): Promise<Bench> {
   const home = join(dir, 'home');
-  const config = await findConfig({ file: CONFIG, home, env: {}, cwd: dir });
+  const file = settings === undefined ? CONFIG : await writeConfig(dir, settings);
+  const config = await findConfig({ file, home, env: {}, cwd: dir });
   await createKeyFile(homePaths(home), undefined, secureRandom);
   const roots = new Map<string, string>();
   for (const provider of config.providers) {
@@ -39,9 +56,11 @@ export async function createVault(dir: string): Promise<Bench> {
   }
   return {
     home,
-    async run(what, name, file) {
-      const args = [CHILD, what, home, CONFIG, name, ...(file === undefined ? [] : [file])];
-      const { ms, stdout } = await measure(process.execPath, args);
+    async run(operation, env = {}) {
+      const job: ChildJob = { ...operation, home, config: file };
+      const { ms, stdout } = await measure(process.execPath, [...clientFlags(), CHILD, JSON.stringify(job)], {
+        env,
+      });
       return { ...(JSON.parse(stdout) as ChildReport), wallMs: ms };
     },
     async vanish(gone) {
@@ -57,6 +76,21 @@ export async function createVault(dir: string): Promise<Bench> {
     },
     remove: () => removeFolder(home),
   };
+}
+
+/** For profiles: `HOLDFAST_BENCH_CLIENT_FLAGS="--cpu-prof --cpu-prof-dir=prof"`. */
+const clientFlags = (): string[] =>
+  (process.env.HOLDFAST_BENCH_CLIENT_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+
+async function writeConfig(dir: string, { providers = 9, sections = '' }: VaultSettings): Promise<string> {
+  const tables =
+    typeof providers === 'number'
+      ? Array.from({ length: providers }, (_, i) => `adapter = "fs"\nroot = "providers/p${i + 1}"`)
+      : providers.map((url) => `adapter = "http"\nurl = "${url}"`);
+  const path = join(dir, 'storage.toml');
+  const list = tables.map((table, i) => `[[providers]]\nid = "p${i + 1}"\n${table}\n`);
+  await writeFile(path, [sections, ...list].join('\n'));
+  return path;
 }
 
 async function addFiles(dir: string, sum: { files: number; bytes: number }): Promise<void> {

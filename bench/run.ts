@@ -1,23 +1,21 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type Area, openArea, writeRandom } from './area.ts';
-import { writeCorpus } from './corpus.ts';
+import { type Area, openArea } from './area.ts';
 import { benchErasure } from './erasure.ts';
 import { benchGateway, type GatewayFigure, renderGateway } from './gateway.ts';
 import { COMMAND } from './holdfast.ts';
+import { createInputs, type Input } from './inputs.ts';
 import { microBenchmarksApart } from './kernel-worker.ts';
 import { benchLoad, type LoadFigure, renderLoad } from './load.ts';
 import type { MicroFigure } from './micro.ts';
-import { MIB, median } from './numbers.ts';
-import { type Options, parseOptions } from './options.ts';
+import { MORE } from './more.ts';
+import { median } from './numbers.ts';
+import { MORE_PARTS, type MorePart, type Options, parseOptions } from './options.ts';
 import { measure } from './processes.ts';
 import { renderMicro, renderThroughput } from './report.ts';
 import { benchTail, renderTail, type TailFigure } from './tail.ts';
 import { type Throughput, throughput } from './throughput.ts';
 
 const TAIL_OPERATIONS = 200;
-const PACKAGES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
 interface Report {
   readonly node: string;
@@ -32,6 +30,7 @@ interface Report {
   tail?: readonly TailFigure[];
   load?: readonly LoadFigure[];
   gateway?: readonly GatewayFigure[];
+  more: Partial<Record<MorePart, unknown>>;
 }
 
 async function main(): Promise<void> {
@@ -57,28 +56,24 @@ async function run(options: Options, area: Area): Promise<void> {
     loadBefore: loadavg()[0]!,
     tmpfs: area.tmpfs,
     throughput: [],
+    more: {},
   };
   print(
     `${report.cores} cores of ${report.cpu}, Node ${report.node}, load ${report.loadBefore.toFixed(1)} at the start; ` +
       `${options.runs} runs, medians\n${area.tmpfs ? 'on a tmpfs' : 'NOT on a tmpfs: the disk is measured too'}: ${area.dir}\n`,
   );
-  const real = join(area.dir, 'real');
+  const inputs = createInputs(area, options.size);
   if (options.only.has('random')) {
-    const file = join(area.dir, 'random');
-    await writeRandom(file, options.size);
-    await both(options, area, report, 'random bytes', file, print, say);
+    await both(options, area, report, await inputs.random(), print, say);
   }
-  if (options.only.has('real') || options.only.has('micro')) {
-    const corpus = await writeCorpus(real, Math.max(64 * MIB, options.size / 2), PACKAGES);
-    if (options.only.has('real')) await both(options, area, report, corpus.madeOf, real, print, say);
-  }
+  if (options.only.has('real')) await both(options, area, report, await inputs.real(), print, say);
   if (options.only.has('start')) {
     report.start = await coldStart(options.runs);
     const { versionMs, bareNodeMs } = report.start;
     print(`holdfast --version ${versionMs.toFixed(0)} ms, node itself ${bareNodeMs.toFixed(0)} ms\n`);
   }
   if (options.only.has('micro')) {
-    report.micro = await microBenchmarksApart(real);
+    report.micro = await microBenchmarksApart((await inputs.real()).file);
     print(`${renderMicro(report.micro)}\n`);
     const lines: string[] = [];
     await benchErasure({ native: true, wasm: true, print: (text) => void lines.push(text) });
@@ -97,6 +92,12 @@ async function run(options: Options, area: Area): Promise<void> {
     report.gateway = await benchGateway(area, options.runs, say);
     print(`${renderGateway(report.gateway)}\n`);
   }
+  for (const part of MORE_PARTS) {
+    if (!options.only.has(part)) continue;
+    const { figures, text } = await MORE[part]({ area, inputs, options, say });
+    report.more[part] = figures;
+    print(`${text}\n`);
+  }
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
@@ -104,14 +105,13 @@ async function both(
   options: Options,
   area: Area,
   report: Report,
-  name: string,
-  file: string,
+  { madeOf, file }: Input,
   print: (text: string) => void,
   say: (text: string) => void,
 ): Promise<void> {
   const { runs, only } = options;
   const wanted = { runs, kernels: only.has('kernels'), peers: only.has('peers'), say };
-  const result = await throughput(area, name, file, wanted);
+  const result = await throughput(area, madeOf, file, wanted);
   report.throughput.push(result);
   print(`${renderThroughput(result)}\n`);
 }

@@ -96,7 +96,7 @@ async function ourRun(
 ): Promise<{ files: number; bytes: number }> {
   const vault = await createVault(area.dir);
   const operation = async (name: string, what: 'put' | 'get' | 'range'): Promise<void> => {
-    const report = await vault.run(what, 'object', file);
+    const report = await vault.run({ what, name: 'object', file });
     const requests = Object.values(report.requests).reduce((a, b) => a + b, 0);
     add(name, { ...report, cpuSeconds: report.processCpuSeconds, requests });
   };

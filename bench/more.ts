@@ -1,0 +1,24 @@
+import type { Area } from './area.ts';
+import type { Inputs } from './inputs.ts';
+import { benchNodes, renderNodes } from './nodes.ts';
+import type { MorePart, Options } from './options.ts';
+
+export interface Context {
+  readonly area: Area;
+  readonly inputs: Inputs;
+  readonly options: Options;
+  readonly say: (text: string) => void;
+}
+
+interface Outcome {
+  readonly figures: unknown;
+  readonly text: string;
+}
+
+/** The parts that are measured only when they are asked for. */
+export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outcome>>> = {
+  async nodes({ area, inputs, options, say }) {
+    const figures = await benchNodes(area, await inputs.random(), options.runs, say);
+    return { figures, text: renderNodes(figures) };
+  },
+};
