@@ -38,6 +38,17 @@ const input = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i)
 
 for (const blake3 of TWINS) {
   describe(`BLAKE3 by ${blake3.name}`, () => {
+    test('hashes parts as the bytes they are together, in shared memory too', () => {
+      const whole = new Uint8Array(new SharedArrayBuffer(300_000));
+      whole.set(input(whole.length));
+      for (const cuts of [[], [0], [1], [1024, 5000], [65_536, 131_072, 299_999], [150_000, 150_000]]) {
+        const edges = [0, ...cuts, whole.length];
+        const parts = edges.slice(1).map((end, i) => whole.subarray(edges[i], end));
+        expect(toHex(blake3.hashParts(parts))).toBe(toHex(portableBlake3.hash(whole)));
+      }
+      expect(toHex(blake3.hashParts([]))).toBe(toHex(portableBlake3.hash(new Uint8Array(0))));
+    });
+
     vectorTest<Blake3Vectors>('agrees with the official vectors in all modes', 'blake3.json', (vectors) => {
       const agreed = { hash: 0, keyed_hash: 0, derive_key: 0 };
       const key = utf8Encode(vectors.key);

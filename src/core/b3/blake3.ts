@@ -4,6 +4,8 @@ export interface Blake3 {
   readonly name: string;
   /** 32 bytes. `data` may lie in shared memory. */
   hash(data: Uint8Array): Uint8Array;
+  /** Of the parts one after the other. */
+  hashParts(parts: readonly Uint8Array[]): Uint8Array;
   /** @param key 32 bytes. */
   keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** @param context a fixed, application-unique string. Returns a 32-byte subkey. */

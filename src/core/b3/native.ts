@@ -7,6 +7,11 @@ const bytes = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buff
 export const nativeBlake3: Blake3 = {
   name: '@napi-rs/blake-hash',
   hash: (data) => bytes(blake3(data)),
+  hashParts(parts) {
+    const state = new Blake3Hasher();
+    for (const part of parts) state.update(part);
+    return bytes(state.digestBuffer());
+  },
   keyedHash: (key, data) => bytes(Blake3Hasher.newKeyed(Buffer.from(key)).update(data).digestBuffer()),
   deriveKey: (context, material) => bytes(Blake3Hasher.newDeriveKey(context).update(material).digestBuffer()),
   createHasher() {

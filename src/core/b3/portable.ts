@@ -6,6 +6,11 @@ import type { Blake3 } from './blake3.ts';
 export const portableBlake3: Blake3 = {
   name: '@noble/hashes',
   hash: (data) => blake3(data),
+  hashParts(parts) {
+    const state = blake3.create();
+    for (const part of parts) state.update(part);
+    return state.digest();
+  },
   keyedHash: (key, data) => blake3(data, { key }),
   deriveKey: (context, material) => blake3(material, { context: utf8Encode(context) }),
   createHasher() {

@@ -1,10 +1,12 @@
 import { createDeriveKey, createHasher, createKeyed, hash } from 'blake3-jit';
+import { byteLength } from '../bytes.ts';
 import type { Blake3 } from './blake3.ts';
 
 /** WebAssembly SIMD, no install step: the fast path where native code is off or absent. */
 export const wasmBlake3: Blake3 = {
   name: 'blake3-jit',
   hash: (data) => hash(data),
+  hashParts: (parts) => hash(gather(parts)),
   keyedHash: (key, data) => createKeyed(key).update(data).finalize(),
   deriveKey: (context, material) => createDeriveKey(context).update(material).finalize(),
   createHasher() {
@@ -12,3 +14,17 @@ export const wasmBlake3: Blake3 = {
     return { update: (data) => void state.update(data), digest: () => state.finalize() };
   },
 };
+
+let desk = new Uint8Array(0);
+
+/** Side by side: only data in one piece takes the vector path, three times as fast as pieces one after the other. */
+function gather(parts: readonly Uint8Array[]): Uint8Array {
+  const length = byteLength(parts);
+  if (desk.length < length) desk = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    desk.set(part, at);
+    at += part.length;
+  }
+  return desk.subarray(0, length);
+}

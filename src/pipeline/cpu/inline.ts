@@ -28,11 +28,11 @@ export function createInlineStage(memory: WasmMemory, acceleration: Acceleration
 
 export function hashRanges(job: HashJob, use: Primitives): Uint8Array[] {
   return job.ranges.map((ranges) => {
-    const hasher = use.blake3.createHasher();
+    const parts: Uint8Array[] = [];
     for (let i = 0; i < ranges.length; i += 2) {
       const offset = ranges[i]!;
-      hasher.update(use.memory.subarray(offset, offset + ranges[i + 1]!));
+      parts.push(use.memory.subarray(offset, offset + ranges[i + 1]!));
     }
-    return hasher.digest();
+    return use.blake3.hashParts(parts);
   });
 }

@@ -24,9 +24,9 @@ export interface Primitives {
 }
 
 export async function selectAead(acceleration: Acceleration): Promise<Aead> {
-  return acceleration.native
-    ? (await import('../../coding/aead-node.ts')).nodeAead
-    : (await import('../../coding/aead-portable.ts')).portableAead;
+  if (acceleration.native) return (await import('../../coding/aead-node.ts')).nodeAead;
+  if (acceleration.wasm) return (await import('../../coding/aead-sodium.ts')).createSodiumAead();
+  return (await import('../../coding/aead-portable.ts')).portableAead;
 }
 
 export async function loadPrimitives(memory: WasmMemory, acceleration: Acceleration): Promise<Primitives> {
