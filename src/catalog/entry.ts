@@ -7,6 +7,7 @@ import {
   rungAtMost,
 } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { LastFailure } from './last-failure.ts';
 import type { Quarantine } from './quarantine.ts';
 import { ThroughputWindow } from './tail.ts';
 
@@ -33,6 +34,8 @@ export class CatalogEntry {
   quarantine: Quarantine | undefined;
   /** Monotonic time of the last failed transfer. */
   failedAt: number | undefined;
+  lastFailure: LastFailure | undefined;
+  lastFailureSaved = true;
   probed = false;
   probeFailure: string | undefined;
   /** What is stored cannot be read, so maintenance is not known. */

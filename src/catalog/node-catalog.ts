@@ -103,6 +103,12 @@ class Catalog implements NodeCatalog {
         if (isHoldfastError(outcome.error, 'Aborted')) return;
         entry.observe({ type: outcome.type, at });
         entry.failedAt = this.#options.clock.monotonic();
+        entry.lastFailure = {
+          at,
+          operation: outcome.type === 'store_failed' ? 'store' : 'read',
+          code: asHoldfastError(outcome.error).code,
+        };
+        entry.lastFailureSaved = false;
         if (isHoldfastError(outcome.error, 'QuotaExceeded')) entry.freeBytes = 0;
     }
   }

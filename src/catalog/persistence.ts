@@ -4,6 +4,7 @@ import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import { createProfileStore, type ProfileStore, type ProviderProfile } from '../profiles/index.ts';
 import type { CatalogOptions } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
+import { createLastFailures, type LastFailures } from './last-failure.ts';
 import { overLimit } from './quarantine.ts';
 import { createUsageStore, quotaBytes, type UsageStore } from './quota.ts';
 
@@ -16,6 +17,7 @@ export class CatalogPersistence {
   readonly #entries: readonly CatalogEntry[];
   readonly #profiles: ProfileStore;
   readonly #usage: UsageStore;
+  readonly #failures: LastFailures;
   /** One move at a time per provider. */
   readonly #turns = new KeyedMutex();
 
@@ -24,6 +26,7 @@ export class CatalogPersistence {
     this.#entries = entries;
     this.#profiles = createProfileStore(options.engine);
     this.#usage = createUsageStore(options.engine);
+    this.#failures = createLastFailures(options.engine);
   }
 
   async refresh(options: AbortOptions): Promise<void> {
@@ -64,6 +67,8 @@ export class CatalogPersistence {
   async #refreshEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
     await this.#loadProfile(entry, options);
     entry.storedUsage = await this.#usage.load(entry.provider.id, options);
+    const failure = await this.#failures.load(entry.provider.id, options);
+    if (failure !== undefined && failure.at > (entry.lastFailure?.at ?? -1)) entry.lastFailure = failure;
     await this.#loadQuota(entry, options);
   }
 
@@ -102,6 +107,9 @@ export class CatalogPersistence {
   async #flushEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
     if (!entry.unreadable) await this.#flushProfile(entry, options);
     await this.#flushUsage(entry, options);
+    if (entry.lastFailure === undefined || entry.lastFailureSaved) return;
+    await this.#failures.save(entry.provider.id, entry.lastFailure, options);
+    entry.lastFailureSaved = true;
   }
 
   async #flushProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {

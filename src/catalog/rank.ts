@@ -70,10 +70,10 @@ function failing(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy
   if (entry.failedAt === undefined || recent_failures < count) return undefined;
   const left = entry.failedAt + cooldownMs - monotonicMs;
   if (left <= 0) return undefined;
-  return skip(
-    'recently_failing',
-    `${recent_failures} recent failures; tried again in ${Math.ceil(left / 1000)} s`,
-  );
+  const { lastFailure } = entry;
+  const last = lastFailure === undefined ? '' : `, the last a ${lastFailure.operation}: ${lastFailure.code}`;
+  const again = `tried again in ${Math.ceil(left / 1000)} s`;
+  return skip('recently_failing', `${recent_failures} recent failures${last}; ${again}`);
 }
 
 const skip = (reason: SkipReason, why: string): Skip => ({ reason, why });

@@ -94,6 +94,8 @@ export async function fetchNode(
       for (const { provider: before, error } of problems) {
         if (problemOf(error) !== 'corrupt') continue;
         damage.add({ provider: before, problem: 'corrupt', blob: address, detail: error.message });
+        const { length } = bytes;
+        context.directory.report(before, { operation: 'fetch', bytes: length, elapsedMs: 0, error });
       }
       return bytes;
     } catch (error) {

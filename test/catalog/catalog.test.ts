@@ -124,7 +124,9 @@ describe('failing and full providers', () => {
     expect(ids(catalog)).toEqual(['a']);
     catalog.report('a', { type: 'read_failed', error: new Error('boom') });
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
-    expect(why(catalog, 'a')).toContain('3 recent failures; tried again in 60 s');
+    expect(why(catalog, 'a')).toContain(
+      '3 recent failures, the last a read: Unexpected; tried again in 60 s',
+    );
     world.clock.advance(59_999);
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
     world.clock.advance(1);
@@ -144,6 +146,7 @@ describe('failing and full providers', () => {
     world.clock.advance(30_000);
     const second = await world.open([node]);
     expect(reasons(second)).toEqual({ a: 'recently_failing' });
+    expect(why(second, 'a')).toContain('the last a store: Unavailable');
     world.clock.advance(30_000);
     expect(ids(second)).toEqual(['a']);
     expect(ids(await world.open([node]))).toEqual(['a']);

@@ -8,6 +8,7 @@ export const rangeHeader = (offset: number, length: number | undefined): Record<
 /**
  * The bytes of a window from a 200 or 206 answer. A server that ignores ranges sends everything, of which the
  * window is cut out. Ends early where the blob does; whoever reads counts.
+ * @throws Corrupt, code `body_too_long`, when an answer to the range goes on beyond it.
  */
 export async function* windowOf(
   answer: WireAnswer,
@@ -15,15 +16,28 @@ export async function* windowOf(
   length: number | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (length === undefined) return yield* answer.body;
-  let skip = answer.status === 206 ? checkedStart(answer, offset) : offset;
+  const ranged = answer.status === 206;
+  let skip = ranged ? checkedStart(answer, offset) : offset;
   let left = length;
+  if (ranged && statedLength(answer) > length) throw tooLong(length);
   for await (const piece of answer.body) {
     const part = piece.subarray(Math.min(skip, piece.length), Math.min(piece.length, skip + left));
+    if (ranged && part.length < piece.length) throw tooLong(length);
     skip = Math.max(0, skip - piece.length);
     left -= part.length;
     if (part.length > 0) yield part;
-    if (left === 0) break;
+    // Where the length was stated, nothing can follow; where it was not, the end must be seen.
+    if (left === 0 && (!ranged || statedLength(answer) === length)) break;
   }
+}
+
+/** 0 when it is not stated. */
+const statedLength = (answer: WireAnswer): number => Number(answer.header('content-length') ?? 0) || 0;
+
+function tooLong(length: number): HoldfastError {
+  return new HoldfastError('Corrupt', `more bytes came than the ${length} that were asked for`, {
+    code: 'body_too_long',
+  });
 }
 
 /** 0 when the answer starts where it was asked to. */
