@@ -1,0 +1,58 @@
+import { onTestFinished } from 'vitest';
+import { type RunOptions, start } from './cli.ts';
+
+/** A `holdfast node` or `holdfast gateway` that runs. */
+export interface ServiceProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** Every series of `/metrics` whose name, or name and labels, start so, added up; undefined where there is none. */
+  metric(series: string): Promise<number | undefined>;
+  metrics(): Promise<string>;
+  /** Asks it to stop. @returns its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a service on a free port of the loopback; it is gone when the test is. */
+export async function startService(
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<ServiceProcess> {
+  let said = '';
+  let listening = (_: string): void => {};
+  const first = new Promise<string>((resolve) => {
+    listening = resolve;
+  });
+  const onOutput = (piece: Buffer): void => {
+    said += String(piece);
+    if (said.includes('\n')) listening(said);
+  };
+  const { child, outcome } = start([...args, '--bind', '127.0.0.1:0', '--json'], { ...options, onOutput });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await outcome;
+  });
+  const ended = outcome.then(({ stderr }) => {
+    throw new Error(`holdfast ${args.join(' ')} ended: ${stderr}`);
+  });
+  ended.catch(() => {});
+  const { listening: bound } = JSON.parse(await Promise.race([first, ended])) as {
+    listening: { url: string }[];
+  };
+  const { url } = bound[0]!;
+  const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  return {
+    url,
+    pid: child.pid!,
+    metrics,
+    async metric(series) {
+      const lines = (await metrics()).split('\n').filter((line) => /^[ {]/.test(line.slice(series.length)));
+      const matching = lines.filter((line) => line.startsWith(series));
+      if (matching.length === 0) return undefined;
+      return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      return (await outcome).code;
+    },
+  };
+}
