@@ -4,8 +4,12 @@ import { pathToFileURL } from 'node:url';
 const [dist, location, task, argument] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
 const { createLevelEngine } = await load('engine/index.js');
-const { systemClock } = await load('core/clock.js');
-const engine = createLevelEngine({ location, clock: systemClock, lockWaitMs: 60_000, idleReleaseMs: 5 });
+const clock = {
+  now: Date.now,
+  monotonic: () => performance.now(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+const engine = createLevelEngine({ location, clock, lockWaitMs: 60_000, idleReleaseMs: 5 });
 const table = engine.table('shared');
 
 const number = (value) => (value === undefined ? 0 : new DataView(value.buffer).getUint32(0));
