@@ -47,13 +47,6 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
     const answer = await client.call({ method: 'GET', path: pathOf(address), headers, signal });
     yield* windowOf(answer, offset, length);
   };
-  /** Whether it can be spared to send a blob. One that has rotted is sent again: the node then replaces it. */
-  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> => {
-    const found = await stat(address, signal).catch((error: unknown) => {
-      if (!isHoldfastError(error, 'Corrupt') && !isHoldfastError(error, 'Unavailable')) throw error;
-    });
-    return found?.size === size;
-  };
   const names = async function* (path: string, field: string, prefix: string, signal: Signal) {
     let after = '';
     for (;;) {
@@ -78,7 +71,7 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
       maxBlobBytes: MAX_BLOB_BYTES,
     },
     async store(address, parts, size, signal) {
-      if (await isThere(address, size, signal)) return { existed: true };
+      // Not asked for first: it is hardly ever there, and the node says so too.
       const headers = { 'content-length': String(size) };
       const answer = await client.call({
         method: 'PUT',

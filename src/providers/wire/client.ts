@@ -68,6 +68,8 @@ export function createWireClient({ origin, ca, socketPath }: WireOptions): WireC
           method: method as Dispatcher.HttpMethod,
           headers: { ...headers },
           body: body === undefined ? null : Readable.from(toBody(body), { objectMode: false }),
+          // Else undici closes the connection after each HEAD, for fear of servers that send a body with the answer.
+          reset: false,
           ...(signal === undefined ? {} : { signal }),
         });
         return wrapAnswer(answer, signal);
