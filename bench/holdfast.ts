@@ -31,10 +31,16 @@ export interface BenchRun extends ChildReport {
   readonly wallMs: number;
 }
 
+export interface How {
+  readonly env?: Record<string, string>;
+  /** A program, with its arguments, that runs the process. */
+  readonly under?: readonly string[];
+}
+
 /** A vault in a home of its own, the key unwrapped. */
 export interface Bench {
   readonly home: string;
-  run(operation: Operation, env?: Record<string, string>): Promise<BenchRun>;
+  run(operation: Operation, how?: How): Promise<BenchRun>;
   /** Moves three `fs` providers away, or back. */
   vanish(gone: boolean): Promise<void>;
   /** What lies at the `fs` providers. */
@@ -56,11 +62,10 @@ export async function createVault(dir: string, settings?: VaultSettings): Promis
   }
   return {
     home,
-    async run(operation, env = {}) {
+    async run(operation, { env = {}, under = [] } = {}) {
       const job: ChildJob = { ...operation, home, config: file };
-      const { ms, stdout } = await measure(process.execPath, [...clientFlags(), CHILD, JSON.stringify(job)], {
-        env,
-      });
+      const command = [...under, process.execPath, ...clientFlags(), CHILD, JSON.stringify(job)];
+      const { ms, stdout } = await measure(command[0]!, command.slice(1), { env });
       return { ...(JSON.parse(stdout) as ChildReport), wallMs: ms };
     },
     async vanish(gone) {

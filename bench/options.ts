@@ -13,7 +13,7 @@ export const PARTS = [
   'gateway',
 ] as const;
 /** Only when they are asked for. */
-export const MORE_PARTS = ['nodes'] as const;
+export const MORE_PARTS = ['counts', 'curves', 'nodes'] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
 
