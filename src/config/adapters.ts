@@ -41,6 +41,9 @@ function asSource<K extends string, T>(kind: K, value: T | undefined): Credentia
 const must = (field: Field<unknown>): AdapterKey => ({ field, required: true });
 const may = (field: Field<unknown>): AdapterKey => ({ field, required: false });
 
+/** Of everything that speaks HTTP. */
+const tls = { caFile: may(path), clientCertFile: may(path), clientKeyFile: may(path) };
+
 /** What `[[providers]]` takes beside the common keys, by adapter. */
 export const ADAPTER_KEYS: {
   readonly [A in AdapterEntry['adapter']]: Readonly<Record<string, AdapterKey>>;
@@ -54,10 +57,10 @@ export const ADAPTER_KEYS: {
     prefix: may(prefix),
     pathStyle: may(bool(false)),
     slots: may(bool(true)),
-    caFile: may(path),
+    ...tls,
     credentials: must(credentials),
   },
-  webdav: { url: must(url), caFile: may(path), credentials: may(credentials) },
+  webdav: { url: must(url), ...tls, credentials: may(credentials) },
   sftp: {
     host: must(word),
     port: may(integer(22, 1, 65_535)),
@@ -77,13 +80,13 @@ export const ADAPTER_KEYS: {
     url: must(url),
     socketPath: may(path),
     durable: may(bool(true)),
-    caFile: may(path),
+    ...tls,
     credentials: may(credentials),
   },
   ipfs: {
     api: may(url),
     gateway: may(url),
-    caFile: may(path),
+    ...tls,
     maxBlobBytes: may(bytes(0, 64 * 1024, 2 ** 30)),
     credentials: may(credentials),
   },

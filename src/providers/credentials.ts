@@ -36,7 +36,9 @@ export function credentialsFrom(
     if (source === undefined) return {};
     if ('env' in source) return fromEnv(source.env, env, provider);
     return parse(
-      'file' in source ? await readSecret(source.file, provider) : await runCommand(source.command, provider),
+      'file' in source
+        ? await readSecret(source.file, 'credentials', provider)
+        : await runCommand(source.command, provider),
       provider,
     );
   };
@@ -77,16 +79,17 @@ function fromEnv(
   return out;
 }
 
-async function readSecret(path: string, provider: string): Promise<string> {
+/** A file that only its owner can read. @param what for messages. @throws HoldfastError `ConfigInvalid`. */
+export async function readSecret(path: string, what: string, provider: string): Promise<string> {
   const file = await open(path, 'r').catch((error: unknown) => {
-    throw invalid(provider, `the credentials file ${path} cannot be read`, error);
+    throw invalid(provider, `the ${what} file ${path} cannot be read`, error);
   });
   try {
     const { mode, size } = await file.stat();
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-      throw invalid(provider, `the credentials file ${path} can be read by others; run chmod 600 on it`);
+      throw invalid(provider, `the ${what} file ${path} can be read by others; run chmod 600 on it`);
     }
-    if (size > MAX_BYTES) throw invalid(provider, `the credentials file ${path} is too large`);
+    if (size > MAX_BYTES) throw invalid(provider, `the ${what} file ${path} is too large`);
     return await file.readFile('utf8');
   } finally {
     await file.close();

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { HoldfastError } from '../core/errors.ts';
 import type { BlobAdapter } from './adapter.ts';
 import { type CredentialSource, credentialsFrom, field } from './credentials.ts';
 import type { AdapterDeps } from './driver.ts';
@@ -10,6 +8,7 @@ import type { RetryOptions } from './layers/retry.ts';
 import type { TimeoutOptions } from './layers/timeout.ts';
 import { withLayers } from './layers/with-layers.ts';
 import type { FailureDomain, Provider } from './provider.ts';
+import { readTls, type TlsFiles } from './tls-files.ts';
 
 /** One provider as the configuration describes it. */
 export type ProviderEntry = ProviderTerms & AdapterEntry;
@@ -35,7 +34,7 @@ export interface FsEntry {
   readonly root: string;
 }
 
-export interface S3Entry {
+export interface S3Entry extends TlsFiles {
   readonly adapter: 's3';
   readonly endpoint: string;
   readonly region: string;
@@ -43,15 +42,13 @@ export interface S3Entry {
   readonly prefix?: string | undefined;
   readonly pathStyle?: boolean | undefined;
   readonly slots?: boolean | undefined;
-  readonly caFile?: string | undefined;
   /** Fields `access_key_id`, `secret_access_key`, `session_token` if there is one. */
   readonly credentials: CredentialSource;
 }
 
-export interface WebDavEntry {
+export interface WebDavEntry extends TlsFiles {
   readonly adapter: 'webdav';
   readonly url: string;
-  readonly caFile?: string | undefined;
   /** Fields `username` and `password`, or `token`. */
   readonly credentials?: CredentialSource | undefined;
 }
@@ -69,21 +66,19 @@ export interface SftpEntry {
   readonly credentials: CredentialSource;
 }
 
-export interface HttpEntry {
+export interface HttpEntry extends TlsFiles {
   readonly adapter: 'http';
   readonly url: string;
   readonly socketPath?: string | undefined;
   readonly durable?: boolean | undefined;
-  readonly caFile?: string | undefined;
   /** Field `token`. */
   readonly credentials?: CredentialSource | undefined;
 }
 
-export interface IpfsEntry {
+export interface IpfsEntry extends TlsFiles {
   readonly adapter: 'ipfs';
   readonly api?: string | undefined;
   readonly gateway?: string | undefined;
-  readonly caFile?: string | undefined;
   readonly maxBlobBytes?: number | undefined;
   /** Fields `username` and `password`, or `token`. */
   readonly credentials?: CredentialSource | undefined;
@@ -126,22 +121,22 @@ export async function createAdapter(
           sessionToken: given.session_token,
         };
       };
-      return createS3Adapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+      return createS3Adapter({ ...entry, credentials, ...(await readTls(entry, id)), ...deps });
     }
     case 'webdav': {
       const { createWebDavAdapter } = await import('./webdav/index.ts');
       const credentials = credentialsFrom(entry.credentials, id, deps);
-      return createWebDavAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+      return createWebDavAdapter({ ...entry, credentials, ...(await readTls(entry, id)), ...deps });
     }
     case 'http': {
       const { createHttpAdapter } = await import('./http/index.ts');
       const credentials = credentialsFrom(entry.credentials, id, deps);
-      return createHttpAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+      return createHttpAdapter({ ...entry, credentials, ...(await readTls(entry, id)), ...deps });
     }
     case 'ipfs': {
       const { createIpfsAdapter } = await import('./ipfs/index.ts');
       const credentials = credentialsFrom(entry.credentials, id, deps);
-      return createIpfsAdapter({ ...entry, credentials, ca: await readCa(entry.caFile, id), ...deps });
+      return createIpfsAdapter({ ...entry, credentials, ...(await readTls(entry, id)), ...deps });
     }
     case 'sftp': {
       const { createSftpAdapter } = await import('./sftp/index.ts');
@@ -156,14 +151,4 @@ export async function createProvider(entry: ProviderEntry, deps: ProviderDeps): 
   const { id, domain, credits, price, maxConcurrency } = entry;
   const adapter = withLayers(await createAdapter(entry, deps), { ...entry, ...deps });
   return { id, adapter, domain, credits, price, maxConcurrency };
-}
-
-async function readCa(path: string | undefined, provider: string): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new HoldfastError('ConfigInvalid', `the authority file ${path} cannot be read`, {
-      provider,
-      cause,
-    });
-  });
 }

@@ -16,8 +16,11 @@ export interface ServedNode {
   close(): Promise<void>;
 }
 
-/** A storage node on the loopback that lets anybody do anything. */
-export async function serveNode(adapter: BlobAdapter): Promise<ServedNode> {
+/** A storage node on the loopback that lets anybody do anything. @param tls over TLS, mutual if an authority is named. */
+export async function serveNode(
+  adapter: BlobAdapter,
+  tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string },
+): Promise<ServedNode> {
   const table = { tokens: [], anonymous: new Set(['read', 'write', 'delete'] as const) };
   const node = createNode({
     adapter,
@@ -30,7 +33,7 @@ export async function serveNode(adapter: BlobAdapter): Promise<ServedNode> {
     version: '0',
     limits: { maxForeignBodyBytes: 64 * 1024 * 1024 },
   });
-  const { port } = (await node.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 })) as { port: number };
+  const { port } = (await node.listen({ kind: 'tcp', host: '127.0.0.1', port: 0, tls })) as { port: number };
   return {
     port,
     async close() {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# WebDAV by Apache, over TLS with a certificate of its own (DIR/cert.pem) at PORT, and plain at PORT + 1. User "user", password "pass word".
+# WebDAV by Apache, over TLS with a certificate of its own (DIR/cert.pem) at PORT, plain at PORT + 1, and at PORT + 2
+# over TLS 1.2 for whoever shows DIR/client.pem (key DIR/client.key). User "user", password "pass word".
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin:/sbin
 need apache2 openssl htpasswd
@@ -10,6 +11,7 @@ mkdir -p "root/päck s" run
 chmod 755 . && chmod -R 777 root run
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
   -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' >cert.log 2>&1
+openssl req -x509 -newkey rsa:2048 -nodes -keyout client.key -out client.pem -days 2 -subj /CN=client >client.log 2>&1
 htpasswd -bc users user 'pass word' >users.log 2>&1
 cat >apache.conf <<CONF
 ServerName localhost
@@ -31,12 +33,21 @@ LoadModule ssl_module $modules/mod_ssl.so
 LoadModule socache_shmcb_module $modules/mod_socache_shmcb.so
 Listen 127.0.0.1:$port
 Listen 127.0.0.1:$((port + 1))
+Listen 127.0.0.1:$((port + 2))
 DavLockDB $DIR/run/lock
 DocumentRoot $DIR/root
 <VirtualHost 127.0.0.1:$port>
   SSLEngine on
   SSLCertificateFile $DIR/cert.pem
   SSLCertificateKeyFile $DIR/key.pem
+</VirtualHost>
+<VirtualHost 127.0.0.1:$((port + 2))>
+  SSLEngine on
+  SSLCertificateFile $DIR/cert.pem
+  SSLCertificateKeyFile $DIR/key.pem
+  SSLProtocol TLSv1.2
+  SSLCACertificateFile $DIR/client.pem
+  SSLVerifyClient require
 </VirtualHost>
 <Directory $DIR/root>
   Dav On

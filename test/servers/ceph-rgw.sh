@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # S3 by Ceph: one monitor, one OSD in memory, one RADOS gateway. Access key "access", secret "secret".
-# PORT is the gateway's; the monitor takes the two after it.
+# PORT is the gateway's; the monitor takes the two after it. PORT + 3 is the gateway over TLS, with a certificate of its
+# own (DIR/cert.pem).
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin:/sbin
-need ceph ceph-mon ceph-osd radosgw radosgw-admin
+need ceph ceph-mon ceph-osd radosgw radosgw-admin openssl
 enter "$1"
 port=$2
 mkdir -p run mon osd
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
+  -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' >cert.log 2>&1
 fsid=$(cat /proc/sys/kernel/random/uuid)
 
 # cephx stays on: with authentication "none" the gateway hangs.
@@ -39,7 +42,7 @@ run dir = $DIR/run
 log file = $DIR/\$name.log
 admin socket = $DIR/run/\$name.asok
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:$port
+rgw frontends = beast endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$((port + 3)) ssl_certificate=$DIR/cert.pem ssl_private_key=$DIR/key.pem
 rgw thread pool size = 64
 rgw dns name = localhost
 rgw enable usage log = false

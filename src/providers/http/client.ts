@@ -2,13 +2,12 @@ import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type WireAnswer, type WireRequest } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireAnswer, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
-export interface NodePlace {
+export interface NodePlace extends TlsIdentity {
   /** Of the node's root: `https://node.example.org:7420`. */
   readonly url: string;
-  readonly ca?: string | undefined;
   /** A Unix socket to reach the node by. */
   readonly socketPath?: string | undefined;
   /** Field `token`. Asked before each request; whoever gives it caches. */
@@ -36,7 +35,7 @@ const SHARED: readonly ErrorKind[] = [
 export function createNodeClient(place: NodePlace, clock: Clock): NodeClient {
   const { origin, pathname } = new URL(place.url);
   const base = pathname.replace(/\/$/, '');
-  const wire = createWireClient({ origin, ca: place.ca, socketPath: place.socketPath, clock });
+  const wire = createWireClient({ origin, tls: place, socketPath: place.socketPath, clock });
   return {
     async call(request) {
       const headers = { ...request.headers, ...authHeaders(await place.credentials()) };

@@ -7,17 +7,17 @@ import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
 import { collect, fill } from '../pieces.ts';
 import { windowOf } from '../wire/body.ts';
+import type { TlsIdentity } from '../wire/client.ts';
 import { addressOfCid, cidOf } from './cid.ts';
 import { createKuboRpc, jsonLines, unreadable } from './rpc.ts';
 import { type BlockSource, gatewaySource, rpcSource } from './source.ts';
 
-export interface IpfsOptions {
+export interface IpfsOptions extends TlsIdentity {
   readonly id: string;
   /** Kubo's RPC, e.g. `http://127.0.0.1:5001`. Without it the provider can only be read. */
   readonly api?: string | undefined;
   /** A trustless gateway to read from instead of the RPC. */
   readonly gateway?: string | undefined;
-  readonly ca?: string | undefined;
   /** `username` and `password`, or `token`. Asked before each request. */
   readonly credentials: () => Promise<Credentials>;
   /** Default 1 MiB: larger blocks can be kept by a node but not be exchanged between nodes. */

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { Credentials } from '../credentials.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type WireAnswer } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireAnswer } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 type Signal = AbortSignal | undefined;
@@ -22,9 +22,8 @@ export interface KuboRpc {
   close(): Promise<void>;
 }
 
-export interface RpcOptions {
+export interface RpcOptions extends TlsIdentity {
   readonly url: string;
-  readonly ca?: string | undefined;
   readonly credentials: () => Promise<Credentials>;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -34,10 +33,10 @@ export interface RpcOptions {
 const NOT_FOUND = /not found|could not find|not pinned/i;
 const FULL = /no space left|storage max|quota/i;
 
-export function createKuboRpc({ url, ca, credentials, clock, random }: RpcOptions): KuboRpc {
+export function createKuboRpc({ url, credentials, clock, random, ...tls }: RpcOptions): KuboRpc {
   const { origin, pathname } = new URL(url);
   const base = `${pathname.replace(/\/$/, '')}/api/v0`;
-  const wire = createWireClient({ origin, ca, clock });
+  const wire = createWireClient({ origin, tls, clock });
 
   const send: KuboRpc['upload'] = async (command, query, parts, signal) => {
     const boundary = toHex(random(16));

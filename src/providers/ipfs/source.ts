@@ -4,7 +4,7 @@ import { isHoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
 import { authHeaders } from '../wire/auth.ts';
 import { lengthOf } from '../wire/body.ts';
-import { createWireClient, type WireAnswer } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireAnswer } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 import { cidOf } from './cid.ts';
 import { jsonLines, type KuboRpc, unreadable } from './rpc.ts';
@@ -41,9 +41,8 @@ export function rpcSource(rpc: KuboRpc): BlockSource {
   };
 }
 
-export interface GatewayOptions {
+export interface GatewayOptions extends TlsIdentity {
   readonly url: string;
-  readonly ca?: string | undefined;
   readonly credentials: () => Promise<Credentials>;
   readonly clock: Clock;
 }
@@ -52,10 +51,10 @@ export interface GatewayOptions {
 const PROBE_CID = 'bafkqaaa';
 
 /** A trustless gateway: raw blocks, which the reader verifies. */
-export function gatewaySource({ url, ca, credentials, clock }: GatewayOptions): BlockSource {
+export function gatewaySource({ url, credentials, clock, ...tls }: GatewayOptions): BlockSource {
   const { origin, pathname } = new URL(url);
   const base = pathname.replace(/\/$/, '');
-  const wire = createWireClient({ origin, ca, clock });
+  const wire = createWireClient({ origin, tls, clock });
   const ask = async (method: string, cid: string, signal: Signal): Promise<WireAnswer> => {
     const headers = { accept: 'application/vnd.ipld.raw', ...authHeaders(await credentials()) };
     const answer = await wire.send({ method, path: `${base}/ipfs/${cid}?format=raw`, headers, signal });

@@ -1,18 +1,17 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
-import { createWireClient, type WireAnswer, type WireClient } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireAnswer, type WireClient } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 import { escapePath, queryString, type S3Credentials, sha256Hex, signedHeaders } from './sign.ts';
 import { errorCodeOf } from './xml.ts';
 
-export interface S3Place {
+export interface S3Place extends TlsIdentity {
   /** `https://s3.example.org`, or of any server that speaks S3. */
   readonly endpoint: string;
   readonly region: string;
   readonly bucket: string;
   /** Bucket in the path (`true`, the default) or in the host name. */
   readonly pathStyle?: boolean | undefined;
-  readonly ca?: string | undefined;
   /** Asked before each request; whoever gives it caches. */
   readonly credentials: () => Promise<S3Credentials>;
 }
@@ -76,7 +75,7 @@ export function createS3Client(place: S3Place, clock: Clock): S3Client {
   const root = inPath ? `${base}/${escapePath(place.bucket)}` : base;
   const wire: WireClient = createWireClient({
     origin: inPath ? origin : `${protocol}//${host}`,
-    ca: place.ca,
+    tls: place,
     clock,
   });
 

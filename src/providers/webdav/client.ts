@@ -2,13 +2,12 @@ import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
 import type { AdapterDeps } from '../driver.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type WireAnswer, type WireRequest } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireAnswer, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
-export interface WebDavPlace {
+export interface WebDavPlace extends TlsIdentity {
   /** The collection that is the provider's home. It must be there. */
   readonly url: string;
-  readonly ca?: string | undefined;
   /** `username` and `password`, or `token`. Asked before each request; whoever gives them caches. */
   readonly credentials: () => Promise<Credentials>;
 }
@@ -35,12 +34,12 @@ const LOCK_MAX_WAIT_MS = 500;
 const NO_FOLDER: ReadonlySet<unknown> = new Set([404, 409, 500]);
 
 export function createWebDavClient(
-  { url, ca, credentials }: WebDavPlace,
+  { url, credentials, ...tls }: WebDavPlace,
   { clock, random }: AdapterDeps,
 ): WebDavClient {
   const { origin, pathname } = new URL(url);
   const home = pathname.endsWith('/') ? pathname : `${pathname}/`;
-  const wire = createWireClient({ origin, ca, clock });
+  const wire = createWireClient({ origin, tls, clock });
   const made = new Set<string>();
 
   const callOnce = async (request: WireRequest): Promise<WireAnswer> => {

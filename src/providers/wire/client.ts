@@ -32,11 +32,19 @@ export interface WireAnswer {
   discard(): Promise<void>;
 }
 
+/** Over TLS: whom to trust, and who we are. All of it PEM. */
+export interface TlsIdentity {
+  /** Of the authorities to trust, instead of the system's. */
+  readonly ca?: string | undefined;
+  /** Shown to a server that asks for it, with its key. */
+  readonly clientCert?: string | undefined;
+  readonly clientKey?: string | undefined;
+}
+
 export interface WireOptions {
   /** `https://host[:port]`. */
   readonly origin: string;
-  /** PEM of the authorities to trust, instead of the system's. */
-  readonly ca?: string | undefined;
+  readonly tls?: TlsIdentity | undefined;
   /** A Unix socket to connect to instead of the origin's host. */
   readonly socketPath?: string | undefined;
   readonly clock: Clock;
@@ -49,14 +57,15 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 120_000;
 const SEND_PIECE_BYTES = 256 * 1024;
 
-export function createWireClient({ origin, ca, socketPath }: WireOptions): WireClient {
+export function createWireClient({ origin, tls = {}, socketPath }: WireOptions): WireClient {
   const agent = new Agent({
     connections: MAX_CONNECTIONS,
     bodyTimeout: IDLE_TIMEOUT_MS,
     headersTimeout: IDLE_TIMEOUT_MS,
     connect: {
       timeout: CONNECT_TIMEOUT_MS,
-      ...(ca === undefined ? {} : { ca }),
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls.clientCert === undefined ? {} : { cert: tls.clientCert, key: tls.clientKey }),
       ...(socketPath === undefined ? {} : { socketPath }),
     },
   });
@@ -74,7 +83,7 @@ export function createWireClient({ origin, ca, socketPath }: WireOptions): WireC
         });
         return wrapAnswer(answer, signal);
       } catch (error) {
-        throw signal?.aborted ? abortError(signal) : networkError(error);
+        throw signal?.aborted ? abortError(signal) : networkError(error, origin.startsWith('https:'));
       }
     },
     close: () => agent.destroy(),

@@ -1,7 +1,10 @@
+import { errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 import type { WireAnswer } from './client.ts';
 
+/** What a server says that does not like our certificate, or the lack of one. */
+const TLS_ALERT = /^ERR_SSL_.*_ALERT_/;
 const TLS = /^(ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_SSL_)/;
 const TIMEOUTS: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
@@ -10,11 +13,18 @@ const TIMEOUTS: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-/** The typed error for a connection that could not be made or did not last. */
-export function networkError(error: unknown): unknown {
+/** The typed error for a connection that could not be made or did not last. @param overTls for what it may mean then. */
+export function networkError(error: unknown, overTls = false): unknown {
   if (error instanceof HoldfastError) return error;
   const code = codeOf(error);
   if (code === undefined) return error;
+  if (TLS_ALERT.test(code)) {
+    return new HoldfastError('ConfigInvalid', `the server refused us in the TLS handshake (${code})`, {
+      code: 'tls_refused',
+      hint: 'If it asks for a certificate, name one that it accepts as client_cert_file, with its client_key_file.',
+      cause: error,
+    });
+  }
   if (TLS.test(code)) {
     return new HoldfastError('ConfigInvalid', `the server's certificate is not trusted (${code})`, {
       code: 'tls_untrusted',
@@ -23,8 +33,20 @@ export function networkError(error: unknown): unknown {
     });
   }
   const kind: ErrorKind = TIMEOUTS.has(code) ? 'Timeout' : 'Unavailable';
-  return new HoldfastError(kind, `the connection failed (${code})`, { context: { code }, cause: error });
+  return new HoldfastError(kind, `the connection failed (${code})`, {
+    context: { code },
+    cause: error,
+    ...(overTls && closedUnheard(error) ? { hint: UNHEARD_HINT } : {}),
+  });
 }
+
+/** Some servers refuse a client certificate, or the lack of one, without a word: also our own node. */
+const UNHEARD_HINT =
+  'It closed before it said anything. If it asks for client certificates, check client_cert_file and client_key_file.';
+
+/** The connection ended with its first request unanswered. */
+const closedUnheard = (error: unknown): boolean =>
+  error instanceof errors.SocketError && error.socket?.bytesRead === 0;
 
 /** Happy-eyeballs failures carry theirs inside. */
 function codeOf(error: unknown): string | undefined {

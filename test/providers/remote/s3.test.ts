@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
@@ -46,6 +48,22 @@ for (const name of Object.keys(S3_KEYS) as S3Server[]) {
       await expect(lost.store(address, [bytes])).rejects.toMatchObject({ kind: 'ConfigInvalid' });
       await lost.close();
     });
+
+    it.skipIf(name !== 'ceph-rgw')(
+      'speaks TLS with a server whose authority was named, and no other',
+      async () => {
+        const endpoint = `https://127.0.0.1:${server.port + 3}`;
+        const ca = await readFile(join(server.dir, 'cert.pem'), 'utf8');
+        const trusting = open({ endpoint, ca });
+        await trusting.store(address, [bytes]);
+        expect(await trusting.fetch(address)).toEqual(bytes);
+        await trusting.delete(address);
+        await trusting.close();
+        const wary = open({ endpoint });
+        await expect(wary.probe()).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'tls_untrusted' });
+        await wary.close();
+      },
+    );
 
     it('leaves no unfinished upload behind', async () => {
       const adapter = open();
