@@ -44,7 +44,7 @@ export interface Bench {
   /** Moves three `fs` providers away, or back. */
   vanish(gone: boolean): Promise<void>;
   /** What lies at the `fs` providers. */
-  stored(): Promise<{ files: number; bytes: number }>;
+  stored(): Promise<Content>;
   remove(): Promise<void>;
 }
 
@@ -75,9 +75,8 @@ export async function createVault(dir: string, settings?: VaultSettings): Promis
       }
     },
     async stored() {
-      const sum = { files: 0, bytes: 0 };
-      for (const root of roots.values()) await addFiles(root, sum);
-      return sum;
+      const all = await Promise.all([...roots.values()].map(contentOf));
+      return { files: sum(all.map(({ files }) => files)), bytes: sum(all.map(({ bytes }) => bytes)) };
     },
     remove: () => removeFolder(home),
   };
@@ -98,15 +97,22 @@ async function writeConfig(dir: string, { providers = 9, sections = '' }: VaultS
   return path;
 }
 
-async function addFiles(dir: string, sum: { files: number; bytes: number }): Promise<void> {
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name);
-    if (entry.isDirectory()) await addFiles(path, sum);
-    else {
-      sum.files++;
-      sum.bytes += (await stat(path)).size;
-    }
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+export interface Content {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** What lies in a folder and those below. */
+export async function contentOf(dir: string): Promise<Content> {
+  const content = { files: 0, bytes: 0 };
+  for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    content.files++;
+    content.bytes += (await stat(join(entry.path, entry.name))).size;
   }
+  return content;
 }
 
 /** An empty folder of that name. */

@@ -25,8 +25,8 @@ const SAMPLE_MS = 20;
 const DEADLINE_MS = 600_000;
 
 /**
- * Runs a program to its end and measures it: processor time from the shell's `times`, peak memory from /proc while
- * it runs (0 where there is none). @throws Error with what it wrote to stderr when it fails.
+ * Runs a program to its end and measures it, with all processes it starts: processor time from the shell's `times`, the
+ * sum of their memory peaks from /proc while it runs (0 where there is none). @throws Error with what it wrote to stderr when it fails.
  */
 export function measure(
   program: string,
@@ -50,7 +50,8 @@ export function measure(
   }
   let peakRss = 0;
   const sampler = setInterval(() => {
-    peakRss = Math.max(peakRss, highWater(Number(text[3])));
+    const pid = Number(text[3]);
+    if (pid > 0) peakRss = Math.max(peakRss, highWater(pid));
   }, SAMPLE_MS);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -76,7 +77,8 @@ function childTime(times: string): number {
 function highWater(pid: number): number {
   try {
     const line = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    return Number(line?.[1] ?? 0) * 1024;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    return children.reduce((sum, child) => sum + highWater(Number(child)), Number(line?.[1] ?? 0) * 1024);
   } catch {
     return 0;
   }

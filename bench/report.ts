@@ -23,14 +23,19 @@ export function renderThroughput({ input, bytes, kernelSum, ours, peers }: Throu
     'fsyncs',
     'files',
     'stored',
+    'our speed',
+    'our CPU',
   ];
   const rows = ours
     .filter((figure) => !isRange(figure))
     .map((figure) => line(`holdfast ${figure.operation}`, figure));
   const others = peers
     .filter((figure) => !isRange(figure))
-    .map((figure) => line(`${figure.peer} ${figure.operation}`, figure));
-  const absent = PEERS.filter((peer) => !present(peer)).map(({ program }) => program);
+    .map((figure) => {
+      const own = ours.find(({ operation }) => operation === figure.operation);
+      return line(`${figure.peer} ${figure.operation}`, figure, own);
+    });
+  const absent = PEERS.filter((peer) => !present(peer)).map(({ name }) => name);
   const ranges = [...ours.map((f) => ({ ...f, peer: 'holdfast' })), ...peers].filter(isRange);
   const ms = ({ wholeMibPerSecond }: Figure): string =>
     ((MIB / 16 / MIB / wholeMibPerSecond) * 1000).toFixed(0);
@@ -55,7 +60,8 @@ export function renderThroughput({ input, bytes, kernelSum, ours, peers }: Throu
 const costs = (list: readonly KernelCost[]): string =>
   `${list.map(({ kernel, secondsPerGib }) => `${kernel} ${two(secondsPerGib)}`).join(', ')}; in all ${two(total(list))}`;
 
-const line = (name: string, figure: Figure): string[] => [
+/** @param own what ours takes for the same: how many times as fast, and as much processor time. */
+const line = (name: string, figure: Figure, own?: Figure): string[] => [
   name,
   whole(figure.mibPerSecond),
   whole(figure.wholeMibPerSecond),
@@ -67,6 +73,8 @@ const line = (name: string, figure: Figure): string[] => [
   whole(figure.fsyncsPerGib),
   whole(figure.filesPerGib),
   figure.storedRatio === undefined ? '' : `${two(figure.storedRatio)}x`,
+  own === undefined ? '' : `${two(own.wholeMibPerSecond / figure.wholeMibPerSecond)}x`,
+  own === undefined ? '' : `${two(own.cpuPerGib / figure.cpuPerGib)}x`,
 ];
 
 export const renderMicro = (figures: readonly MicroFigure[]): string =>

@@ -123,6 +123,7 @@ async function others(
   const figures: (Figure & { peer: string })[] = [];
   for (const peer of PEERS.filter(present)) {
     const samples = new Map<string, Sample[]>();
+    let stored = 0;
     for (let run = 0; run < runs; run++) {
       await warmPages(area, 1.2 * bytes);
       const vault = await peer.prepare(area.dir);
@@ -131,13 +132,15 @@ async function others(
         say(`${peer.name} ${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
       };
       add('put', await vault.put(file));
+      stored = await vault.storedBytes();
       add('get', await vault.get());
-      if (vault.range !== undefined) add('range 64 KiB', await vault.range(bytes));
+      add('range 64 KiB', await vault.range(bytes));
       await vault.remove();
     }
     for (const [operation, all] of samples) {
       const moved = operation === 'range 64 KiB' ? MIB / 16 : bytes;
-      figures.push({ peer: peer.name, ...summary(operation, all, moved) });
+      const storedRatio = operation === 'put' ? stored / bytes : undefined;
+      figures.push({ peer: peer.name, ...summary(operation, all, moved), storedRatio });
     }
   }
   return figures;
