@@ -4,6 +4,11 @@ import { clientOf } from './admission/admission.ts';
 import type { Plane, Principal } from './auth/principal.ts';
 import { NOBODY } from './auth/principal.ts';
 import type { Target } from './message/target.ts';
+import type { SlowWatch } from './slow-watch.ts';
+
+export type Headers = Readonly<Record<string, string | number>>;
+/** The same as names and values in turn, which is what Node takes fastest. */
+export type HeaderList = readonly (string | number)[];
 
 /** One request and its answer, from the header to the last byte. */
 export class Exchange {
@@ -12,6 +17,7 @@ export class Exchange {
   readonly plane: Plane;
   readonly corrId: string;
   readonly startMs: number;
+  readonly slow: SlowWatch;
   /** Pattern of the route, for metrics. */
   route = 'none';
   target: Target | undefined;
@@ -22,7 +28,11 @@ export class Exchange {
   cut = false;
   /** True while it is the node that the client waits for. */
   working = true;
+  /** The connection ends with this answer. */
+  last = false;
   #stop: AbortController | undefined;
+  #ends: (() => void)[] = [];
+  #over = false;
   #expectsContinue: boolean;
 
   constructor(
@@ -33,6 +43,7 @@ export class Exchange {
       readonly corrId: string;
       readonly startMs: number;
       readonly expectsContinue: boolean;
+      readonly slow: SlowWatch;
     },
   ) {
     this.request = request;
@@ -41,6 +52,7 @@ export class Exchange {
     this.corrId = options.corrId;
     this.startMs = options.startMs;
     this.#expectsContinue = options.expectsContinue;
+    this.slow = options.slow;
   }
 
   get client(): string {
@@ -52,11 +64,32 @@ export class Exchange {
     if (this.#stop === undefined) {
       const stop = new AbortController();
       this.#stop = stop;
-      const gone = (): void => stop.abort(new HoldfastError('Aborted', 'the client has gone'));
-      if (this.response.destroyed || this.response.closed) gone();
-      else this.response.once('close', gone);
+      this.atEnd(() => {
+        if (this.response.writableFinished && !this.cut) return;
+        stop.abort(new HoldfastError('Aborted', 'the client has gone'));
+      });
     }
     return this.#stop.signal;
+  }
+
+  /** Calls back once the answer is out or the connection gone; at once if it is. */
+  atEnd(work: () => void): void {
+    if (this.#over) work();
+    else this.#ends.push(work);
+  }
+
+  /** The answer is out, or never will be. */
+  end(): void {
+    this.#over = true;
+    for (const work of this.#ends) work();
+    this.#ends = [];
+  }
+
+  /** Begins the answer. Nothing else writes heads: whatever all of them have is added here. */
+  writeHead(status: number, headers: HeaderList): void {
+    const all = ['x-corr-id', this.corrId, ...headers];
+    if (this.last) all.push('connection', 'close');
+    this.response.writeHead(status, all as string[]);
   }
 
   header(name: string): string | undefined {

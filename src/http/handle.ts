@@ -36,7 +36,7 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
     if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
     const [endpoint, params] = find(options.routes, exchange, exchange.target.path);
     const leave = admission.enter(endpoint.load, exchange.client);
-    exchange.response.once('close', leave);
+    exchange.atEnd(leave);
     try {
       exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
       if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);
@@ -56,7 +56,7 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
     metrics.request(route, response.statusCode, ms / 1000);
     if (exchange.bytesIn > 0) metrics.bytesIn(exchange.bytesIn);
     if (exchange.bytesOut > 0) metrics.bytesOut(exchange.bytesOut);
-    log.access({
+    log.access?.({
       time: new Date(clock.now()).toISOString(),
       corr_id: exchange.corrId,
       client: request.socket.remoteAddress ?? 'local',
@@ -75,9 +75,11 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
 
   return async (exchange) => {
     const { response } = exchange;
-    response.once('close', () => finished(exchange));
-    response.setHeader('x-corr-id', exchange.corrId);
-    if (options.draining()) response.setHeader('connection', 'close');
+    response.once('close', () => {
+      exchange.end();
+      finished(exchange);
+    });
+    exchange.last = options.draining();
     try {
       await serve(exchange);
     } catch (error) {

@@ -19,9 +19,7 @@ export interface LineLog extends ServiceLog {
 export function createLineLog(events: Writable, access: Writable | undefined, clock: Clock): LineLog {
   const accessLines = access && batched(access);
   return {
-    access(entry) {
-      accessLines?.add(JSON.stringify(entry));
-    },
+    access: accessLines && ((entry) => accessLines.add(JSON.stringify(entry))),
     event(level, event, fields) {
       const time = new Date(clock.now()).toISOString();
       events.write(`${JSON.stringify({ time, level, event, ...fields })}\n`);

@@ -1,6 +1,7 @@
 /** Where a service tells what it does. Never waits, never throws. */
 export interface ServiceLog {
-  access(entry: AccessEntry): void;
+  /** Undefined: nobody wants to know. */
+  access?: ((entry: AccessEntry) => void) | undefined;
   event(level: 'info' | 'warn', event: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
@@ -22,4 +23,4 @@ export interface AccessEntry {
   readonly cut?: boolean;
 }
 
-export const silentLog: ServiceLog = { access() {}, event() {} };
+export const silentLog: ServiceLog = { event() {} };

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, HeaderList, Headers } from './exchange.ts';
 import { evaluate, ifRangeHolds } from './message/conditional.ts';
 import { createPatience, type PatienceLimits } from './message/patience.ts';
 import { HttpProblem } from './message/problem.ts';
 import { type ByteRange, parseRange } from './message/range.ts';
-import { type Headers, sendBytes, sendEmpty, sendPieces } from './message/respond.ts';
+import { headerList, sendBytes, sendEmpty, sendPieces } from './message/respond.ts';
 
 /** What a socket takes whether or not anyone reads. */
 const SOCKET_BYTES = 64 * 1024;
@@ -18,8 +18,9 @@ export interface Representation {
   readonly cacheControl: string;
   /** Further fields of 200, 206 and 304. */
   readonly headers?: Headers;
-  /** All bytes, when they are in memory. */
+  /** All bytes, when they are in memory; and what to call when they are not used any more. */
   readonly bytes?: Uint8Array | undefined;
+  readonly release?: (() => void) | undefined;
   /** Bytes of a window, in order. What was yielded is not written to afterwards. */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -35,29 +36,33 @@ export async function sendRepresentation(
   patience: PatienceLimits,
 ): Promise<void> {
   const { etag, size } = representation;
-  const shared = { ...representation.headers, etag, 'cache-control': representation.cacheControl };
+  if (representation.release !== undefined) exchange.atEnd(representation.release);
   const preconditions = {
     ifMatch: exchange.header('if-match'),
     ifNoneMatch: exchange.header('if-none-match'),
   };
   const outcome = evaluate(preconditions, etag, true);
-  if (outcome === 'not_modified') return sendEmpty(exchange, 304, shared);
+  const cacheControl = representation.cacheControl;
+  if (outcome === 'not_modified')
+    return sendEmpty(exchange, 304, { ...representation.headers, etag, 'cache-control': cacheControl });
   if (outcome === 'failed') throw new HttpProblem(412, 'PreconditionFailed', 'If-Match names other bytes');
-  const head: Headers = {
-    ...shared,
-    'accept-ranges': 'bytes',
-    'content-type': representation.contentType,
-    'x-content-type-options': 'nosniff',
-  };
   const part = wantedRange(exchange, etag, size);
   const range = part ?? { start: 0, end: size };
   const status = part === undefined ? 200 : 206;
-  const placed = part === undefined ? head : { ...head, 'content-range': contentRange(part, size) };
+  const head = headOf(representation);
+  if (part !== undefined) head.push('content-range', contentRange(part, size));
   if (representation.bytes !== undefined) {
     limitDelivery(exchange, range.end - range.start, clock, patience);
-    return sendBytes(exchange, status, placed, representation.bytes.subarray(range.start, range.end));
+    return sendBytes(exchange, status, head, representation.bytes.subarray(range.start, range.end));
   }
-  await stream(exchange, representation, status, placed, range, createPatience(clock, patience));
+  await stream(exchange, representation, status, head, range, createPatience(clock, patience));
+}
+
+function headOf({ etag, contentType, cacheControl, headers }: Representation): (string | number)[] {
+  const head = headers === undefined ? [] : headerList(headers);
+  head.push('etag', etag, 'cache-control', cacheControl, 'content-type', contentType);
+  head.push('accept-ranges', 'bytes', 'x-content-type-options', 'nosniff');
+  return head;
 }
 
 /** What is in memory goes to the socket at once; a reader who then takes too long over it is cut off. */
@@ -68,13 +73,15 @@ function limitDelivery(
   { graceMs, minBytesPerSecond }: PatienceLimits,
 ): void {
   if (length <= SOCKET_BYTES) return;
-  clock.sleep(graceMs + (1000 * length) / minBytesPerSecond, exchange.signal).then(
+  const deadline = clock.monotonic() + graceMs + (1000 * length) / minBytesPerSecond;
+  const unwatch = exchange.slow.watch(
+    () => deadline,
     () => {
       exchange.cut = true;
       exchange.response.destroy();
     },
-    () => {},
   );
+  exchange.atEnd(unwatch);
 }
 
 const contentRange = ({ start, end }: ByteRange, size: number): string => `bytes ${start}-${end - 1}/${size}`;
@@ -96,21 +103,21 @@ async function stream(
   exchange: Exchange,
   representation: Representation,
   status: number,
-  head: Headers,
+  head: HeaderList,
   range: ByteRange,
   patience: ReturnType<typeof createPatience>,
 ): Promise<void> {
   const { request, response } = exchange;
   const length = range.end - range.start;
-  const withLength = { ...head, 'content-length': length };
+  const withLength = [...head, 'content-length', length];
   if (request.method === 'HEAD') {
-    response.writeHead(status, withLength);
+    exchange.writeHead(status, withLength);
     response.end();
     return;
   }
   const pieces = representation.read(range, exchange.signal)[Symbol.asyncIterator]();
   const first = await pieces.next();
-  response.writeHead(status, withLength);
+  exchange.writeHead(status, withLength);
   await sendPieces(exchange, resumed(first, pieces), patience);
 }
 

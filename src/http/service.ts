@@ -14,6 +14,7 @@ import type { ServiceLog } from './log.ts';
 import type { Target } from './message/target.ts';
 import type { Route } from './route.ts';
 import { createHttpServer } from './server.ts';
+import { createSlowWatch } from './slow-watch.ts';
 
 /** A program that answers HTTP requests, at one place or several. */
 export interface Service {
@@ -47,11 +48,13 @@ export function createService<C>(options: ServiceOptions<C>): Service {
   const nextCorrId = createCorrelationIds(options.random);
   const servers: Server[] = [];
   const addresses: BoundAddress[] = [];
+  const slow = createSlowWatch(clock);
   let draining: Promise<void> | undefined;
   const handle = createHandler({ ...options, draining: () => draining !== undefined });
 
   const closeAll = async (): Promise<void> => {
     await Promise.all(servers.map(closed));
+    slow.stop();
   };
   const cut = (): void => {
     for (const server of servers) server.closeAllConnections();
@@ -84,11 +87,17 @@ export function createService<C>(options: ServiceOptions<C>): Service {
           const given = request.headers['x-corr-id'];
           const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
           const startMs = clock.monotonic();
+          const exchange = new Exchange(request, response, {
+            plane,
+            corrId,
+            startMs,
+            expectsContinue,
+            slow,
+          });
           // A connection kept alive is idle from here on, and nothing else would end it before its time.
-          response.once('close', () => {
+          exchange.atEnd(() => {
             if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
           });
-          const exchange = new Exchange(request, response, { plane, corrId, startMs, expectsContinue });
           void handle(exchange);
           return exchange;
         },

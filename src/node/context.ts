@@ -4,6 +4,7 @@ import type { ControlContext } from '../http/control.ts';
 import type { Endpoint } from '../http/route.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { Inflater } from './body/inflate.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import type { NodeLimits } from './limits.ts';
 import type { Readiness } from './readiness.ts';
 import type { VerifiedReader } from './verified/reader.ts';
@@ -16,6 +17,8 @@ export interface NodeContext extends ControlContext {
   readonly clock: Clock;
   readonly limits: NodeLimits;
   readonly inflaters: Inflaters;
+  /** For short bodies. */
+  readonly uploadMemory: BufferPool;
   readonly readiness: Readiness;
   readonly version: NodeVersion;
 }

@@ -12,6 +12,9 @@ export interface NodeLimits extends HttpLimits {
   /** Whole blobs kept in memory, and the longest of them. */
   readonly hotBytes: number;
   readonly hotBlobBytes: number;
+  /** Memory for bodies that are taken whole, and the longest of them; others are streamed. */
+  readonly uploadBytes: number;
+  readonly uploadBodyBytes: number;
   /** Memory for what is known of verified blobs. */
   readonly proofBytes: number;
   /** Free space below which no blob is taken. */
@@ -24,6 +27,8 @@ export const DEFAULT_LIMITS: NodeLimits = {
   maxForeignBodyBytes: MIB,
   hotBytes: 64 * MIB,
   hotBlobBytes: 2 * MIB,
+  uploadBytes: 64 * MIB,
+  uploadBodyBytes: 2 * MIB,
   proofBytes: 32 * MIB,
   minFreeBytes: 32 * MIB,
 };

@@ -10,15 +10,20 @@ import { parseTarget } from '../http/message/target.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
+import { createBufferPool } from './buffer-pool.ts';
 import type { Inflaters, NodeContext } from './context.ts';
 import { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
 import { createReadiness } from './readiness.ts';
 import { ROUTES } from './routes/index.ts';
-import { createVerifiedReader } from './verified/reader.ts';
+import type { HotLimits } from './verified/hot-cache.ts';
+import { mirrorReaders } from './verified/mirrored.ts';
+import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions } from './verified/reader.ts';
 
 export interface NodeOptions {
   /** Closed by its owner, after the node. */
   readonly adapter: BlobAdapter;
+  /** What `adapter` mirrors, each with everything: reads then go to the next when one is slow or wrong. */
+  readonly backends?: readonly BlobAdapter[];
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -28,6 +33,8 @@ export interface NodeOptions {
   readonly exposition: Exposition;
   readonly inflaters: Inflaters;
   readonly log: ServiceLog;
+  /** See `VerifiedReaderOptions`. Without it every request asks the adapter. */
+  readonly glance?: VerifiedReaderOptions['glance'];
   /** Of the program, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<NodeLimits> | undefined;
@@ -49,7 +56,8 @@ export function createNode(options: NodeOptions): StorageNode {
   const context: NodeContext = {
     ...options,
     limits,
-    reader: createVerifiedReader({ adapter, blake3, metrics, hot, proofBytes: limits.proofBytes }),
+    reader: readerOf(options, hot, limits.proofBytes),
+    uploadMemory: createBufferPool(limits.uploadBytes),
     readiness: createReadiness({
       adapter,
       clock,
@@ -68,6 +76,11 @@ export function createNode(options: NodeOptions): StorageNode {
   const service = createService({ ...options, routes: ROUTES, context, limits, admission, parseTarget });
   return service;
 }
+
+const readerOf = (options: NodeOptions, hot: HotLimits, proofBytes: number): VerifiedReader =>
+  options.backends === undefined
+    ? createVerifiedReader({ ...options, hot, proofBytes })
+    : mirrorReaders(options.backends, { ...options, hot, proofBytes });
 
 function amnesiaRefused(adapterId: string): HoldfastError {
   return new HoldfastError('ConfigInvalid', `an amnesiac node keeps nothing, and ${adapterId} does`, {

@@ -25,7 +25,7 @@ const PROBE_MS = 2_000;
 interface Probed {
   readonly atMs: number;
   readonly freeBytes: number | undefined;
-  readonly failure: 'unreachable' | 'full' | undefined;
+  readonly failure: 'unreachable' | 'degraded' | 'full' | undefined;
 }
 
 export function createReadiness(options: ReadinessOptions): Readiness {
@@ -39,8 +39,9 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       const { freeBytes } = await withDeadline(PROBE_MS, 'probe', (signal) => adapter.probe({ signal }));
       return { atMs, freeBytes, failure: undefined };
     } catch (error) {
-      const full = isHoldfastError(error, 'QuotaExceeded');
-      return { atMs, freeBytes: full ? 0 : undefined, failure: full ? 'full' : 'unreachable' };
+      if (isHoldfastError(error, 'QuotaExceeded')) return { atMs, freeBytes: 0, failure: 'full' };
+      const degraded = isHoldfastError(error) && error.code === 'backend_down';
+      return { atMs, freeBytes: undefined, failure: degraded ? 'degraded' : 'unreachable' };
     }
   };
   const recent = (): Promise<Probed> => {
@@ -61,6 +62,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       if (options.draining()) reasons.push('draining');
       if (failure === 'unreachable') reasons.push('storage_unreachable');
       const reads = reasons.length === 0;
+      if (failure === 'degraded') reasons.push('backend_down');
       if (failure === 'full' || (freeBytes !== undefined && freeBytes < minFreeBytes))
         reasons.push('storage_full');
       if (!options.takesWrites()) reasons.push('overloaded');

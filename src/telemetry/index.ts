@@ -7,6 +7,7 @@ export type {
   ProviderMetrics,
   RepairFailure,
   RepairMetrics,
+  ServiceCache,
   ServiceMetrics,
 } from './ports.ts';
 export { silentMetrics } from './silent.ts';

@@ -28,7 +28,10 @@ export type MetricName =
   | 'latency_seconds'
   | 'inflight'
   | 'rejected_total'
-  | 'integrity_fail_total';
+  | 'integrity_fail_total'
+  | 'cache_hits_total'
+  | 'cache_misses_total'
+  | 'cache_bytes';
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -76,4 +79,7 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   inflight: gauge('Requests being served'),
   rejected_total: counter('Requests turned away before any work, by reason', 'reason'),
   integrity_fail_total: counter('Bytes that did not match their address or tag, by reason', 'reason'),
+  cache_hits_total: counter('Look-ups that a cache in memory answered, by cache', 'cache'),
+  cache_misses_total: counter('Look-ups that it did not, by cache', 'cache'),
+  cache_bytes: gauge('Bytes in a cache, those still being sent included', 'cache'),
 };

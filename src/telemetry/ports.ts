@@ -39,6 +39,9 @@ export interface RepairMetrics {
   replication(target: number, observed: number): void;
 }
 
+/** `blobs`: whole blobs at a node. `manifests` and `chunks`: opened manifests and plaintext at a gateway. */
+export type ServiceCache = 'blobs' | 'manifests' | 'chunks';
+
 export interface ServiceMetrics {
   /** @param route the pattern of the route, never the path of a request. */
   request(route: string, code: number, seconds: number): void;
@@ -49,6 +52,9 @@ export interface ServiceMetrics {
   rejected(reason: string): void;
   readDenied(reason: string): void;
   integrityFail(reason: string): void;
+  /** Something was looked for in memory, and was there or not. */
+  cache(which: ServiceCache, hit: boolean): void;
+  cacheBytes(which: ServiceCache, bytes: number): void;
 }
 
 export interface Metrics {

@@ -27,5 +27,7 @@ export const silentMetrics: Metrics = {
     rejected: nothing,
     readDenied: nothing,
     integrityFail: nothing,
+    cache: nothing,
+    cacheBytes: nothing,
   },
 };

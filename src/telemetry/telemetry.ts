@@ -1,5 +1,6 @@
 import type { Metrics } from './ports.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
+import { createServiceTally } from './service-tally.ts';
 
 /** Metrics that can be read: one per program, made by the composition root. Nothing is kept in globals. */
 export interface Telemetry extends Metrics {
@@ -13,15 +14,20 @@ export interface Telemetry extends Metrics {
 export async function createTelemetry(): Promise<Telemetry> {
   const { default: client } = await import('prom-client');
   const registry = new client.Registry();
-  const metrics = recording(createRecorder(client, registry));
+  const record = createRecorder(client, registry);
+  const services = createServiceTally(record);
   return {
-    ...metrics,
+    ...recording(record),
+    services,
     contentType: registry.contentType,
-    renderMetrics: () => registry.metrics(),
+    renderMetrics() {
+      services.settle();
+      return registry.metrics();
+    },
   };
 }
 
-function recording(record: Recorder): Metrics {
+function recording(record: Recorder): Omit<Metrics, 'services'> {
   return {
     pipeline: {
       putObject: (seconds, codec) => record('storage_put_object_seconds', seconds, { ...codec }),
@@ -49,21 +55,5 @@ function recording(record: Recorder): Metrics {
         record('rf_observed', observed);
       },
     },
-    services: services(record),
-  };
-}
-
-function services(record: Recorder): Metrics['services'] {
-  return {
-    request(route, code, seconds) {
-      record('requests_total', 1, { route, code: String(code) });
-      record('latency_seconds', seconds, { route });
-    },
-    bytesIn: (bytes) => record('bytes_in_total', bytes),
-    bytesOut: (bytes) => record('bytes_out_total', bytes),
-    inflight: (count) => record('inflight', count),
-    rejected: (reason) => record('rejected_total', 1, { reason }),
-    readDenied: (reason) => record('read_denied_total', 1, { reason }),
-    integrityFail: (reason) => record('integrity_fail_total', 1, { reason }),
   };
 }

@@ -207,14 +207,19 @@ describe('a body over the cap', () => {
 });
 
 describe('a length that lies', () => {
-  it('too long: nothing is stored when the rest never comes', async () => {
-    const node = await startNode();
+  it.each([
+    ['taken whole', MIB, 0],
+    ['streamed', 0, 1],
+  ])('too long: nothing is stored when the rest never comes: %s', async (_, uploadBytes, temporary) => {
+    const node = await startNode({ limits: { uploadBytes } });
     const socket = await openSocket(node.port);
     socket.write(
       requestText('POST', '/o', { Authorization: bearer('writer'), 'Content-Length': '1000' }, 'short'),
     );
-    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === 1);
+    await eventually(async () => (await node.metric('inflight')) === 1);
+    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === temporary);
     socket.destroy();
+    await eventually(async () => (await node.metric('inflight')) === 0);
     await eventually(async () => (await filesLeft(node)).length === 0);
   });
 

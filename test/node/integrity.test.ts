@@ -139,6 +139,9 @@ describe('a disk that changes between two looks', () => {
         const to = from + (options.length ?? SIZE - from);
         for (let at = from; at < to; at += 10_000) yield bytesNow().subarray(at, Math.min(to, at + 10_000));
       },
+      async fetchRange(_: BlobAddress, offset: number, [into]: readonly Uint8Array[]) {
+        into!.set(bytesNow().subarray(offset, offset + into!.length));
+      },
     } as unknown as BlobAdapter;
     return {
       adapter,
@@ -184,9 +187,9 @@ describe('a disk that changes between two looks', () => {
     let readings = 0;
     const counted = {
       ...adapter,
-      fetchStream: (...args: Parameters<BlobAdapter['fetchStream']>) => {
+      fetchRange: (...args: Parameters<BlobAdapter['fetchRange']>) => {
         readings++;
-        return adapter.fetchStream(...args);
+        return adapter.fetchRange(...args);
       },
     };
     const reader = createVerifiedReader({

@@ -36,6 +36,9 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   inflight: ['gauge'],
   rejected_total: ['counter', 'reason'],
   integrity_fail_total: ['counter', 'reason'],
+  cache_hits_total: ['counter', 'cache'],
+  cache_misses_total: ['counter', 'cache'],
+  cache_bytes: ['gauge', 'cache'],
 };
 
 /** Calls every recording port once. */

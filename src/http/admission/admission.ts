@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
 import { HttpProblem } from '../message/problem.ts';
@@ -90,7 +89,7 @@ export function createAdmission(
 export function clientOf(remoteAddress: string | undefined): string {
   if (remoteAddress === undefined) return 'local';
   const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
-  return isIPv6(address) ? prefix64(address) : address;
+  return address.includes(':') ? prefix64(address) : address;
 }
 
 function prefix64(address: string): string {

@@ -51,6 +51,6 @@ export async function* incomingBody(
   if (!request.complete) throw cutShort();
 }
 
-function cutShort(cause?: unknown): HttpProblem {
+export function cutShort(cause?: unknown): HttpProblem {
   return new HttpProblem(400, 'BadRequest', 'the body ended before its length', { close: true, cause });
 }

@@ -28,7 +28,7 @@ export function createPatience(clock: Clock, { graceMs, minBytesPerSecond }: Pat
       const leftMs = graceMs + (1000 * bytes) / minBytesPerSecond - waitedMs;
       const stop = new AbortController();
       const tooLong = clock.sleep(Math.max(0, leftMs), stop.signal).then(() => {
-        throw new HoldfastError('Timeout', 'the other side is too slow', { code: 'peer_too_slow' });
+        throw tooSlow();
       });
       tooLong.catch(() => {});
       try {
@@ -40,3 +40,6 @@ export function createPatience(clock: Clock, { graceMs, minBytesPerSecond }: Pat
     },
   };
 }
+
+export const tooSlow = (): HoldfastError =>
+  new HoldfastError('Timeout', 'the other side is too slow', { code: 'peer_too_slow' });

@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, HeaderList, Headers } from '../exchange.ts';
 import type { Patience } from './patience.ts';
 import type { HttpProblem } from './problem.ts';
-
-export type Headers = Readonly<Record<string, string | number>>;
 
 /** Pieces that a socket is given at once. */
 const SEND_PIECE_BYTES = 64 * 1024;
@@ -11,16 +9,22 @@ const SEND_PIECE_BYTES = 64 * 1024;
 const LINGER_BYTES = 4 * 1024 * 1024;
 const LINGER_MS = 2_000;
 
+export function headerList(headers: Headers): (string | number)[] {
+  const list: (string | number)[] = [];
+  for (const name in headers) list.push(name, headers[name]!);
+  return list;
+}
+
 export function sendEmpty(exchange: Exchange, status: number, headers: Headers = {}): void {
   const { response } = exchange;
   const length = status === 204 || status === 304 ? {} : { 'content-length': 0 };
-  response.writeHead(status, { ...length, ...headers });
+  exchange.writeHead(status, headerList({ ...length, ...headers }));
   response.end();
 }
 
-export function sendBytes(exchange: Exchange, status: number, headers: Headers, bytes: Uint8Array): void {
+export function sendBytes(exchange: Exchange, status: number, headers: HeaderList, bytes: Uint8Array): void {
   const { request, response } = exchange;
-  response.writeHead(status, { ...headers, 'content-length': bytes.length });
+  exchange.writeHead(status, [...headers, 'content-length', bytes.length]);
   exchange.working = false;
   if (request.method === 'HEAD') {
     response.end();
@@ -42,7 +46,7 @@ export function sendText(
   headers: Headers = {},
 ): void {
   const head = { 'cache-control': 'no-store', ...headers, 'content-type': contentType };
-  sendBytes(exchange, status, head, Buffer.from(text));
+  sendBytes(exchange, status, headerList(head), Buffer.from(text));
 }
 
 /** Writes pieces under a head that has been written, no faster than the socket takes them, and ends the answer. */
@@ -99,9 +103,9 @@ export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
     'content-type': 'application/json',
     'cache-control': 'no-store',
     'content-length': body.length,
-    ...(close || exchange.uninvited ? { connection: 'close' } : {}),
   };
-  response.writeHead(problem.status, head);
+  exchange.last ||= close || exchange.uninvited;
+  exchange.writeHead(problem.status, headerList(head));
   exchange.working = false;
   if (request.method !== 'HEAD') {
     exchange.bytesOut += body.length;

@@ -7,7 +7,8 @@ export interface Target {
 
 export const MAX_TARGET_LENGTH = 2048;
 const ABSOLUTE = /^https?:\/\/[^/?#]*/i;
-const PATH = /^(\/[A-Za-z0-9:._~-]*)+$/;
+const PATH = /^\/[A-Za-z0-9:._~/-]*$/;
+const DOTS = /\/\.\.?(?:\/|$)/;
 const QUERY = /^[A-Za-z0-9:._~=&%+-]*$/;
 const NO_QUERY = new URLSearchParams();
 
@@ -21,7 +22,7 @@ export function parseTarget(target: string): Target | undefined {
   const mark = origin.indexOf('?');
   const path = mark < 0 ? origin || '/' : origin.slice(0, mark) || '/';
   const query = mark < 0 ? '' : origin.slice(mark + 1);
-  if (!PATH.test(path) || path.includes('//') || !QUERY.test(query)) return undefined;
-  if (path.split('/').some((segment) => segment === '.' || segment === '..')) return undefined;
-  return { path, query: query === '' ? NO_QUERY : new URLSearchParams(query) };
+  if (!PATH.test(path) || path.includes('//') || DOTS.test(path)) return undefined;
+  if (query === '') return { path, query: NO_QUERY };
+  return QUERY.test(query) ? { path, query: new URLSearchParams(query) } : undefined;
 }

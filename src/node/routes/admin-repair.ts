@@ -42,7 +42,7 @@ async function scrub(
   let checkedBytes = 0;
   for (const address of addresses) {
     try {
-      checkedBytes += (await reader.scrub(address, signal)).size;
+      checkedBytes += await reader.scrub(address, signal);
     } catch (error) {
       if (isHoldfastError(error, 'NotFound')) continue;
       if (!isHoldfastError(error, 'HashMismatch') && !isHoldfastError(error, 'Corrupt')) throw error;

@@ -11,10 +11,16 @@ export const getBlob: NodeEndpoint = {
   load: 'read',
   async run({ reader, clock, limits }, exchange, [text]) {
     const address = addressFrom(text);
-    const { size, bytes, read } = await reader.open(address, exchange.signal);
-    const etag = etagOf(address);
-    const contentType = 'application/octet-stream';
-    const blob = { etag, size, bytes, read, contentType, cacheControl: CACHE_CONTROL };
-    await sendRepresentation(exchange, blob, clock, limits);
+    const blob = reader.recall(address) ?? (await reader.open(address, exchange.signal));
+    const representation = {
+      etag: etagOf(address),
+      size: blob.size,
+      bytes: blob.bytes,
+      release: blob.release,
+      read: blob.read,
+      contentType: 'application/octet-stream',
+      cacheControl: CACHE_CONTROL,
+    };
+    await sendRepresentation(exchange, representation, clock, limits);
   },
 };

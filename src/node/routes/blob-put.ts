@@ -38,8 +38,10 @@ async function isGood(
   { signal }: Exchange,
   address: BlobAddress,
 ): Promise<boolean> {
+  if (reader.absent(address)) return false;
   try {
-    await reader.open(address, signal);
+    const blob = reader.recall(address) ?? (await reader.open(address, signal));
+    blob.release?.();
     return true;
   } catch (error) {
     if (isHoldfastError(error, 'NotFound')) return false;

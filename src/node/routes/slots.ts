@@ -2,7 +2,7 @@ import { isHoldfastError } from '../../core/errors.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { evaluate, oneStrongTag } from '../../http/message/conditional.ts';
 import { badRequest, HttpProblem } from '../../http/message/problem.ts';
-import { sendBytes, sendEmpty, sendJson } from '../../http/message/respond.ts';
+import { headerList, sendBytes, sendEmpty, sendJson } from '../../http/message/respond.ts';
 import { isSlotName, MAX_SLOT_BYTES, type SlotName, type SlotVersion } from '../../providers/adapter.ts';
 import type { NodeEndpoint } from '../context.ts';
 import { limitOf, pageOf, parameter } from './page.ts';
@@ -33,7 +33,8 @@ export const getSlot: NodeEndpoint = {
     if (outcome === 'not_modified') return sendEmpty(exchange, 304, head);
     if (outcome === 'failed')
       throw new HttpProblem(412, 'PreconditionFailed', 'the slot has another version');
-    sendBytes(exchange, 200, { ...head, 'content-type': 'application/octet-stream' }, slot.bytes);
+    const headers = { ...head, 'content-type': 'application/octet-stream' };
+    sendBytes(exchange, 200, headerList(headers), slot.bytes);
   },
 };
 

@@ -1,5 +1,6 @@
-import type { BlobAddress } from '../../core/address.ts';
-import { isHoldfastError } from '../../core/errors.ts';
+import { addressOf, type BlobAddress } from '../../core/address.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { gatherBody } from '../../http/body/gathered.ts';
 import { checkStatedLength, incomingBody, statedLength } from '../../http/body/incoming.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { createPatience } from '../../http/message/patience.ts';
@@ -56,19 +57,63 @@ export async function upload(
   exchange: Exchange,
   address: BlobAddress | undefined,
 ): Promise<Uploaded> {
-  const { adapter, readiness, limits } = context;
+  const { readiness, limits } = context;
   const free = readiness.freeBytes();
   if (free !== undefined && free < limits.minFreeBytes) {
     throw new HttpProblem(507, 'QuotaExceeded', 'this node has no room for more');
   }
-  const maxBytes = bodyCap(context, exchange);
-  const body = bodyOf(context, exchange, maxBytes);
   try {
-    return await adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+    return await (storedFromMemory(context, exchange, address) ?? streamed(context, exchange, address));
   } catch (error) {
     if (!isHoldfastError(error, 'HashMismatch')) throw error;
     throw new HttpProblem(409, 'HashMismatch', 'the body does not have the address it was sent to', {
       cause: error,
     });
   }
+}
+
+function streamed(
+  context: NodeContext,
+  exchange: Exchange,
+  address: BlobAddress | undefined,
+): Promise<Uploaded> {
+  const maxBytes = bodyCap(context, exchange);
+  const body = bodyOf(context, exchange, maxBytes);
+  return context.adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+}
+
+/** A short body is taken whole and stored at once. Undefined when it is none, or there is no memory to spare for it. */
+function storedFromMemory(
+  context: NodeContext,
+  exchange: Exchange,
+  address: BlobAddress | undefined,
+): Promise<Uploaded> | undefined {
+  const { request } = exchange;
+  const { uploadMemory, limits } = context;
+  const size = statedLength(request);
+  if (size === undefined || request.headers['content-encoding'] !== undefined) return undefined;
+  checkStatedLength(request, bodyCap(context, exchange));
+  const buffer = size > limits.uploadBodyBytes ? undefined : uploadMemory.take(size);
+  if (buffer === undefined) return undefined;
+  return gathered(context, exchange, address, buffer.subarray(0, size)).finally(() =>
+    uploadMemory.give(buffer),
+  );
+}
+
+async function gathered(
+  { adapter, blake3, clock, limits }: NodeContext,
+  exchange: Exchange,
+  address: BlobAddress | undefined,
+  body: Uint8Array,
+): Promise<Uploaded> {
+  await gatherBody(exchange, body, { clock, patience: limits });
+  const computed = addressOf(blake3.hash(body));
+  if (address !== undefined && address !== computed) {
+    throw new HoldfastError('HashMismatch', 'the bytes sent do not have the address given', {
+      context: { expected: address, computed },
+    });
+  }
+  // An abort settles this while a write may still read the memory; what it writes then is never published.
+  const { existed } = await adapter.store(computed, [body], { signal: exchange.signal });
+  return { address: computed, size: body.length, existed };
 }

@@ -1,17 +1,34 @@
 import type { BlobAddress } from '../../core/address.ts';
+import { createBufferPool } from '../buffer-pool.ts';
 
-/** Whole blobs in memory, least recently used out first, within a bound that also covers those being filled. */
+/**
+ * Whole blobs in memory. Those not used since they were last looked at go first. The bound covers those being filled and those that answers
+ * still hold after they were dropped. Memory is used again, so bytes may be read only while they are held.
+ */
 export interface HotCache {
-  /** Room for a blob, or undefined when it is too long to be kept. To be kept or released. */
+  /** Room for a blob; undefined when it is too long to be kept, or too much is held. To be kept or released. */
   reserve(size: number): HotReservation | undefined;
-  get(address: BlobAddress): Uint8Array | undefined;
+  get(address: BlobAddress): HotBlob | undefined;
   drop(address: BlobAddress): void;
-  readonly usedBytes: number;
 }
 
 export interface HotReservation {
+  /** To be filled; what it holds at first means nothing. */
   readonly bytes: Uint8Array;
-  keep(address: BlobAddress): void;
+  keep(address: BlobAddress, revision: string | undefined): HotBlob;
+  release(): void;
+}
+
+export interface HotBlob {
+  readonly size: number;
+  /** Of the stored bytes when they were read; see `BlobStat`. */
+  readonly revision: string | undefined;
+  /** The bytes until `release` is called, once; undefined when they are gone already. */
+  hold(): HeldBytes | undefined;
+}
+
+export interface HeldBytes {
+  readonly bytes: Uint8Array;
   release(): void;
 }
 
@@ -20,50 +37,111 @@ export interface HotLimits {
   readonly maxBlobBytes: number;
 }
 
-export function createHotCache({ maxBytes, maxBlobBytes }: HotLimits): HotCache {
-  const kept = new Map<BlobAddress, Uint8Array>();
-  let used = 0;
+/** @param onHeld told how much memory the cache has whenever that may have changed. */
+export function createHotCache(
+  { maxBytes, maxBlobBytes }: HotLimits,
+  onHeld: (bytes: number) => void,
+): HotCache {
+  const kept = new Map<BlobAddress, Entry>();
+  const pool = createBufferPool(maxBytes);
 
   const drop = (address: BlobAddress): void => {
-    used -= kept.get(address)?.length ?? 0;
+    kept.get(address)?.drop();
     kept.delete(address);
   };
 
+  const take = (size: number): Uint8Array | undefined => {
+    let buffer = pool.take(size);
+    if (buffer === undefined) {
+      for (let looks = 2 * kept.size; looks > 0 && buffer === undefined; looks--) {
+        const [address, entry] = kept.entries().next().value!;
+        if (entry.held || entry.used) {
+          // To the end of the line, and next time it must have been used again.
+          entry.used = false;
+          kept.delete(address);
+          kept.set(address, entry);
+        } else {
+          drop(address);
+          buffer = pool.take(size);
+        }
+      }
+    }
+    onHeld(pool.heldBytes);
+    return buffer;
+  };
+
   return {
-    get usedBytes() {
-      return used;
-    },
     drop,
     get(address) {
-      const bytes = kept.get(address);
-      if (bytes === undefined) return undefined;
-      kept.delete(address);
-      kept.set(address, bytes);
-      return bytes;
+      const entry = kept.get(address);
+      if (entry !== undefined) entry.used = true;
+      return entry;
     },
     reserve(size) {
-      if (size > maxBlobBytes || size > maxBytes) return undefined;
-      for (const oldest of kept.keys()) {
-        if (used + size <= maxBytes) break;
-        drop(oldest);
-      }
-      // What is left are reservations of others.
-      if (used + size > maxBytes) return undefined;
-      used += size;
+      const buffer = size > maxBlobBytes ? undefined : take(size);
+      if (buffer === undefined) return undefined;
+      const bytes = buffer.subarray(0, size);
       let open = true;
-      const bytes = new Uint8Array(size);
       return {
         bytes,
-        keep(address) {
+        keep(address, revision) {
           open = false;
           drop(address);
-          kept.set(address, bytes);
+          const entry = new Entry(bytes, revision, () => pool.give(buffer));
+          kept.set(address, entry);
+          return entry;
         },
         release() {
-          if (open) used -= size;
+          if (open) pool.give(buffer);
           open = false;
         },
       };
     },
   };
+}
+
+class Entry implements HotBlob {
+  readonly revision: string | undefined;
+  readonly #bytes: Uint8Array;
+  readonly #free: () => void;
+  used = false;
+  #holders = 0;
+  #dropped = false;
+
+  constructor(bytes: Uint8Array, revision: string | undefined, free: () => void) {
+    this.#bytes = bytes;
+    this.revision = revision;
+    this.#free = free;
+  }
+
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  get held(): boolean {
+    return this.#holders > 0;
+  }
+
+  hold(): HeldBytes | undefined {
+    if (this.#dropped && this.#holders === 0) return undefined;
+    this.#holders++;
+    let released = false;
+    const release = (): void => {
+      if (released) return;
+      released = true;
+      this.#holders--;
+      this.#freeIfUnused();
+    };
+    return { bytes: this.#bytes, release };
+  }
+
+  drop(): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    this.#freeIfUnused();
+  }
+
+  #freeIfUnused(): void {
+    if (this.#dropped && this.#holders === 0) this.#free();
+  }
 }

@@ -5,33 +5,46 @@ import type { ByteRange } from '../../http/message/range.ts';
 import type { BlobAdapter, BlobStat } from '../../providers/adapter.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
 import { toGrid } from './grid.ts';
-import { createHotCache, type HotLimits } from './hot-cache.ts';
+import {
+  createHotCache,
+  type HeldBytes,
+  type HotBlob,
+  type HotLimits,
+  type HotReservation,
+} from './hot-cache.ts';
 import { createProofCache, emptyDigests, type Proof, pieceBytesFor, pieceHolds, setDigest } from './proof.ts';
 import { createSharedWork } from './shared-work.ts';
 
 /**
  * Blobs that are known to be what their address says.
  *
- * The first reader of a blob pays for hashing all of it; its piece hashes are remembered for as long as the adapter
- * says that the stored bytes are the same. Bytes from the adapter are then checked once more, piece by piece,
- * before they are handed out: between two looks a disk may rot.
+ * The first reader of a blob pays for hashing all of it. A short one then stays in memory while there is room; of a
+ * long one the hashes of its pieces are remembered, and what the adapter gives later is checked against them, piece by
+ * piece, before it is handed out: between two looks a disk may rot. Both hold for as long as the adapter says that the
+ * stored bytes are the same, and it is asked every time.
  */
 export interface VerifiedReader {
+  /** What is in memory, if a look that waits for nothing says that it is still kept as it was. */
+  recall(address: BlobAddress): VerifiedBlob | undefined;
   /**
    * Resolves once the whole blob is known to be good.
    * @throws NotFound; HashMismatch when the bytes are not those of the address, which is counted.
    */
   open(address: BlobAddress, signal?: AbortSignal): Promise<VerifiedBlob>;
-  /** As `open`, but reads the bytes even if they are remembered as good. */
-  scrub(address: BlobAddress, signal?: AbortSignal): Promise<VerifiedBlob>;
+  /** Reads the bytes even if they are remembered as good, and remembers nothing. @returns how many. @throws as `open` */
+  scrub(address: BlobAddress, signal?: AbortSignal): Promise<number>;
+  /** True when a look that waits for nothing says that there is no such blob. */
+  absent(address: BlobAddress): boolean;
   /** Forgets what is known of a blob. */
   forget(address: BlobAddress): void;
 }
 
 export interface VerifiedBlob {
   readonly size: number;
-  /** All bytes, when they are in memory. Not to be written to. */
-  readonly bytes: Uint8Array | undefined;
+  /** All bytes, when they are in memory: not to be written to, nor read once they are released. */
+  readonly bytes?: Uint8Array;
+  /** To be called, if there is one, when the blob is not used any more: until then its memory is taken. */
+  release?(): void;
   /** Checked bytes of a window, in pieces. @throws HashMismatch, counted, at the first piece that is not right. */
   read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -43,13 +56,18 @@ export interface VerifiedReaderOptions {
   readonly hot: HotLimits;
   /** Bound of what is remembered of verified blobs. */
   readonly proofBytes: number;
+  /** Part of the adapter's `stat` without waiting; undefined where that cannot be had. */
+  readonly glance?: ((address: BlobAddress) => Sketch | 'absent' | undefined) | undefined;
 }
 
+type Known = Proof | HotBlob;
+type Sketch = Pick<BlobStat, 'size' | 'revision'>;
+
 export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedReader {
-  const { adapter, blake3, metrics } = options;
-  const hot = createHotCache(options.hot);
+  const { adapter, blake3, metrics, glance } = options;
+  const hot = createHotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
   const proofs = createProofCache(options.proofBytes);
-  const verifications = createSharedWork<Proof>();
+  const verifications = createSharedWork<Known>();
 
   const forget = (address: BlobAddress): void => {
     hot.drop(address);
@@ -64,57 +82,79 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     });
   };
 
-  const verify = async (address: BlobAddress, stat: BlobStat, signal: AbortSignal): Promise<Proof> => {
+  const fill = async (
+    address: BlobAddress,
+    { size, revision }: Sketch,
+    room: HotReservation,
+    signal: AbortSignal,
+  ): Promise<HotBlob> => {
+    const { bytes } = room;
+    if (size > 0) {
+      await adapter.fetchRange(address, 0, [bytes], { signal }).catch((error: unknown) => {
+        throw isHoldfastError(error, 'RangeNotSatisfiable') ? mismatch(address, 'length') : error;
+      });
+    }
+    if (addressOf(blake3.hash(bytes)) !== address) throw mismatch(address, 'blob');
+    return room.keep(address, revision);
+  };
+
+  const prove = async (address: BlobAddress, stat: Sketch, signal?: AbortSignal): Promise<Proof> => {
     const { size, revision } = stat;
     const pieceBytes = pieceBytesFor(size);
     const whole = blake3.createHasher();
     const digests = emptyDigests(size);
-    const room = hot.reserve(size);
+    let at = 0;
+    for await (const piece of toGrid(adapter.fetchStream(address, { signal }), pieceBytes)) {
+      if (at + piece.length > size) throw mismatch(address, 'length');
+      whole.update(piece);
+      setDigest(digests, at / pieceBytes, blake3.hash(piece));
+      at += piece.length;
+    }
+    if (at !== size || addressOf(whole.digest()) !== address) throw mismatch(address, 'blob');
+    return { size, revision, pieceBytes, digests };
+  };
+
+  const verify = async (address: BlobAddress, stat: Sketch, signal: AbortSignal): Promise<Known> => {
+    const room = hot.reserve(stat.size);
     try {
-      let at = 0;
-      for await (const piece of toGrid(adapter.fetchStream(address, { signal }), pieceBytes)) {
-        if (at + piece.length > size) throw mismatch(address, 'length');
-        whole.update(piece);
-        setDigest(digests, at / pieceBytes, blake3.hash(piece));
-        room?.bytes.set(piece, at);
-        at += piece.length;
-      }
-      if (at !== size || addressOf(whole.digest()) !== address) throw mismatch(address, 'blob');
-      const proof = { size, revision, pieceBytes, digests };
+      if (room !== undefined) return await fill(address, stat, room, signal);
+      const proof = await prove(address, stat, signal);
       proofs.set(address, proof);
-      room?.keep(address);
       return proof;
-    } catch (error) {
-      // A disk that cannot read its sectors has lost the blob just as well.
-      if (isHoldfastError(error, 'Corrupt')) metrics.integrityFail('unreadable');
-      throw error;
     } finally {
       room?.release();
     }
   };
 
-  const openWith = async (
-    address: BlobAddress,
-    signal: AbortSignal | undefined,
-    known: (stat: BlobStat) => Proof | undefined,
-  ): Promise<VerifiedBlob> => {
-    const stat = await adapter.stat(address, { signal }).catch((error: unknown) => {
+  /** A disk that cannot read its sectors has lost the blob just as well. */
+  const counted = (error: unknown): never => {
+    if (isHoldfastError(error, 'Corrupt')) metrics.integrityFail('unreadable');
+    throw error;
+  };
+
+  const verified = (address: BlobAddress, stat: Sketch, signal: AbortSignal | undefined): Promise<Known> =>
+    verifications.run(
+      `${address} ${stat.revision}`,
+      (shared) => verify(address, stat, shared).catch(counted),
+      signal,
+    );
+
+  const statOf = async (address: BlobAddress, signal: AbortSignal | undefined): Promise<Sketch> => {
+    const seen = glance?.(address);
+    // Whether it is the blob that is absent or all of them, only the adapter can tell.
+    if (seen !== undefined && seen !== 'absent') return seen;
+    try {
+      return await adapter.stat(address, { signal });
+    } catch (error) {
       forget(address);
       throw error;
-    });
-    const proof =
-      known(stat) ??
-      (await verifications.run(
-        `${address} ${stat.revision}`,
-        (shared) => verify(address, stat, shared),
-        signal,
-      ));
-    return {
-      size: proof.size,
-      bytes: hot.get(address),
-      read: (range, stop) => read(address, proof, range, stop),
-    };
+    }
   };
+
+  const blobOf = (address: BlobAddress, proof: Proof): VerifiedBlob => ({
+    size: proof.size,
+    read: (range, signal) => read(address, proof, range, signal),
+  });
 
   async function* read(
     address: BlobAddress,
@@ -138,14 +178,42 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
 
   return {
     forget,
-    open: (address, signal) => openWith(address, signal, (stat) => stillGood(proofs.get(address), stat)),
-    scrub(address, signal) {
+    absent: (address) => glance?.(address) === 'absent',
+    recall(address) {
+      const blob = hot.get(address);
+      const seen = blob && glance?.(address);
+      if (seen === undefined || seen === 'absent') return undefined;
+      const held = inMemory(stillGood(blob, seen)?.hold());
+      if (held !== undefined) metrics.cache('blobs', true);
+      return held;
+    },
+    async open(address, signal) {
+      const stat = await statOf(address, signal);
+      const held = inMemory(stillGood(hot.get(address), stat)?.hold());
+      metrics.cache('blobs', held !== undefined);
+      if (held !== undefined) return held;
+      const known = stillGood(proofs.get(address), stat) ?? (await verified(address, stat, signal));
+      if ('digests' in known) return blobOf(address, known);
+      // Others may have needed the room since.
+      return inMemory(known.hold()) ?? blobOf(address, await prove(address, stat, signal).catch(counted));
+    },
+    async scrub(address, signal) {
       forget(address);
-      return openWith(address, signal, () => undefined);
+      return (await prove(address, await statOf(address, signal), signal).catch(counted)).size;
     },
   };
 }
 
-function stillGood(proof: Proof | undefined, { size, revision }: BlobStat): Proof | undefined {
-  return proof !== undefined && proof.size === size && proof.revision === revision ? proof : undefined;
+function inMemory(held: HeldBytes | undefined): VerifiedBlob | undefined {
+  if (held === undefined) return undefined;
+  const { bytes, release } = held;
+  return { size: bytes.length, bytes, release, read: ({ start, end }) => once(bytes.subarray(start, end)) };
+}
+
+async function* once(piece: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield piece;
+}
+
+function stillGood<T extends Known>(known: T | undefined, { size, revision }: Sketch): T | undefined {
+  return known !== undefined && known.revision === revision && known.size === size ? known : undefined;
 }

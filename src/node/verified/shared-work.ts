@@ -12,6 +12,7 @@ interface Running<T> {
   readonly result: Promise<T>;
   readonly stop: AbortController;
   waiting: number;
+  settled: boolean;
 }
 
 export function createSharedWork<T>(): SharedWork<T> {
@@ -19,9 +20,10 @@ export function createSharedWork<T>(): SharedWork<T> {
 
   const begin = (key: string, work: (signal: AbortSignal) => Promise<T>): Running<T> => {
     const stop = new AbortController();
-    const entry: Running<T> = { result: work(stop.signal), stop, waiting: 0 };
+    const entry: Running<T> = { result: work(stop.signal), stop, waiting: 0, settled: false };
     running.set(key, entry);
     const forget = (): void => {
+      entry.settled = true;
       if (running.get(key) === entry) running.delete(key);
     };
     entry.result.then(forget, forget);
@@ -38,7 +40,7 @@ export function createSharedWork<T>(): SharedWork<T> {
         if (--entry.waiting === 0) {
           // Whoever comes now starts afresh instead of joining what is being given up.
           if (running.get(key) === entry) running.delete(key);
-          entry.stop.abort();
+          if (!entry.settled) entry.stop.abort();
         }
       }
     },

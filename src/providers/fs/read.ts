@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { close, constants, open as openFile, readv } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
@@ -9,6 +9,7 @@ import { errnoOf } from './errors.ts';
 
 const STREAM_PIECE_BYTES = 256 * 1024;
 const READ_STEP_BYTES = 32 * 1024 * 1024;
+const MAX_VECTORS = 1024;
 /** A link or a pipe planted in the folder is neither followed nor waited for. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
@@ -38,12 +39,31 @@ export async function readRange(
   length: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  throwIfAborted(signal, 'fetch');
+  if (length <= READ_STEP_BYTES && into.length <= MAX_VECTORS) {
+    if ((await readOnce(path, offset, into)) === length) return;
+  }
   const file = await openBlob(path);
   try {
     await readExactly(file, offset, into, length, signal);
   } finally {
     await file.close();
   }
+}
+
+/** Open, read, close without file handles, which cost as much again. What comes short is read the long way. */
+function readOnce(path: string, offset: number, into: readonly Uint8Array[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    openFile(path, READ_ONLY, (failed, fd) => {
+      if (failed) return reject(failed);
+      readv(fd, into, offset, (error, bytesRead) => {
+        // Nothing was written, so nothing can be lost by a close that fails.
+        close(fd, () => {});
+        if (error) reject(error);
+        else resolve(bytesRead);
+      });
+    });
+  });
 }
 
 export async function* readPieces(

@@ -1,0 +1,43 @@
+import { statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import type { BlobAddress } from '../../core/address.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { BlobStat } from '../adapter.ts';
+import { revisionOf } from './driver.ts';
+import { blobPathOf, layoutOf } from './layout.ts';
+
+/** File systems that answer from memory for a file that was just used: btrfs, ext, f2fs, overlay, tmpfs, xfs, zfs. */
+const LOCAL: ReadonlySet<number> = new Set([
+  0x9123683e, 0xef53, 0xf2f52010, 0x794c7630, 0x01021994, 0x58465342, 0x2fc12fc1,
+]);
+/** What a look tells: undefined where it cannot. */
+export type Glance = (address: BlobAddress) => Pick<BlobStat, 'size' | 'revision'> | 'absent' | undefined;
+
+const SLOW_MS = 20;
+const REST_MS = 1_000;
+
+/**
+ * Size and revision of a blob as `stat` gives them, by a system call on the calling thread: two microseconds instead of
+ * two threads' turns. Metadata only; a disk that makes it wait is not asked that way again for a second.
+ * @returns undefined for a folder on a file system that may wait for a network.
+ */
+export async function createFsGlance(root: string, clock: Clock): Promise<Glance | undefined> {
+  const layout = layoutOf(root);
+  const { type } = await statfs(layout.blobs);
+  if (!LOCAL.has(type)) return undefined;
+  let restUntilMs = Number.NEGATIVE_INFINITY;
+  return (address) => {
+    const start = clock.monotonic();
+    if (start < restUntilMs) return undefined;
+    try {
+      const found = statSync(blobPathOf(layout, address), { bigint: true, throwIfNoEntry: false });
+      if (found === undefined) return 'absent';
+      return found.isFile() ? { size: Number(found.size), revision: revisionOf(found) } : undefined;
+    } catch {
+      return undefined; // the slow way will find out what it is
+    } finally {
+      const end = clock.monotonic();
+      if (end - start > SLOW_MS) restUntilMs = end + REST_MS;
+    }
+  };
+}

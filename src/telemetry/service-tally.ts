@@ -1,0 +1,95 @@
+import type { ServiceCache, ServiceMetrics } from './ports.ts';
+import type { Recorder } from './recorder.ts';
+
+/** Counts that change with every request; added up here, and recorded when somebody looks. */
+export interface ServiceTally extends ServiceMetrics {
+  /** Records what has been added up. */
+  settle(): void;
+}
+
+/** Latencies are histograms, which cannot be added to in bulk: they wait here in lists of this length. */
+const MAX_WAITING = 1024;
+
+interface CacheTally {
+  hits: number;
+  misses: number;
+  bytes: number;
+}
+
+interface RouteTally {
+  readonly codes: Map<number, number>;
+  readonly seconds: number[];
+}
+
+export function createServiceTally(record: Recorder): ServiceTally {
+  const routes = new Map<string, RouteTally>();
+  const caches = new Map<ServiceCache, CacheTally>();
+  const sums = { bytesIn: 0, bytesOut: 0 };
+  let inflight = 0;
+
+  const tallyOf = (route: string): RouteTally => {
+    let tally = routes.get(route);
+    if (tally === undefined) {
+      tally = { codes: new Map(), seconds: [] };
+      routes.set(route, tally);
+    }
+    return tally;
+  };
+  const cacheOf = (which: ServiceCache): CacheTally => {
+    let tally = caches.get(which);
+    if (tally === undefined) {
+      tally = { hits: 0, misses: 0, bytes: 0 };
+      caches.set(which, tally);
+    }
+    return tally;
+  };
+  const recordSeconds = (route: string, seconds: number[]): void => {
+    for (const value of seconds) record('latency_seconds', value, { route });
+    seconds.length = 0;
+  };
+
+  return {
+    request(route, code, seconds) {
+      const tally = tallyOf(route);
+      tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
+      if (tally.seconds.push(seconds) >= MAX_WAITING) recordSeconds(route, tally.seconds);
+    },
+    bytesIn(bytes) {
+      sums.bytesIn += bytes;
+    },
+    bytesOut(bytes) {
+      sums.bytesOut += bytes;
+    },
+    inflight(count) {
+      inflight = count;
+    },
+    cache(which, hit) {
+      const tally = cacheOf(which);
+      if (hit) tally.hits++;
+      else tally.misses++;
+    },
+    cacheBytes(which, bytes) {
+      cacheOf(which).bytes = bytes;
+    },
+    rejected: (reason) => record('rejected_total', 1, { reason }),
+    readDenied: (reason) => record('read_denied_total', 1, { reason }),
+    integrityFail: (reason) => record('integrity_fail_total', 1, { reason }),
+    settle() {
+      for (const [route, { codes, seconds }] of routes) {
+        for (const [code, count] of codes) record('requests_total', count, { route, code: String(code) });
+        codes.clear();
+        recordSeconds(route, seconds);
+      }
+      record('bytes_in_total', sums.bytesIn);
+      record('bytes_out_total', sums.bytesOut);
+      Object.assign(sums, { bytesIn: 0, bytesOut: 0 });
+      record('inflight', inflight);
+      for (const [cache, tally] of caches) {
+        record('cache_hits_total', tally.hits, { cache });
+        record('cache_misses_total', tally.misses, { cache });
+        record('cache_bytes', tally.bytes, { cache });
+        Object.assign(tally, { hits: 0, misses: 0 });
+      }
+    },
+  };
+}
