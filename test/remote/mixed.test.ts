@@ -26,7 +26,7 @@ const within = (gone: readonly string[]): Place[] => places.filter(({ domain }) 
 const open = () => openOver(dir, places, SETTINGS, { env: ENV });
 const object = noise(1_300_000);
 
-/** A vault of its own, since circuits that a stopped provider opened would outlast its return. */
+/** A vault of its own, as with the command. */
 async function get(): Promise<Uint8Array> {
   const vault = await open();
   try {
