@@ -48,18 +48,18 @@ async function main(): Promise<number> {
 async function runAll(targets: readonly Target[], say: (text: string) => void): Promise<Row[]> {
   const rows: Row[] = [];
   for (const script of new Set(targets.map((target) => target.script))) {
-    const server = script === undefined ? undefined : await launchServer(script);
-    try {
-      for (const target of targets.filter((one) => one.script === script)) {
+    const its = targets.filter((target) => target.script === script);
+    const server = script === undefined ? undefined : await launchServer(script).catch(asError);
+    if (server instanceof Error) {
+      rows.push(...its.map((target) => failedRow(target, 'start of the server', server)));
+    } else if (server !== undefined && 'missing' in server) {
+      rows.push(...its.map((target) => ({ ...emptyRow(target), absent: server.missing })));
+    } else {
+      for (const target of its) {
         say(`${target.adapter} on ${target.name}`);
-        rows.push(
-          server !== undefined && 'missing' in server
-            ? { ...emptyRow(target), absent: server.missing }
-            : await runTarget(target, server),
-        );
+        rows.push(await runTarget(target, server).catch((e) => failedRow(target, 'opening', asError(e))));
       }
-    } finally {
-      if (server !== undefined && !('missing' in server)) await server.stop();
+      await server?.stop();
     }
   }
   const order = targets.map(({ adapter, name }) => `${adapter} ${name}`);
@@ -91,6 +91,14 @@ async function runTarget(target: Target, server: RunningServer | undefined): Pro
   const seconds = (performance.now() - started) / 1000;
   return { ...emptyRow(target), passed, skipped, failed: failures.length, seconds, skips, failures };
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+const failedRow = (target: Target, name: string, { message }: Error): Row => ({
+  ...emptyRow(target),
+  failed: 1,
+  failures: [{ name, reason: message }],
+});
 
 const emptyRow = ({ adapter, name }: Target): Row => ({
   adapter,
