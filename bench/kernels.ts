@@ -6,6 +6,7 @@ import type { Codec } from '../src/coding/compress/codec.ts';
 import { type Coder, createLinearCode, DEFAULT_LRC, shardStride } from '../src/coding/erasure/index.ts';
 import { accelerationFrom } from '../src/core/acceleration.ts';
 import type { Blake3 } from '../src/core/b3/blake3.ts';
+import { systemClock } from '../src/core/clock.ts';
 import { createSharedMemory } from '../src/core/wasm.ts';
 import { loadPrimitives } from '../src/pipeline/cpu/primitives.ts';
 import { cpuSeconds, GIB, MIB, median } from './numbers.ts';
@@ -94,7 +95,7 @@ class Bench {
     const code = createLinearCode(DEFAULT_LRC);
     const slab = code.totalShards * shardStride(code.shardLength(CHUNK));
     const memory = createSharedMemory(CHUNKS * slab);
-    const use = await loadPrimitives(memory, accelerationFrom(process.env));
+    const use = await loadPrimitives(memory, accelerationFrom(process.env), systemClock);
     const bench = new Bench(
       use.coder(code.params),
       use.aead,

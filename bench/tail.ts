@@ -3,7 +3,7 @@ import { createLinearCode } from '../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { directoryOf } from '../src/compose/directory.ts';
 import { selectBlake3 } from '../src/core/b3/select.ts';
-import { systemClock as clock } from '../src/core/clock.ts';
+import { systemClock as clock, systemClock } from '../src/core/clock.ts';
 import { secureRandom as random } from '../src/core/random.ts';
 import { createMemoryEngine } from '../src/engine/index.ts';
 import { deriveVaultKeys } from '../src/keys/vault-keys.ts';
@@ -128,7 +128,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     engine,
     directory: racing ? directory : patient,
     arena,
-    cpu: createInlineStage(arena.memory, ACCELERATION),
+    cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),
     metrics: silentMetrics.pipeline,
     policy: {
       code: createLinearCode(DEFAULT_LRC),

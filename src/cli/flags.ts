@@ -44,6 +44,19 @@ export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
   },
 };
 
+export interface ProfileFlags {
+  readonly profile: boolean;
+}
+
+export const profileFlag: FlagParametersForType<ProfileFlags, CliContext> = {
+  profile: {
+    kind: 'boolean',
+    default: false,
+    withNegated: false,
+    brief: 'Print where the time went, stage by stage',
+  },
+};
+
 /** @throws RangeError, shown as a usage error. */
 export function wholeNumber(min: number, max: number): (input: string) => number {
   return (input) => {

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { silent } from '../compose/observers.ts';
 import type { Observers } from '../compose/vault.ts';
 import { type Io, note } from './io.ts';
+import type { Profile } from './profile.ts';
 
 export interface CommandMetrics {
   readonly observers: Observers;
@@ -10,17 +11,23 @@ export interface CommandMetrics {
 }
 
 /** Observers of one command. The metrics library is loaded only for `--metrics-file`. */
-export async function openObservers(file: string | undefined, io: Io): Promise<CommandMetrics> {
+export async function openObservers(
+  file: string | undefined,
+  io: Io,
+  profile?: Profile,
+): Promise<CommandMetrics> {
   const log: Observers['log'] = (level, event, fields) => {
     if (io.env.HOLDFAST_LOG === 'debug' || (io.env.HOLDFAST_LOG === 'warn' && level === 'warn')) {
       note(io, JSON.stringify({ level, event, ...fields }));
     }
   };
-  if (file === undefined) return { observers: { ...silent, log }, finish: async () => {} };
+  if (file === undefined) {
+    return { observers: profiled({ ...silent, log }, profile), finish: async () => {} };
+  }
   const { createTelemetry } = await import('../telemetry/index.ts');
   const telemetry = await createTelemetry();
   return {
-    observers: { ...telemetry, onAttempt() {}, log },
+    observers: profiled({ ...telemetry, onAttempt() {}, log }, profile),
     finish: async () => {
       const text = await telemetry.renderMetrics();
       await writeFile(file, text).catch((cause: NodeJS.ErrnoException) => {
@@ -28,4 +35,14 @@ export async function openObservers(file: string | undefined, io: Io): Promise<C
       });
     },
   };
+}
+
+function profiled(observers: Observers, profile: Profile | undefined): Observers {
+  if (profile === undefined) return observers;
+  const { pipeline } = observers;
+  const stage: typeof pipeline.stage = (name, seconds) => {
+    profile.add(name, seconds);
+    pipeline.stage(name, seconds);
+  };
+  return { ...observers, pipeline: { ...pipeline, stage } };
 }

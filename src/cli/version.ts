@@ -10,12 +10,14 @@ export async function version(
   };
   const head = `holdfast ${manifest.version}`;
   if (!verbose) return head;
-  const [{ accelerationFrom }, { createSharedMemory }, { loadPrimitives }] = await Promise.all([
-    import('../core/acceleration.ts'),
-    import('../core/wasm.ts'),
-    import('../pipeline/cpu/primitives.ts'),
-  ]);
-  const use = await loadPrimitives(createSharedMemory(1 << 20), accelerationFrom(env));
+  const [{ accelerationFrom }, { systemClock }, { createSharedMemory }, { loadPrimitives }] =
+    await Promise.all([
+      import('../core/acceleration.ts'),
+      import('../core/clock.ts'),
+      import('../core/wasm.ts'),
+      import('../pipeline/cpu/primitives.ts'),
+    ]);
+  const use = await loadPrimitives(createSharedMemory(1 << 20), accelerationFrom(env), systemClock);
   const [zstd, deflate] = [await use.codec('zstd', 1), await use.codec('deflate', 1)];
   return [
     head,

@@ -5,16 +5,18 @@ import type { CommonFlags } from './flags.ts';
 import { type Io, note } from './io.ts';
 import { openObservers } from './metrics-file.ts';
 import { readPassphrase } from './passphrase.ts';
+import type { Profile } from './profile.ts';
 
 /** Opens the vault that the flags name, runs `work`, and closes it whatever happens. */
 export async function withVault<T>(
   io: Io,
   flags: CommonFlags & { readonly keyFile?: string | undefined },
   work: (vault: Vault) => Promise<T>,
+  profile?: Profile,
 ): Promise<T> {
   const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
   for (const warning of config.warnings) note(io, `warning: ${warning.code}: ${warning.message}`);
-  const metrics = await openObservers(flags.metricsFile, io);
+  const metrics = await openObservers(flags.metricsFile, io, profile);
   const passphrase = (): Promise<string> =>
     readPassphrase(io, `Passphrase of ${homePaths(config.home).keyFile}: `);
   const vault = await openVault({

@@ -148,7 +148,7 @@ const MAX_QUEUE = 65_536;
 function cpuStage(arena: Arena, acceleration: Acceleration, config: Config): CpuStage {
   const { memory } = arena;
   const threads = config.limits.maxWorkers || availableParallelism();
-  return createAutoStage(createInlineStage(memory, acceleration), async () => {
+  return createAutoStage(createInlineStage(memory, acceleration, systemClock), async () => {
     const { createPoolStage } = await import('../pipeline/cpu/pool.ts');
     return createPoolStage({ memory, acceleration, threads, maxQueue: MAX_QUEUE });
   });

@@ -10,6 +10,7 @@ export type MetricName =
   | 'storage_chunk_size_bytes'
   | 'storage_put_object_seconds'
   | 'storage_put_chunk_seconds'
+  | 'storage_stage_seconds_total'
   | 'storage_provider_rtt_ms'
   | 'storage_provider_loss_rate'
   | 'storage_initial_chunk_size'
@@ -60,6 +61,7 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
     'erasure',
     'compression',
   ),
+  storage_stage_seconds_total: counter('Time spent in each stage of puts and gets, side by side', 'stage'),
   storage_provider_rtt_ms: gauge('Average round trip time of a provider, in milliseconds', 'provider'),
   storage_provider_loss_rate: gauge('Average share of probes that a provider failed, 0 to 1', 'provider'),
   storage_initial_chunk_size: gauge('Length of the first chunk of the last object put, in bytes'),

@@ -10,7 +10,31 @@ export interface PipelineMetrics {
   objectChunkSizes(initialBytes: number, finalBytes: number): void;
   /** Estimated time to the end of the put under way. */
   putEta(seconds: number): void;
+  /** Time spent in one stage of a put or get. Many run side by side: together they exceed what the clock says. */
+  stage(stage: Stage, seconds: number): void;
 }
+
+/** Where the time of a put or get can go, in the order of the data. */
+export const STAGES = [
+  'source', // reading what is to be stored
+  'object-hash',
+  'memory', // waiting for room in the arena
+  'queue', // waiting for a processor
+  'compress',
+  'encrypt',
+  'encode',
+  'shard-hash',
+  'pack-hash',
+  'store', // packs at providers
+  'manifest', // nodes at providers
+  'fetch', // ranges from providers
+  'shard-check',
+  'rebuild',
+  'decrypt',
+  'decompress',
+] as const;
+
+export type Stage = (typeof STAGES)[number];
 
 export interface CodecLabels {
   /** Name of the erasure code. */

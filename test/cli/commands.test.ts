@@ -49,6 +49,24 @@ describe('the command line', () => {
     console.log(`command line: ${commands.length} commands print JSON`);
   });
 
+  it('accounts for the time of a put and a get with --profile, stage by stage', async () => {
+    const file = join(cli.home, 'profiled');
+    const put = await cli.run(['put', '-', '--name', 'timed', '--profile', '--json'], { input: bytes });
+    const get = await cli.run(['get', 'timed', '-o', file, '--profile', '--json']);
+    const stagesOf = ({ stdout }: Outcome): string[] => {
+      const { stages, cpuSeconds } = JSON.parse(stdout.toString()).profile;
+      expect(cpuSeconds).toBeGreaterThan(0);
+      for (const { seconds, times } of stages) expect(seconds >= 0 && times > 0).toBe(true);
+      return stages.map(({ stage }: { stage: string }) => stage);
+    };
+    expect(stagesOf(put)).toEqual(
+      expect.arrayContaining(['object-hash', 'compress', 'encrypt', 'encode', 'shard-hash', 'store']),
+    );
+    expect(stagesOf(get)).toEqual(expect.arrayContaining(['fetch', 'shard-check', 'decrypt']));
+    const shown = await cli.run(['get', 'timed', '-o', file, '--profile']);
+    expect(shown.stderr).toMatch(/stage +ms +times +each.*fetch.*s of processors/s);
+  });
+
   it('says what a wrong command line lacks, with exit code 2', async () => {
     for (const args of [
       ['frobnicate'],

@@ -65,7 +65,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     engine: createMemoryEngine(),
     directory,
     arena,
-    cpu: createInlineStage(arena.memory, ACCELERATION),
+    cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),
     blake3,
     clock: systemClock,
     random: secureRandom,

@@ -4,6 +4,7 @@ import { chunkAad } from '../../src/coding/chunk-cipher.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
@@ -15,7 +16,7 @@ const UNAUTHENTIC = { kind: 'Corrupt', code: 'authentication' };
 const CODE = { algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 } as const;
 const code = createLinearCode(CODE);
 const arena = createArena(256 * 1024);
-const cpu = createInlineStage(arena.memory, ACCELERATION);
+const cpu = createInlineStage(arena.memory, ACCELERATION, systemClock);
 afterAll(() => cpu.close());
 
 const keys = deriveObjectKeys(portableBlake3, new Uint8Array(32).fill(1));

@@ -17,6 +17,7 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_chunk_size_bytes: ['histogram'],
   storage_put_object_seconds: ['histogram', 'erasure', 'compression'],
   storage_put_chunk_seconds: ['histogram', 'erasure', 'compression'],
+  storage_stage_seconds_total: ['counter', 'stage'],
   storage_provider_rtt_ms: ['gauge', 'provider'],
   storage_provider_loss_rate: ['gauge', 'provider'],
   storage_initial_chunk_size: ['gauge'],
@@ -48,6 +49,7 @@ function recordAll(metrics: Metrics): void {
   metrics.pipeline.chunkSize(1024 ** 2);
   metrics.pipeline.objectChunkSizes(1024 ** 2, 4 * 1024 ** 2);
   metrics.pipeline.putEta(12);
+  metrics.pipeline.stage('encode', 0.002);
   metrics.providers.providerHealth('p1', 25, 0.02);
   metrics.engines.engineInfo('names', 'level');
   metrics.repair.repairAttempt('success');

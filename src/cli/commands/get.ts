@@ -2,19 +2,21 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import type { Vault } from '../../compose/open-vault.ts';
 import { abortable } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { ObjectReader } from '../../pipeline/get/get.ts';
 import { describeDamage } from '../damage-text.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
+import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
+import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { parseRange } from '../range.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
-export interface GetFlags extends CommonFlags {
+export interface GetFlags extends CommonFlags, ProfileFlags {
   readonly output?: string;
   readonly range?: string;
 }
@@ -23,20 +25,24 @@ export default async function get(this: CliContext, flags: GetFlags, reference: 
   await runCommand(this, flags.json, async (io) => {
     const range = parseRange(flags.range);
     const started = performance.now();
-    await withVault(io, flags, async (vault) => {
+    const profile = flags.profile ? new Profile() : undefined;
+    const work = async (vault: Vault): Promise<void> => {
       const object = await vault.getObject(reference, { ...range, signal: io.signal });
       await deliver(io, object, flags);
       for (const line of describeDamage(object.damage)) note(io, `warning: ${line}`);
       if (object.damage.length > 0) note(io, '  The bytes are right: they came from other shards.');
+      const profiled = profile?.result();
+      if (profiled !== undefined && !flags.json) note(io, renderProfile(profiled));
       if (toScreen(flags)) return;
       const { manifest, name, size, length, damage } = object;
       output(
         io,
         flags.json,
-        { manifest, name, size, length, output: flags.output, damage },
+        { manifest, name, size, length, output: flags.output, damage, profile: profiled },
         () => `${bytes(length)} to ${flags.output} in ${seconds(performance.now() - started)}`,
       );
-    });
+    };
+    await withVault(io, flags, work, profile);
     return undefined;
   });
 }

@@ -4,15 +4,16 @@ import type { Vault } from '../../compose/open-vault.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
+import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
+import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { stdinSource } from '../stdin-source.ts';
 import { withVault } from '../with-vault.ts';
 
-export interface PutFlags extends CommonFlags {
+export interface PutFlags extends CommonFlags, ProfileFlags {
   readonly name?: string;
   readonly contentType?: string;
   readonly minTolerates?: number;
@@ -24,8 +25,10 @@ export default async function put(this: CliContext, flags: PutFlags, file: strin
     const handle = file === '-' ? undefined : await openSource(file);
     try {
       const started = performance.now();
-      const result = await withVault(io, flags, (vault) => putFrom(io, vault, handle, name, flags));
-      report(io, result, flags.json, performance.now() - started);
+      const profile = flags.profile ? new Profile() : undefined;
+      const work = (vault: Vault): Promise<PutResult> => putFrom(io, vault, handle, name, flags);
+      const result = await withVault(io, flags, work, profile);
+      report(io, { ...result, profile: profile?.result() }, flags.json, performance.now() - started);
     } finally {
       await handle?.close();
     }
@@ -54,7 +57,12 @@ async function putFrom(
   }
 }
 
-function report(io: Io, result: PutResult, json: boolean, ms: number): void {
+function report(
+  io: Io,
+  result: PutResult & { readonly profile: ProfileResult | undefined },
+  json: boolean,
+  ms: number,
+): void {
   for (const { provider, error } of result.failedAttempts) {
     note(io, `warning: ${provider} did not take its shards, others did: ${error}`);
   }
@@ -64,6 +72,7 @@ function report(io: Io, result: PutResult, json: boolean, ms: number): void {
   if (result.name !== undefined && result.pointerCopies === 0) {
     note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
   }
+  if (result.profile !== undefined && !json) note(io, renderProfile(result.profile));
   output(io, json, result, () =>
     [
       `manifest     ${result.manifest}`,

@@ -1,5 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { anyText, type CliContext, commonFlags, wholeNumber } from '../flags.ts';
+import { anyText, type CliContext, commonFlags, profileFlag, wholeNumber } from '../flags.ts';
 import { oneReference, optional } from './parameters.ts';
 
 export const init: Command<CliContext> = buildCommand({
@@ -23,6 +23,7 @@ export const put: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...commonFlags,
+      ...profileFlag,
       name: { ...optional, brief: "What to call it (default: the file's name; none for -)" },
       contentType: { ...optional, brief: 'Its media type', placeholder: 'TYPE' },
       minTolerates: {
@@ -47,6 +48,7 @@ export const get: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...commonFlags,
+      ...profileFlag,
       output: {
         ...optional,
         brief: 'Write there, whole or not at all (default: standard output)',

@@ -3,29 +3,36 @@ import { CODEC_IDS } from '../../coding/compress/codec.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { DecodeJob, DecodeResult } from './jobs.ts';
+import { Laps } from './laps.ts';
 import type { Primitives } from './primitives.ts';
 
 export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<DecodeResult> {
+  const laps = new Laps(use.now);
+  const { spent } = laps;
   const bad = job.present.filter((shard) => !shardIsRight(job, shard, use));
-  if (bad.length > 0) return { bad };
+  laps.end('shard-check');
+  if (bad.length > 0) return { bad, spent };
   const coder = use.coder(job.code);
   const { dataShards } = coder.code;
   const missing = dataShardsMissing(job.present, dataShards);
   if (missing.length > 0) await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
+  laps.end('rebuild');
   const base = job.offsets[0]!;
   const frame = use.memory.subarray(base, base + dataShards * job.shardLength);
   const shards = job.offsets.slice(0, dataShards).map((at) => use.memory.subarray(at, at + job.shardLength));
   use.aead.open(job.key, chunkAad(job), shards, job.tag, frame);
+  laps.end('decrypt');
   const stored = frame.subarray(0, job.storedLength);
   if (job.codec === CODEC_IDS.none) {
     if (job.storedLength !== job.plainLength) throw wrongLength(job);
-    return { bad };
+    return { bad, spent };
   }
   const codec = await use.codecById(job.codec);
   const plain = codec.decompress(stored, job.plainLength, use.scratch(job.plainLength));
   if (plain.length !== job.plainLength) throw wrongLength(job);
   use.memory.set(plain, base);
-  return { bad };
+  laps.end('decompress');
+  return { bad, spent };
 }
 
 function shardIsRight(job: DecodeJob, shard: number, use: Primitives): boolean {

@@ -1,6 +1,7 @@
 import { chunkAad } from '../../coding/chunk-cipher.ts';
 import { CODEC_IDS, type Codec } from '../../coding/compress/codec.ts';
 import type { EncodeJob, EncodeResult } from './jobs.ts';
+import { Laps } from './laps.ts';
 import type { Primitives } from './primitives.ts';
 import { shardOffsets } from './slab-layout.ts';
 
@@ -11,8 +12,10 @@ const WORTH = 0.97;
 export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<EncodeResult> {
   const coder = use.coder(job.code);
   const { dataShards, totalShards } = coder.code;
+  const laps = new Laps(use.now);
   const plain = use.memory.subarray(job.frame, job.frame + job.plainLength);
   const { codec, storedLength } = compressInPlace(plain, await use.codec(job.codec, job.level), use);
+  laps.end('compress');
   const shardLength = coder.code.shardLength(storedLength);
   const frame = use.memory.subarray(job.frame, job.frame + dataShards * shardLength);
   // The padding is encrypted too: its length, and so the exact size, shows nowhere.
@@ -20,12 +23,15 @@ export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<Enco
   const offsets = shardOffsets(job.base, totalShards, shardLength);
   const shards = offsets.map((offset) => use.memory.subarray(offset, offset + shardLength));
   const tag = use.aead.seal(job.key, chunkAad({ ...job, codec }), frame, shards.slice(0, dataShards));
+  laps.end('encrypt');
   await coder.encode(offsets, shardLength);
+  laps.end('encode');
   const digests = new Uint8Array(32 * totalShards);
   shards.forEach((bytes, shard) => {
     digests.set(use.blake3.hash(bytes), 32 * shard);
   });
-  return { codec, storedLength, shardLength, tag, digests };
+  laps.end('shard-hash');
+  return { codec, storedLength, shardLength, tag, digests, spent: laps.spent };
 }
 
 /** Codecs may want more room than the plaintext takes, until they know better. */

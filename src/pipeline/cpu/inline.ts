@@ -1,4 +1,5 @@
 import type { Acceleration } from '../../core/acceleration.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import { decodeChunk } from './decode.ts';
 import { encodeChunk } from './encode.ts';
@@ -6,10 +7,10 @@ import type { CpuStage, HashJob } from './jobs.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
 
 /** The CPU stage on the calling thread: for small objects, where starting a worker costs more than the work. */
-export function createInlineStage(memory: WasmMemory, acceleration: Acceleration): CpuStage {
+export function createInlineStage(memory: WasmMemory, acceleration: Acceleration, clock: Clock): CpuStage {
   let loading: Promise<Primitives> | undefined;
   const load = (): Promise<Primitives> => {
-    loading ??= loadPrimitives(memory, acceleration);
+    loading ??= loadPrimitives(memory, acceleration, clock);
     return loading;
   };
   return {

@@ -1,5 +1,6 @@
 import type { CodecName } from '../../coding/compress/codec.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
+import type { Spent } from './laps.ts';
 
 /**
  * The CPU stage: what costs processor time per chunk, as one job each, over slabs of the shared arena. Jobs are
@@ -44,6 +45,7 @@ export interface EncodeResult {
   readonly tag: Uint8Array;
   /** BLAKE3 of the shards, 32 bytes each. */
   readonly digests: Uint8Array;
+  readonly spent: Spent;
 }
 
 export interface DecodeJob extends ChunkJob {
@@ -65,6 +67,7 @@ export interface DecodeJob extends ChunkJob {
 export interface DecodeResult {
   /** Shards whose bytes are not what the manifest says: nothing was decoded then. Else the plaintext is in place. */
   readonly bad: readonly number[];
+  readonly spent: Spent;
 }
 
 export interface HashJob {

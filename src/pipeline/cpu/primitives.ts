@@ -8,6 +8,7 @@ import type { CodeParams } from '../../coding/erasure/params.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 
 /** What the CPU stage computes with, chosen once per thread. */
@@ -19,6 +20,8 @@ export interface Primitives {
   codec(name: CodecName, level: number): Promise<Codec>;
   codecById(id: number): Promise<Codec>;
   coder(code: CodeParams): Coder;
+  /** Milliseconds from any start. */
+  now(): number;
   /** Memory of this thread for what is needed until the next call. */
   scratch(bytes: number): Uint8Array;
 }
@@ -29,7 +32,11 @@ export async function selectAead(acceleration: Acceleration): Promise<Aead> {
   return (await import('../../coding/aead-portable.ts')).portableAead;
 }
 
-export async function loadPrimitives(memory: WasmMemory, acceleration: Acceleration): Promise<Primitives> {
+export async function loadPrimitives(
+  memory: WasmMemory,
+  acceleration: Acceleration,
+  clock: Clock,
+): Promise<Primitives> {
   const [blake3, aead, kernel] = await Promise.all([
     selectBlake3(acceleration),
     selectAead(acceleration),
@@ -49,6 +56,7 @@ export async function loadPrimitives(memory: WasmMemory, acceleration: Accelerat
     codecById: (id) => codec(codecName(id), 1),
     coder: (code) =>
       remember(coders, JSON.stringify(code), () => createCoder(createLinearCode(code), kernel)),
+    now: () => clock.monotonic(),
     scratch(bytes) {
       if (spare.length < bytes) spare = new Uint8Array(bytes);
       return spare;

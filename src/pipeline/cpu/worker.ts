@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { decodeChunk } from './decode.ts';
 import { encodeChunk } from './encode.ts';
@@ -7,7 +8,7 @@ import { loadPrimitives, type Primitives } from './primitives.ts';
 import type { SerializedError, WorkerAnswer, WorkerJob, WorkerSetup } from './worker-thread.ts';
 
 const { memory, acceleration } = workerData as WorkerSetup;
-const primitives = loadPrimitives(memory, acceleration);
+const primitives = loadPrimitives(memory, acceleration, systemClock);
 
 async function answer(work: WorkerJob, use: Primitives): Promise<unknown> {
   if (work.kind === 'encode') return encodeChunk(work.job, use);

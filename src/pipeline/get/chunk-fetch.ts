@@ -1,5 +1,6 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { timed } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';
 import type { SegmentView } from '../object-view.ts';
@@ -76,7 +77,7 @@ export class ChunkFetch {
       const stride = shardStride(view.shardLengths[chunk]!);
       return spares * stride + Math.max(view.code.dataShards * stride, secrets.plainLens[chunk]!);
     });
-    const slabs = await context.arena.allocateEach(lengths, signal);
+    const slabs = await timed(context, 'memory', () => context.arena.allocateEach(lengths, signal));
     return chunks.map((chunk, i) => new ChunkFetch(context, view, chunk, slabs[i]!, spares, excluded[i]!));
   }
 

@@ -1,5 +1,6 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { timed } from '../accounting.ts';
 import { type DamageProblem, problemOf } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
@@ -129,7 +130,9 @@ export class Flight {
       if (target === undefined) throw notConfigured(provider);
       const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
       const options = { signal: stop.signal, lastResort: running.lastResort };
-      await target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, options);
+      await timed(context, 'fetch', () =>
+        target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, options),
+      );
       for (const { fetch, shard } of range.shards) fetch.present.add(shard);
       this.#slowestMs = Math.max(this.#slowestMs, context.clock.monotonic() - running.startedMs);
       this.#report(running);

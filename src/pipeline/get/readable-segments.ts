@@ -9,6 +9,7 @@ import {
   type SegmentSecrets,
   unsealSegment,
 } from '../../manifest/segment.ts';
+import { timed } from '../accounting.ts';
 import type { DamageLog } from '../damage.ts';
 import { fetchNode } from '../nodes.ts';
 import { type SegmentView, viewSegment } from '../object-view.ts';
@@ -59,7 +60,7 @@ export async function* readableSegments(
   const nodeAt = async (address: BlobAddress, depth: number): Promise<OpenNode> => {
     const known = memory?.get(address);
     if (known !== undefined) return known;
-    const bytes = await fetchNode(context, address, damage, signal);
+    const bytes = await timed(context, 'manifest', () => fetchNode(context, address, damage, signal));
     const node =
       depth === 0
         ? open((shards) => decodeSegmentNode(bytes, objectId, shards))

@@ -1,5 +1,6 @@
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { accountFor } from '../accounting.ts';
 import type { SegmentView } from '../object-view.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { exclude, Flight } from './flight.ts';
@@ -71,6 +72,7 @@ async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: nu
   const digests = record.shards.subarray(32 * chunk * code.totalShards, 32 * (chunk + 1) * code.totalShards);
   const salt = secrets.salts.subarray(16 * chunk, 16 * chunk + 16);
   for (;;) {
+    const started = state.context.clock.monotonic();
     const result = await state.context.cpu.decode({
       code: code.params,
       key: state.root.keys.chunkKey(secrets.leads[chunk]!, salt, index),
@@ -86,6 +88,7 @@ async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: nu
       codec: secrets.codecs[chunk]!,
       storedLength: secrets.storedLens[chunk]!,
     });
+    accountFor(state.context, started, result.spent);
     if (result.bad.length === 0) {
       const bytes = fetch.plainInPlace(secrets.plainLens[chunk]!);
       return { bytes, plainStart: window.plainStarts[i]!, release: () => fetch.release() };

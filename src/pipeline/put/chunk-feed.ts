@@ -1,6 +1,7 @@
 import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { maxSegmentChunks } from '../../manifest/limits.ts';
+import { timed } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
 import { frameOffset } from '../cpu/slab-layout.ts';
 import type { ByteSource } from '../source.ts';
@@ -138,7 +139,8 @@ export class ChunkFeed {
     const slab = arena.tryAllocate(length);
     if (slab !== undefined) return slab;
     this.#flush();
-    return arena.allocate(length, this.#session.signal);
+    const { context, signal } = this.#session;
+    return timed(context, 'memory', () => arena.allocate(length, signal));
   }
 
   #chunkLength(index: number): number {
@@ -158,9 +160,10 @@ export class ChunkFeed {
     let length = 0;
     if (this.#peeked !== undefined) into[length++] = this.#peeked;
     this.#peeked = undefined;
-    length += await this.#source.read(into.subarray(length), this.#session.signal);
-    this.#session.signal.throwIfAborted();
-    this.#hasher.update(into.subarray(0, length));
+    const { context, signal } = this.#session;
+    length += await timed(context, 'source', () => this.#source.read(into.subarray(length), signal));
+    signal.throwIfAborted();
+    await timed(context, 'object-hash', async () => this.#hasher.update(into.subarray(0, length)));
     this.#size += length;
     this.#onRead(this.#size);
     if (length === into.length) await this.#peek();

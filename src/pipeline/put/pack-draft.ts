@@ -1,5 +1,6 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
+import { timed } from '../accounting.ts';
 import type { ShardMap } from '../ports.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
@@ -52,6 +53,6 @@ export async function addressDraft(
     parts.push(slab.bytes.subarray(offset, offset + encoded.shardLength));
     length += encoded.shardLength;
   }
-  const [digest] = await context.cpu.hash({ ranges: [ranges] });
+  const [digest] = await timed(context, 'pack-hash', () => context.cpu.hash({ ranges: [ranges] }));
   return { address: addressOf(digest!), parts, length };
 }

@@ -6,6 +6,7 @@ import type { PackRecord } from '../../manifest/segment.ts';
 import { NOT_PLACED } from '../../placement/domains.ts';
 import { reassign } from '../../placement/reassign.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { timed } from '../accounting.ts';
 import type { ShardMap } from '../ports.ts';
 import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
 import { PackRace } from './pack-race.ts';
@@ -127,7 +128,9 @@ async function sendDraft(
     });
   };
   try {
-    await race.run(provider, length, (stop) => provider.adapter.store(address, parts, { signal: stop }));
+    const store = (stop: AbortSignal): Promise<unknown> =>
+      provider.adapter.store(address, parts, { signal: stop });
+    await timed(context, 'store', () => race.run(provider, length, store));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const error = asHoldfastError(thrown, { provider: provider.id, operation: 'store' });

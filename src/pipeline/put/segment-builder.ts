@@ -1,4 +1,5 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
+import { accountFor } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
 import type { EncodeResult } from '../cpu/jobs.ts';
 import type { PutSession } from './session.ts';
@@ -80,6 +81,7 @@ export class SegmentBuilder {
       codec: context.policy.compression,
       level: context.policy.compressionLevel,
     });
+    accountFor(context, started, encoded.spent);
     const shards = encoded.digests.length / 32;
     const kept = context.arena.shrink(slab, shards * shardStride(encoded.shardLength));
     this.bytes -= slab.length - kept.length;

@@ -5,6 +5,7 @@ import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import type { PutJournal } from '../journal.ts';
 import { storeNode } from '../nodes.ts';
@@ -145,13 +146,8 @@ export class PutSession {
   /** Keeps a manifest node at usable providers. */
   async storeNode(bytes: Uint8Array, copies: NodeCopies): Promise<BlobAddress> {
     const intend = (provider: string, at: BlobAddress): Promise<void> => this.intend(provider, at);
-    const { address, providers } = await storeNode(
-      this.context,
-      bytes,
-      this.usable,
-      copies,
-      intend,
-      this.signal,
+    const { address, providers } = await timed(this.context, 'manifest', () =>
+      storeNode(this.context, bytes, this.usable, copies, intend, this.signal),
     );
     for (const provider of providers) this.acknowledged(provider, address, bytes.length, false);
     return address;

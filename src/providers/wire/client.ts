@@ -139,7 +139,7 @@ async function* toBody(
     for (let at = 0; at < part.length; at += SEND_PIECE_BYTES) {
       const piece = part.subarray(at, at + SEND_PIECE_BYTES);
       // Sockets do not take shared memory.
-      yield piece.buffer instanceof SharedArrayBuffer ? Uint8Array.from(piece) : piece;
+      yield piece.buffer instanceof SharedArrayBuffer ? Buffer.from(piece) : piece;
     }
   }
 }
