@@ -2,8 +2,10 @@ import type { Area } from './area.ts';
 import { benchCounts, renderCounts } from './counts.ts';
 import { benchCurves, renderCurves } from './curves.ts';
 import type { Inputs } from './inputs.ts';
+import { benchMemory, renderMemory } from './memory.ts';
 import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
+import { benchPortable, renderPortable } from './portable.ts';
 
 export interface Context {
   readonly area: Area;
@@ -30,5 +32,18 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async nodes({ area, inputs, options, say }) {
     const figures = await benchNodes(area, await inputs.random(), options.runs, say);
     return { figures, text: renderNodes(figures) };
+  },
+  async memory({ area, options, say }) {
+    const figures = await benchMemory(area, options.deep, say);
+    return { figures, text: renderMemory(figures) };
+  },
+  async portable({ area, inputs, options, say }) {
+    const figures = await benchPortable(
+      area,
+      [await inputs.random(), await inputs.real()],
+      options.runs,
+      say,
+    );
+    return { figures, text: renderPortable(figures) };
   },
 };

@@ -13,7 +13,7 @@ export const PARTS = [
   'gateway',
 ] as const;
 /** Only when they are asked for. */
-export const MORE_PARTS = ['counts', 'curves', 'nodes'] as const;
+export const MORE_PARTS = ['counts', 'curves', 'nodes', 'memory', 'portable'] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
 
@@ -23,15 +23,18 @@ export interface Options {
   readonly runs: number;
   readonly only: ReadonlySet<Part>;
   readonly json: boolean;
+  /** Memory with objects of up to 16 GiB. */
+  readonly deep: boolean;
   /** Folder to work in. */
   readonly dir: string | undefined;
 }
 
-const USAGE = `npm run bench -- [--size MIB] [--runs N] [--only PART,…] [--dir FOLDER] [--json]
+const USAGE = `npm run bench -- [--size MIB] [--runs N] [--only PART,…] [--deep] [--dir FOLDER] [--json]
 
   --size   MiB of random input, default 1024; the real input has half of that
   --runs   how often each is done, default 3; medians are printed
   --only   ${PARTS.join(', ')}; default all of these. Besides: ${MORE_PARTS.join(', ')}
+  --deep   memory with objects of up to 16 GiB: minutes, and 29 GiB of memory or disk
   --dir    where files go, default a tmpfs if there is one`;
 
 /** @throws TypeError with the usage text. */
@@ -46,6 +49,7 @@ export function parseOptions(args: readonly string[]): Options {
     runs: whole('runs', values.runs),
     only: new Set(only as Part[]),
     json: values.json,
+    deep: values.deep,
     dir: values.dir,
   };
 }
@@ -59,6 +63,7 @@ function parse(args: readonly string[]) {
         runs: { type: 'string', default: '3' },
         only: { type: 'string' },
         dir: { type: 'string' },
+        deep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });
