@@ -53,7 +53,7 @@ export async function benchGateway(
       const gateway = await startGateway(vault.home, flags);
       try {
         for (const [operation, job] of operationsOn(objects)) {
-          say(`run ${run + 1}, ${operation}, cache ${cache}`);
+          say(`run ${run + 1}, ${operation}, kept: ${cache}`);
           const figure = { ...(await measured(area.dir, gateway, job)), operation, cache };
           const key = `${operation} ${cache}`;
           results.set(key, [...(results.get(key) ?? []), figure]);
@@ -68,7 +68,11 @@ export async function benchGateway(
   return [...results.values()].map(middle);
 }
 
-const CACHES: readonly (readonly [string, readonly string[]])[] = [['none', []]];
+const CACHES: readonly (readonly [string, readonly string[]])[] = [
+  ['none', ['--manifest-cache-bytes', '0', '--chunk-cache-bytes', '0']],
+  ['manifests', ['--chunk-cache-bytes', '0']],
+  ['manifests and chunks', []],
+];
 
 async function putObjects(home: string): Promise<Objects> {
   const config = await findConfig({ file: CONFIG, home, env: {}, cwd: home });
@@ -159,7 +163,7 @@ function middle(figures: readonly GatewayFigure[]): GatewayFigure {
 
 export function renderGateway(figures: readonly GatewayFigure[]): string {
   const rows = figures.map((figure) => [
-    `${figure.operation}, cache ${figure.cache}`,
+    `${figure.operation}; kept: ${figure.cache}`,
     figure.perSecond.toFixed(0),
     ...[figure.p50, figure.p95, figure.p99].map((ms) => ms.toFixed(1)),
     figure.cpuMs.toFixed(2),

@@ -4,7 +4,7 @@ import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
-import { bench, demo, plan } from './routes/tools.ts';
+import { bench, config, demo, plan } from './routes/tools.ts';
 
 export const app: Application<CliContext> = buildApplication(
   buildRouteMap({
@@ -21,6 +21,7 @@ export const app: Application<CliContext> = buildApplication(
       manifest,
       recover,
       plan,
+      config,
       bench,
       demo,
       node,

@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import type { ServingConfig } from '../config/types.ts';
 import { systemClock as clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Scope } from '../http/auth/principal.ts';
@@ -15,18 +16,36 @@ import { type Io, output } from './io.ts';
 
 /** Flags of every command that serves HTTP. */
 export interface ServingFlags {
-  readonly bind?: string;
-  readonly unix?: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly clientCa?: string;
-  readonly maxInflight?: number;
-  readonly maxRps?: number;
-  readonly maxClientRps?: number;
-  readonly accessLog?: string;
+  readonly bind?: string | undefined;
+  readonly unix?: string | undefined;
+  readonly token?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly clientCa?: string | undefined;
+  readonly maxInflight?: number | undefined;
+  readonly maxRps?: number | undefined;
+  readonly maxClientRps?: number | undefined;
+  readonly accessLog?: string | undefined;
   readonly json: boolean;
+}
+
+/** What the flags leave open is as the file says. Its paths start at the home. */
+export function overFile<F extends ServingFlags>(flags: F, file: ServingConfig, home: string): F {
+  const path = (flag: string | undefined, kept: string): string | undefined =>
+    flag ?? (kept === '' ? undefined : resolve(home, kept));
+  const { accessLog } = file;
+  return {
+    ...flags,
+    bind: flags.bind ?? (file.bind || undefined),
+    unix: path(flags.unix, file.unix),
+    tokenFile: flags.token === undefined ? path(flags.tokenFile, file.tokenFile) : flags.tokenFile,
+    tlsCert: path(flags.tlsCert, file.tlsCert),
+    tlsKey: path(flags.tlsKey, file.tlsKey),
+    clientCa: path(flags.clientCa, file.clientCa),
+    accessLog:
+      flags.accessLog ?? (accessLog === '-' || accessLog === 'off' ? accessLog : resolve(home, accessLog)),
+  };
 }
 
 /** Who may do what when no token file says so. */
@@ -69,7 +88,10 @@ export async function listenersOf(flags: ServingFlags, io: Io): Promise<Listener
   }
   if (flags.unix !== undefined) listeners.push({ kind: 'unix', path: resolve(io.cwd, flags.unix) });
   if (listeners.length === 0)
-    throw usage('there is nowhere to listen', 'Pass --bind HOST:PORT, --unix PATH or both.');
+    throw usage(
+      'there is nowhere to listen',
+      'Pass --bind HOST:PORT, --unix PATH or both, or set them in the configuration.',
+    );
   return listeners;
 }
 
@@ -139,11 +161,24 @@ function withoutTokens(listeners: readonly Listener[], log: LineLog, access: Def
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
-export function limitsOf({ maxInflight, maxRps, maxClientRps }: ServingFlags): Partial<HttpLimits> {
+export function limitsOf(
+  { maxInflight, maxRps, maxClientRps }: ServingFlags,
+  file: ServingConfig,
+): Omit<HttpLimits, 'maxHeaderBytes'> {
+  const { maxConnections, headersMs, requestMs, idleMs, keepAliveMs, graceMs, minBytesPerSecond, drainMs } =
+    file;
   return {
-    ...(maxInflight === undefined ? {} : { maxInflight }),
-    ...(maxRps === undefined ? {} : { maxRps }),
-    ...(maxClientRps === undefined ? {} : { maxClientRps }),
+    maxInflight: maxInflight ?? file.maxInflight,
+    maxRps: maxRps ?? (file.maxRps || undefined),
+    maxClientRps: maxClientRps ?? (file.maxClientRps || undefined),
+    maxConnections,
+    headersMs,
+    requestMs,
+    idleMs,
+    keepAliveMs,
+    graceMs,
+    minBytesPerSecond,
+    drainMs,
   };
 }
 

@@ -77,12 +77,24 @@ export function bytes(fallback: number, min: number, max: number): Field<number>
   };
 }
 
-export function listOf<T>(item: Field<T>, fallback: readonly T[], maxItems: number): Field<readonly T[]> {
+/** A path, or an empty text for none. */
+export const path: Field<string> = text(
+  '',
+  /^[^\0]{0,4096}$/,
+  'a path, absolute or from the home, or "" for none',
+);
+
+export function listOf<T>(
+  item: Field<T>,
+  fallback: readonly T[],
+  maxItems: number,
+  minItems = 1,
+): Field<readonly T[]> {
   return {
     default: fallback,
-    allowed: `a list of 1 to ${maxItems}, each ${item.allowed}`,
+    allowed: `a list of ${minItems} to ${maxItems}, each ${item.allowed}`,
     read: (value) => {
-      if (!Array.isArray(value) || value.length < 1 || value.length > maxItems) return undefined;
+      if (!Array.isArray(value) || value.length < minItems || value.length > maxItems) return undefined;
       const items = value.map((entry) => item.read(entry));
       return items.every((entry) => entry !== undefined) ? items : undefined;
     },

@@ -6,9 +6,11 @@ import {
   integer,
   listOf,
   oneOf,
+  path,
   type SectionFields,
   text,
 } from './fields.ts';
+import { servingFields } from './serving.ts';
 import type { Config, ErasureAlgorithm } from './types.ts';
 
 /** Sections that are one table each, in the order of the shipped file. */
@@ -23,6 +25,8 @@ export const SECTION_NAMES = [
   'limits',
   'rollout',
   'engine',
+  'node',
+  'gateway',
 ] as const;
 
 export type SectionName = (typeof SECTION_NAMES)[number];
@@ -88,6 +92,31 @@ export const SCHEMA: ConfigSchema = {
   engine: {
     default: oneOf(ENGINES, 'level'),
     overrides: tableOf(oneOf(ENGINES, 'level'), /^[a-z][a-z0-9_]{0,63}$/, 'table names'),
+  },
+  node: {
+    ...servingFields(512),
+    root: path,
+    id: text(
+      '',
+      /^(?:[a-z0-9][a-z0-9._-]{0,63})?$/,
+      'a-z, 0-9, ".", "_", "-", up to 64 of them, or "" for none',
+    ),
+    backends: listOf(text('', /^[a-z0-9][a-z0-9._-]{0,63}$/, 'the id of one of [[providers]]'), [], 16, 0),
+    amnesia: bool(false),
+    amnesiaBytes: bytes(256 * MIB, MIB, 1024 * GIB),
+    maxBodyBytes: bytes(64 * MIB, 1, 16 * GIB),
+    maxForeignBodyBytes: bytes(MIB, 0, 16 * GIB),
+    cacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
+    cacheBlobBytes: bytes(2 * MIB, 0, GIB),
+    minFreeBytes: bytes(32 * MIB, 0, 1024 * GIB),
+  },
+  gateway: {
+    ...servingFields(256),
+    public: bool(false),
+    sealed: bool(false),
+    nameMaxAgeSeconds: integer(0, 0, 31_536_000),
+    manifestCacheBytes: bytes(16 * MIB, 0, 64 * GIB),
+    chunkCacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
   },
 };
 

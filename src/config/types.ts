@@ -16,6 +16,8 @@ export interface Config {
   readonly limits: LimitsConfig;
   readonly rollout: RolloutConfig;
   readonly engine: EngineConfig;
+  readonly node: NodeConfig;
+  readonly gateway: GatewayConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
   /** Not errors, but to be logged at start-up. */
@@ -114,6 +116,57 @@ export interface EngineConfig {
   readonly default: EngineName;
   /** Table name to engine. */
   readonly overrides: Readonly<Record<string, EngineName>>;
+}
+
+/** What every service takes. Paths are absolute or from the home; an empty text stands for none. */
+export interface ServingConfig {
+  /** `HOST:PORT`. */
+  readonly bind: string;
+  readonly unix: string;
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly clientCa: string;
+  readonly tokenFile: string;
+  /** A path, `-` for standard error, or `off`. */
+  readonly accessLog: string;
+  readonly maxInflight: number;
+  /** 0: not limited. */
+  readonly maxRps: number;
+  /** 0: not limited. */
+  readonly maxClientRps: number;
+  readonly maxConnections: number;
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly idleMs: number;
+  readonly keepAliveMs: number;
+  readonly graceMs: number;
+  readonly minBytesPerSecond: number;
+  readonly drainMs: number;
+}
+
+export interface NodeConfig extends ServingConfig {
+  readonly root: string;
+  /** Empty: the folder's own. */
+  readonly id: string;
+  /** Ids of `[[providers]]` to serve in place of a folder, the first of them the one that is asked first. */
+  readonly backends: readonly string[];
+  readonly amnesia: boolean;
+  readonly amnesiaBytes: number;
+  readonly maxBodyBytes: number;
+  readonly maxForeignBodyBytes: number;
+  readonly cacheBytes: number;
+  readonly cacheBlobBytes: number;
+  readonly minFreeBytes: number;
+}
+
+export interface GatewayConfig extends ServingConfig {
+  readonly public: boolean;
+  readonly sealed: boolean;
+  readonly nameMaxAgeSeconds: number;
+  /** For opened manifests; 0: none is kept. */
+  readonly manifestCacheBytes: number;
+  /** For decoded chunks; 0: none is kept. */
+  readonly chunkCacheBytes: number;
 }
 
 export type ProviderConfig = ProviderEntry;

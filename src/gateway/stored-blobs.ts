@@ -28,7 +28,9 @@ const NOTHING_HOT = { maxBytes: 0, maxBlobBytes: 0 } as const;
 export function createStoredBlobs(
   options: StoredBlobsOptions,
 ): (address: BlobAddress, signal: AbortSignal) => Promise<StoredBlob> {
-  const { blake3, metrics } = options;
+  const { blake3 } = options;
+  // They keep no blobs, so there is nothing to count.
+  const metrics: ServiceMetrics = { ...options.metrics, cache() {}, cacheBytes() {} };
   const readers = new WeakMap<Provider, VerifiedReader>();
   const readerOf = (provider: Provider, count: number): VerifiedReader => {
     const known = readers.get(provider);

@@ -1,14 +1,14 @@
 import { HoldfastError } from '../core/errors.ts';
-import type { ByteRange } from '../http/message/range.ts';
-import type { RootRecord } from '../manifest/root.ts';
+import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../pipeline/damage.ts';
-import { getObject } from '../pipeline/get/get.ts';
-import { listManifests, loadRoot, openManifest } from '../pipeline/manifests.ts';
+import { listManifests, loadRoot } from '../pipeline/manifests.ts';
 import { resolveReference } from '../pipeline/names.ts';
 import type { VaultContext } from '../pipeline/ports.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import { createMemoryGate, type MemoryGate } from './memory-gate.ts';
-import { type OpenWindow, patientRead } from './patient-read.ts';
+import { createChunkCache } from './chunk-cache.ts';
+import { createMemoryGate } from './memory-gate.ts';
+import { type ObjectReadParts, readObject } from './object-read.ts';
+import { createOpenedManifests } from './opened-manifests.ts';
 import type { ManifestSummary, ObjectStore, ProviderSummary, StoredObject } from './store.ts';
 import { createStoredBlobs } from './stored-blobs.ts';
 
@@ -19,6 +19,15 @@ export interface VaultStoreOptions {
   readonly providers: () => readonly ProviderSummary[];
   readonly firstAnswered: () => string | undefined;
   readonly metrics: ServiceMetrics;
+  readonly caches: CacheBudgets;
+}
+
+/** Bytes; 0 keeps nothing. */
+export interface CacheBudgets {
+  /** For opened manifests. */
+  readonly manifestBytes: number;
+  /** For chunks of plaintext. */
+  readonly chunkBytes: number;
 }
 
 /** Of the arena; the rest is for what is too small to be counted. */
@@ -29,17 +38,12 @@ const PARK_AFTER_MS = 250;
 /** The objects of a vault, read through the pipeline. */
 export function createVaultStore(options: VaultStoreOptions): ObjectStore {
   const { context, sealed } = options;
-  const gate = createMemoryGate({
-    clock: context.clock,
-    capacityBytes: context.arena.capacity * ARENA_SHARE,
-    maxWaiting: MAX_WAITING,
-    parkAfterMs: PARK_AFTER_MS,
-  });
+  const parts = readParts(options);
   return {
     sealed,
     open(reference, signal) {
       if (sealed) throw sealedError();
-      return openObject(context, gate, reference, signal);
+      return openObject(parts, reference, signal);
     },
     manifestBlock: (address, signal) => loadRoot(context, address, new DamageLog(), { signal }),
     openBlob: createStoredBlobs({
@@ -60,43 +64,47 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
 }
 
 async function openObject(
-  context: VaultContext,
-  gate: MemoryGate,
+  parts: ObjectReadParts,
   reference: string,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  const { manifest } = await resolveReference(context, reference, { signal });
-  const { record, secrets } = await openManifest(context, manifest, new DamageLog(), { signal });
+  // A name is looked up every time: it may stand for something else by now.
+  const { manifest } = await resolveReference(parts.context, reference, { signal });
+  const opened = await parts.manifests.open(manifest, signal);
+  const { record, secrets } = opened.root;
   const { size, contentType } = secrets;
   return {
     manifest,
     size,
     contentType,
     providers: record.providers,
-    read(range, stop) {
-      const open: OpenWindow = async function* ({ start, end }) {
-        const reader = await getObject(context, manifest, { start, length: end - start, signal: stop });
-        yield* reader.borrow();
-      };
-      const memoryFor = (rest: ByteRange): number =>
-        readMemory(rest.end - rest.start, record.chunkLen, context.arena.capacity);
-      return patientRead(range, { gate, memoryFor, open, signal: stop });
-    },
+    read: (range, stop) => readObject(parts, opened, range, stop),
   };
 }
 
-/** Windows of a read that hold memory at the same time: one being consumed, two ahead. */
-const WINDOWS = 3;
-/** All shards of a chunk, the parity too, over its own length; rounded up. */
-const EXPANSION = 2;
-/** Shards of the shortest chunks are rounded up to whole pages and rows. */
-const FLOOR_BYTES = 256 * 1024;
-
-/** The most memory that reading `length` bytes holds in an arena of `capacity`. */
-export function readMemory(length: number, chunkLen: number, capacity: number): number {
-  const windows = WINDOWS * Math.max(capacity / 16, chunkLen);
-  const touched = length + 2 * chunkLen;
-  return FLOOR_BYTES + EXPANSION * Math.min(windows, touched);
+function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadParts {
+  const chunks = createChunkCache(caches.chunkBytes, (bytes) => metrics.cacheBytes('chunks', bytes));
+  return {
+    context,
+    chunks,
+    gate: createMemoryGate({
+      clock: context.clock,
+      capacityBytes: context.arena.capacity * ARENA_SHARE,
+      maxWaiting: MAX_WAITING,
+      parkAfterMs: PARK_AFTER_MS,
+    }),
+    manifests: createOpenedManifests({
+      clock: context.clock,
+      maxBytes: caches.manifestBytes,
+      async load(address, signal) {
+        const block = await loadRoot(context, address, new DamageLog(), { signal });
+        return { root: openRoot(block, context.keys.wrap, context.blake3), bytes: block.length };
+      },
+      onLookup: (hit) => caches.manifestBytes > 0 && metrics.cache('manifests', hit),
+      onGone: chunks.forget,
+    }),
+    onLookup: (hit) => caches.chunkBytes > 0 && metrics.cache('chunks', hit),
+  };
 }
 
 function summaryOf(root: RootRecord): Omit<ManifestSummary, 'manifest' | 'storedMs'> {

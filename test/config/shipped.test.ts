@@ -26,7 +26,7 @@ describe('the shipped config/storage.toml', () => {
   });
 
   it('explains every key in a comment above it', () => {
-    const lines = text.slice(0, text.indexOf('[[providers]]')).split('\n');
+    const lines = text.slice(0, text.indexOf('\n[[providers]]')).split('\n');
     expect(lines.filter((line, i) => /^[a-z_]+ = /.test(line) && !lines[i - 1]!.startsWith('# '))).toEqual(
       [],
     );

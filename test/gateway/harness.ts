@@ -3,7 +3,12 @@ import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import type { GatewayOptions } from '../../src/gateway/index.ts';
-import { createGateway, createVaultStore, type ObjectStore } from '../../src/gateway/index.ts';
+import {
+  type CacheBudgets,
+  createGateway,
+  createVaultStore,
+  type ObjectStore,
+} from '../../src/gateway/index.ts';
 import type { Scope } from '../../src/http/auth/principal.ts';
 import { createAuthenticator, hashToken } from '../../src/http/auth/tokens.ts';
 import type { AccessEntry } from '../../src/http/log.ts';
@@ -71,6 +76,8 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly vault?: TestVaultOptions;
   readonly sealed?: boolean;
   readonly over?: TestVault;
+  /** By default chunks are not kept, so that every read shows what it does. */
+  readonly caches?: Partial<CacheBudgets>;
 }
 
 /** A gateway over a vault in memory, gone when the test is. */
@@ -88,6 +95,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
+    caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },
   });
   const entry = (name: string, token: string, scopes: readonly Scope[]) => ({
     name,

@@ -22,22 +22,32 @@ import {
   listenersOf,
   openLog,
   openTokens,
+  overFile,
   type ServingFlags,
   serve,
 } from '../serving.ts';
 import { version } from '../version.ts';
 
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
+  readonly sealed?: boolean;
+  readonly public?: boolean;
+  readonly nameMaxAge?: number;
+  readonly manifestCacheBytes?: number;
+  readonly chunkCacheBytes?: number;
+}
+
+/** The flags, and what the configuration says where they say nothing. */
+interface Settings extends ServingFlags {
+  readonly config: Config;
   readonly sealed: boolean;
   readonly public: boolean;
-  readonly nameMaxAge?: number;
 }
 
 /** How often providers are asked, so that reads avoid those that do not answer. */
 const PROBE_EVERY_MS = 30_000;
 
 /** What is served is plaintext: without a token it is for this machine only, unless it is said to be public. */
-const accessOf = ({ public: everyone, sealed }: GatewayFlags): DefaultAccess => ({
+const accessOf = ({ public: everyone, sealed }: Settings): DefaultAccess => ({
   variable: 'HOLDFAST_GATEWAY_TOKEN',
   besideToken: everyone ? ['read'] : [],
   local: ['read', 'admin'],
@@ -47,19 +57,28 @@ const accessOf = ({ public: everyone, sealed }: GatewayFlags): DefaultAccess => 
 /** Serves the objects of a vault over HTTP until it is told to stop. */
 export default async function gateway(this: CliContext, flags: GatewayFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const listeners = await listenersOf(flags, io);
-    const log = openLog(flags, io);
+    const settings = await settingsOf(flags, io);
+    const listeners = await listenersOf(settings, io);
+    const log = openLog(settings, io);
     const telemetry = await createTelemetry();
     const answered: { first?: string } = {};
-    const vault = await open(flags, io, observersOf(telemetry, log, answered));
+    const vault = await open(settings, io, observersOf(telemetry, log, answered));
     try {
-      await serveVault(flags, io, { vault, listeners, log, telemetry, answered });
+      await serveVault(flags, settings, io, { vault, listeners, log, telemetry, answered });
     } finally {
       await vault.close();
       log.flush();
     }
     return undefined;
   });
+}
+
+async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
+  const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+  for (const warning of config.warnings) note(io, `warning: ${warning.code}: ${warning.message}`);
+  const serving: ServingFlags = overFile<ServingFlags>(flags, config.gateway, config.home);
+  const { sealed, public: everyone } = config.gateway;
+  return { ...serving, config, sealed: flags.sealed ?? sealed, public: flags.public ?? everyone };
 }
 
 interface Parts {
@@ -70,17 +89,22 @@ interface Parts {
   readonly answered: { readonly first?: string };
 }
 
-async function serveVault(flags: GatewayFlags, io: Io, parts: Parts): Promise<void> {
+async function serveVault(flags: GatewayFlags, settings: Settings, io: Io, parts: Parts): Promise<void> {
   const { vault, listeners, log, telemetry, answered } = parts;
   const { context, catalog, config } = vault.internals;
-  const tokens = await openTokens(flags, io, listeners, log, accessOf(flags));
+  const file = config.gateway;
+  const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const server = createGateway({
     store: createVaultStore({
       context,
-      sealed: flags.sealed,
+      sealed: settings.sealed,
       providers: () => catalog.snapshot(),
       firstAnswered: () => answered.first,
       metrics: telemetry.services,
+      caches: {
+        manifestBytes: flags.manifestCacheBytes ?? file.manifestCacheBytes,
+        chunkBytes: flags.chunkCacheBytes ?? file.chunkCacheBytes,
+      },
     }),
     blake3: context.blake3,
     clock,
@@ -91,8 +115,8 @@ async function serveVault(flags: GatewayFlags, io: Io, parts: Parts): Promise<vo
     log,
     policy: policyOf(config),
     version: (await version(false, io.env)).replace('holdfast ', ''),
-    limits: limitsOf(flags),
-    nameMaxAgeSeconds: flags.nameMaxAge,
+    limits: limitsOf(flags, file),
+    nameMaxAgeSeconds: flags.nameMaxAge ?? file.nameMaxAgeSeconds,
   });
   const stop = linkedAbort(io.signal, 'gateway');
   const probing = keepProbing(vault, log, stop.signal);
@@ -107,13 +131,11 @@ async function serveVault(flags: GatewayFlags, io: Io, parts: Parts): Promise<vo
   }
 }
 
-async function open(flags: GatewayFlags, io: Io, observers: Partial<Observers>): Promise<Vault> {
-  const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
-  for (const warning of config.warnings) note(io, `warning: ${warning.code}: ${warning.message}`);
+async function open({ config, sealed }: Settings, io: Io, observers: Partial<Observers>): Promise<Vault> {
   const passphrase = (): Promise<string> =>
     readPassphrase(io, `Passphrase of ${homePaths(config.home).keyFile}: `);
   // A key that nothing was ever sealed with opens nothing.
-  const key = flags.sealed ? { rootKey: random(32) } : { passphrase };
+  const key = sealed ? { rootKey: random(32) } : { passphrase };
   return openVault({ config, env: io.env, observers, ...key });
 }
 

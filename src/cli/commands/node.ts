@@ -1,16 +1,15 @@
 import { resolve } from 'node:path';
+import { findConfig } from '../../compose/load-config.ts';
+import type { Config, NodeConfig } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
 import { systemClock as clock } from '../../core/clock.ts';
-import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import { createAuthenticator } from '../../http/auth/tokens.ts';
 import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../node/index.ts';
-import type { BlobAdapter } from '../../providers/adapter.ts';
-import type { AdapterDeps } from '../../providers/driver.ts';
 import { createTelemetry } from '../../telemetry/index.ts';
 import type { CliContext } from '../flags.ts';
-import type { Io } from '../io.ts';
+import { openStorage, type StorageFlags } from '../node-storage.ts';
 import { runCommand } from '../run-command.ts';
 import {
   type DefaultAccess,
@@ -18,23 +17,19 @@ import {
   listenersOf,
   openLog,
   openTokens,
+  overFile,
   type ServingFlags,
   serve,
-  usage,
 } from '../serving.ts';
 import { version } from '../version.ts';
 
-interface NodeFlags extends ServingFlags {
-  readonly root?: string;
-  readonly init: boolean;
-  readonly id?: string;
-  readonly amnesia: boolean;
-  readonly amnesiaBytes?: number;
+interface NodeFlags extends ServingFlags, StorageFlags {
+  readonly home?: string;
+  readonly config?: string;
   readonly maxBody?: number;
+  readonly cacheBytes?: number;
 }
 
-const DEFAULT_ID = 'node';
-const AMNESIA_BYTES = 256 * 1024 * 1024;
 /** Blobs are ciphertext: reading stays open. A node that only this machine can reach just works on a first try. */
 const ACCESS: DefaultAccess = {
   variable: 'HOLDFAST_NODE_TOKEN',
@@ -43,17 +38,19 @@ const ACCESS: DefaultAccess = {
   open: ['read'],
 };
 
-/** Serves one folder (or the memory) over HTTP until it is told to stop. */
-export default async function node(this: CliContext, flags: NodeFlags): Promise<void> {
-  await runCommand(this, flags.json, async (io) => {
+/** Serves one folder, the memory, or several backends over HTTP until it is told to stop. */
+export default async function node(this: CliContext, given: NodeFlags): Promise<void> {
+  await runCommand(this, given.json, async (io) => {
+    const config = await findConfig({ file: given.config, home: given.home, env: io.env, cwd: io.cwd });
+    const flags = settingsOf(given, config);
     const listeners = await listenersOf(flags, io);
     const blake3 = await selectBlake3(accelerationFrom(io.env));
-    const adapter = await openAdapter(flags, io, { clock, random, blake3 });
     const log = openLog(flags, io);
+    const storage = await openStorage(flags, config, io, log, { clock, random, blake3 });
     const tokens = await openTokens(flags, io, listeners, log, ACCESS);
     const telemetry = await createTelemetry();
     const server = createNode({
-      adapter,
+      ...storage,
       blake3,
       clock,
       random,
@@ -63,7 +60,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
       exposition: telemetry,
       inflaters: { gzip: gunzip, zstd: await selectZstdInflater(accelerationFrom(io.env)) },
       version: (await version(false, io.env)).replace('holdfast ', ''),
-      limits: nodeLimits(flags),
+      limits: nodeLimits(flags, config.node),
       amnesia: flags.amnesia,
     });
     try {
@@ -71,41 +68,32 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
     } finally {
       await server.close();
       tokens.stop();
-      await adapter.close();
+      await storage.adapter.close();
       log.flush();
     }
     return undefined;
   });
 }
 
-async function openAdapter(flags: NodeFlags, io: Io, deps: AdapterDeps): Promise<BlobAdapter> {
-  if (flags.amnesia) {
-    if (flags.root !== undefined)
-      throw usage('an amnesiac node keeps nothing', 'Leave out --root, or --amnesia.');
-    const { createMemoryAdapter } = await import('../../providers/memory/index.ts');
-    return createMemoryAdapter({
-      ...deps,
-      id: flags.id ?? DEFAULT_ID,
-      capacityBytes: flags.amnesiaBytes ?? AMNESIA_BYTES,
-    });
-  }
-  if (flags.root === undefined)
-    throw usage('a folder is needed', 'Pass --root DIR, and --init the first time.');
-  const { createFsAdapter, initFsProvider, readProviderId } = await import('../../providers/fs/index.ts');
-  const root = resolve(io.cwd, flags.root);
-  const id = flags.id ?? (await readProviderId(root)) ?? DEFAULT_ID;
-  if (flags.init) await initFsProvider(root, id);
-  const adapter = createFsAdapter({ ...deps, id, root });
-  // A wrong or missing folder is told now rather than to the first client.
-  await adapter.probe({ signal: io.signal }).catch((error: unknown) => {
-    if (!(error instanceof HoldfastError) || error.code !== 'provider_missing') throw error;
-    throw error.with({ hint: 'Mount the disk again, or pass --init to make a new folder.' });
-  });
-  return adapter;
+/** The flags, and what the configuration says where they say nothing. A flag that names a place rules out the others. */
+function settingsOf(flags: NodeFlags, { node: file, home }: Config): NodeFlags {
+  const serving = overFile(flags, file, home);
+  const amnesiaBytes = flags.amnesiaBytes ?? file.amnesiaBytes;
+  const id = flags.id ?? (file.id || undefined);
+  if (flags.amnesia || flags.root !== undefined || flags.backend !== undefined)
+    return { ...serving, id, amnesiaBytes };
+  const root = file.root === '' ? undefined : resolve(home, file.root);
+  const backend = file.backends.length === 0 ? undefined : file.backends;
+  return { ...serving, id, amnesiaBytes, root, backend, amnesia: file.amnesia };
 }
 
-function nodeLimits(flags: NodeFlags): Partial<NodeLimits> {
-  const { maxBody } = flags;
-  const body = maxBody === undefined ? {} : { maxBodyBytes: maxBody, maxForeignBodyBytes: maxBody };
-  return { ...limitsOf(flags), ...body };
+function nodeLimits(flags: NodeFlags, file: NodeConfig): Partial<NodeLimits> {
+  return {
+    ...limitsOf(flags, file),
+    maxBodyBytes: flags.maxBody ?? file.maxBodyBytes,
+    maxForeignBodyBytes: flags.maxBody ?? file.maxForeignBodyBytes,
+    hotBytes: flags.cacheBytes ?? file.cacheBytes,
+    hotBlobBytes: file.cacheBlobBytes,
+    minFreeBytes: file.minFreeBytes,
+  };
 }

@@ -4,6 +4,22 @@ import { count, optional } from './parameters.ts';
 
 const json = { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' } as const;
 const off = { kind: 'boolean', default: false, withNegated: false } as const;
+/** As the configuration says, unless it is given. */
+const either = { kind: 'boolean', optional: true } as const;
+const size = { kind: 'parsed', optional: true, parse: wholeNumber(0, 2 ** 40) } as const;
+
+const where = {
+  home: {
+    ...optional,
+    brief: 'Folder of the key and the state (default: $HOLDFAST_HOME, else .holdfast)',
+    placeholder: 'DIR',
+  },
+  config: {
+    ...optional,
+    brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
+    placeholder: 'FILE',
+  },
+} as const;
 
 /** Where to listen, and how much to take. */
 const serving = {
@@ -24,7 +40,14 @@ export const node: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...serving,
+      ...where,
       root: { ...optional, brief: 'Folder to serve', placeholder: 'DIR' },
+      backend: {
+        ...optional,
+        variadic: true,
+        brief: 'Serve this provider of the configuration; several mirror each other',
+        placeholder: 'ID',
+      },
       init: { ...off, brief: 'Make the folder if it is new' },
       id: { ...optional, brief: "Provider id of the folder (default: the folder's own, else node)" },
       token: {
@@ -40,6 +63,13 @@ export const node: Command<CliContext> = buildCommand({
         brief: 'Longest body (default: 64 MiB with a token, 1 MiB without)',
         placeholder: 'BYTES',
       },
+      cacheBytes: {
+        kind: 'parsed',
+        optional: true,
+        parse: wholeNumber(0, 2 ** 40),
+        brief: 'Memory for short blobs that were read (default: 64 MiB)',
+        placeholder: 'BYTES',
+      },
     },
   },
   docs: { brief: 'Serve a folder to others over HTTP' },
@@ -50,23 +80,24 @@ export const gateway: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...serving,
-      home: {
-        ...optional,
-        brief: 'Folder of the key and the state (default: $HOLDFAST_HOME, else .holdfast)',
-        placeholder: 'DIR',
-      },
-      config: {
-        ...optional,
-        brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
-        placeholder: 'FILE',
-      },
+      ...where,
       token: {
         ...optional,
         brief: 'Bearer token of all scopes (default: $HOLDFAST_GATEWAY_TOKEN)',
         placeholder: 'TOKEN',
       },
-      public: { ...off, brief: 'Let everyone read objects, whatever tokens there are' },
-      sealed: { ...off, brief: 'Ask for no key: serve public parts only' },
+      public: { ...either, brief: 'Let everyone read objects, whatever tokens there are' },
+      sealed: { ...either, brief: 'Ask for no key: serve public parts only' },
+      manifestCacheBytes: {
+        ...size,
+        brief: 'Memory for opened manifests (default: 16 MiB)',
+        placeholder: 'BYTES',
+      },
+      chunkCacheBytes: {
+        ...size,
+        brief: 'Memory for decoded chunks (default: 64 MiB)',
+        placeholder: 'BYTES',
+      },
       nameMaxAge: {
         kind: 'parsed',
         optional: true,

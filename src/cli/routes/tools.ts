@@ -34,6 +34,12 @@ export const plan: Command<CliContext> = buildCommand({
   docs: { brief: 'Show what codes survive on N providers, and for how long' },
 });
 
+export const config: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/config.ts'),
+  parameters: { flags: commonFlags },
+  docs: { brief: 'Show the configuration in force, and what in it is not the default' },
+});
+
 export const demo: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/demo.ts'),
   parameters: {

@@ -1,0 +1,17 @@
+import { findConfig } from '../../compose/load-config.ts';
+import { renderConfig, sectionsOf } from '../../config/render.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+
+/** Shows the configuration in force, or everything that is wrong with it. */
+export default async function config(this: CliContext, flags: CommonFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const found = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const { file, home } = found;
+    output(io, flags.json, { file, home, ...sectionsOf(found) }, () => {
+      return `# ${file}, home ${home}\n\n${renderConfig(found).trimEnd()}`;
+    });
+    return undefined;
+  });
+}

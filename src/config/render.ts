@@ -1,0 +1,38 @@
+import { stringify } from 'smol-toml';
+import { type Field, tomlKey } from './fields.ts';
+import { SCHEMA, SECTION_NAMES } from './schema.ts';
+import type { Config } from './types.ts';
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** The sections as they stand in a file, every key with the value in force. Providers are not among them. */
+export function sectionsOf(config: Config): Record<string, Record<string, unknown>> {
+  return Object.fromEntries(
+    SECTION_NAMES.map((name) => [
+      name,
+      Object.fromEntries(Object.entries(config[name]).map(([key, value]) => [tomlKey(key), value])),
+    ]),
+  );
+}
+
+/** The same as TOML that can be read again; what differs from its default says so. */
+export function renderConfig(config: Config): string {
+  const sections = SECTION_NAMES.map((name) => {
+    const values = config[name] as unknown as Values;
+    const lines = Object.entries<Field<unknown>>(SCHEMA[name]).map(([key, { default: usual }]) => {
+      const value = tomlValue(values[key]);
+      const note = value === tomlValue(usual) ? '' : ` # default: ${tomlValue(usual)}`;
+      return `${tomlKey(key)} = ${value}${note}`;
+    });
+    return `[${name}]\n${lines.join('\n')}\n`;
+  });
+  return sections.join('\n');
+}
+
+function tomlValue(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return stringify({ v: value }).trim().slice('v = '.length);
+  }
+  const entries = Object.entries(value).map(([key, inner]) => `${key} = ${tomlValue(inner)}`);
+  return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
+}

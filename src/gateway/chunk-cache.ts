@@ -1,0 +1,88 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { ChunkOfObject } from '../pipeline/get/get.ts';
+
+/** Chunks that were decoded a while ago, least recently used out first, within a budget of bytes. */
+export interface ChunkCache {
+  /** The chunk that has the byte `at` of the object. */
+  find(object: BlobAddress, at: number): ChunkOfObject | undefined;
+  /** Whether what a read of so many bytes decodes is worth keeping: one long read must not push out all others. */
+  takes(readBytes: number): boolean;
+  /** Copies a chunk. */
+  keep(object: BlobAddress, chunk: ChunkOfObject): void;
+  forget(object: BlobAddress): void;
+}
+
+/** Reads and chunks longer than this share of the budget are not kept. */
+const LONGEST_SHARE = 1 / 8;
+
+interface Kept extends ChunkOfObject {
+  readonly object: BlobAddress;
+}
+
+/**
+ * @param maxBytes 0 keeps nothing.
+ * @param onUsed told how many bytes there are whenever that changes.
+ */
+export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => void): ChunkCache {
+  /** The order of use. */
+  const all = new Set<Kept>();
+  /** By object, ascending by place. */
+  const places = new Map<BlobAddress, Kept[]>();
+  const longest = maxBytes * LONGEST_SHARE;
+  let used = 0;
+
+  const use = (bytes: number): void => {
+    used += bytes;
+    onUsed(used);
+  };
+  const drop = (kept: Kept): void => {
+    all.delete(kept);
+    use(-kept.bytes.length);
+    const list = places.get(kept.object)!;
+    if (list.length === 1) places.delete(kept.object);
+    else list.splice(indexOf(list, kept.plainStart), 1);
+  };
+
+  return {
+    takes: (readBytes) => readBytes <= longest,
+    find(object, at) {
+      const list = places.get(object);
+      const kept = list?.[indexOf(list, at)];
+      if (kept === undefined || at >= kept.plainStart + kept.bytes.length) return undefined;
+      all.delete(kept);
+      all.add(kept);
+      return kept;
+    },
+    keep(object, { plainStart, bytes }) {
+      if (bytes.length === 0 || bytes.length > longest) return;
+      const list = places.get(object) ?? [];
+      const before = indexOf(list, plainStart);
+      if (list[before]?.plainStart === plainStart) return;
+      for (const oldest of all) {
+        if (used + bytes.length <= maxBytes) break;
+        drop(oldest);
+      }
+      const kept = { object, plainStart, bytes: bytes.slice() };
+      use(bytes.length);
+      all.add(kept);
+      // Making room may have emptied the list, and let go of it.
+      const now = places.get(object) ?? [];
+      now.splice(indexOf(now, plainStart) + 1, 0, kept);
+      places.set(object, now);
+    },
+    forget(object) {
+      for (const kept of [...(places.get(object) ?? [])]) drop(kept);
+    },
+  };
+}
+
+/** Index of the last that starts at or before `at`; -1 if there is none. */
+function indexOf(list: readonly Kept[], at: number): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle]!.plainStart <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
