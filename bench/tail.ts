@@ -64,7 +64,7 @@ export async function benchTail(operations: number, say: (text: string) => void)
     say(name);
     figures.push({
       name,
-      ...(await measureTail(links, racing, racing ? operations : Math.min(operations, 20))),
+      ...(await measureTail(links, racing, racing ? operations : Math.min(operations, 10))),
     });
   }
   return figures;

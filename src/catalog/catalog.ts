@@ -81,7 +81,12 @@ export type Outcome =
     }
   | { readonly type: 'read'; readonly bytes: number; readonly elapsedMs: number }
   /** An `Aborted` error is a cancelled race, not a failure; `QuotaExceeded` also says that the provider is full. */
-  | { readonly type: 'store_failed' | 'read_failed'; readonly error: unknown }
+  | {
+      readonly type: 'store_failed' | 'read_failed';
+      readonly error: unknown;
+      /** A lie, or as bad: successes that follow do not shorten the time for which the provider is left alone. */
+      readonly grave?: boolean | undefined;
+    }
   | { readonly type: 'deleted'; readonly bytes: number };
 
 export interface Eligibility {

@@ -34,6 +34,8 @@ export class CatalogEntry {
   quarantine: Quarantine | undefined;
   /** Monotonic time of the last failed transfer. */
   failedAt: number | undefined;
+  /** The same of the last that was grave. */
+  graveAt: number | undefined;
   lastFailure: LastFailure | undefined;
   lastFailureSaved = true;
   probed = false;

@@ -103,6 +103,7 @@ class Catalog implements NodeCatalog {
         if (isHoldfastError(outcome.error, 'Aborted')) return;
         entry.observe({ type: outcome.type, at });
         entry.failedAt = this.#options.clock.monotonic();
+        if (outcome.grave) entry.graveAt = entry.failedAt;
         entry.lastFailure = {
           at,
           operation: outcome.type === 'store_failed' ? 'store' : 'read',

@@ -67,8 +67,10 @@ function withoutRoom(entry: CatalogEntry, bytes: number): Skip | undefined {
 function failing(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy): Skip | undefined {
   const { count, cooldownMs } = policy.failing;
   const { recent_failures } = entry.profile;
-  if (entry.failedAt === undefined || recent_failures < count) return undefined;
-  const left = entry.failedAt + cooldownMs - monotonicMs;
+  // What is remembered over a restart is the count; a grave failure alone is enough while this process lasts.
+  const since = recent_failures < count ? entry.graveAt : entry.failedAt;
+  if (since === undefined) return undefined;
+  const left = since + cooldownMs - monotonicMs;
   if (left <= 0) return undefined;
   const { lastFailure } = entry;
   const last = lastFailure === undefined ? '' : `, the last a ${lastFailure.operation}: ${lastFailure.code}`;

@@ -53,8 +53,9 @@ export function directoryOf(
       if (!byId.has(id)) return;
       if (error !== undefined) {
         const type = operation === 'store' ? 'store_failed' : 'read_failed';
-        const strikes = isGrave(operation, error) ? STRIKES : 1;
-        for (let strike = 0; strike < strikes; strike++) catalog.report(id, { type, error });
+        const grave = isGrave(operation, error);
+        for (let strike = 0; strike < (grave ? STRIKES : 1); strike++)
+          catalog.report(id, { type, error, grave });
         poorNow = poor();
       } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
     },

@@ -137,6 +137,17 @@ describe('failing and full providers', () => {
     expect(ids(catalog)).toEqual(['a']);
   });
 
+  it('leaves a provider alone after a grave failure, whatever succeeds meanwhile', async () => {
+    const world = newWorld();
+    const catalog = await world.open([new Probed('a')]);
+    catalog.report('a', { ...failed, grave: true });
+    for (let i = 0; i < 100; i++) catalog.report('a', stored());
+    expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
+    expect(why(catalog, 'a')).toContain('the last a store: Unavailable; tried again in 60 s');
+    world.clock.advance(60_000);
+    expect(reasons(catalog)).toEqual({});
+  });
+
   it('remembers recent failures over a restart, unless they are old or the clock was set back', async () => {
     const world = newWorld();
     const node = new Probed('a');

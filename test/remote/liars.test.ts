@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import { getObject } from '../../src/pipeline/get/get.ts';
+import { forgetRoot } from '../../src/pipeline/manifests.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { rendezvousOrder } from '../../src/pipeline/rendezvous.ts';
 import type { FaultPlan } from '../../src/providers/layers/fault.ts';
 import { arenaIsFree } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
@@ -48,3 +50,24 @@ for (const [name, plan] of Object.entries(lies)) {
     console.log(`${name}: out of favour after ${foundOut} put and get; ${state().why}`);
   });
 }
+
+it('a provider that alters manifests is found out by the first get that asks it for one', async () => {
+  const { context, catalog, faulty, providers } = await watchedVault();
+  const { id } = providers[LIAR]!;
+  const state = () => catalog.snapshot().find((provider) => provider.id === id)!;
+  const ids = providers.map((provider) => provider.id);
+  const bytes = noise(100);
+  // Where a manifest is looked for first, its address alone says.
+  let name = '';
+  for (let i = 0; i < 500 && name === ''; i++) {
+    const { manifest } = await putObject(context, bytes, { name: `${i}` });
+    if (rendezvousOrder(context.blake3, manifest, ids)[0] !== id) continue;
+    name = `${i}`;
+    await forgetRoot(context, manifest); // of which this machine keeps a copy
+  }
+  faulty[LIAR]!.setFaults({ operations: ['fetch'], flipBit: 1 });
+  expect(state().state).not.toBe('recently_failing');
+  expect(await readAll(await getObject(context, name))).toEqual(bytes);
+  expect(state()).toMatchObject({ state: 'recently_failing' });
+  expect(state().why).toContain('the last a read: HashMismatch');
+});
