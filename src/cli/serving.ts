@@ -1,5 +1,4 @@
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { ServingConfig } from '../config/types.ts';
@@ -10,8 +9,9 @@ import { type WatchedTokens, watchTokenFile } from '../http/auth/token-file.ts';
 import { hashToken, type TokenTable } from '../http/auth/tokens.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import { createLineLog, type LineLog } from '../http/line-log.ts';
-import type { BoundAddress, Listener, TlsMaterial } from '../http/listener.ts';
+import type { BoundAddress, Listener } from '../http/listener.ts';
 import type { Service } from '../http/service.ts';
+import type { TlsFiles } from '../http/tls.ts';
 import { type Io, output } from './io.ts';
 
 /** Flags of every command that serves HTTP. */
@@ -77,9 +77,9 @@ export async function serve(
 }
 
 /** @throws HoldfastError `ConfigInvalid` (`usage`) */
-export async function listenersOf(flags: ServingFlags, io: Io): Promise<Listener[]> {
+export function listenersOf(flags: ServingFlags, io: Io): Listener[] {
   const listeners: Listener[] = [];
-  const tls = await tlsOf(flags, io);
+  const tls = tlsOf(flags, io);
   if (flags.bind !== undefined) {
     const [, host = '', port = ''] = /^(.+):(\d{1,5})$/.exec(flags.bind) ?? [];
     if (host === '' || Number(port) > 65_535)
@@ -95,10 +95,7 @@ export async function listenersOf(flags: ServingFlags, io: Io): Promise<Listener
   return listeners;
 }
 
-async function tlsOf(
-  { tlsCert, tlsKey, clientCa, bind }: ServingFlags,
-  io: Io,
-): Promise<TlsMaterial | undefined> {
+function tlsOf({ tlsCert, tlsKey, clientCa, bind }: ServingFlags, io: Io): TlsFiles | undefined {
   if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined || bind === undefined) {
     throw usage(
@@ -106,12 +103,9 @@ async function tlsOf(
       'Add --client-ca to ask clients for certificates too.',
     );
   }
-  const read = (path: string): Promise<string> =>
-    readFile(resolve(io.cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      throw new HoldfastError('ConfigInvalid', `cannot read ${path}: ${cause.code}`, { cause });
-    });
-  const [cert, key] = [await read(tlsCert), await read(tlsKey)];
-  return { cert, key, clientCa: clientCa === undefined ? undefined : await read(clientCa) };
+  const at = (path: string): string => resolve(io.cwd, path);
+  const clientCaFile = clientCa === undefined ? undefined : at(clientCa);
+  return { certFile: at(tlsCert), keyFile: at(tlsKey), clientCaFile };
 }
 
 /** @throws HoldfastError `ConfigInvalid` (`usage`, `bad_token_file`) */

@@ -3,6 +3,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { HoldfastError } from '../core/errors.ts';
+import { asksForClients, type TlsSource } from './tls.ts';
 
 /** Where a service listens. */
 export type Listener = TcpListener | UnixListener;
@@ -12,15 +13,7 @@ export interface TcpListener {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
-  readonly tls?: TlsMaterial | undefined;
-}
-
-/** PEM. */
-export interface TlsMaterial {
-  readonly cert: string;
-  readonly key: string;
-  /** Authorities of client certificates. With it, only clients that show such a certificate are let in. */
-  readonly clientCa?: string | undefined;
+  readonly tls?: TlsSource | undefined;
 }
 
 /** A socket that only this user can open. */
@@ -35,7 +28,7 @@ export type BoundAddress =
 
 /** The peer has shown who it is by getting through: no token is needed. */
 export const isPrivate = (listener: Listener): boolean =>
-  listener.kind === 'unix' || listener.tls?.clientCa !== undefined;
+  listener.kind === 'unix' || (listener.tls !== undefined && asksForClients(listener.tls));
 
 /** @throws HoldfastError `ConfigInvalid` (`listen_failed`) */
 export async function bind(server: HttpServer | HttpsServer, listener: Listener): Promise<BoundAddress> {

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
-import type { TlsMaterial } from './listener.ts';
+import { type TlsMaterial, tlsOptions } from './tls.ts';
 
 export interface ServerHooks {
   onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Exchange;
@@ -13,16 +13,21 @@ export interface ServerHooks {
   corrId(): string;
 }
 
+export interface HttpServer {
+  readonly server: Server;
+  /** For connections from now on. */
+  renewTls(material: TlsMaterial): void;
+}
+
 /** How often Node looks for requests that are overdue. */
 const CHECK_MS = 1_000;
-const HANDSHAKE_MS = 10_000;
 
 /** An HTTP/1.1 server with every limit set, that answers what it cannot parse in the form of all other errors. */
 export function createHttpServer(
   limits: HttpLimits,
   tls: TlsMaterial | undefined,
   hooks: ServerHooks,
-): Server {
+): HttpServer {
   const options: ServerOptions = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.maxHeaderBytes,
@@ -34,8 +39,8 @@ export function createHttpServer(
     requireHostHeader: false,
     noDelay: true,
   };
-  const server =
-    tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(tls) });
+  const secure = tls && createTlsServer({ ...options, ...tlsOptions(tls) });
+  const server = secure ?? createServer(options);
   server.maxConnections = limits.maxConnections;
   server.timeout = limits.idleMs;
   server.maxRequestsPerSocket = 0;
@@ -63,12 +68,7 @@ export function createHttpServer(
     if (exchange !== undefined) exchange.cut = true;
     socket.destroy();
   });
-  return server;
-}
-
-function tlsOptions({ cert, key, clientCa }: TlsMaterial): Record<string, unknown> {
-  const mutual = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-  return { cert, key, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS, ...mutual };
+  return { server, renewTls: (material) => secure?.setSecureContext(tlsOptions(material)) };
 }
 
 /** A request that never became one: answered in raw bytes, and the connection ended. */

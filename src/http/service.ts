@@ -15,10 +15,11 @@ import type { Target } from './message/target.ts';
 import type { Route } from './route.ts';
 import { createHttpServer } from './server.ts';
 import { createSlowWatch } from './slow-watch.ts';
+import { followTls, type TlsMaterial, type TlsSource } from './tls.ts';
 
 /** A program that answers HTTP requests, at one place or several. */
 export interface Service {
-  /** Starts to listen; may be called for several places. @throws HoldfastError `ConfigInvalid` (`listen_failed`) */
+  /** Starts to listen; may be called for several places. @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`) */
   listen(listener: Listener): Promise<BoundAddress>;
   /** Of the first listener. */
   readonly address: BoundAddress | undefined;
@@ -49,12 +50,14 @@ export function createService<C>(options: ServiceOptions<C>): Service {
   const servers: Server[] = [];
   const addresses: BoundAddress[] = [];
   const slow = createSlowWatch(clock);
+  const followed: (() => void)[] = [];
   let draining: Promise<void> | undefined;
   const handle = createHandler({ ...options, draining: () => draining !== undefined });
 
   const closeAll = async (): Promise<void> => {
     await Promise.all(servers.map(closed));
     slow.stop();
+    for (const stop of followed) stop();
   };
   const cut = (): void => {
     for (const server of servers) server.closeAllConnections();
@@ -69,6 +72,21 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     log.event('info', 'drained', {});
   };
 
+  const follow = async (
+    source: TlsSource | undefined,
+    renew: (material: TlsMaterial) => void,
+  ): Promise<TlsMaterial | undefined> => {
+    if (source === undefined) return undefined;
+    const { current, stop } = await followTls(source, clock, (outcome) => {
+      if ('error' in outcome)
+        return log.event('warn', 'tls_files_refused', { message: outcome.error.message });
+      renew(outcome.value);
+      log.event('info', 'tls_files_read', {});
+    });
+    followed.push(stop);
+    return current();
+  };
+
   return {
     get address() {
       return addresses[0];
@@ -79,8 +97,9 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     async listen(listener) {
       if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
       const plane = { private: isPrivate(listener) };
-      const tls = listener.kind === 'tcp' ? listener.tls : undefined;
-      const server = createHttpServer(limits, tls, {
+      const tls =
+        listener.kind === 'tcp' ? await follow(listener.tls, (fresh) => renewTls(fresh)) : undefined;
+      const { server, renewTls } = createHttpServer(limits, tls, {
         corrId: () => nextCorrId(undefined),
         onRefused: (reason) => metrics.rejected(reason),
         onRequest(request, response, expectsContinue) {

@@ -58,7 +58,7 @@ const accessOf = ({ public: everyone, sealed }: Settings): DefaultAccess => ({
 export default async function gateway(this: CliContext, flags: GatewayFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const settings = await settingsOf(flags, io);
-    const listeners = await listenersOf(settings, io);
+    const listeners = listenersOf(settings, io);
     const log = openLog(settings, io);
     const telemetry = await createTelemetry();
     const answered: { first?: string } = {};

@@ -43,7 +43,7 @@ export default async function node(this: CliContext, given: NodeFlags): Promise<
   await runCommand(this, given.json, async (io) => {
     const config = await findConfig({ file: given.config, home: given.home, env: io.env, cwd: io.cwd });
     const flags = settingsOf(given, config);
-    const listeners = await listenersOf(flags, io);
+    const listeners = listenersOf(flags, io);
     const blake3 = await selectBlake3(accelerationFrom(io.env));
     const log = openLog(flags, io);
     const storage = await openStorage(flags, config, io, log, { clock, random, blake3 });

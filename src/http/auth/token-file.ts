@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { fromHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
-import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { followFiles } from '../follow-files.ts';
 import { isScope, type Scope } from './principal.ts';
 import { hashToken, type TokenEntry, type TokenTable } from './tokens.ts';
 
@@ -80,44 +81,28 @@ export interface WatchOptions {
   readonly onReload: (outcome: { readonly tokens: number } | { readonly error: HoldfastError }) => void;
 }
 
-/**
- * Keeps to a token file as it changes. Asking the file system every so often, unlike watching, also works where the
- * file is a link that is swung over, as orchestrators do.
- * @throws HoldfastError `ConfigInvalid` when the first reading fails.
- */
+/** Keeps to a token file as it changes. @throws HoldfastError `ConfigInvalid` when the first reading fails. */
 export async function watchTokenFile({
   path,
   clock,
   intervalMs,
   onReload,
 }: WatchOptions): Promise<WatchedTokens> {
-  const stopped = new AbortController();
-  let current = await read(path);
-  const follow = async (): Promise<void> => {
-    let failing = false;
-    for (;;) {
-      await clock.sleep(intervalMs, stopped.signal);
-      try {
-        if ((await revisionOf(path)) === current.revision) continue;
-        current = await read(path);
-        failing = false;
-        onReload({ tokens: current.table.tokens.length });
-      } catch (error) {
-        if (!failing) onReload({ error: asHoldfastError(error) });
-        failing = true;
-      }
-    }
-  };
-  follow().catch(() => {});
-  return { table: () => current.table, stop: () => stopped.abort() };
+  const { current, stop } = await followFiles({
+    paths: [path],
+    read: () => read(path),
+    clock,
+    intervalMs,
+    onReload: (outcome) => onReload('error' in outcome ? outcome : { tokens: outcome.value.tokens.length }),
+  });
+  return { table: current, stop };
 }
 
-async function read(path: string): Promise<{ table: TokenTable; revision: string }> {
+async function read(path: string): Promise<TokenTable> {
   try {
-    const revision = await revisionOf(path);
     const text = await readFile(path, 'utf8');
     if (text.length > MAX_FILE_BYTES) throw new HoldfastError('ConfigInvalid', 'the token file is too long');
-    return { table: parseTokenFile(text), revision };
+    return parseTokenFile(text);
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
@@ -127,9 +112,4 @@ async function read(path: string): Promise<{ table: TokenTable; revision: string
       cause: error,
     });
   }
-}
-
-async function revisionOf(path: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-  return [dev, ino, size, mtimeNs, ctimeNs].join('.');
 }
