@@ -1,3 +1,4 @@
+import { CODEC_IDS } from '../../coding/compress/codec.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { accountFor } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
@@ -61,7 +62,7 @@ export class SegmentBuilder {
   }
 
   async #encode({ index, slab, frame, plainLength }: ReadChunk, last: boolean): Promise<BuiltChunk> {
-    const { context, keys, objectId, code, signal } = this.#session;
+    const { context, keys, objectId, code, codecs, signal } = this.#session;
     const lead = this.#session.leadOf(index).id;
     const salt = context.random(16);
     const started = context.clock.monotonic();
@@ -69,6 +70,7 @@ export class SegmentBuilder {
     signal.throwIfAborted();
     if (this.#session.slabBytes(plainLength) > slab.length)
       throw new RangeError('the slab has no room for the shards');
+    const codec = codecs.codecFor(index);
     const encoded = await context.cpu.encode({
       code: code.params,
       key: keys.chunkKey(lead, salt, index),
@@ -78,9 +80,10 @@ export class SegmentBuilder {
       plainLength,
       base: slab.offset,
       frame: slab.offset + frame,
-      codec: context.policy.compression,
+      codec,
       level: context.policy.compressionLevel,
     });
+    codecs.learn(codec, encoded.codec !== CODEC_IDS.none);
     accountFor(context, started, encoded.spent);
     const shards = encoded.digests.length / 32;
     const kept = context.arena.shrink(slab, shards * shardStride(encoded.shardLength));

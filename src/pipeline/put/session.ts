@@ -11,6 +11,7 @@ import type { PutJournal } from '../journal.ts';
 import { storeNode } from '../nodes.ts';
 import type { ShardMap, VaultContext } from '../ports.ts';
 import type { BlobAt } from '../trash.ts';
+import { CodecMemory } from './codec-memory.ts';
 
 export interface PutProgress {
   /** Plaintext read so far. */
@@ -51,6 +52,7 @@ export class PutSession {
   /** Bytes of packs on their way, by provider: spoken for, and not yet counted as used. */
   readonly sending: Map<string, number> = new Map();
   readonly minTolerates: number;
+  readonly codecs: CodecMemory;
   code: LinearCode;
   bytesStored = 0;
   #placement: Placement;
@@ -80,6 +82,7 @@ export class PutSession {
     this.placed = setup.placed;
     this.code = setup.code;
     this.minTolerates = setup.minTolerates;
+    this.codecs = new CodecMemory(context.policy.compression);
     this.#progress = setup.onStored;
     this.#turn = setup.objectId[0]! * 256 + setup.objectId[1]!;
     this.#placement = this.#solve();
