@@ -1,9 +1,10 @@
 import type { BlobAddress } from '../core/address.ts';
+import { createBufferPool } from '../node/buffer-pool.ts';
 import type { ChunkOfObject } from '../pipeline/get/get.ts';
 
 /** Chunks that were decoded a while ago, least recently used out first, within a budget of bytes. */
 export interface ChunkCache {
-  /** The chunk that has the byte `at` of the object. */
+  /** The chunk that has the byte `at` of the object. Its bytes are valid until anything else is done here. */
   find(object: BlobAddress, at: number): ChunkOfObject | undefined;
   /** Whether what a read of so many bytes decodes is worth keeping: one long read must not push out all others. */
   takes(readBytes: number): boolean;
@@ -17,6 +18,8 @@ const LONGEST_SHARE = 1 / 8;
 
 interface Kept extends ChunkOfObject {
   readonly object: BlobAddress;
+  /** What `bytes` lie in. */
+  readonly buffer: Uint8Array;
 }
 
 /**
@@ -29,6 +32,7 @@ export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => vo
   /** By object, ascending by place. */
   const places = new Map<BlobAddress, Kept[]>();
   const longest = maxBytes * LONGEST_SHARE;
+  const pool = createBufferPool(maxBytes);
   let used = 0;
 
   const use = (bytes: number): void => {
@@ -38,6 +42,7 @@ export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => vo
   const drop = (kept: Kept): void => {
     all.delete(kept);
     use(-kept.bytes.length);
+    pool.give(kept.buffer);
     const list = places.get(kept.object)!;
     if (list.length === 1) places.delete(kept.object);
     else list.splice(indexOf(list, kept.plainStart), 1);
@@ -58,11 +63,15 @@ export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => vo
       const list = places.get(object) ?? [];
       const before = indexOf(list, plainStart);
       if (list[before]?.plainStart === plainStart) return;
+      let buffer = pool.take(bytes.length);
       for (const oldest of all) {
-        if (used + bytes.length <= maxBytes) break;
+        if (buffer !== undefined) break;
         drop(oldest);
+        buffer = pool.take(bytes.length);
       }
-      const kept = { object, plainStart, bytes: bytes.slice() };
+      if (buffer === undefined) return;
+      buffer.set(bytes);
+      const kept = { object, plainStart, bytes: buffer.subarray(0, bytes.length), buffer };
       use(bytes.length);
       all.add(kept);
       // Making room may have emptied the list, and let go of it.

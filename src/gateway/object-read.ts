@@ -1,6 +1,8 @@
+import { abortable } from '../core/abort.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { ByteRange } from '../http/message/range.ts';
 import { type OpenedObject, readOpened } from '../pipeline/get/get.ts';
+import { chunkStartOf } from '../pipeline/get/readable-segments.ts';
 import type { VaultContext } from '../pipeline/ports.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { MemoryGate } from './memory-gate.ts';
@@ -12,6 +14,8 @@ export interface ObjectReadParts {
   readonly gate: MemoryGate;
   readonly manifests: OpenedManifests;
   readonly chunks: ChunkCache;
+  /** Chunks on their way into memory, by manifest and place. */
+  readonly decoding: Map<string, Promise<void>>;
   /** A chunk was in memory, or had to be decoded. */
   onLookup(hit: boolean): void;
 }
@@ -19,7 +23,7 @@ export interface ObjectReadParts {
 /** What is copied out of a kept chunk at once: a client that is slow holds this and not the chunk. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Bytes of a window: as far as chunks are in memory from there, the rest decoded. */
+/** Bytes of a window: what is in memory or about to be, from there on decoded. */
 export async function* readObject(
   parts: ObjectReadParts,
   opened: OpenedObject,
@@ -27,11 +31,18 @@ export async function* readObject(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let { start: at } = range;
-  for (let last = -1; at < range.end; ) {
+  for (let counted = -1, awaited = -1; at < range.end; ) {
     const kept = parts.chunks.find(opened.manifest, at);
-    if (kept === undefined) break;
-    if (kept.plainStart !== last) parts.onLookup(true);
-    last = kept.plainStart;
+    if (kept === undefined) {
+      const start = startOf(opened, at);
+      const decoding = parts.decoding.get(`${opened.manifest} ${start}`);
+      if (start === undefined || start === awaited || decoding === undefined) break;
+      awaited = start;
+      await abortable(decoding, signal);
+      continue;
+    }
+    if (kept.plainStart !== counted) parts.onLookup(true);
+    counted = kept.plainStart;
     const from = at - kept.plainStart;
     const piece = kept.bytes.slice(from, from + Math.min(PIECE_BYTES, range.end - at));
     at += piece.length;
@@ -40,19 +51,25 @@ export async function* readObject(
   if (at < range.end) yield* decode(parts, opened, { start: at, end: range.end }, signal);
 }
 
+const startOf = ({ root, nodes }: OpenedObject, at: number): number | undefined =>
+  nodes && chunkStartOf(root, nodes, at);
+
 async function* decode(
-  { context, gate, manifests, chunks, onLookup }: ObjectReadParts,
+  parts: ObjectReadParts,
   opened: OpenedObject,
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const { context, gate, manifests, chunks, onLookup } = parts;
   const { manifest, root } = opened;
   const keeps = chunks.takes(range.end - range.start);
+  const done = keeps ? announce(parts, opened, range.start) : (): void => {};
   async function* open({ start, end }: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
     const reader = readOpened(context, opened, { start, length: end - start, signal });
     for await (const chunk of reader.chunks()) {
       onLookup(false);
       if (keeps) chunks.keep(manifest, chunk);
+      done();
       yield chunk.bytes.subarray(Math.max(0, start - chunk.plainStart), end - chunk.plainStart);
     }
   }
@@ -64,7 +81,25 @@ async function* decode(
     // It may have been deleted: whoever asks next looks for it again.
     if (!isHoldfastError(error, 'Aborted')) manifests.forget(manifest);
     throw error;
+  } finally {
+    done();
   }
+}
+
+/** Others who want the chunk wait until it is in memory. @returns how to say that it is, or that it will not be. */
+function announce({ decoding }: ObjectReadParts, opened: OpenedObject, at: number): () => void {
+  const start = startOf(opened, at);
+  const key = `${opened.manifest} ${start}`;
+  if (start === undefined || decoding.has(key)) return () => {};
+  let settle = (): void => {};
+  const kept = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  decoding.set(key, kept);
+  return () => {
+    if (decoding.get(key) === kept) decoding.delete(key);
+    settle();
+  };
 }
 
 /** Windows of a read that hold memory at the same time: one being consumed, two ahead. */

@@ -87,6 +87,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
   return {
     context,
     chunks,
+    decoding: new Map(),
     gate: createMemoryGate({
       clock: context.clock,
       capacityBytes: context.arena.capacity * ARENA_SHARE,

@@ -113,16 +113,16 @@ describe('kept chunks', () => {
   });
 
   it('stay within the budget, least recently used out first', () => {
-    const cache = cacheOf(80_000);
-    for (let i = 0; i < 8; i++) cache.keep(address(i % 3), chunk(i * 10_000, 10_000));
+    const cache = cacheOf(8 * 8192);
+    for (let i = 0; i < 8; i++) cache.keep(address(i % 3), chunk(i * 8192, 8192));
     cache.find(address(0), 0);
-    cache.keep(address(5), chunk(0, 10_000));
-    expect(usedBytes).toBe(80_000);
+    cache.keep(address(5), chunk(0, 8192));
+    expect(usedBytes).toBe(8 * 8192);
     expect(cache.find(address(0), 0)).toBeDefined();
-    expect(cache.find(address(1), 10_000)).toBeUndefined();
+    expect(cache.find(address(1), 8192)).toBeUndefined();
     cache.forget(address(0));
     expect(cache.find(address(0), 0)).toBeUndefined();
-    expect(usedBytes).toBe(50_000);
+    expect(usedBytes).toBe(5 * 8192);
   });
 
   it('are not the ones of a read that would push out all others, nor any with a budget of nothing', () => {
@@ -161,6 +161,58 @@ describe('a gateway with a cache of chunks', () => {
     expect(await metric('cache_hits_total{cache="manifests"}')).toBe(3);
     const whole = await fetch(`${url}/m/${manifest}`);
     expect(Buffer.from(await whole.arrayBuffer()).equals(bytes)).toBe(true);
+  });
+
+  it('decodes a chunk once for all who ask for it at the same time', async () => {
+    const { put, url, traffic, metric } = await startGateway({ caches: { chunkBytes: 16 * MIB } });
+    const bytes = noise(4 * CHUNK);
+    const manifest = await put(bytes);
+    const read = async (start: number) => {
+      const answer = await fetch(`${url}/m/${manifest}`, {
+        headers: { range: `bytes=${start}-${start + 999}` },
+      });
+      expect(Buffer.from(await answer.arrayBuffer()).equals(bytes.subarray(start, start + 1000))).toBe(true);
+    };
+    await read(0);
+    let open = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    traffic.before = () => gate;
+    const reads = Array.from({ length: 12 }, (_, i) => read(2 * CHUNK + i * 1000));
+    await expect.poll(() => metric('inflight')).toBe(12);
+    open();
+    await Promise.all(reads);
+    expect(await metric('cache_misses_total{cache="chunks"}')).toBe(2);
+    expect(await metric('cache_hits_total{cache="chunks"}')).toBe(11);
+  });
+
+  it('goes on by itself when the read it waited for has been given up', async () => {
+    const { put, url, traffic, metric } = await startGateway({ caches: { chunkBytes: 16 * MIB } });
+    const bytes = noise(4 * CHUNK);
+    const manifest = await put(bytes);
+    const ask = (start: number, signal?: AbortSignal) =>
+      fetch(`${url}/m/${manifest}`, {
+        headers: { range: `bytes=${start}-${start + 999}` },
+        signal: signal ?? null,
+      });
+    await (await ask(0)).arrayBuffer();
+    const hung = new Set<() => void>();
+    traffic.before = (signal) =>
+      new Promise((resolve, reject) => {
+        hung.add(resolve);
+        signal?.addEventListener('abort', () => reject(signal.reason));
+      });
+    const leaving = new AbortController();
+    const first = ask(2 * CHUNK, leaving.signal).catch(() => 'gone');
+    await expect.poll(() => hung.size).toBeGreaterThan(0);
+    const second = ask(2 * CHUNK + 5);
+    await expect.poll(() => metric('inflight')).toBe(2);
+    traffic.before = undefined;
+    leaving.abort();
+    expect(await first).toBe('gone');
+    const body = Buffer.from(await (await second).arrayBuffer());
+    expect(body.equals(bytes.subarray(2 * CHUNK + 5, 2 * CHUNK + 1005))).toBe(true);
   });
 
   it('knows at once what a name stands for now, and forgets what cannot be read any more', async () => {

@@ -93,3 +93,24 @@ function placed(segment: OpenSegment, plainStart: number, expected: number): Rea
     code: 'malformed_manifest',
   });
 }
+
+/** Where the chunk starts that has the byte `at`; undefined where the manifest's nodes are not in memory. */
+export function chunkStartOf(root: OpenRoot, memory: NodeMemory, at: number): number | undefined {
+  const { body } = root.record;
+  let node = 'links' in body ? root.links : memory.get('root');
+  let start = 0;
+  for (let depth = body.depth; depth > 0 && node !== undefined; depth--) {
+    const links = node as readonly Link[];
+    const index = links.findIndex((link) => {
+      if (at < start + link.plainBytes) return true;
+      start += link.plainBytes;
+      return false;
+    });
+    node = index < 0 ? undefined : memory.get(links[index]!.cid.address);
+  }
+  for (const length of (node as OpenSegment | undefined)?.secrets.plainLens ?? []) {
+    if (at < start + length) return start;
+    start += length;
+  }
+  return undefined;
+}
