@@ -14,15 +14,11 @@ export function checkServices(
   checkBackends(services.node, providers, problems);
 }
 
-function checkTls(
-  section: string,
-  { bind, tlsCert, tlsKey, clientCa }: ServingConfig,
-  problems: Problems,
-): void {
+function checkTls(section: string, { tlsCert, tlsKey, clientCa }: ServingConfig, problems: Problems): void {
   if (tlsCert === '' && tlsKey === '' && clientCa === '') return;
-  if (tlsCert !== '' && tlsKey !== '' && bind !== '') return;
+  if (tlsCert !== '' && tlsKey !== '') return;
   const keys = ['tlsCert', 'tlsKey', 'clientCa'].map((key) => at(section, key));
-  problems.addConflict(keys, 'TLS is only half described', 'tls_cert and tls_key together, with bind');
+  problems.addConflict(keys, 'TLS is only half described', 'tls_cert and tls_key together');
 }
 
 function checkBackends(
