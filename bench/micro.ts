@@ -43,6 +43,8 @@ export async function microBenchmarks(text: string): Promise<MicroFigure[]> {
     rate('BLAKE3 of 64 KiB', blake3.name, (chunk) => {
       for (let at = 0; at < chunk.length; at += 65_536) blake3.hash(chunk.subarray(at, at + 65_536));
     });
+    const hasher = blake3.createHasher();
+    rate('BLAKE3, piece after piece', blake3.name, (chunk) => hasher.update(chunk));
     for (const [name, level] of [
       ['zstd', 1],
       ['deflate', 1],
