@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
 import { HoldfastError } from '../core/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { CliContext } from './flags.ts';
@@ -10,7 +11,16 @@ if (first === '--version' || first === '-v' || first === 'version') {
   const { version } = await import('./version.ts');
   process.stdout.write(`${await version(rest.includes('--verbose'), process.env)}\n`);
 } else {
+  if (first === 'node' || first === 'gateway') relyOnScavenges();
   process.exitCode = await main();
+}
+
+/**
+ * What comes from sockets is external memory, for which V8 would start to mark the whole heap every ten megabytes: a
+ * third of a storage node's processor time. Scavenges free it as well, and memory stays lower.
+ */
+function relyOnScavenges(): void {
+  setFlagsFromString('--no-incremental-marking');
 }
 
 async function main(): Promise<number> {
