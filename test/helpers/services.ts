@@ -13,7 +13,11 @@ export interface ServiceProcess {
 }
 
 /** Starts a service on a free port of the loopback; it is gone when the test is. */
-export async function startService(
+export const startService = (args: readonly string[], options?: RunOptions): Promise<ServiceProcess> =>
+  startAsConfigured([...args, '--bind', '127.0.0.1:0'], options);
+
+/** The same where it is configured to be. */
+export async function startAsConfigured(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<ServiceProcess> {
@@ -26,7 +30,7 @@ export async function startService(
     said += String(piece);
     if (said.includes('\n')) listening(said);
   };
-  const { child, outcome } = start([...args, '--bind', '127.0.0.1:0', '--json'], { ...options, onOutput });
+  const { child, outcome } = start([...args, '--json'], { ...options, onOutput });
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await outcome;
