@@ -8,7 +8,10 @@ type RecordOne = (labels: Record<string, string>, value: number) => void;
 /** Records one value of a metric: adds it to a counter, sets a gauge, observes it in a histogram. */
 export type Recorder = (name: MetricName, value: number, labels?: Labels) => void;
 
-/** Declares every metric in the registry, so that all names show from the start. */
+/**
+ * Declares every metric in the registry, so that all names show from the start; but no series before something was
+ * recorded: a zero would be a statement by a program that has nothing to say, e.g. of repairs where nothing repairs.
+ */
 export function createRecorder(client: typeof import('prom-client'), registry: Registry): Recorder {
   const records = new Map<MetricName, RecordOne>();
   for (const name of Object.keys(METRICS) as MetricName[]) {
@@ -30,10 +33,12 @@ function declare(
   const shared = { name, help, labelNames: [...labels], registers: [registry] };
   if (type === 'counter') {
     const counter: Counter = new client.Counter(shared);
+    if (labels.length === 0) counter.remove();
     return (values, value) => counter.inc(values, value);
   }
   if (type === 'gauge') {
     const gauge: Gauge = new client.Gauge(shared);
+    if (labels.length === 0) gauge.remove();
     return (values, value) => gauge.set(values, value);
   }
   const histogram: Histogram = new client.Histogram({ ...shared, buckets: [...(buckets ?? [])] });

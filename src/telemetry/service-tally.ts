@@ -21,6 +21,9 @@ interface RouteTally {
   readonly seconds: number[];
 }
 
+/** A figure that is none would spoil those it is added to. */
+const counted = (bytes: number): number => (bytes > 0 && bytes < Number.POSITIVE_INFINITY ? bytes : 0);
+
 export function createServiceTally(record: Recorder): ServiceTally {
   const routes = new Map<string, RouteTally>();
   const caches = new Map<ServiceCache, CacheTally>();
@@ -55,10 +58,10 @@ export function createServiceTally(record: Recorder): ServiceTally {
       if (tally.seconds.push(seconds) >= MAX_WAITING) recordSeconds(route, tally.seconds);
     },
     bytesIn(bytes) {
-      sums.bytesIn += bytes;
+      sums.bytesIn += counted(bytes);
     },
     bytesOut(bytes) {
-      sums.bytesOut += bytes;
+      sums.bytesOut += counted(bytes);
     },
     inflight(count) {
       inflight = count;

@@ -110,6 +110,19 @@ describe('telemetry', () => {
     expect(telemetry.contentType).toContain('text/plain');
   });
 
+  it('states nothing of what nobody recorded', async () => {
+    const text = await (await createTelemetry()).renderMetrics();
+    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const stated = series.filter(
+      (line) => /^(storage_|rf_|read_denied|rejected)/.test(line) && !/ 0$/.test(line),
+    );
+    expect(stated).toEqual([]);
+    expect(
+      series.filter((line) => /^(rf_|storage_repair_bytes|storage_put_eta|storage_final)/.test(line)),
+    ).toEqual([]);
+    expect(series).toContain('inflight 0');
+  });
+
   it('keeps two registries apart', async () => {
     const [one, two] = [await createTelemetry(), await createTelemetry()];
     one.services.bytesIn(5);
@@ -138,7 +151,7 @@ describe('telemetry', () => {
     const text = await telemetry.renderMetrics();
     expect(text).toContain('\nbytes_in_total 0\n');
     expect(text).not.toContain('storage_put_chunk_seconds_count{');
-    expect(text).toContain('\nstorage_put_eta_seconds 0\n');
+    expect(text).not.toContain('\nstorage_put_eta_seconds ');
   });
 
   it('has a silent twin that takes every call', () => {
