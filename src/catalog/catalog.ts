@@ -31,6 +31,11 @@ export interface NodeCatalog {
 
   /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
   probeAll(options?: AbortOptions): Promise<readonly ProbeReport[]>;
+  /**
+   * The same, but resolves soon after those have answered that may take new shards; the others are probed on without
+   * being waited for. @param onReport told of each.
+   */
+  probeCandidates(onReport: (report: ProbeReport) => void, options?: AbortOptions): Promise<void>;
   /** Probes one. @throws Aborted. */
   probe(providerId: string, options?: AbortOptions): Promise<ProbeReport>;
   /** Probes and flushes at the policy's interval; resolves once the signal fires. Call once. */

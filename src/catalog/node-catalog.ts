@@ -39,6 +39,9 @@ export async function openNodeCatalog(
   return catalog;
 }
 
+/** How long those are given to answer that nobody waits for, so that short runs let them back too. */
+const OTHERS_GRACE_MS = 250;
+
 class Catalog implements NodeCatalog {
   readonly providers: readonly Provider[];
   readonly #options: CatalogOptions;
@@ -117,6 +120,32 @@ class Catalog implements NodeCatalog {
   async probeAll({ signal }: AbortOptions = {}): Promise<readonly ProbeReport[]> {
     throwIfAborted(signal, 'probe');
     return probeEntries([...this.#entries.values()], this.#options, signal);
+  }
+
+  async probeCandidates(
+    onReport: (report: ProbeReport) => void,
+    { signal }: AbortOptions = {},
+  ): Promise<void> {
+    const awaited = new Set(this.eligible({ bytes: 1 }).candidates.map(({ provider }) => provider.id));
+    const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
+    // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
+    const entries = [...this.#entries.values()].sort((a, b) => isAwaited(b) - isAwaited(a));
+    let answered = (): void => {};
+    const candidates = new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    const round = probeEntries(entries, this.#options, signal, (report) => {
+      onReport(report);
+      if (awaited.delete(report.provider) && awaited.size === 0) answered();
+    });
+    const over = new AbortController();
+    const grace = candidates.then(() => this.#options.clock.sleep(OTHERS_GRACE_MS, over.signal));
+    grace.catch(() => {});
+    try {
+      await Promise.race([round, grace]);
+    } finally {
+      over.abort();
+    }
   }
 
   probe(providerId: string, { signal }: AbortOptions = {}): Promise<ProbeReport> {

@@ -14,9 +14,15 @@ export async function probeEntries(
   entries: readonly CatalogEntry[],
   options: Probing,
   signal: AbortSignal | undefined,
+  onReport: (report: ProbeReport) => void = () => {},
 ): Promise<readonly ProbeReport[]> {
   const queue = new PQueue({ concurrency: options.policy.probe.concurrency });
-  const reports = entries.map((entry) => queue.add(() => probeEntry(entry, options, signal)));
+  const probe = async (entry: CatalogEntry): Promise<ProbeReport> => {
+    const report = await probeEntry(entry, options, signal);
+    onReport(report);
+    return report;
+  };
+  const reports = entries.map((entry) => queue.add(() => probe(entry)));
   return Promise.all(reports);
 }
 

@@ -1,4 +1,4 @@
-import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
+import type { NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
 import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 
@@ -6,6 +6,8 @@ import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 const STRIKES = 3;
 /** Reads that failed like this: what had been acknowledged is gone, or was altered. */
 const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
+/** Why a provider gets no new shards and is not worth waiting for either. */
+const SILENT: ReadonlySet<SkipReason | undefined> = new Set(['quarantined', 'recently_failing']);
 /** What a byte costs more at a provider that new shards would not go to. */
 const POOR = 1000;
 
@@ -45,6 +47,10 @@ export function directoryOf(
     preferredChunk: (id) => catalog.preferredChunk(id),
     usualMs: (id, operation, bytes) =>
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
+    responds(id) {
+      const out = catalog.eligible({ bytes: 1 }).leftOut.find(({ provider }) => provider.id === id);
+      return lastProbe.get(id)?.error === undefined && !SILENT.has(out?.reason);
+    },
     answers: async (id, options) => byId.has(id) && (await catalog.probe(id, options)).error === undefined,
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });

@@ -146,7 +146,7 @@ class OpenedVault implements Vault {
     const now = this.internals.context.clock.monotonic();
     if (this.#probed === undefined || now - this.#probedMs > PROBE_EVERY_MS) {
       this.#probedMs = now;
-      this.#probed = this.internals.probe(signal);
+      this.#probed = this.internals.probeCandidates(signal);
     }
     await this.#probed.catch(() => {
       this.#probed = undefined;

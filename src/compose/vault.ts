@@ -47,6 +47,8 @@ export interface ComposedVault {
   readonly config: Config;
   /** Asks every provider once, so that puts avoid those that do not answer. */
   probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
+  /** The same, but waits only for those that may take new shards. */
+  probeCandidates(signal?: AbortSignal): Promise<void>;
   /** Whether the process that a journal names still runs here. */
   alive(owner: string): boolean;
   close(): Promise<void>;
@@ -112,6 +114,8 @@ export async function composeVault(
       for (const report of reports) lastProbe.set(report.provider, report);
       return reports;
     },
+    probeCandidates: (signal) =>
+      catalog.probeCandidates((report) => lastProbe.set(report.provider, report), { signal }),
     alive: ownerLives,
     async close() {
       await cpu.close();

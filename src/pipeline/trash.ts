@@ -1,20 +1,17 @@
-import { type AbortOptions, linkedAbort } from '../core/abort.ts';
-import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import { isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
+import { type BlobAt, deleteBlobs } from './deletes.ts';
 import type { VaultContext } from './ports.ts';
+
+export type { BlobAt } from './deletes.ts';
 
 /** Blobs nobody needs that could not be deleted yet: `<provider>/<address>`. */
 const TRASH_TABLE = 'trash';
-const PARALLEL = 16;
-/** Entries tried in one go, so that a provider that is gone for good costs each command little. */
-const MAX_RETRIED = 512;
+/** Entries of each provider tried in one go. */
+const MAX_RETRIED = 128;
 
-export interface BlobAt {
-  readonly provider: string;
-  readonly address: BlobAddress;
-  /** Bytes of shards in it, for the quota; 0 for nodes, which are not counted. */
-  readonly bytes: number;
-}
+const keyOf = ({ provider, address }: BlobAt): string => `${provider}/${address}`;
 
 /** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
 export async function discard(
@@ -22,60 +19,27 @@ export async function discard(
   blobs: readonly BlobAt[],
   options: AbortOptions = {},
 ): Promise<number> {
-  let queued = 0;
-  const left = [...blobs];
-  const stop = linkedAbort(options.signal, 'delete');
-  const work = async (): Promise<void> => {
-    for (let blob = left.pop(); blob !== undefined; blob = left.pop()) {
-      if (await tryDelete(context, blob, stop)) continue;
-      await context.engine.table(TRASH_TABLE).put(`${blob.provider}/${blob.address}`, u64(blob.bytes));
-      queued++;
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: PARALLEL }, work));
-  } finally {
-    stop.dispose();
-  }
-  return queued;
+  const table = context.engine.table(TRASH_TABLE);
+  const left = await deleteBlobs(context, blobs, options);
+  for (const blob of left) await table.put(keyOf(blob), u64(blob.bytes));
+  return left.length;
 }
 
-/** Tries again what could not be deleted before. @returns how many blobs are still there. */
+/** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */
 export async function emptyTrash(context: VaultContext, options: AbortOptions = {}): Promise<number> {
   const table = context.engine.table(TRASH_TABLE);
-  const unreachable = new Set<string>();
-  let left = 0;
-  for await (const [key, value] of table.entries({ ...options, limit: MAX_RETRIED })) {
-    const provider = key.slice(0, key.lastIndexOf('/'));
-    const address = key.slice(key.lastIndexOf('/') + 1);
-    if (!isBlobAddress(address)) await table.delete(key);
-    else if (
-      !unreachable.has(provider) &&
-      (await tryDelete(context, { provider, address, bytes: bytesIn(value) }, options))
-    ) {
-      await table.delete(key);
-    } else {
-      unreachable.add(provider);
-      left++;
+  const tried: BlobAt[] = [];
+  for (const { id: provider } of context.directory.all()) {
+    const its = { ...options, prefix: `${provider}/`, limit: MAX_RETRIED };
+    for await (const [key, value] of table.entries(its)) {
+      const address = key.slice(provider.length + 1);
+      if (isBlobAddress(address)) tried.push({ provider, address, bytes: bytesIn(value) });
+      else await table.delete(key);
     }
   }
-  return left;
-}
-
-async function tryDelete(
-  context: VaultContext,
-  { provider, address, bytes }: BlobAt,
-  options: AbortOptions,
-): Promise<boolean> {
-  const adapter = context.directory.get(provider)?.adapter;
-  if (adapter === undefined) return false;
-  try {
-    await adapter.delete(address, options);
-    if (bytes > 0) context.directory.deleted(provider, bytes);
-    return true;
-  } catch {
-    return false;
-  }
+  const left = new Set(await deleteBlobs(context, tried, options));
+  for (const blob of tried) if (!left.has(blob)) await table.delete(keyOf(blob));
+  return left.size;
 }
 
 const bytesIn = (value: Uint8Array): number =>

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { newWorld, Probed } from './world.ts';
 
 describe('probing', () => {
@@ -42,6 +42,40 @@ describe('probing', () => {
     expect(catalog.snapshot()[0]!.lossRate).toBeCloseTo(0.2, 12);
     expect(fine.probes).toBe(0);
     await expect(async () => catalog.probe('nobody')).rejects.toMatchObject({ code: 'provider_unknown' });
+  });
+
+  it('before a put waits only for those that may take shards, and goes on with the others', async () => {
+    const world = newWorld();
+    const [gone, fine] = [new Probed('gone'), new Probed('fine', 7)];
+    const catalog = await world.open([gone, fine]);
+    gone.fails();
+    for (let i = 0; i < 4; i++) await catalog.probeAll();
+    expect(catalog.snapshot()[0]!.state).toBe('quarantined');
+    let answer = (): void => {};
+    gone.probe = () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ rttMs: 5 });
+      });
+    const told: string[] = [];
+    const probed = catalog.probeCandidates(({ provider }) => told.push(provider));
+    await vi.waitFor(() => expect(world.clock.asleep).toBe(1));
+    world.clock.advance(250);
+    await probed;
+    expect(told).toEqual(['fine']);
+    answer();
+    await vi.waitFor(() => expect(told).toEqual(['fine', 'gone']));
+    expect(catalog.snapshot()[0]!.why).toContain('1 of 3 good probes');
+  });
+
+  it('before a put waits for all when none may take shards: that is how they come back', async () => {
+    const world = newWorld();
+    const node = new Probed('a');
+    const catalog = await world.open([node]);
+    node.fails();
+    for (let i = 0; i < 4; i++) await catalog.probeAll();
+    node.answers(5);
+    for (let i = 0; i < 10; i++) await catalog.probeCandidates(() => {});
+    expect(catalog.snapshot()[0]!.state).toBe('ok');
   });
 
   it('counts an abort against no provider', async () => {

@@ -57,6 +57,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     report: () => {},
     deleted: () => {},
     answers: async () => true,
+    responds: () => true,
     usualMs: () => undefined,
   };
   const context: VaultContext = {

@@ -18,13 +18,14 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
+const near = Array.from({ length: 8 }, (_, i) => ({
+  id: `m${i}`,
+  domain: `m${i}`,
+  keys: 'adapter = "memory"',
+}));
+const far = { id: 'far', domain: 'far', keys: `adapter = "http"\nurl = "http://127.0.0.1:${wire.port}"` };
+
 it('a link that falls silent in the middle of things costs a put one unanswered probe, not the whole patience', async () => {
-  const near = Array.from({ length: 8 }, (_, i) => ({
-    id: `m${i}`,
-    domain: `m${i}`,
-    keys: 'adapter = "memory"',
-  }));
-  const far = { id: 'far', domain: 'far', keys: `adapter = "http"\nurl = "http://127.0.0.1:${wire.port}"` };
   // An hour of patience: whoever waits for that does not get through.
   const settings = '[limits]\nstall_ms = 3600000\nprobe_ms = 500\nmax_attempts = 1';
   const vault = await openOver(home, [...near, far], settings);
@@ -43,4 +44,28 @@ it('a link that falls silent in the middle of things costs a put one unanswered 
   console.log(`a link that fell silent held a put up for ${seconds.toFixed(1)} s; ${state.why}`);
   wire.start();
   await vault.close();
+});
+
+it('a provider that stays silent delays a few runs by a probe, then none, and is let back when it answers', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast-silent-'));
+  // A probe that is waited for holds a run up for so long.
+  const settings = '[limits]\nprobe_ms = 2000\nmax_attempts = 1';
+  const run = async (): Promise<{ readonly state: string; readonly ms: number }> => {
+    const started = performance.now();
+    const vault = await openOver(dir, [...near, far], settings);
+    await vault.putObject(noise(10_000), { name: 'x' });
+    const { state } = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
+    await vault.close();
+    return { state, ms: Math.round(performance.now() - started) };
+  };
+  wire.stall();
+  const silent = [];
+  for (let i = 0; i < 6; i++) silent.push(await run());
+  expect(silent.map(({ state }) => state).slice(3)).toEqual(Array(3).fill('quarantined'));
+  wire.start();
+  const back = [];
+  for (let i = 0; i < 20 && back.at(-1)?.state !== 'ok'; i++) back.push(await run());
+  expect(back.at(-1)).toMatchObject({ state: 'ok' });
+  console.log(`silent: ${silent.map(({ ms }) => ms).join(', ')} ms a run; back after ${back.length} runs`);
+  await rm(dir, { recursive: true, force: true });
 });
