@@ -1,51 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/names.ts';
+import { expressions, PANELS, panelExpressions, RULES, ruleExpressions, selectorsOf } from './expressions.ts';
 
-const read = (name: string): Promise<string> =>
-  readFile(fileURLToPath(new URL(`../../docs/operations/${name}`, import.meta.url)), 'utf8');
-
-interface Rule {
-  readonly record?: string;
-  readonly alert?: string;
-  readonly expr: string;
-}
-interface Panel {
-  readonly id: number;
-  readonly type: string;
-  readonly title: string;
-  readonly targets?: readonly { readonly expr: string }[];
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-}
-
-const groups = (parse(await read('prometheus-rules.yml')) as { groups: { rules: Rule[] }[] }).groups;
-const rules = groups.flatMap((group) => group.rules);
-const recorded = new Set(rules.flatMap(({ record }) => record ?? []));
-const { panels } = JSON.parse(await read('grafana-dashboard.json')) as { panels: Panel[] };
-const panelExpressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-
-const WORDS = new Set(['by', 'without', 'and', 'or', 'unless', 'on', 'ignoring', 'group_left', 'bool']);
-
-interface Selector {
-  readonly name: string;
-  readonly labels: readonly string[];
-}
-
-/** The series that an expression selects. */
-function selectorsOf(expr: string): Selector[] {
-  const bare = expr
-    .replaceAll(/"[^"]*"/g, '""')
-    .replaceAll(/\[[^\]]*\]/g, '')
-    .replaceAll(/\b(by|without|on)\s*\([^)]*\)/g, '');
-  return [...bare.matchAll(/([A-Za-z_:][\w:]*)\s*(\{([^}]*)\})?(\s*\()?/g)]
-    .filter(([, name, , , call]) => call === undefined && !WORDS.has(name!))
-    .map(([, name, , matchers]) => ({
-      name: name!,
-      labels: [...(matchers ?? '').matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)].map(([, label]) => label!),
-    }));
-}
+const recorded = new Set(RULES.flatMap(({ record }) => record ?? []));
 
 function definitionOf(name: string): MetricDefinition | undefined {
   const metrics: Readonly<Record<string, MetricDefinition>> = METRICS;
@@ -59,7 +16,7 @@ function definitionOf(name: string): MetricDefinition | undefined {
 const SCRAPED = ['job', 'instance'];
 
 describe.each([
-  ['rules', rules.map(({ expr }) => expr)],
+  ['rules', ruleExpressions],
   ['dashboard', panelExpressions],
 ])('every series of the %s', (_what, expressions) => {
   it.each(expressions)('exists with its labels: %s', (expr) => {
@@ -79,7 +36,7 @@ describe.each([
 });
 
 it('every label that series are added up by exists', () => {
-  for (const expr of [...rules.map((rule) => rule.expr), ...panelExpressions]) {
+  for (const expr of expressions()) {
     const known = selectorsOf(expr).flatMap(({ name }) => definitionOf(name)?.labels ?? []);
     for (const [, , list] of expr.matchAll(/\b(by|without|on)\s*\(([^)]*)\)/g)) {
       const labels = list!.split(',').map((label) => label.trim());
@@ -97,9 +54,7 @@ it('the dashboard shows what an operator must see', () => {
     'requests_total',
     'latency_seconds_bucket',
     'rejected_total',
-    'storage_repair_bytes_total',
-    'rf_target',
-    'rf_observed',
+    'holdfast:cache_hits:ratio_rate5m',
     'holdfast:errors:ratio_rate1h',
     'holdfast:revalidated:ratio_rate5m',
   ]) {
@@ -108,8 +63,8 @@ it('the dashboard shows what an operator must see', () => {
 });
 
 it('panels have their own ids and places', () => {
-  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
-  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+  expect(new Set(PANELS.map(({ id }) => id)).size).toBe(PANELS.length);
+  const cells = PANELS.flatMap(({ gridPos: { x, y, w, h } }) =>
     Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
   );
   expect(new Set(cells).size).toBe(cells.length);
