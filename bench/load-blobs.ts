@@ -32,6 +32,8 @@ export async function writeBlobs(root: string, count: number, size: number): Pro
 export const blobPath = (root: string, hex: string): string =>
   join(root, 'blobs', hex.slice(0, 2), hex.slice(2));
 
+export const hexOf = (bytes: Uint8Array): string => toHex(blake3.hash(bytes));
+
 /** Bodies that differ in their first bytes only, so that a client can make them as it goes. */
 export interface Bodies {
   readonly names: readonly string[];

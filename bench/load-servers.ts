@@ -20,7 +20,8 @@ export interface LoadServer {
   /** @param hex of an address. */
   pathOf(hex: string): string;
   putPathOf(hex: string): string;
-  stop(): Promise<void>;
+  /** @param signal default SIGTERM, which lets requests finish */
+  stop(signal?: 'SIGKILL'): Promise<void>;
 }
 
 const plainPath = (hex: string): string => `/${hex.slice(0, 2)}/${hex.slice(2)}`;
@@ -95,9 +96,9 @@ function server(
   pathOf: (hex: string) => string,
   putPathOf: (hex: string) => string,
 ): LoadServer {
-  const stop = async (): Promise<void> => {
+  const stop = async (signal?: 'SIGKILL'): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGTERM');
+    child.kill(signal ?? 'SIGTERM');
     await once(child, 'close');
   };
   return { name, url, pid: child.pid!, pathOf, putPathOf, stop };

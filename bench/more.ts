@@ -2,6 +2,9 @@ import type { Area } from './area.ts';
 import { benchCounts, renderCounts } from './counts.ts';
 import { benchCurves, renderCurves } from './curves.ts';
 import type { Inputs } from './inputs.ts';
+import { benchCrash, renderCrash } from './load-crash.ts';
+import { benchOverload, renderOverload } from './load-over.ts';
+import { benchSlow, renderSlow } from './load-slow.ts';
 import { benchMemory, renderMemory } from './memory.ts';
 import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
@@ -45,5 +48,17 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
       say,
     );
     return { figures, text: renderPortable(figures) };
+  },
+  async slowloris({ area, say }) {
+    const figures = await benchSlow(area, say);
+    return { figures, text: renderSlow(figures) };
+  },
+  async overload({ area }) {
+    const figures = await benchOverload(area);
+    return { figures, text: renderOverload(figures) };
+  },
+  async crash({ area, say }) {
+    const figures = await benchCrash(area, say);
+    return { figures, text: renderCrash(figures) };
   },
 };

@@ -13,7 +13,16 @@ export const PARTS = [
   'gateway',
 ] as const;
 /** Only when they are asked for. */
-export const MORE_PARTS = ['counts', 'curves', 'nodes', 'memory', 'portable'] as const;
+export const MORE_PARTS = [
+  'counts',
+  'curves',
+  'nodes',
+  'memory',
+  'portable',
+  'slowloris',
+  'overload',
+  'crash',
+] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
 

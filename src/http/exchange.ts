@@ -28,6 +28,8 @@ export class Exchange {
   cut = false;
   /** True while it is the node that the client waits for. */
   working = true;
+  /** Gives back the place among those being served; set once there is one. May be called again. */
+  leave: () => void = () => {};
   /** The connection ends with this answer. */
   last = false;
   #stop: AbortController | undefined;

@@ -35,8 +35,8 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
     exchange.target = options.parseTarget(exchange.request.url ?? '');
     if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
     const [endpoint, params] = find(options.routes, exchange, exchange.target.path);
-    const leave = admission.enter(endpoint.load, exchange.client);
-    exchange.atEnd(leave);
+    exchange.leave = admission.enter(endpoint.load, exchange.client);
+    exchange.atEnd(exchange.leave);
     try {
       exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
       if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);

@@ -17,7 +17,7 @@ export interface AdmissionLimits {
 
 export interface Admission {
   /**
-   * Lets a request in or turns it away. @returns what is to be called once, when the request is over.
+   * Lets a request in or turns it away. @returns what is to be called when the request is over; the first time counts.
    * @throws HttpProblem 429 or 503, with `Retry-After`.
    */
   enter(load: Load, client: string): () => void;
@@ -80,7 +80,11 @@ export function createAdmission(
         throw shed(load, 503, 'max_inflight', 1000);
       checkRates(load, client);
       metrics.inflight(++inflight);
-      return () => metrics.inflight(--inflight);
+      let inside = true;
+      return () => {
+        if (inside) metrics.inflight(--inflight);
+        inside = false;
+      };
     },
   };
 }

@@ -32,6 +32,8 @@ export function sendBytes(exchange: Exchange, status: number, headers: HeaderLis
   }
   exchange.bytesOut += bytes.length;
   response.end(bytes);
+  // Nothing is left to do: who takes long to take it does not keep others out.
+  exchange.leave();
 }
 
 export function sendJson(exchange: Exchange, status: number, data: unknown, headers: Headers = {}): void {
