@@ -19,7 +19,7 @@ import {
   selectZstdInflater,
 } from '../../src/node/index.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
 
 export const ACCELERATION = accelerationFrom(process.env);
@@ -58,13 +58,14 @@ export interface TestNode {
   pathOf(address: BlobAddress): string;
 }
 
-/** A node over a folder of its own, gone when the test is. */
+/** A node over a folder of its own, gone when the test is; it looks at files as the command does. */
 export async function startNode(
   options: Partial<NodeOptions> & { anonymous?: readonly Scope[] } = {},
 ): Promise<TestNode> {
   const root = await mkdtemp(join(tmpdir(), 'holdfast-node-'));
   await initFsProvider(root, 'test');
   const adapter = options.adapter ?? createFsAdapter({ id: 'test', root, ...deps });
+  const glance = options.adapter === undefined ? await createFsGlance(root, clock) : undefined;
   const telemetry = await createTelemetry();
   const access: AccessEntry[] = [];
   const log: ServiceLog = { access: (entry) => access.push(entry), event() {} };
@@ -77,6 +78,7 @@ export async function startNode(
     inflaters: { gzip: gunzip, zstd: await selectZstdInflater(ACCELERATION) },
     log,
     version: '0.0.0',
+    glance,
     ...options,
     adapter,
   });

@@ -117,6 +117,28 @@ export const ROWS: readonly Row[] = [
     error: 'RangeNotSatisfiable',
   },
   {
+    name: 'ranges that touch are one',
+    send: ['GET', `/o/${A}`, { Range: 'bytes=0-9, 10-19' }],
+    status: 206,
+    headers: { 'content-range': 'bytes 0-19/200000', 'content-length': '20' },
+  },
+  {
+    name: 'ranges apart are ignored',
+    send: ['GET', `/o/${A}`, { Range: 'bytes=0-9, 20-29' }],
+    status: 200,
+    headers: { ...ALWAYS_BLOB, 'content-length': '200000' },
+  },
+  {
+    name: 'a thousand ranges are ignored',
+    send: [
+      'GET',
+      `/o/${A}`,
+      { Range: `bytes=${Array.from({ length: 1000 }, (_, i) => `${9 * i}-${9 * i}`)}` },
+    ],
+    status: 200,
+    headers: { ...ALWAYS_BLOB, 'content-length': '200000' },
+  },
+  {
     name: 'HEAD ignores a range',
     send: ['HEAD', `/o/${A}`, { Range: 'bytes=0-1' }],
     status: 200,

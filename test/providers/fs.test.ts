@@ -9,7 +9,7 @@ import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
 import { systemClock as clock } from '../../src/core/clock.ts';
 import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
 
 const run = promisify(execFile);
 const deps = { clock, random, blake3 };
@@ -209,5 +209,35 @@ describe('a full disk', () => {
     } finally {
       await run('umount', [disk]);
     }
+  });
+});
+
+describe('a look that waits for nothing', () => {
+  it('sees what stat sees', async () => {
+    const glance = (await createFsGlance(root, clock))!;
+    expect(glance(address)).toBe('absent');
+    await adapter.store(address, [bytes]);
+    const { size, revision } = await adapter.stat(address);
+    expect(glance(address)).toEqual({ size, revision });
+    await writeFile(blobPath(root, address), bytes.slice(1));
+    expect(glance(address)).not.toEqual({ size, revision });
+    await rm(blobPath(root, address));
+    await mkdir(blobPath(root, address));
+    expect(glance(address)).toBeUndefined();
+  });
+
+  it('leaves a disk alone that made it wait', async () => {
+    let now = 0;
+    let slow = true;
+    const monotonic = (): number => {
+      now += slow ? 50 : 0;
+      return now;
+    };
+    const glance = (await createFsGlance(root, { ...clock, monotonic }))!;
+    expect(glance(address)).toBe('absent');
+    slow = false;
+    expect(glance(address)).toBeUndefined();
+    now += 2_000;
+    expect(glance(address)).toBe('absent');
   });
 });
