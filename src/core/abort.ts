@@ -21,6 +21,12 @@ export function abortError(signal: AbortSignal, operation?: string): HoldfastErr
   });
 }
 
+/**
+ * For ending a wait whose outcome nobody looks at. Made once: without a reason every such end would cost an exception
+ * and an error with their stacks.
+ */
+export const NO_LONGER_NEEDED: HoldfastError = new HoldfastError('Aborted', 'nobody waits for this any more');
+
 /** Settles with `promise`, or rejects as soon as the signal fires; the abandoned promise is never unhandled. */
 export async function abortable<T>(
   promise: Promise<T>,

@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from '../core/abort.ts';
+import { abortError, NO_LONGER_NEEDED, throwIfAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 
@@ -104,7 +104,7 @@ export function createMemoryGate({ clock, capacityBytes, maxWaiting, parkAfterMs
       };
       const onAbort = (): void => leave(abortError(signal, 'read'));
       const settle = (): void => {
-        done.abort();
+        done.abort(NO_LONGER_NEEDED);
         signal.removeEventListener('abort', onAbort);
       };
       const waiter: Waiter = {

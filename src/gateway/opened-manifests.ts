@@ -19,6 +19,8 @@ export interface OpenedManifestsOptions {
   readonly maxBytes: number;
   load(address: BlobAddress, signal: AbortSignal): Promise<LoadedManifest>;
   onLookup(hit: boolean): void;
+  /** Told how many bytes they take whenever that changes. */
+  onUsed(bytes: number): void;
   /** The object has been deleted since it was opened. */
   onGone(address: BlobAddress): void;
 }
@@ -44,15 +46,19 @@ interface Entry extends OpenedObject {
 }
 
 export function createOpenedManifests(options: OpenedManifestsOptions): OpenedManifests {
-  const { clock, maxBytes, load, onLookup, onGone } = options;
+  const { clock, maxBytes, load, onLookup, onUsed, onGone } = options;
   const entries = new Map<BlobAddress, Entry>();
   const openings = createSharedWork<OpenedObject>();
   let used = 0;
+  const use = (bytes: number): void => {
+    used += bytes;
+    onUsed(used);
+  };
 
   const forget = (address: BlobAddress): void => {
     const entry = entries.get(address);
     if (entry === undefined) return;
-    used -= entry.rootBytes + entry.nodes.bytes;
+    use(-entry.rootBytes - entry.nodes.bytes);
     entries.delete(address);
   };
 
@@ -66,7 +72,7 @@ export function createOpenedManifests(options: OpenedManifestsOptions): OpenedMa
         forget(oldest);
       }
       if (used + by > maxBytes) return false;
-      used += by;
+      use(by);
       return true;
     };
     const entry: Entry = {

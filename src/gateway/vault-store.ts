@@ -102,6 +102,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
         return { root: openRoot(block, context.keys.wrap, context.blake3), bytes: block.length };
       },
       onLookup: (hit) => caches.manifestBytes > 0 && metrics.cache('manifests', hit),
+      onUsed: (bytes) => metrics.cacheBytes('manifests', bytes),
       onGone: chunks.forget,
     }),
     onLookup: (hit) => caches.chunkBytes > 0 && metrics.cache('chunks', hit),

@@ -15,7 +15,15 @@ const address = (n: number): BlobAddress => `b3:${String(n).padStart(64, '0')}` 
 
 describe('opened manifests', () => {
   function setUp(maxBytes: number, blockBytes = 1000) {
-    const state = { nowMs: 0, loads: 0, hits: 0, misses: 0, gone: [] as BlobAddress[], deleted: false };
+    const state = {
+      nowMs: 0,
+      loads: 0,
+      hits: 0,
+      misses: 0,
+      gone: [] as BlobAddress[],
+      deleted: false,
+      usedBytes: 0,
+    };
     const manifests = createOpenedManifests({
       clock: { now: () => 0, monotonic: () => state.nowMs, sleep: () => Promise.reject(new Error('no')) },
       maxBytes,
@@ -25,6 +33,9 @@ describe('opened manifests', () => {
         return { root: {} as never, bytes: blockBytes };
       },
       onLookup: (hit) => void (hit ? state.hits++ : state.misses++),
+      onUsed: (bytes) => {
+        state.usedBytes = bytes;
+      },
       onGone: (which) => void state.gone.push(which),
     });
     return { state, open: (n: number) => manifests.open(address(n), NEVER), manifests };
@@ -46,6 +57,7 @@ describe('opened manifests', () => {
     expect(state.loads).toBe(4);
     await open(2);
     expect(state.loads).toBe(5);
+    expect(state.usedBytes).toBe(3 * (4096 + 2000));
   });
 
   it('keep the nodes below them within the same budget, and none after they were dropped', async () => {

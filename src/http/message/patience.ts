@@ -1,3 +1,4 @@
+import { NO_LONGER_NEEDED } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 
@@ -34,7 +35,7 @@ export function createPatience(clock: Clock, { graceMs, minBytesPerSecond }: Pat
       try {
         return await Promise.race([work, tooLong]);
       } finally {
-        stop.abort();
+        stop.abort(NO_LONGER_NEEDED);
         waitedMs += clock.monotonic() - start;
       }
     },

@@ -1,4 +1,4 @@
-import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import { worstOf } from '../../providers/layers/mirror.ts';
@@ -120,6 +120,6 @@ async function firstOrTimeout<T>(
   try {
     return await Promise.race([...running, timeout]);
   } finally {
-    enough.abort();
+    enough.abort(NO_LONGER_NEEDED);
   }
 }
