@@ -128,6 +128,7 @@ export function createMirroredReader(backends: readonly MirrorBackend[], clock: 
       }
       return undefined;
     },
+    load: () => undefined, // each backend may be the slow one
     async open(address, signal) {
       const attempts = backends.map((backend) => (stop: AbortSignal) => openOne(backend, address, stop));
       const opened = await opening.run(attempts, signal, ({ blob }) => blob.release?.());

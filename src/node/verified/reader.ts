@@ -27,6 +27,12 @@ export interface VerifiedReader {
   /** What is in memory, if a look that waits for nothing says that it is still kept as it was. */
   recall(address: BlobAddress): VerifiedBlob | undefined;
   /**
+   * Reads a short blob into memory, for all who ask at the time, whether or not they stay. Undefined when it is long,
+   * there is no memory to spare, or only `open` can tell.
+   * @throws as `open`
+   */
+  load(address: BlobAddress): Promise<VerifiedBlob> | undefined;
+  /**
    * Resolves once the whole blob is known to be good.
    * @throws NotFound; HashMismatch when the bytes are not those of the address, which is counted.
    */
@@ -68,6 +74,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
   const hot = createHotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
   const proofs = createProofCache(options.proofBytes);
   const verifications = createSharedWork<Known>();
+  const loads = new Map<string, Promise<HotBlob>>();
 
   const forget = (address: BlobAddress): void => {
     hot.drop(address);
@@ -86,7 +93,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     address: BlobAddress,
     { size, revision }: Sketch,
     room: HotReservation,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<HotBlob> => {
     const { bytes } = room;
     if (size > 0) {
@@ -176,6 +183,33 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     }
   }
 
+  const open = async (address: BlobAddress, signal: AbortSignal | undefined): Promise<VerifiedBlob> => {
+    const stat = await statOf(address, signal);
+    const held = inMemory(stillGood(hot.get(address), stat)?.hold());
+    metrics.cache('blobs', held !== undefined);
+    if (held !== undefined) return held;
+    const known = stillGood(proofs.get(address), stat) ?? (await verified(address, stat, signal));
+    if ('digests' in known) return blobOf(address, known);
+    // Others may have needed the room since.
+    return inMemory(known.hold()) ?? blobOf(address, await prove(address, stat, signal).catch(counted));
+  };
+
+  const startLoad = (address: BlobAddress, seen: Sketch): Promise<HotBlob> | undefined => {
+    const key = `${address} ${seen.revision}`;
+    const running = loads.get(key);
+    if (running !== undefined || stillGood(proofs.get(address), seen)) return running;
+    const room = hot.reserve(seen.size);
+    if (room === undefined) return undefined;
+    const load = fill(address, seen, room, undefined)
+      .catch(counted)
+      .finally(() => {
+        room.release();
+        loads.delete(key);
+      });
+    loads.set(key, load);
+    return load;
+  };
+
   return {
     forget,
     absent: (address) => glance?.(address) === 'absent',
@@ -187,16 +221,14 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
       if (held !== undefined) metrics.cache('blobs', true);
       return held;
     },
-    async open(address, signal) {
-      const stat = await statOf(address, signal);
-      const held = inMemory(stillGood(hot.get(address), stat)?.hold());
-      metrics.cache('blobs', held !== undefined);
-      if (held !== undefined) return held;
-      const known = stillGood(proofs.get(address), stat) ?? (await verified(address, stat, signal));
-      if ('digests' in known) return blobOf(address, known);
-      // Others may have needed the room since.
-      return inMemory(known.hold()) ?? blobOf(address, await prove(address, stat, signal).catch(counted));
+    load(address) {
+      const seen = glance?.(address);
+      if (seen === undefined || seen === 'absent') return undefined;
+      const load = startLoad(address, seen);
+      if (load !== undefined) metrics.cache('blobs', false);
+      return load?.then((blob) => inMemory(blob.hold()) ?? open(address, undefined));
     },
+    open,
     async scrub(address, signal) {
       forget(address);
       return (await prove(address, await statOf(address, signal), signal).catch(counted)).size;
