@@ -178,7 +178,7 @@ describe('attempts one after the other', () => {
     const clock = createFakeClock();
     const staggered = createStaggered(clock);
     const run = (firstMs: number, secondMs: number, started: string[]) => {
-      const attempts = [after(clock, firstMs, 'first', started), after(clock, secondMs, 'second', started)];
+      const attempts = [taking(clock, firstMs, 'first', started), taking(clock, secondMs, 'second', started)];
       return staggered.run(attempts, undefined, () => {});
     };
     for (let i = 0; i < 20; i++) {
