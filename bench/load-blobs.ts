@@ -45,7 +45,7 @@ export interface Bodies {
 
 export async function makeBodies(dir: string, count: number, size: number): Promise<Bodies> {
   const bytes = randomFillSync(new Uint8Array(size));
-  const tail = join(dir, 'put-tail');
+  const tail = join(dir, `put-tail-${size}`);
   await writeFile(tail, bytes.subarray(HEAD_BYTES));
   const names: string[] = [];
   const heads: string[] = [];

@@ -11,7 +11,7 @@ const SECONDS = 2;
 const HOT_BLOBS = 32;
 /** Of each run; far more bytes than the node's cache holds. */
 const COLD = { large: 768, small: 4096 } as const;
-const PUTS = 768;
+const PUTS = { large: 768, small: 2048 } as const;
 
 export interface LoadFigure extends WrkResult {
   readonly operation: string;
@@ -21,6 +21,8 @@ export interface LoadFigure extends WrkResult {
 interface Operation {
   readonly name: string;
   readonly hot: boolean;
+  /** Names of what it leaves. */
+  readonly puts: readonly string[];
   job(server: LoadServer, run: number): Omit<WrkJob, 'url' | 'seconds'>;
 }
 
@@ -32,8 +34,7 @@ export async function benchLoad(
 ): Promise<LoadFigure[]> {
   if (!installed('wrk')) throw new TypeError('wrk is not installed, and nothing else makes this load');
   const root = await makeRoot(area.dir);
-  const bodies = await makeBodies(area.dir, PUTS, MIB);
-  const operations = await prepare(root, runs, bodies, say);
+  const operations = await prepare(root, area.dir, runs, say);
   const servers = await startAll(root, area.dir);
   const results = new Map<string, LoadFigure[]>();
   try {
@@ -52,7 +53,7 @@ export async function benchLoad(
             ...(results.get(key) ?? []),
             { ...result, operation: operation.name, server: server.name },
           ]);
-          await removePuts(root, area.dir, operation.name.startsWith('PUT') ? bodies.names : []);
+          await removePuts(root, area.dir, operation.puts);
         }
       }
     }
@@ -74,8 +75,8 @@ async function startAll(root: string, dir: string): Promise<LoadServer[]> {
 
 async function prepare(
   root: string,
+  dir: string,
   runs: number,
-  bodies: Bodies,
   say: (text: string) => void,
 ): Promise<Operation[]> {
   say('writing blobs');
@@ -97,6 +98,7 @@ async function prepare(
   ): Operation => ({
     name,
     hot: options.hot,
+    puts: [],
     job: ({ pathOf }, run) => ({
       method: 'GET',
       paths: names(run).map(pathOf),
@@ -111,20 +113,24 @@ async function prepare(
     get('Range 64 KiB of 1 MiB, hot', () => hot.large, { hot: true, headers: range }),
     get('GET 1 MiB, first read', (run) => cold[run]!.large, { hot: false }),
     get('GET 64 KiB, first read', (run) => cold[run]!.small, { hot: false }),
-    {
-      name: 'PUT 1 MiB',
-      hot: false,
-      job: ({ putPathOf }) => ({
-        method: 'PUT',
-        paths: bodies.names.map(putPathOf),
-        headers: {},
-        heads: bodies.heads,
-        tail: bodies.tail,
-        once: true,
-      }),
-    },
+    put('PUT 1 MiB', await makeBodies(dir, PUTS.large, MIB)),
+    put('PUT 64 KiB', await makeBodies(dir, PUTS.small, KIB64)),
   ];
 }
+
+const put = (name: string, { names, heads, tail }: Bodies): Operation => ({
+  name,
+  hot: false,
+  puts: names,
+  job: ({ putPathOf }) => ({
+    method: 'PUT',
+    paths: names.map(putPathOf),
+    headers: {},
+    heads,
+    tail,
+    once: true,
+  }),
+});
 
 function middle(figures: readonly LoadFigure[]): LoadFigure {
   const of = (get: (figure: LoadFigure) => number): number => median(figures.map(get));
