@@ -166,7 +166,7 @@ const hang = (signal: AbortSignal | undefined): Promise<never> =>
   });
 
 describe('attempts one after the other', () => {
-  const after =
+  const taking =
     (clock: ReturnType<typeof createFakeClock>, ms: number, value: string, started: string[]) =>
     async (signal: AbortSignal): Promise<string> => {
       started.push(value);
