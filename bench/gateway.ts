@@ -111,12 +111,12 @@ function operationsOn({ hot, cold, large }: Objects): [string, Job][] {
   ];
 }
 
-interface Gateway {
+export interface Gateway {
   readonly child: ChildProcess;
   readonly url: string;
 }
 
-async function startGateway(home: string, flags: readonly string[]): Promise<Gateway> {
+export async function startGateway(home: string, flags: readonly string[]): Promise<Gateway> {
   const extra = (process.env.HOLDFAST_BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
   const serving = ['--bind', '127.0.0.1:0', '--json', '--access-log', 'off'];
   const args = [COMMAND, 'gateway', '--home', home, '--config', CONFIG, ...serving, ...flags];

@@ -8,13 +8,13 @@ import { type LoadServer, startHoldfast } from './load-servers.ts';
 import { columns, MIB } from './numbers.ts';
 import { installed } from './processes.ts';
 
-const ATTACKERS = 1_000;
-const GOOD_CLIENTS = 16;
+export const ATTACKERS = 1_000;
+export const GOOD_CLIENTS = 16;
 /** Each good client waits that long between two requests. */
 const PAUSE_MS = 20;
-const MEASURE_MS = 5_000;
+export const MEASURE_MS = 5_000;
 /** The attackers have come after four seconds. */
-const RAMP_MS = 5_000;
+export const RAMP_MS = 5_000;
 
 /** What 1,000 connections that are slow on purpose do to clients that are not. Milliseconds. */
 export interface SlowFigure {
@@ -25,7 +25,7 @@ export interface SlowFigure {
   readonly attacked: Good;
 }
 
-interface Good {
+export interface Good {
   readonly requests: number;
   readonly errors: number;
   readonly p50: number;
@@ -68,14 +68,14 @@ export async function benchSlow(area: Area, say: (text: string) => void): Promis
   return figures;
 }
 
-function startAttack(args: readonly string[]): ChildProcess {
+export function startAttack(args: readonly string[]): ChildProcess {
   const flags = ['-c', String(ATTACKERS), '-r', '250', '-l', '30', '-p', '10'];
   const child = spawn('slowhttptest', [...flags, ...args], { stdio: 'ignore' });
   once(child, 'close').catch(() => {});
   return child;
 }
 
-async function goodClients(client: Client, paths: readonly string[], forMs: number): Promise<Good> {
+export async function goodClients(client: Client, paths: readonly string[], forMs: number): Promise<Good> {
   const times: number[] = [];
   let errors = 0;
   const end = performance.now() + forMs;
@@ -92,7 +92,7 @@ async function goodClients(client: Client, paths: readonly string[], forMs: numb
 }
 
 /** Established connections to the node's port, its own side; NaN where the system does not tell. */
-function connectionsOf(node: LoadServer): number {
+export function connectionsOf(node: Pick<LoadServer, 'url'>): number {
   const port = Number(new URL(node.url).port).toString(16).toUpperCase().padStart(4, '0');
   try {
     const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n');

@@ -1,6 +1,7 @@
 import type { Area } from './area.ts';
 import { benchCounts, renderCounts } from './counts.ts';
 import { benchCurves, renderCurves } from './curves.ts';
+import { benchGatewayLoad, renderGatewayLoad } from './gateway-load.ts';
 import type { Inputs } from './inputs.ts';
 import { benchCrash, renderCrash } from './load-crash.ts';
 import { benchOverload, renderOverload } from './load-over.ts';
@@ -60,5 +61,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async crash({ area, say }) {
     const figures = await benchCrash(area, say);
     return { figures, text: renderCrash(figures) };
+  },
+  async gatewayload({ area, say }) {
+    const figures = await benchGatewayLoad(area, say);
+    return { figures, text: renderGatewayLoad(figures) };
   },
 };

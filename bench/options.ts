@@ -22,6 +22,7 @@ export const MORE_PARTS = [
   'slowloris',
   'overload',
   'crash',
+  'gatewayload',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
