@@ -11,16 +11,10 @@ if (first === '--version' || first === '-v' || first === 'version') {
   const { version } = await import('./version.ts');
   process.stdout.write(`${await version(rest.includes('--verbose'), process.env)}\n`);
 } else {
-  if (first === 'node' || first === 'gateway') relyOnScavenges();
-  process.exitCode = await main();
-}
-
-/**
- * What comes from sockets is external memory, for which V8 would start to mark the whole heap every ten megabytes: a
- * third of a storage node's processor time. Scavenges free it as well, and memory stays lower.
- */
-function relyOnScavenges(): void {
+  // What comes from sockets is external memory, for which V8 would start to mark the whole heap every ten megabytes: a
+  // quarter of a storage node's processor time. Scavenges free it as well.
   setFlagsFromString('--no-incremental-marking');
+  process.exitCode = await main();
 }
 
 async function main(): Promise<number> {

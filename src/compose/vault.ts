@@ -2,6 +2,7 @@ import { availableParallelism, hostname } from 'node:os';
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
 import { configuredCredits, DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../catalog/index.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
+import { TileMemory } from '../coding/erasure/tile-memory.ts';
 import type { Config } from '../config/types.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3 } from '../core/b3/select.ts';
@@ -152,9 +153,10 @@ const MAX_QUEUE = 65_536;
 function cpuStage(arena: Arena, acceleration: Acceleration, config: Config): CpuStage {
   const { memory } = arena;
   const threads = config.limits.maxWorkers || availableParallelism();
-  return createAutoStage(createInlineStage(memory, acceleration, systemClock), async () => {
+  const tiles = new TileMemory();
+  return createAutoStage(createInlineStage(memory, acceleration, systemClock, tiles), async () => {
     const { createPoolStage } = await import('../pipeline/cpu/pool.ts');
-    return createPoolStage({ memory, acceleration, threads, maxQueue: MAX_QUEUE });
+    return createPoolStage({ memory, acceleration, tiles, threads, maxQueue: MAX_QUEUE });
   });
 }
 

@@ -2,8 +2,9 @@ import { isShared, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import type { Kernel, ShardOffsets } from './kernel.ts';
 import type { ShardProgram } from './program.ts';
 import { packetLengthOf } from './shape.ts';
+import { TileMemory } from './tile-memory.ts';
 import { tileModule } from './wasm-code.ts';
-import { type XorTile, xorTiles } from './xor-program.ts';
+import type { XorTile } from './xor-program.ts';
 
 type Run = (...pointersPacketBlocks: number[]) => void;
 
@@ -11,7 +12,7 @@ type Run = (...pointersPacketBlocks: number[]) => void;
  * Compiles every program to WebAssembly SIMD at its first run and keeps the machine code as long as the program
  * itself is kept. It needs no memory but the arena. Runs synchronously.
  */
-export function wasmKernel(memory: WasmMemory): Kernel {
+export function wasmKernel(memory: WasmMemory, tiles: TileMemory = new TileMemory()): Kernel {
   const compiled = new WeakMap<ShardProgram, CompiledProgram>();
   return {
     name: 'wasm',
@@ -19,7 +20,7 @@ export function wasmKernel(memory: WasmMemory): Kernel {
     run(program, offsets, shardLength): void {
       let code = compiled.get(program);
       if (code === undefined) {
-        code = new CompiledProgram(program, memory);
+        code = new CompiledProgram(program, tiles.of(program), memory);
         compiled.set(program, code);
       }
       code.run(offsets, shardLength);
@@ -31,8 +32,8 @@ class CompiledProgram {
   readonly #tiles: readonly CompiledTile[];
   readonly #dataShards: number;
 
-  constructor(program: ShardProgram, memory: WasmMemory) {
-    this.#tiles = xorTiles(program).map((tile) => new CompiledTile(tile, memory));
+  constructor(program: ShardProgram, tiles: readonly XorTile[], memory: WasmMemory) {
+    this.#tiles = tiles.map((tile) => new CompiledTile(tile, memory));
     this.#dataShards = program.dataShards;
   }
 

@@ -3,6 +3,7 @@ import { cauchyRows } from './generator.ts';
 import { portableKernel } from './kernel-portable.ts';
 import { wasmKernel } from './kernel-wasm.ts';
 import type { ShardProgram } from './program.ts';
+import type { TileMemory } from './tile-memory.ts';
 
 /**
  * Runs shard programs in place in one arena, a `WebAssembly.Memory` that may be shared between threads. It writes
@@ -31,14 +32,16 @@ export interface KernelOptions {
   readonly wasm: boolean;
   /** A `WebAssembly.Memory`, the arena; shared if threads share it. */
   readonly memory: WasmMemory;
+  /** What is known of programs already. */
+  readonly tiles?: TileMemory | undefined;
 }
 
 /** Makes a kernel that works in the given arena. */
-export type KernelMaker = (memory: WasmMemory) => Kernel;
+export type KernelMaker = (memory: WasmMemory, tiles?: TileMemory) => Kernel;
 
 /** The fastest kernel that is allowed and works here. */
 export async function selectKernel(options: KernelOptions): Promise<Kernel> {
-  for await (const make of workingKernels(options)) return make(options.memory);
+  for await (const make of workingKernels(options)) return make(options.memory, options.tiles);
   return portableKernel(options.memory);
 }
 

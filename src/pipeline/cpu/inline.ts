@@ -1,3 +1,4 @@
+import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
@@ -7,10 +8,15 @@ import type { CpuStage, HashJob } from './jobs.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
 
 /** The CPU stage on the calling thread: for small objects, where starting a worker costs more than the work. */
-export function createInlineStage(memory: WasmMemory, acceleration: Acceleration, clock: Clock): CpuStage {
+export function createInlineStage(
+  memory: WasmMemory,
+  acceleration: Acceleration,
+  clock: Clock,
+  tiles?: TileMemory,
+): CpuStage {
   let loading: Promise<Primitives> | undefined;
   const load = (): Promise<Primitives> => {
-    loading ??= loadPrimitives(memory, acceleration, clock);
+    loading ??= loadPrimitives(memory, acceleration, clock, tiles);
     return loading;
   };
   return {

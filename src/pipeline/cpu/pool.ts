@@ -1,3 +1,4 @@
+import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
@@ -7,6 +8,8 @@ import { type WorkerJob, WorkerThread, workerFailed } from './worker-thread.ts';
 export interface PoolOptions {
   readonly memory: WasmMemory;
   readonly acceleration: Acceleration;
+  /** What is known of the codes' programs when a thread starts, it need not work out again. */
+  readonly tiles: TileMemory;
   readonly threads: number;
   /** Jobs that may wait; the callers' own bounds keep far below. */
   readonly maxQueue: number;
@@ -28,7 +31,7 @@ const WORKER = new URL('./worker.js', import.meta.url);
 
 /** The CPU stage on worker threads. Starts them as jobs come; they share the arena and receive no bytes. */
 export function createPoolStage(options: PoolOptions): CpuStage {
-  const { memory, acceleration, idleMs = IDLE_MS, script = WORKER } = options;
+  const { memory, acceleration, tiles, idleMs = IDLE_MS, script = WORKER } = options;
   const threads: WorkerThread[] = [];
   const queue: Queued[] = [];
   let closed = false;
@@ -41,7 +44,13 @@ export function createPoolStage(options: PoolOptions): CpuStage {
     const [first] = [...threads].sort((a, b) => a.jobs - b.jobs);
     if (first !== undefined && first.jobs === 0) return first;
     if (threads.length < options.threads) {
-      const thread = new WorkerThread(script, { memory, acceleration }, idleMs, onGone, assign);
+      const thread = new WorkerThread(
+        script,
+        { memory, acceleration, tiles: tiles.known },
+        idleMs,
+        onGone,
+        assign,
+      );
       threads.push(thread);
       return thread;
     }

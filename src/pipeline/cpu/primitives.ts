@@ -5,6 +5,7 @@ import { createLinearCode } from '../../coding/erasure/code.ts';
 import { type Coder, createCoder } from '../../coding/erasure/coder.ts';
 import { type Kernel, selectKernel } from '../../coding/erasure/kernel.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
+import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
@@ -36,11 +37,12 @@ export async function loadPrimitives(
   memory: WasmMemory,
   acceleration: Acceleration,
   clock: Clock,
+  tiles?: TileMemory,
 ): Promise<Primitives> {
   const [blake3, aead, kernel] = await Promise.all([
     selectBlake3(acceleration),
     selectAead(acceleration),
-    selectKernel({ ...acceleration, memory }),
+    selectKernel({ ...acceleration, memory, tiles }),
   ]);
   const codecs = new Map<string, Promise<Codec>>();
   const coders = new Map<string, Coder>();

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { KnownTiles } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
@@ -7,6 +8,7 @@ import type { DecodeJob, EncodeJob, HashJob } from './jobs.ts';
 export interface WorkerSetup {
   readonly memory: WasmMemory;
   readonly acceleration: Acceleration;
+  readonly tiles: KnownTiles;
 }
 
 export type WorkerJob =

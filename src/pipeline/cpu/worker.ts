@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import { systemClock } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { decodeChunk } from './decode.ts';
@@ -7,8 +8,8 @@ import { hashRanges } from './inline.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
 import type { SerializedError, WorkerAnswer, WorkerJob, WorkerSetup } from './worker-thread.ts';
 
-const { memory, acceleration } = workerData as WorkerSetup;
-const primitives = loadPrimitives(memory, acceleration, systemClock);
+const { memory, acceleration, tiles } = workerData as WorkerSetup;
+const primitives = loadPrimitives(memory, acceleration, systemClock, new TileMemory(tiles));
 
 async function answer(work: WorkerJob, use: Primitives): Promise<unknown> {
   if (work.kind === 'encode') return encodeChunk(work.job, use);

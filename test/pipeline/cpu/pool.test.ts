@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { TileMemory } from '../../../src/coding/erasure/tile-memory.ts';
 import { createSharedMemory } from '../../../src/core/wasm.ts';
 import type { CpuStage, DecodeJob } from '../../../src/pipeline/cpu/jobs.ts';
 import { createPoolStage } from '../../../src/pipeline/cpu/pool.ts';
@@ -16,7 +17,15 @@ afterEach(() => pool?.close());
 function start(options: { threads?: number; maxQueue?: number; idleMs?: number } = {}): CpuStage {
   const memory = createSharedMemory(65_536);
   const acceleration = { native: false, wasm: false };
-  pool = createPoolStage({ memory, acceleration, threads: 2, maxQueue: 100, script: SCRIPT, ...options });
+  pool = createPoolStage({
+    memory,
+    acceleration,
+    tiles: new TileMemory(),
+    threads: 2,
+    maxQueue: 100,
+    script: SCRIPT,
+    ...options,
+  });
   return pool;
 }
 
