@@ -18,7 +18,7 @@ interface ScrubReport {
 
 /**
  * `POST /admin/repair?prefix=&limit=&after=&remove=`: reads a page of blobs from the disk, caches or not, and reports
- * those that rotted. A node holds no other copy; with `remove=true` it makes room for one.
+ * those that rotted. A node over one folder holds no other copy; with `remove=true` it makes room for one.
  */
 export const repair: NodeEndpoint = {
   scope: 'admin',
