@@ -1,6 +1,6 @@
-import { type AbortOptions, abortable, type LinkedAbort, linkedAbort } from '../core/abort.ts';
+import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { Patience, type Turn } from './patience.ts';
 import type { VaultContext } from './ports.ts';
 
 export interface BlobAt {
@@ -12,16 +12,8 @@ export interface BlobAt {
 
 /** Under way at once at each provider. */
 const PARALLEL = 4;
-/** A provider that gets nothing done for so long is left for later, once others have got something done … */
+/** What is left undone is only tried again later. */
 const PATIENCE_MS = 1_000;
-/** … and not before this many times what the slowest delete took. */
-const FACTOR = 3;
-const CHECK_MS = 50;
-
-interface Turn {
-  readonly stop: LinkedAbort;
-  progressMs: number;
-}
 
 /**
  * Deletes blobs, those of all providers at once. Nothing depends on it being done now, so nobody is waited for who is
@@ -34,60 +26,44 @@ export async function deleteBlobs(
   options: AbortOptions = {},
 ): Promise<BlobAt[]> {
   const { clock, directory } = context;
-  const byProvider = new Map<string, BlobAt[]>();
-  for (const blob of blobs) {
-    const its = byProvider.get(blob.provider);
-    if (its === undefined) byProvider.set(blob.provider, [blob]);
-    else its.push(blob);
-  }
-  const turns = new Set<Turn>();
-  let slowestMs = 0;
-  let done = 0;
   const left: BlobAt[] = [];
-
-  const deleteOne = async (blob: BlobAt, turn: Turn): Promise<void> => {
-    const { signal } = turn.stop;
+  const deleteOne = async (blob: BlobAt, { signal, progressed }: Turn): Promise<void> => {
+    const adapter = directory.get(blob.provider)?.adapter;
+    if (adapter === undefined) return void left.push(blob);
     const started = clock.monotonic();
     try {
-      const adapter = directory.get(blob.provider)?.adapter;
-      if (adapter === undefined || signal.aborted) throw new HoldfastError('Aborted', 'left for later');
+      throwIfAborted(signal, 'delete');
       await abortable(adapter.delete(blob.address, { signal }), signal, 'delete');
       if (blob.bytes > 0) directory.deleted(blob.provider, blob.bytes);
-      slowestMs = Math.max(slowestMs, clock.monotonic() - started);
-      done++;
+      progressed(clock.monotonic() - started);
     } catch {
       left.push(blob);
     }
-    turn.progressMs = clock.monotonic();
   };
+  const patience = new Patience(clock, PATIENCE_MS);
   const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
     if (!directory.responds(provider)) return void left.push(...its);
-    const turn = { stop: linkedAbort(options.signal, 'delete'), progressMs: clock.monotonic() };
-    turns.add(turn);
+    const turn = patience.begin(options.signal, 'delete');
     const work = async (): Promise<void> => {
       for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
-    turns.delete(turn);
-    turn.stop.dispose();
+    turn.end();
   };
-  const over = new AbortController();
-  const watch = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      await clock.sleep(CHECK_MS, over.signal).catch(() => {});
-      const overdue = clock.monotonic() - Math.max(PATIENCE_MS, FACTOR * slowestMs);
-      for (const { stop, progressMs } of turns) {
-        if (done > 0 && progressMs < overdue) stop.abort(new HoldfastError('Aborted', 'left for later'));
-      }
-    }
-  };
-
-  const watching = watch();
   try {
-    await Promise.all([...byProvider].map(([provider, its]) => deleteAt(provider, its)));
+    await Promise.all([...byProvider(blobs)].map(([provider, its]) => deleteAt(provider, its)));
   } finally {
-    over.abort();
-    await watching;
+    patience.close();
   }
   return left;
+}
+
+function byProvider(blobs: readonly BlobAt[]): Map<string, BlobAt[]> {
+  const sorted = new Map<string, BlobAt[]>();
+  for (const blob of blobs) {
+    const its = sorted.get(blob.provider);
+    if (its === undefined) sorted.set(blob.provider, [blob]);
+    else its.push(blob);
+  }
+  return sorted;
 }

@@ -1,15 +1,18 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, abortable } from '../core/abort.ts';
 import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import { type NameChange, raiseVersion } from './names.ts';
+import { Patience } from './patience.ts';
 import type { VaultContext } from './ports.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
 /** Another writer's newer pointer may come between; after this many rounds the newer one has it. */
 const MAX_ROUNDS = 8;
+/** A copy that is not written is not written later either, until the name changes again. */
+const PATIENCE_MS = 5_000;
 
 /**
  * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A newer pointer that is
@@ -45,11 +48,25 @@ async function copyPointer(
   let kept = 0;
   let newest = 0;
   const queue = rendezvousOrder(context.blake3, slot, [...byId.keys()]);
-  while (kept < copies && queue.length > 0) {
-    const batch = queue.splice(0, copies - kept);
-    const written = await Promise.all(batch.map((id) => writePointer(context, byId.get(id)!, slot, change)));
-    kept += written.filter((version) => version > 0).length;
-    newest = Math.max(newest, ...written);
+  const patience = new Patience(context.clock, PATIENCE_MS);
+  const write = async (provider: Provider): Promise<number> => {
+    const turn = patience.begin(undefined, 'the copy of a name');
+    const started = context.clock.monotonic();
+    const writing = writePointer(context, provider, slot, change, turn.signal);
+    const version = await abortable(writing, turn.signal).catch(() => 0);
+    if (version > 0) turn.progressed(context.clock.monotonic() - started);
+    turn.end();
+    return version;
+  };
+  try {
+    while (kept < copies && queue.length > 0) {
+      const batch = queue.splice(0, copies - kept);
+      const written = await Promise.all(batch.map((id) => write(byId.get(id)!)));
+      kept += written.filter((version) => version > 0).length;
+      newest = Math.max(newest, ...written);
+    }
+  } finally {
+    patience.close();
   }
   return { kept, newest };
 }
@@ -60,14 +77,16 @@ async function writePointer(
   provider: Provider,
   slot: string,
   change: NameChange,
+  signal: AbortSignal,
 ): Promise<number> {
   const nameKey = context.keys.nameKey(change.pointer.name);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     try {
-      const there = await readIfIntact(provider.adapter, slot);
+      const there = await readIfIntact(provider.adapter, slot, { signal });
       const version = there === undefined ? 0 : versionOf(context, there.bytes, nameKey);
       if (version >= change.pointer.version) return version;
-      await provider.adapter.writeSlot(slot, slotContent(nameKey, change.sealed), there?.version);
+      const content = slotContent(nameKey, change.sealed);
+      await provider.adapter.writeSlot(slot, content, there?.version, { signal });
       return change.pointer.version;
     } catch (error) {
       if (!isHoldfastError(error, 'Conflict')) return 0;

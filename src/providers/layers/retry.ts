@@ -11,6 +11,8 @@ export interface RetryOptions {
   readonly maxAttempts?: number | undefined;
   /** Upper bound of the first wait; doubled each time. Default 100 ms. */
   readonly baseDelayMs?: number | undefined;
+  /** Starts no attempt once so long has passed, and the time for its bytes: by then one alone may take as long. Default 30 s. */
+  readonly callTimeoutMs?: number | undefined;
   /** No wait is longer; a provider that asks for a longer one is given up on for now. Default 10 s. */
   readonly maxDelayMs?: number | undefined;
 }
@@ -18,6 +20,8 @@ export interface RetryOptions {
 /** Retries that may be saved up, and what each call adds: a provider that is down is not asked ten times as often. */
 const BUDGET_TOKENS = 20;
 const TOKENS_PER_CALL = 0.1;
+/** Slowest transfer that lengthens a call's time, as for the deadline of an attempt. */
+const BYTES_PER_MS = 64 * 1.024;
 
 /**
  * Repeats calls that failed for a while only and that may be repeated, after a random wait of up to
@@ -29,6 +33,7 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
   const maxAttempts = options.maxAttempts ?? 4;
   const baseMs = options.baseDelayMs ?? 100;
   const maxMs = options.maxDelayMs ?? 10_000;
+  const callMs = options.callTimeoutMs ?? 30_000;
   let tokens = BUDGET_TOKENS;
 
   const jitter = (attempt: number): number => fraction(random) * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
@@ -38,12 +43,14 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
     error: unknown,
     info: CallInfo,
     attempt: number,
+    startedMs: number,
     signal?: AbortSignal,
   ): Promise<void> => {
     if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
     if (signal?.aborted) throw error;
     const asked = retryAfterMs(error);
-    if (attempt >= maxAttempts || tokens < 1 || asked > maxMs) {
+    const tooLate = clock.monotonic() - startedMs >= callMs + (info.upBytes + info.downBytes) / BYTES_PER_MS;
+    if (attempt >= maxAttempts || tokens < 1 || asked > maxMs || tooLate) {
       throw error.with({ status: 'persistent', context: { attempts: attempt } });
     }
     tokens -= 1;
@@ -56,16 +63,18 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
   return wrapAdapter(inner, {
     async call(info, signal, run) {
       earn();
+      const started = clock.monotonic();
       for (let attempt = 1; ; attempt++) {
         try {
           return await run(signal);
         } catch (error) {
-          await pauseOrThrow(error, info, attempt, signal);
+          await pauseOrThrow(error, info, attempt, started, signal);
         }
       }
     },
     async *stream(info, signal, open) {
       earn();
+      const startedMs = clock.monotonic();
       for (let attempt = 1; ; attempt++) {
         let started = false;
         try {
@@ -77,7 +86,7 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
         } catch (error) {
           // What the reader has already seen cannot be taken back.
           if (started) throw error;
-          await pauseOrThrow(error, info, attempt, signal);
+          await pauseOrThrow(error, info, attempt, startedMs, signal);
         }
       }
     },

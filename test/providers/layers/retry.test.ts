@@ -54,6 +54,23 @@ describe('retry', () => {
     expect(calls()).toBe(3);
   });
 
+  it('starts no attempt after as long as one alone may take: silence is not asked for four times over', async () => {
+    const clock = createFakeClock();
+    let calls = 0;
+    const exists = async (): Promise<boolean> => {
+      calls++;
+      await clock.sleep(12_000);
+      throw new HoldfastError('Timeout', 'nothing came');
+    };
+    const silent = { ...createMemoryAdapter({ id: 'm', ...deps }), exists };
+    const attempt = withRetry(silent, { clock, random: half, callTimeoutMs: 20_000 })
+      .exists(address)
+      .catch((error: unknown) => error);
+    for (let i = 0; i < 10; i++) await clock.advance(6_000);
+    expect(await attempt).toMatchObject({ kind: 'Timeout', status: 'persistent', context: { attempts: 2 } });
+    expect(calls).toBe(2);
+  });
+
   it('waits as long as the provider asks, and gives up where that is too long', async () => {
     const clock = createFakeClock(true);
     const limited = (retryAfterMs: number) =>
