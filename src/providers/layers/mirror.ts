@@ -85,11 +85,16 @@ export async function firstOf<T>(
     try {
       return await ask(each);
     } catch (error) {
-      failures.push(asHoldfastError(error, { provider: each.adapterId }));
+      failures.push(ofBackend(error, each));
     }
   }
   throwIfAborted(signal);
   throw worstOf(failures);
+}
+
+function ofBackend(error: unknown, { adapterId: provider }: BlobAdapter): HoldfastError {
+  const typed = asHoldfastError(error, { provider });
+  return typed.provider === undefined ? typed.with({ provider }) : typed;
 }
 
 /** Of several failures to read the same thing: that one lacks it says nothing while another might have it. */
@@ -106,7 +111,7 @@ async function everywhere<T>(
   const failures: HoldfastError[] = [];
   const work = backends.map((each, i) =>
     act(each, stop.signal, i).catch((error: unknown) => {
-      const failure = asHoldfastError(error, { provider: each.adapterId });
+      const failure = ofBackend(error, each);
       failures.push(failure);
       stop.abort(failure);
       throw failure;
