@@ -230,7 +230,7 @@ describe('a look that waits for nothing', () => {
     let now = 0;
     let slow = true;
     const monotonic = (): number => {
-      now += slow ? 50 : 0;
+      now += slow ? 150 : 0;
       return now;
     };
     const glance = (await createFsGlance(root, { ...clock, monotonic }))!;

@@ -13,7 +13,8 @@ const LOCAL: ReadonlySet<number> = new Set([
 /** What a look tells: undefined where it cannot. */
 export type Glance = (address: BlobAddress) => Pick<BlobStat, 'size' | 'revision'> | 'absent' | undefined;
 
-const SLOW_MS = 20;
+/** A busy machine takes a process off its processor for some tens of milliseconds; that is not the disk. */
+const SLOW_MS = 100;
 const REST_MS = 1_000;
 
 /**
