@@ -18,6 +18,8 @@ export interface ObjectReadParts {
   readonly decoding: Map<string, Promise<void>>;
   /** A chunk was in memory, or had to be decoded. */
   onLookup(hit: boolean): void;
+  /** A shard was not what the manifest says; others took its place. */
+  onCorrupt(): void;
 }
 
 /** What is copied out of a kept chunk at once: a client that is slow holds this and not the chunk. */
@@ -60,17 +62,21 @@ async function* decode(
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { context, gate, manifests, chunks, onLookup } = parts;
+  const { context, gate, manifests, chunks, onLookup, onCorrupt } = parts;
   const { manifest, root } = opened;
   const keeps = chunks.takes(range.end - range.start);
   const done = keeps ? announce(parts, opened, range.start) : (): void => {};
   async function* open({ start, end }: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
     const reader = readOpened(context, opened, { start, length: end - start, signal });
-    for await (const chunk of reader.chunks()) {
-      onLookup(false);
-      if (keeps) chunks.keep(manifest, chunk);
-      done();
-      yield chunk.bytes.subarray(Math.max(0, start - chunk.plainStart), end - chunk.plainStart);
+    try {
+      for await (const chunk of reader.chunks()) {
+        onLookup(false);
+        if (keeps) chunks.keep(manifest, chunk);
+        done();
+        yield chunk.bytes.subarray(Math.max(0, start - chunk.plainStart), end - chunk.plainStart);
+      }
+    } finally {
+      for (const { problem } of reader.damage) if (problem === 'corrupt') onCorrupt();
     }
   }
   const memoryFor = (rest: ByteRange): number =>

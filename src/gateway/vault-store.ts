@@ -105,6 +105,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
       onUsed: (bytes) => metrics.cacheBytes('manifests', bytes),
       onGone: chunks.forget,
     }),
+    onCorrupt: () => metrics.integrityFail('shard'),
     onLookup: (hit) => caches.chunkBytes > 0 && metrics.cache('chunks', hit),
   };
 }

@@ -54,7 +54,7 @@ describe('what a read touches', () => {
 
 describe('damage at the providers', () => {
   it('serves the right bytes when providers lie', async () => {
-    const { put, url, traffic } = await startGateway();
+    const { put, url, traffic, metric } = await startGateway();
     const bytes = noise(5 * CHUNK + 11);
     const manifest = await put(bytes);
     let spoiled = 0;
@@ -66,6 +66,7 @@ describe('damage at the providers', () => {
     const answer = await fetch(`${url}/m/${manifest}`);
     expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true);
     expect(spoiled).toBeGreaterThan(0);
+    expect(await metric('integrity_fail_total{reason="shard"}')).toBeGreaterThan(0);
   });
 
   it('says 503 with a typed body when too many providers are gone', async () => {
