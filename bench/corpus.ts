@@ -34,7 +34,7 @@ export async function writeCorpus(path: string, bytes: number, packages: string)
   const out = await open(path, 'w');
   const roots = [packages, '/usr/lib', '/usr/share', '/usr/bin'];
   try {
-    const text = await gather(out, roots, (name) => TEXT.has(extname(name)), bytes / 2);
+    const text = await gather(out, roots, isText, bytes / 2);
     const binary = await gather(
       out,
       [process.execPath, ...roots.slice(1), packages],
@@ -51,6 +51,18 @@ export async function writeCorpus(path: string, bytes: number, packages: string)
   }
 }
 
+/** The text of the packages alone, which is the same wherever the same versions are installed. */
+export async function writeText(path: string, bytes: number, packages: string): Promise<void> {
+  const out = await open(path, 'w');
+  try {
+    const text = await gather(out, [packages], isText, bytes);
+    await repeat(out, path, text.bytes, bytes);
+  } finally {
+    await out.close();
+  }
+}
+
+const isText = (name: string): boolean => TEXT.has(extname(name));
 const isBinary = (name: string): boolean => BINARY.has(extname(name)) || /\.so\.[\d.]+$/.test(name);
 
 interface Part {

@@ -4,7 +4,7 @@ import { type Area, writeRandom } from './area.ts';
 import { writeCorpus } from './corpus.ts';
 import { MIB } from './numbers.ts';
 
-const PACKAGES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+export const PACKAGES: string = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
 export interface Input {
   readonly file: string;
