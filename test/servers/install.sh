@@ -11,4 +11,4 @@ apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
   ceph-common ceph-mon ceph-osd radosgw \
   swift swift-proxy swift-account swift-container swift-object memcached \
-  apache2 nginx-extras rclone openssh-server openssh-client litmus openssl
+  apache2 nginx-extras rclone openssh-server openssh-client litmus openssl slowhttptest wrk
