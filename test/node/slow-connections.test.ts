@@ -22,9 +22,10 @@ function attack(args: readonly string[]): () => string {
   const child: ChildProcess = spawn('slowhttptest', [...flags, ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  const ended = once(child, 'close');
   onTestFinished(async () => {
     child.kill('SIGKILL');
-    await once(child, 'close');
+    await ended;
   });
   let said = '';
   child.stdout!.on('data', (text: Buffer) => {
