@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { selectBlake3 } from '../src/core/b3/select.ts';
 import { toHex } from '../src/core/bytes.ts';
@@ -8,9 +8,9 @@ import { initFsProvider } from '../src/providers/fs/index.ts';
 const blake3 = await selectBlake3({ native: true, wasm: true });
 const HEAD_BYTES = 16;
 
-/** A provider folder, ready for a node. */
+/** A new provider folder, ready for a node. */
 export async function makeRoot(dir: string): Promise<string> {
-  const root = join(dir, 'node');
+  const root = await mkdtemp(join(dir, 'node-'));
   await initFsProvider(root, 'load');
   for (let i = 0; i < 256; i++) await mkdir(join(root, 'blobs', i.toString(16).padStart(2, '0')));
   return root;

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ export interface LoadServer {
   readonly name: ServerName;
   readonly url: string;
   readonly pid: number;
+  /** Processor time so far, of all its processes; NaN where the system does not tell. */
+  cpuSeconds(): number;
   /** @param hex of an address. */
   pathOf(hex: string): string;
   putPathOf(hex: string): string;
@@ -101,7 +104,21 @@ function server(
     child.kill(signal ?? 'SIGTERM');
     await once(child, 'close');
   };
-  return { name, url, pid: child.pid!, pathOf, putPathOf, stop };
+  const pid = child.pid!;
+  return { name, url, pid, pathOf, putPathOf, stop, cpuSeconds: () => cpuOf(pid) };
+}
+
+const TICKS_PER_SECOND = 100;
+
+function cpuOf(pid: number): number {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Number);
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    const own = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    return children.reduce((sum, child) => sum + cpuOf(Number(child)), own);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** @throws Error when the process ends or says nothing. */

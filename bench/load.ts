@@ -16,6 +16,8 @@ const PUTS = { large: 768, small: 2048 } as const;
 export interface LoadFigure extends WrkResult {
   readonly operation: string;
   readonly server: ServerName;
+  /** Processor time of the server for one request. */
+  readonly cpuMicros: number;
 }
 
 interface Operation {
@@ -43,16 +45,9 @@ export async function benchLoad(
         for (const server of servers) {
           if (server.name === 'node:http memory' && !operation.hot) continue;
           say(`run ${run + 1}, ${operation.name}, ${server.name}`);
-          const result = await wrk(area.dir, {
-            ...operation.job(server, run),
-            url: server.url,
-            seconds: SECONDS,
-          });
           const key = `${operation.name} ${server.name}`;
-          results.set(key, [
-            ...(results.get(key) ?? []),
-            { ...result, operation: operation.name, server: server.name },
-          ]);
+          const figure = await drive(area.dir, operation, server, run);
+          results.set(key, [...(results.get(key) ?? []), figure]);
           await removePuts(root, area.dir, operation.puts);
         }
       }
@@ -61,6 +56,18 @@ export async function benchLoad(
     for (const server of servers) await server.stop();
   }
   return [...results.values()].map(middle);
+}
+
+async function drive(
+  dir: string,
+  operation: Operation,
+  server: LoadServer,
+  run: number,
+): Promise<LoadFigure> {
+  const before = server.cpuSeconds();
+  const result = await wrk(dir, { ...operation.job(server, run), url: server.url, seconds: SECONDS });
+  const cpuMicros = (1e6 * (server.cpuSeconds() - before)) / result.requests;
+  return { ...result, operation: operation.name, server: server.name, cpuMicros };
 }
 
 async function startAll(root: string, dir: string): Promise<LoadServer[]> {
@@ -137,6 +144,7 @@ function middle(figures: readonly LoadFigure[]): LoadFigure {
   return {
     operation: figures[0]!.operation,
     server: figures[0]!.server,
+    cpuMicros: of(({ cpuMicros }) => cpuMicros),
     requests: of(({ requests }) => requests),
     perSecond: of(({ perSecond }) => perSecond),
     p50: of(({ p50 }) => p50),
@@ -161,8 +169,9 @@ export function renderLoad(figures: readonly LoadFigure[]): string {
     ...[figure.p50, figure.p95, figure.p99].map((ms) => ms.toFixed(1)),
     ratio(figure, 'nginx'),
     ratio(figure, 'node:http stream'),
+    figure.cpuMicros.toFixed(0),
     String(figure.refused + figure.failed),
   ]);
-  const head = ['', 'requests/s', 'p50 ms', 'p95', 'p99', 'of nginx', 'of a stream', 'errors'];
+  const head = ['', 'requests/s', 'p50 ms', 'p95', 'p99', 'of nginx', 'of a stream', 'CPU µs', 'errors'];
   return `one process each, wrk with ${CONNECTIONS} connections\n${columns([head, ...rows])}`;
 }
