@@ -4,6 +4,7 @@ import type { ControlContext } from '../http/control.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { ProviderSources } from './provider-for-manifest.ts';
+import type { SlowReaders } from './slow-readers.ts';
 import type { ObjectStore } from './store.ts';
 
 /** Which fallbacks new objects may be written by. */
@@ -28,6 +29,7 @@ export interface GatewayContext extends ControlContext {
   readonly policy: StoragePolicy;
   readonly clock: Clock;
   readonly limits: HttpLimits;
+  readonly slowReaders: SlowReaders;
   readonly metrics: ServiceMetrics;
   /** How long caches may take a name for what it was; 0: they ask every time. */
   readonly nameMaxAgeSeconds: number;

@@ -11,6 +11,7 @@ import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import type { ProviderSources } from './provider-for-manifest.ts';
 import { ROUTES } from './routes/index.ts';
+import { createSlowReaders } from './slow-readers.ts';
 import type { ObjectStore } from './store.ts';
 import { parseGatewayTarget } from './target.ts';
 
@@ -44,6 +45,7 @@ export function createGateway(options: GatewayOptions): Service {
     store,
     clock,
     limits,
+    slowReaders: createSlowReaders(clock),
     metrics,
     policy: options.policy,
     exposition: options.exposition,

@@ -1,4 +1,5 @@
 import { addressFrom, etagOf } from '../../http/message/address.ts';
+import type { ByteRange } from '../../http/message/range.ts';
 import { sendRepresentation } from '../../http/representation.ts';
 import type { Endpoint } from '../../http/route.ts';
 import type { GatewayContext } from '../context.ts';
@@ -8,13 +9,14 @@ import { cacheControl } from './objects.ts';
 export const getStoredBlob: Endpoint<GatewayContext> = {
   scope: 'read',
   load: 'read',
-  async run({ store, clock, limits }, exchange, [text]) {
+  async run({ store, clock, limits, slowReaders }, exchange, [text]) {
     const address = addressFrom(text);
-    const { size, read } = await store.openBlob(address, exchange.signal);
+    const stored = await store.openBlob(address, exchange.signal);
     const blob = {
       etag: etagOf(address),
-      size,
-      read,
+      size: stored.size,
+      read: (range: ByteRange, signal: AbortSignal) =>
+        slowReaders.watch(exchange, stored.read(range, signal)),
       contentType: 'application/octet-stream',
       cacheControl: cacheControl(exchange, 'max-age=31536000, immutable'),
     };

@@ -50,7 +50,7 @@ async function serveObject(
   reference: string,
   options: { readonly cache: string; readonly contentType?: string },
 ): Promise<void> {
-  const { store, clock, limits } = context;
+  const { store, clock, limits, slowReaders } = context;
   if (store.sealed) context.metrics.readDenied('sealed');
   const object = await store.open(reference, exchange.signal);
   const provider = providerForManifest(object.manifest, reservationKey(exchange), {
@@ -68,7 +68,7 @@ async function serveObject(
       contentType: options.contentType ?? contentType,
       cacheControl: cacheControl(exchange, options.cache),
       headers: provider === undefined ? {} : { 'x-holdfast-provider': provider },
-      read: object.read,
+      read: (range, signal) => slowReaders.watch(exchange, object.read(range, signal)),
     },
     clock,
     limits,

@@ -1,0 +1,46 @@
+import type { Clock } from '../core/clock.ts';
+import type { Exchange } from '../http/exchange.ts';
+
+/**
+ * Clients that do not take what they asked for. All that waiting for one costs is a piece in memory, so it gives its
+ * place among those being served to others, and a crowd of such clients keeps nobody out.
+ */
+export interface SlowReaders {
+  /** The same pieces; noticed when the exchange's client does not come for the next. */
+  watch(exchange: Exchange, pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+}
+
+const SLOW_MS = 500;
+/** So many may wait without a place, none with a longer piece: about as much again is in its socket. */
+const MAX_WAITING = 1024;
+const LONGEST_PIECE = 64 * 1024;
+
+export function createSlowReaders(clock: Clock): SlowReaders {
+  let waiting = 0;
+  return {
+    async *watch(exchange, pieces) {
+      let handedMs = Number.POSITIVE_INFINITY;
+      let held = 0;
+      const giveUpPlace = (): void => {
+        if (waiting >= MAX_WAITING || held > LONGEST_PIECE) return;
+        waiting++;
+        exchange.atEnd(() => {
+          waiting--;
+        });
+        exchange.leave();
+      };
+      exchange.atEnd(exchange.slow.watch(() => handedMs + SLOW_MS, giveUpPlace));
+      try {
+        for await (const piece of pieces) {
+          handedMs = clock.monotonic();
+          held = piece.length;
+          yield piece;
+          handedMs = Number.POSITIVE_INFINITY;
+        }
+      } finally {
+        // The last piece has yet to be taken.
+        handedMs = clock.monotonic();
+      }
+    },
+  };
+}
