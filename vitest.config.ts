@@ -5,8 +5,8 @@ const slow = process.env.SLOW === '1';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: slow ? 3_600_000 : 120_000,
-    hookTimeout: 120_000,
+    testTimeout: slow ? 3_600_000 : 300_000,
+    hookTimeout: 300_000,
     // Two, like the machines it must be fast on; the tests start threads and processes of their own.
     maxWorkers: 2,
   },
