@@ -18,6 +18,12 @@ export interface FeedResult {
 }
 
 /**
+ * What is read ahead of the encoder may take this part of the arena. Any more would only take the place of chunks that
+ * are encoded, so that segments were sent before they are large.
+ */
+const READ_AHEAD = 1 / 3;
+
+/**
  * Reads the source chunk by chunk straight into slabs and hands full segments to the writer.
  */
 export class ChunkFeed {
@@ -35,6 +41,9 @@ export class ChunkFeed {
   #peeked: number | undefined;
   #staged: Uint8Array = new Uint8Array(0);
   #size = 0;
+  /** Bytes of the arena that hold chunks read and not yet encoded. */
+  #unencoded = 0;
+  #onEncoded = (): void => {};
 
   constructor(
     session: PutSession,
@@ -64,6 +73,7 @@ export class ChunkFeed {
     const unsubscribe = this.#session.context.arena.onShort(() => this.#flush());
     try {
       for (let index = 0; ; index++) {
+        await this.#encoderKeepsUp();
         const chunk = await this.#readChunk(index);
         if (index === 0) first = chunk.plainLength;
         if (this.#peeked === undefined) return this.#end(chunk, index + 1, first);
@@ -74,6 +84,15 @@ export class ChunkFeed {
       throw error;
     } finally {
       unsubscribe();
+    }
+  }
+
+  /** Encoding ends by itself, whatever others do, so this wait does too. */
+  async #encoderKeepsUp(): Promise<void> {
+    while (this.#unencoded > READ_AHEAD * this.#session.context.arena.capacity) {
+      await new Promise<void>((resolve) => {
+        this.#onEncoded = resolve;
+      });
     }
   }
 
@@ -109,7 +128,12 @@ export class ChunkFeed {
 
   #add(chunk: ReadChunk, last: boolean): void {
     if (this.#builder.length > 0 && this.#isFull(chunk.slab.length)) this.#close(chunk.index);
-    this.#builder.add(chunk, last);
+    const { length } = chunk.slab;
+    this.#unencoded += length;
+    void this.#builder.add(chunk, last).then(() => {
+      this.#unencoded -= length;
+      this.#onEncoded();
+    });
     if (this.#session.context.arena.isShort) this.#flush();
   }
 

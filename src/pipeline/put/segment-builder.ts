@@ -41,12 +41,13 @@ export class SegmentBuilder {
     return this.#chunks.length;
   }
 
-  add(chunk: ReadChunk, last: boolean): void {
+  /** Resolves once the chunk is encoded, and holds only the memory that its shards take, or has failed. */
+  async add(chunk: ReadChunk, last: boolean): Promise<void> {
     this.bytes += chunk.slab.length;
     this.#slabs.set(chunk.index, chunk.slab);
     const building = this.#encode(chunk, last);
-    building.catch(() => {}); // reported by whoever awaits the segment
     this.#chunks.push(building);
+    await building.catch(() => {}); // reported by whoever awaits the segment
   }
 
   /** All chunks in order, encoded. */

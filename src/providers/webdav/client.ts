@@ -72,10 +72,18 @@ export function createWebDavClient(
     remove: (path, signal) => done({ method: 'DELETE', path, signal }).catch(ifAbsent),
     async ensureFolder(path, signal) {
       if (made.has(path)) return;
-      await done({ method: 'MKCOL', path, signal }).catch((error: unknown) => {
-        if (statusOf(error) === 405) return; // it is there
-        throw statusOf(error) === 409 || statusOf(error) === 404 ? homeMissing(error) : error;
-      });
+      const make = (): Promise<void> => done({ method: 'MKCOL', path, signal });
+      // Apache answers 403 to whoever loses a race for the same folder; then it is there now.
+      const again = (error: unknown): Promise<void> => {
+        if (statusOf(error) !== 403) throw error;
+        return make();
+      };
+      await make()
+        .catch(again)
+        .catch((error: unknown) => {
+          if (statusOf(error) === 405) return; // it is there
+          throw statusOf(error) === 409 || statusOf(error) === 404 ? homeMissing(error) : error;
+        });
       made.add(path);
     },
     mayLackFolder(error) {
