@@ -1,4 +1,5 @@
 import { abortable, throwIfAborted } from '../core/abort.ts';
+import { byteLength } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { rangeBeyondEnd } from './guard.ts';
 
@@ -67,35 +68,68 @@ export function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
   return out;
 }
 
+/** Copies pieces over buffers, in order. */
+export class Filler {
+  readonly #into: readonly Uint8Array[];
+  #index = 0;
+  /** In the buffer that is being filled. */
+  #at = 0;
+  #total = 0;
+
+  constructor(into: readonly Uint8Array[]) {
+    this.#into = into;
+  }
+
+  /** @throws Unavailable, code `wrong_length`, when there is no room for all of it. */
+  take(piece: Uint8Array): void {
+    let taken = 0;
+    while (taken < piece.length) {
+      const target = this.#target();
+      const part = piece.subarray(taken, taken + target.length - this.#at);
+      overlay(target, this.#at, part);
+      this.#at += part.length;
+      taken += part.length;
+    }
+    this.#total += taken;
+  }
+
+  /** @throws RangeNotSatisfiable when the buffers are not full. */
+  end(): void {
+    const wanted = byteLength(this.#into);
+    if (this.#total < wanted) throw rangeBeyondEnd(0, wanted, this.#total);
+  }
+
+  #target(): Uint8Array {
+    for (; this.#index < this.#into.length; this.#index++, this.#at = 0) {
+      const target = this.#into[this.#index]!;
+      if (this.#at < target.length) return target;
+    }
+    throw wrongLength('more bytes came than were asked for');
+  }
+}
+
+/**
+ * Copies a piece over `target` from `at` on. To shared memory typed arrays copy byte by byte where both are not aligned
+ * alike, as with what comes from a socket; filling with a buffer is one `memcpy`.
+ */
+function overlay(target: Uint8Array, at: number, { buffer, byteOffset, length }: Uint8Array): void {
+  if (length === 0) return;
+  const piece = Buffer.from(buffer, byteOffset, length);
+  Buffer.from(target.buffer, target.byteOffset, target.length).fill(piece, at, at + length);
+}
+
 /** Copies a stream over the buffers. Only ever writes synchronously: once this settles, the buffers are at rest. */
 export async function fill(
   source: AsyncIterable<Uint8Array>,
   into: readonly Uint8Array[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let index = 0;
-  let at = 0;
-  let total = 0;
+  const filler = new Filler(into);
   for await (const piece of source) {
     throwIfAborted(signal);
-    let taken = 0;
-    while (taken < piece.length) {
-      while (index < into.length && at === into[index]!.length) {
-        index++;
-        at = 0;
-      }
-      const target = into[index];
-      if (target === undefined) throw wrongLength('more bytes came than were asked for');
-      const part = piece.subarray(taken, taken + target.length - at);
-      target.set(part, at);
-      at += part.length;
-      taken += part.length;
-    }
-    total += piece.length;
+    filler.take(piece);
   }
-  let wanted = 0;
-  for (const target of into) wanted += target.length;
-  if (total < wanted) throw rangeBeyondEnd(0, wanted, total);
+  filler.end();
 }
 
 export function overFetchLimit(maxBytes: number): HoldfastError {

@@ -1,8 +1,9 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type TlsIdentity, type WireAnswer, type WireRequest } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 export interface NodePlace extends TlsIdentity {
@@ -35,7 +36,7 @@ const SHARED: readonly ErrorKind[] = [
 export function createNodeClient(place: NodePlace, clock: Clock): NodeClient {
   const { origin, pathname } = new URL(place.url);
   const base = pathname.replace(/\/$/, '');
-  const wire = createWireClient({ origin, tls: place, socketPath: place.socketPath, clock });
+  const wire = createWireClient({ origin, tls: place, socketPath: place.socketPath });
   return {
     async call(request) {
       const headers = { ...request.headers, ...authHeaders(await place.credentials()) };

@@ -2,8 +2,8 @@ import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
-import { collect, fill } from '../pieces.ts';
-import { lengthOf, rangeHeader, windowOf } from '../wire/body.ts';
+import { lengthOf, rangeHeader } from '../wire/body.ts';
+import { wireReads } from '../wire/reads.ts';
 import { badAnswer, createNodeClient, type NodePlace, parseJson } from './client.ts';
 import { createNodeSlots } from './slots.ts';
 import { nodeUpload } from './upload.ts';
@@ -37,16 +37,9 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
     const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
     return { size: lengthOf(answer), ...seen, encoding: 'identity' };
   };
-  const read = async function* (
-    address: BlobAddress,
-    offset: number,
-    length: number | undefined,
-    signal: Signal,
-  ) {
-    const headers = rangeHeader(offset, length);
-    const answer = await client.call({ method: 'GET', path: pathOf(address), headers, signal });
-    yield* windowOf(answer, offset, length);
-  };
+  const reads = wireReads((address, offset, length, signal) =>
+    client.call({ method: 'GET', path: pathOf(address), headers: rangeHeader(offset, length), signal }),
+  );
   const names = async function* (path: string, field: string, prefix: string, signal: Signal) {
     let after = '';
     for (;;) {
@@ -84,10 +77,7 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
       return { existed: answer.status === 200 };
     },
     openUpload: async (address, signal) => nodeUpload(client, address, signal),
-    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
-    fetchRange: (address, offset, into, length, signal) =>
-      fill(read(address, offset, length, signal), into, signal),
-    read,
+    ...reads,
     stat,
     async delete(address, signal) {
       await (await client.call({ method: 'DELETE', path: pathOf(address), signal })).discard();

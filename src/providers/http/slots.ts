@@ -3,7 +3,7 @@ import { MAX_SLOT_BYTES, type Slot, type SlotName, type SlotVersion } from '../a
 import type { Slots } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
 import { collect } from '../pieces.ts';
-import type { WireAnswer } from '../wire/client.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import { badAnswer, type NodeClient } from './client.ts';
 
 /** Slots of a node: the version is the entity tag as the node wrote it. */

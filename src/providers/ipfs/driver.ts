@@ -5,9 +5,8 @@ import type { StoreResult } from '../adapter.ts';
 import type { Credentials } from '../credentials.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
-import { collect, fill } from '../pieces.ts';
-import { windowOf } from '../wire/body.ts';
 import type { TlsIdentity } from '../wire/client.ts';
+import { wireReads } from '../wire/reads.ts';
 import { addressOfCid, cidOf } from './cid.ts';
 import { createKuboRpc, jsonLines, unreadable } from './rpc.ts';
 import { type BlockSource, gatewaySource, rpcSource } from './source.ts';
@@ -37,14 +36,7 @@ export function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
   const source = sourceOf(options, deps, rpc);
   const writable = () => rpc ?? unsupported('writing: no api is configured');
 
-  const read = async function* (
-    address: BlobAddress,
-    offset: number,
-    length: number | undefined,
-    signal: Signal,
-  ) {
-    yield* windowOf(await source.open(address, signal), offset, length);
-  };
+  const reads = wireReads((address, _offset, _length, signal) => source.open(address, signal));
   const put = async (
     address: BlobAddress,
     parts: readonly Uint8Array[],
@@ -105,10 +97,7 @@ export function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
         },
       };
     },
-    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
-    fetchRange: (address, offset, into, length, signal) =>
-      fill(read(address, offset, length, signal), into, signal),
-    read,
+    ...reads,
     async stat(address, signal) {
       const size = await source.sizeOf(address, signal);
       if (size === undefined) return undefined;

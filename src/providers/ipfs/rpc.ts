@@ -3,8 +3,9 @@ import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { Credentials } from '../credentials.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type TlsIdentity, type WireAnswer } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 type Signal = AbortSignal | undefined;
@@ -36,7 +37,7 @@ const FULL = /no space left|storage max|quota/i;
 export function createKuboRpc({ url, credentials, clock, random, ...tls }: RpcOptions): KuboRpc {
   const { origin, pathname } = new URL(url);
   const base = `${pathname.replace(/\/$/, '')}/api/v0`;
-  const wire = createWireClient({ origin, tls, clock });
+  const wire = createWireClient({ origin, tls });
 
   const send: KuboRpc['upload'] = async (command, query, parts, signal) => {
     const boundary = toHex(random(16));

@@ -2,9 +2,10 @@ import type { BlobAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import { authHeaders } from '../wire/auth.ts';
 import { lengthOf } from '../wire/body.ts';
-import { createWireClient, type TlsIdentity, type WireAnswer } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 import { cidOf } from './cid.ts';
 import { jsonLines, type KuboRpc, unreadable } from './rpc.ts';
@@ -54,7 +55,7 @@ const PROBE_CID = 'bafkqaaa';
 export function gatewaySource({ url, credentials, clock, ...tls }: GatewayOptions): BlockSource {
   const { origin, pathname } = new URL(url);
   const base = pathname.replace(/\/$/, '');
-  const wire = createWireClient({ origin, tls, clock });
+  const wire = createWireClient({ origin, tls });
   const ask = async (method: string, cid: string, signal: Signal): Promise<WireAnswer> => {
     const headers = { accept: 'application/vnd.ipld.raw', ...authHeaders(await credentials()) };
     const answer = await wire.send({ method, path: `${base}/ipfs/${cid}?format=raw`, headers, signal });

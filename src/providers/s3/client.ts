@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
-import { createWireClient, type TlsIdentity, type WireAnswer, type WireClient } from '../wire/client.ts';
+import type { WireAnswer } from '../wire/answer.ts';
+import { createWireClient, type TlsIdentity, type WireClient } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 import { escapePath, queryString, type S3Credentials, sha256Hex, signedHeaders } from './sign.ts';
 import { errorCodeOf } from './xml.ts';
@@ -76,7 +77,6 @@ export function createS3Client(place: S3Place, clock: Clock): S3Client {
   const wire: WireClient = createWireClient({
     origin: inPath ? origin : `${protocol}//${host}`,
     tls: place,
-    clock,
   });
 
   return {

@@ -3,9 +3,9 @@ import { sliceParts } from '../../core/bytes.ts';
 import { type BlobStat, isSlotName } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { createSlots, generationOf } from '../generations.ts';
-import { collect, fill } from '../pieces.ts';
 import { STALE_MS, sweepOnce } from '../stale.ts';
-import { lengthOf, rangeHeader, windowOf } from '../wire/body.ts';
+import { lengthOf, rangeHeader } from '../wire/body.ts';
+import { wireReads } from '../wire/reads.ts';
 import { createS3Client, type S3Place } from './client.ts';
 import { beginMultipart, type Multipart } from './multipart.ts';
 import { absent, s3Generations } from './slots.ts';
@@ -83,16 +83,9 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
       throw error;
     }
   };
-  const read = async function* (
-    address: BlobAddress,
-    offset: number,
-    length: number | undefined,
-    signal: Signal,
-  ) {
-    const headers = rangeHeader(offset, length);
-    const answer = await client.call({ method: 'GET', key: keyOf(address), headers, signal });
-    yield* windowOf(answer, offset, length);
-  };
+  const reads = wireReads((address, offset, length, signal) =>
+    client.call({ method: 'GET', key: keyOf(address), headers: rangeHeader(offset, length), signal }),
+  );
   const listKeys = async function* (start: string, signal: Signal): AsyncGenerator<string, void, undefined> {
     let token: string | undefined;
     do {
@@ -139,10 +132,7 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
       };
       return s3Upload(place, deps, address, signal);
     },
-    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
-    fetchRange: (address, offset, into, length, signal) =>
-      fill(read(address, offset, length, signal), into, signal),
-    read,
+    ...reads,
     stat,
     delete: (address, signal) => remove(keyOf(address), signal),
     async *list(prefixHex, signal) {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { isTempName } from '../stale.ts';
-import type { WireAnswer } from '../wire/client.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import type { S3Client } from './client.ts';
 import { absent } from './slots.ts';
 import { listPageOf, uploadsOf } from './xml.ts';

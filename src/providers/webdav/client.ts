@@ -1,8 +1,9 @@
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Credentials } from '../credentials.ts';
 import type { AdapterDeps } from '../driver.ts';
+import type { WireAnswer } from '../wire/answer.ts';
 import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type TlsIdentity, type WireAnswer, type WireRequest } from '../wire/client.ts';
+import { createWireClient, type TlsIdentity, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 export interface WebDavPlace extends TlsIdentity {
@@ -39,7 +40,7 @@ export function createWebDavClient(
 ): WebDavClient {
   const { origin, pathname } = new URL(url);
   const home = pathname.endsWith('/') ? pathname : `${pathname}/`;
-  const wire = createWireClient({ origin, tls, clock });
+  const wire = createWireClient({ origin, tls });
   const made = new Set<string>();
 
   const callOnce = async (request: WireRequest): Promise<WireAnswer> => {

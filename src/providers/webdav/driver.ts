@@ -4,9 +4,9 @@ import { toHex, utf8Encode } from '../../core/bytes.ts';
 import { type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
-import { collect, fill } from '../pieces.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
-import { rangeHeader, windowOf } from '../wire/body.ts';
+import { rangeHeader } from '../wire/body.ts';
+import { wireReads } from '../wire/reads.ts';
 import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
 import { cleanUp, webDavUpload } from './upload.ts';
 import { MEMBERS_REQUEST, type Member, membersOf } from './xml.ts';
@@ -64,16 +64,9 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
       if (!client.mayLackFolder(error)) throw error;
       return rename(temp, address, signal);
     });
-  const read = async function* (
-    address: BlobAddress,
-    offset: number,
-    length: number | undefined,
-    signal: Signal,
-  ) {
-    const headers = rangeHeader(offset, length);
-    const answer = await client.call({ method: 'GET', path: pathOf(address), headers, signal });
-    yield* windowOf(answer, offset, length);
-  };
+  const reads = wireReads((address, offset, length, signal) =>
+    client.call({ method: 'GET', path: pathOf(address), headers: rangeHeader(offset, length), signal }),
+  );
   const send = async (
     address: BlobAddress,
     parts: readonly Uint8Array[],
@@ -112,10 +105,7 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
         return existed;
       });
     },
-    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
-    fetchRange: (address, offset, into, length, signal) =>
-      fill(read(address, offset, length, signal), into, signal),
-    read,
+    ...reads,
     stat,
     delete: (address, signal) => client.remove(pathOf(address), signal),
     async *list(prefixHex, signal) {

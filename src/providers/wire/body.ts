@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../core/errors.ts';
-import type { WireAnswer } from './client.ts';
+import { Filler } from '../pieces.ts';
+import type { WireAnswer } from './answer.ts';
 
 /** The request header for a window of a blob. */
 export const rangeHeader = (offset: number, length: number | undefined): Record<string, string> =>
@@ -16,18 +17,58 @@ export async function* windowOf(
   length: number | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (length === undefined) return yield* answer.body;
-  const ranged = answer.status === 206;
-  let skip = ranged ? checkedStart(answer, offset) : offset;
-  let left = length;
-  if (ranged && statedLength(answer) > length) throw tooLong(length);
+  const window = new Window(answer, offset, length);
   for await (const piece of answer.body) {
-    const part = piece.subarray(Math.min(skip, piece.length), Math.min(piece.length, skip + left));
-    if (ranged && part.length < piece.length) throw tooLong(length);
-    skip = Math.max(0, skip - piece.length);
-    left -= part.length;
+    const part = window.cut(piece);
     if (part.length > 0) yield part;
-    // Where the length was stated, nothing can follow; where it was not, the end must be seen.
-    if (left === 0 && (!ranged || statedLength(answer) === length)) break;
+    if (window.complete) break;
+  }
+}
+
+/** The same, copied over buffers of `length` bytes in all. Once this settles, they are at rest. */
+export async function fillWindow(
+  answer: WireAnswer,
+  offset: number,
+  length: number,
+  into: readonly Uint8Array[],
+): Promise<void> {
+  const window = new Window(answer, offset, length);
+  const filler = new Filler(into);
+  await answer.drain((piece) => {
+    filler.take(window.cut(piece));
+    return !window.complete;
+  });
+  filler.end();
+}
+
+/** Cuts a window out of what a server sends. */
+class Window {
+  readonly #length: number;
+  readonly #ranged: boolean;
+  #skip: number;
+  #left: number;
+
+  /** @throws Unavailable, code `wrong_range`; Corrupt, code `body_too_long`, when more is announced. */
+  constructor(answer: WireAnswer, offset: number, length: number) {
+    this.#length = length;
+    this.#left = length;
+    this.#ranged = answer.status === 206;
+    this.#skip = this.#ranged ? checkedStart(answer, offset) : offset;
+    if (this.#ranged && statedLength(answer) > length) throw tooLong(length);
+  }
+
+  cut(piece: Uint8Array): Uint8Array {
+    const from = Math.min(this.#skip, piece.length);
+    const part = piece.subarray(from, Math.min(piece.length, this.#skip + this.#left));
+    if (this.#ranged && part.length < piece.length) throw tooLong(this.#length);
+    this.#skip -= from;
+    this.#left -= part.length;
+    return part;
+  }
+
+  /** What follows is not of the window. After a range nothing may follow, and that is looked at. */
+  get complete(): boolean {
+    return this.#left === 0 && !this.#ranged;
   }
 }
 

@@ -1,7 +1,7 @@
 import { errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
-import type { WireAnswer } from './client.ts';
+import type { WireAnswer } from './answer.ts';
 
 /** What a server says that does not like our certificate, or the lack of one. */
 const TLS_ALERT = /^ERR_SSL_.*_ALERT_/;
