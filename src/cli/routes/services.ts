@@ -1,25 +1,18 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, wholeNumber } from '../flags.ts';
+import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
 import { count, optional } from './parameters.ts';
 
-const json = { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' } as const;
 const off = { kind: 'boolean', default: false, withNegated: false } as const;
 /** As the configuration says, unless it is given. */
 const either = { kind: 'boolean', optional: true } as const;
-const size = { kind: 'parsed', optional: true, parse: wholeNumber(0, 2 ** 40) } as const;
-
-const where = {
-  home: {
-    ...optional,
-    brief: 'Folder of the key and the state (default: $HOLDFAST_HOME, else .holdfast)',
-    placeholder: 'DIR',
-  },
-  config: {
-    ...optional,
-    brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
-    placeholder: 'FILE',
-  },
+const size = {
+  kind: 'parsed',
+  optional: true,
+  parse: wholeNumber(0, 2 ** 40),
+  placeholder: 'BYTES',
 } as const;
+
+const { home, config, json } = commonFlags;
 
 /** Where to listen, and how much to take. */
 const serving = {
@@ -33,6 +26,8 @@ const serving = {
   maxClientRps: { ...count, brief: 'Requests a second from one address', placeholder: 'N' },
   accessLog: { ...optional, brief: 'A file, - for standard error (default), or off', placeholder: 'FILE' },
   json,
+  home,
+  config,
 };
 
 export const node: Command<CliContext> = buildCommand({
@@ -40,7 +35,6 @@ export const node: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...serving,
-      ...where,
       root: { ...optional, brief: 'Folder to serve', placeholder: 'DIR' },
       backend: {
         ...optional,
@@ -63,13 +57,7 @@ export const node: Command<CliContext> = buildCommand({
         brief: 'Longest body (default: 64 MiB with a token, 1 MiB without)',
         placeholder: 'BYTES',
       },
-      cacheBytes: {
-        kind: 'parsed',
-        optional: true,
-        parse: wholeNumber(0, 2 ** 40),
-        brief: 'Memory for short blobs that were read (default: 64 MiB)',
-        placeholder: 'BYTES',
-      },
+      cacheBytes: { ...size, brief: 'Memory for short blobs that were read (default: 64 MiB)' },
     },
   },
   docs: { brief: 'Serve a folder to others over HTTP' },
@@ -80,7 +68,6 @@ export const gateway: Command<CliContext> = buildCommand({
   parameters: {
     flags: {
       ...serving,
-      ...where,
       token: {
         ...optional,
         brief: 'Bearer token of all scopes (default: $HOLDFAST_GATEWAY_TOKEN)',
@@ -88,16 +75,8 @@ export const gateway: Command<CliContext> = buildCommand({
       },
       public: { ...either, brief: 'Let everyone read objects, whatever tokens there are' },
       sealed: { ...either, brief: 'Ask for no key: serve public parts only' },
-      manifestCacheBytes: {
-        ...size,
-        brief: 'Memory for opened manifests (default: 16 MiB)',
-        placeholder: 'BYTES',
-      },
-      chunkCacheBytes: {
-        ...size,
-        brief: 'Memory for decoded chunks (default: 64 MiB)',
-        placeholder: 'BYTES',
-      },
+      manifestCacheBytes: { ...size, brief: 'Memory for opened manifests (default: 16 MiB)' },
+      chunkCacheBytes: { ...size, brief: 'Memory for decoded chunks (default: 64 MiB)' },
       nameMaxAge: {
         kind: 'parsed',
         optional: true,
