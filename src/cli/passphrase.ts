@@ -4,11 +4,14 @@ import { abortError } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Io } from './io.ts';
 
-/** From `HOLDFAST_PASSPHRASE`, else the file in `HOLDFAST_PASSPHRASE_FILE`, else asked on a terminal. */
-export async function readPassphrase(io: Io, question: string): Promise<string> {
+/**
+ * From `HOLDFAST_PASSPHRASE`, else the file in `HOLDFAST_PASSPHRASE_FILE`, else asked on a terminal.
+ * @param keyFile what it opens.
+ */
+export async function readPassphrase(io: Io, keyFile: string): Promise<string> {
   const given = await givenPassphrase(io);
   if (given !== undefined) return given;
-  if (io.stdin.isTTY === true) return ask(io, question);
+  if (io.stdin.isTTY === true) return ask(io, `Passphrase of ${keyFile}: `);
   throw new HoldfastError(
     'ConfigInvalid',
     'the key file is wrapped and there is no terminal to ask for its passphrase',

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 
+/** Of the program, as its package says. */
+export async function versionNumber(): Promise<string> {
+  const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
 /** The version, and with `verbose` which implementation of each primitive this machine gets. */
 export async function version(
   verbose: boolean,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
-  const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  const head = `holdfast ${manifest.version}`;
+  const head = `holdfast ${await versionNumber()}`;
   if (!verbose) return head;
   const [{ accelerationFrom }, { systemClock }, { createSharedMemory }, { loadPrimitives }] =
     await Promise.all([

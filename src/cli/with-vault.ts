@@ -1,8 +1,8 @@
 import { homePaths } from '../compose/home.ts';
-import { findConfig } from '../compose/load-config.ts';
 import { openVault, type Vault } from '../compose/open-vault.ts';
+import { configOf, noteWarnings } from './config-of.ts';
 import type { CommonFlags } from './flags.ts';
-import { type Io, note } from './io.ts';
+import type { Io } from './io.ts';
 import { openObservers } from './metrics-file.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { Profile } from './profile.ts';
@@ -14,11 +14,10 @@ export async function withVault<T>(
   work: (vault: Vault) => Promise<T>,
   profile?: Profile,
 ): Promise<T> {
-  const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
-  for (const warning of config.warnings) note(io, `warning: ${warning.code}: ${warning.message}`);
+  const config = await configOf(flags, io);
+  noteWarnings(config, io);
   const metrics = await openObservers(flags.metricsFile, io, profile);
-  const passphrase = (): Promise<string> =>
-    readPassphrase(io, `Passphrase of ${homePaths(config.home).keyFile}: `);
+  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
   const vault = await openVault({
     config,
     keyFile: flags.keyFile,

@@ -1,5 +1,4 @@
 import { homePaths } from '../../compose/home.ts';
-import { findConfig } from '../../compose/load-config.ts';
 import { openVault, type Vault } from '../../compose/open-vault.ts';
 import type { Observers } from '../../compose/vault.ts';
 import type { Config } from '../../config/types.ts';
@@ -7,26 +6,27 @@ import { linkedAbort } from '../../core/abort.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
-import { createGateway, createVaultStore, type StoragePolicy } from '../../gateway/index.ts';
+import {
+  type CacheBudgets,
+  createGateway,
+  createVaultStore,
+  type StoragePolicy,
+} from '../../gateway/index.ts';
 import { createAuthenticator } from '../../http/auth/tokens.ts';
+import type { HttpLimits } from '../../http/limits.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Listener } from '../../http/listener.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
+import { configOf, noteWarnings } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { type Io, note } from '../io.ts';
+import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { runCommand } from '../run-command.ts';
-import {
-  type DefaultAccess,
-  limitsOf,
-  listenersOf,
-  openLog,
-  openTokens,
-  overFile,
-  type ServingFlags,
-  serve,
-} from '../serving.ts';
-import { version } from '../version.ts';
+import { type DefaultAccess, openTokens } from '../serving/access.ts';
+import { openLog, warningsTo } from '../serving/log.ts';
+import { listenersOf, serve } from '../serving/serve.ts';
+import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
+import { versionNumber } from '../version.ts';
 
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly sealed?: boolean;
@@ -37,10 +37,13 @@ interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
 }
 
 /** The flags, and what the configuration says where they say nothing. */
-interface Settings extends ServingFlags {
+interface Settings extends ServingSettings {
   readonly config: Config;
   readonly sealed: boolean;
   readonly public: boolean;
+  readonly limits: Partial<HttpLimits>;
+  readonly nameMaxAgeSeconds: number;
+  readonly caches: CacheBudgets;
 }
 
 /** How often providers are asked, so that reads avoid those that do not answer. */
@@ -64,7 +67,7 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
     const answered: { first?: string } = {};
     const vault = await open(settings, io, observersOf(telemetry, log, answered));
     try {
-      await serveVault(flags, settings, io, { vault, listeners, log, telemetry, answered });
+      await serveVault(settings, io, { vault, listeners, log, telemetry, answered });
     } finally {
       await vault.close();
       log.flush();
@@ -74,11 +77,21 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
 }
 
 async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
-  const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
-  for (const warning of config.warnings) note(io, `warning: ${warning.code}: ${warning.message}`);
-  const serving: ServingFlags = overFile<ServingFlags>(flags, config.gateway, config.home);
-  const { sealed, public: everyone } = config.gateway;
-  return { ...serving, config, sealed: flags.sealed ?? sealed, public: flags.public ?? everyone };
+  const config = await configOf(flags, io);
+  noteWarnings(config, io);
+  const file = config.gateway;
+  return {
+    ...servingSettings(flags, file, config.home),
+    config,
+    sealed: flags.sealed ?? file.sealed,
+    public: flags.public ?? file.public,
+    limits: httpLimits(flags, file),
+    nameMaxAgeSeconds: flags.nameMaxAge ?? file.nameMaxAgeSeconds,
+    caches: {
+      manifestBytes: flags.manifestCacheBytes ?? file.manifestCacheBytes,
+      chunkBytes: flags.chunkCacheBytes ?? file.chunkCacheBytes,
+    },
+  };
 }
 
 interface Parts {
@@ -89,10 +102,9 @@ interface Parts {
   readonly answered: { readonly first?: string };
 }
 
-async function serveVault(flags: GatewayFlags, settings: Settings, io: Io, parts: Parts): Promise<void> {
+async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
   const { vault, listeners, log, telemetry, answered } = parts;
-  const { context, catalog, config } = vault.internals;
-  const file = config.gateway;
+  const { context, catalog } = vault.internals;
   const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const server = createGateway({
     store: createVaultStore({
@@ -101,10 +113,7 @@ async function serveVault(flags: GatewayFlags, settings: Settings, io: Io, parts
       providers: () => catalog.snapshot(),
       firstAnswered: () => answered.first,
       metrics: telemetry.services,
-      caches: {
-        manifestBytes: flags.manifestCacheBytes ?? file.manifestCacheBytes,
-        chunkBytes: flags.chunkCacheBytes ?? file.chunkCacheBytes,
-      },
+      caches: settings.caches,
     }),
     blake3: context.blake3,
     clock,
@@ -113,15 +122,15 @@ async function serveVault(flags: GatewayFlags, settings: Settings, io: Io, parts
     metrics: telemetry.services,
     exposition: telemetry,
     log,
-    policy: policyOf(config),
-    version: (await version(false, io.env)).replace('holdfast ', ''),
-    limits: limitsOf(flags, file),
-    nameMaxAgeSeconds: flags.nameMaxAge ?? file.nameMaxAgeSeconds,
+    policy: policyOf(settings.config),
+    version: await versionNumber(),
+    limits: settings.limits,
+    nameMaxAgeSeconds: settings.nameMaxAgeSeconds,
   });
   const stop = linkedAbort(io.signal, 'gateway');
   const probing = keepProbing(vault, log, stop.signal);
   try {
-    await serve(server, listeners, io, flags.json);
+    await serve(server, listeners, io, settings.json);
   } finally {
     await server.close();
     tokens.stop();
@@ -132,8 +141,7 @@ async function serveVault(flags: GatewayFlags, settings: Settings, io: Io, parts
 }
 
 async function open({ config, sealed }: Settings, io: Io, observers: Partial<Observers>): Promise<Vault> {
-  const passphrase = (): Promise<string> =>
-    readPassphrase(io, `Passphrase of ${homePaths(config.home).keyFile}: `);
+  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
   // A key that nothing was ever sealed with opens nothing.
   const key = sealed ? { rootKey: random(32) } : { passphrase };
   return openVault({ config, env: io.env, observers, ...key });
@@ -150,9 +158,7 @@ const observersOf = (
   onAttempt({ provider, error }) {
     if (error === undefined) answered.first ??= provider;
   },
-  log(level, event, fields) {
-    if (level === 'warn') log.event('warn', event, { ...fields });
-  },
+  log: warningsTo(log),
 });
 
 /** Ends when the signal fires. */

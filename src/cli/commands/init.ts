@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { createKeyFile, homePaths } from '../../compose/home.ts';
-import { findConfig } from '../../compose/load-config.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
+import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { output } from '../io.ts';
 import { newPassphrase } from '../passphrase.ts';
@@ -15,7 +15,7 @@ interface InitFlags extends CommonFlags {
 
 export default async function init(this: CliContext, flags: InitFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const config = await configOf(flags, io);
     const paths = homePaths(config.home);
     const passphrase = flags.unwrapped ? undefined : await newPassphrase(io);
     if (passphrase === undefined && !flags.unwrapped) throw noPassphrase();

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import { findConfig } from '../../compose/load-config.ts';
-import type { Config, NodeConfig } from '../../config/types.ts';
+import type { Config } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
 import { systemClock as clock } from '../../core/clock.ts';
@@ -8,26 +7,33 @@ import { secureRandom as random } from '../../core/random.ts';
 import { createAuthenticator } from '../../http/auth/tokens.ts';
 import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../node/index.ts';
 import { createTelemetry } from '../../telemetry/index.ts';
+import { configOf } from '../config-of.ts';
 import type { CliContext } from '../flags.ts';
-import { openStorage, type StorageFlags } from '../node-storage.ts';
 import { runCommand } from '../run-command.ts';
-import {
-  type DefaultAccess,
-  limitsOf,
-  listenersOf,
-  openLog,
-  openTokens,
-  overFile,
-  type ServingFlags,
-  serve,
-} from '../serving.ts';
-import { version } from '../version.ts';
+import { type DefaultAccess, openTokens } from '../serving/access.ts';
+import { openLog } from '../serving/log.ts';
+import { openStorage, type StorageSettings } from '../serving/node-storage.ts';
+import { listenersOf, serve } from '../serving/serve.ts';
+import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
+import { versionNumber } from '../version.ts';
 
-interface NodeFlags extends ServingFlags, StorageFlags {
+interface NodeFlags extends ServingFlags {
   readonly home?: string;
   readonly config?: string;
+  readonly root?: string;
+  readonly init: boolean;
+  readonly id?: string;
+  readonly backend?: readonly string[];
+  readonly amnesia: boolean;
+  readonly amnesiaBytes?: number;
   readonly maxBody?: number;
   readonly cacheBytes?: number;
+}
+
+/** The flags, and what the configuration says where they say nothing. */
+interface Settings extends ServingSettings {
+  readonly storage: StorageSettings;
+  readonly limits: Partial<NodeLimits>;
 }
 
 /** Blobs are ciphertext: reading stays open. A node that only this machine can reach just works on a first try. */
@@ -39,15 +45,15 @@ const ACCESS: DefaultAccess = {
 };
 
 /** Serves one folder, the memory, or several backends over HTTP until it is told to stop. */
-export default async function node(this: CliContext, given: NodeFlags): Promise<void> {
-  await runCommand(this, given.json, async (io) => {
-    const config = await findConfig({ file: given.config, home: given.home, env: io.env, cwd: io.cwd });
-    const flags = settingsOf(given, config);
-    const listeners = listenersOf(flags, io);
+export default async function node(this: CliContext, flags: NodeFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const config = await configOf(flags, io);
+    const settings = settingsOf(flags, config);
+    const listeners = listenersOf(settings, io);
     const blake3 = await selectBlake3(accelerationFrom(io.env));
-    const log = openLog(flags, io);
-    const storage = await openStorage(flags, config, io, log, { clock, random, blake3 });
-    const tokens = await openTokens(flags, io, listeners, log, ACCESS);
+    const log = openLog(settings, io);
+    const storage = await openStorage(settings.storage, config, io, log, { clock, random, blake3 });
+    const tokens = await openTokens(settings, io, listeners, log, ACCESS);
     const telemetry = await createTelemetry();
     const server = createNode({
       ...storage,
@@ -59,12 +65,12 @@ export default async function node(this: CliContext, given: NodeFlags): Promise<
       metrics: telemetry.services,
       exposition: telemetry,
       inflaters: { gzip: gunzip, zstd: await selectZstdInflater(accelerationFrom(io.env)) },
-      version: (await version(false, io.env)).replace('holdfast ', ''),
-      limits: nodeLimits(flags, config.node),
-      amnesia: flags.amnesia,
+      version: await versionNumber(),
+      limits: settings.limits,
+      amnesia: settings.storage.amnesia,
     });
     try {
-      await serve(server, listeners, io, flags.json);
+      await serve(server, listeners, io, settings.json);
     } finally {
       await server.close();
       tokens.stop();
@@ -75,25 +81,35 @@ export default async function node(this: CliContext, given: NodeFlags): Promise<
   });
 }
 
-/** The flags, and what the configuration says where they say nothing. A flag that names a place rules out the others. */
-function settingsOf(flags: NodeFlags, { node: file, home }: Config): NodeFlags {
-  const serving = overFile(flags, file, home);
-  const amnesiaBytes = flags.amnesiaBytes ?? file.amnesiaBytes;
-  const id = flags.id ?? (file.id || undefined);
-  if (flags.amnesia || flags.root !== undefined || flags.backend !== undefined)
-    return { ...serving, id, amnesiaBytes };
-  const root = file.root === '' ? undefined : resolve(home, file.root);
-  const backend = file.backends.length === 0 ? undefined : file.backends;
-  return { ...serving, id, amnesiaBytes, root, backend, amnesia: file.amnesia };
+function settingsOf(flags: NodeFlags, config: Config): Settings {
+  const { node: file, home } = config;
+  return {
+    ...servingSettings(flags, file, home),
+    storage: storageOf(flags, config),
+    limits: {
+      ...httpLimits(flags, file),
+      maxBodyBytes: flags.maxBody ?? file.maxBodyBytes,
+      maxForeignBodyBytes: flags.maxBody ?? file.maxForeignBodyBytes,
+      hotBytes: flags.cacheBytes ?? file.cacheBytes,
+      hotBlobBytes: file.cacheBlobBytes,
+      minFreeBytes: file.minFreeBytes,
+    },
+  };
 }
 
-function nodeLimits(flags: NodeFlags, file: NodeConfig): Partial<NodeLimits> {
+/** A flag that names a place rules out the others. */
+function storageOf(flags: NodeFlags, { node: file, home }: Config): StorageSettings {
+  const { init, amnesia, root, backend: backends } = flags;
+  const id = flags.id ?? (file.id || undefined);
+  const amnesiaBytes = flags.amnesiaBytes ?? file.amnesiaBytes;
+  if (amnesia || root !== undefined || backends !== undefined)
+    return { init, id, amnesiaBytes, amnesia, root, backends };
   return {
-    ...limitsOf(flags, file),
-    maxBodyBytes: flags.maxBody ?? file.maxBodyBytes,
-    maxForeignBodyBytes: flags.maxBody ?? file.maxForeignBodyBytes,
-    hotBytes: flags.cacheBytes ?? file.cacheBytes,
-    hotBlobBytes: file.cacheBlobBytes,
-    minFreeBytes: file.minFreeBytes,
+    init,
+    id,
+    amnesiaBytes,
+    amnesia: file.amnesia,
+    root: file.root === '' ? undefined : resolve(home, file.root),
+    backends: file.backends.length === 0 ? undefined : file.backends,
   };
 }

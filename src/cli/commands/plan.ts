@@ -1,7 +1,7 @@
 import { createLinearCode } from '../../coding/erasure/code.ts';
 import { codeOf } from '../../compose/codes.ts';
-import { findConfig } from '../../compose/load-config.ts';
 import { DEFAULT_MODEL, planTable, renderPlan } from '../../placement/index.ts';
+import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { output } from '../io.ts';
 import { parseCode } from '../parse-code.ts';
@@ -17,7 +17,7 @@ interface PlanFlags extends CommonFlags {
 
 export default async function plan(this: CliContext, flags: PlanFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const config = await configOf(flags, io);
     const codes = flags.code?.map((text) => createLinearCode(parseCode(text))) ?? [
       createLinearCode(codeOf(config)),
     ];

@@ -1,5 +1,4 @@
 import type { ProviderSnapshot } from '../../catalog/index.ts';
-import { findConfig } from '../../compose/load-config.ts';
 import type { Config } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -7,6 +6,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
+import { configOf } from '../config-of.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
@@ -57,7 +57,7 @@ export async function maintenance(
 /** Makes the folder of one configured provider: a new one, or an empty one in place of one that was lost. */
 export async function init(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const config = await configOf(flags, io);
     const provider = config.providers.find((candidate) => candidate.id === id);
     if (provider === undefined) throw unknownProvider(id);
     if (provider.adapter !== 'fs') {
@@ -72,7 +72,7 @@ export async function init(this: CliContext, flags: CommonFlags, id: string): Pr
 /** Runs the adapter contract against a live provider, through all its layers, and removes what it stored. */
 export async function validate(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const config = await findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
+    const config = await configOf(flags, io);
     if (!config.providers.some((candidate) => candidate.id === id)) throw unknownProvider(id);
     const result = await validateProvider(config, id, io);
     output(io, flags.json, result, () =>
