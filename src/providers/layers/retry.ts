@@ -63,12 +63,12 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
   return wrapAdapter(inner, {
     async call(info, signal, run) {
       earn();
-      const started = clock.monotonic();
+      const startedMs = clock.monotonic();
       for (let attempt = 1; ; attempt++) {
         try {
           return await run(signal);
         } catch (error) {
-          await pauseOrThrow(error, info, attempt, started, signal);
+          await pauseOrThrow(error, info, attempt, startedMs, signal);
         }
       }
     },
@@ -76,16 +76,16 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
       earn();
       const startedMs = clock.monotonic();
       for (let attempt = 1; ; attempt++) {
-        let started = false;
+        let yielded = false;
         try {
           for await (const item of open(signal)) {
-            started = true;
+            yielded = true;
             yield item;
           }
           return;
         } catch (error) {
           // What the reader has already seen cannot be taken back.
-          if (started) throw error;
+          if (yielded) throw error;
           await pauseOrThrow(error, info, attempt, startedMs, signal);
         }
       }
