@@ -1,17 +1,18 @@
-import type { BigIntStats } from 'node:fs';
-import { opendir, stat, statfs, unlink } from 'node:fs/promises';
+import { opendir, statfs, unlink } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
-import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { createSlots } from '../generations.ts';
 import { notFound } from '../guard.ts';
+import { once } from '../once.ts';
 import { STALE_MS } from '../stale.ts';
 import { errnoOf, fsError } from './errors.ts';
-import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf } from './layout.ts';
+import { blobPathOf, checkMarker, checkPresent, fanOutOf, layoutOf } from './layout.ts';
 import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
 import { fsGenerations } from './slots.ts';
+import { fileOf, statOf } from './stat.ts';
 import {
   createFolderSync,
   createTemp,
@@ -187,42 +188,5 @@ function fsUpload(
         return { existed: await publishAs(address, size) };
       }),
     discard: () => discard(temp),
-  };
-}
-
-async function fileOf(layout: Layout, address: BlobAddress): Promise<BigIntStats | undefined> {
-  try {
-    const found = await stat(blobPathOf(layout, address), { bigint: true });
-    return found.isFile() ? found : undefined;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Another one whenever the file may have another content, as far as times can tell. */
-export const revisionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
-  `${dev}.${ino}.${size}.${mtimeNs}.${ctimeNs}`;
-
-function statOf(file: BigIntStats, lastSeenUnixMs: number): BlobStat {
-  return {
-    size: Number(file.size),
-    replicasObserved: 1,
-    replicaTarget: 1,
-    lastSeenUnixMs,
-    encoding: 'identity',
-    revision: revisionOf(file),
-  };
-}
-
-/** Runs until it has succeeded once. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | undefined;
-  return () => {
-    done ??= work().catch((error: unknown) => {
-      done = undefined;
-      throw error;
-    });
-    return done;
   };
 }

@@ -3,13 +3,14 @@ import { statfs } from 'node:fs/promises';
 import type { BlobAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { BlobStat } from '../adapter.ts';
-import { revisionOf } from './driver.ts';
 import { blobPathOf, layoutOf } from './layout.ts';
+import { revisionOf } from './stat.ts';
 
 /** File systems that answer from memory for a file that was just used: btrfs, ext, f2fs, overlay, tmpfs, xfs, zfs. */
 const LOCAL: ReadonlySet<number> = new Set([
   0x9123683e, 0xef53, 0xf2f52010, 0x794c7630, 0x01021994, 0x58465342, 0x2fc12fc1,
 ]);
+
 /** What a look tells: undefined where it cannot. */
 export type Glance = (address: BlobAddress) => Pick<BlobStat, 'size' | 'revision'> | 'absent' | undefined;
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
-import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import { type ErrorKind, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { WireAnswer } from '../wire/answer.ts';
 import { createWireClient, type TlsIdentity, type WireClient } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
@@ -108,6 +108,21 @@ export function createS3Client(place: S3Place, clock: Clock): S3Client {
     copySource: (key) => `/${escapePath(place.bucket)}/${escapePath(key)}`,
     close: () => wire.close(),
   };
+}
+
+/** For `catch`: what is not there is undefined, anything else stays an error. */
+export function absent(error: unknown): undefined {
+  if (!isHoldfastError(error, 'NotFound')) throw error;
+}
+
+/** Idempotent. @param query names an upload in parts in place of the object itself. */
+export async function removeKey(
+  client: S3Client,
+  key: string,
+  signal: AbortSignal | undefined,
+  query: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await (await client.call({ method: 'DELETE', key, query, signal }).catch(absent))?.discard();
 }
 
 async function s3Error(answer: WireAnswer, clock: Clock): Promise<HoldfastError> {

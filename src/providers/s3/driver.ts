@@ -6,9 +6,9 @@ import { createSlots, generationOf } from '../generations.ts';
 import { STALE_MS, sweepOnce } from '../stale.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
-import { createS3Client, type S3Place } from './client.ts';
+import { absent, createS3Client, removeKey, type S3Place } from './client.ts';
 import { beginMultipart, type Multipart } from './multipart.ts';
-import { absent, s3Generations } from './slots.ts';
+import { s3Generations } from './slots.ts';
 import { sweepLeftovers } from './sweep.ts';
 import { s3Upload, type UploadPlace } from './upload.ts';
 import { listPageOf } from './xml.ts';
@@ -54,8 +54,6 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
     bodyBytes: number,
     signal: Signal,
   ): Promise<void> => (await client.call({ method: 'PUT', key, body, bodyBytes, signal })).discard();
-  const remove = async (key: string, signal: Signal): Promise<void> =>
-    (await client.call({ method: 'DELETE', key, signal }).catch(absent))?.discard();
   const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
     const answer = await client.call({ method: 'HEAD', key: keyOf(address), signal }).catch(absent);
     if (answer === undefined) return undefined;
@@ -128,13 +126,13 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
         put: (key, parts, size) => put(key, parts, size, signal),
         begin: (key) => begin(key, signal),
         isThere: (found, size) => isThere(found, size, signal),
-        remove: (key) => remove(key, undefined),
+        remove: (key) => removeKey(client, key, undefined),
       };
       return s3Upload(place, deps, address, signal);
     },
     ...reads,
     stat,
-    delete: (address, signal) => remove(keyOf(address), signal),
+    delete: (address, signal) => removeKey(client, keyOf(address), signal),
     async *list(prefixHex, signal) {
       for await (const name of listKeys(`${prefix}blobs/${prefixHex}`, signal)) {
         if (/^[0-9a-f]{64}$/.test(name)) yield `b3:${name}` as BlobAddress;

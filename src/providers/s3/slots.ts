@@ -2,8 +2,9 @@ import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
+import { once } from '../once.ts';
 import { collect } from '../pieces.ts';
-import type { S3Client } from './client.ts';
+import { absent, removeKey, type S3Client } from './client.ts';
 
 /**
  * Generations as objects made with `If-None-Match: *`. (`If-Match` on PUT would need no generations, but fewer
@@ -17,7 +18,6 @@ export function s3Generations(
   listKeys: (start: string, signal: AbortSignal | undefined) => AsyncIterable<string>,
 ): GenerationStore {
   const folderOf = (name: string): string => `${prefix}slots/${name}/`;
-  let conditionsHold: Promise<void> | undefined;
 
   const createKey = async (
     key: string,
@@ -28,18 +28,16 @@ export function s3Generations(
     const request = { method: 'PUT', key, headers, body: [bytes], bodyBytes: bytes.length, signal } as const;
     await (await client.call(request)).discard();
   };
-  const remove = async (key: string, signal?: AbortSignal): Promise<void> =>
-    (await client.call({ method: 'DELETE', key, signal }).catch(absent))?.discard();
 
   /** A server that ignores the condition would lose updates silently, so it is put to the test once. */
-  const testConditions = async (signal: AbortSignal | undefined): Promise<void> => {
+  const testConditions = once(async (signal: AbortSignal | undefined): Promise<void> => {
     const key = `${prefix}tmp/${toHex(random(16))}`;
     await createKey(key, new Uint8Array(), signal);
     const second = await createKey(key, new Uint8Array(), signal).catch((error: unknown) => error);
-    await remove(key, signal);
+    await removeKey(client, key, signal);
     if (second === undefined) throw conditionsIgnored();
     if (!isHoldfastError(second, 'Conflict')) throw second;
-  };
+  });
 
   return {
     async numbers(name, signal) {
@@ -56,20 +54,11 @@ export function s3Generations(
       return answer === undefined ? undefined : collect(answer.body, MAX_GENERATION_BYTES);
     },
     async create(name, number, bytes, signal) {
-      conditionsHold ??= testConditions(signal).catch((error: unknown) => {
-        conditionsHold = undefined;
-        throw error;
-      });
-      await conditionsHold;
+      await testConditions(signal);
       await createKey(`${folderOf(name)}${number}`, bytes, signal);
     },
-    remove: (name, number) => remove(`${folderOf(name)}${number}`),
+    remove: (name, number) => removeKey(client, `${folderOf(name)}${number}`, undefined),
   };
-}
-
-/** For `catch`: what is not there is undefined, anything else stays an error. */
-export function absent(error: unknown): undefined {
-  if (!isHoldfastError(error, 'NotFound')) throw error;
 }
 
 function conditionsIgnored(): HoldfastError {

@@ -1,8 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { isTempName } from '../stale.ts';
 import type { WireAnswer } from '../wire/answer.ts';
-import type { S3Client } from './client.ts';
-import { absent } from './slots.ts';
+import { removeKey, type S3Client } from './client.ts';
 import { listPageOf, uploadsOf } from './xml.ts';
 
 export interface SweepPlace {
@@ -31,23 +30,14 @@ export async function sweepLeftovers(place: SweepPlace, signal: AbortSignal | un
     ({ key, initiatedUnixMs }) => isOurs(key, prefix) && initiatedUnixMs < before,
   );
   for (const { key, uploadId } of uploads.slice(0, MAX_REMOVED)) {
-    await remove(client, key, { uploadId }, signal);
+    await removeKey(client, key, signal, { uploadId });
   }
   const listing = { 'list-type': '2', prefix: `${prefix}tmp/`, 'max-keys': PAGE };
   const page = listPageOf(await (await client.call({ method: 'GET', query: listing, signal })).text());
   const temps = page.entries.filter(
     ({ key, modifiedUnixMs }) => isTempName(key.slice(prefix.length + 4)) && modifiedUnixMs < before,
   );
-  for (const { key } of temps.slice(0, MAX_REMOVED)) await remove(client, key, {}, signal);
-}
-
-async function remove(
-  client: S3Client,
-  key: string,
-  query: Readonly<Record<string, string>>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await (await client.call({ method: 'DELETE', key, query, signal }).catch(absent))?.discard();
+  for (const { key } of temps.slice(0, MAX_REMOVED)) await removeKey(client, key, signal);
 }
 
 function isOurs(key: string, prefix: string): boolean {

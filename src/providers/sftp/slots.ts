@@ -3,6 +3,7 @@ import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
+import { once } from '../once.ts';
 import { collect } from '../pieces.ts';
 import { isFailure } from './errors.ts';
 import type { SftpFiles } from './files.ts';
@@ -11,10 +12,9 @@ import type { Folders } from './folders.ts';
 /** Generations as files, granted by a hard link, as on a local disk. */
 export function sftpGenerations(files: SftpFiles, folders: Folders, random: RandomBytes): GenerationStore {
   const pathOf = (name: string, number: number): string => folders.path(`slots/${name}/${number}`);
-  let linksHold: Promise<void> | undefined;
 
   /** Some servers say that they linked and did nothing: every writer would win. So it is put to the test once. */
-  const testLinks = async (temp: string, signal: AbortSignal | undefined): Promise<void> => {
+  const testLinks = once(async (temp: string, signal: AbortSignal | undefined): Promise<void> => {
     const second = await folders.newTemp(toHex(random(16)), signal);
     try {
       await files.link(temp, second, signal);
@@ -23,7 +23,7 @@ export function sftpGenerations(files: SftpFiles, folders: Folders, random: Rand
     } finally {
       await files.remove(second, undefined).catch(() => {});
     }
-  };
+  });
 
   return {
     async numbers(name, signal) {
@@ -44,11 +44,7 @@ export function sftpGenerations(files: SftpFiles, folders: Folders, random: Rand
       const temp = await folders.newTemp(toHex(random(16)), signal);
       try {
         await files.write(temp, [bytes], signal);
-        linksHold ??= testLinks(temp, signal).catch((error: unknown) => {
-          linksHold = undefined;
-          throw error;
-        });
-        await linksHold;
+        await testLinks(temp, signal);
         await files.link(temp, pathOf(name, number), signal).catch(async (error: unknown) => {
           const taken = isFailure(error) && (await files.stat(pathOf(name, number), signal)) !== undefined;
           throw taken ? slotConflict() : error;
