@@ -21,6 +21,21 @@ export async function openArea(wanted: string | undefined): Promise<Area> {
   return { dir, tmpfs: await isTmpfs(dir), remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
+/** Works in an area of its own, which is removed whatever happens, an interrupt included. */
+export async function inArea<T>(wanted: string | undefined, work: (area: Area) => Promise<T>): Promise<T> {
+  const area = await openArea(wanted);
+  const onSignal = (): void => void area.remove().finally(() => process.exit(7));
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  try {
+    return await work(area);
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+    await area.remove();
+  }
+}
+
 async function isTmpfs(dir: string): Promise<boolean> {
   return (await statfs(dir).catch(() => undefined))?.type === TMPFS_MAGIC;
 }

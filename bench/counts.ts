@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Area, warmPages } from './area.ts';
-import { createVault, freshFolder } from './holdfast.ts';
+import { createVault, freshFolder, removeFolder } from './holdfast.ts';
 import type { Input } from './inputs.ts';
-import { columns, GIB, MIB } from './numbers.ts';
+import { columns, GIB, MIB, sum } from './numbers.ts';
 import { installed } from './processes.ts';
 
 /** The least `packs.target_bytes` may be: every chunk is a segment, so a pack is one chunk's shards for one provider. */
@@ -60,16 +60,16 @@ async function count(
     const get = await vault.run({ what: 'get', name: 'object' });
     return {
       name,
-      requests: sum(put.requests) / gib,
+      requests: sum(Object.values(put.requests)) / gib,
       files: files / gib,
       fsyncs: put.fsyncs / gib,
       syncCalls: await syncCalls(area, input, providers, sections),
-      getRequests: sum(get.requests) / gib,
+      getRequests: sum(Object.values(get.requests)) / gib,
       mibPerSecond: input.bytes / MIB / (put.ms / 1000),
       cpuPerGib: put.processCpuSeconds / gib,
     };
   } finally {
-    await freshFolder(area.dir, 'counts');
+    await removeFolder(dir);
   }
 }
 
@@ -92,11 +92,8 @@ async function syncCalls(
     .map((line) => line.trim().split(/\s+/))
     .filter((fields) => FSYNCS.includes(fields.at(-1)!))
     .map((fields) => Number(fields[3]));
-  return calls.reduce((a, b) => a + b, 0) / (input.bytes / GIB);
+  return sum(calls) / (input.bytes / GIB);
 }
-
-const sum = (requests: Readonly<Record<string, number>>): number =>
-  Object.values(requests).reduce((a, b) => a + b, 0);
 
 export function renderCounts(figures: readonly CountsFigure[]): string {
   const head = [

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Area, warmPages, writeRandom } from './area.ts';
-import { createVault, freshFolder, type VaultSettings } from './holdfast.ts';
+import { createVault, freshFolder, removeFolder, type VaultSettings } from './holdfast.ts';
 import { columns, GIB, MIB } from './numbers.ts';
 
 const KIB = 1024;
@@ -82,10 +82,11 @@ const fixedChunks = (bytes: number): string =>
   `[chunks]\ndefault_bytes = ${bytes}\nladder = [${bytes}]\n[limits]\nmemory_bytes = "192 MiB"\n`;
 
 async function whole(area: Area, file: string, at: string, settings: VaultSettings): Promise<Point> {
-  const vault = await createVault(await freshFolder(area.dir, 'curves'), settings);
+  const dir = await freshFolder(area.dir, 'curves');
+  const vault = await createVault(dir, settings);
   const put = await vault.run({ what: 'put', name: 'object', file });
   const get = await vault.run({ what: 'get', name: 'object' });
-  await freshFolder(area.dir, 'curves');
+  await removeFolder(dir);
   return { at, put: side(put, 1), get: side(get, 1) };
 }
 
@@ -102,15 +103,16 @@ async function overObjects(area: Area, longest: number, say: (text: string) => v
     const at = length(bytes);
     say(`objects of ${at}`);
     const objects = Math.max(1, Math.min(MOST_OBJECTS, Math.floor(OBJECTS_BYTES / bytes)));
-    const vault = await createVault(await freshFolder(area.dir, 'curves'));
+    const dir = await freshFolder(area.dir, 'curves');
+    const vault = await createVault(dir);
     // One alone is put from its file, as the program does; many come from memory.
     const job = { name: 'object', ...(objects > 1 && { objects, bytes }) };
     const file = await randomFile(area, Math.max(bytes, Math.min(longest, OBJECTS_BYTES)));
     const put = await vault.run({ ...job, what: 'put', file });
     const get = await vault.run({ ...job, what: 'get' });
     points.push({ at, put: side(put, objects), get: side(get, objects) });
+    await removeFolder(dir);
   }
-  await freshFolder(area.dir, 'curves');
   return { over: 'object length', points, small: true };
 }
 

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openArea } from './area.ts';
+import { inArea } from './area.ts';
 import { measureRatios, OPERATIONS, type OperationName, type Ratio, type Ratios } from './gate-measure.ts';
 import { columns, median } from './numbers.ts';
 
@@ -54,20 +54,9 @@ async function measuredOften(times: number): Promise<Ratios> {
   return Object.fromEntries(entries) as Ratios;
 }
 
-async function measured(): Promise<Ratios> {
-  const area = await openArea(undefined);
-  const onSignal = (): void => void area.remove().finally(() => process.exit(7));
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
-  try {
-    return await measureRatios(area, ROUNDS, (text) => {
-      if (process.stderr.isTTY) process.stderr.write(`  ${text}\n`);
-    });
-  } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-    await area.remove();
-  }
+function measured(): Promise<Ratios> {
+  const say = (text: string): void => void (process.stderr.isTTY && process.stderr.write(`  ${text}\n`));
+  return inArea(undefined, (area) => measureRatios(area, ROUNDS, say));
 }
 
 /** Prints all ratios beside the baseline's. @returns one line for each that is worse than may be. */

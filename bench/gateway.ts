@@ -1,18 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { findConfig } from '../src/compose/load-config.ts';
-import { openVault } from '../src/compose/open-vault.ts';
-import { secureRandom } from '../src/core/random.ts';
 import type { Area } from './area.ts';
-import { COMMAND, CONFIG, createVault } from './holdfast.ts';
-import { type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
-import { columns, MIB, median } from './numbers.ts';
+import { putRandom, startGateway } from './gateway-server.ts';
+import { createVault } from './holdfast.ts';
+import { type HoldfastServer, stopChild } from './load-servers.ts';
+import { middleResult, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
+import { append, columns, MIB, median } from './numbers.ts';
+import { cpuSecondsOf, memoryOf } from './proc.ts';
 import { installed } from './processes.ts';
 
 const SECONDS = 2;
 const CONNECTIONS = 16;
-const START_MS = 20_000;
 const KIB64 = 64 * 1024;
 /** Few enough to stay in the cache of chunks. */
 const HOT_OBJECTS = 16;
@@ -57,12 +53,10 @@ export async function benchGateway(
         for (const [operation, job] of operationsOn(objects)) {
           say(`run ${run + 1}, ${operation}, kept: ${cache}`);
           const figure = { ...(await measured(area.dir, gateway, job)), operation, cache };
-          const key = `${operation} ${cache}`;
-          results.set(key, [...(results.get(key) ?? []), figure]);
+          append(results, `${operation} ${cache}`, figure);
         }
       } finally {
-        gateway.child.kill('SIGTERM');
-        await once(gateway.child, 'close');
+        await stopChild(gateway.child);
       }
     }
   }
@@ -77,20 +71,9 @@ const CACHES: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 async function putObjects(home: string): Promise<Objects> {
-  const config = await findConfig({ file: CONFIG, home, env: {}, cwd: home });
-  const vault = await openVault({ config, env: {} });
-  const put = async (bytes: number): Promise<string> =>
-    `/m/${(await vault.putObject(secureRandom(bytes))).manifest}`;
-  const many = async (count: number): Promise<string[]> => {
-    const paths: string[] = [];
-    for (let i = 0; i < count; i++) paths.push(await put(MIB));
-    return paths;
-  };
-  try {
-    return { large: await put(LARGE_BYTES), hot: await many(HOT_OBJECTS), cold: await many(COLD_OBJECTS) };
-  } finally {
-    await vault.close();
-  }
+  const small = Array.from({ length: HOT_OBJECTS + COLD_OBJECTS }, () => MIB);
+  const [large, ...paths] = await putRandom(home, [LARGE_BYTES, ...small]);
+  return { large: large!, hot: paths.slice(0, HOT_OBJECTS), cold: paths.slice(HOT_OBJECTS) };
 }
 
 function operationsOn({ hot, cold, large }: Objects): [string, Job][] {
@@ -111,57 +94,24 @@ function operationsOn({ hot, cold, large }: Objects): [string, Job][] {
   ];
 }
 
-export interface Gateway {
-  readonly child: ChildProcess;
-  readonly url: string;
-}
-
-export async function startGateway(home: string, flags: readonly string[]): Promise<Gateway> {
-  const extra = (process.env.HOLDFAST_BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-  const serving = ['--bind', '127.0.0.1:0', '--json', '--access-log', 'off'];
-  const args = [COMMAND, 'gateway', '--home', home, '--config', CONFIG, ...serving, ...flags];
-  const child = spawn(process.execPath, [...extra, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = (await once(child.stdout!, 'data', { signal: AbortSignal.timeout(START_MS) })) as [Buffer];
-  const { listening } = JSON.parse(String(line)) as { listening: { url: string }[] };
-  return { child, url: listening[0]!.url };
-}
-
 async function measured(
   dir: string,
-  { child, url }: Gateway,
+  { child, url }: HoldfastServer,
   job: Job,
 ): Promise<WrkResult & Pick<GatewayFigure, 'cpuMs' | 'rssMib'>> {
-  const before = await cpuMs(child.pid!);
+  const before = cpuSecondsOf(child.pid!);
   const result = await wrk(dir, { method: 'GET', headers: {}, url, seconds: SECONDS, ...job }, CONNECTIONS);
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
-  const rssMib = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  const spent = (await cpuMs(child.pid!)) - before;
-  return { ...result, cpuMs: spent / Math.max(1, result.requests), rssMib };
+  const rssMib = memoryOf(child.pid!, 'VmRSS') / MIB;
+  const spentMs = 1000 * (cpuSecondsOf(child.pid!) - before);
+  return { ...result, cpuMs: spentMs / Math.max(1, result.requests), rssMib };
 }
 
-/** Processor time of a process, all threads; 0 where the system does not tell. */
-async function cpuMs(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
-}
-
-function middle(figures: readonly GatewayFigure[]): GatewayFigure {
-  const of = (get: (figure: GatewayFigure) => number): number => median(figures.map(get));
-  return {
-    ...figures[0]!,
-    requests: of(({ requests }) => requests),
-    perSecond: of(({ perSecond }) => perSecond),
-    p50: of(({ p50 }) => p50),
-    p95: of(({ p95 }) => p95),
-    p99: of(({ p99 }) => p99),
-    max: of(({ max }) => max),
-    cpuMs: of((figure) => figure.cpuMs),
-    rssMib: of(({ rssMib }) => rssMib),
-    refused: Math.max(...figures.map(({ refused }) => refused)),
-    failed: Math.max(...figures.map(({ failed }) => failed)),
-  };
-}
+const middle = (figures: readonly GatewayFigure[]): GatewayFigure => ({
+  ...figures[0]!,
+  ...middleResult(figures),
+  cpuMs: median(figures.map(({ cpuMs }) => cpuMs)),
+  rssMib: median(figures.map(({ rssMib }) => rssMib)),
+});
 
 export function renderGateway(figures: readonly GatewayFigure[]): string {
   const rows = figures.map((figure) => [

@@ -6,6 +6,7 @@ import { findConfig } from '../src/compose/load-config.ts';
 import { secureRandom } from '../src/core/random.ts';
 import { initFsProvider } from '../src/providers/fs/index.ts';
 import type { ChildJob, ChildReport } from './child.ts';
+import { sum } from './numbers.ts';
 import { measure } from './processes.ts';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
@@ -64,7 +65,13 @@ export async function createVault(dir: string, settings?: VaultSettings): Promis
     home,
     async run(operation, { env = {}, under = [] } = {}) {
       const job: ChildJob = { ...operation, home, config: file };
-      const command = [...under, process.execPath, ...clientFlags(), CHILD, JSON.stringify(job)];
+      const command = [
+        ...under,
+        process.execPath,
+        ...nodeFlagsIn('HOLDFAST_BENCH_CLIENT_FLAGS'),
+        CHILD,
+        JSON.stringify(job),
+      ];
       const { ms, stdout } = await measure(command[0]!, command.slice(1), { env });
       return { ...(JSON.parse(stdout) as ChildReport), wallMs: ms };
     },
@@ -82,9 +89,10 @@ export async function createVault(dir: string, settings?: VaultSettings): Promis
   };
 }
 
-/** For profiles: `HOLDFAST_BENCH_CLIENT_FLAGS="--cpu-prof --cpu-prof-dir=prof"`. */
-const clientFlags = (): string[] =>
-  (process.env.HOLDFAST_BENCH_CLIENT_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+/** For profiles: e.g. `HOLDFAST_BENCH_CLIENT_FLAGS="--cpu-prof --cpu-prof-dir=prof"`. */
+export const nodeFlagsIn = (
+  variable: 'HOLDFAST_BENCH_CLIENT_FLAGS' | 'HOLDFAST_BENCH_NODE_FLAGS',
+): string[] => (process.env[variable] ?? '').split(' ').filter((flag) => flag !== '');
 
 async function writeConfig(dir: string, { providers = 9, sections = '' }: VaultSettings): Promise<string> {
   const tables =
@@ -96,8 +104,6 @@ async function writeConfig(dir: string, { providers = 9, sections = '' }: VaultS
   await writeFile(path, [sections, ...list].join('\n'));
   return path;
 }
-
-const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
 export interface Content {
   readonly files: number;

@@ -1,10 +1,10 @@
 import { randomFillSync } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Area } from './area.ts';
 import { makeRoot, writeBlobs } from './load-blobs.ts';
 import { type Answer, type Client, createClient, sleep } from './load-client.ts';
 import { type LoadServer, startHoldfast } from './load-servers.ts';
 import { MIB } from './numbers.ts';
+import { memoryOf } from './proc.ts';
 
 const LIMIT_RPS = 200;
 const TIMES = 5;
@@ -49,7 +49,7 @@ async function overload(node: LoadServer, client: Client, paths: readonly string
   const counts = { reads: {} as Record<number, number>, writes: {} as Record<number, number> };
   let withoutRetryAfter = 0;
   let firstReadRefusedMs = Number.NaN;
-  const rssBefore = rssOf(node, 'VmRSS');
+  const rssBefore = memoryOf(node.pid, 'VmRSS');
   const start = performance.now();
   const since = (): number => performance.now() - start;
   const readiness = watchReadiness(node, since);
@@ -86,7 +86,7 @@ async function overload(node: LoadServer, client: Client, paths: readonly string
     firstReadRefusedMs,
     recoveredMs: performance.now() - end,
     rssBefore,
-    rssPeak: rssOf(node, 'VmHWM'),
+    rssPeak: memoryOf(node.pid, 'VmHWM'),
   };
 }
 
@@ -106,15 +106,6 @@ async function watchReadiness(node: LoadServer, since: () => number): Promise<nu
     return Number.NaN;
   } finally {
     client.close();
-  }
-}
-
-function rssOf(node: LoadServer, which: 'VmRSS' | 'VmHWM'): number {
-  try {
-    const status = readFileSync(`/proc/${node.pid}/status`, 'utf8');
-    return Number(new RegExp(`${which}:\\s*(\\d+) kB`).exec(status)?.[1]) * 1024;
-  } catch {
-    return Number.NaN;
   }
 }
 

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { COMMAND } from './holdfast.ts';
+import { COMMAND, nodeFlagsIn } from './holdfast.ts';
+import { cpuSecondsOf } from './proc.ts';
 import { installed } from './processes.ts';
 
 const BARE = fileURLToPath(new URL('./load-bare.js', import.meta.url));
-const START_MS = 10_000;
+const START_MS = 20_000;
 
 export type ServerName = 'holdfast node' | 'nginx' | 'node:http stream' | 'node:http memory';
 
@@ -27,22 +27,32 @@ export interface LoadServer {
   stop(signal?: 'SIGKILL'): Promise<void>;
 }
 
+/** Of a blob at a node. */
+export const nodePath = (hex: string): string => `/o/b3:${hex}`;
 const plainPath = (hex: string): string => `/${hex.slice(0, 2)}/${hex.slice(2)}`;
 
-/** @param args beside where to listen and what to serve. */
-export async function startHoldfast(root: string, args: readonly string[] = []): Promise<LoadServer> {
-  const flags = ['node', '--json', '--bind', '127.0.0.1:0', '--root', root, '--access-log', 'off', ...args];
-  const child = spawn(process.execPath, [...nodeFlags(), COMMAND, ...flags], {
+/** A command of ours that serves. */
+export interface HoldfastServer {
+  readonly child: ChildProcess;
+  readonly url: string;
+}
+
+/** @throws Error when it does not start. */
+export async function startCommand(args: readonly string[]): Promise<HoldfastServer> {
+  const profiling = nodeFlagsIn('HOLDFAST_BENCH_NODE_FLAGS');
+  const serving = ['--json', '--bind', '127.0.0.1:0', '--access-log', 'off'];
+  const child = spawn(process.execPath, [...profiling, COMMAND, ...args, ...serving], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const { listening } = JSON.parse(await firstLine(child)) as { listening: { url: string }[] };
-  const pathOf = (hex: string): string => `/o/b3:${hex}`;
-  return server('holdfast node', child, listening[0]!.url, pathOf, pathOf);
+  return { child, url: listening[0]!.url };
 }
 
-/** For profiles: `HOLDFAST_BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=prof"`. */
-const nodeFlags = (): string[] =>
-  (process.env.HOLDFAST_BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+/** @param args beside where to listen and what to serve. */
+export async function startHoldfast(root: string, args: readonly string[] = []): Promise<LoadServer> {
+  const { child, url } = await startCommand(['node', '--root', root, ...args]);
+  return server('holdfast node', child, url, nodePath, nodePath);
+}
 
 export async function startBare(root: string, dir: string, mode: 'stream' | 'memory'): Promise<LoadServer> {
   const puts = join(dir, 'bare-puts');
@@ -99,26 +109,16 @@ function server(
   pathOf: (hex: string) => string,
   putPathOf: (hex: string) => string,
 ): LoadServer {
-  const stop = async (signal?: 'SIGKILL'): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal ?? 'SIGTERM');
-    await once(child, 'close');
-  };
   const pid = child.pid!;
-  return { name, url, pid, pathOf, putPathOf, stop, cpuSeconds: () => cpuOf(pid) };
+  const stop = (signal?: 'SIGKILL'): Promise<void> => stopChild(child, signal);
+  return { name, url, pid, pathOf, putPathOf, stop, cpuSeconds: () => cpuSecondsOf(pid) };
 }
 
-const TICKS_PER_SECOND = 100;
-
-function cpuOf(pid: number): number {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Number);
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    const own = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-    return children.reduce((sum, child) => sum + cpuOf(Number(child)), own);
-  } catch {
-    return Number.NaN;
-  }
+/** @param signal default SIGTERM, which lets requests finish. */
+export async function stopChild(child: ChildProcess, signal?: 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill(signal ?? 'SIGTERM');
+  await once(child, 'close');
 }
 
 /** @throws Error when the process ends or says nothing. */

@@ -4,33 +4,52 @@ import { readFileSync } from 'node:fs';
 import type { Area } from './area.ts';
 import { makeRoot, writeBlobs } from './load-blobs.ts';
 import { type Client, createClient, percentile, sleep } from './load-client.ts';
-import { type LoadServer, startHoldfast } from './load-servers.ts';
+import { nodePath, startHoldfast } from './load-servers.ts';
 import { columns, MIB } from './numbers.ts';
 import { installed } from './processes.ts';
 
-export const ATTACKERS = 1_000;
-export const GOOD_CLIENTS = 16;
+const ATTACKERS = 1_000;
+const GOOD_CLIENTS = 16;
 /** Each good client waits that long between two requests. */
 const PAUSE_MS = 20;
-export const MEASURE_MS = 5_000;
+const MEASURE_MS = 5_000;
 /** The attackers have come after four seconds. */
-export const RAMP_MS = 5_000;
+const RAMP_MS = 5_000;
 
 /** What 1,000 connections that are slow on purpose do to clients that are not. Milliseconds. */
 export interface SlowFigure {
   readonly attack: string;
-  /** Connections to the node while it was measured. */
+  /** Connections to the server while it was measured. */
   readonly connections: number;
   readonly idle: Good;
   readonly attacked: Good;
 }
 
-export interface Good {
+interface Good {
   readonly requests: number;
   readonly errors: number;
   readonly p50: number;
   readonly p99: number;
 }
+
+interface Attack {
+  readonly name: string;
+  /** Of slowhttptest. */
+  args(url: string): readonly string[];
+}
+
+/** @param takesBodies path to post to; @param large path of something that takes long to read, so many MiB of it. */
+export const attacks = (takesBodies: string, large: string, mib: number): readonly Attack[] => [
+  { name: 'slow headers', args: (url) => ['-H', '-i', '2', '-u', `${url}/`] },
+  {
+    name: 'slow bodies',
+    args: (url) => ['-B', '-i', '2', '-s', '8192', '-t', 'POST', '-u', `${url}${takesBodies}`],
+  },
+  {
+    name: `slow readers of ${mib} MiB`,
+    args: (url) => [...'-X -w 10 -y 20 -n 2 -z 32 -k 1 -u'.split(' '), `${url}${large}`],
+  },
+];
 
 export async function benchSlow(area: Area, say: (text: string) => void): Promise<SlowFigure[]> {
   if (!installed('slowhttptest')) throw new TypeError('slowhttptest is not installed');
@@ -38,44 +57,47 @@ export async function benchSlow(area: Area, say: (text: string) => void): Promis
   const [large = ''] = await writeBlobs(root, 1, MIB);
   const small = await writeBlobs(root, 16, 64 * 1024);
   const figures: SlowFigure[] = [];
-  const attacks: [string, (node: LoadServer) => string[]][] = [
-    ['slow headers', (node) => ['-H', '-i', '2', '-u', `${node.url}/`]],
-    ['slow bodies', (node) => ['-B', '-i', '2', '-s', '8192', '-t', 'POST', '-u', `${node.url}/o`]],
-    [
-      'slow readers of 1 MiB',
-      (node) => [...'-X -w 10 -y 20 -n 2 -z 32 -k 1 -u'.split(' '), node.url + node.pathOf(large)],
-    ],
-  ];
-  for (const [attack, argsFor] of attacks) {
-    say(attack);
+  for (const attack of attacks('/o', nodePath(large), 1)) {
+    say(attack.name);
     const node = await startHoldfast(root);
-    const client = createClient(node.url, GOOD_CLIENTS);
-    let attacker: ChildProcess | undefined;
     try {
-      const paths = small.map(node.pathOf);
-      await goodClients(client, paths, 1_000);
-      const idle = await goodClients(client, paths, MEASURE_MS);
-      attacker = startAttack(argsFor(node));
-      await sleep(RAMP_MS);
-      const connections = connectionsOf(node);
-      figures.push({ attack, connections, idle, attacked: await goodClients(client, paths, MEASURE_MS) });
+      figures.push(await besideSlow(node.url, attack, small.map(nodePath)));
     } finally {
-      attacker?.kill('SIGKILL');
-      client.close();
       await node.stop('SIGKILL');
     }
   }
   return figures;
 }
 
-export function startAttack(args: readonly string[]): ChildProcess {
+/** What good clients get of a server by themselves, and while it is attacked. */
+export async function besideSlow(
+  url: string,
+  { name, args }: Attack,
+  paths: readonly string[],
+): Promise<SlowFigure> {
+  const client = createClient(url, GOOD_CLIENTS);
+  let attacker: ChildProcess | undefined;
+  try {
+    await goodClients(client, paths, 1_000);
+    const idle = await goodClients(client, paths, MEASURE_MS);
+    attacker = startAttack(args(url));
+    await sleep(RAMP_MS);
+    const connections = connectionsTo(url);
+    return { attack: name, connections, idle, attacked: await goodClients(client, paths, MEASURE_MS) };
+  } finally {
+    attacker?.kill('SIGKILL');
+    client.close();
+  }
+}
+
+function startAttack(args: readonly string[]): ChildProcess {
   const flags = ['-c', String(ATTACKERS), '-r', '250', '-l', '30', '-p', '10'];
   const child = spawn('slowhttptest', [...flags, ...args], { stdio: 'ignore' });
   once(child, 'close').catch(() => {});
   return child;
 }
 
-export async function goodClients(client: Client, paths: readonly string[], forMs: number): Promise<Good> {
+async function goodClients(client: Client, paths: readonly string[], forMs: number): Promise<Good> {
   const times: number[] = [];
   let errors = 0;
   const end = performance.now() + forMs;
@@ -91,9 +113,9 @@ export async function goodClients(client: Client, paths: readonly string[], forM
   return { requests: times.length, errors, p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
 }
 
-/** Established connections to the node's port, its own side; NaN where the system does not tell. */
-export function connectionsOf(node: Pick<LoadServer, 'url'>): number {
-  const port = Number(new URL(node.url).port).toString(16).toUpperCase().padStart(4, '0');
+/** Established connections to the server's port, its own side; NaN where the system does not tell. */
+function connectionsTo(url: string): number {
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0');
   try {
     const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n');
     return lines.filter((line) => new RegExp(`^ *\\d+: [0-9A-F]+:${port} [0-9A-F:]+ 01 `).test(line)).length;
@@ -102,7 +124,8 @@ export function connectionsOf(node: Pick<LoadServer, 'url'>): number {
   }
 }
 
-export function renderSlow(figures: readonly SlowFigure[]): string {
+/** @param server of whom to speak. */
+export function renderSlow(figures: readonly SlowFigure[], server: string): string {
   const ms = (value: number): string => value.toFixed(1);
   const rows = figures.map(({ attack, connections, idle, attacked }) => [
     attack,
@@ -112,5 +135,5 @@ export function renderSlow(figures: readonly SlowFigure[]): string {
     `${attacked.errors} of ${attacked.requests + attacked.errors}`,
   ]);
   const head = ['', 'connections', 'idle p50 ms', 'p99', 'attacked p50', 'p99', 'p99 of idle', 'errors'];
-  return `${ATTACKERS} slow connections (slowhttptest) beside ${GOOD_CLIENTS} clients that get 64 KiB\n${columns([head, ...rows])}`;
+  return `${server}, ${ATTACKERS} slow connections (slowhttptest) beside ${GOOD_CLIENTS} clients that get 64 KiB\n${columns([head, ...rows])}`;
 }

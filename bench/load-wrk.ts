@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { median } from './numbers.ts';
 
 export const CONNECTIONS = 32;
 
@@ -74,16 +75,8 @@ function done(summary, latency)
 end
 `;
 
-interface Raw {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
-  readonly refused: number;
-  readonly failed: number;
-}
+/** As the script writes it: latencies in microseconds. */
+type Raw = Omit<WrkResult, 'perSecond'> & { readonly seconds: number };
 
 /** @param dir for the script. @throws Error with what wrk wrote when it fails. */
 export async function wrk(dir: string, job: WrkJob, connections: number = CONNECTIONS): Promise<WrkResult> {
@@ -105,6 +98,21 @@ export async function wrk(dir: string, job: WrkJob, connections: number = CONNEC
     max: micros.max / 1000,
     refused,
     failed,
+  };
+}
+
+/** The medians of several runs, but the most errors that one of them had. */
+export function middleResult(results: readonly WrkResult[]): WrkResult {
+  const of = (get: (result: WrkResult) => number): number => median(results.map(get));
+  return {
+    requests: of(({ requests }) => requests),
+    perSecond: of(({ perSecond }) => perSecond),
+    p50: of(({ p50 }) => p50),
+    p95: of(({ p95 }) => p95),
+    p99: of(({ p99 }) => p99),
+    max: of(({ max }) => max),
+    refused: Math.max(...results.map(({ refused }) => refused)),
+    failed: Math.max(...results.map(({ failed }) => failed)),
   };
 }
 

@@ -1,8 +1,8 @@
 import type { Area } from './area.ts';
 import { type Bodies, makeBodies, makeRoot, removePuts, writeBlobs } from './load-blobs.ts';
 import { type LoadServer, type ServerName, startBare, startHoldfast, startNginx } from './load-servers.ts';
-import { CONNECTIONS, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
-import { columns, MIB, median } from './numbers.ts';
+import { CONNECTIONS, middleResult, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
+import { append, columns, MIB, median } from './numbers.ts';
 import { installed } from './processes.ts';
 
 const KIB64 = 64 * 1024;
@@ -47,7 +47,7 @@ export async function benchLoad(
           say(`run ${run + 1}, ${operation.name}, ${server.name}`);
           const key = `${operation.name} ${server.name}`;
           const figure = await drive(area.dir, operation, server, run);
-          results.set(key, [...(results.get(key) ?? []), figure]);
+          append(results, key, figure);
           await removePuts(root, area.dir, operation.puts);
         }
       }
@@ -139,22 +139,11 @@ const put = (name: string, { names, heads, tail }: Bodies): Operation => ({
   }),
 });
 
-function middle(figures: readonly LoadFigure[]): LoadFigure {
-  const of = (get: (figure: LoadFigure) => number): number => median(figures.map(get));
-  return {
-    operation: figures[0]!.operation,
-    server: figures[0]!.server,
-    cpuMicros: of(({ cpuMicros }) => cpuMicros),
-    requests: of(({ requests }) => requests),
-    perSecond: of(({ perSecond }) => perSecond),
-    p50: of(({ p50 }) => p50),
-    p95: of(({ p95 }) => p95),
-    p99: of(({ p99 }) => p99),
-    max: of(({ max }) => max),
-    refused: Math.max(...figures.map(({ refused }) => refused)),
-    failed: Math.max(...figures.map(({ failed }) => failed)),
-  };
-}
+const middle = (figures: readonly LoadFigure[]): LoadFigure => ({
+  ...figures[0]!,
+  ...middleResult(figures),
+  cpuMicros: median(figures.map(({ cpuMicros }) => cpuMicros)),
+});
 
 export function renderLoad(figures: readonly LoadFigure[]): string {
   const rate = (operation: string, server: ServerName): number | undefined =>

@@ -52,7 +52,7 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   },
   async slowloris({ area, say }) {
     const figures = await benchSlow(area, say);
-    return { figures, text: renderSlow(figures) };
+    return { figures, text: renderSlow(figures, 'holdfast node') };
   },
   async overload({ area }) {
     const figures = await benchOverload(area);

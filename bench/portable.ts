@@ -1,7 +1,7 @@
 import { type Area, warmPages } from './area.ts';
-import { type BenchRun, createVault, freshFolder } from './holdfast.ts';
+import { type BenchRun, createVault, freshFolder, removeFolder } from './holdfast.ts';
 import type { Input } from './inputs.ts';
-import { columns, GIB, MIB, median } from './numbers.ts';
+import { append, columns, GIB, MIB, median } from './numbers.ts';
 
 const SETTINGS = [
   ['as installed', {}],
@@ -31,13 +31,14 @@ export async function benchPortable(
     for (let run = 0; run < runs; run++) {
       for (const [setting, env] of SETTINGS) {
         await warmPages(area, 1.8 * input.bytes);
-        const vault = await createVault(await freshFolder(area.dir, 'portable'));
+        const dir = await freshFolder(area.dir, 'portable');
+        const vault = await createVault(dir);
         for (const operation of ['put', 'get'] as const) {
           const result = await vault.run({ what: operation, name: 'object', file: input.file }, { env });
           samples.push(figureOf(result, { input: i === 0 ? 'random' : 'real', operation, setting }));
           say(`${setting}, ${operation}: ${samples.at(-1)!.mibPerSecond.toFixed(0)} MiB/s`);
         }
-        await freshFolder(area.dir, 'portable');
+        await removeFolder(dir);
       }
     }
     figures.push(...medians(samples));
@@ -55,10 +56,7 @@ function figureOf(
 
 function medians(samples: readonly PortableFigure[]): PortableFigure[] {
   const groups = new Map<string, PortableFigure[]>();
-  for (const sample of samples) {
-    const key = `${sample.operation} ${sample.setting}`;
-    groups.set(key, [...(groups.get(key) ?? []), sample]);
-  }
+  for (const sample of samples) append(groups, `${sample.operation} ${sample.setting}`, sample);
   return [...groups.values()].map((group) => ({
     ...group[0]!,
     mibPerSecond: median(group.map(({ mibPerSecond }) => mibPerSecond)),

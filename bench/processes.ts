@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { childrenOf, memoryOf } from './proc.ts';
 
 export interface ProcessRun {
   readonly ms: number;
@@ -76,9 +77,7 @@ function childTime(times: string): number {
 
 function highWater(pid: number): number {
   try {
-    const line = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-    return children.reduce((sum, child) => sum + highWater(Number(child)), Number(line?.[1] ?? 0) * 1024);
+    return childrenOf(pid).reduce((all, child) => all + highWater(child), memoryOf(pid, 'VmHWM') || 0);
   } catch {
     return 0;
   }

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
-import { type Area, openArea } from './area.ts';
+import { type Area, inArea } from './area.ts';
 import { benchErasure } from './erasure.ts';
 import { benchGateway, type GatewayFigure, renderGateway } from './gateway.ts';
 import { COMMAND } from './holdfast.ts';
@@ -35,15 +35,7 @@ interface Report {
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
-  const area = await openArea(options.dir);
-  const onSignal = (): void => void area.remove().finally(() => process.exit(7));
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
-  try {
-    await run(options, area);
-  } finally {
-    await area.remove();
-  }
+  await inArea(options.dir, (area) => run(options, area));
 }
 
 async function run(options: Options, area: Area): Promise<void> {

@@ -3,7 +3,7 @@ import { type Area, warmPages } from './area.ts';
 import { createVault } from './holdfast.ts';
 import { kernelSumApart } from './kernel-worker.ts';
 import { type KernelSum, total } from './kernels.ts';
-import { GIB, MIB, median } from './numbers.ts';
+import { append, GIB, MIB, median, sum } from './numbers.ts';
 import { PEERS, present } from './peers.ts';
 
 /** Medians over the runs. */
@@ -56,10 +56,10 @@ export async function throughput(
   { runs, kernels, peers, say }: Wanted,
 ): Promise<Throughput> {
   const bytes = (await stat(file)).size;
-  const sum = kernels ? await kernelSumApart(file, area.dir) : undefined;
+  const kernelSum = kernels ? await kernelSumApart(file, area.dir) : undefined;
   const samples = new Map<string, Sample[]>();
   const add = (operation: string, sample: Sample): void => {
-    samples.set(operation, [...(samples.get(operation) ?? []), sample]);
+    append(samples, operation, sample);
     say(`${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
   };
   let stored = { files: 0, bytes: 0 };
@@ -69,7 +69,7 @@ export async function throughput(
   }
   const ours = [...samples].map(([operation, all]) => {
     const figure = summary(operation, all, operation === 'range 64 KiB' ? MIB / 16 : bytes);
-    const limit = operation === 'put' ? sum?.put : operation === 'get' ? sum?.get : undefined;
+    const limit = operation === 'put' ? kernelSum?.put : operation === 'get' ? kernelSum?.get : undefined;
     const perGib = limit === undefined ? undefined : total(limit);
     return {
       ...figure,
@@ -83,7 +83,7 @@ export async function throughput(
   return {
     input,
     bytes,
-    kernelSum: sum,
+    kernelSum,
     ours,
     peers: peers ? await others(area, file, bytes, runs, say) : [],
   };
@@ -97,7 +97,7 @@ async function ourRun(
   const vault = await createVault(area.dir);
   const operation = async (name: string, what: 'put' | 'get' | 'range'): Promise<void> => {
     const report = await vault.run({ what, name: 'object', file });
-    const requests = Object.values(report.requests).reduce((a, b) => a + b, 0);
+    const requests = sum(Object.values(report.requests));
     add(name, { ...report, cpuSeconds: report.processCpuSeconds, requests });
   };
   try {
@@ -128,7 +128,7 @@ async function others(
       await warmPages(area, 1.2 * bytes);
       const vault = await peer.prepare(area.dir);
       const add = (operation: string, sample: Omit<Sample, 'wallMs'>): void => {
-        samples.set(operation, [...(samples.get(operation) ?? []), { ...sample, wallMs: sample.ms }]);
+        append(samples, operation, { ...sample, wallMs: sample.ms });
         say(`${peer.name} ${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
       };
       add('put', await vault.put(file));
