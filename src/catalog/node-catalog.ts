@@ -1,4 +1,5 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { deferred } from '../core/deferred.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkLadder } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -130,16 +131,13 @@ class Catalog implements NodeCatalog {
     const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
     // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
     const entries = [...this.#entries.values()].sort((a, b) => isAwaited(b) - isAwaited(a));
-    let answered = (): void => {};
-    const candidates = new Promise<void>((resolve) => {
-      answered = resolve;
-    });
+    const answered = deferred();
     const round = probeEntries(entries, this.#options, signal, (report) => {
       onReport(report);
-      if (awaited.delete(report.provider) && awaited.size === 0) answered();
+      if (awaited.delete(report.provider) && awaited.size === 0) answered.resolve();
     });
     const over = new AbortController();
-    const grace = candidates.then(() => this.#options.clock.sleep(OTHERS_GRACE_MS, over.signal));
+    const grace = answered.promise.then(() => this.#options.clock.sleep(OTHERS_GRACE_MS, over.signal));
     grace.catch(() => {});
     try {
       await Promise.race([round, grace]);

@@ -1,4 +1,5 @@
 import { abortable } from '../core/abort.ts';
+import { deferred } from '../core/deferred.ts';
 
 /** One task at a time per key, in the order of the calls. */
 export class KeyedMutex {
@@ -7,11 +8,8 @@ export class KeyedMutex {
   /** Runs `work` once those before it have settled; an abort while waiting gives up the turn. */
   async run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#tails.get(key);
-    let finish = (): void => {};
-    const mine = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    const tail = before === undefined ? mine : before.then(() => mine);
+    const mine = deferred();
+    const tail = before === undefined ? mine.promise : before.then(() => mine.promise);
     this.#tails.set(key, tail);
     void tail.then(() => {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
@@ -20,7 +18,7 @@ export class KeyedMutex {
       if (before !== undefined) await abortable(before, signal);
       return await work();
     } finally {
-      finish();
+      mine.resolve();
     }
   }
 }

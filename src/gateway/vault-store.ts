@@ -6,6 +6,7 @@ import { resolveReference } from '../pipeline/names.ts';
 import type { VaultContext } from '../pipeline/ports.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createChunkCache } from './chunk-cache.ts';
+import { createDecodings } from './decodings.ts';
 import { createMemoryGate } from './memory-gate.ts';
 import { type ObjectReadParts, readObject } from './object-read.ts';
 import { createOpenedManifests } from './opened-manifests.ts';
@@ -87,7 +88,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
   return {
     context,
     chunks,
-    decoding: new Map(),
+    decodings: createDecodings(),
     gate: createMemoryGate({
       clock: context.clock,
       capacityBytes: context.arena.capacity * ARENA_SHARE,

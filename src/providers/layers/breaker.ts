@@ -1,5 +1,6 @@
 import { abortable } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
+import { deferred } from '../../core/deferred.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { BlobAdapter } from '../adapter.ts';
 import { wrapAdapter } from './wrap.ts';
@@ -87,7 +88,7 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
   let openUntil = 0;
   let triedAt = Number.NEGATIVE_INFINITY;
   let failedTrials = 0;
-  let trial = { over: Promise.resolve(), end: (): void => {} };
+  let trial = deferred();
   let failures = 0;
   let calls = 0;
   let rememberedAt = clock.monotonic();
@@ -108,11 +109,7 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
     calls = calls * kept + 1;
   };
   const beginTrial = (why: string): void => {
-    let end = (): void => {};
-    const over = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    trial = { over, end };
+    trial = deferred();
     become('half-open', why);
   };
   const decideTrial = (due: boolean, outcome: Outcome): void => {
@@ -131,7 +128,7 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
       if (due) openUntil = clock.monotonic();
       become('open', 'a trial call was given up before it said anything');
     }
-    trial.end();
+    trial.resolve();
   };
 
   return {
@@ -149,7 +146,7 @@ function createBreaker(provider: string, options: BreakerOptions): Breaker {
         const now = clock.monotonic();
         if (failedTrials > failedBefore) throw circuitOpen(provider, Math.max(openUntil - now, 0));
         const tooSoonMs = triedAt + LAST_RESORT_EVERY_MS - now;
-        if (state === 'half-open') await abortable(trial.over, signal);
+        if (state === 'half-open') await abortable(trial.promise, signal);
         else if (tooSoonMs > 0) await clock.sleep(tooSoonMs, signal);
         else {
           beginTrial('a read has nowhere else to go');
