@@ -89,7 +89,7 @@ export type Outcome =
   | {
       readonly type: 'store_failed' | 'read_failed';
       readonly error: unknown;
-      /** A lie, or as bad: successes that follow do not shorten the time for which the provider is left alone. */
+      /** A lie, or as bad: the provider is left alone at once, and successes that follow do not shorten the time. */
       readonly grave?: boolean | undefined;
     }
   | { readonly type: 'deleted'; readonly bytes: number };

@@ -43,6 +43,8 @@ export async function openNodeCatalog(
 /** How long those are given to answer that nobody waits for, so that short runs let them back too. */
 const OTHERS_GRACE_MS = 250;
 
+type Failure = Extract<Outcome, { readonly error: unknown }>;
+
 class Catalog implements NodeCatalog {
   readonly providers: readonly Provider[];
   readonly #options: CatalogOptions;
@@ -104,18 +106,20 @@ class Catalog implements NodeCatalog {
         entry.pendingUsage -= outcome.bytes;
         return;
       default:
-        if (isHoldfastError(outcome.error, 'Aborted')) return;
-        entry.observe({ type: outcome.type, at });
-        entry.failedAt = this.#options.clock.monotonic();
-        if (outcome.grave) entry.graveAt = entry.failedAt;
-        entry.lastFailure = {
-          at,
-          operation: outcome.type === 'store_failed' ? 'store' : 'read',
-          code: asHoldfastError(outcome.error).code,
-        };
-        entry.lastFailureSaved = false;
-        if (isHoldfastError(outcome.error, 'QuotaExceeded')) entry.freeBytes = 0;
+        if (!isHoldfastError(outcome.error, 'Aborted')) this.#failed(entry, outcome, at);
     }
+  }
+
+  #failed(entry: CatalogEntry, { type, error, grave = false }: Failure, at: number): void {
+    const { clock, policy } = this.#options;
+    // Alone it is enough to be left alone for, in a later process too, which knows of nothing but the count.
+    for (let left = grave ? policy.failing.count : 1; left > 0; left--) entry.observe({ type, at });
+    entry.failedAt = clock.monotonic();
+    if (grave) entry.graveAt = entry.failedAt;
+    const operation = type === 'store_failed' ? 'store' : 'read';
+    entry.lastFailure = { at, operation, code: asHoldfastError(error).code };
+    entry.lastFailureSaved = false;
+    if (isHoldfastError(error, 'QuotaExceeded')) entry.freeBytes = 0;
   }
 
   async probeAll({ signal }: AbortOptions = {}): Promise<readonly ProbeReport[]> {

@@ -2,8 +2,6 @@ import type { NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
 import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 
-/** A lie, or hanging for many times what others take, says as much as this many failures: it is left alone for a while. */
-const STRIKES = 3;
 /** Reads that failed like this: what had been acknowledged is gone, or was altered. */
 const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
 /** Why a provider gets no new shards and is not worth waiting for either. */
@@ -59,15 +57,14 @@ export function directoryOf(
       if (!byId.has(id)) return;
       if (error !== undefined) {
         const type = operation === 'store' ? 'store_failed' : 'read_failed';
-        const grave = isGrave(operation, error);
-        for (let strike = 0; strike < (grave ? STRIKES : 1); strike++)
-          catalog.report(id, { type, error, grave });
+        catalog.report(id, { type, error, grave: isGrave(operation, error) });
         poorNow = poor();
       } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
     },
   };
 }
 
+/** A lie, or hanging for many times what others take. */
 function isGrave(operation: TransferOutcome['operation'], error: unknown): boolean {
   if (!isHoldfastError(error)) return false;
   return error.code === 'lost_race' || (operation === 'fetch' && LIES.has(error.kind));

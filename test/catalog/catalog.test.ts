@@ -148,6 +148,15 @@ describe('failing and full providers', () => {
     expect(reasons(catalog)).toEqual({});
   });
 
+  it('remembers a grave failure over a restart', async () => {
+    const world = newWorld();
+    const node = new Probed('a');
+    const first = await world.open([node]);
+    first.report('a', { ...failed, grave: true });
+    await first.close();
+    expect(reasons(await world.open([node]))).toEqual({ a: 'recently_failing' });
+  });
+
   it('remembers recent failures over a restart, unless they are old or the clock was set back', async () => {
     const world = newWorld();
     const node = new Probed('a');
