@@ -2,11 +2,10 @@ import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Damage, Vault } from '../../src/index.ts';
-import { CliVault, providersToml, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
+import { CliVault, IDS, providersToml, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
 import { addressOfPath, blobsIn, filesBelow, flipBit } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
 
-const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 const BIG = 'several segments';
 const SMALL = 'whole copies';
 

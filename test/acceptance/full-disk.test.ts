@@ -3,13 +3,12 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { CliVault, type Outcome, providersToml, start } from '../helpers/cli.ts';
+import { CliVault, type Outcome, providersToml, said, start } from '../helpers/cli.ts';
 import { filesBelow } from '../helpers/files.ts';
 import { mountSmallDisk, onSmallDisk, type SmallDisk } from '../helpers/root.ts';
 import { noise } from '../helpers/vault.ts';
 
 const MIB = 1024 * 1024;
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
 const noTrace = (outcome: Outcome): void => expect(outcome.stderr).not.toMatch(/ at .*\.js:/);
 
 async function onDisk(bytes: number, work: (disk: SmallDisk) => Promise<void>): Promise<void> {

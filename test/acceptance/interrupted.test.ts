@@ -1,13 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
-import { blobsIn, filesBelow } from '../helpers/files.ts';
+import { CliVault, IDS, SLOW, SMALL_PIECES, said } from '../helpers/cli.ts';
+import { filesBelow } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
 
 const MIB = 1024 * 1024;
-const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('interrupted', () => {
@@ -17,8 +15,6 @@ describe('interrupted', () => {
   });
   afterEach(() => cli.remove());
 
-  const blobs = async (): Promise<string[]> =>
-    (await Promise.all(IDS.map((id) => blobsIn(cli.providerRoot(id))))).flat().sort();
   const temps = async (): Promise<string[]> =>
     (await Promise.all(IDS.map((id) => filesBelow(join(cli.providerRoot(id), 'tmp'))))).flat();
   async function until(what: () => Promise<boolean>): Promise<void> {
@@ -51,11 +47,11 @@ describe('interrupted', () => {
     it(`${signal} in mid-put: exit code 7 at once, the old version intact, every blob cleaned up`, async () => {
       const old = noise(200_000, 1);
       await cli.run(['put', '-', '--name', 'x'], { input: old });
-      const before = await blobs();
+      const before = await cli.blobs();
       const { child, outcome } = cli.start(['put', '-', '--name', 'x'], {
         input: endless(noise(4 * MIB, 2)),
       });
-      await until(async () => (await blobs()).length > before.length + 30);
+      await until(async () => (await cli.blobs()).length > before.length + 30);
       const sent = performance.now();
       child.kill(signal);
       const put = await outcome;
@@ -63,7 +59,7 @@ describe('interrupted', () => {
       expect(put.code, said(put)).toBe(7);
       expect(put.stderr).toMatch(/aborted|interrupted/);
       expect(put.stderr).not.toMatch(/ at .*\.js:|Warning/);
-      expect(await blobs()).toEqual(before);
+      expect(await cli.blobs()).toEqual(before);
       expect(await temps()).toEqual([]);
       expect(Buffer.compare((await cli.run(['get', 'x'])).stdout, old)).toBe(0);
       expect(JSON.parse((await cli.run(['manifests', '--json'])).stdout.toString())).toHaveLength(1);
@@ -78,7 +74,7 @@ describe('interrupted', () => {
     child.kill('SIGINT');
     const put = await outcome;
     expect(put.code, said(put)).toBe(7);
-    expect(await blobs()).toEqual([]);
+    expect(await cli.blobs()).toEqual([]);
   });
 
   it('SIGINT at any moment of a put: exit code 7 and nothing, or 0 and everything', async () => {
@@ -87,7 +83,7 @@ describe('interrupted', () => {
     const times = SLOW ? 60 : 5;
     const usual = await timePut(bytes);
     for (let i = 0; i < times; i++) {
-      const before = await blobs();
+      const before = await cli.blobs();
       const { child, outcome } = cli.start(['put', '-', '--name', `n${i}`], { input: bytes });
       await sleep(usual * (0.3 + (0.9 * i) / times));
       child.kill('SIGINT');
@@ -100,7 +96,7 @@ describe('interrupted', () => {
         done++;
       } else {
         expect(got.code, said(put)).toBe(3);
-        expect(await blobs(), `turn ${i}: ${said(put)}`).toEqual(before);
+        expect(await cli.blobs(), `turn ${i}: ${said(put)}`).toEqual(before);
       }
     }
     console.log(
@@ -138,7 +134,7 @@ describe('interrupted', () => {
     const rounds = SLOW ? 60 : 7;
     let current = noise(150_000, 1);
     await cli.run(['put', '-', '--name', 'x'], { input: current });
-    const whole = (await blobs()).length;
+    const whole = (await cli.blobs()).length;
     const usual = await timePut(noise(1_000_000, 3));
     let left = 0;
     let visible = 0;
@@ -156,11 +152,11 @@ describe('interrupted', () => {
         current = next;
         visible++;
       }
-      left = Math.max(left, (await blobs()).length);
+      left = Math.max(left, (await cli.blobs()).length);
     }
     current = noise(150_000, 999);
     expect((await cli.run(['put', '-', '--name', 'x'], { input: current })).code).toBe(0);
-    expect((await blobs()).length).toBe(whole);
+    expect((await cli.blobs()).length).toBe(whole);
     expect(Buffer.compare((await cli.run(['get', 'x'])).stdout, current)).toBe(0);
     const verify = await cli.run(['verify', 'x']);
     expect(verify.code, said(verify)).toBe(0);
@@ -179,7 +175,7 @@ describe('interrupted', () => {
           yield bytes.subarray(at, at + 128 * 1024);
           await sleep(10);
           if (at === 24 * 128 * 1024) {
-            await until(async () => (await blobs()).length > 20);
+            await until(async () => (await cli.blobs()).length > 20);
             await rm(cli.providerRoot('p6'), { recursive: true, force: true });
           }
         }
@@ -209,7 +205,7 @@ describe('interrupted', () => {
           yield bytes.subarray(at, at + 128 * 1024);
           await sleep(10);
           if (at === 16 * 128 * 1024) {
-            await until(async () => (await blobs()).length > 20);
+            await until(async () => (await cli.blobs()).length > 20);
             for (const id of IDS.slice(0, 5)) {
               await rm(cli.providerRoot(id), { recursive: true, force: true, maxRetries: 5 });
             }
@@ -220,7 +216,7 @@ describe('interrupted', () => {
     const put = await outcome;
     expect([4, 6], said(put)).toContain(put.code);
     expect((await cli.run(['get', 'x'])).code).toBe(3);
-    expect(await blobs()).toEqual([]);
+    expect(await cli.blobs()).toEqual([]);
   });
 
   it('all folders deleted: clear error', async () => {

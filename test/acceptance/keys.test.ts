@@ -2,11 +2,10 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, unlink, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, SLOW, start } from '../helpers/cli.ts';
+import { CliVault, type Outcome, SLOW, said, start } from '../helpers/cli.ts';
 import { asRoot } from '../helpers/root.ts';
 import { noise } from '../helpers/vault.ts';
 
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
 const NOBODY = 65_534;
 
 describe('a vault under a passphrase', () => {

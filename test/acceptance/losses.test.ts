@@ -2,11 +2,10 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isHoldfastError } from '../../src/core/errors.ts';
-import { CliVault, SLOW } from '../helpers/cli.ts';
+import { CliVault, IDS, SLOW } from '../helpers/cli.ts';
 import { combinations } from '../helpers/files.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 
-const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 const NAME = 'a real object';
 const PIECES =
   '[chunks]\nladder = ["128 KiB"]\ndefault_bytes = "128 KiB"\n[packs]\ntarget_bytes = "96 KiB"\n';

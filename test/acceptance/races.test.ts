@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
-import { blobsIn } from '../helpers/files.ts';
+import { CliVault, SLOW, SMALL_PIECES, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-
-const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
 
 describe('several processes at once', () => {
   let cli: CliVault;
@@ -13,9 +9,6 @@ describe('several processes at once', () => {
     cli = await CliVault.create(SMALL_PIECES);
   });
   afterEach(() => cli.remove());
-
-  const blobs = async (): Promise<string[]> =>
-    (await Promise.all(IDS.map((id) => blobsIn(cli.providerRoot(id))))).flat().sort();
 
   it('putting the same name: one wins whole, the others leave nothing', async () => {
     const rounds = SLOW ? 20 : 2;
@@ -36,7 +29,7 @@ describe('several processes at once', () => {
       expect(verify.code, said(verify)).toBe(0);
     }
     expect((await cli.run(['rm', 'x'])).code).toBe(0);
-    expect(await blobs()).toEqual([]);
+    expect(await cli.blobs()).toEqual([]);
     console.log(
       `races: ${rounds} rounds of three processes putting one name: one whole winner, no blob of the others left`,
     );
@@ -91,7 +84,7 @@ describe('several processes at once', () => {
     if (got.code === 0) expect(Buffer.compare(got.stdout, bytes)).toBe(0);
     else expect(got.code, said(got)).toBe(3);
     if (got.code === 0) await cli.run(['rm', 'x']);
-    expect(await blobs()).toEqual([]);
+    expect(await cli.blobs()).toEqual([]);
   });
 
   it('one vault put and read many times over at once, in one process', async () => {

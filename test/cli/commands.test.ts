@@ -3,12 +3,9 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, start } from '../helpers/cli.ts';
+import { CliVault, IDS, type Outcome, said, start } from '../helpers/cli.ts';
 import { blobsIn } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
-
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
-const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 
 describe('the command line', () => {
   let cli: CliVault;

@@ -1,9 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, providersToml, start } from '../helpers/cli.ts';
-
-const said = (outcome: Outcome): string => `${outcome.code}: ${outcome.stdout}${outcome.stderr}`;
+import { CliVault, providersToml, said, start } from '../helpers/cli.ts';
 
 describe('the configuration', () => {
   it('is refused with file, line, key and what is allowed', async () => {

@@ -16,6 +16,7 @@ import type { Service } from '../../src/http/service.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
+import { metricIn } from '../helpers/metrics.ts';
 import { type TestVault, type TestVaultOptions, testVault } from '../helpers/vault.ts';
 
 export const ADMIN = 'admin-token-of-the-tests';
@@ -132,11 +133,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     access,
     port: address.port,
     url: address.url,
-    async metric(name) {
-      const lines = (await telemetry.renderMetrics()).split('\n');
-      const series = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-      return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-    },
+    metric: async (name) => metricIn(await telemetry.renderMetrics(), name) ?? 0,
     async put(bytes, input = {}) {
       return (await putObject(vault.context, bytes, input)).manifest;
     },

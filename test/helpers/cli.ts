@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { blobsIn } from './files.ts';
 
 /** The built program; `HOLDFAST_DIST` names another build. */
 const DIST = process.env.HOLDFAST_DIST ?? fileURLToPath(new URL('../../dist', import.meta.url));
@@ -155,10 +156,21 @@ export class CliVault {
     return join(this.home, 'providers', id);
   }
 
+  /** Blobs at the providers of the shipped configuration, sorted. */
+  async blobs(): Promise<string[]> {
+    return (await Promise.all(IDS.map((id) => blobsIn(this.providerRoot(id))))).flat().sort();
+  }
+
   async remove(): Promise<void> {
     await rm(this.home, { recursive: true, force: true });
   }
 }
+
+/** Providers of the shipped configuration. */
+export const IDS: readonly string[] = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
+
+/** For what a test says when it fails. */
+export const said = ({ code, stdout, stderr }: Outcome): string => `${code}: ${stdout}${stderr}`;
 
 /** TOML of `count` local providers. */
 export function providersToml(count: number): string {

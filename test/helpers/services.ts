@@ -1,11 +1,12 @@
 import { onTestFinished } from 'vitest';
 import { type RunOptions, start } from './cli.ts';
+import { metricIn } from './metrics.ts';
 
 /** A `holdfast node` or `holdfast gateway` that runs. */
 export interface ServiceProcess {
   readonly url: string;
   readonly pid: number;
-  /** Every series of `/metrics` whose name, or name and labels, start so, added up; undefined where there is none. */
+  /** Of `/metrics`, see `metricIn`. */
   metric(series: string): Promise<number | undefined>;
   metrics(): Promise<string>;
   /** Asks it to stop. @returns its exit code. */
@@ -48,12 +49,7 @@ export async function startAsConfigured(
     url,
     pid: child.pid!,
     metrics,
-    async metric(series) {
-      const lines = (await metrics()).split('\n').filter((line) => /^[ {]/.test(line.slice(series.length)));
-      const matching = lines.filter((line) => line.startsWith(series));
-      if (matching.length === 0) return undefined;
-      return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-    },
+    metric: async (series) => metricIn(await metrics(), series),
     async stop() {
       child.kill('SIGTERM');
       return (await outcome).code;

@@ -21,6 +21,7 @@ import {
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
+import { metricIn } from '../helpers/metrics.ts';
 
 export const ACCELERATION = accelerationFrom(process.env);
 export const blake3 = await selectBlake3(ACCELERATION);
@@ -53,7 +54,7 @@ export interface TestNode {
   /** Folder of the blobs. */
   readonly root: string;
   readonly access: AccessEntry[];
-  /** The value of a metric, all its labels added up, or of the one series named. */
+  /** See `metricIn`; 0 where there is none. */
   metric(name: string): Promise<number>;
   pathOf(address: BlobAddress): string;
 }
@@ -97,11 +98,7 @@ export async function startNode(
     port: address.port,
     url: address.url,
     pathOf: (blob) => join(root, 'blobs', blob.slice(3, 5), blob.slice(5)),
-    async metric(name) {
-      const lines = (await telemetry.renderMetrics()).split('\n');
-      const series = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-      return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-    },
+    metric: async (name) => metricIn(await telemetry.renderMetrics(), name) ?? 0,
   };
 }
 

@@ -1,6 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, createServer } from 'node:net';
@@ -10,6 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/core/clock.ts';
 import { parseTokenFile, watchTokenFile } from '../../src/http/auth/token-file.ts';
 import { createAuthenticator } from '../../src/http/auth/tokens.ts';
+import { createAuthority, hasOpenssl } from '../helpers/authority.ts';
 import { addressFor, startNode, tokenOf } from './harness.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'holdfast-planes-'));
@@ -61,72 +62,11 @@ describe('a Unix socket', () => {
   });
 });
 
-describe('TLS', () => {
-  const openssl = (...args: string[]): void =>
-    void execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
-  const signed = (name: string): void => {
-    openssl(
-      'req',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-      '-subj',
-      `/CN=${name}`,
-    );
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      '-CA',
-      'ca.crt',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-out',
-      `${name}.crt`,
-      '-days',
-      '2',
-      '-extfile',
-      'san',
-    );
-  };
-
-  it('serves over it; with a client authority only those that it signed get in, and need no token', async ({
-    skip,
-  }) => {
-    if (spawnSync('openssl', ['version']).status !== 0) {
-      if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error('openssl is required');
-      skip('openssl is not installed');
-    }
-    await writeFile(join(dir, 'san'), 'subjectAltName=IP:127.0.0.1');
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      'ca.key',
-      '-out',
-      'ca.crt',
-      '-subj',
-      '/CN=test authority',
-      '-days',
-      '2',
-    );
-    signed('server');
-    signed('client');
-    const pem = (name: string): Promise<string> => readFile(join(dir, name), 'utf8');
-    const [ca, cert, key] = [await pem('ca.crt'), await pem('server.crt'), await pem('server.key')];
+describe.skipIf(!hasOpenssl())('TLS', () => {
+  it('serves over it; with a client authority only those that it signed get in, and need no token', async () => {
+    const { ca, issue } = createAuthority(dir);
+    const { cert, key } = issue('server');
+    const own = issue('client');
     const node = await startNode({ anonymous: [] });
     const open = await node.node.listen({ kind: 'tcp', host: '127.0.0.1', port: 0, tls: { cert, key } });
     const mutual = await node.node.listen({
@@ -144,10 +84,9 @@ describe('TLS', () => {
       path: '/o',
       ...more,
     });
-    const own = { cert: await pem('client.crt'), key: await pem('client.key') };
     expect(await statusOf(httpsRequest, at(open.port, { path: '/healthz' }))).toBe(200);
     expect(await statusOf(httpsRequest, at(open.port))).toBe(401);
-    expect(await statusOf(httpsRequest, at(mutual.port, own))).toBe(200);
+    expect(await statusOf(httpsRequest, at(mutual.port, { cert: own.cert, key: own.key }))).toBe(200);
     await expect(statusOf(httpsRequest, at(mutual.port, { path: '/healthz' }))).rejects.toThrow();
     await expect(
       statusOf(

@@ -1,4 +1,4 @@
-import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
@@ -7,6 +7,7 @@ import { createSftpAdapter, type SftpOptions } from '../../../src/providers/sftp
 import { SFTP_PLACES } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
+import { behindItsBack } from './behind-its-back.ts';
 
 for (const [name, placeOf] of Object.entries(SFTP_PLACES)) {
   const server = await startServer(name);
@@ -70,36 +71,7 @@ for (const [name, placeOf] of Object.entries(SFTP_PLACES)) {
       await lost.close();
     });
 
-    it('sweeps what crashed writers left, once it is old', async () => {
-      const tmp = join(server.dir, 'root', 'tmp');
-      const [old, fresh, foreign] = ['a'.repeat(32), 'b'.repeat(32), 'keep.me'].map((file) =>
-        join(tmp, file),
-      );
-      for (const file of [old!, fresh!, foreign!]) await writeFile(file, 'x');
-      const twoDaysAgo = Date.now() / 1000 - 2 * 86_400;
-      for (const file of [old!, foreign!]) await utimes(file, twoDaysAgo, twoDaysAgo);
-      await settled();
-      const adapter = open();
-      await adapter.store(address, [bytes]);
-      await adapter.delete(address);
-      await adapter.close();
-      const left = await readdir(tmp);
-      expect(left).toEqual(expect.arrayContaining(['b'.repeat(32), 'keep.me']));
-      expect(left).not.toContain('a'.repeat(32));
-      for (const file of [fresh!, foreign!]) await rm(file);
-      await settled();
-    });
-
-    it('makes folders again that were removed behind its back', async () => {
-      const adapter = open();
-      await adapter.store(address, [bytes]);
-      for (const folder of ['blobs', 'tmp']) await rm(join(server.dir, 'root', folder), { recursive: true });
-      await settled();
-      expect(await adapter.store(address, [bytes])).toEqual({ existed: false });
-      expect(await adapter.fetch(address)).toEqual(bytes);
-      await adapter.delete(address);
-      await adapter.close();
-    });
+    behindItsBack({ root: join(server.dir, 'root'), open, settled });
 
     it('says when nobody listens', async () => {
       const gone = open({ port: 1 });
