@@ -1,9 +1,10 @@
+import { entryOf } from '../src/core/maps.ts';
 import type { Area } from './area.ts';
 import { putRandom, startGateway } from './gateway-server.ts';
 import { createVault } from './holdfast.ts';
 import { type HoldfastServer, stopChild } from './load-servers.ts';
 import { middleResult, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
-import { append, columns, MIB, median } from './numbers.ts';
+import { columns, MIB, median } from './numbers.ts';
 import { cpuSecondsOf, memoryOf } from './proc.ts';
 import { installed } from './processes.ts';
 
@@ -53,7 +54,7 @@ export async function benchGateway(
         for (const [operation, job] of operationsOn(objects)) {
           say(`run ${run + 1}, ${operation}, kept: ${cache}`);
           const figure = { ...(await measured(area.dir, gateway, job)), operation, cache };
-          append(results, `${operation} ${cache}`, figure);
+          entryOf(results, `${operation} ${cache}`, () => []).push(figure);
         }
       } finally {
         await stopChild(gateway.child);

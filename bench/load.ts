@@ -1,8 +1,9 @@
+import { entryOf } from '../src/core/maps.ts';
 import type { Area } from './area.ts';
 import { type Bodies, makeBodies, makeRoot, removePuts, writeBlobs } from './load-blobs.ts';
 import { type LoadServer, type ServerName, startBare, startHoldfast, startNginx } from './load-servers.ts';
 import { CONNECTIONS, middleResult, type WrkJob, type WrkResult, wrk } from './load-wrk.ts';
-import { append, columns, MIB, median } from './numbers.ts';
+import { columns, MIB, median } from './numbers.ts';
 import { installed } from './processes.ts';
 
 const KIB64 = 64 * 1024;
@@ -47,7 +48,7 @@ export async function benchLoad(
           say(`run ${run + 1}, ${operation.name}, ${server.name}`);
           const key = `${operation.name} ${server.name}`;
           const figure = await drive(area.dir, operation, server, run);
-          append(results, key, figure);
+          entryOf(results, key, () => []).push(figure);
           await removePuts(root, area.dir, operation.puts);
         }
       }

@@ -9,13 +9,6 @@ export function median(values: readonly number[]): number {
 
 export const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
-/** Adds to what belongs together. */
-export function append<T>(groups: Map<string, T[]>, key: string, item: T): void {
-  const group = groups.get(key);
-  if (group === undefined) groups.set(key, [item]);
-  else group.push(item);
-}
-
 /** Processor seconds, user and system, of all threads of this process. */
 export function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();

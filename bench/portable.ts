@@ -1,7 +1,8 @@
+import { entryOf } from '../src/core/maps.ts';
 import { type Area, warmPages } from './area.ts';
 import { type BenchRun, createVault, freshFolder, removeFolder } from './holdfast.ts';
 import type { Input } from './inputs.ts';
-import { append, columns, GIB, MIB, median } from './numbers.ts';
+import { columns, GIB, MIB, median } from './numbers.ts';
 
 const SETTINGS = [
   ['as installed', {}],
@@ -56,7 +57,8 @@ function figureOf(
 
 function medians(samples: readonly PortableFigure[]): PortableFigure[] {
   const groups = new Map<string, PortableFigure[]>();
-  for (const sample of samples) append(groups, `${sample.operation} ${sample.setting}`, sample);
+  for (const sample of samples)
+    entryOf(groups, `${sample.operation} ${sample.setting}`, () => []).push(sample);
   return [...groups.values()].map((group) => ({
     ...group[0]!,
     mibPerSecond: median(group.map(({ mibPerSecond }) => mibPerSecond)),

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
+import { entryOf } from '../src/core/maps.ts';
 import { type Area, warmPages } from './area.ts';
 import { createVault } from './holdfast.ts';
 import { kernelSumApart } from './kernel-worker.ts';
 import { type KernelSum, total } from './kernels.ts';
-import { append, GIB, MIB, median, sum } from './numbers.ts';
+import { GIB, MIB, median, sum } from './numbers.ts';
 import { PEERS, present } from './peers.ts';
 
 /** Medians over the runs. */
@@ -59,7 +60,7 @@ export async function throughput(
   const kernelSum = kernels ? await kernelSumApart(file, area.dir) : undefined;
   const samples = new Map<string, Sample[]>();
   const add = (operation: string, sample: Sample): void => {
-    append(samples, operation, sample);
+    entryOf(samples, operation, () => []).push(sample);
     say(`${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
   };
   let stored = { files: 0, bytes: 0 };
@@ -128,7 +129,7 @@ async function others(
       await warmPages(area, 1.2 * bytes);
       const vault = await peer.prepare(area.dir);
       const add = (operation: string, sample: Omit<Sample, 'wallMs'>): void => {
-        append(samples, operation, { ...sample, wallMs: sample.ms });
+        entryOf(samples, operation, () => []).push({ ...sample, wallMs: sample.ms });
         say(`${peer.name} ${operation}: ${(bytes / MIB / (sample.ms / 1000)).toFixed(0)} MiB/s`);
       };
       add('put', await vault.put(file));

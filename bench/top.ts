@@ -1,5 +1,7 @@
 /** Where the time went: `top.js FILE.cpuprofile…` adds up what `node --cpu-prof` wrote, one file for each thread. */
+
 import { readFile } from 'node:fs/promises';
+import { entryOf } from '../src/core/maps.ts';
 import { columns } from './numbers.ts';
 
 const LINES = 40;
@@ -54,26 +56,21 @@ function add({ nodes, samples, timeDeltas }: Profile, times: Map<string, Times>)
   const parents = new Map(nodes.flatMap(({ id, children }) => (children ?? []).map((child) => [child, id])));
   const own = new Map<number, number>();
   samples.forEach((id, i) => void own.set(id, (own.get(id) ?? 0) + timeDeltas[i]!));
+  const timesOf = (name: string): Times => entryOf(times, name, () => ({ self: 0, total: 0 }));
   let busy = 0;
   for (const [id, microseconds] of own) {
     const name = nameOf(byId.get(id)!);
     if (name === '(idle)') continue;
     busy += microseconds;
-    entry(times, name).self += microseconds;
+    timesOf(name).self += microseconds;
     const seen = new Set<string>();
     for (let at: number | undefined = id; at !== undefined; at = parents.get(at)) {
       const above = nameOf(byId.get(at)!);
-      if (!seen.has(above)) entry(times, above).total += microseconds;
+      if (!seen.has(above)) timesOf(above).total += microseconds;
       seen.add(above);
     }
   }
   return busy;
-}
-
-function entry(times: Map<string, Times>, name: string): Times {
-  const found = times.get(name) ?? { self: 0, total: 0 };
-  times.set(name, found);
-  return found;
 }
 
 /** E.g. `seal src/coding/aead-node.js:18`. */

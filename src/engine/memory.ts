@@ -1,4 +1,5 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { entryOf } from '../core/maps.ts';
 import { checkKey, checkRange, checkTableName, checkValue, engineClosed } from './check.ts';
 import type { Engine, EntriesOptions, Table, WriteOptions } from './engine.ts';
 import { compareKeys } from './key-order.ts';
@@ -16,12 +17,7 @@ class MemoryEngine implements Engine {
 
   table(name: string): Table {
     checkTableName(name);
-    let table = this.#tables.get(name);
-    if (table === undefined) {
-      table = new MemoryTable(this.#state);
-      this.#tables.set(name, table);
-    }
-    return table;
+    return entryOf(this.#tables, name, () => new MemoryTable(this.#state));
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { concatBytes, u64, utf8Encode } from '../core/bytes.ts';
+import { entryOf } from '../core/maps.ts';
 import { CONTEXT } from './contexts.ts';
 
 /** Keys of one object version, all derived from its 32 random bytes. */
@@ -19,14 +20,10 @@ export const SALT_BYTES: number = 16;
 export function deriveObjectKeys(blake3: Blake3, objectKey: Uint8Array): ObjectKeys {
   if (objectKey.length !== 32) throw new TypeError('an object key has 32 bytes');
   const providerKeys = new Map<string, Uint8Array>();
-  const providerKey = (id: string): Uint8Array => {
-    let key = providerKeys.get(id);
-    if (key === undefined) {
-      key = blake3.deriveKey(CONTEXT.objectProvider, concatBytes(objectKey, utf8Encode(id)));
-      providerKeys.set(id, key);
-    }
-    return key;
-  };
+  const providerKey = (id: string): Uint8Array =>
+    entryOf(providerKeys, id, () =>
+      blake3.deriveKey(CONTEXT.objectProvider, concatBytes(objectKey, utf8Encode(id))),
+    );
   return {
     commitment: blake3.deriveKey(CONTEXT.objectCommitment, objectKey),
     manifestMac: blake3.deriveKey(CONTEXT.objectManifestMac, objectKey),

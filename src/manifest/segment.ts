@@ -1,5 +1,6 @@
 import { addressOf, type BlobAddress, digestOf } from '../core/address.ts';
 import { concatBytes, u64 } from '../core/bytes.ts';
+import { entryOf } from '../core/maps.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { seal, unseal } from '../keys/seal.ts';
 import { decodeNode, encodeNode } from './dag-cbor.ts';
@@ -118,11 +119,7 @@ export function sealSegment(
 ): Uint8Array {
   const byLead = new Map<string, { provider: string; chunk_indices: number[]; chunk_lens: number[] }>();
   secrets.leads.forEach((provider, i) => {
-    let entry = byLead.get(provider);
-    if (entry === undefined) {
-      entry = { provider, chunk_indices: [], chunk_lens: [] };
-      byLead.set(provider, entry);
-    }
+    const entry = entryOf(byLead, provider, () => ({ provider, chunk_indices: [], chunk_lens: [] }));
     entry.chunk_indices.push(firstChunk + i);
     entry.chunk_lens.push(secrets.plainLens[i]!);
   });

@@ -1,5 +1,6 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { entryOf } from '../core/maps.ts';
 import { Patience, type Turn } from './patience.ts';
 import type { VaultContext } from './ports.ts';
 
@@ -60,10 +61,6 @@ export async function deleteBlobs(
 
 function byProvider(blobs: readonly BlobAt[]): Map<string, BlobAt[]> {
   const sorted = new Map<string, BlobAt[]>();
-  for (const blob of blobs) {
-    const its = sorted.get(blob.provider);
-    if (its === undefined) sorted.set(blob.provider, [blob]);
-    else its.push(blob);
-  }
+  for (const blob of blobs) entryOf(sorted, blob.provider, () => []).push(blob);
   return sorted;
 }

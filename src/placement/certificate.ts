@@ -1,5 +1,6 @@
 import type { LinearCode } from '../coding/erasure/code.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import { type DomainLevel, domainOf, NOT_PLACED, type PlacementProvider } from './domains.ts';
 import { type FatalSet, smallestFatalSet } from './losses.ts';
 
@@ -100,9 +101,7 @@ export class Certifier {
       const domain = this.#domainOf[place];
       if (domain === undefined)
         throw badPlacement(`puts shard ${shard} at provider ${place}, which is not listed`);
-      const block = byDomain.get(domain);
-      if (block) block.push(shard);
-      else byDomain.set(domain, [shard]);
+      entryOf(byDomain, domain, () => []).push(shard);
     });
     return { gone, domains: [...byDomain.keys()], blocks: [...byDomain.values()] };
   }

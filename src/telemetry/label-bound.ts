@@ -1,3 +1,5 @@
+import { entryOf } from '../core/maps.ts';
+
 /** Distinct values per label of a metric; a time series each, so they must not follow what outsiders send. */
 export const MAX_LABEL_VALUES = 128;
 const MAX_LABEL_LENGTH = 64;
@@ -16,11 +18,7 @@ export class LabelBound {
 
   #value(of: string, value: string): string {
     if (value.length > MAX_LABEL_LENGTH) return OTHER;
-    let seen = this.#seen.get(of);
-    if (seen === undefined) {
-      seen = new Set();
-      this.#seen.set(of, seen);
-    }
+    const seen = entryOf(this.#seen, of, () => new Set<string>());
     if (seen.has(value)) return value;
     if (seen.size >= MAX_LABEL_VALUES) return OTHER;
     seen.add(value);

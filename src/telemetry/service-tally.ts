@@ -1,3 +1,4 @@
+import { entryOf } from '../core/maps.ts';
 import type { ServiceCache, ServiceMetrics } from './ports.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -30,22 +31,10 @@ export function createServiceTally(record: Recorder): ServiceTally {
   const sums = { bytesIn: 0, bytesOut: 0 };
   let inflight = 0;
 
-  const tallyOf = (route: string): RouteTally => {
-    let tally = routes.get(route);
-    if (tally === undefined) {
-      tally = { codes: new Map(), seconds: [] };
-      routes.set(route, tally);
-    }
-    return tally;
-  };
-  const cacheOf = (which: ServiceCache): CacheTally => {
-    let tally = caches.get(which);
-    if (tally === undefined) {
-      tally = { hits: 0, misses: 0, bytes: 0 };
-      caches.set(which, tally);
-    }
-    return tally;
-  };
+  const routeOf = (route: string): RouteTally =>
+    entryOf(routes, route, () => ({ codes: new Map(), seconds: [] }));
+  const cacheOf = (which: ServiceCache): CacheTally =>
+    entryOf(caches, which, () => ({ hits: 0, misses: 0, bytes: 0 }));
   const recordSeconds = (route: string, seconds: number[]): void => {
     for (const value of seconds) record('latency_seconds', value, { route });
     seconds.length = 0;
@@ -53,9 +42,9 @@ export function createServiceTally(record: Recorder): ServiceTally {
 
   return {
     request(route, code, seconds) {
-      const tally = tallyOf(route);
-      tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
-      if (tally.seconds.push(seconds) >= MAX_WAITING) recordSeconds(route, tally.seconds);
+      const { codes, seconds: waiting } = routeOf(route);
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+      if (waiting.push(seconds) >= MAX_WAITING) recordSeconds(route, waiting);
     },
     bytesIn(bytes) {
       sums.bytesIn += counted(bytes);

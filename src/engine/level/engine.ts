@@ -1,4 +1,5 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../../core/abort.ts';
+import { entryOf } from '../../core/maps.ts';
 import { checkKey, checkRange, checkTableName, checkValue } from '../check.ts';
 import type { Engine, EntriesOptions, Table, WriteOptions } from '../engine.ts';
 
@@ -32,12 +33,7 @@ class LevelEngine implements Engine {
 
   table(name: string): Table {
     checkTableName(name);
-    let table = this.#tables.get(name);
-    if (table === undefined) {
-      table = new LevelTable(name, this.#lease, this.#writes);
-      this.#tables.set(name, table);
-    }
-    return table;
+    return entryOf(this.#tables, name, () => new LevelTable(name, this.#lease, this.#writes));
   }
 
   close(): Promise<void> {

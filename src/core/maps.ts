@@ -1,0 +1,9 @@
+/** What a map holds under a key; made, and held from now on, where there is none. */
+export function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
