@@ -36,16 +36,40 @@ export interface OpenVaultOptions {
 /** A listed name. */
 export type NamedObject = Required<Pick<Pointer, 'name' | 'version' | 'manifest' | 'size' | 'createdMs'>>;
 
-/** A client's objects on many providers. Methods may be called concurrently; `AbortSignal` in the last argument. */
+/**
+ * A client's objects on many providers. Methods may be called concurrently. A `signal` in the last argument ends the
+ * work with `Aborted`. A `reference` is a name, or a manifest's address.
+ */
 export interface Vault {
   readonly id: string;
+  /**
+   * Stores one object, visible only once all of it is acknowledged and the certificate holds; a failure or an abort
+   * before leaves everything as it was.
+   * @throws HoldfastError `Unavailable` (`not_enough_providers`), `PermissionDenied` (`certificate_shortfall`),
+   * `Aborted`, and what the source throws.
+   */
   putObject(input: ObjectInput, options?: PutOptions): Promise<PutResult>;
-  /** @param reference a name, or a manifest's address. */
+  /**
+   * Opens an object; its content is read as it is iterated, once.
+   * @throws HoldfastError `NotFound`, `RangeNotSatisfiable`, `PermissionDenied` (`not_a_reader`), `Unavailable`,
+   * `Corrupt`. Bytes that were yielded are right: a failure later ends the iteration with an error.
+   */
   getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
+  /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
   stat(reference: string, options?: AbortOptions): Promise<ObjectStat>;
+  /** Names that stand for something, in no promised order. */
   list(options?: AbortOptions): AsyncIterable<NamedObject>;
+  /** Newest first. @param options `limit`: as many at the most. */
   manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry>;
+  /**
+   * Reads back every shard and checks it. Changes nothing.
+   * @throws HoldfastError `NotFound`; `Corrupt` when the manifest itself is not authentic; `Aborted`.
+   */
   verify(reference: string, options?: VerifyOptions): Promise<VerifyResult>;
+  /**
+   * Removes first the name, durably, then the blobs; what cannot be deleted now is queued and tried again.
+   * @throws HoldfastError `NotFound`.
+   */
   deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult>;
   /** Rebuilds names from the providers. */
   recover(options?: AbortOptions): Promise<RecoverResult>;
