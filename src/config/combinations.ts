@@ -1,8 +1,8 @@
-import { tomlKey } from './fields.ts';
-import type { KeyPath } from './positions.ts';
+import { keyPath as at } from './fields.ts';
 import type { Problems } from './problems.ts';
 import { coderGate, compressorGate, type Environment } from './rollout.ts';
 import type { SectionName } from './schema.ts';
+import { checkServing } from './serving-combinations.ts';
 import type { Config } from './types.ts';
 
 /** Over GF(2^8) a code has at most this many shards. */
@@ -12,7 +12,7 @@ const SLABS_PER_CHUNK = 4;
 
 /** What each key may say alone but not together. */
 export function checkCombinations(
-  config: Pick<Config, SectionName>,
+  config: Pick<Config, SectionName | 'providers'>,
   env: Environment,
   problems: Problems,
 ): void {
@@ -22,6 +22,7 @@ export function checkCombinations(
   checkCompression(config, problems);
   checkMemory(config, problems);
   checkRollout(config, env, problems);
+  checkServing(config, problems);
 }
 
 function checkLadder({ chunks }: Pick<Config, 'chunks'>, problems: Problems): void {
@@ -108,5 +109,3 @@ function checkRollout(
     );
   }
 }
-
-const at = (section: SectionName, key: string): KeyPath => [section, tomlKey(key)];

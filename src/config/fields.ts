@@ -1,3 +1,5 @@
+import type { KeyPath } from './positions.ts';
+
 /** What one key accepts. TOML integers arrive as bigint, floats as number. */
 export interface Field<T> {
   readonly default: T;
@@ -15,6 +17,9 @@ export type SectionFields<T> = { readonly [K in keyof T]-?: Field<T[K]> };
 /** `dataShards` stands in the file as `data_shards`. */
 export const tomlKey = (name: string): string =>
   name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** Where a key of a section stands in the file. */
+export const keyPath = (section: string, name: string): KeyPath => [section, tomlKey(name)];
 
 export function oneOf<const T extends string>(values: readonly T[], fallback: NoInfer<T>): Field<T> {
   return {

@@ -7,7 +7,6 @@ import { configInvalid, displayValue, Problems } from './problems.ts';
 import { DEFAULT_PROVIDERS, readProviders } from './providers.ts';
 import { coderGate, compressorGate, type Environment, emergencyWarnings } from './rollout.ts';
 import { isTable, SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
-import { checkServices } from './services.ts';
 import type { Config } from './types.ts';
 
 export interface ConfigSource {
@@ -41,10 +40,7 @@ export function loadConfig(source: ConfigSource): Config {
   ) as unknown as Pick<Config, SectionName>;
   const providers = readProviders(table.providers ?? DEFAULT_PROVIDERS, home, problems);
   // Keys that are wrong have read as their defaults, and would only cause false alarms here.
-  if (problems.none) {
-    checkCombinations(sections, env, problems);
-    checkServices(sections, providers, problems);
-  }
+  if (problems.none) checkCombinations({ ...sections, providers }, env, problems);
   problems.throwIfAny();
   const warnings = emergencyWarnings(
     coderGate(sections.erasure.algorithm, sections.rollout, env),

@@ -1,17 +1,15 @@
-import { tomlKey } from './fields.ts';
-import type { KeyPath } from './positions.ts';
+import { keyPath as at } from './fields.ts';
 import type { Problems } from './problems.ts';
-import type { NodeConfig, ProviderConfig, ServingConfig } from './types.ts';
+import type { Config, NodeConfig, ProviderConfig, ServingConfig } from './types.ts';
 
 /** What keys of `[node]` and `[gateway]` may say alone but not together. */
-export function checkServices(
-  services: { readonly node: NodeConfig; readonly gateway: ServingConfig },
-  providers: readonly ProviderConfig[],
+export function checkServing(
+  { node, gateway, providers }: Pick<Config, 'node' | 'gateway' | 'providers'>,
   problems: Problems,
 ): void {
-  checkTls('node', services.node, problems);
-  checkTls('gateway', services.gateway, problems);
-  checkBackends(services.node, providers, problems);
+  checkTls('node', node, problems);
+  checkTls('gateway', gateway, problems);
+  checkBackends(node, providers, problems);
 }
 
 function checkTls(section: string, { tlsCert, tlsKey, clientCa }: ServingConfig, problems: Problems): void {
@@ -41,5 +39,3 @@ function checkBackends(
   const keys = places.map((place) => at('node', place));
   problems.addConflict(keys, `${places.join(' and ')} exclude each other`, `one of ${places.join(', ')}`);
 }
-
-const at = (section: string, key: string): KeyPath => [section, tomlKey(key)];
