@@ -1,4 +1,4 @@
-import type { NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
+import type { LeftOut, NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
 import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 
@@ -15,6 +15,8 @@ export function directoryOf(
   lastProbe: ReadonlyMap<string, ProbeReport>,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
+  const leftOut = (id: string, bytes: number): LeftOut | undefined =>
+    catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
   const poor = (): Set<string> =>
     new Set(catalog.eligible({ bytes: 1 }).leftOut.map(({ provider }) => provider.id));
   let poorNow = poor();
@@ -22,7 +24,7 @@ export function directoryOf(
     all: () => catalog.providers,
     get: (id) => byId.get(id),
     forStore() {
-      const { candidates, leftOut } = catalog.eligible({ bytes: 1 });
+      const { candidates, leftOut: skipped } = catalog.eligible({ bytes: 1 });
       poorNow = poor();
       const silent = candidates.flatMap(({ provider }) => {
         const error = lastProbe.get(provider.id)?.error;
@@ -31,11 +33,11 @@ export function directoryOf(
       const gone = new Set(silent.map(({ id }) => id));
       return {
         eligible: candidates.map(({ provider }) => provider).filter(({ id }) => !gone.has(id)),
-        leftOut: [...leftOut.map(({ provider, why }) => ({ id: provider.id, why })), ...silent],
+        leftOut: [...skipped.map(({ provider, why }) => ({ id: provider.id, why })), ...silent],
       };
     },
     noRoom(id, bytes) {
-      const out = catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
+      const out = leftOut(id, bytes);
       return out?.reason === 'over_quota' || out?.reason === 'full' ? out.why : undefined;
     },
     readCost(id) {
@@ -45,10 +47,7 @@ export function directoryOf(
     preferredChunk: (id) => catalog.preferredChunk(id),
     usualMs: (id, operation, bytes) =>
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
-    responds(id) {
-      const out = catalog.eligible({ bytes: 1 }).leftOut.find(({ provider }) => provider.id === id);
-      return lastProbe.get(id)?.error === undefined && !SILENT.has(out?.reason);
-    },
+    worthAsking: (id) => lastProbe.get(id)?.error === undefined && !SILENT.has(leftOut(id, 1)?.reason),
     answers: async (id, options) => byId.has(id) && (await catalog.probe(id, options)).error === undefined,
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });

@@ -31,7 +31,7 @@ export interface ProviderDirectory {
    */
   usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
   /** Whether a request that can wait is worth sending now: false while it failed lately or did not answer. */
-  responds(id: string): boolean;
+  worthAsking(id: string): boolean;
   /** Whether the provider answers a probe in the time that probes are given. @throws Aborted. */
   answers(id: string, options?: AbortOptions): Promise<boolean>;
   /** Bytes of shards that are no longer there; gives quota back. */

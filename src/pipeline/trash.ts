@@ -1,10 +1,10 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
-import { type BlobAt, deleteBlobs } from './deletes.ts';
+import { type BlobAt, deleteBlobs } from './delete-blobs.ts';
 import type { VaultContext } from './ports.ts';
 
-export type { BlobAt } from './deletes.ts';
+export type { BlobAt } from './delete-blobs.ts';
 
 /** Blobs nobody needs that could not be deleted yet: `<provider>/<address>`. */
 const TRASH_TABLE = 'trash';

@@ -57,7 +57,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     report: () => {},
     deleted: () => {},
     answers: async () => true,
-    responds: () => true,
+    worthAsking: () => true,
     usualMs: () => undefined,
   };
   const context: VaultContext = {

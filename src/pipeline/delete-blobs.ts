@@ -43,7 +43,7 @@ export async function deleteBlobs(
   };
   const patience = new Patience(clock, PATIENCE_MS);
   const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
-    if (!directory.responds(provider)) return void left.push(...its);
+    if (!directory.worthAsking(provider)) return void left.push(...its);
     const turn = patience.begin(options.signal, 'delete');
     const work = async (): Promise<void> => {
       for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);

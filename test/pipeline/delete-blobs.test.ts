@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
-import type { BlobAt } from '../../src/pipeline/deletes.ts';
+import type { BlobAt } from '../../src/pipeline/delete-blobs.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { discard, emptyTrash } from '../../src/pipeline/trash.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
@@ -58,7 +58,7 @@ it('deletes wait for everybody while nobody gets on, until they are told to stop
 
 it('deletes do not ask who is known not to answer, and do not let the others’ queue wait behind its own', async () => {
   const { context: plain, asked } = await world(new Set(['p1']));
-  const context = { ...plain, directory: { ...plain.directory, responds: (id: string) => id !== 'p1' } };
+  const context = { ...plain, directory: { ...plain.directory, worthAsking: (id: string) => id !== 'p1' } };
   const { engine } = context;
   for (const { provider, address } of [...blobsAt('p1', 600), ...blobsAt('p2', 3)])
     await engine.table('trash').put(`${provider}/${address}`, new Uint8Array(8));
