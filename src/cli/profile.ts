@@ -1,3 +1,4 @@
+import { entryOf } from '../core/maps.ts';
 import { STAGES, type Stage } from '../telemetry/index.ts';
 import { table } from './format.ts';
 
@@ -5,12 +6,12 @@ import { table } from './format.ts';
 export class Profile {
   readonly #started = performance.now();
   readonly #cpu = process.cpuUsage();
-  readonly #seconds = new Map<Stage, number>();
-  readonly #times = new Map<Stage, number>();
+  readonly #stages = new Map<Stage, { seconds: number; times: number }>();
 
   add(stage: Stage, seconds: number): void {
-    this.#seconds.set(stage, (this.#seconds.get(stage) ?? 0) + seconds);
-    this.#times.set(stage, (this.#times.get(stage) ?? 0) + 1);
+    const entry = entryOf(this.#stages, stage, () => ({ seconds: 0, times: 0 }));
+    entry.seconds += seconds;
+    entry.times++;
   }
 
   result(): ProfileResult {
@@ -18,11 +19,10 @@ export class Profile {
     return {
       seconds: (performance.now() - this.#started) / 1000,
       cpuSeconds: (user + system) / 1e6,
-      stages: STAGES.filter((stage) => this.#seconds.has(stage)).map((stage) => ({
-        stage,
-        seconds: this.#seconds.get(stage)!,
-        times: this.#times.get(stage)!,
-      })),
+      stages: STAGES.flatMap((stage) => {
+        const entry = this.#stages.get(stage);
+        return entry === undefined ? [] : [{ stage, ...entry }];
+      }),
     };
   }
 }

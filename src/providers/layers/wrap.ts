@@ -35,18 +35,17 @@ export interface Around {
 /** The adapter with `around` around each of its methods: a layer cannot forget one. */
 export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
   const provider = inner.adapterId;
-  const describe = (operation: Operation, upBytes = 0, downBytes = 0, repeatable = true): CallInfo => ({
+  const describe = (operation: Operation, more: Partial<CallInfo> = {}): CallInfo => ({
     operation,
     provider,
-    repeatable,
-    upBytes,
-    downBytes,
+    repeatable: true,
+    upBytes: 0,
+    downBytes: 0,
     lastResort: false,
+    ...more,
   });
-  const read = (operation: Operation, downBytes: number, options: ReadOptions | undefined): CallInfo => ({
-    ...describe(operation, 0, downBytes),
-    lastResort: options?.lastResort ?? false,
-  });
+  const read = (operation: Operation, downBytes: number, options: ReadOptions | undefined): CallInfo =>
+    describe(operation, { downBytes, lastResort: options?.lastResort ?? false });
   const call = async <T>(info: CallInfo, signal: Signal, run: (signal: Signal) => Promise<T>): Promise<T> => {
     throwIfAborted(signal, info.operation);
     return around.call(info, signal, run);
@@ -61,7 +60,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
     readSlot: describe('readSlot'),
     deleteSlot: describe('deleteSlot'),
     listSlots: describe('listSlots'),
-    storeStream: describe('storeStream', 0, 0, false),
+    storeStream: describe('storeStream', { repeatable: false }),
   };
 
   return {
@@ -69,7 +68,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
     acceptedSchemes: inner.acceptedSchemes,
     capabilities: inner.capabilities,
     store: (address, parts, options) =>
-      call(describe('store', byteLength(parts)), options?.signal, (signal) =>
+      call(describe('store', { upBytes: byteLength(parts) }), options?.signal, (signal) =>
         inner.store(address, parts, { signal }),
       ),
     storeStream: (address, source, options) =>
@@ -85,7 +84,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
         inner.fetchRange(address, offset, into, { ...options, signal }),
       ),
     fetchStream: (address, options) =>
-      around.stream(describe('fetchStream', 0, options?.length), options?.signal, (signal) =>
+      around.stream(describe('fetchStream', { downBytes: options?.length ?? 0 }), options?.signal, (signal) =>
         inner.fetchStream(address, { ...options, signal }),
       ),
     exists: (address, options) =>
@@ -103,7 +102,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
       call(fixed.readSlot, options?.signal, (signal) => inner.readSlot(name, { signal })),
     writeSlot: (name, bytes, expected, options) =>
       // Repeated after a lost answer it would conflict with itself.
-      call(describe('writeSlot', bytes.length, 0, false), options?.signal, (signal) =>
+      call(describe('writeSlot', { upBytes: bytes.length, repeatable: false }), options?.signal, (signal) =>
         inner.writeSlot(name, bytes, expected, { signal }),
       ),
     deleteSlot: (name, options) =>
