@@ -39,7 +39,7 @@ export interface How {
 }
 
 /** A vault in a home of its own, the key unwrapped. */
-export interface Bench {
+export interface BenchVault {
   readonly home: string;
   run(operation: Operation, how?: How): Promise<BenchRun>;
   /** Moves three `fs` providers away, or back. */
@@ -50,7 +50,7 @@ export interface Bench {
 }
 
 /** @param settings none: the shipped defaults, nine `fs` providers. */
-export async function createVault(dir: string, settings?: VaultSettings): Promise<Bench> {
+export async function createVault(dir: string, settings?: VaultSettings): Promise<BenchVault> {
   const home = join(dir, 'home');
   const file = settings === undefined ? CONFIG : await writeConfig(dir, settings);
   const config = await findConfig({ file, home, env: {}, cwd: dir });
