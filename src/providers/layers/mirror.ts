@@ -1,8 +1,9 @@
 import { linkedAbort, throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { AdapterCapabilities, BlobAdapter, ProbeResult } from '../adapter.ts';
+import type { AdapterCapabilities, BlobAdapter, FetchStreamOptions, ProbeResult } from '../adapter.ts';
 import { inStep } from './in-step.ts';
-import { joinedListing, streamFromAny } from './mirror-streams.ts';
+import { joinedListing } from './joined-listing.ts';
 
 type Signal = AbortSignal | undefined;
 export type Backends = readonly [BlobAdapter, ...BlobAdapter[]];
@@ -74,7 +75,7 @@ function capabilitiesOf(backends: Backends): AdapterCapabilities {
 }
 
 /** Asks one after the other until one answers. @throws HoldfastError `NotFound` only when none of them has it. */
-export async function firstOf<T>(
+async function firstOf<T>(
   backends: Backends,
   signal: Signal,
   ask: (each: BlobAdapter) => Promise<T>,
@@ -89,6 +90,31 @@ export async function firstOf<T>(
     }
   }
   throwIfAborted(signal);
+  throw worstOf(failures);
+}
+
+/** A blob's bytes from the first that gives them; where it fails in the middle, the next goes on. */
+async function* streamFromAny(
+  backends: Backends,
+  address: BlobAddress,
+  { offset = 0, length, signal }: FetchStreamOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let sent = 0;
+  const failures: HoldfastError[] = [];
+  for (const each of backends) {
+    throwIfAborted(signal, 'fetchStream');
+    const rest = { offset: offset + sent, length: length === undefined ? undefined : length - sent, signal };
+    try {
+      for await (const piece of each.fetchStream(address, rest)) {
+        sent += piece.length;
+        yield piece;
+      }
+      return;
+    } catch (error) {
+      failures.push(ofBackend(error, each));
+    }
+  }
+  throwIfAborted(signal, 'fetchStream');
   throw worstOf(failures);
 }
 
