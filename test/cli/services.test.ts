@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +94,22 @@ access_log = "off"
   for (let i = 0; i < 8; i++) statuses.add((await fetch(`${gateway.url}/n/a`)).status);
   expect(statuses).toEqual(new Set([403, 429]));
   expect(await gateway.stop()).toBe(0);
+});
+
+it('an access log that cannot be opened is refused', async () => {
+  const { folder } = await configured('');
+  const log = join(folder, 'nowhere', 'access.log');
+  const refused = await run(['node', '--amnesia', '--bind', '127.0.0.1:0', '--access-log', log]);
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('access log')]);
+  expect(refused.stderr).not.toContain('    at ');
+});
+
+it.skipIf(!existsSync('/dev/full'))('a full disk ends the access log, not the service', async () => {
+  const node = await startService(['node', '--amnesia', '--access-log', '/dev/full']);
+  // Together more than is held back before it is written.
+  const long = `${node.url}/healthz?${'x'.repeat(400)}`;
+  for (let i = 0; i < 100; i++) expect((await fetch(long)).status).toBe(200);
+  expect(await node.stop()).toBe(0);
 });
 
 it('config shows what is in force, and everything that is wrong', async () => {

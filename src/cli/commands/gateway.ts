@@ -62,7 +62,7 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
   await runCommand(this, flags.json, async (io) => {
     const settings = await settingsOf(flags, io);
     const listeners = listenersOf(settings, io);
-    const log = openLog(settings, io);
+    const log = await openLog(settings, io);
     const telemetry = await createTelemetry();
     const answered: { first?: string } = {};
     const vault = await open(settings, io, observersOf(telemetry, log, answered));

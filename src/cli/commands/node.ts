@@ -51,7 +51,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
     const settings = settingsOf(flags, config);
     const listeners = listenersOf(settings, io);
     const blake3 = await selectBlake3(accelerationFrom(io.env));
-    const log = openLog(settings, io);
+    const log = await openLog(settings, io);
     const storage = await openStorage(settings.storage, config, io, log, { clock, random, blake3 });
     const tokens = await openTokens(settings, io, listeners, log, ACCESS);
     const telemetry = await createTelemetry();
