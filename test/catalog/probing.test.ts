@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newWorld, Probed } from './world.ts';
 
 describe('probing', () => {
@@ -58,12 +58,12 @@ describe('probing', () => {
       });
     const told: string[] = [];
     const probed = catalog.probeCandidates(({ provider }) => told.push(provider));
-    await vi.waitFor(() => expect(world.clock.asleep).toBe(1));
+    await expect.poll(() => world.clock.asleep).toBe(1);
     world.clock.advance(250);
     await probed;
     expect(told).toEqual(['fine']);
     answer();
-    await vi.waitFor(() => expect(told).toEqual(['fine', 'gone']));
+    await expect.poll(() => told).toEqual(['fine', 'gone']);
     expect(catalog.snapshot()[0]!.why).toContain('1 of 3 good probes');
   });
 
@@ -126,11 +126,11 @@ describe('probing', () => {
     const controller = new AbortController();
     const running = catalog.start({ signal: controller.signal });
     for (let round = 1; round <= 3; round++) {
-      await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+      await expect.poll(() => world.clock.asleep).toBe(1);
       expect(node.probes).toBe(round);
       world.clock.advance(world.policy.probe.intervalMs);
     }
-    await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => world.clock.asleep).toBe(1);
     controller.abort();
     await running;
     expect((await world.open([node])).snapshot()[0]).toMatchObject({ rttMs: 10, state: 'ok' });
@@ -144,9 +144,9 @@ describe('probing', () => {
     await world.engine.close();
     const controller = new AbortController();
     const running = catalog.start({ signal: controller.signal });
-    await expect.poll(() => world.clock.asleep, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => world.clock.asleep).toBe(1);
     world.clock.advance(world.policy.probe.intervalMs);
-    await expect.poll(() => node.probes, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => node.probes).toBe(2);
     controller.abort();
     await running;
     expect(world.events[0]).toMatchObject({ type: 'round_failed', error: { code: 'engine_closed' } });

@@ -67,7 +67,7 @@ describe('level engine on its folder', () => {
   it('releases the database when idle, so that another opener gets in', async () => {
     const engine = start({ idleReleaseMs: 1 });
     await engine.table('t').put('k', one);
-    await expect.poll(() => opensRaw(location), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => opensRaw(location)).toBe(true);
     expect(await engine.table('t').get('k')).toEqual(one);
   });
 

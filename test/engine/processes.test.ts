@@ -62,7 +62,7 @@ describe('level engine shared by processes', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const writers = [worker('write', `${round}a`), worker('write', `${round}b`)];
       await expect
-        .poll(() => Math.min(...writers.map(({ lines }) => lines.length)), { timeout: 60_000 })
+        .poll(() => Math.min(...writers.map(({ lines }) => lines.length)))
         .toBeGreaterThan(5 + 13 * round);
       for (const { child } of writers) child.kill('SIGKILL');
       await Promise.all(writers.map(({ ended }) => ended));

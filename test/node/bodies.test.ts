@@ -41,14 +41,6 @@ async function filesLeft(node: TestNode): Promise<string[]> {
   ];
 }
 
-async function eventually(check: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('it never came true');
-}
-
 /** A body without a length, in pieces. */
 const streamed = (bytes: Uint8Array, piece = 64 * 1024): ReadableStream =>
   ReadableStream.from(
@@ -216,11 +208,11 @@ describe('a length that lies', () => {
     socket.write(
       requestText('POST', '/o', { Authorization: bearer('writer'), 'Content-Length': '1000' }, 'short'),
     );
-    await eventually(async () => (await node.metric('inflight')) === 1);
-    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === temporary);
+    await expect.poll(() => node.metric('inflight')).toBe(1);
+    await expect.poll(async () => (await readdir(join(node.root, 'tmp'))).length).toBe(temporary);
     socket.destroy();
-    await eventually(async () => (await node.metric('inflight')) === 0);
-    await eventually(async () => (await filesLeft(node)).length === 0);
+    await expect.poll(() => node.metric('inflight')).toBe(0);
+    await expect.poll(() => filesLeft(node)).toEqual([]);
   });
 
   it('too short: what is over is not taken for part of it', async () => {
@@ -288,7 +280,7 @@ describe('a client that is slow', () => {
     const answer = await untilClosed(node, start, 'x');
     expect(answer.status).toBe(408);
     expect(JSON.parse(answer.body.toString())).toMatchObject({ error: 'Timeout' });
-    await eventually(async () => (await filesLeft(node)).length === 0);
+    await expect.poll(() => filesLeft(node)).toEqual([]);
   });
 
   it.each([
@@ -303,7 +295,7 @@ describe('a client that is slow', () => {
     const socket = await openSocket(node.port);
     socket.pause();
     socket.write(requestText('GET', `/o/${addressFor(bytes)}`));
-    await eventually(async () => node.access.length === 1);
+    await expect.poll(() => node.access.length).toBe(1);
     expect(node.access[0]).toMatchObject({ status: 200, cut: true });
     socket.destroy();
   });

@@ -107,14 +107,6 @@ async function stuckPut(node: TestNode): Promise<() => void> {
   return () => socket.destroy();
 }
 
-async function eventually(check: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('it never came true');
-}
-
 const readyz = (node: TestNode, query = ''): Promise<Response> => fetch(`${node.url}/readyz${query}`);
 
 describe('a node that is asked for too much', () => {
@@ -122,7 +114,7 @@ describe('a node that is asked for too much', () => {
     const node = await startNode({ limits: { maxInflight: 4 } });
     await node.adapter.store(A, [bytes]);
     const release = await Promise.all([stuckPut(node), stuckPut(node), stuckPut(node)]);
-    await eventually(async () => (await node.metric('inflight')) === 3);
+    await expect.poll(() => node.metric('inflight')).toBe(3);
     const refused = await fetch(`${node.url}/o`, { method: 'POST', headers: AUTH, body: 'x' });
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toBe('1');
@@ -136,7 +128,7 @@ describe('a node that is asked for too much', () => {
     expect((await readyz(node, '?plane=read')).status).toBe(200);
     expect((await fetch(`${node.url}/o/${A}`)).status).toBe(200);
     for (const done of release) done();
-    await eventually(async () => (await readyz(node)).status === 200);
+    await expect.poll(async () => (await readyz(node)).status).toBe(200);
     expect((await fetch(`${node.url}/o`, { method: 'POST', headers: AUTH, body: 'x' })).status).toBe(201);
     expect(await node.metric('inflight')).toBe(0);
   });
@@ -199,7 +191,7 @@ describe('a node that is told to stop', () => {
     busy.write(
       requestText('PUT', `/o/${A}`, { ...AUTH, 'Content-Length': '6' }, bytes.toString('latin1').slice(0, 3)),
     );
-    await eventually(async () => (await node.metric('inflight')) === 1);
+    await expect.poll(() => node.metric('inflight')).toBe(1);
     const drained = node.node.drain();
     await once(idle, 'close');
     await expect(fetch(`${node.url}/healthz`)).rejects.toThrow();
@@ -214,7 +206,7 @@ describe('a node that is told to stop', () => {
     const node = await startNode({ limits: { drainMs: 100 } });
     const busy = await openSocket(node.port);
     busy.write(requestText('PUT', `/o/${A}`, { ...AUTH, 'Content-Length': '6' }, 'a b'));
-    await eventually(async () => (await node.metric('inflight')) === 1);
+    await expect.poll(() => node.metric('inflight')).toBe(1);
     await Promise.all([node.node.drain(), once(busy, 'close')]);
     expect(await node.adapter.exists(A)).toBe(false);
   });

@@ -32,16 +32,10 @@ describe.skipIf(!hasOpenssl())('a certificate that is renewed', () => {
     copyFileSync(cert, certFile);
     copyFileSync(key, keyFile);
   };
-  async function eventually(check: () => Promise<boolean> | boolean): Promise<void> {
-    for (let i = 0; i < 500; i++) {
-      if (await check()) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error('it never came true');
-  }
 
   it('is shown to new connections without a restart, and old ones go on', async () => {
     const events: string[] = [];
+    const refusals = (): number => events.filter((name) => name === 'tls_files_refused').length;
     const node = await startNode({ log: { event: (_, name) => void events.push(name) } });
     const [first, second] = [authority.issue('first'), authority.issue('second')];
     install(first);
@@ -57,17 +51,17 @@ describe.skipIf(!hasOpenssl())('a certificate that is renewed', () => {
 
     // Half of it: the key does not fit the certificate yet.
     copyFileSync(second.certFile, certFile);
-    await eventually(() => events.includes('tls_files_refused'));
+    await expect.poll(refusals).toBe(1);
     expect(await fresh(port)).toEqual({ status: 200, subject: 'first' });
 
     copyFileSync(second.keyFile, keyFile);
-    await eventually(async () => (await fresh(port)).subject === 'second');
+    await expect.poll(async () => (await fresh(port)).subject).toBe('second');
     expect(events.filter((name) => name === 'tls_files_read')).toHaveLength(1);
     expect(await ask(port, kept)).toEqual({ status: 200, subject: 'first' });
     kept.destroy();
 
     writeFileSync(certFile, 'nonsense');
-    await eventually(() => events.filter((name) => name === 'tls_files_refused').length === 2);
+    await expect.poll(refusals).toBe(2);
     expect(await fresh(port)).toEqual({ status: 200, subject: 'second' });
   });
 
@@ -91,7 +85,7 @@ describe.skipIf(!hasOpenssl())('a certificate that is renewed', () => {
       );
     expect([await gets(ours), await gets(theirs)]).toEqual([true, false]);
     copyFileSync(other.caFile, clientCaFile);
-    await eventually(() => gets(theirs));
+    await expect.poll(() => gets(theirs)).toBe(true);
     expect(await gets(ours)).toBe(false);
   });
 });
