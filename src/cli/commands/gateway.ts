@@ -1,6 +1,3 @@
-import { homePaths } from '../../compose/home.ts';
-import { openVault, type Vault } from '../../compose/open-vault.ts';
-import type { Observers } from '../../compose/vault.ts';
 import type { Config } from '../../config/types.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { systemClock as clock } from '../../core/clock.ts';
@@ -20,10 +17,10 @@ import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
 import { configOf, noteWarnings } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
-import { readPassphrase } from '../passphrase.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
-import { openLog, warningsTo } from '../serving/log.ts';
+import { type GatewayVault, keepProbing, openGatewayVault } from '../serving/gateway-vault.ts';
+import { openLog } from '../serving/log.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
 import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
 import { versionNumber } from '../version.ts';
@@ -46,9 +43,6 @@ interface Settings extends ServingSettings {
   readonly caches: CacheBudgets;
 }
 
-/** How often providers are asked, so that reads avoid those that do not answer. */
-const PROBE_EVERY_MS = 30_000;
-
 /** What is served is plaintext: without a token it is for this machine only, unless it is said to be public. */
 const accessOf = ({ public: everyone, sealed }: Settings): DefaultAccess => ({
   variable: 'HOLDFAST_GATEWAY_TOKEN',
@@ -64,12 +58,11 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
     const listeners = listenersOf(settings, io);
     const log = await openLog(settings, io);
     const telemetry = await createTelemetry();
-    const answered: { first?: string } = {};
-    const vault = await open(settings, io, observersOf(telemetry, log, answered));
+    const opened = await openGatewayVault(settings, io, telemetry, log);
     try {
-      await serveVault(settings, io, { vault, listeners, log, telemetry, answered });
+      await serveVault(settings, io, { ...opened, listeners, log, telemetry });
     } finally {
-      await vault.close();
+      await opened.vault.close();
       log.flush();
     }
     return undefined;
@@ -94,16 +87,14 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
   };
 }
 
-interface Parts {
-  readonly vault: Vault;
+interface Parts extends GatewayVault {
   readonly listeners: readonly Listener[];
   readonly log: LineLog;
   readonly telemetry: Telemetry;
-  readonly answered: { readonly first?: string };
 }
 
 async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
-  const { vault, listeners, log, telemetry, answered } = parts;
+  const { vault, firstAnswered, listeners, log, telemetry } = parts;
   const { context, catalog } = vault.internals;
   const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const server = createGateway({
@@ -111,7 +102,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
       context,
       sealed: settings.sealed,
       providers: () => catalog.snapshot(),
-      firstAnswered: () => answered.first,
+      firstAnswered,
       metrics: telemetry.services,
       caches: settings.caches,
     }),
@@ -137,39 +128,6 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     stop.abort(new HoldfastError('Aborted', 'the gateway has stopped'));
     stop.dispose();
     await probing;
-  }
-}
-
-async function open({ config, sealed }: Settings, io: Io, observers: Partial<Observers>): Promise<Vault> {
-  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
-  // A key that nothing was ever sealed with opens nothing.
-  const key = sealed ? { rootKey: random(32) } : { passphrase };
-  return openVault({ config, env: io.env, observers, ...key });
-}
-
-const observersOf = (
-  telemetry: Telemetry,
-  log: LineLog,
-  answered: { first?: string },
-): Partial<Observers> => ({
-  pipeline: telemetry.pipeline,
-  providers: telemetry.providers,
-  engines: telemetry.engines,
-  onAttempt({ provider, error }) {
-    if (error === undefined) answered.first ??= provider;
-  },
-  log: warningsTo(log),
-});
-
-/** Ends when the signal fires. */
-async function keepProbing({ internals }: Vault, log: LineLog, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await internals.probe(signal);
-    } catch (error) {
-      if (!signal.aborted) log.event('warn', 'probe_failed', { message: String(error) });
-    }
-    await clock.sleep(PROBE_EVERY_MS, signal).catch(() => {});
   }
 }
 

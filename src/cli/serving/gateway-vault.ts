@@ -1,0 +1,60 @@
+import { homePaths } from '../../compose/home.ts';
+import { openVault, type Vault } from '../../compose/open-vault.ts';
+import type { Config } from '../../config/types.ts';
+import { systemClock as clock } from '../../core/clock.ts';
+import { secureRandom as random } from '../../core/random.ts';
+import type { LineLog } from '../../http/line-log.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+import type { Io } from '../io.ts';
+import { readPassphrase } from '../passphrase.ts';
+import { warningsTo } from './log.ts';
+
+/** What a gateway serves. */
+export interface GatewayVault {
+  readonly vault: Vault;
+  /** The provider that was the first to answer anything; undefined until one has. */
+  firstAnswered(): string | undefined;
+}
+
+/** @throws HoldfastError as `openVault` does. */
+export async function openGatewayVault(
+  { config, sealed }: { readonly config: Config; readonly sealed: boolean },
+  io: Io,
+  telemetry: Telemetry,
+  log: LineLog,
+): Promise<GatewayVault> {
+  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
+  // A key that nothing was ever sealed with opens nothing.
+  const key = sealed ? { rootKey: random(32) } : { passphrase };
+  let first: string | undefined;
+  const vault = await openVault({
+    config,
+    env: io.env,
+    ...key,
+    observers: {
+      pipeline: telemetry.pipeline,
+      providers: telemetry.providers,
+      engines: telemetry.engines,
+      onAttempt({ provider, error }) {
+        if (error === undefined) first ??= provider;
+      },
+      log: warningsTo(log),
+    },
+  });
+  return { vault, firstAnswered: () => first };
+}
+
+/** How often providers are asked, so that reads avoid those that do not answer. */
+const PROBE_EVERY_MS = 30_000;
+
+/** Ends when the signal fires. */
+export async function keepProbing({ internals }: Vault, log: LineLog, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await internals.probe(signal);
+    } catch (error) {
+      if (!signal.aborted) log.event('warn', 'probe_failed', { message: String(error) });
+    }
+    await clock.sleep(PROBE_EVERY_MS, signal).catch(() => {});
+  }
+}
