@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Area, warmPages } from './area.ts';
-import { type BenchRun, createVault, freshFolder, type Operation } from './holdfast.ts';
+import { type BenchRun, createVault, freshFolder, type Operation, removeFolder } from './holdfast.ts';
 import type { Input } from './inputs.ts';
 import { type LoadServer, startHoldfast } from './load-servers.ts';
 import { columns, GIB, MIB, median } from './numbers.ts';
+import { cpuSecondsOf } from './proc.ts';
 
 const NODES = 9;
 /** In MiB/s. */
 const GOALS = { put: 350, get: 500 } as const;
-/** Linux counts processor time in hundredths of a second whatever the machine. */
-const TICKS_PER_SECOND = 100;
 
 export interface NodesFigure {
   readonly operation: 'put' | 'get';
@@ -23,7 +21,10 @@ export interface NodesFigure {
   readonly requests: number;
 }
 
-/** Nine storage nodes, a process each, behind one vault on the same machine. Medians. */
+/**
+ * Nine storage nodes, a process each, behind one vault on the same machine. They run on from put to put, as servers do;
+ * a put overwrites the one before. Medians.
+ */
 export async function benchNodes(
   area: Area,
   input: Input,
@@ -31,23 +32,6 @@ export async function benchNodes(
   say: (text: string) => void,
 ): Promise<NodesFigure[]> {
   const samples: NodesFigure[] = [];
-  for (let run = 0; run < runs; run++) samples.push(...(await oneRun(area, input, say)));
-  return (['put', 'get'] as const).map((operation) => {
-    const all = samples.filter((sample) => sample.operation === operation);
-    const of = (value: (sample: NodesFigure) => number): number => median(all.map(value));
-    return {
-      operation,
-      bytes: all[0]!.bytes,
-      ms: of(({ ms }) => ms),
-      clientSeconds: of(({ clientSeconds }) => clientSeconds),
-      nodeSeconds: of(({ nodeSeconds }) => nodeSeconds),
-      clientRss: of(({ clientRss }) => clientRss),
-      requests: of(({ requests }) => requests),
-    };
-  });
-}
-
-async function oneRun(area: Area, input: Input, say: (text: string) => void): Promise<NodesFigure[]> {
   const dir = await freshFolder(area.dir, 'nodes');
   const nodes: LoadServer[] = [];
   try {
@@ -55,22 +39,38 @@ async function oneRun(area: Area, input: Input, say: (text: string) => void): Pr
       nodes.push(await startHoldfast(join(dir, `n${i}`), ['--init', '--max-body', String(64 * MIB)]));
     }
     const vault = await createVault(dir, { providers: nodes.map(({ url }) => url) });
-    const timed = async (operation: Operation & { what: 'put' | 'get' }): Promise<NodesFigure> => {
+    const timed = async (operation: Operation & { what: 'put' | 'get' }): Promise<void> => {
       const before = processorSeconds(nodes);
       const run = await vault.run(operation);
-      const nodeSeconds = processorSeconds(nodes) - before;
+      samples.push(figureOf(operation.what, run, processorSeconds(nodes) - before));
       say(`${operation.what} at nodes: ${(run.bytes / MIB / (run.ms / 1000)).toFixed(0)} MiB/s`);
-      return figureOf(operation.what, run, nodeSeconds);
     };
     await warmPages(area, 1.8 * input.bytes);
-    return [
-      await timed({ what: 'put', name: 'object', file: input.file }),
-      await timed({ what: 'get', name: 'object' }),
-    ];
+    for (let run = 0; run < runs; run++) {
+      await timed({ what: 'put', name: 'object', file: input.file });
+      await timed({ what: 'get', name: 'object' });
+    }
   } finally {
     for (const node of nodes) await node.stop();
-    await freshFolder(area.dir, 'nodes');
+    await removeFolder(dir);
   }
+  return (['put', 'get'] as const).map((operation) =>
+    medianOf(samples.filter((sample) => sample.operation === operation)),
+  );
+}
+
+function medianOf(all: readonly NodesFigure[]): NodesFigure {
+  const of = (value: (sample: NodesFigure) => number): number => median(all.map(value));
+  const { operation, bytes } = all[0]!;
+  return {
+    operation,
+    bytes,
+    ms: of(({ ms }) => ms),
+    clientSeconds: of(({ clientSeconds }) => clientSeconds),
+    nodeSeconds: of(({ nodeSeconds }) => nodeSeconds),
+    clientRss: of(({ clientRss }) => clientRss),
+    requests: of(({ requests }) => requests),
+  };
 }
 
 function figureOf(operation: 'put' | 'get', run: BenchRun, nodeSeconds: number): NodesFigure {
@@ -85,15 +85,8 @@ function figureOf(operation: 'put' | 'get', run: BenchRun, nodeSeconds: number):
   };
 }
 
-/** User and system, of all threads of these processes. */
-function processorSeconds(nodes: readonly LoadServer[]): number {
-  const ticks = nodes.map(({ pid }) => {
-    // The name in brackets may hold anything; what follows are numbers.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  });
-  return ticks.reduce((a, b) => a + b, 0) / TICKS_PER_SECOND;
-}
+const processorSeconds = (nodes: readonly LoadServer[]): number =>
+  nodes.reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0);
 
 export function renderNodes(figures: readonly NodesFigure[]): string {
   const rows = figures.map(({ operation, bytes, ms, clientSeconds, nodeSeconds, clientRss, requests }) => {
