@@ -84,7 +84,7 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
       await serve(exchange);
     } catch (error) {
       const problem = problemOf(error);
-      if (problem.status >= 500 && !exchange.response.destroyed) {
+      if (problem.status >= 500 && !problem.shed && !exchange.response.destroyed) {
         log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
       }
       if (problem.status === 401) metrics.rejected('unauthorized');

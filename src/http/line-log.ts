@@ -13,35 +13,47 @@ export interface LineLog extends ServiceLog {
 }
 
 /**
- * One JSON object a line, written in batches: a log must cost less than what it tells of.
+ * One JSON object a line. Of accesses they are written in batches: a log must cost less than what it tells of.
  * @param access undefined: no access log.
  */
 export function createLineLog(events: Writable, access: Writable | undefined, clock: Clock): LineLog {
-  const accessLines = access && batched(access);
+  const writeAccess = access && bounded(access);
+  const accessLines = writeAccess && batched(writeAccess);
+  const writeEvents = bounded(events);
   return {
     access: accessLines && ((entry) => accessLines.add(JSON.stringify(entry))),
     event(level, event, fields) {
       const time = new Date(clock.now()).toISOString();
-      events.write(`${JSON.stringify({ time, level, event, ...fields })}\n`);
+      writeEvents([JSON.stringify({ time, level, event, ...fields })]);
     },
     flush: () => accessLines?.flush(),
   };
 }
 
-function batched(to: Writable): { add(line: string): void; flush(): void } {
+type WriteLines = (lines: readonly string[]) => void;
+
+/** Leaves lines out while too much waits, and says afterwards how many. */
+function bounded(to: Writable): WriteLines {
+  let dropped = 0;
+  return (lines) => {
+    if (to.writableLength > MAX_PENDING_BYTES) {
+      dropped += lines.length;
+      return;
+    }
+    const told = dropped > 0 ? [...lines, JSON.stringify({ dropped_lines: dropped })] : lines;
+    dropped = 0;
+    to.write(`${told.join('\n')}\n`);
+  };
+}
+
+function batched(write: WriteLines): { add(line: string): void; flush(): void } {
   let lines: string[] = [];
   let size = 0;
-  let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (to.writableLength > MAX_PENDING_BYTES) dropped += lines.length;
-    else if (lines.length > 0) {
-      if (dropped > 0) lines.push(JSON.stringify({ dropped_lines: dropped }));
-      dropped = 0;
-      to.write(`${lines.join('\n')}\n`);
-    }
+    if (lines.length > 0) write(lines);
     lines = [];
     size = 0;
   };

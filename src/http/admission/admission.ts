@@ -52,9 +52,9 @@ export function createAdmission(
     const [problem, message] =
       status === 429
         ? (['RateLimited', 'too many requests'] as const)
-        : (['Unavailable', 'as many requests as this node takes are being served'] as const);
+        : (['Unavailable', 'as many requests as are taken here are being served'] as const);
     const headers = { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))) };
-    return new HttpProblem(status, problem, message, { headers });
+    return new HttpProblem(status, problem, message, { headers, shed: true });
   };
 
   const checkRates = (load: Load, client: string): void => {

@@ -18,6 +18,8 @@ export interface ProblemDetail {
   readonly headers?: Readonly<Record<string, string>>;
   /** The connection cannot be trusted or used any more. */
   readonly close?: boolean;
+  /** Turned away unserved, as under load: that is counted, and too common to be told of one by one. */
+  readonly shed?: boolean;
   readonly cause?: unknown;
 }
 
@@ -27,6 +29,7 @@ export class HttpProblem extends Error {
   readonly problem: ProblemName;
   readonly headers: Readonly<Record<string, string>>;
   readonly close: boolean;
+  readonly shed: boolean;
 
   constructor(status: number, problem: ProblemName, message: string, detail: ProblemDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
@@ -34,6 +37,7 @@ export class HttpProblem extends Error {
     this.problem = problem;
     this.headers = detail.headers ?? {};
     this.close = detail.close ?? false;
+    this.shed = detail.shed ?? false;
   }
 }
 
