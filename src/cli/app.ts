@@ -1,4 +1,4 @@
-import { type Application, buildApplication, buildRouteMap, type Command } from '@stricli/core';
+import { type Application, buildApplication, buildRouteMap, type Command, run } from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
@@ -6,7 +6,7 @@ import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
-export const app: Application<CliContext> = buildApplication(
+const app: Application<CliContext> = buildApplication(
   buildRouteMap({
     routes: {
       init,
@@ -35,3 +35,7 @@ export const app: Application<CliContext> = buildApplication(
     documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true },
   },
 );
+
+/** Runs the command that `args` name; its exit code is left in `context`. */
+export const runApp = (args: readonly string[], context: CliContext): Promise<void> =>
+  run(app, args, context);

@@ -42,9 +42,9 @@ async function main(): Promise<number> {
     stderr,
     signal: stop.signal,
   };
-  const [{ run }, { app }] = await Promise.all([import('@stricli/core'), import('./app.ts')]);
+  const { runApp } = await import('./app.ts');
   const context: CliContext = { process, io, exitCode: EXIT.done };
-  await run(app, process.argv.slice(2), context);
+  await runApp(process.argv.slice(2), context);
   await new Promise((resolve) => stdout.write('', resolve));
   const lost = stop.signal.reason instanceof HoldfastError ? stop.signal.reason : undefined;
   if (lost !== undefined && context.exitCode === EXIT.done) {

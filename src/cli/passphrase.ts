@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { abortError } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Io } from './io.ts';
@@ -50,7 +49,8 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
 }
 
 /** Asks without echo. */
-function ask(io: Io, question: string): Promise<string> {
+async function ask(io: Io, question: string): Promise<string> {
+  const { createInterface } = await import('node:readline');
   return new Promise((resolve, reject) => {
     io.stderr.write(question);
     const lines = createInterface({ input: io.stdin, terminal: true, output: undefined as never });

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
@@ -96,8 +95,10 @@ export async function readSecret(path: string, what: string, provider: string): 
   }
 }
 
-function runCommand([program, ...args]: readonly string[], provider: string): Promise<string> {
+async function runCommand([program, ...args]: readonly string[], provider: string): Promise<string> {
   if (program === undefined) throw invalid(provider, 'the credentials command is empty');
+  // Three milliseconds of every command's start, for the few that run a program.
+  const { execFile } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     execFile(program, args, { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_BYTES }, (error, stdout) => {
       // The failure's own text may quote what was printed, so it stays here.

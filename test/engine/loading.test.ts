@@ -6,9 +6,12 @@ import { describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLevelEngine } from '../../src/engine/index.ts';
 
-vi.mock('level', () => {
-  throw new Error('no native build was found');
-});
+vi.mock('node:module', async (original) => ({
+  ...(await original<typeof import('node:module')>()),
+  createRequire: () => () => {
+    throw new Error('no native build was found');
+  },
+}));
 
 describe('loading LevelDB', () => {
   it('waits until a database is opened', () => {

@@ -1,5 +1,10 @@
-import { Blake3Hasher, blake3 } from '@napi-rs/blake-hash';
+import { createRequire } from 'node:module';
 import type { Blake3 } from './blake3.ts';
+
+/** Required, not imported: of CommonJS an import reads every file twice, first to find out what it exports. */
+const { Blake3Hasher, blake3 } = createRequire(import.meta.url)(
+  '@napi-rs/blake-hash',
+) as typeof import('@napi-rs/blake-hash');
 
 const bytes = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 

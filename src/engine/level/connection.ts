@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { mkdir, unlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Level } from 'level';
 import type { Clock } from '../../core/clock.ts';
@@ -26,7 +27,7 @@ export interface OpenRequest {
  */
 export async function openDatabase(request: OpenRequest): Promise<Database> {
   const { location, clock, lockWaitMs, signal } = request;
-  const Level = await loadLevel();
+  const Level = loadLevel();
   const deadline = clock.monotonic() + lockWaitMs;
   for (;;) {
     const failure = await attempt(Level, location);
@@ -39,9 +40,10 @@ export async function openDatabase(request: OpenRequest): Promise<Database> {
   }
 }
 
-async function loadLevel(): Promise<typeof Level> {
+/** Required, not imported: of CommonJS an import reads every file twice, first to find out what it exports. */
+function loadLevel(): typeof Level {
   try {
-    return (await import('level')).Level;
+    return (createRequire(import.meta.url)('level') as { Level: typeof Level }).Level;
   } catch (error) {
     throw new HoldfastError('Unavailable', 'LevelDB cannot be loaded on this machine', {
       code: 'engine_unsupported',
