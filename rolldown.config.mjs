@@ -37,7 +37,7 @@ export default defineConfig({
       // Each with all that it imports and that those before it have not taken. Left alone, every module that two
       // commands share would be a file.
       groups: [
-        { name: 'base', test: /src\/cli\/(exit-codes|io)\.ts$/ },
+        { name: 'base', test: /src\/cli\/(exit-codes|io|version)\.ts$/ },
         // What a worker thread needs, and no more.
         {
           name: 'work',

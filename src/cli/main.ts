@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8';
 import { HoldfastError } from '../core/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { CliContext } from './flags.ts';
 import { type Io, OUTPUT_CLOSED, reportError } from './io.ts';
+import { version } from './version.ts';
 
 const [first, ...rest] = process.argv.slice(2);
 
 if (first === '--version' || first === '-v' || first === 'version') {
-  const { version } = await import('./version.ts');
   process.stdout.write(`${await version(rest.includes('--verbose'), process.env)}\n`);
 } else {
+  const { setFlagsFromString } = await import('node:v8');
   // What comes from sockets is external memory, for which V8 would start to mark the whole heap every ten megabytes: a
   // quarter of a storage node's processor time. Scavenges free it as well.
   setFlagsFromString('--no-incremental-marking');

@@ -10,15 +10,20 @@ export interface Positions {
 
 /**
  * Finds where keys stand in a TOML text that a parser has accepted, since the parser keeps no positions.
- * On a text it was not promised to understand it may find less, but it ends and does not throw.
+ * On a text it was not promised to understand it may find less, but it ends and does not throw. Nothing is looked for
+ * before it is asked after: most configurations have no problem to point at.
  */
 export function findPositions(toml: string): Positions {
-  const lines = new Scanner(toml).scan();
+  let found: ReadonlyMap<string, number> | undefined;
+  const lines = (): ReadonlyMap<string, number> => {
+    found ??= new Scanner(toml).scan();
+    return found;
+  };
   return {
-    has: (path) => lines.has(JSON.stringify(path)),
+    has: (path) => lines().has(JSON.stringify(path)),
     lineOf: (path) => {
       for (let length = path.length; length > 0; length--) {
-        const line = lines.get(JSON.stringify(path.slice(0, length)));
+        const line = lines().get(JSON.stringify(path.slice(0, length)));
         if (line !== undefined) return line;
       }
       return 1;
