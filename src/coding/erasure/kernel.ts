@@ -80,7 +80,7 @@ const TRIAL: ShardProgram = {
 async function agrees(make: KernelMaker): Promise<boolean> {
   if (wasmApi === undefined) return false;
   const results: Uint8Array[] = [];
-  const length = 1024;
+  const length = 128;
   for (const candidate of [portableKernel, make]) {
     const memory = createMemory(8 * length);
     const bytes = new Uint8Array(memory.buffer);
