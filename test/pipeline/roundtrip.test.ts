@@ -34,4 +34,16 @@ describe('put, then get', () => {
       }
     }
   });
+
+  it('keeps every content type that it takes, and refuses the others before it stores anything', async () => {
+    const { context } = await testVault();
+    const longest = `text/${'x'.repeat(251)}`;
+    await putObject(context, noise(10_000), { name: 'typed', contentType: longest });
+    expect((await getObject(context, 'typed')).contentType).toBe(longest);
+    for (const contentType of [`${longest}x`, 'text/plain\r\nx: y']) {
+      const put = putObject(context, noise(10_000), { name: 'typed', contentType });
+      await expect(put).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'bad_content_type' });
+    }
+    expect((await getObject(context, 'typed')).contentType).toBe(longest);
+  });
 });

@@ -16,6 +16,7 @@ import { backUpPointer } from '../slots.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { type BlobAt, discard } from '../trash.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
+import { checkContentType } from './content-type.ts';
 import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { type FailedAttempt, type PutProgress, PutSession } from './session.ts';
@@ -23,6 +24,7 @@ import { type FailedAttempt, type PutProgress, PutSession } from './session.ts';
 export interface PutOptions {
   /** What the object can be got by. Without a name only its manifest address leads to it. */
   readonly name?: string | undefined;
+  /** Its media type, up to 256 characters. Default: `application/octet-stream`. */
   readonly contentType?: string | undefined;
   /** Overrides `placement.min_tolerates`. */
   readonly minTolerates?: number | undefined;
@@ -57,7 +59,7 @@ const ORPHANS_MS = 500;
  * Stores one object. It is visible, under its name and by its manifest, only after every shard was acknowledged
  * and the certificate holds; a failure or abort before leaves everything as it was.
  * @throws HoldfastError `Unavailable` (`not_enough_providers`), `PermissionDenied` (`certificate_shortfall`),
- * `Aborted`, and what the source throws.
+ * `ConfigInvalid` (`bad_name`, `bad_content_type`), `Aborted`, and what the source throws.
  */
 export async function putObject(
   context: VaultContext,
@@ -65,6 +67,7 @@ export async function putObject(
   options: PutOptions = {},
 ): Promise<PutResult> {
   const name = options.name === undefined ? undefined : checkName(options.name);
+  const contentType = checkContentType(options.contentType ?? 'application/octet-stream');
   const minTolerates = options.minTolerates ?? context.policy.minTolerates;
   const plan = planPut(context, minTolerates);
   const source = await toSource(input);
@@ -72,7 +75,7 @@ export async function putObject(
   try {
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const journal = await PutJournal.begin(context, nameKey);
-    const put = new Put(context, { source, name, plan, minTolerates, journal, stop, options });
+    const put = new Put(context, { source, name, contentType, plan, minTolerates, journal, stop, options });
     return await put.run();
   } finally {
     stop.dispose();
@@ -83,6 +86,7 @@ export async function putObject(
 interface PutSetup {
   readonly source: ByteSource;
   readonly name: string | undefined;
+  readonly contentType: string;
   readonly plan: PutPlan;
   readonly minTolerates: number;
   readonly journal: PutJournal;
@@ -178,7 +182,7 @@ class Put {
         body,
         secrets: {
           name: this.#setup.name,
-          contentType: this.#setup.options.contentType ?? 'application/octet-stream',
+          contentType: this.#setup.contentType,
           size: fed.size,
           plainHash: fed.plainHash,
           createdMs,
