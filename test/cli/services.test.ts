@@ -129,3 +129,14 @@ it('config shows what is in force, and everything that is wrong', async () => {
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('gateway.chunk_cash')]);
   expect(refused.stderr).not.toContain('    at ');
 });
+
+it('refuses a token that no client could send, such as one from an empty variable', async () => {
+  for (const service of ['node', 'gateway']) {
+    const { flags } = await configured('[gateway]\nsealed = true\n[node]\namnesia = true\n');
+    const args = [service, ...flags, '--bind', '127.0.0.1:0', '--token'];
+    for (const token of ['', 'two words']) {
+      const refused = await run([...args, token]);
+      expect([refused.code, refused.stderr], service).toEqual([2, expect.stringContaining('the token is')]);
+    }
+  }
+});

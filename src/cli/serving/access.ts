@@ -21,6 +21,8 @@ export interface DefaultAccess {
 }
 
 const TOKEN_FILE_MS = 1_000;
+/** What may stand behind `Bearer` (RFC 6750). */
+const BEARER_TOKEN = /^[A-Za-z0-9._~+/=-]{1,512}$/;
 
 /** @throws HoldfastError `ConfigInvalid` (`usage`, `bad_token_file`) */
 export async function openTokens(
@@ -33,6 +35,13 @@ export async function openTokens(
   const token = settings.token ?? io.env[access.variable];
   if (token !== undefined && settings.tokenFile !== undefined) {
     throw usage('--token and --token-file exclude each other', 'A token file holds any number of tokens.');
+  }
+  // Nobody could send it: a variable that was meant to hold it is empty, say.
+  if (token !== undefined && !BEARER_TOKEN.test(token)) {
+    throw usage(
+      `the token is ${token === '' ? 'empty' : 'none that a client can send'}`,
+      `Look at --token and ${access.variable}: 1 to 512 of A-Z, a-z, 0-9 and . _ ~ + / = -`,
+    );
   }
   if (settings.tokenFile !== undefined) {
     return watchTokenFile({
