@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { abortError } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { errnoText } from './errno.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -21,14 +22,17 @@ export async function readPassphrase(io: Io, keyFile: string): Promise<string> {
   );
 }
 
-/** A passphrase for a new key: asked twice on a terminal. Undefined when there is none to be had. */
+/**
+ * A passphrase for a new key: asked twice on a terminal. Undefined when there is none to be had.
+ * @throws HoldfastError `ConfigInvalid` (`passphrase_mismatch`) when it is empty, as that of an empty file is.
+ */
 export async function newPassphrase(io: Io): Promise<string | undefined> {
   const given = await givenPassphrase(io);
-  if (given !== undefined || io.stdin.isTTY !== true) return given;
-  const first = await ask(io, 'New passphrase: ');
-  const again = await ask(io, 'Once more: ');
+  if (given === undefined && io.stdin.isTTY !== true) return undefined;
+  const first = given ?? (await ask(io, 'New passphrase: '));
+  const again = given ?? (await ask(io, 'Once more: '));
   if (first === again && first.length > 0) return first;
-  throw new HoldfastError('ConfigInvalid', first === '' ? 'the passphrase is empty' : 'the two differ', {
+  throw new HoldfastError('ConfigInvalid', first === again ? 'the passphrase is empty' : 'the two differ', {
     code: 'passphrase_mismatch',
     hint: 'Nothing was created; try again.',
   });
@@ -41,14 +45,15 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new HoldfastError('ConfigInvalid', `cannot read HOLDFAST_PASSPHRASE_FILE ${file}`, {
-      code: 'passphrase_file',
-      cause,
-    });
+    throw new HoldfastError(
+      'ConfigInvalid',
+      `cannot read the passphrase file ${file}: ${errnoText(cause)}`,
+      { code: 'passphrase_file', hint: 'Check HOLDFAST_PASSPHRASE_FILE.', cause },
+    );
   }
 }
 
-/** Asks without echo. */
+/** Asks without echo. @throws HoldfastError `Aborted` on Ctrl-C, and at the end of the input (Ctrl-D). */
 async function ask(io: Io, question: string): Promise<string> {
   const { createInterface } = await import('node:readline');
   return new Promise((resolve, reject) => {
@@ -56,6 +61,7 @@ async function ask(io: Io, question: string): Promise<string> {
     const lines = createInterface({ input: io.stdin, terminal: true, output: undefined as never });
     const finish = (): void => {
       io.signal.removeEventListener('abort', onAbort);
+      lines.off('close', onEnd);
       lines.close();
       io.stderr.write('\n');
     };
@@ -63,7 +69,12 @@ async function ask(io: Io, question: string): Promise<string> {
       finish();
       reject(abortError(io.signal, 'asking for the passphrase'));
     };
+    const onEnd = (): void => {
+      finish();
+      reject(new HoldfastError('Aborted', 'no passphrase was given', { code: 'passphrase_needed' }));
+    };
     io.signal.addEventListener('abort', onAbort, { once: true });
+    lines.once('close', onEnd);
     lines.once('line', (line) => {
       finish();
       resolve(line);
