@@ -1,4 +1,4 @@
-import { type Application, buildApplication, buildRouteMap, type Command, run } from '@stricli/core';
+import { type Application, buildApplication, buildRouteMap, type Command, ExitCode, run } from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
@@ -6,28 +6,42 @@ import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
+const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
+
+\`holdfast COMMAND --help\` says what a command takes, \`holdfast --version\` which version this is.
+The passphrase is HOLDFAST_PASSPHRASE, else in the file HOLDFAST_PASSPHRASE_FILE, else asked for.
+Exit codes: 0 done, 1 unexpected or no access to a local file, 2 usage or configuration, 3 not found, 4 not enough
+providers, shards or space, 5 integrity or authentication, 6 refused by policy, 7 interrupted.`;
+
+/** In a list of commands each takes a line: its own help has its options. */
+const listed = (command: Command<CliContext>): Command<CliContext> => ({
+  ...command,
+  formatUsageLine: (args) =>
+    command.formatUsageLine({ ...args, config: { ...args.config, onlyRequiredInUsageLine: true } }),
+});
+
 const app: Application<CliContext> = buildApplication(
   buildRouteMap({
     routes: {
-      init,
-      put,
-      get,
-      ls,
-      stat,
-      rm,
-      verify,
+      init: listed(init),
+      put: listed(put),
+      get: listed(get),
+      ls: listed(ls),
+      stat: listed(stat),
+      rm: listed(rm),
+      verify: listed(verify),
       providers,
-      manifests,
-      manifest,
-      recover,
-      plan,
-      config,
+      manifests: listed(manifests),
+      manifest: listed(manifest),
+      recover: listed(recover),
+      plan: listed(plan),
+      config: listed(config),
       bench,
-      demo,
-      node,
-      gateway,
-    } satisfies Record<string, Command<CliContext> | typeof providers | typeof bench>,
-    docs: { brief: 'Objects on many storage providers, with a computed statement of how many may vanish' },
+      demo: listed(demo),
+      node: listed(node),
+      gateway: listed(gateway),
+    },
+    docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
   }),
   {
     name: 'holdfast',
@@ -35,6 +49,9 @@ const app: Application<CliContext> = buildApplication(
     documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true },
   },
 );
+
+/** The parser's refusals, which it leaves as the process's exit code; negative. */
+export const UNKNOWN_COMMAND: number = ExitCode.UnknownCommand;
 
 /** Runs the command that `args` name; its exit code is left in `context`. */
 export const runApp = (args: readonly string[], context: CliContext): Promise<void> =>

@@ -8,18 +8,26 @@ export interface CliContext extends CommandContext {
   exitCode: number;
 }
 
-export interface CommonFlags {
+/** Flags of commands that read the configuration. */
+export interface ConfigFlags {
   readonly home?: string;
   readonly config?: string;
   readonly json: boolean;
+}
+
+/** Flags of commands that open a vault. */
+export interface CommonFlags extends ConfigFlags {
   readonly metricsFile?: string;
 }
 
 /** Any text is good. */
 export const anyText = (input: string): string => input;
 
-/** Flags that every command takes. */
-export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
+export const jsonFlag: FlagParametersForType<Pick<ConfigFlags, 'json'>, CliContext> = {
+  json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' },
+};
+
+export const configFlags: FlagParametersForType<ConfigFlags, CliContext> = {
   home: {
     kind: 'parsed',
     parse: anyText,
@@ -34,7 +42,11 @@ export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
     brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
     placeholder: 'FILE',
   },
-  json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON' },
+  ...jsonFlag,
+};
+
+export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
+  ...configFlags,
   metricsFile: {
     kind: 'parsed',
     parse: anyText,

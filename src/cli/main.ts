@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { asParsed, helpHint } from './arguments.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { CliContext } from './flags.ts';
-import { type Io, OUTPUT_CLOSED, reportError } from './io.ts';
+import { type Io, note, OUTPUT_CLOSED, reportError } from './io.ts';
 import { version } from './version.ts';
 
 const [first, ...rest] = process.argv.slice(2);
@@ -42,9 +44,10 @@ async function main(): Promise<number> {
     stderr,
     signal: stop.signal,
   };
-  const { runApp } = await import('./app.ts');
+  const { runApp, UNKNOWN_COMMAND } = await import('./app.ts');
   const context: CliContext = { process, io, exitCode: EXIT.done };
-  await runApp(process.argv.slice(2), context);
+  const typed = asParsed(process.argv.slice(2));
+  await runApp(typed, context);
   await new Promise((resolve) => stdout.write('', resolve));
   const lost = stop.signal.reason instanceof HoldfastError ? stop.signal.reason : undefined;
   if (lost !== undefined && context.exitCode === EXIT.done) {
@@ -53,15 +56,16 @@ async function main(): Promise<number> {
   }
   // The parser's own failures are negative: wrong flags, unknown commands.
   const parsed = Number(process.exitCode ?? 0);
-  if (parsed < 0) return EXIT.usage;
+  if (parsed < 0) {
+    note(io, helpHint(typed, parsed === UNKNOWN_COMMAND));
+    return EXIT.usage;
+  }
   return parsed > 0 ? EXIT.unexpected : context.exitCode;
 }
 
 function cannotPrint(cause: NodeJS.ErrnoException): HoldfastError {
-  const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
-  return new HoldfastError(
-    full ? 'QuotaExceeded' : 'Unexpected',
-    `cannot write the output: ${full ? 'the disk is full' : (cause.code ?? cause.message)}`,
-    { code: full ? 'disk_full' : 'output_failed', cause },
-  );
+  const [kind, code] = isFull(cause)
+    ? (['QuotaExceeded', 'disk_full'] as const)
+    : (['Unexpected', 'output_failed'] as const);
+  return new HoldfastError(kind, `cannot write the output: ${errnoText(cause)}`, { code, cause });
 }

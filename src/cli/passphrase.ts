@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { abortError } from '../core/abort.ts';
+import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { errnoText } from './errno.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -45,11 +45,11 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new HoldfastError(
-      'ConfigInvalid',
-      `cannot read the passphrase file ${file}: ${errnoText(cause)}`,
-      { code: 'passphrase_file', hint: 'Check HOLDFAST_PASSPHRASE_FILE.', cause },
-    );
+    throw new HoldfastError('ConfigInvalid', `cannot read the passphrase file ${file}: ${errnoText(cause)}`, {
+      code: 'passphrase_file',
+      hint: 'Check HOLDFAST_PASSPHRASE_FILE.',
+      cause,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createKeyFile, homePaths } from '../../compose/home.ts';
 import { findConfig } from '../../compose/load-config.ts';
 import { openVault, type Vault } from '../../compose/open-vault.ts';
@@ -11,12 +11,14 @@ import { secureRandom } from '../../core/random.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
-import { bytes, seconds, table } from '../format.ts';
+import type { CliContext } from '../flags.ts';
+import { bytes, counted, seconds, table } from '../format.ts';
 import { type Io, output, print } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { openSource } from '../source-file.ts';
 
-interface DemoFlags extends CommonFlags {
+interface DemoFlags {
+  readonly json: boolean;
   readonly file?: string;
   readonly keep: boolean;
 }
@@ -37,9 +39,9 @@ export default async function demo(this: CliContext, flags: DemoFlags): Promise<
     const home = await mkdtemp(join(tmpdir(), 'holdfast-demo-'));
     try {
       const config = await findConfig({ home, env: {}, cwd: home });
-      const file = flags.file ?? process.execPath;
-      if (!flags.json)
-        print(io, `Nine providers under ${home}; the file is ${file}, ${bytes((await stat(file)).size)}.\n`);
+      const file = resolve(io.cwd, flags.file ?? process.execPath);
+      const size = await sizeOf(file);
+      if (!flags.json) print(io, `Nine providers under ${home}; the file is ${file}, ${bytes(size)}.\n`);
       const { steps, identical } = await play(io, config, file);
       output(io, flags.json, { identical, steps }, () =>
         [
@@ -96,7 +98,8 @@ async function play(io: Io, config: Config, file: string): Promise<{ steps: Step
     await timed(
       'verify',
       () => vault.verify(NAME, { signal: io.signal }),
-      (found) => `${found.damageTotal} pieces gone; ${describeCertificate(found.certificate.live)}`,
+      (found) =>
+        `${counted(found.damageTotal, 'piece')} gone; ${describeCertificate(found.certificate.live)}`,
     );
     await timed(
       `destroy ${ONE_MORE} too, and get`,
@@ -106,6 +109,15 @@ async function play(io: Io, config: Config, file: string): Promise<{ steps: Step
     return { steps, identical };
   } finally {
     await vault.close();
+  }
+}
+
+async function sizeOf(file: string): Promise<number> {
+  const handle = await openSource(file);
+  try {
+    return (await handle.stat()).size;
+  } finally {
+    await handle.close();
   }
 }
 
@@ -145,8 +157,8 @@ async function sameAsFile(io: Io, vault: Vault, file: string): Promise<boolean> 
 async function failure(io: Io, vault: Vault): Promise<string> {
   try {
     const object = await vault.getObject(NAME, { signal: io.signal });
-    for await (const _ of object.borrow()) return 'unexpectedly readable';
-    return 'unexpectedly empty';
+    for await (const _ of object.borrow()) break;
+    return 'readable still: of this object, these four were not a fatal set';
   } catch (thrown) {
     const error = asHoldfastError(thrown);
     return `refused, as certified: ${error.kind} (${error.code})`;

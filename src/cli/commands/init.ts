@@ -4,12 +4,12 @@ import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
 import { configOf } from '../config-of.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
+import type { CliContext, ConfigFlags } from '../flags.ts';
 import { output } from '../io.ts';
 import { newPassphrase } from '../passphrase.ts';
 import { runCommand } from '../run-command.ts';
 
-interface InitFlags extends CommonFlags {
+interface InitFlags extends ConfigFlags {
   readonly unwrapped: boolean;
 }
 

@@ -2,12 +2,12 @@ import { createLinearCode } from '../../coding/erasure/code.ts';
 import { codeOf } from '../../compose/codes.ts';
 import { DEFAULT_MODEL, planTable, renderPlan } from '../../placement/index.ts';
 import { configOf } from '../config-of.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
+import type { CliContext, ConfigFlags } from '../flags.ts';
 import { output } from '../io.ts';
 import { parseCode } from '../parse-code.ts';
 import { runCommand } from '../run-command.ts';
 
-interface PlanFlags extends CommonFlags {
+interface PlanFlags extends ConfigFlags {
   readonly providers: readonly number[];
   readonly code?: readonly string[];
   readonly annualLoss?: number;

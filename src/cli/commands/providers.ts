@@ -8,7 +8,7 @@ import { initFsProvider } from '../../providers/fs/index.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
 import { configOf } from '../config-of.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { CliContext, CommonFlags } from '../flags.ts';
+import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
 import { type Io, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
@@ -55,7 +55,7 @@ export async function maintenance(
 }
 
 /** Makes the folder of one configured provider: a new one, or an empty one in place of one that was lost. */
-export async function init(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
+export async function init(this: CliContext, flags: ConfigFlags, id: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const config = await configOf(flags, io);
     const provider = config.providers.find((candidate) => candidate.id === id);
@@ -70,7 +70,7 @@ export async function init(this: CliContext, flags: CommonFlags, id: string): Pr
 }
 
 /** Runs the adapter contract against a live provider, through all its layers, and removes what it stored. */
-export async function validate(this: CliContext, flags: CommonFlags, id: string): Promise<void> {
+export async function validate(this: CliContext, flags: ConfigFlags, id: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const config = await configOf(flags, io);
     if (!config.providers.some((candidate) => candidate.id === id)) throw unknownProvider(id);

@@ -1,7 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Vault } from '../../compose/open-vault.ts';
-import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
@@ -10,6 +9,7 @@ import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
+import { openSource } from '../source-file.ts';
 import { stdinSource } from '../stdin-source.ts';
 import { withVault } from '../with-vault.ts';
 
@@ -81,15 +81,4 @@ function report(
       `certificate  ${describeCertificate(result.certificate)}`,
     ].join('\n'),
   );
-}
-
-async function openSource(file: string): Promise<FileHandle> {
-  const refused = (why: string, cause?: unknown): HoldfastError =>
-    new HoldfastError('NotFound', `cannot read ${file}: ${why}`, { code: 'source_unreadable', cause });
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw refused(cause.code === 'ENOENT' ? 'there is no such file' : (cause.code ?? 'error'), cause);
-  });
-  if (!(await handle.stat()).isDirectory()) return handle;
-  await handle.close();
-  throw refused('it is a folder');
 }

@@ -1,12 +1,12 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { anyText, type CliContext, commonFlags, profileFlag, wholeNumber } from '../flags.ts';
+import { anyText, type CliContext, commonFlags, configFlags, profileFlag, wholeNumber } from '../flags.ts';
 import { oneReference, optional } from './parameters.ts';
 
 export const init: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/init.ts'),
   parameters: {
     flags: {
-      ...commonFlags,
+      ...configFlags,
       unwrapped: {
         kind: 'boolean',
         default: false,
@@ -25,7 +25,7 @@ export const put: Command<CliContext> = buildCommand({
       ...commonFlags,
       ...profileFlag,
       name: { ...optional, brief: "What to call it (default: the file's name; none for -)" },
-      contentType: { ...optional, brief: 'Its media type', placeholder: 'TYPE' },
+      contentType: { ...optional, brief: 'Its media type, e.g. text/plain', placeholder: 'TYPE' },
       minTolerates: {
         kind: 'parsed',
         optional: true,

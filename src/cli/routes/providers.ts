@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
-import { type CliContext, commonFlags } from '../flags.ts';
+import { type CliContext, commonFlags, configFlags } from '../flags.ts';
 import { onOff, providerId } from './parameters.ts';
 
 const providersModule = () => import('../commands/providers.ts');
@@ -29,12 +29,12 @@ export const providers: RouteMap<CliContext> = buildRouteMap({
     }),
     validate: buildCommand({
       loader: async () => (await providersModule()).validate,
-      parameters: { flags: commonFlags, positional: { kind: 'tuple', parameters: [providerId] } },
+      parameters: { flags: configFlags, positional: { kind: 'tuple', parameters: [providerId] } },
       docs: { brief: 'Run the adapter contract against a live provider, and clean up' },
     }),
     init: buildCommand({
       loader: async () => (await providersModule()).init,
-      parameters: { flags: commonFlags, positional: { kind: 'tuple', parameters: [providerId] } },
+      parameters: { flags: configFlags, positional: { kind: 'tuple', parameters: [providerId] } },
       docs: { brief: 'Make the folder of a new or replaced local provider' },
     }),
   },

@@ -1,5 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
+import { type CliContext, configFlags, wholeNumber } from '../flags.ts';
 import { count, optional } from './parameters.ts';
 
 const off = { kind: 'boolean', default: false, withNegated: false } as const;
@@ -12,7 +12,7 @@ const size = {
   placeholder: 'BYTES',
 } as const;
 
-const { home, config, json } = commonFlags;
+const { home, config, json } = configFlags;
 
 /** Where to listen, and how much to take. */
 const serving = {

@@ -1,12 +1,12 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import { anyText, type CliContext, commonFlags, wholeNumber } from '../flags.ts';
+import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
 import { decimal, optional } from './parameters.ts';
 
 export const plan: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/plan.ts'),
   parameters: {
     flags: {
-      ...commonFlags,
+      ...configFlags,
       providers: {
         kind: 'parsed',
         parse: wholeNumber(1, 53),
@@ -36,7 +36,7 @@ export const plan: Command<CliContext> = buildCommand({
 
 export const config: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/config.ts'),
-  parameters: { flags: commonFlags },
+  parameters: { flags: configFlags },
   docs: { brief: 'Show the configuration in force, and what in it is not the default' },
 });
 
@@ -44,7 +44,7 @@ export const demo: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/demo.ts'),
   parameters: {
     flags: {
-      ...commonFlags,
+      ...jsonFlag,
       file: { ...optional, brief: 'File to use (default: the Node executable)', placeholder: 'FILE' },
       keep: { kind: 'boolean', default: false, withNegated: false, brief: 'Leave the folder there' },
     },
@@ -84,7 +84,7 @@ const compareCoders = buildCommand({
         brief: 'How often each is done',
         placeholder: 'N',
       },
-      json: commonFlags.json,
+      ...jsonFlag,
     },
   },
   docs: { brief: 'Time the default code and codec against Reed-Solomon and the fallbacks, on each kernel' },
