@@ -37,6 +37,7 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   key_file_missing: EXIT.notFound,
   already_initialised: EXIT.policy,
   access_denied: EXIT.unexpected,
+  engine_permission: EXIT.unexpected,
 };
 
 export function exitCodeOf(error: unknown): ExitCode {

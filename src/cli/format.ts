@@ -16,6 +16,9 @@ export const isoTime = (ms: number): string => new Date(ms).toISOString().replac
 
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 
+/** E.g. `1 chunk`, `2 chunks`. */
+export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
+
 /** Left-aligned columns; numbers right. The first row is the head. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const widths: number[] = [];

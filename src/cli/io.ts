@@ -33,11 +33,19 @@ export function reportError(io: Io, error: HoldfastError, json: boolean): void {
     note(io, JSON.stringify(error.toJSON()));
     return;
   }
-  const where = error.provider === undefined ? '' : ` (provider ${error.provider})`;
-  note(io, `holdfast: ${error.message}${where}`);
+  const where = placeOf(error);
+  note(io, `holdfast: ${error.message}${where === '' ? '' : ` (${where})`}`);
   if (error.hint !== undefined) note(io, `  ${error.hint}`);
   for (const line of details(error)) note(io, `  - ${line}`);
   if (error.kind === 'Unexpected' && error.cause instanceof Error) note(io, String(error.cause.stack));
+}
+
+/** Which provider or folder it was, as far as the message leaves it open. */
+function placeOf({ message, provider, context }: HoldfastError): string {
+  const folder = [context.root, context.location].find((path) => typeof path === 'string');
+  return [provider === undefined ? undefined : `provider ${provider}`, folder]
+    .filter((part) => part !== undefined && !message.includes(part as string))
+    .join(', ');
 }
 
 const LISTED = ['failures', 'leftOut', 'providers'] as const;

@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { silent } from '../compose/observers.ts';
 import type { Observers } from '../compose/vault.ts';
+import { errnoText } from '../core/errno.ts';
 import { type Io, note } from './io.ts';
 import type { Profile } from './profile.ts';
 
@@ -30,11 +31,25 @@ export async function openObservers(
     observers: profiled({ ...telemetry, onAttempt() {}, log }, profile),
     finish: async () => {
       const text = await telemetry.renderMetrics();
-      await writeFile(file, text).catch((cause: NodeJS.ErrnoException) => {
-        note(io, `warning: cannot write the metrics file ${file}: ${cause.code ?? cause.message}`);
+      await writeWhole(file, text).catch((cause: unknown) => {
+        note(io, `warning: cannot write the metrics file ${file}: ${errnoText(cause)}`);
       });
     },
   };
+}
+
+/** A collector that looks at any time finds the old text or the new one. What is no file, a pipe say, is written to. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  const there = await stat(file).catch(() => undefined);
+  if (there !== undefined && !there.isFile()) return writeFile(file, text);
+  const part = `${file}.${process.pid}.part`;
+  try {
+    await writeFile(part, text, there && { mode: there.mode & 0o777 });
+    await rename(part, file);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
 }
 
 function profiled(observers: Observers, profile: Profile | undefined): Observers {

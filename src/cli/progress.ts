@@ -4,17 +4,24 @@ import type { Io } from './io.ts';
 const EVERY_MS = 100;
 const WIDTH = 24;
 
+/** How many of what were done; text for a person. */
+export type Unit = (count: number) => string;
+
+export const chunks: Unit = (count) => `${count < 10 ? count.toFixed(1) : Math.round(count)} chunks`;
+
 /** A bar on the terminal, nothing when piped or when a program reads. */
 export class Progress {
   readonly #io: Io;
   readonly #label: string;
   readonly #shown: boolean;
+  readonly #unit: Unit;
   readonly #started: number;
   #last = 0;
 
-  constructor(io: Io, label: string, quiet: boolean) {
+  constructor(io: Io, label: string, quiet: boolean, unit: Unit = bytes) {
     this.#io = io;
     this.#label = label;
+    this.#unit = unit;
     this.#shown = !quiet && io.stderr.isTTY === true;
     this.#started = performance.now();
   }
@@ -24,7 +31,7 @@ export class Progress {
     if (!this.#shown || now - this.#last < EVERY_MS) return;
     this.#last = now;
     const rate = (done / (now - this.#started)) * 1000;
-    this.#draw(total === undefined ? `${bytes(done)}` : this.#bar(done, total, rate), rate);
+    this.#draw(total === undefined ? this.#unit(done) : this.#bar(done, total, rate), rate);
   }
 
   end(): void {
@@ -32,7 +39,7 @@ export class Progress {
   }
 
   #draw(what: string, rate: number): void {
-    this.#io.stderr.write(`\r\u001b[K${this.#label} ${what}  ${bytes(rate)}/s`);
+    this.#io.stderr.write(`\r\u001b[K${this.#label} ${what}  ${this.#unit(rate)}/s`);
   }
 
   #bar(done: number, total: number, rate: number): string {

@@ -28,7 +28,7 @@ export function directoryOf(
       poorNow = poor();
       const silent = candidates.flatMap(({ provider }) => {
         const error = lastProbe.get(provider.id)?.error;
-        return error === undefined ? [] : [{ id: provider.id, why: `did not answer just now: ${error}` }];
+        return error === undefined ? [] : [{ id: provider.id, why: `its probe failed just now: ${error}` }];
       });
       const gone = new Set(silent.map(({ id }) => id));
       return {

@@ -1,5 +1,6 @@
-import { chmod, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { decodeKeyFile, encodeKeyFile } from '../keys/key-file.ts';
@@ -19,7 +20,8 @@ export const homePaths = (home: string): HomePaths => ({
 
 /**
  * Creates a vault's key file. @param passphrase undefined keeps the key unwrapped, readable by the owner only.
- * @throws HoldfastError `PermissionDenied`, code `already_initialised`: a key is never overwritten.
+ * @throws HoldfastError `PermissionDenied`, code `already_initialised`: a key is never overwritten, and names of
+ * another key never mixed with those of a new one.
  */
 export async function createKeyFile(
   paths: HomePaths,
@@ -29,6 +31,8 @@ export async function createKeyFile(
   await mkdir(paths.home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw unusable(paths.home, cause);
   });
+  const state = await readdir(paths.engine).catch(() => []);
+  if (state.length > 0 && !(await exists(paths.keyFile))) throw orphaned(paths);
   const text = await encodeKeyFile(random(32), passphrase, random);
   const file = await open(paths.keyFile, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EEXIST') throw unusable(paths.keyFile, cause);
@@ -69,17 +73,30 @@ export async function protectKeyFile(keyFile: string): Promise<number> {
   return mode;
 }
 
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+function orphaned({ keyFile, engine }: HomePaths): HoldfastError {
+  const message = `${engine} holds the names of a vault whose key is not there`;
+  return new HoldfastError('PermissionDenied', message, {
+    code: 'already_initialised',
+    hint: `Restore ${keyFile} from a backup, or use another --home for a new vault.`,
+  });
+}
+
 function unusable(path: string, cause: unknown): HoldfastError {
-  const { code } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (isFull(cause)) {
     return new HoldfastError('QuotaExceeded', `the disk of ${path} is full`, {
       hint: 'Free some space.',
       cause,
     });
   }
-  return new HoldfastError('PermissionDenied', `cannot use ${path}: ${code ?? 'unknown error'}`, {
+  return new HoldfastError('PermissionDenied', `cannot use ${path}: ${errnoText(cause)}`, {
     code: 'access_denied',
-    hint: "Check the folder's owner and permissions.",
+    hint: "Check --home, and the folder's owner and permissions.",
     cause,
   });
 }

@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
+import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 
 export interface ConfigLocation {
@@ -32,7 +33,7 @@ export async function findConfig(location: ConfigLocation): Promise<Config> {
   const file = named ? absolute(cwd, named) : resolve(cwd, LOCAL);
   const text = await readFile(file, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
     if (!named && cause.code === 'ENOENT') return undefined;
-    throw new HoldfastError('ConfigInvalid', `cannot read the configuration ${file}: ${cause.code}`, {
+    throw new HoldfastError('ConfigInvalid', `cannot read the configuration ${file}: ${errnoText(cause)}`, {
       code: 'config_unreadable',
       hint: 'Check --config and HOLDFAST_CONFIG.',
       context: { file },

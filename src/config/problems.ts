@@ -54,7 +54,7 @@ export function configInvalid(found: readonly ConfigProblem[], cause?: unknown):
   const { file, line, key, allowed } = problems[0]!;
   return new HoldfastError('ConfigInvalid', shown.join('\n'), {
     operation: 'config',
-    hint: 'every key stands with its default in config/storage.toml',
+    hint: 'Every key stands with its default in the config/storage.toml that ships with Holdfast.',
     context: { file, line, key, allowed, problems },
     ...(cause === undefined ? {} : { cause }),
   });
@@ -74,7 +74,9 @@ function displayPath(path: KeyPath): string {
 
 /** A value as it may appear in a message: short, on one line. */
 export function displayValue(value: unknown): string {
-  if (typeof value === 'bigint' || typeof value === 'number') return String(value);
+  if (typeof value === 'bigint') return String(value);
+  // TOML tells 10 from 10.0.
+  if (typeof value === 'number') return Number.isInteger(value) ? value.toFixed(1) : String(value);
   const shown = JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'bigint' ? Number(inner) : inner,
   );

@@ -42,7 +42,20 @@ export async function readName(
 ): Promise<Pointer | undefined> {
   const key = context.keys.nameKey(checkName(name));
   const sealed = await context.engine.table(NAMES_TABLE).get(key, options);
-  return sealed === undefined ? undefined : openPointer(sealed, key, context.keys.pointer);
+  return sealed === undefined ? undefined : openName(context, sealed, key);
+}
+
+function openName(context: VaultContext, sealed: Uint8Array, key: string): Pointer {
+  try {
+    return openPointer(sealed, key, context.keys.pointer);
+  } catch (cause) {
+    if (!(cause instanceof HoldfastError) || cause.code !== 'authentication') throw cause;
+    throw new HoldfastError('Corrupt', 'a name in the local state does not open with this key', {
+      code: 'authentication',
+      hint: 'Use the key file that the state was made with; or move the folder engine aside and run `holdfast recover`.',
+      cause,
+    });
+  }
 }
 
 /** What a name is to stand for; a `manifest` of undefined removes it. */
@@ -62,7 +75,7 @@ export async function pointName(
   const table = context.engine.table(NAMES_TABLE);
   for (let race = 0; race < MAX_RACES; race++) {
     const current = await table.get(key, options);
-    const replaced = current === undefined ? undefined : openPointer(current, key, context.keys.pointer);
+    const replaced = current === undefined ? undefined : openName(context, current, key);
     const pointer: Pointer = {
       ...target,
       name,
@@ -98,7 +111,7 @@ export async function raiseVersion(
 /** All names that stand for something, in the order of their opaque keys. */
 export async function* listNames(context: VaultContext, options?: AbortOptions): AsyncIterable<Pointer> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options ?? {})) {
-    const pointer = openPointer(sealed, key, context.keys.pointer);
+    const pointer = openName(context, sealed, key);
     if (pointer.manifest !== undefined) yield pointer;
   }
 }

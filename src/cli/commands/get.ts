@@ -4,6 +4,7 @@ import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promi
 import { pipeline } from 'node:stream/promises';
 import type { Vault } from '../../compose/open-vault.ts';
 import { abortable } from '../../core/abort.ts';
+import { errnoText, isFull } from '../../core/errno.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { ObjectReader } from '../../pipeline/get/get.ts';
 import { describeDamage } from '../damage-text.ts';
@@ -74,13 +75,16 @@ async function toStdout(io: Io, object: ObjectReader): Promise<void> {
 async function toFile(named: string, object: ObjectReader, onBytes: (done: number) => void): Promise<void> {
   const target = await realpath(named).catch(() => named);
   const there = await stat(target).catch(() => undefined);
-  if (there?.isDirectory()) throw cannotWrite(named, { code: 'EISDIR', message: 'it is a folder' });
+  if (there?.isDirectory()) throw cannotWrite(named, { code: 'EISDIR' });
   if (there !== undefined && !there.isFile()) return toDevice(target, object, onBytes);
   const part = `${target}.${process.pid}.part`;
-  const file = await open(part, 'wx').catch((cause: NodeJS.ErrnoException) => {
+  // What replaces a private file is as private.
+  const mode = there === undefined ? undefined : there.mode & 0o777;
+  const file = await open(part, 'wx', mode).catch((cause: NodeJS.ErrnoException) => {
     throw cannotWrite(target, cause);
   });
   try {
+    if (mode !== undefined) await file.chmod(mode).catch(() => {}); // some file systems keep no modes
     await fill(file, object, onBytes);
     await file.close();
     await rename(part, target);
@@ -123,11 +127,11 @@ async function fill(file: FileHandle, object: ObjectReader, onBytes: (done: numb
   }
 }
 
-function cannotWrite(target: string, cause: Pick<NodeJS.ErrnoException, 'code' | 'message'>): HoldfastError {
-  const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
-  return new HoldfastError(
-    full ? 'QuotaExceeded' : 'PermissionDenied',
-    `cannot write ${target}: ${full ? 'the disk is full' : (cause.code ?? cause.message)}`,
-    { code: full ? 'disk_full' : 'access_denied', hint: 'Nothing was left there.', cause },
-  );
+function cannotWrite(target: string, cause: Pick<NodeJS.ErrnoException, 'code'>): HoldfastError {
+  const [kind, code] = isFull(cause)
+    ? (['QuotaExceeded', 'disk_full'] as const)
+    : (['PermissionDenied', 'access_denied'] as const);
+  const why = cause.code === 'ENOENT' ? 'there is no such folder' : errnoText(cause);
+  const hint = 'Name another file with -o. Nothing was left there, and what was there before still is.';
+  return new HoldfastError(kind, `cannot write ${target}: ${why}`, { code, hint, cause });
 }

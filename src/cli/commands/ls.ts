@@ -1,7 +1,7 @@
 import type { NamedObject } from '../../compose/open-vault.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { isoTime, table } from '../format.ts';
-import { output } from '../io.ts';
+import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
@@ -14,6 +14,9 @@ export default async function ls(this: CliContext, flags: CommonFlags, prefix?: 
       }
       return found.sort((a, b) => (a.name < b.name ? -1 : 1));
     });
+    if (objects.length === 0 && prefix === undefined && !flags.json) {
+      note(io, 'There are no names here. If the state was lost, `holdfast recover` brings them back.');
+    }
     output(io, flags.json, objects, () =>
       table([
         ['size', 'created', 'version', 'name'],

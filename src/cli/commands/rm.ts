@@ -1,4 +1,5 @@
 import type { CliContext, CommonFlags } from '../flags.ts';
+import { counted } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
@@ -11,7 +12,7 @@ export default async function rm(this: CliContext, flags: CommonFlags, reference
     if (result.queued > 0) {
       note(
         io,
-        `warning: ${result.queued} blobs are at providers that did not answer; later commands try again`,
+        `warning: ${counted(result.queued, 'blob')} could not be deleted yet, at providers that did not answer or refused; later commands try again`,
       );
     }
     output(io, flags.json, result, () => `removed ${result.name ?? result.manifest}`);

@@ -1,6 +1,6 @@
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { bytes, isoTime } from '../format.ts';
+import { bytes, counted, isoTime } from '../format.ts';
 import { output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
@@ -12,7 +12,7 @@ export default async function stat(this: CliContext, flags: CommonFlags, referen
       [
         `name         ${found.name ?? '(none)'}`,
         `manifest     ${found.manifest}`,
-        `size         ${found.size} (${bytes(found.size)}) in ${found.chunks} chunks`,
+        `size         ${found.size} (${bytes(found.size)}) in ${counted(found.chunks, 'chunk')}`,
         `type         ${found.contentType}`,
         `created      ${isoTime(found.createdMs)}${found.version > 0 ? `, version ${found.version} of the name` : ''}`,
         `code         ${found.code}, ${found.compression}`,

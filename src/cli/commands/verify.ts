@@ -3,22 +3,21 @@ import { describeCertificate } from '../../placement/certificate.ts';
 import { describeDamage } from '../damage-text.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { bytes } from '../format.ts';
+import { bytes, counted } from '../format.ts';
 import { output } from '../io.ts';
-import { Progress } from '../progress.ts';
+import { chunks, Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
 export default async function verify(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const progress = new Progress(io, 'verify', flags.json);
+    const progress = new Progress(io, 'verify', flags.json, chunks);
     const result = await withVault(io, flags, (vault) =>
       vault.verify(reference, {
         signal: io.signal,
-        onProgress: ({ chunks, of }) => progress.update(chunks, of),
+        onProgress: ({ chunks: done, of }) => progress.update(done, of),
       }),
-    );
-    progress.end();
+    ).finally(() => progress.end());
     output(io, flags.json, result, () => describe(result));
     return codeOf(result);
   });
@@ -36,8 +35,8 @@ function describe(result: VerifyResult): string {
   const verdict = result.intact ? 'intact' : result.readable ? 'damaged, readable' : 'damaged, NOT readable';
   return [
     `${result.name ?? result.manifest}: ${verdict}`,
-    `checked      ${result.shards} shards of ${result.chunks} chunks, ${bytes(result.bytesRead)} read`,
-    `manifest     ${nodes.total} ${nodes.total === 1 ? 'node' : 'nodes'}, each at ${nodes.leastCopies} or more providers`,
+    `checked      ${counted(result.shards, 'shard')} of ${counted(result.chunks, 'chunk')}, ${bytes(result.bytesRead)} read`,
+    `manifest     ${counted(nodes.total, 'node')}, each at ${nodes.leastCopies} or more providers`,
     `certificate  ${describeCertificate(certificate.live)}`,
     ...(certificate.live.tolerates === certificate.stored.tolerates
       ? []

@@ -37,12 +37,15 @@ export const blobPathOf = (layout: Layout, address: BlobAddress): string =>
 
 /**
  * Makes `root` the home of provider `id`: the only place where a provider folder is created. Idempotent.
- * @throws HoldfastError `ConfigInvalid` when the folder belongs to another provider or holds foreign files.
+ * @throws HoldfastError `ConfigInvalid` when `root` is no folder, belongs to another provider or holds foreign files;
+ * `PermissionDenied` (`access_denied`), `QuotaExceeded`.
  */
 export async function initFsProvider(root: string, id: string): Promise<void> {
   const layout = layoutOf(root);
   try {
-    await mkdir(root, { recursive: true });
+    await mkdir(root, { recursive: true }).catch((cause: unknown) => {
+      throw errnoOf(cause) === 'EEXIST' || errnoOf(cause) === 'ENOTDIR' ? notAFolder(root, id, cause) : cause;
+    });
     const foreign = (await readdir(root)).find((name) => !OURS.has(name));
     if (foreign !== undefined && !(await isFile(layout.marker))) {
       throw new HoldfastError('ConfigInvalid', `the folder of provider "${id}" holds foreign files`, {
@@ -56,8 +59,21 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
     if (await isFile(layout.marker)) return await checkMarker(layout, id);
     await writeMarker(layout, id);
   } catch (error) {
-    throw fsError(error);
+    const failure = fsError(error);
+    if (!(failure instanceof HoldfastError) || failure.provider !== undefined) throw failure;
+    const code = failure.kind === 'PermissionDenied' ? { code: 'access_denied' } : {};
+    throw failure.with({ provider: id, context: { root }, ...code });
   }
+}
+
+function notAFolder(root: string, id: string, cause: unknown): HoldfastError {
+  return new HoldfastError('ConfigInvalid', `the root of provider "${id}" is not a folder: ${root}`, {
+    code: 'provider_root',
+    provider: id,
+    hint: 'Name a folder, or a path at which one can be made, as its root.',
+    context: { root },
+    cause,
+  });
 }
 
 /** The provider whose folder this is; undefined when it is no provider's. */
