@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 
@@ -21,6 +21,6 @@ export async function openSource(file: string): Promise<FileHandle> {
   await handle.close();
   throw new HoldfastError('NotFound', `cannot read ${file}: it is a folder`, {
     code: 'source_unreadable',
-    hint: `Put it as an archive: tar c ${file} | holdfast put - --name ${basename(file)}.tar`,
+    hint: `Put it as an archive: tar c ${file} | holdfast put - --name ${basename(resolve(file))}.tar`,
   });
 }
