@@ -3,6 +3,11 @@ import type { Damage } from '../pipeline/damage.ts';
 /** More providers or details than this are summed up. */
 const MAX_LINES = 40;
 
+/** Why each provider was of no use, once. */
+export function reasonsOf(damage: readonly Damage[]): string[] {
+  return [...new Set(damage.map(({ provider, problem, detail }) => `${provider}: ${detail ?? problem}`))];
+}
+
 /** One line per provider, blob and problem: which shards of which chunks. */
 export function describeDamage(damage: readonly Damage[]): string[] {
   const groups = new Map<string, { head: string; shards: string[]; detail: string | undefined }>();

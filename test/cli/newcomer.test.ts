@@ -138,6 +138,17 @@ describe('a vault', () => {
     await Promise.all([other.remove(), strange.remove()]);
   });
 
+  it('says why each provider is of no use when too many are gone', async () => {
+    const other = await CliVault.create();
+    await other.run(['put', '-', '--name', 'x'], { input: bytes });
+    for (const id of ['p1', 'p2', 'p3', 'p4']) await rm(other.providerRoot(id), { recursive: true });
+    const get = await other.run(['get', 'x']);
+    expect(get.code).toBe(4);
+    for (const id of ['p1', 'p2', 'p3', 'p4'])
+      expect(get.stderr).toContain(`- ${id}: the folder of provider`);
+    await other.remove();
+  });
+
   it('that nobody answers for is not recovered', async () => {
     const home = join(cli.home, 'elsewhere');
     const key = join(cli.home, 'vault.key');

@@ -5,9 +5,10 @@ import { pipeline } from 'node:stream/promises';
 import type { Vault } from '../../compose/open-vault.ts';
 import { abortable } from '../../core/abort.ts';
 import { errnoText, isFull } from '../../core/errno.ts';
-import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { Damage } from '../../pipeline/damage.ts';
 import type { ObjectReader } from '../../pipeline/get/get.ts';
-import { describeDamage } from '../damage-text.ts';
+import { describeDamage, reasonsOf } from '../damage-text.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
@@ -29,7 +30,9 @@ export default async function get(this: CliContext, flags: GetFlags, reference: 
     const profile = flags.profile ? new Profile() : undefined;
     const work = async (vault: Vault): Promise<void> => {
       const object = await vault.getObject(reference, { ...range, signal: io.signal });
-      await deliver(io, object, flags);
+      await deliver(io, object, flags).catch((error: unknown) => {
+        throw withReasons(error, object.damage);
+      });
       for (const line of describeDamage(object.damage)) note(io, `warning: ${line}`);
       if (object.damage.length > 0) note(io, '  The bytes are right: they came from other shards.');
       const profiled = profile?.result();
@@ -46,6 +49,12 @@ export default async function get(this: CliContext, flags: GetFlags, reference: 
     await withVault(io, flags, work, profile);
     return undefined;
   });
+}
+
+/** The refusal names the providers; what was found while reading says why. */
+function withReasons(error: unknown, damage: readonly Damage[]): unknown {
+  if (!isHoldfastError(error) || error.code !== 'undecodable') return error;
+  return error.with({ context: { failures: reasonsOf(damage) } });
 }
 
 const toScreen = ({ output }: GetFlags): boolean => output === undefined || output === '-';

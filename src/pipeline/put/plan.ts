@@ -23,7 +23,7 @@ export function planPut(context: VaultContext, minTolerates: number): PutPlan {
   if (placed.length === 0) {
     throw new HoldfastError('Unavailable', 'no provider may take new shards', {
       code: 'not_enough_providers',
-      hint: 'See `holdfast providers` for the state of each.',
+      hint: 'See `holdfast providers` for the state of each; `holdfast providers probe` asks them again.',
       context: { leftOut: why },
     });
   }
