@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable, throwIfAborted } from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
 
 /** Where an object's bytes come from; pulled, so that a slow store slows the reader. */
 export interface ByteSource {
@@ -21,10 +22,14 @@ export type ObjectInput =
   | FileHandle
   | ByteSource;
 
+/** @throws HoldfastError `ConfigInvalid` (`bad_source`) for a text, say, which has no bytes of its own. */
 export async function toSource(input: ObjectInput): Promise<ByteSource> {
+  if (typeof input !== 'object' || input === null) throw badSource(input);
   if (input instanceof Uint8Array) return iterableSource([input], input.length);
   if (Symbol.asyncIterator in input || Symbol.iterator in input) return iterableSource(input, undefined);
-  return 'stat' in input ? fileSource(input) : input;
+  if ('stat' in input) return fileSource(input);
+  if ('read' in input) return input;
+  throw badSource(input);
 }
 
 async function fileSource(handle: FileHandle): Promise<ByteSource> {
@@ -118,5 +123,13 @@ function iterableSource(
 
 function checkedPiece(piece: unknown): Uint8Array {
   if (piece instanceof Uint8Array) return piece;
-  throw new TypeError(`a source must yield Uint8Array, not ${typeof piece}`);
+  throw badSource(piece);
+}
+
+function badSource(found: unknown): HoldfastError {
+  const what = found === null ? 'null' : typeof found;
+  return new HoldfastError('ConfigInvalid', `an object is made of Uint8Array, not of ${what}`, {
+    code: 'bad_source',
+    hint: 'Pass bytes, an iterable or stream of bytes, or a file handle; new TextEncoder().encode(text) for a text.',
+  });
 }

@@ -46,4 +46,17 @@ describe('put, then get', () => {
     }
     expect((await getObject(context, 'typed')).contentType).toBe(longest);
   });
+
+  it('refuses what is no bytes, as a whole or in pieces', async () => {
+    const { context } = await testVault();
+    const pieces = (async function* () {
+      yield noise(10);
+      yield 'text';
+    })();
+    for (const input of ['text', undefined, null, 5, {}, ['text'], pieces]) {
+      const put = putObject(context, input as never, { name: 'x' });
+      await expect(put).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'bad_source' });
+    }
+    await expect(getObject(context, 'x')).rejects.toMatchObject({ code: 'name_not_found' });
+  });
 });
