@@ -35,7 +35,9 @@ async function main(): Promise<number> {
   stderr.on('error', () => {});
   const io: Io = {
     env,
-    cwd: process.cwd(),
+    get cwd() {
+      return workingFolder();
+    },
     // Opened only by who reads it: a pipe may be read in another way.
     get stdin() {
       return process.stdin;
@@ -61,6 +63,20 @@ async function main(): Promise<number> {
     return EXIT.usage;
   }
   return parsed > 0 ? EXIT.unexpected : context.exitCode;
+}
+
+/** Asked for inside a command, so that what is wrong with it is said like anything else. */
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    const hint = 'It may have been removed: change to another one.';
+    throw new HoldfastError('NotFound', 'the current folder is not there', {
+      code: 'no_folder',
+      hint,
+      cause,
+    });
+  }
 }
 
 function cannotPrint(cause: NodeJS.ErrnoException): HoldfastError {

@@ -1,15 +1,23 @@
 import { fstatSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { abortable } from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
 import type { ByteSource, ObjectInput } from '../pipeline/source.ts';
 import type { Io } from './io.ts';
 
 const STDIN = 0;
 const BUFFER_BYTES = 256 * 1024;
 
-/** Standard input as a source. A pipe is read into one buffer again and again; a stream would leave one per read. */
+/**
+ * Standard input as a source. A pipe is read into one buffer again and again; a stream would leave one per read.
+ * @throws HoldfastError `NotFound` (`source_unreadable`) for a folder, whose stream would just be empty.
+ */
 export function stdinSource(io: Io): ObjectInput {
   const stat = fstatSync(STDIN);
+  if (stat.isDirectory()) {
+    const message = 'cannot read standard input: it is a folder';
+    throw new HoldfastError('NotFound', message, { code: 'source_unreadable' });
+  }
   return stat.isFIFO() || stat.isSocket() ? new PipeSource(STDIN) : io.stdin;
 }
 

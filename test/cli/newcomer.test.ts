@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliVault, type Outcome, start } from '../helpers/cli.ts';
+import { CliVault, MAIN, type Outcome, start } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
 
 const run = (...args: string[]): Promise<Outcome> => start(args, { input: new Uint8Array(0) }).outcome;
@@ -91,6 +92,16 @@ describe('a vault', () => {
     expect([into.code, into.stderr]).toEqual([1, expect.stringContaining('it is a folder')]);
     const below = await cli.run(['get', 'x', '-o', join(cli.home, 'no', 'such')]);
     expect(below.stderr).toContain('there is no such folder');
+  });
+
+  it('takes no folder for an empty input, and does not trip over a current folder that is gone', async () => {
+    const shell = (script: string): string =>
+      execFileSync('sh', ['-c', script, process.execPath, MAIN, cli.home], { encoding: 'utf8' });
+    const put = shell('"$0" "$1" put - --name folder --home "$2" < "$2" 2>&1; echo "exit $?"');
+    expect(put).toMatch(/it is a folder\nexit 3/);
+    const gone = 'mkdir "$2/gone"; cd "$2/gone"; rmdir "$2/gone"';
+    const ls = shell(`${gone}; "$0" "$1" ls 2>&1; echo "exit $?"`);
+    expect(ls).toMatch(/current folder.*\n.*\nexit 3/);
   });
 
   it('gets over a private file without opening it to others', async () => {

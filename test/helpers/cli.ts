@@ -8,7 +8,7 @@ import { blobsIn } from './files.ts';
 
 /** The built program; `HOLDFAST_DIST` names another build. */
 const DIST = process.env.HOLDFAST_DIST ?? fileURLToPath(new URL('../../dist', import.meta.url));
-const MAIN = join(DIST, 'cli', 'main.js');
+export const MAIN: string = join(DIST, 'cli', 'main.js');
 
 export const SLOW = process.env.SLOW === '1';
 
