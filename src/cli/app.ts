@@ -1,4 +1,11 @@
-import { type Application, buildApplication, buildRouteMap, type Command, ExitCode, run } from '@stricli/core';
+import {
+  type Application,
+  buildApplication,
+  buildRouteMap,
+  type Command,
+  ExitCode,
+  run,
+} from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';

@@ -1,10 +1,10 @@
 import { findConfig } from '../compose/load-config.ts';
 import type { Config } from '../config/types.ts';
-import type { CommonFlags } from './flags.ts';
+import type { ConfigFlags } from './flags.ts';
 import { type Io, note } from './io.ts';
 
 /** The configuration that the flags name. @throws HoldfastError `ConfigInvalid` */
-export const configOf = (flags: Pick<CommonFlags, 'home' | 'config'>, io: Io): Promise<Config> =>
+export const configOf = (flags: Pick<ConfigFlags, 'home' | 'config'>, io: Io): Promise<Config> =>
   findConfig({ file: flags.config, home: flags.home, env: io.env, cwd: io.cwd });
 
 export function noteWarnings({ warnings }: Config, io: Io): void {

@@ -5,6 +5,7 @@ import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
+import { counted } from '../format.ts';
 import { output } from '../io.ts';
 import { newPassphrase } from '../passphrase.ts';
 import { runCommand } from '../run-command.ts';
@@ -35,7 +36,7 @@ export default async function init(this: CliContext, flags: InitFlags): Promise<
     };
     output(io, flags.json, data, () =>
       [
-        `Created a vault in ${config.home} with ${config.providers.length} providers.`,
+        `Created a vault in ${config.home} with ${counted(config.providers.length, 'provider')}.`,
         `Keep a copy of ${paths.keyFile}${passphrase === undefined ? '' : ' and its passphrase'} somewhere else: nothing can be read without it.`,
       ].join('\n'),
     );

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { systemClock as clock } from '../../core/clock.ts';
+import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { createLineLog, type LineLog } from '../../http/line-log.ts';
 import type { LogSink } from '../../providers/layers/log.ts';
@@ -19,7 +20,7 @@ export async function openLog({ accessLog }: Pick<ServingSettings, 'accessLog'>,
   const path = resolve(io.cwd, accessLog);
   const lines = createWriteStream(path, { flags: 'a' });
   await once(lines, 'open').catch((cause: NodeJS.ErrnoException) => {
-    throw new HoldfastError('ConfigInvalid', `cannot write the access log ${path}: ${cause.code}`, {
+    throw new HoldfastError('ConfigInvalid', `cannot write the access log ${path}: ${errnoText(cause)}`, {
       code: 'bad_access_log',
       hint: 'Check --access-log and the permissions of its folder; "off" keeps none.',
       cause,
