@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLevelEngine, type Engine } from '../../src/engine/index.ts';
+import { absent } from '../helpers/absent.ts';
 
 const WORKER = resolve(import.meta.dirname, 'children/worker.mjs');
 const DIST = resolve(import.meta.dirname, '../../dist');
@@ -111,7 +112,7 @@ describe('level engine shared by processes', () => {
   it('reports a folder that it may not use', { timeout: 60_000 }, async (context) => {
     const root = process.getuid?.() === 0;
     if (root && !(await hasUnprivilegedUser())) {
-      console.warn('skipped: no way to run as another user than root here');
+      absent('no other user than root can run the build where it lies', 'a folder that may not be used');
       return context.skip();
     }
     await mkdir(location, { mode: 0o500 });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { absent } from './absent.ts';
 
 export interface Authority {
   /** Its certificate, PEM. */
@@ -40,13 +41,13 @@ export function createAuthority(dir: string, name = 'authority'): Authority {
   };
 }
 
+/** @returns false, having said so, when it is not installed and need not be. */
 export function hasOpenssl(): boolean {
   try {
     execFileSync('openssl', ['version'], { stdio: 'ignore' });
     return true;
   } catch {
-    if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error('openssl is required');
-    console.warn('skipped: tests over TLS (openssl is not installed)');
+    absent('openssl is not installed', 'TLS');
     return false;
   }
 }

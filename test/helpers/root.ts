@@ -3,21 +3,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'vitest';
+import { NOTHING_MAY_BE_ABSENT } from './absent.ts';
 
 const isRoot = process.getuid?.() === 0;
-/** Where nothing that can run may be skipped. */
-const inCi = process.env.CI === 'true';
 
-/** A test that has to change users. Skipped, and said so, for who is not root; a failure in CI. */
+/** A test that has to change users. Skipped, and said so, for who is not root; a failure where nothing may be absent. */
 export function asRoot(name: string, work: () => Promise<void>): void {
   if (isRoot) it(name, work);
-  else skip(name, 'needs root', inCi);
+  else skip(name, 'needs root', NOTHING_MAY_BE_ABSENT);
 }
 
 function skip(name: string, why: string, fails: boolean): void {
   console.log(`SKIPPED (${why}): ${name}`);
   it.skipIf(!fails)(name, () => {
-    throw new Error(`not run, and CI=true: ${why}`);
+    throw new Error(`not run, and here it is required: ${why}`);
   });
 }
 
@@ -51,8 +50,11 @@ function mountProblem(): string | undefined {
 
 const problem = mountProblem();
 
-/** A test that fills a disk. Skipped, and said so, where no small one can be mounted; a failure in CI without root. */
+/**
+ * A test that fills a disk. Skipped, and said so, where no small one can be mounted; a failure where nothing may be
+ * absent, except for root, since many containers may not mount.
+ */
 export function onSmallDisk(name: string, work: () => Promise<void>): void {
   if (problem === undefined) it(name, work);
-  else skip(name, problem, inCi && !isRoot);
+  else skip(name, problem, NOTHING_MAY_BE_ABSENT && !isRoot);
 }

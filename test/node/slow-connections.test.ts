@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { absent } from '../helpers/absent.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, startNode, type TestNode } from './harness.ts';
 
@@ -11,8 +12,7 @@ const small = noise(64 * 1024, 32);
 
 function installed(): boolean {
   if (spawnSync('slowhttptest', ['-h'], { stdio: 'ignore' }).error === undefined) return true;
-  if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error('slowhttptest is required');
-  console.warn('skipped: slow connections (slowhttptest is not installed)');
+  absent('slowhttptest is not installed', 'slow connections');
   return false;
 }
 

@@ -3,15 +3,18 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { afterAll, describe, expect, it } from 'vitest';
-import { createAuthority, hasOpenssl, type Issued } from '../helpers/authority.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Authority, createAuthority, hasOpenssl, type Issued } from '../helpers/authority.ts';
 import { startNode } from './harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-tls-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe.skipIf(!hasOpenssl())('a certificate that is renewed', () => {
-  const authority = createAuthority(dir);
+  let authority: Authority;
+  beforeAll(() => {
+    authority = createAuthority(dir);
+  });
   const certFile = join(dir, 'live.crt');
   const keyFile = join(dir, 'live.key');
   const clientCaFile = join(dir, 'live.ca');

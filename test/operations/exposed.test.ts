@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
+import { absent } from '../helpers/absent.ts';
 import { CliVault } from '../helpers/cli.ts';
 import { blobsIn, flipBit } from '../helpers/files.ts';
 import { type ServiceProcess, startService } from '../helpers/services.ts';
@@ -56,7 +57,10 @@ it('every metric of the rules and the dashboard is one that running programs exp
 }, 60_000);
 
 it('Prometheus takes the rules', ({ skip }) => {
-  if (spawnSync('promtool', ['--version']).error !== undefined) skip('promtool is not installed');
+  if (spawnSync('promtool', ['--version']).error !== undefined) {
+    absent('promtool is not installed', 'that Prometheus takes the rules');
+    skip();
+  }
   expect(execFileSync('promtool', ['check', 'rules', fileOf('prometheus-rules.yml')]).toString()).toContain(
     `SUCCESS: ${RULES.length} rules found`,
   );

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
@@ -10,8 +8,8 @@ import { systemClock as clock } from '../../src/core/clock.ts';
 import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
+import { mountSmallDisk, onSmallDisk } from '../helpers/root.ts';
 
-const run = promisify(execFile);
 const deps = { clock, random, blake3 };
 const bytes = random(5000);
 const address = addressOf(blake3.hash(bytes));
@@ -182,14 +180,8 @@ describe('slots of one folder', () => {
 });
 
 describe('a full disk', () => {
-  it('is QuotaExceeded and leaves nothing behind', async ({ skip }) => {
-    const disk = join(root, 'disk');
-    await mkdir(disk);
-    const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).then(
-      () => true,
-      () => false,
-    );
-    if (!mounted) skip('mounting a small file system needs rights that this user does not have');
+  onSmallDisk('is QuotaExceeded and leaves nothing behind', async () => {
+    const { path: disk, unmount } = mountSmallDisk(1024 * 1024);
     try {
       await initFsProvider(disk, 'small');
       const small = createFsAdapter({ id: 'small', root: disk, ...deps });
@@ -207,7 +199,7 @@ describe('a full disk', () => {
       expect(await small.exists(of)).toBe(false);
       expect(await small.store(address, [bytes])).toEqual({ existed: false });
     } finally {
-      await run('umount', [disk]);
+      unmount();
     }
   });
 });

@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { absent } from '../helpers/absent.ts';
 
 export interface S3Account {
   readonly endpoint: string;
@@ -50,8 +51,7 @@ function installed(): boolean {
     execFileSync('rclone', ['version'], { stdio: 'ignore' });
     return true;
   } catch {
-    if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error('rclone is required');
-    console.warn('skipped: what another S3 client reads and writes (rclone is not installed)');
+    absent('rclone is not installed', 'what another S3 client reads and writes');
     return false;
   }
 }

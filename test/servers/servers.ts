@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { absent } from '../helpers/absent.ts';
 
 export interface RunningServer {
   readonly port: number;
@@ -31,14 +32,13 @@ const START_TIMEOUT_MS = 120_000;
 
 /**
  * Starts `test/servers/<name>.sh` with throw-away state.
- * @returns undefined, having said so, when what it needs is not installed; with HOLDFAST_REQUIRE_SERVERS=1 that is
- * an error.
+ * @returns undefined, having said so, when what it needs is not installed; in CI and with
+ * HOLDFAST_REQUIRE_SERVERS=1 that is an error.
  */
 export async function startServer(name: string): Promise<RunningServer | undefined> {
   const server = await launchServer(name);
   if (!('missing' in server)) return server;
-  if (process.env.HOLDFAST_REQUIRE_SERVERS === '1') throw new Error(`${name} is required: ${server.missing}`);
-  console.warn(`skipped: tests against ${name} (${server.missing})`);
+  absent(server.missing, `the server ${name}`);
   return undefined;
 }
 

@@ -18,7 +18,7 @@ const RUNS = process.env.SLOW ? 1500 : 60;
 let makers: Record<string, (memory: WasmMemory) => Kernel>;
 beforeAll(async () => {
   const native = await nativeMaker();
-  if (native === undefined) console.log('skipped: the native kernel, its addon is not installed');
+  if (native === undefined) console.warn('SKIPPED: the native kernel (its addon is not installed)');
   makers = { portable: portableKernel, wasm: wasmKernel, ...(native ? { native } : {}) };
 });
 
