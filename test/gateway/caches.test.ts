@@ -227,7 +227,7 @@ describe('a gateway with a cache of chunks', () => {
     expect(body.equals(bytes.subarray(2 * CHUNK + 5, 2 * CHUNK + 1005))).toBe(true);
   });
 
-  it('knows at once what a name stands for now, and forgets what cannot be read any more', async () => {
+  it('knows at once what a name stands for now, and serves by address what is still kept', async () => {
     const { put, url, vault } = await startGateway({ caches: { chunkBytes: 16 * MIB } });
     const text = async (path: string) => (await fetch(url + path)).text();
     const first = await put(Buffer.from('one'), { name: 'a' });

@@ -280,9 +280,12 @@ export const ROWS: readonly Row[] = [
   ],
   ['no manifests', 'GET', '/storage/manifests?limit=0', admin, 400],
   ['too many manifests', 'GET', '/storage/manifests?limit=1001', admin, 400],
+  ['the providers, without a token', 'GET', '/storage/providers', {}, 401, {}, 'Unauthorized'],
+  ['the providers, as a reader', 'GET', '/storage/providers', bearer(READER), 403, {}, 'Forbidden'],
   ['the providers', 'GET', '/storage/providers', admin, 200, { 'content-type': 'application/json' }],
   ['a call without a type', 'POST', '/rpc', admin, 415, {}, 'UnsupportedMediaType'],
   ['a call with a content coding', 'POST', '/rpc', { ...rpcHeaders, 'content-encoding': 'gzip' }, 415],
+  ['a call, as a reader', 'POST', '/rpc', { ...rpcHeaders, ...bearer(READER) }, 403, {}, 'Forbidden'],
   ['a call without a token', 'POST', '/rpc', { 'content-type': 'application/json' }, 401],
   [
     'a call that is too long',

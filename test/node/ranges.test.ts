@@ -20,6 +20,9 @@ function selected(
   return [...positions].sort((a, b) => a - b);
 }
 
+/** So many ranges of a byte each that make one run. */
+const bytewise = (count: number): string => Array.from({ length: count }, (_, i) => `${i}-${i}`).join(',');
+
 const isRun = (positions: readonly number[]): boolean =>
   positions.every((at, i) => i === 0 || at === positions[i - 1]! + 1);
 
@@ -63,13 +66,16 @@ describe('a Range header', () => {
     ['seconds=1-2', 'another unit'],
     ['bytes=0-99999999999999999999', 'a number beyond counting'],
     ['bytes=0-1,bytes=2-3', 'two units'],
-    [`bytes=${Array.from({ length: 1000 }, (_, i) => `${i}-${i}`).join(',')}`, 'a thousand parts'],
+    [`bytes=${bytewise(65)}`, 'more than 64 parts, though they touch'],
+    [`bytes=0-9${' '.repeat(4096)}`, 'longer than 4 KiB'],
     ['bytes=0-1,50-51', 'two parts'],
   ])('that cannot be served as one part is ignored: %s (%s)', (header) => {
     expect(parseRange(header, 100)).toBe('whole');
   });
 
   it('knows the edges', () => {
+    expect(parseRange(`bytes=${bytewise(64)}`, 100)).toEqual({ start: 0, end: 64 });
+    expect(parseRange(`bytes=0-9${' '.repeat(4096 - 9)}`, 100)).toEqual({ start: 0, end: 10 });
     expect(parseRange('bytes=99-', 100)).toEqual({ start: 99, end: 100 });
     expect(parseRange('bytes=100-', 100)).toBe('unsatisfiable');
     expect(parseRange('bytes=-0', 100)).toBe('unsatisfiable');

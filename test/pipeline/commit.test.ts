@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
+import type { Engine, Table } from '../../src/engine/engine.ts';
+import { deleteObject } from '../../src/pipeline/delete.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import type { VaultContext } from '../../src/pipeline/ports.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { fetchVerified } from '../../src/providers/verified.ts';
+import { noise, type TestVault, testVault } from '../helpers/vault.ts';
+
+/** The same context, its engine's writes noted as `operation table` and `, flushed`. */
+function noting(context: VaultContext, log: string[]): VaultContext {
+  const { engine } = context;
+  const table = (name: string): Table => {
+    const inner = engine.table(name);
+    const note = (what: string, sync: boolean | undefined): void =>
+      void log.push(`${what} ${name}${sync ? ', flushed' : ''}`);
+    return {
+      get: (key, options) => inner.get(key, options),
+      entries: (options) => inner.entries(options),
+      async put(key, value, options) {
+        note(key.includes('/') && name === 'journal' ? 'intent in' : 'put', options?.sync);
+        await inner.put(key, value, options);
+      },
+      async delete(key, options) {
+        await inner.delete(key, options);
+      },
+      async compareAndSet(key, expected, next, options) {
+        note('compareAndSet', options?.sync);
+        return inner.compareAndSet(key, expected, next, options);
+      },
+    };
+  };
+  return { ...context, engine: { name: engine.name, table, close: () => engine.close() } satisfies Engine };
+}
+
+const noted =
+  (log: string[]) =>
+  (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    async store(address, parts, options) {
+      log.push('send');
+      const result = await adapter.store(address, parts, options);
+      log.push('stored');
+      return result;
+    },
+  });
+
+describe('what a put returned is durable', () => {
+  const flushed = ['put journal, flushed', 'put manifests, flushed', 'compareAndSet names, flushed'] as const;
+
+  it('once all blobs are stored the journal, the manifest and the name are flushed, in this order', async () => {
+    const log: string[] = [];
+    const { context } = await testVault({ wrap: noted(log) });
+    await putObject(noting(context, log), noise(700_000), { name: 'x' });
+    const steps = log.filter((step) => step.endsWith('flushed'));
+    expect(steps).toEqual(flushed);
+    expect(log.indexOf(flushed[0])).toBeGreaterThan(log.lastIndexOf('stored'));
+  });
+
+  it('every blob is in the journal before it is sent', async () => {
+    const log: string[] = [];
+    const { context } = await testVault({ wrap: noted(log) });
+    await putObject(noting(context, log), noise(700_000), { name: 'x' });
+    let unsent = 0;
+    for (const step of log) {
+      if (step === 'intent in journal') unsent++;
+      if (step === 'send') unsent--;
+      expect(unsent).toBeGreaterThanOrEqual(0);
+    }
+    expect(log.filter((step) => step === 'send').length).toBeGreaterThan(9);
+    expect(unsent).toBe(0);
+  });
+
+  it('a removal is flushed before a blob is deleted', async () => {
+    const log: string[] = [];
+    const { context } = await testVault({
+      wrap: (adapter) => ({
+        ...adapter,
+        async delete(address, options) {
+          log.push('delete');
+          await adapter.delete(address, options);
+        },
+      }),
+    });
+    await putObject(context, noise(50_000), { name: 'x' });
+    await deleteObject(noting(context, log), 'x');
+    const steps = [...new Set(log.filter((step) => step === 'delete' || step.endsWith('flushed')))];
+    expect(steps).toEqual(['put journal, flushed', 'compareAndSet names, flushed', 'delete']);
+  });
+});
+
+describe('a manifest is kept', () => {
+  const copiesOf = async (
+    { context, providers }: TestVault,
+    put: { manifest: BlobAddress },
+  ): Promise<string[]> => {
+    const found: string[] = [];
+    for (const { id, adapter } of providers) {
+      const there = await fetchVerified(adapter, put.manifest, context.blake3).catch(() => undefined);
+      if (there !== undefined) found.push(id);
+    }
+    return found;
+  };
+
+  it.each([3, 6, 9])('at one provider more than its certificate needs: %i providers', async (providers) => {
+    const vault = await testVault({ providers });
+    for (const length of [100, 300_000]) {
+      const put = await putObject(vault.context, noise(length), { name: `${length}` });
+      expect((await copiesOf(vault, put)).length).toBe(Math.min(providers, put.certificate.tolerates + 2));
+    }
+  });
+
+  it('in as many domains as there are, whatever order their names give', async () => {
+    const vault = await testVault();
+    vault.providers.forEach((provider, i) => {
+      const operator = `operator ${i % 3}`;
+      Object.assign(provider, { domain: { ...provider.domain, provider: operator } });
+    });
+    for (let i = 0; i < 8; i++) {
+      const put = await putObject(vault.context, noise(20_000, i + 1), { name: `${i}` });
+      const holders = await copiesOf(vault, put);
+      const operators = holders.map(
+        (id) => vault.providers.find((provider) => provider.id === id)!.domain.provider,
+      );
+      expect(new Set(operators).size).toBe(3);
+    }
+  });
+
+  it('at as many as its certificate says, or the put is refused and leaves nothing', async () => {
+    const object = noise(300_000);
+    const { context, providers } = await testVault({
+      wrap: (adapter, index) => {
+        return {
+          ...adapter,
+          async store(address, parts, options) {
+            // Packs are of many shards; a node of this object is one short block.
+            const isNode = parts.length === 1 && addressOf(context.blake3.hash(parts[0]!)) === address;
+            if (isNode && index > 2) throw new HoldfastError('QuotaExceeded', 'full');
+            return adapter.store(address, parts, options);
+          },
+        };
+      },
+    });
+    await expect(putObject(context, object, { name: 'x' })).rejects.toMatchObject({
+      kind: 'Unavailable',
+      code: 'not_enough_providers',
+    });
+    await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
+    for (const { adapter } of providers) {
+      for await (const address of adapter.list()) expect.unreachable(`${adapter.adapterId} keeps ${address}`);
+    }
+  });
+});
+
+it('a put that cannot keep its promise is refused before anything is read or sent', async () => {
+  const log: string[] = [];
+  const { context } = await testVault({ providers: 6, wrap: noted(log) });
+  async function* source(): AsyncGenerator<Uint8Array> {
+    log.push('read');
+    yield noise(100_000);
+  }
+  await expect(putObject(context, source(), { name: 'x', minTolerates: 3 })).rejects.toMatchObject({
+    kind: 'PermissionDenied',
+    code: 'certificate_shortfall',
+    context: { certificate: { tolerates: 2 } },
+  });
+  expect(log).toEqual([]);
+});
