@@ -4,6 +4,7 @@ import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { decodeKeyFile, encodeKeyFile } from '../keys/key-file.ts';
+import { syncFolder } from '../providers/fs/layout.ts';
 
 /** Where a vault keeps its state. */
 export interface HomePaths {
@@ -44,6 +45,8 @@ export async function createKeyFile(
   try {
     await file.writeFile(text);
     await file.sync();
+    // Its name too: a key that a power cut takes back has taken all objects with it.
+    await syncFolder(paths.home);
   } catch (cause) {
     // Half a key would keep the next try from making a whole one.
     await rm(paths.keyFile, { force: true });
