@@ -2,6 +2,7 @@ import { throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress } from '../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
+import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fetchVerified } from '../providers/verified.ts';
 import { type DamageLog, problemOf } from './damage.ts';
@@ -10,7 +11,7 @@ import { rendezvousOrder } from './rendezvous.ts';
 
 export interface StoredNode {
   readonly address: BlobAddress;
-  /** Providers that acknowledged a copy. */
+  /** Providers that acknowledged a copy, of at least as many failure domains as were needed. */
   readonly providers: readonly string[];
 }
 
@@ -18,8 +19,9 @@ export interface StoredNode {
  * Keeps a manifest node at `copies` providers of different failure domains, in the rendezvous order of its
  * address, moving on past those that fail.
  * @param usable providers to use, those that failed in this operation left out.
+ * @param copies `wanted` in all; `needed` failure domains, so that losing one fewer leaves a copy.
  * @param intend journals a blob before it is sent.
- * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer acknowledged than `needed`.
+ * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer domains than `needed`.
  */
 export async function storeNode(
   context: VaultContext,
@@ -32,16 +34,19 @@ export async function storeNode(
   const address = addressOf(context.blake3.hash(bytes));
   const queue = spread(context, address, usable);
   const acknowledged: string[] = [];
+  const domains = new Set<string>();
   const failures: HoldfastError[] = [];
-  while (acknowledged.length < copies.wanted && queue.length > 0) {
+  const left = (): number => Math.max(copies.wanted - acknowledged.length, copies.needed - domains.size);
+  while (left() > 0 && queue.length > 0) {
     throwIfAborted(signal, 'storing a manifest node');
-    const batch = queue.splice(0, copies.wanted - acknowledged.length);
+    const batch = queue.splice(0, left());
     await Promise.all(
       batch.map(async (provider) => {
         try {
           await intend(provider.id, address);
           await provider.adapter.store(address, [bytes], { signal });
           acknowledged.push(provider.id);
+          domains.add(domainOf(provider, context.policy.failureDomain));
         } catch (error) {
           failures.push(asHoldfastError(error, { provider: provider.id }));
         }
@@ -49,7 +54,7 @@ export async function storeNode(
     );
   }
   throwIfAborted(signal, 'storing a manifest node');
-  if (acknowledged.length < copies.needed) throw tooFew(acknowledged.length, copies.needed, failures);
+  if (domains.size < copies.needed) throw tooFew(domains.size, copies.needed, failures);
   return { address, providers: acknowledged };
 }
 
@@ -61,8 +66,9 @@ function spread(context: VaultContext, address: BlobAddress, usable: readonly Pr
   const rest: Provider[] = [];
   for (const id of rendezvousOrder(context.blake3, address, [...byId.keys()])) {
     const provider = byId.get(id)!;
-    (seen.has(provider.domain.provider) ? rest : first).push(provider);
-    seen.add(provider.domain.provider);
+    const domain = domainOf(provider, context.policy.failureDomain);
+    (seen.has(domain) ? rest : first).push(provider);
+    seen.add(domain);
   }
   return [...first, ...rest];
 }
@@ -126,7 +132,7 @@ function notFound(
 
 function tooFew(got: number, needed: number, failures: readonly HoldfastError[]): HoldfastError {
   const why = failures.map((failure) => `${failure.provider ?? '?'}: ${failure.message}`);
-  return new HoldfastError('Unavailable', `${got} of ${needed} providers took the manifest`, {
+  return new HoldfastError('Unavailable', `${got} of ${needed} failure domains took the manifest`, {
     code: 'not_enough_providers',
     hint: 'See `holdfast providers` for the state of each; free space or bring providers back, then try again.',
     context: { failures: why },

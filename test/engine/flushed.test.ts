@@ -33,3 +33,26 @@ it('what is to outlive a power cut is flushed by LevelDB before it is acknowledg
   await engine.close();
   await rm(location, { recursive: true });
 });
+
+it('after a write that failed the database is opened anew before anything else is done', async () => {
+  const location = await mkdtemp(join(tmpdir(), 'holdfast-failed-'));
+  const prototype = Level.prototype as unknown as Record<string, unknown>;
+  const done: string[] = [];
+  for (const call of ['put', 'open', 'close'] as const) {
+    const real = prototype[call] as (...args: unknown[]) => unknown;
+    prototype[call] = function noted(this: unknown, ...args: unknown[]) {
+      const failing = call === 'put' && !done.includes('put');
+      done.push(call);
+      if (failing) return Promise.reject(Object.assign(new Error('IO error'), { code: 'LEVEL_IO_ERROR' }));
+      return real.apply(this, args);
+    };
+    onTestFinished(() => void delete prototype[call]);
+  }
+  const engine = createLevelEngine({ location, clock, lockWaitMs: 1000, idleReleaseMs: 60_000 });
+  const table = engine.table('t');
+  await expect(table.put('a', Uint8Array.of(1))).rejects.toMatchObject({ name: 'HoldfastError' });
+  await table.put('a', Uint8Array.of(2));
+  expect(done.filter((call, i) => call !== done[i - 1])).toEqual(['open', 'put', 'close', 'open', 'put']);
+  await engine.close();
+  await rm(location, { recursive: true });
+});

@@ -90,8 +90,10 @@ describe('a chunk is bound to its place', () => {
   });
 
   test('a shard that is not what the manifest says is named before anything is decrypted', async () => {
-    const wrong = await decode(({ digests }) => ({
+    // The tag is wrong too: whoever decrypts finds that out, and names no shard.
+    const wrong = await decode(({ digests, tag }) => ({
       digests: digests.map((byte, i) => (i === 40 ? byte ^ 1 : byte)),
+      tag: tag.map((byte) => byte ^ 1),
     }));
     expect(wrong).toBe('bad');
   });

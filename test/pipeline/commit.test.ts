@@ -6,6 +6,7 @@ import { deleteObject } from '../../src/pipeline/delete.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { domainOf } from '../../src/placement/domains.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { fetchVerified } from '../../src/providers/verified.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
@@ -113,46 +114,59 @@ describe('a manifest is kept', () => {
     }
   });
 
-  it('in as many domains as there are, whatever order their names give', async () => {
-    const vault = await testVault();
+  it.each([
+    ['provider', (i: number) => ({ provider: `operator ${i % 3}` })],
+    ['account', (i: number) => ({ provider: 'one operator', account: `account ${i % 3}` })],
+    ['region', (i: number) => ({ region: `region ${i % 3}` })],
+  ] as const)('in more domains than may vanish, where %s is what fails', async (failureDomain, labels) => {
+    const vault = await testVault({ policy: { failureDomain } });
     vault.providers.forEach((provider, i) => {
-      const operator = `operator ${i % 3}`;
-      Object.assign(provider, { domain: { ...provider.domain, provider: operator } });
+      Object.assign(provider, { domain: { ...provider.domain, ...labels(i) } });
     });
     for (let i = 0; i < 8; i++) {
       const put = await putObject(vault.context, noise(20_000, i + 1), { name: `${i}` });
-      const holders = await copiesOf(vault, put);
-      const operators = holders.map(
-        (id) => vault.providers.find((provider) => provider.id === id)!.domain.provider,
-      );
-      expect(new Set(operators).size).toBe(3);
+      expect(put.certificate.domains).toEqual({ level: failureDomain, count: 3 });
+      const ids = await copiesOf(vault, put);
+      const holders = vault.providers.filter(({ id }) => ids.includes(id));
+      expect(new Set(holders.map((provider) => domainOf(provider, failureDomain))).size).toBe(3);
     }
   });
 
-  it('at as many as its certificate says, or the put is refused and leaves nothing', async () => {
-    const object = noise(300_000);
-    const { context, providers } = await testVault({
-      wrap: (adapter, index) => {
-        return {
-          ...adapter,
-          async store(address, parts, options) {
-            // Packs are of many shards; a node of this object is one short block.
-            const isNode = parts.length === 1 && addressOf(context.blake3.hash(parts[0]!)) === address;
-            if (isNode && index > 2) throw new HoldfastError('QuotaExceeded', 'full');
-            return adapter.store(address, parts, options);
-          },
-        };
-      },
-    });
-    await expect(putObject(context, object, { name: 'x' })).rejects.toMatchObject({
-      kind: 'Unavailable',
-      code: 'not_enough_providers',
-    });
-    await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
-    for (const { adapter } of providers) {
-      for await (const address of adapter.list()) expect.unreachable(`${adapter.adapterId} keeps ${address}`);
-    }
-  });
+  it.each([
+    ['providers', 'provider', (index: number) => index > 2],
+    ['regions', 'region', (index: number) => index % 3 > 0],
+  ] as const)(
+    'by as many %s as its certificate says, or the put is refused and leaves nothing',
+    async (_, failureDomain, isFull) => {
+      const object = noise(300_000);
+      const { context, providers } = await testVault({
+        policy: { failureDomain },
+        wrap: (adapter, index) => {
+          return {
+            ...adapter,
+            async store(address, parts, options) {
+              // Packs are of many shards; a node of this object is one short block.
+              const isNode = parts.length === 1 && addressOf(context.blake3.hash(parts[0]!)) === address;
+              if (isNode && isFull(index)) throw new HoldfastError('QuotaExceeded', 'full');
+              return adapter.store(address, parts, options);
+            },
+          };
+        },
+      });
+      providers.forEach((provider, i) => {
+        Object.assign(provider, { domain: { ...provider.domain, region: `region ${i % 3}` } });
+      });
+      await expect(putObject(context, object, { name: 'x' })).rejects.toMatchObject({
+        kind: 'Unavailable',
+        code: 'not_enough_providers',
+      });
+      await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
+      for (const { adapter } of providers) {
+        for await (const address of adapter.list())
+          expect.unreachable(`${adapter.adapterId} keeps ${address}`);
+      }
+    },
+  );
 });
 
 it('a put that cannot keep its promise is refused before anything is read or sent', async () => {

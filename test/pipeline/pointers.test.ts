@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import { pointName, readName } from '../../src/pipeline/names.ts';
+import type { VaultContext } from '../../src/pipeline/ports.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { recoverVault } from '../../src/pipeline/recover.ts';
+import { backUpPointer, readSlotContent } from '../../src/pipeline/slots.ts';
+import { noise, type TestVault, testVault } from '../helpers/vault.ts';
+
+const target = { manifest: undefined, size: 0, createdMs: 1 };
+
+/** The versions that the providers' slots hold, in the order of the providers. */
+async function versions({ context, providers }: TestVault, name: string): Promise<(number | undefined)[]> {
+  const slot = context.keys.slotName(name);
+  return Promise.all(
+    providers.map(async ({ adapter }) => {
+      const content = await adapter.readSlot(slot);
+      return content && readSlotContent(context, content.bytes)?.pointer.version;
+    }),
+  );
+}
+
+/** The same vault on a machine that has lost its state. */
+const withoutState = (context: VaultContext): VaultContext => ({ ...context, engine: createMemoryEngine() });
+
+it('a late writer does not put an older pointer in place of a newer one', async () => {
+  const vault = await testVault({ providers: 3 });
+  const { context, providers } = vault;
+  const first = await pointName(context, 'x', target);
+  const second = await pointName(context, 'x', target);
+  expect(await backUpPointer(context, second, providers, 3)).toBe(3);
+  expect(await backUpPointer(context, first, providers, 3)).toBe(3);
+  expect(await versions(vault, 'x')).toEqual([2, 2, 2]);
+});
+
+it('an engine that has forgotten a name does not start below what the providers have', async () => {
+  const vault = await testVault({ providers: 3 });
+  const { context } = vault;
+  for (const seed of [1, 2, 3]) await putObject(context, noise(10_000, seed), { name: 'x' });
+  const fresh = withoutState(context);
+  const put = await putObject(fresh, noise(10_000, 4), { name: 'x' });
+  expect((await readName(fresh, 'x'))!.version).toBe(4);
+  expect(Math.max(...(await versions(vault, 'x')).map((version) => version ?? 0))).toBe(4);
+  const another = withoutState(context);
+  await recoverVault(another);
+  expect((await readName(another, 'x'))!.manifest).toBe(put.manifest);
+});
+
+it('recovery takes the highest version that any provider has, and none below what is known', async () => {
+  const vault = await testVault({ providers: 3 });
+  const { context, providers } = vault;
+  const first = await pointName(context, 'x', target);
+  const second = await pointName(context, 'x', target);
+  await backUpPointer(context, first, providers.slice(0, 1), 1);
+  await backUpPointer(context, second, providers.slice(1, 2), 1);
+  await backUpPointer(context, first, providers.slice(2), 1);
+  // `x` stands for nothing in either; the version tells them apart.
+  const fresh = withoutState(context);
+  await recoverVault(fresh);
+  expect((await readName(fresh, 'x'))!.version).toBe(2);
+  const third = await pointName(context, 'x', target);
+  await recoverVault(context);
+  expect((await readName(context, 'x'))!.version).toBe(third.pointer.version);
+});
