@@ -82,8 +82,10 @@ describe('credentials', () => {
     const file = join(dir, 'secret.json');
     await writeFile(file, '{"token":"hunter2"}', { mode: 0o600 });
     expect(await from({ file })()).toEqual({ token: 'hunter2' });
-    await chmod(file, 0o644);
-    await expect(from({ file })()).rejects.toThrow(/chmod 600/);
+    for (const others of [0o040, 0o020, 0o010, 0o004, 0o002, 0o001]) {
+      await chmod(file, 0o600 | others);
+      await expect(from({ file })(), others.toString(8)).rejects.toThrow(/chmod 600/);
+    }
   });
 
   it('come from a command, and what goes wrong never quotes them', async () => {

@@ -34,12 +34,12 @@ describe('what can be decoded', () => {
     expect(counts.decoded[8]).toBe(2_213_556);
   });
 
-  test('nine lost of 27 decode in at least 97.6 % of all patterns', { timeout: 60_000 }, () => {
+  test('of nine lost of 27, 97.840 % of all patterns decode', { timeout: 60_000 }, () => {
     const code = createLinearCode(DEFAULT_LRC);
     let decoded = 0;
     for (const mask of masksOf(9)) if (code.decodableMask(ALL & ~mask)) decoded++;
     console.log(`wide: 9 lost: ${decoded} / ${binomial(27, 9)}`);
-    expect(decoded / binomial(27, 9)).toBeGreaterThanOrEqual(0.976);
+    expect(decoded).toBe(4_585_611);
   });
 
   test('without the overlay all four-loss and all but 160 five-loss patterns decode', () => {
