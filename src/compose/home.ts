@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
-import { decodeKeyFile, encodeKeyFile } from '../keys/key-file.ts';
+import { decodeKeyFile, encodeKeyFile, needsPassphrase } from '../keys/key-file.ts';
 import { syncFolder } from '../providers/fs/layout.ts';
 
 /** Where a vault keeps its state. */
@@ -56,7 +56,10 @@ export async function createKeyFile(
   }
 }
 
-/** @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`. */
+/**
+ * Reads the root key. A bare one that others could read is taken from them.
+ * @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`.
+ */
 export async function readRootKey(keyFile: string, passphrase: () => Promise<string>): Promise<Uint8Array> {
   const text = await readFile(keyFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw unusable(keyFile, cause);
@@ -66,14 +69,14 @@ export async function readRootKey(keyFile: string, passphrase: () => Promise<str
       cause,
     });
   });
+  if (!needsPassphrase(text)) await keepToOwner(keyFile);
   return decodeKeyFile(text, passphrase);
 }
 
-/** Tightens an unwrapped key's mode if someone loosened it. @returns the mode it was found with. */
-export async function protectKeyFile(keyFile: string): Promise<number> {
-  const mode = (await stat(keyFile)).mode & 0o777;
-  if ((mode & 0o077) !== 0) await chmod(keyFile, 0o600);
-  return mode;
+/** Who may read the file but not change its mode reads it all the same. */
+async function keepToOwner(keyFile: string): Promise<void> {
+  const { mode } = await stat(keyFile);
+  if ((mode & 0o077) !== 0) await chmod(keyFile, 0o600).catch(() => {});
 }
 
 const exists = (path: string): Promise<boolean> =>
