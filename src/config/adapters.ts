@@ -10,7 +10,15 @@ export interface AdapterKey {
 }
 
 const path = text('', /^[^\0]{1,4096}$/, 'a path');
-const url = text('', /^https?:\/\/[^\s]{1,2000}$/, 'a http:// or https:// address');
+/** Passwords do not stand here either. */
+const url: Field<string> = {
+  ...text(
+    '',
+    /^https?:\/\/[^\s@/?#]{1,300}(?:[/?#][^\s]{0,2000})?$/,
+    'a http:// or https:// address without user and password',
+  ),
+  secret: true,
+};
 const word = text('', /^[^\s\0]{1,255}$/, 'a text without spaces, up to 255 characters');
 const prefix = text('', /^[^\0]{0,512}$/, 'a text of up to 512 characters');
 const command = listOf(text('', /^[^\0]{1,4096}$/, 'a text'), [], 64);

@@ -53,5 +53,12 @@ credentials = { command = ["pass", "show", "node"] }
     const inline = text('url = "https://x"\ncredentials = { password = "hunter2" }');
     expect(() => load(inline)).toThrow(/credentials.*env/);
     expect(() => load(inline)).not.toThrow(/hunter2/);
+    for (const userinfo of ['user:hunter2@', 'hunter2@', 'u:hunter2\\\\@', 'a@hunter2@', ':hunter2@']) {
+      const inUrl = text(`url = "https://${userinfo}example.net/x"`);
+      expect(() => load(inUrl), userinfo).toThrow(/c\.toml:4: .*url.*without user and password/);
+      expect(() => load(inUrl)).not.toThrow(/hunter2/);
+    }
+    const plain = 'https://[::1]:8443/a@b?c@d#e@f';
+    expect(load(text(`url = "${plain}"`))[0]).toMatchObject({ url: plain });
   });
 });

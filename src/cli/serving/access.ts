@@ -76,4 +76,5 @@ function withoutTokens(listeners: readonly Listener[], log: LineLog, access: Def
   return { tokens: [], anonymous: new Set(anonymous) };
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
