@@ -3,6 +3,8 @@ import type { Io } from '../../src/cli/io.ts';
 import { type DefaultAccess, openTokens } from '../../src/cli/serving/access.ts';
 import type { LineLog } from '../../src/http/line-log.ts';
 import type { Listener } from '../../src/http/listener.ts';
+import { startAsConfigured } from '../helpers/services.ts';
+import { addressFor } from '../node/harness.ts';
 
 const NODE: DefaultAccess = {
   variable: 'THE_TOKEN',
@@ -58,3 +60,27 @@ it('with a token only what is said to be open beside it is, on this machine too'
     expect((await tableOf([at('0.0.0.0')], GATEWAY, flags, env)).anonymous.size).toBe(0);
   }
 });
+
+it.each<[string, string, string[], number[]]>([
+  ['on this machine', '127.0.0.1:0', [], [201, 200]],
+  ['elsewhere', '0.0.0.0:0', [], [401, 404]],
+  ['on this machine with a token', '127.0.0.1:0', ['--token', 'a-token-of-some-length'], [401, 404]],
+])(
+  'a node that listens %s answers so to who writes and reads without one',
+  async (_, bind, flags, statuses) => {
+    const node = await startAsConfigured([
+      'node',
+      '--amnesia',
+      '--access-log',
+      'off',
+      '--bind',
+      bind,
+      ...flags,
+    ]);
+    const url = node.url.replace('0.0.0.0', '127.0.0.1');
+    const body = 'a blob';
+    const address = addressFor(Buffer.from(body));
+    const written = await fetch(`${url}/o`, { method: 'POST', body });
+    expect([written.status, (await fetch(`${url}/o/${address}`)).status]).toEqual(statuses);
+  },
+);
