@@ -24,7 +24,13 @@ const tableOf = async (
   env: Record<string, string> = {},
 ) => {
   const io = { env, cwd: '/' } as unknown as Io;
-  const { table } = await openTokens({ token: flags.token, tokenFile: undefined }, io, listeners, log, access);
+  const { table } = await openTokens(
+    { token: flags.token, tokenFile: undefined },
+    io,
+    listeners,
+    log,
+    access,
+  );
   return table();
 };
 
