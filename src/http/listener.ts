@@ -1,4 +1,4 @@
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { lstat, unlink } from 'node:fs/promises';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
@@ -38,15 +38,15 @@ export async function bind(server: HttpServer | HttpsServer, listener: Listener)
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException): void => reject(listenFailed(listener, cause));
     server.once('error', failed);
+    // A socket is there, and may be connected to, before anything could change its mode.
+    const mask = process.umask(listener.kind === 'unix' ? 0o177 : process.umask());
     server.listen({ ...where, backlog: 1024 }, () => {
       server.off('error', failed);
       resolve();
     });
+    process.umask(mask);
   });
-  if (listener.kind === 'unix') {
-    await chmod(listener.path, 0o600);
-    return { kind: 'unix', path: listener.path };
-  }
+  if (listener.kind === 'unix') return { kind: 'unix', path: listener.path };
   const { address, port, family } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   return { kind: 'tcp', host: address, port, url: `${listener.tls ? 'https' : 'http'}://${host}:${port}` };

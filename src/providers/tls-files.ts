@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { readSecret } from './credentials.ts';
 import type { TlsIdentity } from './wire/client.ts';
@@ -13,7 +15,10 @@ export interface TlsFiles {
   readonly clientKeyFile?: string | undefined;
 }
 
-/** @throws HoldfastError `ConfigInvalid` for a file that cannot be read, and for one of certificate and key alone. */
+/**
+ * @throws HoldfastError `ConfigInvalid` for a file that cannot be read or used, for one of certificate and key alone, and
+ * for two that do not belong together.
+ */
 export async function readTls(files: TlsFiles, provider: string): Promise<TlsIdentity> {
   const { caFile, clientCertFile, clientKeyFile } = files;
   if ((clientCertFile === undefined) !== (clientKeyFile === undefined)) {
@@ -23,16 +28,36 @@ export async function readTls(files: TlsFiles, provider: string): Promise<TlsIde
       { provider, hint: 'Give both, or neither.' },
     );
   }
-  return {
+  const identity = {
     ca: caFile === undefined ? undefined : await readPem(caFile, 'authority', provider),
     clientCert:
       clientCertFile === undefined ? undefined : await readPem(clientCertFile, 'certificate', provider),
     clientKey: clientKeyFile === undefined ? undefined : await readSecret(clientKeyFile, 'key', provider),
   };
+  try {
+    const { ca, clientCert: cert, clientKey: key } = identity;
+    createSecureContext({ ca, cert, key });
+  } catch (cause) {
+    throw badFiles(`its certificates and key cannot be used: ${(cause as Error).message}`, provider, cause);
+  }
+  return identity;
 }
 
-function readPem(path: string, what: string, provider: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new HoldfastError('ConfigInvalid', `the ${what} file ${path} cannot be read`, { provider, cause });
+/** TLS takes a text without certificates for no authority at all, and then trusts nobody. */
+const CERTIFICATE = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/;
+
+async function readPem(path: string, what: string, provider: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw badFiles(`the ${what} file ${path} cannot be read: ${errnoText(cause)}`, provider, cause);
   });
+  if (!CERTIFICATE.test(text)) throw badFiles(`there is no certificate in ${path}`, provider);
+  return text;
 }
+
+const badFiles = (message: string, provider: string, cause?: unknown): HoldfastError =>
+  new HoldfastError('ConfigInvalid', message, {
+    code: 'bad_tls_files',
+    hint: 'ca_file, client_cert_file and client_key_file are PEM; the key belongs to the first certificate of its file.',
+    provider,
+    ...(cause === undefined ? {} : { cause }),
+  });

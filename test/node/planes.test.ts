@@ -128,6 +128,7 @@ describe('a token file', () => {
     ['writer read,fly a-token-of-some-length', 'scopes'],
     ['writer read', 'expected'],
     ['writer read short', 'at least'],
+    ['writer read a-token-of-söme-length', 'can send'],
     ['writer read sha256:xyz', '64'],
     ['a read a-token-of-some-length more', 'expected'],
     ['anonymous read a-token-of-some-length', 'expected'],

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { systemClock as clock } from '../../core/clock.ts';
 import type { Scope } from '../../http/auth/principal.ts';
 import { type WatchedTokens, watchTokenFile } from '../../http/auth/token-file.ts';
-import { hashToken, type TokenTable } from '../../http/auth/tokens.ts';
+import { BEARER_RULE, hashToken, isBearerToken, type TokenTable } from '../../http/auth/tokens.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Listener } from '../../http/listener.ts';
 import type { Io } from '../io.ts';
@@ -21,8 +21,6 @@ export interface DefaultAccess {
 }
 
 const TOKEN_FILE_MS = 1_000;
-/** What may stand behind `Bearer` (RFC 6750). */
-const BEARER_TOKEN = /^[A-Za-z0-9._~+/=-]{1,512}$/;
 
 /** @throws HoldfastError `ConfigInvalid` (`usage`, `bad_token_file`) */
 export async function openTokens(
@@ -36,11 +34,11 @@ export async function openTokens(
   if (token !== undefined && settings.tokenFile !== undefined) {
     throw usage('--token and --token-file exclude each other', 'A token file holds any number of tokens.');
   }
-  // Nobody could send it: a variable that was meant to hold it is empty, say.
-  if (token !== undefined && !BEARER_TOKEN.test(token)) {
+  // A variable that was meant to hold it is empty, say.
+  if (token !== undefined && !isBearerToken(token)) {
     throw usage(
       `the token is ${token === '' ? 'empty' : 'none that a client can send'}`,
-      `Look at --token and ${access.variable}: 1 to 512 of A-Z, a-z, 0-9 and . _ ~ + / = -`,
+      `Look at --token and ${access.variable}: ${BEARER_RULE}`,
     );
   }
   if (settings.tokenFile !== undefined) {

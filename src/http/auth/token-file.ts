@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { fromHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
+import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { followFiles } from '../follow-files.ts';
 import { isScope, type Scope } from './principal.ts';
-import { hashToken, type TokenEntry, type TokenTable } from './tokens.ts';
+import { BEARER_RULE, hashToken, isBearerToken, type TokenEntry, type TokenTable } from './tokens.ts';
 
 const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_TOKENS = 4096;
@@ -53,6 +54,7 @@ function digestOf(token: string, line: number): Uint8Array {
   if (!token.startsWith('sha256:')) {
     if (token.length < MIN_TOKEN_LENGTH)
       throw badLine(line, `a token has at least ${MIN_TOKEN_LENGTH} characters`);
+    if (!isBearerToken(token)) throw badLine(line, `a token that clients can send is ${BEARER_RULE}`);
     return hashToken(token);
   }
   const hex = token.slice('sha256:'.length);
@@ -63,6 +65,7 @@ function digestOf(token: string, line: number): Uint8Array {
 function badLine(line: number, what: string): HoldfastError {
   return new HoldfastError('ConfigInvalid', `line ${line} of the token file: ${what}`, {
     code: 'bad_token_file',
+    hint: 'A line is `name scopes token`, e.g. `backup read,write 6f1c…`.',
     context: { line },
   });
 }
@@ -101,12 +104,12 @@ export async function watchTokenFile({
 async function read(path: string): Promise<TokenTable> {
   try {
     const text = await readFile(path, 'utf8');
-    if (text.length > MAX_FILE_BYTES) throw new HoldfastError('ConfigInvalid', 'the token file is too long');
+    if (text.length > MAX_FILE_BYTES)
+      throw new HoldfastError('ConfigInvalid', `the token file ${path} is over 1 MiB`);
     return parseTokenFile(text);
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new HoldfastError('ConfigInvalid', `cannot read the token file: ${code}`, {
+    throw new HoldfastError('ConfigInvalid', `cannot read the token file ${path}: ${errnoText(error)}`, {
       code: 'bad_token_file',
       hint: 'Check the path given with --token-file and its permissions.',
       cause: error,

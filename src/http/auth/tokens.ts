@@ -20,6 +20,10 @@ export interface TokenTable {
 const PRIVATE: Principal = { name: 'private', scopes: new Set(SCOPES), authenticated: true };
 const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]{1,512})$/i;
 
+/** Whether it may stand behind `Bearer` (RFC 6750): nobody could send another. */
+export const isBearerToken = (token: string): boolean => /^[A-Za-z0-9._~+/=-]{1,512}$/.test(token);
+export const BEARER_RULE = '1 to 512 of A-Z, a-z, 0-9 and . _ ~ + / = -';
+
 export const hashToken = (token: string): Uint8Array => createHash('sha256').update(token, 'utf8').digest();
 
 /** @param table asked anew for every request, so that it may change at any time. */

@@ -116,7 +116,18 @@ client_key_file = "${client.keyFile}"`;
       await chmod(client.keyFile, 0o600);
       for (const alone of [{ clientKeyFile: client.keyFile }, { clientCertFile: client.certFile }])
         await expect(make(alone)).rejects.toMatchObject({ ...invalid, message: /only one of/ });
-      await expect(make({ ...files, clientCertFile: join(dir, 'none') })).rejects.toMatchObject(invalid);
+      const none = make({ ...files, clientCertFile: join(dir, 'none') });
+      await expect(none).rejects.toMatchObject({ ...invalid, message: /no such file/ });
+    });
+
+    it('are refused when nothing can come of them', async () => {
+      await chmod(client.keyFile, 0o600);
+      await chmod(server.keyFile, 0o600);
+      const refused = (message: RegExp) => ({ ...invalid, code: 'bad_tls_files', message });
+      const noCa = make({ caFile: server.keyFile });
+      await expect(noCa).rejects.toMatchObject(refused(/no certificate in/));
+      const others = make({ ...files, clientKeyFile: server.keyFile });
+      await expect(others).rejects.toMatchObject(refused(/cannot be used/));
     });
   });
 }
