@@ -7,6 +7,8 @@ export interface BufferPool {
   take(size: number): Uint8Array | undefined;
   /** Gives back what was taken. Nothing may read it any more. */
   give(buffer: Uint8Array): void;
+  /** Counts what was taken no longer and never hands it out again: something may still read it. */
+  forget(buffer: Uint8Array): void;
   /** Bytes held, in use or not. */
   readonly heldBytes: number;
 }
@@ -58,6 +60,9 @@ export function createBufferPool(maxBytes: number): BufferPool {
       if (buffers === undefined) idle.set(buffer.length, [buffer]);
       else buffers.push(buffer);
       idleBytes += buffer.length;
+    },
+    forget(buffer) {
+      held -= buffer.length;
     },
   };
 }

@@ -17,7 +17,7 @@ export interface NodeContext extends ControlContext {
   readonly clock: Clock;
   readonly limits: NodeLimits;
   readonly inflaters: Inflaters;
-  /** For short bodies. */
+  /** For bodies as they come. */
   readonly uploadMemory: BufferPool;
   readonly readiness: Readiness;
   readonly version: NodeVersion;

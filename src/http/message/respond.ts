@@ -54,7 +54,7 @@ export function sendText(
 /** Writes pieces under a head that has been written, no faster than the socket takes them, and ends the answer. */
 export async function sendPieces(
   exchange: Exchange,
-  pieces: AsyncIterable<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[],
   patience: Patience,
 ): Promise<void> {
   const { response } = exchange;
@@ -113,8 +113,12 @@ export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
     exchange.bytesOut += body.length;
     response.write(body);
   }
-  if (close && unread && !exchange.uninvited) linger(request, () => response.end());
-  else response.end();
+  if (close && unread && !exchange.uninvited) {
+    linger(request, () => response.end());
+    return;
+  }
+  response.end();
+  if (unread) request.resume(); // what is left of it is in the way of the next request
 }
 
 /** A body so short that reading it costs less than a new connection. */

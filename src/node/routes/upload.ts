@@ -1,5 +1,6 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { batchBody } from '../../http/body/batched.ts';
 import { gatherBody } from '../../http/body/gathered.ts';
 import { checkStatedLength, incomingBody, statedLength } from '../../http/body/incoming.ts';
 import type { Exchange } from '../../http/exchange.ts';
@@ -7,7 +8,11 @@ import { createPatience } from '../../http/message/patience.ts';
 import { HttpProblem } from '../../http/message/problem.ts';
 import { MAX_BLOB_BYTES } from '../../providers/adapter.ts';
 import { inflateBody } from '../body/inflate.ts';
+import type { BufferPool } from '../buffer-pool.ts';
 import type { NodeContext } from '../context.ts';
+
+/** Of each of the two buffers that a long body goes through. */
+const BATCH_BYTES = 1024 * 1024;
 
 export interface Uploaded {
   readonly address: BlobAddress;
@@ -63,7 +68,9 @@ export async function upload(
     throw new HttpProblem(507, 'QuotaExceeded', 'this node has no room for more');
   }
   try {
-    return await (storedFromMemory(context, exchange, address) ?? streamed(context, exchange, address));
+    return await (storedFromMemory(context, exchange, address) ??
+      batched(context, exchange, address) ??
+      streamed(context, exchange, address));
   } catch (error) {
     if (!isHoldfastError(error, 'HashMismatch')) throw error;
     throw new HttpProblem(409, 'HashMismatch', 'the body does not have the address it was sent to', {
@@ -80,6 +87,55 @@ function streamed(
   const maxBytes = bodyCap(context, exchange);
   const body = bodyOf(context, exchange, maxBytes);
   return context.adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+}
+
+/** A long body goes through two buffers. Undefined when it is coded, or there is no memory to spare for it. */
+function batched(
+  context: NodeContext,
+  exchange: Exchange,
+  address: BlobAddress | undefined,
+): Promise<Uploaded> | undefined {
+  const { request } = exchange;
+  const { uploadMemory, limits } = context;
+  const short = (statedLength(request) ?? Number.POSITIVE_INFINITY) <= limits.uploadBodyBytes;
+  if (short || request.headers['content-encoding'] !== undefined) return undefined;
+  const maxBytes = bodyCap(context, exchange);
+  checkStatedLength(request, maxBytes);
+  const memory = takeTwo(uploadMemory, BATCH_BYTES);
+  return memory && storedInBatches(context, exchange, address, memory, maxBytes);
+}
+
+async function storedInBatches(
+  { adapter, clock, limits, uploadMemory }: NodeContext,
+  exchange: Exchange,
+  address: BlobAddress | undefined,
+  memory: readonly Uint8Array[],
+  maxBytes: number,
+): Promise<Uploaded> {
+  const body = batchBody(exchange, memory, { maxBytes, clock, patience: limits });
+  let stillRead: Uint8Array | undefined;
+  try {
+    return await adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+  } catch (error) {
+    // An abort may settle it while a write still reads that piece; when no piece is out, nothing reads any.
+    stillRead = body.lent;
+    throw error;
+  } finally {
+    body.stop();
+    for (const buffer of memory) {
+      if (buffer === stillRead) uploadMemory.forget(buffer);
+      else uploadMemory.give(buffer);
+    }
+  }
+}
+
+function takeTwo(pool: BufferPool, size: number): readonly Uint8Array[] | undefined {
+  const first = pool.take(size);
+  const second = first && pool.take(size);
+  if (first === undefined) return undefined;
+  if (second !== undefined) return [first, second];
+  pool.give(first);
+  return undefined;
 }
 
 /** A short body is taken whole and stored at once. Undefined when it is none, or there is no memory to spare for it. */
