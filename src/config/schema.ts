@@ -107,7 +107,7 @@ export const SCHEMA: ConfigSchema = {
     maxBodyBytes: bytes(64 * MIB, 1, 16 * GIB),
     maxForeignBodyBytes: bytes(MIB, 0, 16 * GIB),
     cacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
-    cacheBlobBytes: bytes(2 * MIB, 0, GIB),
+    cacheBlobBytes: bytes(16 * MIB, 0, GIB),
     minFreeBytes: bytes(32 * MIB, 0, 1024 * GIB),
   },
   gateway: {

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { Exchange, HeaderList, Headers } from './exchange.ts';
+import { firstStep, type HeldBytes, type Hold, sendHeld } from './held.ts';
 import { evaluate, ifRangeHolds } from './message/conditional.ts';
-import { createPatience, type PatienceLimits } from './message/patience.ts';
+import { createPatience, type Patience, type PatienceLimits } from './message/patience.ts';
 import { HttpProblem } from './message/problem.ts';
 import { type ByteRange, parseRange } from './message/range.ts';
 import { headerList, sendBytes, sendEmpty, sendPieces } from './message/respond.ts';
@@ -21,6 +22,8 @@ export interface Representation {
   /** All bytes, when they are in memory; and what to call when they are not used any more. */
   readonly bytes?: Uint8Array | undefined;
   readonly release?: (() => void) | undefined;
+  /** The other way to have bytes in memory: a window of them. */
+  readonly hold?: Hold | undefined;
   /** Bytes of a window, in order. What was yielded is not written to afterwards. */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -55,7 +58,18 @@ export async function sendRepresentation(
     limitDelivery(exchange, range.end - range.start, clock, patience);
     return sendBytes(exchange, status, head, representation.bytes.subarray(range.start, range.end));
   }
-  await stream(exchange, representation, status, head, range, createPatience(clock, patience));
+  if (exchange.request.method === 'HEAD') {
+    exchange.writeHead(status, [...head, 'content-length', range.end - range.start]);
+    exchange.response.end();
+    return;
+  }
+  const held = await representation.hold?.(firstStep(range), exchange.signal);
+  if (held !== undefined) exchange.atEnd(held.release);
+  if (held?.bytes.length === range.end - range.start) {
+    limitDelivery(exchange, held.bytes.length, clock, patience);
+    return sendBytes(exchange, status, head, held.bytes);
+  }
+  await stream(exchange, representation, status, head, range, held, createPatience(clock, patience));
 }
 
 function headOf({ etag, contentType, cacheControl, headers }: Representation): (string | number)[] {
@@ -99,26 +113,27 @@ function wantedRange(exchange: Exchange, etag: string, size: number): ByteRange 
   });
 }
 
+/** @param held what there is of the window already. */
 async function stream(
   exchange: Exchange,
-  representation: Representation,
+  { hold, read }: Representation,
   status: number,
   head: HeaderList,
   range: ByteRange,
-  patience: ReturnType<typeof createPatience>,
+  held: HeldBytes | undefined,
+  patience: Patience,
 ): Promise<void> {
-  const { request, response } = exchange;
-  const length = range.end - range.start;
-  const withLength = [...head, 'content-length', length];
-  if (request.method === 'HEAD') {
+  const { signal } = exchange;
+  const withLength = [...head, 'content-length', range.end - range.start];
+  if (held === undefined || hold === undefined) {
+    const pieces = read(range, signal)[Symbol.asyncIterator]();
+    const first = await pieces.next();
     exchange.writeHead(status, withLength);
-    response.end();
-    return;
+    return sendPieces(exchange, resumed(first, pieces), patience);
   }
-  const pieces = representation.read(range, exchange.signal)[Symbol.asyncIterator]();
-  const first = await pieces.next();
   exchange.writeHead(status, withLength);
-  await sendPieces(exchange, resumed(first, pieces), patience);
+  const start = await sendHeld(exchange, held, range, hold, patience);
+  await sendPieces(exchange, start === range.end ? [] : read({ start, end: range.end }, signal), patience);
 }
 
 async function* resumed(

@@ -12,7 +12,9 @@ export interface NodeLimits extends HttpLimits {
   /** Whole blobs kept in memory, and the longest of them. */
   readonly hotBytes: number;
   readonly hotBlobBytes: number;
-  /** Memory for bodies that are taken whole, and the longest of them; others are streamed. */
+  /** Memory for windows of long blobs on their way out. */
+  readonly windowBytes: number;
+  /** Memory for bodies as they come, and the longest that is taken whole; others pass through in batches. */
   readonly uploadBytes: number;
   readonly uploadBodyBytes: number;
   /** Memory for what is known of verified blobs. */
@@ -26,7 +28,8 @@ export const DEFAULT_LIMITS: NodeLimits = {
   maxBodyBytes: 64 * MIB,
   maxForeignBodyBytes: MIB,
   hotBytes: 64 * MIB,
-  hotBlobBytes: 2 * MIB,
+  hotBlobBytes: 16 * MIB,
+  windowBytes: 32 * MIB,
   uploadBytes: 64 * MIB,
   uploadBodyBytes: 2 * MIB,
   proofBytes: 32 * MIB,

@@ -56,7 +56,7 @@ export function createNode(options: NodeOptions): StorageNode {
   const context: NodeContext = {
     ...options,
     limits,
-    reader: readerOf(options, hot, limits.proofBytes),
+    reader: readerOf(options, hot, limits),
     uploadMemory: createBufferPool(limits.uploadBytes),
     readiness: createReadiness({
       adapter,
@@ -77,9 +77,13 @@ export function createNode(options: NodeOptions): StorageNode {
   return service;
 }
 
-const readerOf = (options: NodeOptions, hot: HotLimits, proofBytes: number): VerifiedReader =>
+const readerOf = (
+  options: NodeOptions,
+  hot: HotLimits,
+  { proofBytes, windowBytes }: NodeLimits,
+): VerifiedReader =>
   options.backends === undefined
-    ? createVerifiedReader({ ...options, hot, proofBytes })
+    ? createVerifiedReader({ ...options, hot, proofBytes, windows: createBufferPool(windowBytes) })
     : mirrorReaders(options.backends, { ...options, hot, proofBytes });
 
 function amnesiaRefused(adapterId: string): HoldfastError {

@@ -18,6 +18,7 @@ export const getBlob: NodeEndpoint = {
       size: blob.size,
       bytes: blob.bytes,
       release: blob.release,
+      hold: blob.hold,
       read: blob.read,
       contentType: 'application/octet-stream',
       cacheControl: CACHE_CONTROL,

@@ -1,9 +1,11 @@
 import type { BlobAddress } from '../../core/address.ts';
+import type { HeldBytes } from '../../http/held.ts';
 import { createBufferPool } from '../buffer-pool.ts';
 
 /**
- * Whole blobs in memory. Those not used since they were last looked at go first. The bound covers those being filled and those that answers
- * still hold after they were dropped. Memory is used again, so bytes may be read only while they are held.
+ * Whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are; among
+ * these and those, the ones not used since they were last looked at. The bound covers blobs being filled and those that
+ * answers still hold after they were dropped. Memory is used again, so bytes may be read only while they are held.
  */
 export interface HotCache {
   /** Room for a blob; undefined when it is too long to be kept, or too much is held. To be kept or released. */
@@ -27,45 +29,51 @@ export interface HotBlob {
   hold(): HeldBytes | undefined;
 }
 
-export interface HeldBytes {
-  readonly bytes: Uint8Array;
-  release(): void;
-}
-
 export interface HotLimits {
   readonly maxBytes: number;
   readonly maxBlobBytes: number;
 }
+
+/** Of a longer blob a window is worth reading by itself. */
+const SHORT_BYTES = 2 * 1024 * 1024;
+
+export const isLong = (size: number): boolean => size > SHORT_BYTES;
 
 /** @param onHeld told how much memory the cache has whenever that may have changed. */
 export function createHotCache(
   { maxBytes, maxBlobBytes }: HotLimits,
   onHeld: (bytes: number) => void,
 ): HotCache {
-  const kept = new Map<BlobAddress, Entry>();
+  const short = new Map<BlobAddress, Entry>();
+  const long = new Map<BlobAddress, Entry>();
   const pool = createBufferPool(maxBytes);
 
+  const find = (address: BlobAddress): Entry | undefined => short.get(address) ?? long.get(address);
   const drop = (address: BlobAddress): void => {
-    kept.get(address)?.drop();
-    kept.delete(address);
+    find(address)?.drop();
+    short.delete(address);
+    long.delete(address);
   };
 
-  const take = (size: number): Uint8Array | undefined => {
-    let buffer = pool.take(size);
-    if (buffer === undefined) {
-      for (let looks = 2 * kept.size; looks > 0 && buffer === undefined; looks--) {
-        const [address, entry] = kept.entries().next().value!;
-        if (entry.held || entry.used) {
-          // To the end of the line, and next time it must have been used again.
-          entry.used = false;
-          kept.delete(address);
-          kept.set(address, entry);
-        } else {
-          drop(address);
-          buffer = pool.take(size);
-        }
+  /** Drops blobs of one line until there is room. */
+  const makeRoom = (kept: Map<BlobAddress, Entry>, size: number): Uint8Array | undefined => {
+    for (let looks = 2 * kept.size; looks > 0; looks--) {
+      const [address, entry] = kept.entries().next().value!;
+      kept.delete(address);
+      if (entry.held || entry.used) {
+        // To the end of the line, and next time it must have been used again.
+        entry.used = false;
+        kept.set(address, entry);
+        continue;
       }
+      entry.drop();
+      const buffer = pool.take(size);
+      if (buffer !== undefined) return buffer;
     }
+    return undefined;
+  };
+  const take = (size: number): Uint8Array | undefined => {
+    const buffer = pool.take(size) ?? makeRoom(long, size) ?? makeRoom(short, size);
     onHeld(pool.heldBytes);
     return buffer;
   };
@@ -73,7 +81,7 @@ export function createHotCache(
   return {
     drop,
     get(address) {
-      const entry = kept.get(address);
+      const entry = find(address);
       if (entry !== undefined) entry.used = true;
       return entry;
     },
@@ -88,7 +96,7 @@ export function createHotCache(
           open = false;
           drop(address);
           const entry = new Entry(bytes, revision, () => pool.give(buffer));
-          kept.set(address, entry);
+          (isLong(size) ? long : short).set(address, entry);
           return entry;
         },
         release() {

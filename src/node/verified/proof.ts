@@ -36,6 +36,26 @@ export function pieceHolds(proof: Proof, index: number, piece: Uint8Array, blake
   return equalBytes(blake3.hash(piece), expected);
 }
 
+/** Where a window begins and ends with whole pieces around it. */
+export function piecesAround(
+  { size, pieceBytes }: Proof,
+  start: number,
+  end: number,
+): [from: number, to: number] {
+  const from = Math.floor(start / pieceBytes) * pieceBytes;
+  return [from, Math.min(size, Math.ceil(end / pieceBytes) * pieceBytes)];
+}
+
+/** Whether the bytes from a boundary of the grid on, to another one or to the end, are those that were proven. */
+export function windowHolds(proof: Proof, from: number, bytes: Uint8Array, blake3: Blake3): boolean {
+  const { pieceBytes } = proof;
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const piece = bytes.subarray(at, at + pieceBytes);
+    if (!pieceHolds(proof, (from + at) / pieceBytes, piece, blake3)) return false;
+  }
+  return true;
+}
+
 /** Proofs in memory, least recently used out first, within a bound on their bytes. */
 export interface ProofCache {
   get(address: BlobAddress): Proof | undefined;

@@ -1,34 +1,41 @@
+import { throwIfAborted } from '../../core/abort.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { HeldBytes } from '../../http/held.ts';
 import type { ByteRange } from '../../http/message/range.ts';
 import type { BlobAdapter, BlobStat } from '../../providers/adapter.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
+import type { BufferPool } from '../buffer-pool.ts';
+import { digestsOf } from './digests.ts';
 import { toGrid } from './grid.ts';
+import { createHotCache, type HotBlob, type HotLimits, type HotReservation, isLong } from './hot-cache.ts';
 import {
-  createHotCache,
-  type HeldBytes,
-  type HotBlob,
-  type HotLimits,
-  type HotReservation,
-} from './hot-cache.ts';
-import { createProofCache, emptyDigests, type Proof, pieceBytesFor, pieceHolds, setDigest } from './proof.ts';
+  createProofCache,
+  emptyDigests,
+  type Proof,
+  pieceBytesFor,
+  pieceHolds,
+  piecesAround,
+  setDigest,
+  windowHolds,
+} from './proof.ts';
 import { createSharedWork } from './shared-work.ts';
 
 /**
  * Blobs that are known to be what their address says.
  *
- * The first reader of a blob pays for hashing all of it. A short one then stays in memory while there is room; of a
- * long one the hashes of its pieces are remembered, and what the adapter gives later is checked against them, piece by
- * piece, before it is handed out: between two looks a disk may rot. Both hold for as long as the adapter says that the
- * stored bytes are the same, and it is asked every time.
+ * The first reader of a blob pays for hashing all of it. Then it stays in memory while there is room, and of a long one
+ * the hashes of its pieces are remembered: what the adapter gives later is checked against them, piece by piece, before
+ * it is handed out, since between two looks a disk may rot. Both hold for as long as the adapter says that the stored
+ * bytes are the same, and it is asked every time.
  */
 export interface VerifiedReader {
   /** What is in memory, if a look that waits for nothing says that it is still kept as it was. */
   recall(address: BlobAddress): VerifiedBlob | undefined;
   /**
-   * Reads a short blob into memory, for all who ask at the time, whether or not they stay. Undefined when it is long,
-   * there is no memory to spare, or only `open` can tell.
+   * Reads a blob into memory, for all who ask at the time, whether or not they stay. Undefined when it is too long for
+   * that or its pieces are known, when there is no memory to spare, or only `open` can tell.
    * @throws as `open`
    */
   load(address: BlobAddress): Promise<VerifiedBlob> | undefined;
@@ -51,6 +58,11 @@ export interface VerifiedBlob {
   readonly bytes?: Uint8Array;
   /** To be called, if there is one, when the blob is not used any more: until then its memory is taken. */
   release?(): void;
+  /**
+   * Checked bytes of a window, in memory until they are released; undefined when there is none for them.
+   * @throws as `read`, but before any byte is handed out.
+   */
+  hold?(range: ByteRange, signal?: AbortSignal): Promise<HeldBytes | undefined>;
   /** Checked bytes of a window, in pieces. @throws HashMismatch, counted, at the first piece that is not right. */
   read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -60,6 +72,8 @@ export interface VerifiedReaderOptions {
   readonly blake3: Blake3;
   readonly metrics: ServiceMetrics;
   readonly hot: HotLimits;
+  /** For windows of blobs that are not in memory as a whole; without it they are streamed. */
+  readonly windows?: BufferPool | undefined;
   /** Bound of what is remembered of verified blobs. */
   readonly proofBytes: number;
   /** Part of the adapter's `stat` without waiting; undefined where that cannot be had. */
@@ -70,7 +84,7 @@ type Known = Proof | HotBlob;
 type Sketch = Pick<BlobStat, 'size' | 'revision'>;
 
 export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedReader {
-  const { adapter, blake3, metrics, glance } = options;
+  const { adapter, blake3, metrics, glance, windows } = options;
   const hot = createHotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
   const proofs = createProofCache(options.proofBytes);
   const verifications = createSharedWork<Known>();
@@ -89,6 +103,16 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     });
   };
 
+  const fetchAll = (
+    address: BlobAddress,
+    offset: number,
+    into: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<void> =>
+    adapter.fetchRange(address, offset, [into], { signal }).catch((error: unknown) => {
+      throw isHoldfastError(error, 'RangeNotSatisfiable') ? mismatch(address, 'length') : error;
+    });
+
   const fill = async (
     address: BlobAddress,
     { size, revision }: Sketch,
@@ -96,12 +120,14 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     signal: AbortSignal | undefined,
   ): Promise<HotBlob> => {
     const { bytes } = room;
-    if (size > 0) {
-      await adapter.fetchRange(address, 0, [bytes], { signal }).catch((error: unknown) => {
-        throw isHoldfastError(error, 'RangeNotSatisfiable') ? mismatch(address, 'length') : error;
-      });
+    if (size > 0) await fetchAll(address, 0, bytes, signal);
+    if (isLong(size)) {
+      const found = await digestsOf(bytes, blake3);
+      if (found.address !== address) throw mismatch(address, 'blob');
+      proofs.set(address, { size, revision, pieceBytes: pieceBytesFor(size), digests: found.digests });
+    } else if (addressOf(blake3.hash(bytes)) !== address) {
+      throw mismatch(address, 'blob');
     }
-    if (addressOf(blake3.hash(bytes)) !== address) throw mismatch(address, 'blob');
     return room.keep(address, revision);
   };
 
@@ -160,8 +186,35 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
 
   const blobOf = (address: BlobAddress, proof: Proof): VerifiedBlob => ({
     size: proof.size,
+    hold: (range, signal) => hold(address, proof, range, signal),
     read: (range, signal) => read(address, proof, range, signal),
   });
+
+  const hold = async (
+    address: BlobAddress,
+    proof: Proof,
+    { start, end }: ByteRange,
+    signal: AbortSignal | undefined,
+  ): Promise<HeldBytes | undefined> => {
+    const [from, to] = piecesAround(proof, start, end);
+    const buffer = windows?.take(to - from);
+    if (windows === undefined || buffer === undefined) return undefined;
+    let open = true;
+    const release = (): void => {
+      if (open) windows.give(buffer);
+      open = false;
+    };
+    try {
+      const bytes = buffer.subarray(0, to - from);
+      if (from < to) await fetchAll(address, from, bytes, signal).catch(counted);
+      throwIfAborted(signal, 'read');
+      if (!windowHolds(proof, from, bytes, blake3)) throw mismatch(address, 'piece');
+      return { bytes: bytes.subarray(start - from, end - from), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  };
 
   async function* read(
     address: BlobAddress,
@@ -170,11 +223,11 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     if (start === end) return;
-    const { pieceBytes, size } = proof;
-    let index = Math.floor(start / pieceBytes);
-    let at = index * pieceBytes;
-    const length = Math.min(size, Math.ceil(end / pieceBytes) * pieceBytes) - at;
-    const window = adapter.fetchStream(address, { offset: at, length, signal });
+    const { pieceBytes } = proof;
+    const [from, to] = piecesAround(proof, start, end);
+    const window = adapter.fetchStream(address, { offset: from, length: to - from, signal });
+    let index = from / pieceBytes;
+    let at = from;
     for await (const piece of toGrid(window, pieceBytes)) {
       if (!pieceHolds(proof, index, piece, blake3)) throw mismatch(address, 'piece');
       yield piece.subarray(Math.max(0, start - at), Math.min(piece.length, end - at));
@@ -191,7 +244,10 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     const known = stillGood(proofs.get(address), stat) ?? (await verified(address, stat, signal));
     if ('digests' in known) return blobOf(address, known);
     // Others may have needed the room since.
-    return inMemory(known.hold()) ?? blobOf(address, await prove(address, stat, signal).catch(counted));
+    const again = inMemory(known.hold());
+    if (again !== undefined) return again;
+    const proof = stillGood(proofs.get(address), stat) ?? (await prove(address, stat, signal).catch(counted));
+    return blobOf(address, proof);
   };
 
   const startLoad = (address: BlobAddress, seen: Sketch): Promise<HotBlob> | undefined => {
