@@ -2,10 +2,13 @@ import { once } from 'node:events';
 import { rename, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
+import { createBufferPool } from '../../src/node/buffer-pool.ts';
 import { digestsOf } from '../../src/node/verified/digests.ts';
 import { createHotCache } from '../../src/node/verified/hot-cache.ts';
+import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { silentMetrics } from '../../src/telemetry/index.ts';
 import { noise } from '../helpers/vault.ts';
 import {
   addressFor,
@@ -254,26 +257,45 @@ describe('a window of a long blob that is not in memory', () => {
   });
 
   it('is not written over while its reader is slow to take it', async () => {
-    const { node, streams } = await evicted({ windowBytes: 2 * MIB });
-    const slow = await Promise.all([1, 2, 3].map(() => openSocket(node.port)));
-    const got = slow.map((socket) => {
-      const pieces: Buffer[] = [];
-      socket.write(requestText('GET', `/o/${ADDRESS}`, { Connection: 'close' }));
-      return { socket, pieces };
-    });
-    for (const { socket } of got) {
-      await once(socket, 'readable');
-      socket.pause();
-    }
-    for (let i = 0; i < 5; i++) await expectWindow(node, i * 700_000, i * 700_000 + 900_000);
-    for (const { socket, pieces } of got) {
-      socket.on('data', (piece: Buffer) => pieces.push(piece)).resume();
-      await once(socket, 'close');
-      expect(Buffer.compare(parseAnswer(Buffer.concat(pieces)).body, BYTES)).toBe(0);
-    }
+    const { adapter, streams } = watched();
+    const long = noise(24 * MIB, 53);
+    const address = addressFor(long);
+    for (const blob of [BYTES, long]) await adapter.store(addressFor(blob), [blob]);
+    const node = await startNode({ adapter, limits: { hotBytes: 0, windowBytes: 2 * MIB } });
+    for (const blob of [BYTES, long]) await get(node, 0, 1, addressFor(blob));
+    const slow = await openSocket(node.port);
+    const pieces: Buffer[] = [];
+    slow.write(requestText('GET', `/o/${address}`, { Connection: 'close' }));
+    await once(slow, 'readable');
+    slow.pause();
     streams.length = 0;
-    await expectWindow(node, 0, 2 * MIB);
+    for (let i = 0; i < 5; i++) await expectWindow(node, i * 700_000, i * 700_000 + 900_000);
     expect(streams).toEqual([]);
+    slow.on('data', (piece: Buffer) => pieces.push(piece)).resume();
+    await once(slow, 'close');
+    expect(Buffer.compare(parseAnswer(Buffer.concat(pieces)).body, long)).toBe(0);
+  });
+
+  it('is released once, however often it is said', async () => {
+    const { adapter } = watched();
+    await adapter.store(ADDRESS, [BYTES]);
+    const windows = createBufferPool(4 * MIB);
+    const reader = createVerifiedReader({
+      adapter,
+      blake3,
+      metrics: silentMetrics.services,
+      hot: { maxBytes: 0, maxBlobBytes: 0 },
+      windows,
+      proofBytes: MIB,
+    });
+    const blob = await reader.open(ADDRESS);
+    const held = (await blob.hold!({ start: 5, end: 500_000 }))!;
+    expect(Buffer.compare(held.bytes, BYTES.subarray(5, 500_000))).toBe(0);
+    const size = windows.heldBytes;
+    held.release();
+    held.release();
+    expect(windows.take(size)!.buffer).not.toBe(windows.take(size)!.buffer);
+    expect(windows.heldBytes).toBe(2 * size);
   });
 });
 

@@ -1,4 +1,3 @@
-import { throwIfAborted } from '../../core/abort.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
@@ -207,7 +206,6 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     try {
       const bytes = buffer.subarray(0, to - from);
       if (from < to) await fetchAll(address, from, bytes, signal).catch(counted);
-      throwIfAborted(signal, 'read');
       if (!windowHolds(proof, from, bytes, blake3)) throw mismatch(address, 'piece');
       return { bytes: bytes.subarray(start - from, end - from), release };
     } catch (error) {
