@@ -57,7 +57,7 @@ export const node: Command<CliContext> = buildCommand({
         brief: 'Longest body (default: 64 MiB with a token, 1 MiB without)',
         placeholder: 'BYTES',
       },
-      cacheBytes: { ...size, brief: 'Memory for short blobs that were read (default: 64 MiB)' },
+      cacheBytes: { ...size, brief: 'Memory for blobs that were read (default: 64 MiB)' },
     },
   },
   docs: { brief: 'Serve a folder to others over HTTP' },
