@@ -11,8 +11,10 @@ const SECONDS = 2;
 /** Few enough to stay in the node's cache. */
 const HOT_BLOBS = 32;
 /** Of each run; far more bytes than the node's cache holds. */
-const COLD = { large: 768, small: 4096 } as const;
+const COLD = { packs: 96, large: 768, small: 4096 } as const;
 const PUTS = { large: 768, small: 2048 } as const;
+/** What a vault puts, and how it reads them: some at a time. */
+const PACK = 8 * MIB;
 
 export interface LoadFigure extends WrkResult {
   readonly operation: string;
@@ -92,9 +94,10 @@ async function prepare(
     large: await writeBlobs(root, HOT_BLOBS, MIB),
     small: await writeBlobs(root, HOT_BLOBS, KIB64),
   };
-  const cold: { large: string[]; small: string[] }[] = [];
+  const cold: { packs: string[]; large: string[]; small: string[] }[] = [];
   for (let run = 0; run < runs; run++) {
     cold.push({
+      packs: await writeBlobs(root, COLD.packs, PACK),
       large: await writeBlobs(root, COLD.large, MIB),
       small: await writeBlobs(root, COLD.small, KIB64),
     });
@@ -121,10 +124,28 @@ async function prepare(
     get('Range 64 KiB of 1 MiB, hot', () => hot.large, { hot: true, headers: range }),
     get('GET 1 MiB, first read', (run) => cold[run]!.large, { hot: false }),
     get('GET 64 KiB, first read', (run) => cold[run]!.small, { hot: false }),
+    inRanges('Ranges 1 MiB of 8 MiB, first read', (run) => cold[run]!.packs),
     put('PUT 1 MiB', await makeBodies(dir, PUTS.large, MIB)),
     put('PUT 64 KiB', await makeBodies(dir, PUTS.small, KIB64)),
   ];
 }
+
+/** All of each, a MiB at a time. */
+const inRanges = (name: string, names: (run: number) => readonly string[]): Operation => ({
+  name,
+  hot: false,
+  puts: [],
+  job({ pathOf }, run) {
+    const starts = Array.from({ length: PACK / MIB }, (_, i) => i * MIB);
+    return {
+      method: 'GET',
+      paths: names(run).flatMap((hex) => starts.map(() => pathOf(hex))),
+      headers: {},
+      ranges: names(run).flatMap(() => starts.map((at) => `bytes=${at}-${at + MIB - 1}`)),
+      once: true,
+    };
+  },
+});
 
 const put = (name: string, { names, heads, tail }: Bodies): Operation => ({
   name,
