@@ -49,6 +49,8 @@ export async function sendHeld(
     if (at === end) return at;
     held = await hold(firstStep({ start: at, end }), exchange.signal);
     if (held === undefined) return at;
+    // Whoever waited for the end of the answer has been told already.
+    if (exchange.signal.aborted) held.release();
   }
 }
 

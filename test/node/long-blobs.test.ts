@@ -81,14 +81,6 @@ async function expectWindow(node: TestNode, start: number, end: number): Promise
   expect(Buffer.compare(answer.body, BYTES.subarray(start, end))).toBe(0);
 }
 
-async function eventually(check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('it never came true');
-}
-
 describe('a long blob', () => {
   it('is read once for all who want some of it, and then kept', async () => {
     const { adapter, ranges, streams } = watched();
@@ -120,11 +112,11 @@ describe('a long blob', () => {
     const node = await startNode({ adapter: slow });
     const leaver = await openSocket(node.port);
     leaver.write(requestText('GET', `/o/${ADDRESS}`, { Range: 'bytes=0-999' }));
-    await eventually(async () => (await node.metric('inflight')) === 1);
+    await expect.poll(() => node.metric('inflight')).toBe(1);
     const others = [1, 2, 3].map((i) => expectWindow(node, i * MIB, i * MIB + 500_000));
-    await eventually(async () => (await node.metric('inflight')) === 4);
+    await expect.poll(() => node.metric('inflight')).toBe(4);
     leaver.destroy();
-    await eventually(async () => (await node.metric('inflight')) === 3);
+    await expect.poll(() => node.metric('inflight')).toBe(3);
     go();
     await Promise.all(others);
     expect(ranges).toEqual([[0, LENGTH]]);
@@ -249,11 +241,40 @@ describe('a window of a long blob that is not in memory', () => {
       await once(socket, 'readable');
       socket.destroy();
     }
-    await eventually(async () => {
+    const streamed = async (): Promise<number> => {
       streams.length = 0;
       await expectWindow(node, 0, 2 * MIB);
-      return streams.length === 0;
+      return streams.length;
+    };
+    await expect.poll(streamed).toBe(0);
+  });
+
+  it('gives back memory that was filled after its reader went away', async () => {
+    const { adapter, streams, ranges } = watched();
+    await adapter.store(ADDRESS, [BYTES]);
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
     });
+    const gated: BlobAdapter = {
+      ...adapter,
+      async fetchRange(...args) {
+        await adapter.fetchRange(...args);
+        if (args[1] === MIB) await gate;
+      },
+    };
+    const node = await startNode({ adapter: gated, limits: { hotBytes: 0, windowBytes: 2 * MIB } });
+    await get(node, 0, 1);
+    const socket = await openSocket(node.port);
+    socket.write(requestText('GET', `/o/${ADDRESS}`));
+    socket.resume();
+    await expect.poll(() => ranges.some(([offset]) => offset === MIB)).toBe(true);
+    socket.destroy();
+    await expect.poll(() => node.metric('inflight')).toBe(0);
+    go();
+    streams.length = 0;
+    await expectWindow(node, 0, 2 * MIB);
+    expect(streams).toEqual([]);
   });
 
   it('is not written over while its reader is slow to take it', async () => {

@@ -68,14 +68,6 @@ function watched(onPiece: (piece: Uint8Array, count: number, signal: AbortSignal
   return { adapter, lengths };
 }
 
-async function eventually(check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('it never came true');
-}
-
 describe('a long body', () => {
   it.each([
     ['of stated length', (): Uint8Array => BYTES],
@@ -86,7 +78,7 @@ describe('a long body', () => {
     expect((await put(node, body())).status).toBe(201);
     expect(lengths).toEqual([MIB, MIB, MIB, 12_345]);
     expect(Buffer.compare(await adapter.fetch(ADDRESS), BYTES)).toBe(0);
-    await eventually(async () => (await node.metric('bytes_in_total')) === LENGTH);
+    await expect.poll(() => node.metric('bytes_in_total')).toBe(LENGTH);
   });
 
   it('is the same on a disk, many at once, with memory for two and for none', async () => {
@@ -119,7 +111,7 @@ describe('a long body', () => {
     const node = await startNode({ limits: { maxBodyBytes: 3 * MIB } });
     expect((await put(node, BYTES)).status).toBe(413);
     expect((await put(node, streamed(BYTES))).status).toBe(413);
-    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === 0);
+    await expect.poll(() => readdir(join(node.root, 'tmp'))).toEqual([]);
     expect(await node.adapter.exists(ADDRESS)).toBe(false);
   });
 
@@ -154,7 +146,7 @@ describe('a long body', () => {
     await new Promise<void>((resolve) => socket.once('close', () => resolve()));
     clearInterval(timer);
     expect(parseAnswer(Buffer.concat(pieces)).status).toBe(408);
-    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === 0);
+    await expect.poll(() => readdir(join(node.root, 'tmp'))).toEqual([]);
   });
 
   it('that meets a full disk is a 507, and leaves its memory to others', async () => {
@@ -204,11 +196,11 @@ describe('a long body', () => {
       const headers = { Authorization: bearer('writer'), 'Content-Length': String(LENGTH) };
       socket.write(requestText('PUT', `/o/${ADDRESS}`, headers));
       socket.write(BYTES.subarray(0, i * 700_000));
-      await eventually(async () => (await node.metric('inflight')) === 1);
+      await expect.poll(() => node.metric('inflight')).toBe(1);
       socket.destroy();
-      await eventually(async () => (await node.metric('inflight')) === 0);
+      await expect.poll(() => node.metric('inflight')).toBe(0);
     }
-    await eventually(async () => (await readdir(join(node.root, 'tmp'))).length === 0);
+    await expect.poll(() => readdir(join(node.root, 'tmp'))).toEqual([]);
     expect(await node.adapter.exists(ADDRESS)).toBe(false);
     expect((await put(node, BYTES)).status).toBe(201);
   });
@@ -226,9 +218,9 @@ describe('a long body', () => {
     const headers = { Authorization: bearer('writer'), 'Content-Length': String(LENGTH) };
     socket.write(requestText('PUT', `/o/${ADDRESS}`, headers));
     socket.write(BYTES.subarray(0, MIB + 1000));
-    await eventually(() => held !== undefined);
+    await expect.poll(() => held).toBeDefined();
     socket.destroy();
-    await eventually(async () => (await node.metric('inflight')) === 0);
+    await expect.poll(() => node.metric('inflight')).toBe(0);
     lengths.length = 0;
     const other = noise(LENGTH, 99);
     expect((await put(node, other, addressFor(other))).status).toBe(201);
@@ -257,7 +249,7 @@ describe('a short body that nobody takes', () => {
     const headers = { Authorization: bearer('writer'), 'Content-Length': '50000' };
     socket.write(requestText('POST', '/o', headers));
     socket.write(BYTES.subarray(0, 20_000));
-    await eventually(() => Buffer.concat(pieces).toString().includes('QuotaExceeded'));
+    await expect.poll(() => Buffer.concat(pieces).toString()).toContain('QuotaExceeded');
     for (let at = 20_000; at < 50_000; at += 10_000) {
       socket.write(BYTES.subarray(at, at + 10_000));
       await new Promise((resolve) => setTimeout(resolve, 20));
