@@ -20,6 +20,14 @@ const TWINS: readonly Twin[] = [
 ];
 const RUNS = process.env.SLOW === '1' ? 2000 : 100;
 
+test('the buffers that node:crypto answers with do not wait for a collection', () => {
+  const data = new Uint8Array(8 * 1024 * 1024);
+  const before = process.memoryUsage().arrayBuffers;
+  const tag = node.nodeAead.seal(KEY, AAD, data);
+  node.nodeAead.open(KEY, AAD, data, tag);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(512 * 1024);
+});
+
 for (const twin of TWINS) {
   const { aead } = twin;
   describe(`ChaCha20-Poly1305 by ${aead.name}`, () => {
