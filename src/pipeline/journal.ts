@@ -29,6 +29,10 @@ export class PutJournal {
   readonly #context: VaultContext;
   readonly #id: string;
   readonly #header: Header;
+  /** What the next record will hold, and when that will have been written. */
+  #intents: string[] = [];
+  #intended: Promise<void> | undefined;
+  #records = 0;
 
   private constructor(context: VaultContext, id: string, header: Header) {
     this.#context = context;
@@ -42,9 +46,11 @@ export class PutJournal {
     return journal;
   }
 
-  /** Must resolve before the blob is sent. */
-  async intend(provider: string, address: BlobAddress): Promise<void> {
-    await this.#table.put(`${this.#id}/${provider}/${address}`, new Uint8Array(0));
+  /** Must resolve before the blob is sent. Blobs that are intended at the same moment, as copies are, share a record. */
+  intend(provider: string, address: BlobAddress): Promise<void> {
+    this.#intents.push(`${provider}/${address}`);
+    this.#intended ??= Promise.resolve().then(() => this.#writeIntents());
+    return this.#intended;
   }
 
   /** Everything is stored and the manifest may become visible any moment, and `obsolete` be replaced by it. */
@@ -59,11 +65,19 @@ export class PutJournal {
 
   /** The put is over, visible or undone. */
   async end(): Promise<void> {
-    await forget(this.#context, this.#id);
+    for (let record = 0; record < this.#records; record++) await this.#table.delete(`${this.#id}/${record}`);
+    await this.#table.delete(this.#id);
   }
 
   get #table(): Table {
     return this.#context.engine.table(JOURNAL_TABLE);
+  }
+
+  async #writeIntents(): Promise<void> {
+    const intents = this.#intents;
+    this.#intents = [];
+    this.#intended = undefined;
+    await this.#table.put(`${this.#id}/${this.#records++}`, utf8Encode(intents.join('\n')));
   }
 
   async #write(header: Header, sync: boolean): Promise<void> {
@@ -126,10 +140,15 @@ async function isVisible(
 
 async function discardIntents(context: VaultContext, id: string, options: AbortOptions): Promise<number> {
   const blobs: BlobAt[] = [];
-  for await (const [key] of context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` })) {
-    const provider = key.slice(id.length + 1, key.lastIndexOf('/'));
-    const address = key.slice(key.lastIndexOf('/') + 1);
-    if (isBlobAddress(address)) blobs.push({ provider, address, bytes: 0 });
+  const entries = context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` });
+  for await (const [key, value] of entries) {
+    // Earlier versions wrote one empty record for each blob, with its place in the key.
+    const places = value.length === 0 ? [key.slice(id.length + 1)] : utf8Decode(value).split('\n');
+    for (const place of places) {
+      const slash = place.lastIndexOf('/');
+      const address = place.slice(slash + 1);
+      if (isBlobAddress(address)) blobs.push({ provider: place.slice(0, slash), address, bytes: 0 });
+    }
   }
   await discard(context, blobs, options);
   return blobs.length;
