@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
+import type { Table } from '../engine/engine.ts';
 import { type BlobAt, deleteBlobs } from './delete-blobs.ts';
 import type { VaultContext } from './ports.ts';
 
@@ -28,6 +29,7 @@ export async function discard(
 /** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */
 export async function emptyTrash(context: VaultContext, options: AbortOptions = {}): Promise<number> {
   const table = context.engine.table(TRASH_TABLE);
+  if (await isEmpty(table, options)) return 0;
   const tried: BlobAt[] = [];
   for (const { id: provider } of context.directory.all()) {
     const its = { ...options, prefix: `${provider}/`, limit: MAX_RETRIED };
@@ -40,6 +42,12 @@ export async function emptyTrash(context: VaultContext, options: AbortOptions = 
   const left = new Set(await deleteBlobs(context, tried, options));
   for (const blob of tried) if (!left.has(blob)) await table.delete(keyOf(blob));
   return left.size;
+}
+
+/** As it is nearly always, so that one look is enough. */
+async function isEmpty(table: Table, options: AbortOptions): Promise<boolean> {
+  for await (const _ of table.entries({ ...options, limit: 1 })) return false;
+  return true;
 }
 
 const bytesIn = (value: Uint8Array): number =>
