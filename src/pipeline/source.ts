@@ -25,11 +25,32 @@ export type ObjectInput =
 /** @throws HoldfastError `ConfigInvalid` (`bad_source`) for a text, say, which has no bytes of its own. */
 export async function toSource(input: ObjectInput): Promise<ByteSource> {
   if (typeof input !== 'object' || input === null) throw badSource(input);
-  if (input instanceof Uint8Array) return iterableSource([input], input.length);
+  if (input instanceof Uint8Array) return new BytesSource(input);
   if (Symbol.asyncIterator in input || Symbol.iterator in input) return iterableSource(input, undefined);
   if ('stat' in input) return fileSource(input);
   if ('read' in input) return input;
   throw badSource(input);
+}
+
+class BytesSource implements ByteSource {
+  readonly prompt = true;
+  readonly size: number;
+  #left: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#left = bytes;
+    this.size = bytes.length;
+  }
+
+  async read(into: Uint8Array, signal?: AbortSignal): Promise<number> {
+    throwIfAborted(signal, 'reading the source');
+    const next = this.#left.subarray(0, into.length);
+    into.set(next);
+    this.#left = this.#left.subarray(next.length);
+    return next.length;
+  }
+
+  async close(): Promise<void> {}
 }
 
 async function fileSource(handle: FileHandle): Promise<ByteSource> {
