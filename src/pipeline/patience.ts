@@ -1,4 +1,4 @@
-import { type LinkedAbort, linkedAbort } from '../core/abort.ts';
+import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 
@@ -29,18 +29,19 @@ export class Patience {
   readonly #floorMs: number;
   readonly #running = new Set<Running>();
   readonly #over = new AbortController();
+  #watching = false;
   #slowestMs: number | undefined;
 
   /** @param floorMs nor before so long has passed. */
   constructor(clock: Clock, floorMs: number) {
     this.#clock = clock;
     this.#floorMs = floorMs;
-    void this.#watch();
   }
 
   begin(outer: AbortSignal | undefined, operation: string): Turn {
     const running = { stop: linkedAbort(outer, operation), sinceMs: this.#clock.monotonic() };
     this.#running.add(running);
+    if (!this.#watching) void this.#watch();
     return {
       signal: running.stop.signal,
       progressed: (ms) => {
@@ -55,11 +56,12 @@ export class Patience {
   }
 
   close(): void {
-    this.#over.abort();
+    this.#over.abort(NO_LONGER_NEEDED);
   }
 
   async #watch(): Promise<void> {
     const { signal } = this.#over;
+    this.#watching = true;
     while (!signal.aborted) {
       await this.#clock.sleep(CHECK_MS, signal).catch(() => {});
       if (this.#slowestMs === undefined) continue;

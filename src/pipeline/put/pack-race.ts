@@ -1,4 +1,4 @@
-import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
@@ -27,6 +27,9 @@ interface Straggler {
 export class PackRace {
   readonly #session: PutSession;
   readonly #stragglers: Straggler[] = [];
+  readonly #pacing = new AbortController();
+  /** One for all packs. */
+  #tick: Promise<void> | undefined;
   #running = 0;
   #done = 0;
   #slowestMs = 0;
@@ -59,18 +62,16 @@ export class PackRace {
       settled.yes = true;
     });
     watched.catch(() => {});
-    const pacing = new AbortController();
     const there = { asked: false, silent: false };
     try {
       while (!settled.yes) {
-        const pause = clock.sleep(CHECK_MS, pacing.signal).catch(() => {});
-        await Promise.race([watched, pause]);
+        await Promise.race([watched, this.#nextTick()]);
         const elapsedMs = clock.monotonic() - started;
         if (settled.yes || !this.#isBehind(provider, bytes, elapsedMs)) continue;
         const loss = this.#lossWithout(provider);
         if (loss === 'too much') continue;
         if (loss === 'some' && elapsedMs < this.#session.context.policy.stallMs && !there.silent) {
-          if (!there.asked) void this.#ask(provider, there, pacing.signal);
+          if (!there.asked) void this.#ask(provider, there, settled);
           continue;
         }
         this.#stragglers.push({ attempt, stop });
@@ -79,7 +80,6 @@ export class PackRace {
       await attempt;
       this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - started);
     } finally {
-      pacing.abort();
       this.#done++;
       if (settled.yes) stop.dispose();
     }
@@ -88,9 +88,18 @@ export class PackRace {
   /** Cancels those that were given up on and waits until they have let go of the memory. */
   async end(): Promise<void> {
     const gone = new HoldfastError('Aborted', 'others took its shards', { code: 'lost_race' });
+    this.#pacing.abort(NO_LONGER_NEEDED);
     for (const { stop } of this.#stragglers) stop.abort(gone);
     await Promise.allSettled(this.#stragglers.map(({ attempt }) => attempt));
     for (const { stop } of this.#stragglers.splice(0)) stop.dispose();
+  }
+
+  #nextTick(): Promise<void> {
+    const ended = (): void => {
+      this.#tick = undefined;
+    };
+    this.#tick ??= this.#session.context.clock.sleep(CHECK_MS, this.#pacing.signal).then(ended, ended);
+    return this.#tick;
   }
 
   #isBehind(provider: Provider, bytes: number, elapsedMs: number): boolean {
@@ -111,11 +120,12 @@ export class PackRace {
   async #ask(
     provider: Provider,
     there: { asked: boolean; silent: boolean },
-    signal: AbortSignal,
+    settled: { readonly yes: boolean },
   ): Promise<void> {
     const { clock, directory } = this.#session.context;
+    const { signal } = this.#pacing;
     there.asked = true;
-    while (!signal.aborted) {
+    while (!settled.yes && !signal.aborted) {
       const answers = await directory.answers(provider.id, { signal }).catch(() => true);
       there.silent = !answers && !signal.aborted;
       if (there.silent) return;
