@@ -37,7 +37,7 @@ interface Waiting {
   readonly reject: (error: HoldfastError) => void;
 }
 
-/** Jobs leave much short-lived external memory behind; a small nursery collects it early. */
+/** Without native code jobs leave much short-lived memory behind; a small nursery collects it early. */
 const YOUNG_MB = 4;
 
 /** One worker thread and the jobs it has. It keeps the process alive only while it has any. */
