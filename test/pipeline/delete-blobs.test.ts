@@ -68,3 +68,16 @@ it('deletes do not ask who is known not to answer, and do not let the others’ 
   expect(left).toHaveLength(600);
   expect(left.every((key) => key.startsWith('p1/'))).toBe(true);
 });
+
+it('one look tells that nothing is queued, however many providers there are', async () => {
+  const { context } = await world(new Set());
+  const table = context.engine.table('trash');
+  const entries = table.entries.bind(table);
+  let looks = 0;
+  table.entries = (options) => {
+    looks++;
+    return entries(options);
+  };
+  expect(await emptyTrash(context)).toBe(0);
+  expect(looks).toBe(1);
+});
