@@ -24,7 +24,7 @@ beforeAll(async () => {
     (await putObject(vault.context, bytes, options)).manifest;
   letters = {
     M: await put(BYTES, { name: NAME, contentType: 'image/png' }),
-    U: await put(BYTES, { contentType: 'text/html\r\nx: y' }),
+    U: await put(BYTES, { contentType: 'text/html;  x: y' }),
     E: await put(new Uint8Array(0), { name: 'empty' }),
   };
 });

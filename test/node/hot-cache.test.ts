@@ -164,3 +164,32 @@ describe('a node that answers from memory', () => {
     for (const socket of stalled) socket.destroy();
   });
 });
+
+describe('long blobs in the cache', () => {
+  const limits = { maxBytes: 12 * MIB, maxBlobBytes: 16 * MIB };
+  const fill = (cache: ReturnType<typeof createHotCache>, n: number, size: number): void => {
+    cache.reserve(size)!.keep(named(n), 'r');
+  };
+
+  it('make room for each other and leave the short ones where they are', () => {
+    const cache = createHotCache(limits, () => {});
+    for (let n = 0; n < 4; n++) fill(cache, n, MIB);
+    for (let n = 10; n < 20; n++) fill(cache, n, 4 * MIB);
+    expect([0, 1, 2, 3].filter((n) => cache.get(named(n)) === undefined)).toEqual([]);
+    expect([17, 18, 19].filter((n) => cache.get(named(n)))).toEqual([18, 19]);
+  });
+
+  it('take the room of short ones where there is no other, and give it back', () => {
+    const cache = createHotCache(limits, () => {});
+    for (let n = 0; n < 12; n++) fill(cache, n, MIB);
+    fill(cache, 20, 4 * MIB);
+    const here = (): number =>
+      Array.from({ length: 12 }, (_, n) => cache.get(named(n))).filter(Boolean).length;
+    expect(here()).toBe(8);
+    fill(cache, 21, 4 * MIB);
+    expect(here()).toBe(8);
+    for (let n = 30; n < 34; n++) fill(cache, n, MIB);
+    expect(here()).toBe(8);
+    expect(cache.get(named(21))).toBeUndefined();
+  });
+});

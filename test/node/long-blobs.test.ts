@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { createBufferPool } from '../../src/node/buffer-pool.ts';
 import { digestsOf } from '../../src/node/verified/digests.ts';
-import { createHotCache } from '../../src/node/verified/hot-cache.ts';
 import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
@@ -317,35 +316,5 @@ describe('a window of a long blob that is not in memory', () => {
     held.release();
     expect(windows.take(size)!.buffer).not.toBe(windows.take(size)!.buffer);
     expect(windows.heldBytes).toBe(2 * size);
-  });
-});
-
-describe('long blobs in the cache', () => {
-  const named = (n: number): BlobAddress => addressFor(Uint8Array.of(n));
-  const limits = { maxBytes: 12 * MIB, maxBlobBytes: 16 * MIB };
-  const fill = (cache: ReturnType<typeof createHotCache>, n: number, size: number): void => {
-    cache.reserve(size)!.keep(named(n), 'r');
-  };
-
-  it('make room for each other and leave the short ones where they are', () => {
-    const cache = createHotCache(limits, () => {});
-    for (let n = 0; n < 4; n++) fill(cache, n, MIB);
-    for (let n = 10; n < 20; n++) fill(cache, n, 4 * MIB);
-    expect([0, 1, 2, 3].filter((n) => cache.get(named(n)) === undefined)).toEqual([]);
-    expect([17, 18, 19].filter((n) => cache.get(named(n)))).toEqual([18, 19]);
-  });
-
-  it('take the room of short ones where there is no other, and give it back', () => {
-    const cache = createHotCache(limits, () => {});
-    for (let n = 0; n < 12; n++) fill(cache, n, MIB);
-    fill(cache, 20, 4 * MIB);
-    const here = (): number =>
-      Array.from({ length: 12 }, (_, n) => cache.get(named(n))).filter(Boolean).length;
-    expect(here()).toBe(8);
-    fill(cache, 21, 4 * MIB);
-    expect(here()).toBe(8);
-    for (let n = 30; n < 34; n++) fill(cache, n, MIB);
-    expect(here()).toBe(8);
-    expect(cache.get(named(21))).toBeUndefined();
   });
 });

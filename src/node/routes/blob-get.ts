@@ -11,8 +11,7 @@ export const getBlob: NodeEndpoint = {
   load: 'read',
   async run({ reader, clock, limits }, exchange, [text]) {
     const address = addressFrom(text);
-    const blob =
-      reader.recall(address) ?? (await (reader.load(address) ?? reader.open(address, exchange.signal)));
+    const blob = await reader.open(address, exchange.signal);
     const representation = {
       etag: etagOf(address),
       size: blob.size,

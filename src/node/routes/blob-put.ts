@@ -40,7 +40,7 @@ async function isGood(
 ): Promise<boolean> {
   if (reader.absent(address)) return false;
   try {
-    const blob = reader.recall(address) ?? (await reader.open(address, signal));
+    const blob = await reader.open(address, signal);
     blob.release?.();
     return true;
   } catch (error) {

@@ -121,14 +121,6 @@ export function createMirroredReader(backends: readonly MirrorBackend[], clock: 
   }
 
   return {
-    recall(address) {
-      for (const { reader } of backends) {
-        const blob = reader.recall(address);
-        if (blob !== undefined) return blob;
-      }
-      return undefined;
-    },
-    load: () => undefined, // each backend may be the slow one
     async open(address, signal) {
       const attempts = backends.map((backend) => (stop: AbortSignal) => openOne(backend, address, stop));
       const opened = await opening.run(attempts, signal, ({ blob }) => blob.release?.());
