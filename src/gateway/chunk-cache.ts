@@ -1,5 +1,5 @@
 import type { BlobAddress } from '../core/address.ts';
-import { createBufferPool } from '../node/buffer-pool.ts';
+import { createBufferPool } from '../core/buffer-pool.ts';
 import type { ChunkOfObject } from '../pipeline/get/get.ts';
 
 /** Chunks that were decoded a while ago, least recently used out first, within a budget of bytes. */

@@ -1,13 +1,13 @@
 import { isHoldfastError } from '../core/errors.ts';
 import type { ByteRange } from '../http/message/range.ts';
 import { type OpenedObject, readOpened } from '../pipeline/get/get.ts';
+import { readMemory } from '../pipeline/get/read-memory.ts';
 import type { VaultContext } from '../pipeline/ports.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { Decodings } from './decodings.ts';
 import type { MemoryGate } from './memory-gate.ts';
 import type { OpenedManifests } from './opened-manifests.ts';
 import { patientRead } from './patient-read.ts';
-import { readMemory } from './read-memory.ts';
 
 export interface ObjectReadParts {
   readonly context: VaultContext;

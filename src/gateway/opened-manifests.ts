@@ -1,8 +1,8 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import { createSharedWork } from '../core/shared-work.ts';
 import type { OpenRoot } from '../manifest/root.ts';
-import { createSharedWork } from '../node/verified/shared-work.ts';
 import type { OpenedObject } from '../pipeline/get/get.ts';
 import type { NodeMemory, OpenNode } from '../pipeline/get/readable-segments.ts';
 

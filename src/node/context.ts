@@ -1,10 +1,10 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
+import type { BufferPool } from '../core/buffer-pool.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ControlContext } from '../http/control.ts';
 import type { Endpoint } from '../http/route.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { Inflater } from './body/inflate.ts';
-import type { BufferPool } from './buffer-pool.ts';
 import type { NodeLimits } from './limits.ts';
 import type { Readiness } from './readiness.ts';
 import type { VerifiedReader } from './verified/reader.ts';

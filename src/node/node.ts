@@ -1,4 +1,5 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
+import { createBufferPool } from '../core/buffer-pool.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -10,7 +11,6 @@ import { parseTarget } from '../http/message/target.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import { createBufferPool } from './buffer-pool.ts';
 import type { Inflaters, NodeContext } from './context.ts';
 import { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
 import { createReadiness } from './readiness.ts';

@@ -1,7 +1,7 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { entryOf } from '../core/maps.ts';
-import { Patience, type Turn } from './patience.ts';
+import { Laggards, type Turn } from './laggards.ts';
 import type { VaultContext } from './ports.ts';
 
 export interface BlobAt {
@@ -41,10 +41,10 @@ export async function deleteBlobs(
       left.push(blob);
     }
   };
-  const patience = new Patience(clock, PATIENCE_MS);
+  const laggards = new Laggards(clock, PATIENCE_MS);
   const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
     if (!directory.worthAsking(provider)) return void left.push(...its);
-    const turn = patience.begin(options.signal, 'delete');
+    const turn = laggards.begin(options.signal, 'delete');
     const work = async (): Promise<void> => {
       for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);
     };
@@ -54,7 +54,7 @@ export async function deleteBlobs(
   try {
     await Promise.all([...byProvider(blobs)].map(([provider, its]) => deleteAt(provider, its)));
   } finally {
-    patience.close();
+    laggards.close();
   }
   return left;
 }

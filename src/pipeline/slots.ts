@@ -4,8 +4,8 @@ import { isHoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
+import { Laggards } from './laggards.ts';
 import { type NameChange, raiseVersion } from './names.ts';
-import { Patience } from './patience.ts';
 import type { VaultContext } from './ports.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
@@ -48,9 +48,9 @@ async function copyPointer(
   let kept = 0;
   let newest = 0;
   const queue = rendezvousOrder(context.blake3, slot, [...byId.keys()]);
-  const patience = new Patience(context.clock, PATIENCE_MS);
+  const laggards = new Laggards(context.clock, PATIENCE_MS);
   const write = async (provider: Provider): Promise<number> => {
-    const turn = patience.begin(undefined, 'the copy of a name');
+    const turn = laggards.begin(undefined, 'the copy of a name');
     const started = context.clock.monotonic();
     const writing = writePointer(context, provider, slot, change, turn.signal);
     const version = await abortable(writing, turn.signal).catch(() => 0);
@@ -66,7 +66,7 @@ async function copyPointer(
       newest = Math.max(newest, ...written);
     }
   } finally {
-    patience.close();
+    laggards.close();
   }
   return { kept, newest };
 }

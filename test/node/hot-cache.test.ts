@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
-import { capacityFor, createBufferPool } from '../../src/node/buffer-pool.ts';
+import { capacityFor, createBufferPool } from '../../src/core/buffer-pool.ts';
 import { createHotCache } from '../../src/node/verified/hot-cache.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, openSocket, parseAnswer, requestText, sendRaw, startNode } from './harness.ts';

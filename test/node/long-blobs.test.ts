@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rename, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
-import { createBufferPool } from '../../src/node/buffer-pool.ts';
+import { createBufferPool } from '../../src/core/buffer-pool.ts';
 import { digestsOf } from '../../src/node/verified/digests.ts';
 import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';

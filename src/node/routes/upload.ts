@@ -1,4 +1,5 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
+import type { BufferPool } from '../../core/buffer-pool.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { batchBody } from '../../http/body/batched.ts';
 import { gatherBody } from '../../http/body/gathered.ts';
@@ -8,7 +9,6 @@ import { createPatience } from '../../http/message/patience.ts';
 import { HttpProblem } from '../../http/message/problem.ts';
 import { MAX_BLOB_BYTES } from '../../providers/adapter.ts';
 import { inflateBody } from '../body/inflate.ts';
-import type { BufferPool } from '../buffer-pool.ts';
 import type { NodeContext } from '../context.ts';
 
 /** Of each of the two buffers that a long body goes through. */

@@ -1,6 +1,6 @@
 import type { BlobAddress } from '../../core/address.ts';
+import { createBufferPool } from '../../core/buffer-pool.ts';
 import type { HeldBytes } from '../../http/held.ts';
-import { createBufferPool } from '../buffer-pool.ts';
 
 /**
  * Whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are; among

@@ -1,10 +1,10 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
+import type { BufferPool } from '../../core/buffer-pool.ts';
 import { type HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { HeldBytes } from '../../http/held.ts';
 import type { ByteRange } from '../../http/message/range.ts';
 import type { BlobAdapter, BlobStat } from '../../providers/adapter.ts';
-import type { BufferPool } from '../buffer-pool.ts';
 import { digestsOf } from './digests.ts';
 import { toGrid } from './grid.ts';
 import { isLong } from './hot-cache.ts';

@@ -1,15 +1,15 @@
 import type { BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
+import type { BufferPool } from '../../core/buffer-pool.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { createSharedWork } from '../../core/shared-work.ts';
 import type { HeldBytes } from '../../http/held.ts';
 import type { ByteRange } from '../../http/message/range.ts';
 import type { BlobAdapter } from '../../providers/adapter.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
-import type { BufferPool } from '../buffer-pool.ts';
 import { createHotCache, type HotBlob, type HotLimits, type HotReservation } from './hot-cache.ts';
 import { createInspector, type Sketch } from './inspect.ts';
 import { createProofCache, type Proof } from './proof.ts';
-import { createSharedWork } from './shared-work.ts';
 
 /**
  * Blobs that are known to be what their address says.

@@ -181,7 +181,7 @@ async function* readChunks(
 
 /** Parts of the arena that a window takes: little at first, so that the first byte comes soon, then more for fewer requests. */
 const FIRST_WINDOW = 1 / 32;
-const MAX_WINDOW = 1 / 8;
+export const MAX_WINDOW: number = 1 / 8;
 
 async function* allWindows(
   state: ReadState,

@@ -2,8 +2,8 @@ import type { ReadState } from './read-state.ts';
 import type { Window } from './window.ts';
 import { type PlainChunk, readWindow } from './window-read.ts';
 
-/** Windows in memory: one being consumed, one being fetched. */
-const DEPTH = 3;
+/** Windows in memory: one being consumed, two being fetched. */
+export const DEPTH = 3;
 
 interface Entry {
   /** What of the window has not been handed out. */

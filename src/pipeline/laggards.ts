@@ -24,7 +24,7 @@ interface Running {
  * For work that every provider gets a part of and that may be left undone at some: gives up on those that stand still
  * while others get on. While nobody does, it is not the provider, and everybody is waited for.
  */
-export class Patience {
+export class Laggards {
   readonly #clock: Clock;
   readonly #floorMs: number;
   readonly #running = new Set<Running>();

@@ -1,4 +1,4 @@
-import { abortable } from '../../core/abort.ts';
+import { abortable } from './abort.ts';
 
 /**
  * Work that all who ask for the same key at the same time share. It goes on while anyone still waits, and is aborted
