@@ -58,7 +58,7 @@ export function createStoredBlobs(
     for (const id of rendezvousOrder(blake3, address, [...byId.keys()])) {
       throwIfAborted(signal, 'read');
       try {
-        return { id, blob: await readerOf(byId.get(id)!, byId.size).open(address, signal) };
+        return { id, blob: await readerOf(byId.get(id)!, byId.size).open(address, { signal }) };
       } catch (error) {
         if (!isHoldfastError(error, 'NotFound')) problems.push(`${id}: ${asHoldfastError(error).kind}`);
       }

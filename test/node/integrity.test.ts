@@ -202,7 +202,7 @@ describe('a disk that changes between two looks', () => {
     });
     const leaver = new AbortController();
     const asked = [
-      reader.open(address, leaver.signal),
+      reader.open(address, { signal: leaver.signal }),
       ...Array.from({ length: 9 }, () => reader.open(address)),
     ];
     leaver.abort();

@@ -11,7 +11,7 @@ export const getBlob: NodeEndpoint = {
   load: 'read',
   async run({ reader, clock, limits }, exchange, [text]) {
     const address = addressFrom(text);
-    const blob = await reader.open(address, exchange.signal);
+    const blob = await reader.open(address, exchange);
     const representation = {
       etag: etagOf(address),
       size: blob.size,

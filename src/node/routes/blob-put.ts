@@ -35,18 +35,18 @@ export const putBlob: NodeEndpoint = {
  */
 async function isGood(
   { reader, adapter }: NodeContext,
-  { signal }: Exchange,
+  exchange: Exchange,
   address: BlobAddress,
 ): Promise<boolean> {
   if (reader.absent(address)) return false;
   try {
-    const blob = await reader.open(address, signal);
+    const blob = await reader.open(address, exchange);
     blob.release?.();
     return true;
   } catch (error) {
     if (isHoldfastError(error, 'NotFound')) return false;
     if (!isHoldfastError(error, 'HashMismatch') && !isHoldfastError(error, 'Corrupt')) throw error;
-    await adapter.delete(address, { signal });
+    await adapter.delete(address, { signal: exchange.signal });
     return false;
   }
 }

@@ -72,7 +72,7 @@ export function createMirroredReader(backends: readonly MirrorBackend[], clock: 
     signal: AbortSignal,
   ): Promise<Opened> => ({
     backend,
-    blob: await backend.reader.open(address, signal),
+    blob: await backend.reader.open(address, { signal }),
   });
 
   /** The first piece of a window, from whoever has it first. */
@@ -121,9 +121,9 @@ export function createMirroredReader(backends: readonly MirrorBackend[], clock: 
   }
 
   return {
-    async open(address, signal) {
+    async open(address, options) {
       const attempts = backends.map((backend) => (stop: AbortSignal) => openOne(backend, address, stop));
-      const opened = await opening.run(attempts, signal, ({ blob }) => blob.release?.());
+      const opened = await opening.run(attempts, options?.signal, ({ blob }) => blob.release?.());
       const { blob } = opened;
       return blob.bytes === undefined
         ? { size: blob.size, read: (range, stop) => read(address, opened, range, stop) }

@@ -1,3 +1,4 @@
+import type { AbortOptions } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import type { BufferPool } from '../../core/buffer-pool.ts';
@@ -23,9 +24,10 @@ export interface VerifiedReader {
   /**
    * The blob, once all of it is known to be good; at once if it is in memory and a look that waits for nothing says that
    * it is still kept as it was.
+   * @param options its signal is not asked for unless it is needed: to make one costs as much as to find the blob.
    * @throws NotFound; HashMismatch when the bytes are not those of the address, which is counted.
    */
-  open(address: BlobAddress, signal?: AbortSignal): VerifiedBlob | Promise<VerifiedBlob>;
+  open(address: BlobAddress, options?: AbortOptions): VerifiedBlob | Promise<VerifiedBlob>;
   /** Reads the bytes even if they are remembered as good, and remembers nothing. @returns how many. @throws as `open` */
   scrub(address: BlobAddress, signal?: AbortSignal): Promise<number>;
   /** True when a look that waits for nothing says that there is no such blob. */
@@ -177,14 +179,14 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
   return {
     forget,
     absent: (address) => glance?.(address) === 'absent',
-    open(address, signal) {
+    open(address, options) {
       const seen = glance?.(address);
-      if (seen === undefined || seen === 'absent') return find(address, signal);
+      if (seen === undefined || seen === 'absent') return find(address, options?.signal);
       const held = inMemory(stillGood(hot.get(address), seen)?.hold());
       const loading = held === undefined ? load(address, seen) : undefined;
-      if (held === undefined && loading === undefined) return find(address, signal);
+      if (held === undefined && loading === undefined) return find(address, options?.signal);
       metrics.cache('blobs', held !== undefined);
-      return held ?? loading!.then((blob) => inMemory(blob.hold()) ?? find(address, signal));
+      return held ?? loading!.then((blob) => inMemory(blob.hold()) ?? find(address, options?.signal));
     },
     async scrub(address, signal) {
       forget(address);
