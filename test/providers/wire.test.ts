@@ -102,6 +102,16 @@ describe('against a server that misbehaves, an adapter', () => {
     expect(retryAfterMs('soon', clock)).toBeUndefined();
   });
 
+  it('passes on why a node is not ready', async () => {
+    const adapter = await facing((_, response) =>
+      response.writeHead(503).end('{"reads":true,"writes":false,"reasons":["storage_full","overloaded"]}'),
+    );
+    await expect(adapter.probe()).rejects.toMatchObject({
+      kind: 'Unavailable',
+      message: 'the server answered 503 storage_full, overloaded',
+    });
+  });
+
   it('follows no redirect, and so carries no credentials elsewhere', async () => {
     let visits = 0;
     const elsewhere = await serve((_, response) => {

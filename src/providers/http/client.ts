@@ -54,13 +54,19 @@ function nodeError(answer: WireAnswer, body: string, clock: Clock): HoldfastErro
   let kind = SHARED.find((known) => known === name);
   // Of an upload it is ours; of a read it says that what the node keeps has rotted.
   if (kind === 'HashMismatch' && answer.status >= 500) kind = 'Corrupt';
-  const error = statusError(answer, clock, kind, name);
+  const error = statusError(answer, clock, kind, name ?? reasonsOf(body));
   return corrId === undefined ? error : error.with({ context: { corrId } });
 }
 
 function fieldOf(body: string, field: string): string | undefined {
   const value = parseJson(body)[field];
   return typeof value === 'string' ? value.slice(0, 200) : undefined;
+}
+
+/** Why a node is not ready. */
+function reasonsOf(body: string): string | undefined {
+  const { reasons } = parseJson(body);
+  return Array.isArray(reasons) ? reasons.join(', ').slice(0, 200) : undefined;
 }
 
 /** The object that a text spells, or an empty one. */
