@@ -6,7 +6,8 @@ import { selectBlake3 } from '../src/core/b3/select.ts';
 import { systemClock as clock, systemClock } from '../src/core/clock.ts';
 import { secureRandom as random } from '../src/core/random.ts';
 import { createMemoryEngine } from '../src/engine/index.ts';
-import { deriveVaultKeys } from '../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../src/keys/vault-keys.ts';
 import { createArena } from '../src/pipeline/arena.ts';
 import { createInlineStage } from '../src/pipeline/cpu/inline.ts';
 import { getObject } from '../src/pipeline/get/get.ts';
@@ -123,7 +124,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const patient = { ...directory, usualMs: () => Number.POSITIVE_INFINITY, report() {} };
   const context: VaultContext = {
     ...deps,
-    keys: deriveVaultKeys(blake3, random(32)),
+    keys: vaultKeysOf(blake3, deriveSubkeys(random(32))),
     owner: 'bench',
     engine,
     directory: racing ? directory : patient,

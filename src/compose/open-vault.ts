@@ -94,7 +94,9 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
   const ask = async (): Promise<string> => (typeof passphrase === 'string' ? passphrase : passphrase());
   const rootKey =
     options.rootKey ?? (await readRootKey(options.keyFile ?? homePaths(config.home).keyFile, ask));
-  return new OpenedVault(await composeVault(config, rootKey, env, { ...silent, ...options.observers }));
+  const { deriveSubkeys } = await import('../keys/subkeys.ts');
+  const subkeys = deriveSubkeys(rootKey);
+  return new OpenedVault(await composeVault(config, subkeys, env, { ...silent, ...options.observers }));
 }
 
 /** What a probe found is believed so long. */

@@ -16,7 +16,8 @@ import {
   type Engine,
   type EngineName,
 } from '../engine/index.ts';
-import { deriveVaultKeys } from '../keys/vault-keys.ts';
+import type { VaultSubkeys } from '../keys/subkeys.ts';
+import { vaultKeysOf } from '../keys/vault-keys.ts';
 import type { Arena } from '../pipeline/arena.ts';
 import { createArena } from '../pipeline/arena.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';
@@ -58,10 +59,10 @@ export interface ComposedVault {
 const LOCK_WAIT_MS = 30_000;
 const IDLE_RELEASE_MS = 50;
 
-/** Builds everything a vault needs from its configuration and root key. The only such place. */
+/** Builds everything a vault needs from its configuration and keys. The only such place. */
 export async function composeVault(
   config: Config,
-  rootKey: Uint8Array,
+  subkeys: VaultSubkeys,
   env: Readonly<Record<string, string | undefined>>,
   observers: Observers,
 ): Promise<ComposedVault> {
@@ -96,7 +97,7 @@ export async function composeVault(
   const cpu = cpuStage(arena, acceleration, config);
   const context: VaultContext = {
     ...deps,
-    keys: deriveVaultKeys(blake3, rootKey),
+    keys: vaultKeysOf(blake3, subkeys),
     owner: ownerName(process.pid),
     engine,
     directory: directoryOf(catalog, lastProbe),

@@ -4,7 +4,8 @@ import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
-import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
@@ -61,7 +62,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     usualMs: () => undefined,
   };
   const context: VaultContext = {
-    keys: deriveVaultKeys(blake3, secureRandom(32)),
+    keys: vaultKeysOf(blake3, deriveSubkeys(secureRandom(32))),
     owner: 'test',
     engine: createMemoryEngine(),
     directory,

@@ -4,7 +4,8 @@ import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { CONTEXT } from '../../src/keys/contexts.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
-import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 
 const ROOT = new Uint8Array(32).fill(0x11);
 const OBJECT = new Uint8Array(32).fill(0x22);
@@ -15,7 +16,7 @@ const derive = (context: string, ...material: Uint8Array[]): string =>
 
 describe('vault keys', () => {
   test('are derived from the root, each with the context that the format names', () => {
-    const keys = deriveVaultKeys(portableBlake3, ROOT);
+    const keys = vaultKeysOf(portableBlake3, deriveSubkeys(ROOT));
     expect(toHex(keys.wrap)).toBe(derive('holdfast 2026-11 vault wrap key', ROOT));
     expect(toHex(keys.pointer)).toBe(derive('holdfast 2026-11 vault pointer key', ROOT));
     expect(keys.id).toBe(derive('holdfast 2026-11 vault id', ROOT).slice(0, 16));
@@ -26,7 +27,7 @@ describe('vault keys', () => {
   });
 
   test('a root of another length is a caller’s bug', () => {
-    expect(() => deriveVaultKeys(portableBlake3, new Uint8Array(31))).toThrow(TypeError);
+    expect(() => vaultKeysOf(portableBlake3, deriveSubkeys(new Uint8Array(31)))).toThrow(TypeError);
     expect(() => deriveObjectKeys(portableBlake3, new Uint8Array(33))).toThrow(TypeError);
   });
 });

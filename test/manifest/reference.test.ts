@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { wasmZstd } from '../../src/coding/compress/zstd.ts';
 import { parseAddress } from '../../src/core/address.ts';
 import { portableBlake3 } from '../../src/core/b3/portable.ts';
-import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { decodeRoot } from '../../src/manifest/root.ts';
 import { deleteObject } from '../../src/pipeline/delete.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
@@ -23,7 +24,10 @@ const CODECS: Codecs = {
 
 async function vaultOf(options: TestVaultOptions): Promise<{ vault: TestVault; context: VaultContext }> {
   const vault = await testVault(options);
-  return { vault, context: { ...vault.context, keys: deriveVaultKeys(vault.context.blake3, ROOT_KEY) } };
+  return {
+    vault,
+    context: { ...vault.context, keys: vaultKeysOf(vault.context.blake3, deriveSubkeys(ROOT_KEY)) },
+  };
 }
 
 /** Everything that lies at the providers, as whoever takes their disks would find it. */

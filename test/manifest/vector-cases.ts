@@ -8,7 +8,8 @@ import { concatBytes, fromHex, toHex, utf8Encode } from '../../src/core/bytes.ts
 import type { RandomBytes } from '../../src/core/random.ts';
 import { encodeKeyFile } from '../../src/keys/key-file.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
-import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { Cid } from '../../src/manifest/cid.ts';
 import { encodeIndexNode, type Link } from '../../src/manifest/links.ts';
 import { type Pointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
@@ -44,7 +45,7 @@ const CHUNKS = [
 /** Providers by chunk and shard. */
 const PLACES = [0, 1, 2, 1, 2, 0];
 
-const vaultKeys = deriveVaultKeys(blake3, ROOT_KEY);
+const vaultKeys = vaultKeysOf(blake3, deriveSubkeys(ROOT_KEY));
 const objectKeys = deriveObjectKeys(blake3, OBJECT_KEY);
 
 function makeChunk(index: number) {

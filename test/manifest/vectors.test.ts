@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { decodeKeyFile } from '../../src/keys/key-file.ts';
-import { deriveVaultKeys } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
 import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
 import { openPointer } from '../../src/manifest/pointer.ts';
@@ -16,7 +17,7 @@ import { buildVectors, type Vectors } from './vector-cases.ts';
 const path = new URL('../vectors/manifest-v1.json', import.meta.url);
 const vectors = JSON.parse(readFileSync(path, 'utf8')) as Vectors;
 const { vault, object } = vectors;
-const keys = deriveVaultKeys(portableBlake3, fromHex(vault.root_key));
+const keys = vaultKeysOf(portableBlake3, deriveSubkeys(fromHex(vault.root_key)));
 const plain = vectors.chunks.map((chunk) => chunk.plain).join('');
 
 describe('the pinned bytes of the manifest format', () => {
