@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliVault, IDS, SLOW, SMALL_PIECES, said } from '../helpers/cli.ts';
-import { filesBelow } from '../helpers/files.ts';
+import { filesBelow, vanish } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
 
 const MIB = 1024 * 1024;
@@ -176,7 +176,7 @@ describe('interrupted', () => {
           await sleep(10);
           if (at === 24 * 128 * 1024) {
             await until(async () => (await cli.blobs()).length > 20);
-            await rm(cli.providerRoot('p6'), { recursive: true, force: true });
+            await vanish(cli.providerRoot('p6'));
           }
         }
       })(),
@@ -206,9 +206,7 @@ describe('interrupted', () => {
           await sleep(10);
           if (at === 16 * 128 * 1024) {
             await until(async () => (await cli.blobs()).length > 20);
-            for (const id of IDS.slice(0, 5)) {
-              await rm(cli.providerRoot(id), { recursive: true, force: true, maxRetries: 5 });
-            }
+            for (const id of IDS.slice(0, 5)) await vanish(cli.providerRoot(id));
           }
         }
       })(),

@@ -29,7 +29,7 @@ async function nativeTwin(): Promise<Blake3 | undefined> {
       // said below
     }
   }
-  console.warn('SKIPPED: BLAKE3 by @napi-rs/blake-hash: native parts are off or not installed');
+  console.warn('SKIPPED: BLAKE3 by @napi-rs/blake-hash (native parts are off or not installed)');
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** All files below a folder, with their paths from it. Those that vanish meanwhile are left out. */
@@ -13,6 +13,16 @@ export async function filesBelow(folder: string): Promise<string[]> {
 /** Blobs at a provider folder. */
 export async function blobsIn(root: string): Promise<string[]> {
   return filesBelow(join(root, 'blobs'));
+}
+
+/**
+ * Takes a folder away in one step, as a disk goes, whatever still writes into it; what is made there afterwards stays. Deleting it file by
+ * file would race with the writer.
+ */
+export async function vanish(folder: string): Promise<void> {
+  const away = `${folder}.vanished`;
+  await rename(folder, away);
+  await rm(away, { recursive: true, force: true, maxRetries: 10 });
 }
 
 export async function flipBit(path: string, bit: number): Promise<void> {

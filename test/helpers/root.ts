@@ -14,7 +14,7 @@ export function asRoot(name: string, work: () => Promise<void>): void {
 }
 
 function skip(name: string, why: string, fails: boolean): void {
-  console.log(`SKIPPED (${why}): ${name}`);
+  console.log(`SKIPPED: ${name} (${why})`);
   it.skipIf(!fails)(name, () => {
     throw new Error(`not run, and here it is required: ${why}`);
   });

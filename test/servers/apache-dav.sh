@@ -2,7 +2,7 @@
 # WebDAV by Apache, over TLS with a certificate of its own (DIR/cert.pem) at PORT, plain at PORT + 1, and at PORT + 2
 # over TLS 1.2 for whoever shows DIR/client.pem (key DIR/client.key). User "user", password "pass word".
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
+with_sbin
 need apache2 openssl htpasswd
 modules=/usr/lib/apache2/modules
 enter "$1"

@@ -3,7 +3,7 @@
 # PORT is the gateway's; the monitor takes the two after it. PORT + 3 is the gateway over TLS, with a certificate of its
 # own (DIR/cert.pem).
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
+with_sbin
 need ceph ceph-mon ceph-osd radosgw radosgw-admin openssl
 enter "$1"
 port=$2

@@ -3,6 +3,12 @@
 # Exit code 77: something it needs is not installed.
 set -eu
 
+# Servers lie where the PATH of ordinary users does not lead. A PATH made by hand is taken at its word, so that a folder
+# of links can hide what is installed.
+with_sbin() {
+  case ":$PATH:" in *:/usr/bin:*) PATH=$PATH:/usr/sbin:/sbin ;; esac
+}
+
 need() {
   for program in "$@"; do
     command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 77; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # WebDAV by nginx with its dav-ext module, without passwords.
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
+with_sbin
 need nginx
 modules=/usr/lib/nginx/modules
 [ -e $modules/ngx_http_dav_ext_module.so ] || { echo 'the dav-ext module of nginx is not installed' >&2; exit 77; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SFTP by OpenSSH, for the user who runs this. Private key DIR/client, public half of the host key DIR/host.pub.
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
+with_sbin
 need sshd ssh-keygen
 enter "$1"
 mkdir -p root

@@ -31,7 +31,7 @@ const FORMATS: readonly (readonly Codec[])[] = [
 const CODECS = FORMATS.flat();
 
 function present(what: string, zstd: Zstd | undefined): Zstd | undefined {
-  if (zstd === undefined) console.warn(`SKIPPED: ${what}: not available here`);
+  if (zstd === undefined) console.warn(`SKIPPED: ${what} (not available here)`);
   return zstd;
 }
 
