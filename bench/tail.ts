@@ -4,6 +4,7 @@ import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { directoryOf } from '../src/compose/directory.ts';
 import { selectBlake3 } from '../src/core/b3/select.ts';
 import { systemClock as clock, systemClock } from '../src/core/clock.ts';
+import { createHedge } from '../src/core/hedge.ts';
 import { secureRandom as random } from '../src/core/random.ts';
 import { createMemoryEngine } from '../src/engine/index.ts';
 import { deriveSubkeys } from '../src/keys/subkeys.ts';
@@ -12,7 +13,9 @@ import { createArena } from '../src/pipeline/arena.ts';
 import { createInlineStage } from '../src/pipeline/cpu/inline.ts';
 import { getObject } from '../src/pipeline/get/get.ts';
 import type { VaultContext } from '../src/pipeline/ports.ts';
+import { createPunctuality } from '../src/pipeline/punctuality.ts';
 import { putObject } from '../src/pipeline/put/put.ts';
+import { NODE_READS } from '../src/pipeline/stragglers.ts';
 import { DEFAULT_LADDER } from '../src/profiles/index.ts';
 import type { BlobAdapter } from '../src/providers/adapter.ts';
 import { withLayers } from '../src/providers/layers/with-layers.ts';
@@ -119,11 +122,12 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     settlement: { balanceSplit: async () => ({ configured: undefined, earned: 0 }) },
   });
   await catalog.probeAll();
-  const directory = directoryOf(catalog, new Map());
+  const directory = directoryOf(catalog, new Map(), createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
   const patient = { ...directory, usualMs: () => Number.POSITIVE_INFINITY, report() {} };
   const context: VaultContext = {
     ...deps,
+    nodeReads: createHedge(systemClock, NODE_READS),
     keys: vaultKeysOf(blake3, deriveSubkeys(random(32))),
     owner: 'bench',
     engine,

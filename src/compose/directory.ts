@@ -1,6 +1,7 @@
 import type { LeftOut, NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
 import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
+import type { Punctuality } from '../pipeline/punctuality.ts';
 
 /** Reads that failed like this: what had been acknowledged is gone, or was altered. */
 const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
@@ -13,6 +14,7 @@ const POOR = 1000;
 export function directoryOf(
   catalog: NodeCatalog,
   lastProbe: ReadonlyMap<string, ProbeReport>,
+  { late, heard, isLate }: Punctuality,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
   const leftOut = (id: string, bytes: number): LeftOut | undefined =>
@@ -42,18 +44,24 @@ export function directoryOf(
     },
     readCost(id) {
       const price = byId.get(id)?.price ?? 1;
-      return poorNow.has(id) || lastProbe.get(id)?.error !== undefined ? price * POOR : price;
+      const poor = poorNow.has(id) || lastProbe.get(id)?.error !== undefined || isLate(id);
+      return poor ? price * POOR : price;
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
     usualMs: (id, operation, bytes) =>
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
-    worthAsking: (id) => lastProbe.get(id)?.error === undefined && !SILENT.has(leftOut(id, 1)?.reason),
+    late,
+    heard,
+    worthAsking: (id) =>
+      lastProbe.get(id)?.error === undefined && !isLate(id) && !SILENT.has(leftOut(id, 1)?.reason),
     answers: async (id, options) => byId.has(id) && (await catalog.probe(id, options)).error === undefined,
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },
     report(id, { operation, bytes, elapsedMs, error }) {
       if (!byId.has(id)) return;
+      if (isHoldfastError(error) && error.code === 'lost_race') late(id);
+      else if (error === undefined) heard(id);
       if (error !== undefined) {
         const type = operation === 'store' ? 'store_failed' : 'read_failed';
         catalog.report(id, { type, error, grave: isGrave(operation, error) });

@@ -8,6 +8,7 @@ import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3 } from '../core/b3/select.ts';
 import { toHex } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
+import { createHedge } from '../core/hedge.ts';
 import { secureRandom } from '../core/random.ts';
 import {
   createLevelEngine,
@@ -24,6 +25,8 @@ import { createAutoStage } from '../pipeline/cpu/auto.ts';
 import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { Policy, VaultContext } from '../pipeline/ports.ts';
+import { createPunctuality } from '../pipeline/punctuality.ts';
+import { NODE_READS } from '../pipeline/stragglers.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
@@ -97,10 +100,11 @@ export async function composeVault(
   const cpu = cpuStage(arena, acceleration, config);
   const context: VaultContext = {
     ...deps,
+    nodeReads: createHedge(systemClock, NODE_READS),
     keys: vaultKeysOf(blake3, subkeys),
     owner: ownerName(process.pid),
     engine,
-    directory: directoryOf(catalog, lastProbe),
+    directory: directoryOf(catalog, lastProbe, createPunctuality(systemClock)),
     arena,
     cpu,
     metrics: observers.pipeline,

@@ -3,6 +3,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { entryOf } from '../core/maps.ts';
 import { Laggards, type Turn } from './laggards.ts';
 import type { VaultContext } from './ports.ts';
+import { DELETES } from './stragglers.ts';
 
 export interface BlobAt {
   readonly provider: string;
@@ -13,8 +14,6 @@ export interface BlobAt {
 
 /** Under way at once at each provider. */
 const PARALLEL = 4;
-/** What is left undone is only tried again later. */
-const PATIENCE_MS = 1_000;
 
 /**
  * Deletes blobs, those of all providers at once. Nothing depends on it being done now, so nobody is waited for who is
@@ -37,14 +36,15 @@ export async function deleteBlobs(
       await abortable(adapter.delete(blob.address, { signal }), signal, 'delete');
       if (blob.bytes > 0) directory.deleted(blob.provider, blob.bytes);
       progressed(clock.monotonic() - started);
+      directory.heard(blob.provider);
     } catch {
       left.push(blob);
     }
   };
-  const laggards = new Laggards(clock, PATIENCE_MS);
+  const laggards = new Laggards(clock, DELETES);
   const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
     if (!directory.worthAsking(provider)) return void left.push(...its);
-    const turn = laggards.begin(options.signal, 'delete');
+    const turn = laggards.begin(options.signal, 'delete', () => directory.late(provider));
     const work = async (): Promise<void> => {
       for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);
     };

@@ -1,55 +1,75 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
 
-/** Nobody is given up on before this many times what the slowest piece of work took. */
-const FACTOR = 3;
-const CHECK_MS = 50;
+const CHECK_MS = 20;
 
 /** One provider's part of the work. */
 export interface Turn {
-  /** Fires when it is given up on. */
+  /** Fires when it is given up on, with an `Aborted`, code `lost_race`. */
   readonly signal: AbortSignal;
-  /** A piece of its work was done, which took so long. */
+  /** Whether it was given up on. */
+  readonly late: boolean;
+  /** A piece of its work was done, which took so many milliseconds. */
   progressed(ms: number): void;
+  /** Its part is over, done or not. Must be called. */
   end(): void;
 }
 
 interface Running {
   readonly stop: LinkedAbort;
+  /** When it last got on. */
   sinceMs: number;
+  progressed: boolean;
+  late: boolean;
+  readonly onLate: (() => void) | undefined;
 }
 
 /**
  * For work that every provider gets a part of and that may be left undone at some: gives up on those that stand still
- * while others get on. While nobody does, it is not the provider, and everybody is waited for.
+ * while others get on. While too few do, it is not the provider, and everybody is waited for (or, where the policy has
+ * `aloneMs`, for so long). Call `close` in the end.
  */
 export class Laggards {
   readonly #clock: Clock;
-  readonly #floorMs: number;
+  readonly #policy: StragglerPolicy;
   readonly #running = new Set<Running>();
   readonly #over = new AbortController();
   #watching = false;
-  #slowestMs: number | undefined;
+  /** Turns that ended and had got something done. */
+  #done = 0;
+  #slowestMs = 0;
 
-  /** @param floorMs nor before so long has passed. */
-  constructor(clock: Clock, floorMs: number) {
+  constructor(clock: Clock, policy: StragglerPolicy) {
     this.#clock = clock;
-    this.#floorMs = floorMs;
+    this.#policy = policy;
   }
 
-  begin(outer: AbortSignal | undefined, operation: string): Turn {
-    const running = { stop: linkedAbort(outer, operation), sinceMs: this.#clock.monotonic() };
+  /** @param onLate called once, when it is given up on. */
+  begin(outer: AbortSignal | undefined, operation: string, onLate?: () => void): Turn {
+    const running: Running = {
+      stop: linkedAbort(outer, operation),
+      sinceMs: this.#clock.monotonic(),
+      progressed: false,
+      late: false,
+      onLate,
+    };
     this.#running.add(running);
     if (!this.#watching) void this.#watch();
     return {
       signal: running.stop.signal,
+      get late() {
+        return running.late;
+      },
       progressed: (ms) => {
         running.sinceMs = this.#clock.monotonic();
-        this.#slowestMs = Math.max(this.#slowestMs ?? 0, ms);
+        running.progressed = true;
+        this.#slowestMs = Math.max(this.#slowestMs, ms);
       },
       end: () => {
-        this.#running.delete(running);
+        if (!this.#running.delete(running)) return;
+        if (running.progressed) this.#done++;
         running.stop.dispose();
       },
     };
@@ -64,9 +84,21 @@ export class Laggards {
     this.#watching = true;
     while (!signal.aborted) {
       await this.#clock.sleep(CHECK_MS, signal).catch(() => {});
-      if (this.#slowestMs === undefined) continue;
-      const overdue = this.#clock.monotonic() - Math.max(this.#floorMs, FACTOR * this.#slowestMs);
-      for (const { stop, sinceMs } of this.#running) if (sinceMs < overdue) stop.abort(standsStill());
+      this.#giveUp(this.#clock.monotonic());
+    }
+  }
+
+  #giveUp(now: number): void {
+    const progressed = [...this.#running].filter((running) => running.progressed).length;
+    for (const running of this.#running) {
+      if (running.late) continue;
+      // Whoever is asked about is among those that run, whatever it got done before.
+      const done = this.#done + progressed - Number(running.progressed);
+      const field = { done, running: this.#running.size - done + this.#done, slowestMs: this.#slowestMs };
+      if (now - running.sinceMs < lateAfterMs(this.#policy, field)) continue;
+      running.late = true;
+      running.stop.abort(standsStill());
+      running.onLate?.();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress } from '../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import type { Attempt } from '../core/hedge.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -84,40 +85,81 @@ export async function fetchNode(
   damage: DamageLog,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const ids = context.directory.all().map((provider) => provider.id);
-  const problems: { provider: string; error: HoldfastError }[] = [];
-  const order = rendezvousOrder(context.blake3, address, ids).map((id) => ({ id, lastResort: false }));
-  // Those that are given a rest come last, once more.
-  for (const { id, lastResort } of order) {
-    throwIfAborted(signal, 'fetching a manifest node');
-    const provider = context.directory.get(id)!;
-    try {
-      const bytes = await fetchVerified(provider.adapter, address, context.blake3, {
-        maxBytes: MAX_NODE_BYTES,
+  const { directory } = context;
+  const problems: Problem[] = [];
+  let order = nodeOrder(context, address);
+  for (const lastResort of [false, true]) {
+    const resting: string[] = [];
+    const won = await context.nodeReads.run(
+      order.map((id) => copyAt(context, id, address, lastResort)),
+      {
         signal,
-        lastResort,
-      });
-      for (const { provider: before, error } of problems) {
-        if (problemOf(error) !== 'corrupt') continue;
-        damage.add({ provider: before, problem: 'corrupt', blob: address, detail: error.message });
-        const { length } = bytes;
-        context.directory.report(before, { operation: 'fetch', bytes: length, elapsedMs: 0, error });
-      }
-      return bytes;
-    } catch (error) {
-      const failure = asHoldfastError(error);
-      if (failure.code === 'circuit_open' && !lastResort) order.push({ id, lastResort: true });
-      else problems.push({ provider: id, error: failure });
+        operation: 'fetching a manifest node',
+        onLate: (attempt) => directory.late(order[attempt]!),
+        onFailure(attempt, error) {
+          const provider = order[attempt]!;
+          if (error.code === 'circuit_open' && !lastResort) resting.push(provider);
+          else problems.push({ provider, error });
+        },
+      },
+    );
+    if (won !== undefined) {
+      for (const problem of problems) blame(context, problem, address, won.value.length, damage);
+      return won.value;
     }
+    // Those that are given a rest come last, once more.
+    order = resting;
   }
-  throwIfAborted(signal, 'fetching a manifest node');
   throw notFound(address, problems);
 }
 
-function notFound(
+interface Problem {
+  readonly provider: string;
+  readonly error: HoldfastError;
+}
+
+/** Rendezvous order, those last that would rather not be asked: each may still be the only one that has it. */
+function nodeOrder({ blake3, directory }: VaultContext, address: BlobAddress): string[] {
+  const ids = directory.all().map((provider) => provider.id);
+  const order = rendezvousOrder(blake3, address, ids);
+  const worthAsking = order.filter((id) => directory.worthAsking(id));
+  return [...worthAsking, ...order.filter((id) => !worthAsking.includes(id))];
+}
+
+function copyAt(
+  { blake3, directory }: VaultContext,
+  id: string,
   address: BlobAddress,
-  problems: readonly { provider: string; error: HoldfastError }[],
-): HoldfastError {
+  lastResort: boolean,
+): Attempt<Uint8Array> {
+  return async (signal) => {
+    const { adapter } = directory.get(id)!;
+    const options = { maxBytes: MAX_NODE_BYTES, signal, lastResort };
+    try {
+      const bytes = await fetchVerified(adapter, address, blake3, options);
+      directory.heard(id);
+      return bytes;
+    } catch (error) {
+      if (isHoldfastError(error, 'NotFound')) directory.heard(id);
+      throw error;
+    }
+  };
+}
+
+/** It lied: the node was had elsewhere. */
+function blame(
+  { directory }: VaultContext,
+  { provider, error }: Problem,
+  blob: BlobAddress,
+  bytes: number,
+  damage: DamageLog,
+): void {
+  if (problemOf(error) !== 'corrupt') return;
+  damage.add({ provider, problem: 'corrupt', blob, detail: error.message });
+  directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
+}
+
+function notFound(address: BlobAddress, problems: readonly Problem[]): HoldfastError {
   const context = { address, providers: problems.map(({ provider, error }) => `${provider}: ${error.kind}`) };
   if (problems.every(({ error }) => isHoldfastError(error, 'NotFound'))) {
     return new HoldfastError('NotFound', `no provider has the manifest node ${address}`, { context });

@@ -3,6 +3,7 @@ import type { LinearCode } from '../coding/erasure/code.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Hedge } from '../core/hedge.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
@@ -30,7 +31,11 @@ export interface ProviderDirectory {
    * few were seen.
    */
   usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
-  /** Whether a request that can wait is worth sending now: false while it failed lately or did not answer. */
+  /** It was asked and let others answer long before it. Reads, and what can wait, go elsewhere until it is heard of. */
+  late(id: string): void;
+  /** It answered, if only that it has nothing. */
+  heard(id: string): void;
+  /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
   worthAsking(id: string): boolean;
   /** Whether the provider answers a probe in the time that probes are given. @throws Aborted. */
   answers(id: string, options?: AbortOptions): Promise<boolean>;
@@ -83,6 +88,8 @@ export interface VaultContext {
   readonly cpu: CpuStage;
   readonly blake3: Blake3;
   readonly clock: Clock;
+  /** For manifest nodes, of which any copy will do. */
+  readonly nodeReads: Hedge;
   readonly random: RandomBytes;
   readonly metrics: PipelineMetrics;
   readonly policy: Policy;

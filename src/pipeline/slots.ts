@@ -8,11 +8,10 @@ import { Laggards } from './laggards.ts';
 import { type NameChange, raiseVersion } from './names.ts';
 import type { VaultContext } from './ports.ts';
 import { rendezvousOrder } from './rendezvous.ts';
+import { POINTER_WRITES } from './stragglers.ts';
 
 /** Another writer's newer pointer may come between; after this many rounds the newer one has it. */
 const MAX_ROUNDS = 8;
-/** A copy that is not written is not written later either, until the name changes again. */
-const PATIENCE_MS = 5_000;
 
 /**
  * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A newer pointer that is
@@ -48,7 +47,7 @@ async function copyPointer(
   let kept = 0;
   let newest = 0;
   const queue = rendezvousOrder(context.blake3, slot, [...byId.keys()]);
-  const laggards = new Laggards(context.clock, PATIENCE_MS);
+  const laggards = new Laggards(context.clock, POINTER_WRITES);
   const write = async (provider: Provider): Promise<number> => {
     const turn = laggards.begin(undefined, 'the copy of a name');
     const started = context.clock.monotonic();

@@ -2,6 +2,7 @@ import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { createHedge } from '../../src/core/hedge.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { deriveSubkeys } from '../../src/keys/subkeys.ts';
@@ -9,6 +10,8 @@ import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
+import { createPunctuality } from '../../src/pipeline/punctuality.ts';
+import { NODE_READS } from '../../src/pipeline/stragglers.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
@@ -48,17 +51,20 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       maxConcurrency: 16,
     };
   });
+  const punctuality = createPunctuality(systemClock);
   const directory: ProviderDirectory = {
     all: () => providers.filter(({ id }) => !gone.has(id)),
     get: (id) => providers.find((provider) => provider.id === id && !gone.has(id)),
     forStore: () => ({ eligible: providers.filter(({ id }) => !gone.has(id)), leftOut: [] }),
     noRoom: () => undefined,
-    readCost: () => 1,
+    readCost: (id) => (punctuality.isLate(id) ? 1000 : 1),
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},
     deleted: () => {},
     answers: async () => true,
-    worthAsking: () => true,
+    late: punctuality.late,
+    heard: punctuality.heard,
+    worthAsking: (id) => !punctuality.isLate(id),
     usualMs: () => undefined,
   };
   const context: VaultContext = {
@@ -70,6 +76,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),
     blake3,
     clock: systemClock,
+    nodeReads: createHedge(systemClock, NODE_READS),
     random: secureRandom,
     metrics: silentMetrics.pipeline,
     policy: {

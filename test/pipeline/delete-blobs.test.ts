@@ -44,6 +44,8 @@ it('deletes wait for nobody who stands still while others get on; what is left t
   expect(await discard(context, blobs)).toBe(20);
   expect(await trashOf(context)).toEqual(its.map(({ address }) => `p3/${address}`).sort());
   hanging.clear();
+  expect(await emptyTrash(context)).toBe(20);
+  context.directory.heard('p3');
   expect(await emptyTrash(context)).toBe(0);
   expect(await trashOf(context)).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { DEFAULT_CATALOG_POLICY, type NodeCatalog, openNodeCatalog } from '../..
 import { directoryOf } from '../../src/compose/directory.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
+import { createPunctuality } from '../../src/pipeline/punctuality.ts';
 import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
 import { withLayers } from '../../src/providers/layers/with-layers.ts';
 import { type FaultyVault, faultyVault } from '../helpers/faulty.ts';
@@ -44,6 +45,9 @@ export async function watchedVault(options: WatchedOptions = {}): Promise<Watche
       }),
     },
   });
-  const context = { ...vault.context, directory: directoryOf(catalog, new Map()) };
+  const context = {
+    ...vault.context,
+    directory: directoryOf(catalog, new Map(), createPunctuality(systemClock)),
+  };
   return { ...vault, context, catalog };
 }

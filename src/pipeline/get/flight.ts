@@ -1,18 +1,14 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { lateAfterMs } from '../../core/stragglers.ts';
 import { timed } from '../accounting.ts';
 import { type DamageProblem, problemOf } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
+import { SHARD_READS } from '../stragglers.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';
 
-/** A range is never called slow sooner. */
-const FLOOR_MS = 100;
-/** … nor before this many times what the slowest finished one took, or than 95 % of the provider's recent ones. */
-const FACTOR = 3;
-/** … nor before this share of the ranges is done: when everything is slow, it is not the provider. */
-const QUORUM = 0.5;
 const CHECK_MS = 20;
 
 interface Running {
@@ -109,12 +105,11 @@ export class Flight {
   #findSlow(): void {
     const { context } = this.#state;
     const now = context.clock.monotonic();
-    if (this.#done < QUORUM * (this.#done + this.#running.size)) return;
+    const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
     for (const running of this.#running.keys()) {
-      const elapsed = now - running.startedMs;
-      if (running.slow || elapsed < FLOOR_MS || elapsed < FACTOR * this.#slowestMs) continue;
+      if (running.slow) continue;
       const usual = context.directory.usualMs(running.provider, 'fetch', running.bytes);
-      if (usual !== undefined && elapsed < FACTOR * usual) continue;
+      if (now - running.startedMs < lateAfterMs(SHARD_READS, field, usual)) continue;
       running.slow = true;
       this.#changed = true;
       for (const { fetch, shard } of running.range.shards) fetch.pending.set(shard, 'slow');

@@ -1,15 +1,11 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { lateAfterMs } from '../../core/stragglers.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { PACK_WRITES } from '../stragglers.ts';
 import type { PutSession } from './session.ts';
 
-/** Nobody is given up on sooner, even where the object then survives as much. */
-const FLOOR_MS = 1_000;
-/** … nor before this many times what the slowest of the others took, or than 95 % of its own recent transfers. */
-const FACTOR = 3;
-/** … nor before this share of the others is done: when everything is slow, it is not the provider. */
-const QUORUM = 2 / 3;
 const CHECK_MS = 50;
 /** A provider that is waited for is asked this often whether it is there at all. */
 const ASK_EVERY_MS = 5_000;
@@ -103,10 +99,10 @@ export class PackRace {
   }
 
   #isBehind(provider: Provider, bytes: number, elapsedMs: number): boolean {
-    if (elapsedMs < FLOOR_MS || elapsedMs < FACTOR * this.#slowestMs) return false;
-    if (this.#done < QUORUM * (this.#running - 1)) return false;
     const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
-    return usual === undefined || elapsedMs >= FACTOR * usual;
+    const running = this.#running - this.#done;
+    const field = { done: this.#done, running, slowestMs: this.#slowestMs };
+    return elapsedMs >= lateAfterMs(PACK_WRITES, field, usual);
   }
 
   /** What giving up on it would cost in losses survived; `too much`: the promise. */

@@ -1,0 +1,22 @@
+import type { StragglerPolicy } from '../core/stragglers.ts';
+
+/*
+ * When a provider is late, for each kind of work: all of the pipeline's patience with providers that do not answer. What a
+ * mistake costs decides: a second copy of a small read costs next to nothing, a pack that is moved costs its bytes, a
+ * verdict that is wrong costs an operator's night.
+ */
+
+/** A manifest node or another small blob that several have: the next copy is read beside it. */
+export const NODE_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0, aloneMs: 150 };
+
+/** A range of shards: others that add rank are read beside it. */
+export const SHARD_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };
+
+/** A pack on its way to a provider: its shards go elsewhere, where the object then survives as many losses. */
+export const PACK_WRITES: StragglerPolicy = { floorMs: 1_000, factor: 3, quorum: 2 / 3 };
+
+/** Deletes: what is left is queued and tried again later. */
+export const DELETES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 };
+
+/** Copies of a name's pointer. */
+export const POINTER_WRITES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5, aloneMs: 5_000 };
