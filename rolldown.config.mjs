@@ -21,8 +21,9 @@ export default defineConfig({
     'engine/index': 'src/engine/index.ts',
     'providers/index': 'src/providers/index.ts',
     'providers/testing/index': 'src/providers/testing/index.ts',
-    // Beside the chunk that starts it.
+    // Beside the chunks that start them.
     'chunks/worker': 'src/pipeline/cpu/worker.ts',
+    'chunks/agent': 'src/cli/agent/main.ts',
   },
   platform: 'node',
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !inside(id),
@@ -37,11 +38,16 @@ export default defineConfig({
       // Each with all that it imports and that those before it have not taken. Left alone, every module that two
       // commands share would be a file.
       groups: [
-        { name: 'base', test: /src\/cli\/(exit-codes|io|version)\.ts$/ },
+        {
+          name: 'base',
+          test: /src\/(cli\/(exit-codes|io|version)|core\/(bytes|clock|deferred))\.ts$/,
+        },
+        // What the agent needs, and no more.
+        { name: 'protocol', test: /src\/cli\/agent\/protocol\.ts$/ },
         // What a worker thread needs, and no more.
         {
           name: 'work',
-          test: /src\/(pipeline\/cpu\/(inline|primitives)|core\/clock|coding\/erasure\/tile-memory)\.ts$/,
+          test: /src\/(pipeline\/cpu\/(inline|primitives)|coding\/erasure\/tile-memory)\.ts$/,
         },
         {
           name: 'providers',

@@ -7,6 +7,7 @@ import {
   run,
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
+import { lock, unlock } from './routes/keys.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
 import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
@@ -16,7 +17,8 @@ import { bench, config, demo, plan } from './routes/tools.ts';
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
 
 \`holdfast COMMAND --help\` says what a command takes, \`holdfast --version\` which version this is.
-The passphrase is HOLDFAST_PASSPHRASE, else in the file HOLDFAST_PASSPHRASE_FILE, else asked for.
+The passphrase is HOLDFAST_PASSPHRASE, else in the file HOLDFAST_PASSPHRASE_FILE, else asked for;
+\`holdfast unlock\` asks once for a while.
 Exit codes: 0 done, 1 unexpected or no access to a local file, 2 usage or configuration, 3 not found, 4 not enough
 providers, shards or space, 5 integrity or authentication, 6 refused by policy, 7 interrupted.`;
 
@@ -31,6 +33,8 @@ const app: Application<CliContext> = buildApplication(
   buildRouteMap({
     routes: {
       init: listed(init),
+      unlock: listed(unlock),
+      lock: listed(lock),
       put: listed(put),
       get: listed(get),
       ls: listed(ls),

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { systemClock } from '../core/clock.ts';
 
 /** Of the program, as its package says. */
 export async function versionNumber(): Promise<string> {
@@ -13,13 +14,11 @@ export async function version(
 ): Promise<string> {
   const head = `holdfast ${await versionNumber()}`;
   if (!verbose) return head;
-  const [{ accelerationFrom }, { systemClock }, { createSharedMemory }, { loadPrimitives }] =
-    await Promise.all([
-      import('../core/acceleration.ts'),
-      import('../core/clock.ts'),
-      import('../core/wasm.ts'),
-      import('../pipeline/cpu/primitives.ts'),
-    ]);
+  const [{ accelerationFrom }, { createSharedMemory }, { loadPrimitives }] = await Promise.all([
+    import('../core/acceleration.ts'),
+    import('../core/wasm.ts'),
+    import('../pipeline/cpu/primitives.ts'),
+  ]);
   const use = await loadPrimitives(createSharedMemory(1 << 20), accelerationFrom(env), systemClock);
   const [zstd, deflate] = [await use.codec('zstd', 1), await use.codec('deflate', 1)];
   return [

@@ -1,5 +1,6 @@
 import { homePaths } from '../compose/home.ts';
 import { openVault, type Vault } from '../compose/open-vault.ts';
+import { heldSubkeys } from './agent/client.ts';
 import { configOf, noteWarnings } from './config-of.ts';
 import type { CommonFlags } from './flags.ts';
 import type { Io } from './io.ts';
@@ -17,11 +18,12 @@ export async function withVault<T>(
   const config = await configOf(flags, io);
   noteWarnings(config, io);
   const metrics = await openObservers(flags.metricsFile, io, profile);
-  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
+  const { keyFile = homePaths(config.home).keyFile } = flags;
   const vault = await openVault({
     config,
-    keyFile: flags.keyFile,
-    passphrase,
+    keyFile,
+    subkeys: await heldSubkeys(io.env, keyFile),
+    passphrase: () => readPassphrase(io, keyFile),
     env: io.env,
     observers: metrics.observers,
   });

@@ -57,10 +57,18 @@ export async function createKeyFile(
 }
 
 /**
- * Reads the root key. A bare one that others could read is taken from them.
+ * Reads the root key.
  * @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`.
  */
 export async function readRootKey(keyFile: string, passphrase: () => Promise<string>): Promise<Uint8Array> {
+  return decodeKeyFile(await readKeyText(keyFile), passphrase);
+}
+
+/**
+ * The key file as it is. A bare one that others could read is taken from them.
+ * @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`.
+ */
+export async function readKeyText(keyFile: string): Promise<string> {
   const text = await readFile(keyFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw unusable(keyFile, cause);
     throw new HoldfastError('NotFound', `there is no key file at ${keyFile}`, {
@@ -70,7 +78,7 @@ export async function readRootKey(keyFile: string, passphrase: () => Promise<str
     });
   });
   if (!needsPassphrase(text)) await keepToOwner(keyFile);
-  return decodeKeyFile(text, passphrase);
+  return text;
 }
 
 /** Who may read the file but not change its mode reads it all the same. */

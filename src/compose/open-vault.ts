@@ -1,5 +1,6 @@
 import type { Config } from '../config/types.ts';
 import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
+import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
@@ -28,6 +29,8 @@ export interface OpenVaultOptions {
   readonly passphrase?: string | (() => Promise<string>) | undefined;
   /** The vault's 32-byte root key, in place of a key file. */
   readonly rootKey?: Uint8Array | undefined;
+  /** What was derived from it, in place of both. */
+  readonly subkeys?: VaultSubkeys | undefined;
   /** Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly observers?: Partial<Observers> | undefined;
@@ -92,10 +95,13 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
       : await findConfig({ ...location, file: options.config });
   const { passphrase = env.HOLDFAST_PASSPHRASE ?? '' } = options;
   const ask = async (): Promise<string> => (typeof passphrase === 'string' ? passphrase : passphrase());
-  const rootKey =
-    options.rootKey ?? (await readRootKey(options.keyFile ?? homePaths(config.home).keyFile, ask));
-  const { deriveSubkeys } = await import('../keys/subkeys.ts');
-  const subkeys = deriveSubkeys(rootKey);
+  const derive = async (): Promise<VaultSubkeys> => {
+    const { keyFile = homePaths(config.home).keyFile } = options;
+    const root = options.rootKey ?? (await readRootKey(keyFile, ask));
+    const { deriveSubkeys } = await import('../keys/subkeys.ts');
+    return deriveSubkeys(root);
+  };
+  const subkeys = options.subkeys ?? (await derive());
   return new OpenedVault(await composeVault(config, subkeys, env, { ...silent, ...options.observers }));
 }
 

@@ -5,6 +5,7 @@ import { systemClock as clock } from '../../core/clock.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { heldSubkeys } from '../agent/client.ts';
 import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { warningsTo } from './log.ts';
@@ -23,9 +24,11 @@ export async function openGatewayVault(
   telemetry: Telemetry,
   log: LineLog,
 ): Promise<GatewayVault> {
-  const passphrase = (): Promise<string> => readPassphrase(io, homePaths(config.home).keyFile);
+  const { keyFile } = homePaths(config.home);
   // A key that nothing was ever sealed with opens nothing.
-  const key = sealed ? { rootKey: random(32) } : { passphrase };
+  const key = sealed
+    ? { rootKey: random(32) }
+    : { subkeys: await heldSubkeys(io.env, keyFile), passphrase: () => readPassphrase(io, keyFile) };
   let first: string | undefined;
   const vault = await openVault({
     config,
