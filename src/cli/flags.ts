@@ -39,7 +39,7 @@ export const configFlags: FlagParametersForType<ConfigFlags, CliContext> = {
     kind: 'parsed',
     parse: anyText,
     optional: true,
-    brief: 'Configuration (default: $HOLDFAST_CONFIG, else config/storage.toml)',
+    brief: "Configuration (default: $HOLDFAST_CONFIG, else the home's own, else config/storage.toml)",
     placeholder: 'FILE',
   },
   ...jsonFlag,

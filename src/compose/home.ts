@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
@@ -53,6 +53,20 @@ export async function createKeyFile(
     throw unusable(paths.keyFile, cause);
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Writes what the vault was made with as the home's own configuration, so that it means the same from every folder. One
+ * that is there is left alone. @returns false then.
+ */
+export async function keepConfig(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'wx', mode: 0o600, flush: true });
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw unusable(file, cause);
   }
 }
 

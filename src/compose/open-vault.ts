@@ -21,7 +21,7 @@ import { type ComposedVault, composeVault, type Observers } from './vault.ts';
 export interface OpenVaultOptions {
   /** Folder of the key and the state. Default: `HOLDFAST_HOME`, else `.holdfast`. */
   readonly home?: string | undefined;
-  /** Configuration file. Default: `HOLDFAST_CONFIG`, else `config/storage.toml`, else the shipped defaults. */
+  /** Configuration file. Default: `HOLDFAST_CONFIG`, else the home's own, else `config/storage.toml`, else the defaults. */
   readonly config?: string | Config | undefined;
   /** Default: `vault.key` in the home. */
   readonly keyFile?: string | undefined;

@@ -1,6 +1,6 @@
 import type { CredentialSource } from '../providers/credentials.ts';
 import type { AdapterEntry } from '../providers/factory.ts';
-import { bool, bytes, type Field, integer, listOf, text } from './fields.ts';
+import { bool, bytes, type Field, guarded, integer, listOf, text } from './fields.ts';
 import { isTable } from './schema.ts';
 
 /** A key of one kind of provider. Without a default it stays undefined. */
@@ -11,46 +11,72 @@ export interface AdapterKey {
 
 const path = text('', /^[^\0]{1,4096}$/, 'a path');
 /** Passwords do not stand here either. */
+const urlText = text(
+  '',
+  /^https?:\/\/[^\s@/?#]{1,300}(?:[/?#][^\s]{0,2000})?$/,
+  'a http:// or https:// address without user and password',
+);
 const url: Field<string> = {
-  ...text(
-    '',
-    /^https?:\/\/[^\s@/?#]{1,300}(?:[/?#][^\s]{0,2000})?$/,
-    'a http:// or https:// address without user and password',
-  ),
+  ...urlText,
   secret: true,
+  read: (value) => {
+    const read = urlText.read(value);
+    return read !== undefined && URL.canParse(read) ? read : undefined;
+  },
 };
 const word = text('', /^[^\s\0]{1,255}$/, 'a text without spaces, up to 255 characters');
 const prefix = text('', /^[^\0]{0,512}$/, 'a text of up to 512 characters');
 const command = listOf(text('', /^[^\0]{1,4096}$/, 'a text'), [], 64);
 
-/** One of `{ env = { field = "VARIABLE" } }`, `{ file = "…" }`, `{ command = ["…"] }`. Never the secret itself. */
+/** Ours are no provider's: a configuration from elsewhere would only have to name them to be sent them. */
+const variable = text(
+  '',
+  /^(?!HOLDFAST_)[A-Za-z_][A-Za-z0-9_]{0,127}$/i,
+  'the name of an environment variable, none of HOLDFAST_*',
+);
+const variables = listOf(variable, [], 32);
+
+/**
+ * One of `{ env = { field = "VARIABLE" } }`, `{ file = "…" }`, `{ command = ["…"], pass_env = ["VARIABLE"] }`. Never the
+ * secret itself.
+ */
 const credentials: Field<CredentialSource | undefined> = {
   default: undefined,
   secret: true,
-  allowed: '{ env = { field = "VARIABLE", … } }, { file = "path" } or { command = ["program", …] }',
+  guarded: true,
+  allowed:
+    '{ env = { field = "VARIABLE", … } } with no variable of HOLDFAST_*, { file = "path" } or { command = ["program", …], pass_env = ["VARIABLE", …] }',
   read(value) {
-    if (!isTable(value) || Object.keys(value).length !== 1) return undefined;
+    if (!isTable(value)) return undefined;
+    if ('command' in value) return commandOf(value);
+    if (Object.keys(value).length !== 1) return undefined;
     const [[kind, source]] = Object.entries(value) as [[string, unknown]];
-    if (kind === 'file') return asSource('file', path.read(source));
-    if (kind === 'command') return asSource('command', command.read(source));
+    if (kind === 'file') {
+      const file = path.read(source);
+      return file === undefined ? undefined : { file };
+    }
     if (kind !== 'env' || !isTable(source)) return undefined;
-    const variables = Object.entries(source);
-    const valid = variables.every(
-      ([, name]) => typeof name === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name),
-    );
+    const valid = Object.values(source).every((name) => variable.read(name) !== undefined);
     return valid ? { env: source as Record<string, string> } : undefined;
   },
 };
 
-function asSource<K extends string, T>(kind: K, value: T | undefined): CredentialSource | undefined {
-  return value === undefined ? undefined : ({ [kind]: value } as unknown as CredentialSource);
+function commandOf({
+  command: words,
+  pass_env,
+  ...rest
+}: Record<string, unknown>): CredentialSource | undefined {
+  const read = command.read(words);
+  const passEnv = pass_env === undefined ? [] : variables.read(pass_env);
+  if (read === undefined || passEnv === undefined || Object.keys(rest).length > 0) return undefined;
+  return passEnv.length === 0 ? { command: read } : { command: read, passEnv };
 }
 
 const must = (field: Field<unknown>): AdapterKey => ({ field, required: true });
 const may = (field: Field<unknown>): AdapterKey => ({ field, required: false });
 
 /** Of everything that speaks HTTP. */
-const tls = { caFile: may(path), clientCertFile: may(path), clientKeyFile: may(path) };
+const tls = { caFile: may(path), clientCertFile: may(path), clientKeyFile: may(guarded(path)) };
 
 /** What `[[providers]]` takes beside the common keys, by adapter. */
 export const ADAPTER_KEYS: {

@@ -7,9 +7,13 @@ export interface Field<T> {
   readonly allowed: string;
   /** True: what stands there may be a secret put in the wrong place, so no message shows it. */
   readonly secret?: boolean;
+  /** True: it names a secret, a program, a file to write or who is let in, so it needs a trusted file. */
+  readonly guarded?: boolean;
   /** The value, or undefined when it is not allowed. */
   read(value: unknown): T | undefined;
 }
+
+export const guarded = <T>(field: Field<T>): Field<T> => ({ ...field, guarded: true });
 
 /** A typed section: one field for every key, named as in {@link tomlKey}. */
 export type SectionFields<T> = { readonly [K in keyof T]-?: Field<T[K]> };

@@ -18,6 +18,8 @@ export interface ConfigSource {
   readonly env: Environment;
   /** Put before relative provider roots. */
   readonly home: string;
+  /** False for a file that was only found lying about: it may not set guarded keys. Default true. */
+  readonly trusted?: boolean | undefined;
 }
 
 const MAX_TEXT = 256 * 1024;
@@ -31,9 +33,9 @@ type Table = Readonly<Record<string, unknown>>;
  * the message and in `context.problems`; the first one's `file, line, key, allowed` stand in the context too.
  */
 export function loadConfig(source: ConfigSource): Config {
-  const { text, file, env, home } = source;
+  const { text, file, env, home, trusted = true } = source;
   const table = parseToml(text, file);
-  const problems = new Problems(file, findPositions(text));
+  const problems = new Problems(file, findPositions(text), trusted);
   refuseUnknownSections(table, problems);
   const sections = Object.fromEntries(
     SECTION_NAMES.map((name) => [name, readSection(name, table[name], problems)]),
@@ -92,6 +94,7 @@ function readSection(name: SectionName, given: unknown, problems: Problems): Rec
     const key = tomlKey(name_);
     if (!Object.hasOwn(table, key)) continue;
     const value = field.read(table[key]);
+    if (field.guarded && value !== field.default) problems.refuseGuarded([name, key]);
     if (value === undefined) problems.add([name, key], `is ${displayValue(table[key])}`, field.allowed);
     else out[name_] = value;
   }

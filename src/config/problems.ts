@@ -16,11 +16,14 @@ export interface ConfigProblem {
 export class Problems {
   readonly #file: string;
   readonly #positions: Positions;
+  readonly #trusted: boolean;
   readonly #found: ConfigProblem[] = [];
 
-  constructor(file: string, positions: Positions) {
+  /** @param trusted whether the file may set guarded keys. */
+  constructor(file: string, positions: Positions, trusted: boolean) {
     this.#file = file;
     this.#positions = positions;
+    this.#trusted = trusted;
   }
 
   get none(): boolean {
@@ -30,6 +33,18 @@ export class Problems {
   add(path: KeyPath, problem: string, allowed: string): void {
     const line = this.#positions.lineOf(path);
     this.#found.push({ file: this.#file, line, key: displayPath(path), problem, allowed });
+  }
+
+  /** Refuses a key that names a secret, a program, a file to write or who is let in, unless the file is trusted. */
+  refuseGuarded(path: KeyPath): void {
+    if (this.#trusted) return;
+    const problem =
+      'does not count in a file that nobody named: whoever made this folder may have written it';
+    this.add(
+      path,
+      problem,
+      'it in a file named with --config or HOLDFAST_CONFIG, or in storage.toml of the home, mode 0600',
+    );
   }
 
   /** A contradiction between keys: blamed on the first of them that the file itself sets. */

@@ -1,4 +1,6 @@
 import { isAbsolute, join } from 'node:path';
+import { isCleartext } from '../core/loopback.ts';
+import type { CredentialSource } from '../providers/credentials.ts';
 import type { AdapterEntry } from '../providers/factory.ts';
 import { ADAPTER_KEYS, type AdapterKey } from './adapters.ts';
 import { bytes, decimal, type Field, integer, text, tomlKey } from './fields.ts';
@@ -88,8 +90,20 @@ class ProviderReader {
     const own = this.#own(keys);
     if (id === undefined || own === undefined) return undefined;
     const provider = { ...common, adapter, ...own } as ProviderConfig;
-    if (provider.adapter !== 'fs') return provider;
-    return { ...provider, root: isAbsolute(provider.root) ? join(provider.root) : join(home, provider.root) };
+    this.#refuseCleartext(provider);
+    return fromHome(provider, home);
+  }
+
+  /** S3 sends signatures, which give no secret away. */
+  #refuseCleartext(entry: ProviderConfig): void {
+    if (entry.adapter !== 'http' && entry.adapter !== 'webdav' && entry.adapter !== 'ipfs') return;
+    if (entry.credentials === undefined || ('socketPath' in entry && entry.socketPath !== undefined)) return;
+    const urls = entry.adapter === 'ipfs' ? { api: entry.api, gateway: entry.gateway } : { url: entry.url };
+    for (const [key, url] of Object.entries(urls)) {
+      if (url === undefined || !isCleartext(url)) continue;
+      const problem = 'would send its credentials over the network unencrypted';
+      this.#problems.add([...this.#path, key], problem, 'https://, or http:// to this machine');
+    }
   }
 
   /** The keys of the adapter itself; undefined when a required one is missing or wrong. */
@@ -135,6 +149,7 @@ class ProviderReader {
 
   #value<T, D>(value: unknown, path: KeyPath, field: Field<T>, fallback: D): T | D {
     if (value === undefined) return fallback;
+    if (field.guarded) this.#problems.refuseGuarded(path);
     const read = field.read(value);
     if (read !== undefined) return read;
     const shown = field.secret ? 'is not of that form' : `is ${displayValue(value)}`;
@@ -148,6 +163,30 @@ class ProviderReader {
         this.#problems.add([...path, key], 'is not a known key here', known.join(', '));
     }
   }
+}
+
+/** Keys that name a file of this machine. */
+const PLACES: readonly string[] = ['caFile', 'clientCertFile', 'clientKeyFile', 'socketPath'];
+
+/** The entry with every path absolute, so that it means the same wherever a command runs. */
+function fromHome(entry: ProviderConfig, home: string): ProviderConfig {
+  const place = (path: string): string => (isAbsolute(path) ? join(path) : join(home, path));
+  const out: Record<string, unknown> = { ...entry };
+  for (const [key, value] of Object.entries(out)) {
+    if (typeof value === 'string' && (PLACES.includes(key) || (key === 'root' && entry.adapter === 'fs')))
+      out[key] = place(value);
+  }
+  if ('credentials' in entry && entry.credentials !== undefined)
+    out.credentials = secretsFromHome(entry.credentials, place);
+  return out as unknown as ProviderConfig;
+}
+
+function secretsFromHome(source: CredentialSource, place: (path: string) => string): CredentialSource {
+  if ('file' in source) return { file: place(source.file) };
+  if (!('command' in source)) return source;
+  const [program = '', ...rest] = source.command;
+  // A bare name is looked for in the PATH.
+  return { ...source, command: [program.includes('/') ? place(program) : program, ...rest] };
 }
 
 const given = <K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } =>

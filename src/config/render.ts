@@ -1,5 +1,6 @@
 import { stringify } from 'smol-toml';
 import { type Field, tomlKey } from './fields.ts';
+import { DEFAULT_PROVIDERS } from './providers.ts';
 import { SCHEMA, SECTION_NAMES } from './schema.ts';
 import type { Config } from './types.ts';
 
@@ -27,6 +28,19 @@ export function renderConfig(config: Config): string {
     return `[${name}]\n${lines.join('\n')}\n`;
   });
   return sections.join('\n');
+}
+
+/** What a vault made without a configuration writes down: its providers, which must not change under it. */
+export function starterConfig(): string {
+  const head = [
+    '# The configuration of this vault. What it leaves out has its default: `holdfast config` prints all that is in force,',
+    '# and docs/providers.md says what each kind of provider takes. Relative paths start in the folder of this file.',
+  ].join('\n');
+  const providers = DEFAULT_PROVIDERS.map((entry) => {
+    const lines = Object.entries(entry).map(([key, value]) => `${key} = ${tomlValue(value)}`);
+    return `[[providers]]\n${lines.join('\n')}`;
+  });
+  return `${[head, ...providers].join('\n\n')}\n`;
 }
 
 function tomlValue(value: unknown): string {

@@ -3,6 +3,7 @@ import {
   bytes,
   decimal,
   type Field,
+  guarded,
   integer,
   listOf,
   oneOf,
@@ -112,7 +113,7 @@ export const SCHEMA: ConfigSchema = {
   },
   gateway: {
     ...servingFields(256),
-    public: bool(false),
+    public: guarded(bool(false)),
     sealed: bool(false),
     nameMaxAgeSeconds: integer(0, 0, 31_536_000),
     manifestCacheBytes: bytes(16 * MIB, 0, 64 * GIB),

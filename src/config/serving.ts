@@ -1,4 +1,4 @@
-import { bytes, type Field, integer, path, type SectionFields, text } from './fields.ts';
+import { bytes, type Field, guarded, integer, path, type SectionFields, text } from './fields.ts';
 import type { ServingConfig } from './types.ts';
 
 const DAY_MS = 86_400_000;
@@ -12,8 +12,8 @@ export const servingFields = (maxInflight: number): SectionFields<ServingConfig>
   tlsCert: path,
   tlsKey: path,
   clientCa: path,
-  tokenFile: path,
-  accessLog: text('-', /^[^\0]{1,4096}$/, 'a path, "-" for standard error, or "off"'),
+  tokenFile: guarded(path),
+  accessLog: guarded(text('-', /^[^\0]{1,4096}$/, 'a path, "-" for standard error, or "off"')),
   maxInflight: integer(maxInflight, 1, 1_000_000),
   maxRps: limit,
   maxClientRps: limit,

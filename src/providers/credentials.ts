@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises';
+import { timeoutSignal } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { childEnv } from './child-env.ts';
 
 /** Where a provider's secrets come from. They are never in the configuration itself, a manifest or a log. */
 export type CredentialSource =
@@ -8,11 +10,21 @@ export type CredentialSource =
   | { readonly env: Readonly<Record<string, string>> }
   /** A JSON object of texts; readable by its owner only. */
   | { readonly file: string }
-  /** A program, without a shell, that prints such an object. */
-  | { readonly command: readonly string[] };
+  /** A program, without a shell, that prints such an object. Besides a few common variables it gets `passEnv`. */
+  | { readonly command: readonly string[]; readonly passEnv?: readonly string[] | undefined };
 
 /** Fields by name, e.g. `access_key_id`. `expires_at` (ISO 8601) says when to ask again. */
 export type Credentials = Readonly<Record<string, string>>;
+
+/** Gives a provider's secrets, from memory where it can. */
+export interface CredentialReader<T = Credentials> {
+  (): Promise<T>;
+  /**
+   * The server refused `used`: reads the source again, once in a while. True if other secrets are to be had now. Absent
+   * where there is no source to read again.
+   */
+  refused?(used: T): Promise<boolean>;
+}
 
 export interface CredentialDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -21,28 +33,30 @@ export interface CredentialDeps {
 
 const MAX_BYTES = 64 * 1024;
 const COMMAND_TIMEOUT_MS = 30_000;
+/** A source is read again for refused secrets no more often: a wrong one must not run a program per request. */
+const REREAD_MS = 10_000;
 /** They are renewed this long before they expire. */
 const RENEW_EARLY_MS = 60_000;
 
-/** Asks the source once, and again shortly before what it gave expires. */
+/** Asks the source once, again shortly before what it gave expires, and again when the server refuses it. */
 export function credentialsFrom(
   source: CredentialSource | undefined,
   provider: string,
   { env, clock }: CredentialDeps,
-): () => Promise<Credentials> {
+): CredentialReader {
   let held: { readonly value: Promise<Credentials>; expires: number } | undefined;
+  let rereadMs = Number.NEGATIVE_INFINITY;
   const load = async (): Promise<Credentials> => {
     if (source === undefined) return {};
     if ('env' in source) return fromEnv(source.env, env, provider);
     return parse(
       'file' in source
         ? await readSecret(source.file, 'credentials', provider)
-        : await runCommand(source.command, provider),
+        : await runCommand(source, env, provider),
       provider,
     );
   };
-  return () => {
-    if (held !== undefined && clock.now() < held.expires - RENEW_EARLY_MS) return held.value;
+  const ask = (): Promise<Credentials> => {
     const asked = { value: load(), expires: Number.POSITIVE_INFINITY };
     held = asked;
     asked.value.then(
@@ -55,7 +69,43 @@ export function credentialsFrom(
     );
     return asked.value;
   };
+  const current = (): Promise<Credentials> =>
+    held !== undefined && clock.now() < held.expires - RENEW_EARLY_MS ? held.value : ask();
+  const refused = async (used: Credentials): Promise<boolean> => {
+    const others = async (): Promise<boolean> => !sameFields(await current(), used);
+    if (await others()) return true;
+    const now = clock.monotonic();
+    if (now - rereadMs < REREAD_MS) return false;
+    rereadMs = now;
+    held = undefined;
+    return others();
+  };
+  return Object.assign(current, { refused });
 }
+
+/** The same secrets in another form. */
+export function inForm<T extends object>(
+  reader: CredentialReader,
+  form: (given: Credentials) => T,
+): CredentialReader<T> {
+  const origins = new WeakMap<T, Credentials>();
+  const read = async (): Promise<T> => {
+    const given = await reader();
+    const made = form(given);
+    origins.set(made, given);
+    return made;
+  };
+  const refused = async (used: T): Promise<boolean> => {
+    const given = origins.get(used);
+    return given !== undefined && (await reader.refused?.(given)) === true;
+  };
+  return Object.assign(read, { refused });
+}
+
+const sameFields = (a: Credentials, b: Credentials): boolean => {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+};
 
 /** @throws HoldfastError `ConfigInvalid` when the field is missing. */
 export function field(credentials: Credentials, name: string, provider: string): string {
@@ -71,6 +121,8 @@ function fromEnv(
 ): Credentials {
   const out: Record<string, string> = {};
   for (const [name, variable] of Object.entries(names)) {
+    if (/^HOLDFAST_/i.test(variable))
+      throw invalid(provider, `the environment variable ${variable} is Holdfast's own and no credential`);
     const value = env[variable];
     if (value === undefined) throw invalid(provider, `the environment variable ${variable} is not set`);
     out[name] = value;
@@ -95,12 +147,23 @@ export async function readSecret(path: string, what: string, provider: string): 
   }
 }
 
-async function runCommand([program, ...args]: readonly string[], provider: string): Promise<string> {
+async function runCommand(
+  { command: [program, ...args], passEnv = [] }: Extract<CredentialSource, { readonly command: unknown }>,
+  env: CredentialDeps['env'],
+  provider: string,
+): Promise<string> {
   if (program === undefined) throw invalid(provider, 'the credentials command is empty');
   // Three milliseconds of every command's start, for the few that run a program.
   const { execFile } = await import('node:child_process');
   return new Promise((resolve, reject) => {
-    execFile(program, args, { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_BYTES }, (error, stdout) => {
+    // Killed for good: what ignores SIGTERM would be waited for without end.
+    const options = {
+      maxBuffer: MAX_BYTES,
+      env: childEnv(env, passEnv),
+      signal: timeoutSignal(COMMAND_TIMEOUT_MS),
+      killSignal: 'SIGKILL' as const,
+    };
+    execFile(program, args, options, (error, stdout) => {
       // The failure's own text may quote what was printed, so it stays here.
       if (error === null) resolve(stdout);
       else

@@ -1,5 +1,5 @@
 import type { BlobAdapter } from './adapter.ts';
-import { type CredentialSource, credentialsFrom, field } from './credentials.ts';
+import { type CredentialSource, credentialsFrom, field, inForm } from './credentials.ts';
 import type { AdapterDeps } from './driver.ts';
 import type { BreakerOptions } from './layers/breaker.ts';
 import type { LogSink } from './layers/log.ts';
@@ -112,15 +112,11 @@ export async function createAdapter(
     }
     case 's3': {
       const { createS3Adapter } = await import('./s3/index.ts');
-      const secrets = credentialsFrom(entry.credentials, id, deps);
-      const credentials = async () => {
-        const given = await secrets();
-        return {
-          accessKeyId: field(given, 'access_key_id', id),
-          secretAccessKey: field(given, 'secret_access_key', id),
-          sessionToken: given.session_token,
-        };
-      };
+      const credentials = inForm(credentialsFrom(entry.credentials, id, deps), (given) => ({
+        accessKeyId: field(given, 'access_key_id', id),
+        secretAccessKey: field(given, 'secret_access_key', id),
+        sessionToken: given.session_token,
+      }));
       return createS3Adapter({ ...entry, credentials, ...(await readTls(entry, id)), ...deps });
     }
     case 'webdav': {

@@ -14,7 +14,7 @@ export type {
   StoreStreamOptions,
 } from './adapter.ts';
 export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from './adapter.ts';
-export type { CredentialSource } from './credentials.ts';
+export type { CredentialReader, CredentialSource } from './credentials.ts';
 export type { AdapterDeps, Driver, Upload } from './driver.ts';
 export {
   type AdapterEntry,

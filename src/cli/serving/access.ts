@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { systemClock as clock } from '../../core/clock.ts';
+import { isLoopback } from '../../core/loopback.ts';
 import type { Scope } from '../../http/auth/principal.ts';
 import { type WatchedTokens, watchTokenFile } from '../../http/auth/token-file.ts';
 import { BEARER_RULE, hashToken, isBearerToken, type TokenTable } from '../../http/auth/tokens.ts';
@@ -73,6 +74,3 @@ function withoutTokens(listeners: readonly Listener[], log: LineLog, access: Def
   log.event('warn', 'no_tokens', { anonymous });
   return { tokens: [], anonymous: new Set(anonymous) };
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);

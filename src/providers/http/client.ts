@@ -1,9 +1,9 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
-import type { Credentials } from '../credentials.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { WireAnswer } from '../wire/answer.ts';
-import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type TlsIdentity, type WireRequest } from '../wire/client.ts';
+import { authHeaders, sendAuthorised } from '../wire/auth.ts';
+import { createWireClient, isRepeatable, type TlsIdentity, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 export interface NodePlace extends TlsIdentity {
@@ -12,7 +12,7 @@ export interface NodePlace extends TlsIdentity {
   /** A Unix socket to reach the node by. */
   readonly socketPath?: string | undefined;
   /** Field `token`. Asked before each request; whoever gives it caches. */
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
 }
 
 export interface NodeClient {
@@ -39,8 +39,10 @@ export function createNodeClient(place: NodePlace, clock: Clock): NodeClient {
   const wire = createWireClient({ origin, tls: place, socketPath: place.socketPath });
   return {
     async call(request) {
-      const headers = { ...request.headers, ...authHeaders(await place.credentials()) };
-      const answer = await wire.send({ ...request, path: `${base}${request.path}`, headers });
+      const answer = await sendAuthorised(place.credentials, isRepeatable(request), (secrets) => {
+        const headers = { ...request.headers, ...authHeaders(secrets) };
+        return wire.send({ ...request, path: `${base}${request.path}`, headers });
+      });
       if (answer.status >= 200 && answer.status < 300) return answer;
       throw nodeError(answer, await answer.text().catch(() => ''), clock);
     },

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { StoreResult } from '../adapter.ts';
-import type { Credentials } from '../credentials.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
 import type { TlsIdentity } from '../wire/client.ts';
@@ -18,7 +18,7 @@ export interface IpfsOptions extends TlsIdentity {
   /** A trustless gateway to read from instead of the RPC. */
   readonly gateway?: string | undefined;
   /** `username` and `password`, or `token`. Asked before each request. */
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
   /** Default 1 MiB: larger blocks can be kept by a node but not be exchanged between nodes. */
   readonly maxBlobBytes?: number | undefined;
 }

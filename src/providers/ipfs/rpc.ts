@@ -2,9 +2,9 @@ import { byteLength, toHex, utf8Encode } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import type { Credentials } from '../credentials.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { WireAnswer } from '../wire/answer.ts';
-import { authHeaders } from '../wire/auth.ts';
+import { authHeaders, sendAuthorised } from '../wire/auth.ts';
 import { createWireClient, type TlsIdentity } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
@@ -25,7 +25,7 @@ export interface KuboRpc {
 
 export interface RpcOptions extends TlsIdentity {
   readonly url: string;
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
   readonly clock: Clock;
   readonly random: RandomBytes;
 }
@@ -42,20 +42,17 @@ export function createKuboRpc({ url, credentials, clock, random, ...tls }: RpcOp
   const send: KuboRpc['upload'] = async (command, query, parts, signal) => {
     const boundary = toHex(random(16));
     const body = parts.length === 0 ? undefined : formData(parts, boundary);
-    const answer = await wire.send({
-      method: 'POST',
-      path: `${base}/${command}?${new URLSearchParams(query)}`,
-      headers: {
-        ...authHeaders(await credentials()),
-        ...(body === undefined
-          ? {}
-          : {
-              'content-type': `multipart/form-data; boundary=${boundary}`,
-              'content-length': String(byteLength(body)),
-            }),
-      },
-      body,
-      signal,
+    const path = `${base}/${command}?${new URLSearchParams(query)}`;
+    const described =
+      body === undefined
+        ? {}
+        : {
+            'content-type': `multipart/form-data; boundary=${boundary}`,
+            'content-length': String(byteLength(body)),
+          };
+    const answer = await sendAuthorised(credentials, true, (secrets) => {
+      const headers = { ...authHeaders(secrets), ...described };
+      return wire.send({ method: 'POST', path, headers, body, signal });
     });
     if (answer.status >= 200 && answer.status < 300) return answer;
     throw rpcError(answer, await answer.text().catch(() => ''), clock);

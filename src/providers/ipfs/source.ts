@@ -1,9 +1,9 @@
 import type { BlobAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import type { Credentials } from '../credentials.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { WireAnswer } from '../wire/answer.ts';
-import { authHeaders } from '../wire/auth.ts';
+import { authHeaders, sendAuthorised } from '../wire/auth.ts';
 import { lengthOf } from '../wire/body.ts';
 import { createWireClient, type TlsIdentity } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
@@ -44,7 +44,7 @@ export function rpcSource(rpc: KuboRpc): BlockSource {
 
 export interface GatewayOptions extends TlsIdentity {
   readonly url: string;
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
   readonly clock: Clock;
 }
 
@@ -57,8 +57,11 @@ export function gatewaySource({ url, credentials, clock, ...tls }: GatewayOption
   const base = pathname.replace(/\/$/, '');
   const wire = createWireClient({ origin, tls });
   const ask = async (method: string, cid: string, signal: Signal): Promise<WireAnswer> => {
-    const headers = { accept: 'application/vnd.ipld.raw', ...authHeaders(await credentials()) };
-    const answer = await wire.send({ method, path: `${base}/ipfs/${cid}?format=raw`, headers, signal });
+    const path = `${base}/ipfs/${cid}?format=raw`;
+    const answer = await sendAuthorised(credentials, true, (secrets) => {
+      const headers = { accept: 'application/vnd.ipld.raw', ...authHeaders(secrets) };
+      return wire.send({ method, path, headers, signal });
+    });
     if (answer.status === 200) return answer;
     await answer.discard();
     throw statusError(answer, clock);

@@ -1,6 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { WireAnswer } from '../wire/answer.ts';
+import { sendAuthorised } from '../wire/auth.ts';
 import { createWireClient, type TlsIdentity, type WireClient } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 import { escapePath, queryString, type S3Credentials, sha256Hex, signedHeaders } from './sign.ts';
@@ -14,7 +16,7 @@ export interface S3Place extends TlsIdentity {
   /** Bucket in the path (`true`, the default) or in the host name. */
   readonly pathStyle?: boolean | undefined;
   /** Asked before each request; whoever gives it caches. */
-  readonly credentials: () => Promise<S3Credentials>;
+  readonly credentials: CredentialReader<S3Credentials>;
 }
 
 export interface S3Request {
@@ -83,24 +85,26 @@ export function createS3Client(place: S3Place, clock: Clock): S3Client {
     async call({ method, key, query = {}, headers = {}, body, bodyBytes, signal }) {
       const path = key === undefined ? root || '/' : `${root}/${escapePath(key)}`;
       const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(...body);
-      const toSign = {
-        method,
-        host,
-        path,
-        query,
-        headers,
-        payloadHash,
-        region: place.region,
-        nowUnixMs: clock.now(),
-      };
-      const { host: _, ...signed } = signedHeaders(toSign, await place.credentials());
       const search = queryString(query);
-      const answer = await wire.send({
-        method,
-        path: search === '' ? path : `${path}?${search}`,
-        headers: body === undefined ? signed : { ...signed, 'content-length': String(bodyBytes ?? 0) },
-        body,
-        signal,
+      const answer = await sendAuthorised(place.credentials, true, (secrets) => {
+        const toSign = {
+          method,
+          host,
+          path,
+          query,
+          headers,
+          payloadHash,
+          region: place.region,
+          nowUnixMs: clock.now(),
+        };
+        const { host: _, ...signed } = signedHeaders(toSign, secrets);
+        return wire.send({
+          method,
+          path: search === '' ? path : `${path}?${search}`,
+          headers: body === undefined ? signed : { ...signed, 'content-length': String(bodyBytes ?? 0) },
+          body,
+          signal,
+        });
       });
       if (answer.status >= 200 && answer.status < 300) return answer;
       throw await s3Error(answer, clock);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Client, type SFTPWrapper } from 'ssh2';
-import type { Credentials } from '../credentials.ts';
+import { isHoldfastError } from '../../core/errors.ts';
+import type { CredentialReader, Credentials } from '../credentials.ts';
 import { hostKeyMismatch, sftpError } from './errors.ts';
 
 export interface SftpPlace {
@@ -10,7 +11,7 @@ export interface SftpPlace {
   /** `SHA256:…` fingerprints, as `ssh-keygen -l` shows them; the server must own one of these keys. */
   readonly hostKeys: readonly string[];
   /** `password`, or `private_key` (text) and its `passphrase`. Asked at each connect. */
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
 }
 
 export interface SftpConnection {
@@ -29,7 +30,17 @@ export function createSftpConnection(place: SftpPlace): SftpConnection {
   let closed = false;
 
   const connect = async (): Promise<SFTPWrapper> => {
-    const { password, private_key, passphrase } = await place.credentials();
+    const used = await place.credentials();
+    try {
+      return await connectWith(used);
+    } catch (error) {
+      if (!isHoldfastError(error, 'PermissionDenied')) throw error;
+      const others = await place.credentials.refused?.(used).catch(() => false);
+      if (others !== true) throw error;
+      return connectWith(await place.credentials());
+    }
+  };
+  const connectWith = async ({ password, private_key, passphrase }: Credentials): Promise<SFTPWrapper> => {
     const mine = new Client();
     client = mine;
     return new Promise((resolve, reject) => {

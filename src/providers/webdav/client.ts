@@ -1,16 +1,16 @@
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { Credentials } from '../credentials.ts';
+import type { CredentialReader } from '../credentials.ts';
 import type { AdapterDeps } from '../driver.ts';
 import type { WireAnswer } from '../wire/answer.ts';
-import { authHeaders } from '../wire/auth.ts';
-import { createWireClient, type TlsIdentity, type WireRequest } from '../wire/client.ts';
+import { authHeaders, sendAuthorised } from '../wire/auth.ts';
+import { createWireClient, isRepeatable, type TlsIdentity, type WireRequest } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
 
 export interface WebDavPlace extends TlsIdentity {
   /** The collection that is the provider's home. It must be there. */
   readonly url: string;
   /** `username` and `password`, or `token`. Asked before each request; whoever gives them caches. */
-  readonly credentials: () => Promise<Credentials>;
+  readonly credentials: CredentialReader;
 }
 
 export interface WebDavClient {
@@ -44,14 +44,16 @@ export function createWebDavClient(
   const made = new Set<string>();
 
   const callOnce = async (request: WireRequest): Promise<WireAnswer> => {
-    const headers = { ...request.headers, ...authHeaders(await credentials()) };
-    const answer = await wire.send({ ...request, path: `${home}${request.path}`, headers });
+    const answer = await sendAuthorised(credentials, isRepeatable(request), (secrets) => {
+      const headers = { ...request.headers, ...authHeaders(secrets) };
+      return wire.send({ ...request, path: `${home}${request.path}`, headers });
+    });
     if (answer.status >= 200 && answer.status < 300) return answer;
     await answer.discard();
     throw statusError(answer, clock);
   };
   const call = async (request: WireRequest): Promise<WireAnswer> => {
-    const repeatable = request.body === undefined || Array.isArray(request.body);
+    const repeatable = isRepeatable(request);
     for (let attempt = 1; ; attempt++) {
       try {
         return await callOnce(request);

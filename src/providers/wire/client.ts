@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
+import { isCleartext } from '../../core/loopback.ts';
 import { AnswerHandler, type WireAnswer } from './answer.ts';
+import { refuseCleartext } from './auth.ts';
 import { networkError } from './errors.ts';
 
 /** An HTTP client for one origin. It follows no redirect: credentials go where the configuration says, or nowhere. */
@@ -42,6 +44,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Time without a byte; the deadline of a whole call is set above. */
 const IDLE_TIMEOUT_MS = 120_000;
 
+/** Whether the same request can be sent again: its body was not used up. */
+export const isRepeatable = ({ body }: WireRequest): boolean => body === undefined || Array.isArray(body);
+
 export function createWireClient({ origin, tls = {}, socketPath }: WireOptions): WireClient {
   const agent = new Agent({
     connections: MAX_CONNECTIONS,
@@ -54,9 +59,11 @@ export function createWireClient({ origin, tls = {}, socketPath }: WireOptions):
       ...(socketPath === undefined ? {} : { socketPath }),
     },
   });
+  const overheard = socketPath === undefined && isCleartext(origin);
   const typed = (error: unknown): unknown => networkError(error, origin.startsWith('https:'));
   return {
-    send({ method, path, headers, body, signal }) {
+    async send({ method, path, headers = {}, body, signal }) {
+      if (overheard) refuseCleartext(origin, headers);
       const { pathname, search } = new URL(path, origin);
       const handler = new AnswerHandler(signal, typed);
       const request = {
