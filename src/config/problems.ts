@@ -43,7 +43,7 @@ export class Problems {
     this.add(
       path,
       problem,
-      'it in a file named with --config or HOLDFAST_CONFIG, or in storage.toml of the home, mode 0600',
+      'this key in a file named with --config or HOLDFAST_CONFIG, or in storage.toml of the home, mode 0600',
     );
   }
 
