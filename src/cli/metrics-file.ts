@@ -44,7 +44,8 @@ async function writeWhole(file: string, text: string): Promise<void> {
   if (there !== undefined && !there.isFile()) return writeFile(file, text);
   const part = `${file}.${process.pid}.part`;
   try {
-    await writeFile(part, text, there && { mode: there.mode & 0o777 });
+    await rm(part, { force: true });
+    await writeFile(part, text, { flag: 'wx', ...(there && { mode: there.mode & 0o777 }) });
     await rename(part, file);
   } catch (error) {
     await rm(part, { force: true });

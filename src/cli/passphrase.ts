@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { abortError } from '../core/abort.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { readAtMost } from '../core/files.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -43,7 +44,7 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
   const file = io.env.HOLDFAST_PASSPHRASE_FILE;
   if (!file) return undefined;
   try {
-    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+    return await contentOf(file);
   } catch (cause) {
     throw new HoldfastError('ConfigInvalid', `cannot read the passphrase file ${file}: ${errnoText(cause)}`, {
       code: 'passphrase_file',
@@ -52,6 +53,18 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
     });
   }
 }
+
+/** A pipe will do too: that of a shell's `<(command)`. */
+async function contentOf(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    return (await readAtMost(file, MAX_BYTES)).toString('utf8').replace(/\r?\n$/, '');
+  } finally {
+    await file.close();
+  }
+}
+
+const MAX_BYTES = 64 * 1024;
 
 /** Asks without echo. @throws HoldfastError `Aborted` on Ctrl-C, and at the end of the input (Ctrl-D). */
 async function ask(io: Io, question: string): Promise<string> {

@@ -1,10 +1,13 @@
-import { chmod, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { readSmallFile } from '../core/files.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { decodeKeyFile, encodeKeyFile, needsPassphrase } from '../keys/key-file.ts';
 import { syncFolder } from '../providers/fs/layout.ts';
+
+const MAX_KEY_FILE_BYTES = 64 * 1024;
 
 /** Where a vault keeps its state. */
 export interface HomePaths {
@@ -83,7 +86,7 @@ export async function readRootKey(keyFile: string, passphrase: () => Promise<str
  * @throws HoldfastError `NotFound` (`key_file_missing`), `Corrupt` (`bad_key_file`), `PermissionDenied`.
  */
 export async function readKeyText(keyFile: string): Promise<string> {
-  const text = await readFile(keyFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const text = await readSmallFile(keyFile, MAX_KEY_FILE_BYTES).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw unusable(keyFile, cause);
     throw new HoldfastError('NotFound', `there is no key file at ${keyFile}`, {
       code: 'key_file_missing',

@@ -1,9 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { readSmallFile } from '../core/files.ts';
 
 export interface ConfigLocation {
   /** `--config`. */
@@ -14,6 +15,7 @@ export interface ConfigLocation {
   readonly cwd: string;
 }
 
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 const LOCAL = 'config/storage.toml';
 const DEFAULT_HOME = '.holdfast';
 /** What stands for a file where there is none. */
@@ -74,7 +76,7 @@ function candidates({ file, home: named, env, cwd }: ConfigLocation, home: strin
 
 async function readConfig(file: string, required: boolean): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8');
+    return await readSmallFile(file, MAX_CONFIG_BYTES);
   } catch (thrown) {
     const cause = thrown as NodeJS.ErrnoException;
     if (!required && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return undefined;

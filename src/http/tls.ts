@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../core/clock.ts';
+import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { readSmallFile } from '../core/files.ts';
 import { type Followed, type FollowOptions, followFiles } from './follow-files.ts';
 
 /** PEM. */
@@ -60,9 +61,11 @@ async function readTls({ certFile, keyFile, clientCaFile }: TlsFiles): Promise<T
   return material;
 }
 
+const MAX_PEM_BYTES = 1024 * 1024;
+
 const readPem = (path: string): Promise<string> =>
-  readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw badFiles(`cannot read ${path}: ${cause.code}`, cause);
+  readSmallFile(path, MAX_PEM_BYTES).catch((cause: NodeJS.ErrnoException) => {
+    throw badFiles(`cannot read ${path}: ${errnoText(cause)}`, cause);
   });
 
 const badFiles = (message: string, cause: unknown): HoldfastError =>

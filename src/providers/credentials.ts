@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises';
 import { timeoutSignal } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { openRegular, readAtMost } from '../core/files.ts';
 import { childEnv } from './child-env.ts';
 
 /** Where a provider's secrets come from. They are never in the configuration itself, a manifest or a log. */
@@ -132,7 +132,7 @@ function fromEnv(
 
 /** A file that only its owner can read. @param what for messages. @throws HoldfastError `ConfigInvalid`. */
 export async function readSecret(path: string, what: string, provider: string): Promise<string> {
-  const file = await open(path, 'r').catch((error: unknown) => {
+  const file = await openRegular(path, 'followed').catch((error: unknown) => {
     throw invalid(provider, `the ${what} file ${path} cannot be read`, error);
   });
   try {
@@ -141,7 +141,7 @@ export async function readSecret(path: string, what: string, provider: string): 
       throw invalid(provider, `the ${what} file ${path} can be read by others; run chmod 600 on it`);
     }
     if (size > MAX_BYTES) throw invalid(provider, `the ${what} file ${path} is too large`);
-    return await file.readFile('utf8');
+    return (await readAtMost(file, MAX_BYTES)).toString('utf8');
   } finally {
     await file.close();
   }

@@ -16,7 +16,7 @@ import { slotConflict } from './guard.ts';
  * A generation: 1 byte (0 deleted, 1 written), 16 random bytes that make its version unique, then the content.
  */
 export interface GenerationStore {
-  /** Numbers present, in any order; none for a slot that was never written. */
+  /** Numbers present, in any order; none for a slot that was never written. No more than needed to see that there are too many. */
   numbers(name: SlotName, signal: AbortSignal | undefined): Promise<readonly number[]>;
   /** Undefined when it is not there (any more). Reads no more than {@link MAX_GENERATION_BYTES}. */
   read(name: SlotName, number: number, signal: AbortSignal | undefined): Promise<Uint8Array | undefined>;
@@ -45,6 +45,9 @@ const WRITTEN = 1;
 const HEADER_BYTES = 17;
 const KEPT_GENERATIONS = 8;
 const MAX_ATTEMPTS = 32;
+
+/** Far more than are ever kept; a provider that shows more is not believed. */
+export const MAX_GENERATIONS = 10_000;
 
 /** One more than the longest, so that an overlong one is seen. */
 export const MAX_GENERATION_BYTES: number = HEADER_BYTES + MAX_SLOT_BYTES + 1;
@@ -112,7 +115,10 @@ async function current(
   signal: AbortSignal | undefined,
 ): Promise<Generation> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const number = Math.max(0, ...(await store.numbers(name, signal)));
+    const numbers = await store.numbers(name, signal);
+    if (numbers.length > MAX_GENERATIONS)
+      throw new HoldfastError('Corrupt', 'the slot has too many generations');
+    const number = numbers.reduce((a, b) => Math.max(a, b), 0);
     if (number === 0) return { number, slot: undefined, damaged: false };
     const bytes = await store.read(name, number, signal);
     if (bytes !== undefined) return parse(number, bytes);

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { readSmallFile } from '../core/files.ts';
 import { readSecret } from './credentials.ts';
 import type { TlsIdentity } from './wire/client.ts';
 
@@ -46,8 +46,10 @@ export async function readTls(files: TlsFiles, provider: string): Promise<TlsIde
 /** TLS takes a text without certificates for no authority at all, and then trusts nobody. */
 const CERTIFICATE = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/;
 
+const MAX_PEM_BYTES = 1024 * 1024;
+
 async function readPem(path: string, what: string, provider: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readSmallFile(path, MAX_PEM_BYTES).catch((cause: unknown) => {
     throw badFiles(`the ${what} file ${path} cannot be read: ${errnoText(cause)}`, provider, cause);
   });
   if (!CERTIFICATE.test(text)) throw badFiles(`there is no certificate in ${path}`, provider);

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { fromHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { readSmallFile } from '../../core/files.ts';
 import { followFiles } from '../follow-files.ts';
 import { isScope, type Scope } from './principal.ts';
 import { BEARER_RULE, hashToken, isBearerToken, type TokenEntry, type TokenTable } from './tokens.ts';
@@ -23,7 +23,7 @@ export function parseTokenFile(text: string): TokenTable {
   let anonymous: ReadonlySet<Scope> = new Set();
   text.split('\n').forEach((raw, index) => {
     const words = raw
-      .replace(/(^|\s)#.*$/, '')
+      .split(/(?:^|\s)#/, 1)[0]!
       .trim()
       .split(/\s+/);
     const [name, scopeList, token, ...rest] = words;
@@ -103,10 +103,7 @@ export async function watchTokenFile({
 
 async function read(path: string): Promise<TokenTable> {
   try {
-    const text = await readFile(path, 'utf8');
-    if (text.length > MAX_FILE_BYTES)
-      throw new HoldfastError('ConfigInvalid', `the token file ${path} is over 1 MiB`);
-    return parseTokenFile(text);
+    return parseTokenFile(await readSmallFile(path, MAX_FILE_BYTES));
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
     throw new HoldfastError('ConfigInvalid', `cannot read the token file ${path}: ${errnoText(error)}`, {

@@ -2,6 +2,7 @@ import { opendir, statfs, unlink } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
+import { checkRealFolder } from '../../core/files.ts';
 import { isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { createSlots } from '../generations.ts';
@@ -135,7 +136,10 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
     },
 
     delete: (address) =>
-      reading(() => unlink(blobPathOf(layout, address))).catch((error: unknown) => {
+      reading(async () => {
+        await checkRealFolder(fanOutOf(layout, address));
+        await unlink(blobPathOf(layout, address));
+      }).catch((error: unknown) => {
         if (!isHoldfastError(error, 'NotFound')) throw error;
       }),
 

@@ -10,7 +10,7 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
   ENOENT: 'Unavailable',
   EIO: 'Unavailable',
   ENODEV: 'Unavailable',
-  ENXIO: 'Unavailable',
+  ENXIO: 'Corrupt',
   ESTALE: 'Unavailable',
   EBUSY: 'Unavailable',
   EAGAIN: 'Unavailable',
@@ -19,12 +19,15 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
   ENOTCONN: 'Unavailable',
   ETIMEDOUT: 'Unavailable',
   EISDIR: 'Corrupt',
+  EFTYPE: 'Corrupt',
+  ESPIPE: 'Corrupt',
   ENOTDIR: 'Corrupt',
   ELOOP: 'Corrupt',
 };
 
 const HINTS: Partial<Record<ErrorKind, string>> = {
   QuotaExceeded: 'Free space on the disk, raise the quota, or move blobs to another provider.',
+  Corrupt: 'Look at the provider folder: something there is not what Holdfast put there.',
   PermissionDenied: 'Give this user read and write access to the provider folder.',
 };
 

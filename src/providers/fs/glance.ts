@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { BlobAddress } from '../../core/address.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -32,7 +32,7 @@ export async function createFsGlance(root: string, clock: Clock): Promise<Glance
     const start = clock.monotonic();
     if (start < restUntilMs) return undefined;
     try {
-      const found = statSync(blobPathOf(layout, address), { bigint: true, throwIfNoEntry: false });
+      const found = lstatSync(blobPathOf(layout, address), { bigint: true, throwIfNoEntry: false });
       if (found === undefined) return 'absent';
       return found.isFile() ? { size: Number(found.size), revision: revisionOf(found) } : undefined;
     } catch {

@@ -1,7 +1,10 @@
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { checkRealFolder, readSmallFile } from '../../core/files.ts';
+import { remoteText } from '../../core/remote-text.ts';
 import { errnoOf, fsError } from './errors.ts';
 
 /**
@@ -55,7 +58,8 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
         context: { root, found: foreign },
       });
     }
-    for (const folder of [layout.blobs, layout.slots, layout.tmp]) await mkdir(folder, { recursive: true });
+    for (const folder of foldersOf(layout)) await mkdir(folder, { recursive: true });
+    await checkFolders(layout, id);
     if (await isFile(layout.marker)) return await checkMarker(layout, id);
     await writeMarker(layout, id);
   } catch (error) {
@@ -92,12 +96,12 @@ export async function checkMarker(layout: Layout, id: string): Promise<void> {
     throw fsError(error);
   });
   const found = parseMarker(text);
-  if (found === id) return;
+  if (found === id) return checkFolders(layout, id);
   throw new HoldfastError(
     'ConfigInvalid',
     found === undefined
       ? `the marker file of provider "${id}" is not readable as one`
-      : `the folder of provider "${id}" belongs to provider "${found}"`,
+      : `the folder of provider "${id}" belongs to provider "${remoteText(found)}"`,
     {
       code: 'provider_mismatch',
       provider: id,
@@ -123,10 +127,37 @@ function providerMissing(layout: Layout, id: string, cause?: unknown): HoldfastE
   });
 }
 
-async function readMarker(layout: Layout): Promise<string> {
-  const { size } = await stat(layout.marker);
-  return size > MAX_MARKER_BYTES ? '' : readFile(layout.marker, 'utf8');
+const foldersOf = ({ blobs, slots, tmp }: Layout): readonly string[] => [blobs, slots, tmp];
+
+/**
+ * A folder of ours that is a link would have us write, and remove, somewhere else.
+ * @throws HoldfastError `Corrupt`, code `provider_folder_unsafe`. One that is not there is for who uses it to find out.
+ */
+async function checkFolders(layout: Layout, id: string): Promise<void> {
+  for (const folder of foldersOf(layout)) {
+    await checkRealFolder(folder).catch((cause: unknown) => {
+      if (errnoOf(cause) === 'ENOENT') return;
+      if (errnoOf(cause) !== 'ENOTDIR') throw fsError(cause);
+      throw new HoldfastError('Corrupt', `a folder of provider "${id}" is a link or no folder`, {
+        code: 'provider_folder_unsafe',
+        provider: id,
+        hint: 'Find out who put it there, and put a folder in its place. A whole provider may be moved by its root.',
+        context: { root: layout.root, folder },
+        cause,
+      });
+    });
+  }
 }
+
+/** What is too long, or no file, is not readable as a marker. */
+async function readMarker(layout: Layout): Promise<string> {
+  return readSmallFile(layout.marker, MAX_MARKER_BYTES, 'refused').catch((error: unknown) => {
+    if (UNREADABLE.has(errnoOf(error) ?? '')) return '';
+    throw error;
+  });
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set(['EFBIG', 'EFTYPE', 'EISDIR', 'ELOOP', 'ENXIO']);
 
 function parseMarker(text: string): string | undefined {
   try {
@@ -141,7 +172,9 @@ function parseMarker(text: string): string | undefined {
 
 async function writeMarker(layout: Layout, id: string): Promise<void> {
   const unfinished = join(layout.tmp, MARKER);
-  const file = await open(unfinished, 'w', 0o644);
+  // Left behind, or planted: a link there would have another file written over.
+  await rm(unfinished, { force: true });
+  const file = await open(unfinished, 'wx', 0o644);
   try {
     await file.writeFile(`${JSON.stringify({ format: FORMAT, id })}\n`);
     await file.sync();
@@ -154,7 +187,7 @@ async function writeMarker(layout: Layout, id: string): Promise<void> {
 
 /** Makes renames, links and new entries in a folder durable. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
   try {
     await folder.sync();
   } finally {
@@ -164,7 +197,7 @@ export async function syncFolder(path: string): Promise<void> {
 
 async function isFile(path: string): Promise<boolean> {
   try {
-    return (await stat(path)).isFile();
+    return (await lstat(path)).isFile();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false;
     throw fsError(error);

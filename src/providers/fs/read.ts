@@ -1,8 +1,9 @@
-import { close, constants, open as openFile, readv } from 'node:fs';
-import { type FileHandle, open, opendir } from 'node:fs/promises';
+import { close, open as openFile, readv } from 'node:fs';
+import { type FileHandle, opendir } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
+import { openRegular, READ_NO_LINK } from '../../core/files.ts';
 import { rangeBeyondEnd } from '../guard.ts';
 import { overFetchLimit } from '../pieces.ts';
 import { errnoOf } from './errors.ts';
@@ -10,10 +11,9 @@ import { errnoOf } from './errors.ts';
 const STREAM_PIECE_BYTES = 256 * 1024;
 const READ_STEP_BYTES = 32 * 1024 * 1024;
 const MAX_VECTORS = 1024;
-/** A link or a pipe planted in the folder is neither followed nor waited for. */
-const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-export const openBlob = (path: string): Promise<FileHandle> => open(path, READ_ONLY);
+/** A link or a pipe planted in the folder is neither followed nor waited for. */
+const openBlob = (path: string): Promise<FileHandle> => openRegular(path, 'refused');
 
 export async function readWhole(
   path: string,
@@ -54,7 +54,7 @@ export async function readRange(
 /** Open, read, close without file handles, which cost as much again. What comes short is read the long way. */
 function readOnce(path: string, offset: number, into: readonly Uint8Array[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    openFile(path, READ_ONLY, (failed, fd) => {
+    openFile(path, READ_NO_LINK, (failed, fd) => {
       if (failed) return reject(failed);
       readv(fd, into, offset, (error, bytesRead) => {
         // Nothing was written, so nothing can be lost by a close that fails.

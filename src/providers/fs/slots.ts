@@ -1,7 +1,8 @@
-import { link, open, readdir, unlink } from 'node:fs/promises';
+import { link, opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkRealFolder, openRegular } from '../../core/files.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
+import { type GenerationStore, generationOf, MAX_GENERATION_BYTES, MAX_GENERATIONS } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
 import { errnoOf } from './errors.ts';
 import type { Layout } from './layout.ts';
@@ -13,12 +14,26 @@ export function fsGenerations(layout: Layout, random: RandomBytes, sync: FolderS
   const pathOf = (name: string, number: number): string => join(layout.slots, name, String(number));
   return {
     async numbers(name) {
-      const names = await readdir(folderOf(name)).catch(ifMissing([]));
-      return names.map(generationOf).filter((number) => number !== undefined);
+      try {
+        // Old generations are removed: not by way of a link to somewhere else.
+        await checkRealFolder(folderOf(name));
+        const numbers: number[] = [];
+        for await (const entry of await opendir(folderOf(name))) {
+          const number = generationOf(entry.name);
+          if (number !== undefined) numbers.push(number);
+          if (numbers.length > MAX_GENERATIONS) break;
+        }
+        return numbers;
+      } catch (error) {
+        return ifMissing([])(error);
+      }
     },
     async read(name, number) {
-      const file = await open(pathOf(name, number), 'r').catch(ifMissing(undefined));
+      const file = await openRegular(pathOf(name, number), 'refused').catch((error: unknown) =>
+        NO_FILE.has(errnoOf(error)) ? NOT_READABLE : ifMissing(undefined)(error),
+      );
       if (file === undefined) return undefined;
+      if (file === NOT_READABLE) return new Uint8Array();
       try {
         const bytes = new Uint8Array(MAX_GENERATION_BYTES);
         const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
@@ -41,6 +56,10 @@ export function fsGenerations(layout: Layout, random: RandomBytes, sync: FolderS
     remove: (name, number) => unlink(pathOf(name, number)).catch(ifMissing(undefined)),
   };
 }
+
+/** A link, a pipe or a folder in a generation's place: a damaged one. */
+const NO_FILE: ReadonlySet<string | undefined> = new Set(['EFTYPE', 'ELOOP', 'EISDIR', 'ENXIO']);
+const NOT_READABLE = Symbol('not readable');
 
 async function claim(temp: string, folder: string, path: string, sync: FolderSync): Promise<void> {
   try {

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import type { BlobAddress } from '../../core/address.ts';
 import type { BlobStat } from '../adapter.ts';
 import { errnoOf } from './errors.ts';
@@ -8,7 +8,7 @@ import { blobPathOf, type Layout } from './layout.ts';
 /** What a blob's file is; undefined where there is none. */
 export async function fileOf(layout: Layout, address: BlobAddress): Promise<BigIntStats | undefined> {
   try {
-    const found = await stat(blobPathOf(layout, address), { bigint: true });
+    const found = await lstat(blobPathOf(layout, address), { bigint: true });
     return found.isFile() ? found : undefined;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;

@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, opendir, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, opendir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { throwIfAborted } from '../../core/abort.ts';
 import { byteLength, sliceParts, toHex } from '../../core/bytes.ts';
+import { checkRealFolder } from '../../core/files.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { isTempName } from '../stale.ts';
 import { errnoOf } from './errors.ts';
@@ -41,12 +42,12 @@ export async function publish(temp: TempFile, path: string, sync: FolderSync): P
   await temp.file.datasync();
   await temp.file.close();
   try {
-    await rename(temp.path, path);
+    await checkRealFolder(dirname(path));
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     await makeFolder(dirname(path), sync);
-    await rename(temp.path, path);
   }
+  await rename(temp.path, path);
   await sync(dirname(path));
 }
 
@@ -54,6 +55,7 @@ export async function publish(temp: TempFile, path: string, sync: FolderSync): P
 export async function makeFolder(path: string, sync: FolderSync): Promise<void> {
   await mkdir(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;
+    return checkRealFolder(path);
   });
   await sync(dirname(path));
 }
@@ -65,10 +67,11 @@ export async function discard(temp: TempFile): Promise<void> {
 
 /** Removes what crashed writers left, once it is too old to belong to a running one. */
 export async function sweepTemp(layout: Layout, olderThanUnixMs: number): Promise<void> {
+  await checkRealFolder(layout.tmp);
   for await (const entry of await opendir(layout.tmp)) {
     if (!entry.isFile() || !isTempName(entry.name)) continue;
     const path = join(layout.tmp, entry.name);
-    const found = await stat(path).catch(() => undefined);
+    const found = await lstat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs < olderThanUnixMs) await unlink(path).catch(() => {});
   }
 }
