@@ -21,13 +21,16 @@ if (first === '--version' || first === '-v' || first === 'version') {
 
 async function main(): Promise<number> {
   const stop = new AbortController();
+  // The second one is the system's to handle: it ends the process even where this thread is busy or another one hangs in
+  // a system call, which an exit would wait for. Whatever is left behind, the next command clears up.
+  const letGo = (): void => {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  };
   const onSignal = (name: NodeJS.Signals): void => {
-    // The second one means it: whatever is left behind, the next command clears up.
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    letGo();
     stop.abort(new Error(name));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const { stdout, stderr, env } = process;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     stop.abort(error.code === 'EPIPE' ? OUTPUT_CLOSED : cannotPrint(error));
@@ -50,6 +53,7 @@ async function main(): Promise<number> {
   const context: CliContext = { process, io, exitCode: EXIT.done };
   const typed = asParsed(process.argv.slice(2));
   await runApp(typed, context);
+  letGo();
   await new Promise((resolve) => stdout.write('', resolve));
   const lost = stop.signal.reason instanceof HoldfastError ? stop.signal.reason : undefined;
   if (lost !== undefined && context.exitCode === EXIT.done) {
