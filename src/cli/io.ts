@@ -1,4 +1,5 @@
 import type { HoldfastError } from '../core/errors.ts';
+import { printableLine, printableText } from '../core/remote-text.ts';
 
 /** How a command talks to its user. Everything a script reads goes to stdout; everything else to stderr. */
 export interface Io {
@@ -15,11 +16,11 @@ export interface Io {
 export const OUTPUT_CLOSED: Error = new Error('output closed');
 
 export function print(io: Io, text: string): void {
-  io.stdout.write(`${text}\n`);
+  io.stdout.write(`${printableText(text)}\n`);
 }
 
 export function note(io: Io, text: string): void {
-  io.stderr.write(`${text}\n`);
+  io.stderr.write(`${printableText(text)}\n`);
 }
 
 /** Prints data for a program with `--json`, else text for a person. */
@@ -34,9 +35,9 @@ export function reportError(io: Io, error: HoldfastError, json: boolean): void {
     return;
   }
   const where = placeOf(error);
-  note(io, `holdfast: ${error.message}${where === '' ? '' : ` (${where})`}`);
-  if (error.hint !== undefined) note(io, `  ${error.hint}`);
-  for (const line of details(error)) note(io, `  - ${line}`);
+  note(io, printableLine(`holdfast: ${error.message}${where === '' ? '' : ` (${where})`}`));
+  if (error.hint !== undefined) note(io, printableLine(`  ${error.hint}`));
+  for (const line of details(error)) note(io, printableLine(`  - ${line}`));
   if (error.kind === 'Unexpected' && error.cause instanceof Error) note(io, String(error.cause.stack));
 }
 

@@ -5,7 +5,7 @@ import { HoldfastError } from '../core/errors.ts';
 export function parseCode(text: string): CodeParams {
   const [algorithm, shape = ''] = text.split(':', 2) as [string, string?];
   const counts = (shape.match(/\d+/g) ?? []).map(Number);
-  const overlay = /(\d+)(pair|wide)$/.exec(shape)?.[2] as 'pair' | 'wide' | undefined;
+  const overlay = /\d(pair|wide)$/.exec(shape)?.[1] as 'pair' | 'wide' | undefined;
   if (algorithm === 'lrc' && shape === '') return DEFAULT_LRC;
   if (algorithm === 'lrc' && /^\d+\+\d+\+\d+(\+\d+(pair|wide))?$/.test(shape)) {
     const [dataShards, localParity, globalParity, fountainShards = 0] = counts as [

@@ -209,4 +209,4 @@ function refuseRepeats(
 }
 
 const rootOf = (provider: ProviderConfig): string | undefined =>
-  provider.adapter === 'fs' ? provider.root.replace(/\/+$/, '') : undefined;
+  provider.adapter === 'fs' ? provider.root.replace(/(?<!\/)\/+$/, '') : undefined;

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
+import { printableLine } from '../core/remote-text.ts';
 import type { ServiceLog } from './log.ts';
 
 /** What may wait for a reader that is slow; lines beyond are counted and left out. */
@@ -21,10 +22,10 @@ export function createLineLog(events: Writable, access: Writable | undefined, cl
   const accessLines = writeAccess && batched(writeAccess);
   const writeEvents = bounded(events);
   return {
-    access: accessLines && ((entry) => accessLines.add(JSON.stringify(entry))),
+    access: accessLines && ((entry) => accessLines.add(printableLine(JSON.stringify(entry)))),
     event(level, event, fields) {
       const time = new Date(clock.now()).toISOString();
-      writeEvents([JSON.stringify({ time, level, event, ...fields })]);
+      writeEvents([printableLine(JSON.stringify({ time, level, event, ...fields }))]);
     },
     flush: () => accessLines?.flush(),
   };

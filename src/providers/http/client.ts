@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import { remoteText } from '../../core/remote-text.ts';
 import type { CredentialReader } from '../credentials.ts';
 import type { WireAnswer } from '../wire/answer.ts';
 import { authHeaders, sendAuthorised } from '../wire/auth.ts';
@@ -62,13 +63,17 @@ function nodeError(answer: WireAnswer, body: string, clock: Clock): HoldfastErro
 
 function fieldOf(body: string, field: string): string | undefined {
   const value = parseJson(body)[field];
-  return typeof value === 'string' ? value.slice(0, 200) : undefined;
+  return typeof value === 'string' ? remoteText(value) : undefined;
 }
+
+const MAX_REASONS = 8;
 
 /** Why a node is not ready. */
 function reasonsOf(body: string): string | undefined {
   const { reasons } = parseJson(body);
-  return Array.isArray(reasons) ? reasons.join(', ').slice(0, 200) : undefined;
+  return Array.isArray(reasons)
+    ? remoteText(reasons.slice(0, MAX_REASONS).map(String).join(', '))
+    : undefined;
 }
 
 /** The object that a text spells, or an empty one. */

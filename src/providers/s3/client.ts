@@ -41,34 +41,38 @@ export interface S3Client {
 const EMPTY_HASH = sha256Hex('');
 
 /** What servers' own codes mean, where the status alone does not tell. */
-const CODES: Readonly<Record<string, ErrorKind>> = {
-  NoSuchKey: 'NotFound',
-  NoSuchUpload: 'NotFound',
-  NoSuchBucket: 'ConfigInvalid',
-  InvalidBucketName: 'ConfigInvalid',
-  AuthorizationHeaderMalformed: 'ConfigInvalid',
-  AccessDenied: 'PermissionDenied',
-  InvalidAccessKeyId: 'PermissionDenied',
-  SignatureDoesNotMatch: 'PermissionDenied',
-  RequestTimeTooSkewed: 'PermissionDenied',
-  ExpiredToken: 'PermissionDenied',
-  InvalidToken: 'PermissionDenied',
-  QuotaExceeded: 'QuotaExceeded',
-  SlowDown: 'RateLimited',
-  TooManyRequests: 'RateLimited',
-  RequestTimeout: 'Timeout',
-  EntityTooLarge: 'RangeNotSatisfiable',
-  InvalidRange: 'RangeNotSatisfiable',
-  PreconditionFailed: 'Conflict',
-  XAmzContentSHA256Mismatch: 'Unavailable',
-  BadDigest: 'Unavailable',
-};
+const CODES: ReadonlyMap<string, ErrorKind> = new Map(
+  Object.entries({
+    NoSuchKey: 'NotFound',
+    NoSuchUpload: 'NotFound',
+    NoSuchBucket: 'ConfigInvalid',
+    InvalidBucketName: 'ConfigInvalid',
+    AuthorizationHeaderMalformed: 'ConfigInvalid',
+    AccessDenied: 'PermissionDenied',
+    InvalidAccessKeyId: 'PermissionDenied',
+    SignatureDoesNotMatch: 'PermissionDenied',
+    RequestTimeTooSkewed: 'PermissionDenied',
+    ExpiredToken: 'PermissionDenied',
+    InvalidToken: 'PermissionDenied',
+    QuotaExceeded: 'QuotaExceeded',
+    SlowDown: 'RateLimited',
+    TooManyRequests: 'RateLimited',
+    RequestTimeout: 'Timeout',
+    EntityTooLarge: 'RangeNotSatisfiable',
+    InvalidRange: 'RangeNotSatisfiable',
+    PreconditionFailed: 'Conflict',
+    XAmzContentSHA256Mismatch: 'Unavailable',
+    BadDigest: 'Unavailable',
+  } as const),
+);
 
-const HINTS: Readonly<Record<string, string>> = {
-  NoSuchBucket: 'Create the bucket, or correct its name in the configuration of this provider.',
-  RequestTimeTooSkewed: 'Set the clock of this machine.',
-  SignatureDoesNotMatch: 'The secret key is wrong, or the region is.',
-};
+const HINTS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    NoSuchBucket: 'Create the bucket, or correct its name in the configuration of this provider.',
+    RequestTimeTooSkewed: 'Set the clock of this machine.',
+    SignatureDoesNotMatch: 'The secret key is wrong, or the region is.',
+  }),
+);
 
 export function createS3Client(place: S3Place, clock: Clock): S3Client {
   const { host: endpointHost, origin, protocol, pathname } = new URL(place.endpoint);
@@ -131,8 +135,8 @@ export async function removeKey(
 
 async function s3Error(answer: WireAnswer, clock: Clock): Promise<HoldfastError> {
   const code = errorCodeOf(await answer.text().catch(() => ''));
-  const error = statusError(answer, clock, code === undefined ? undefined : CODES[code], code);
-  const hint = code === undefined ? undefined : HINTS[code];
+  const error = statusError(answer, clock, code === undefined ? undefined : CODES.get(code), code);
+  const hint = code === undefined ? undefined : HINTS.get(code);
   return hint === undefined ? error : error.with({ hint });
 }
 
@@ -141,7 +145,7 @@ export async function checkedBody(answer: WireAnswer, clock: Clock): Promise<str
   const text = await answer.text();
   const code = errorCodeOf(text);
   if (code === undefined) return text;
-  throw new HoldfastError(CODES[code] ?? 'Unavailable', `the server answered ${code}`, {
+  throw new HoldfastError(CODES.get(code) ?? 'Unavailable', `the server answered ${code}`, {
     context: { serverCode: code, at: clock.now() },
   });
 }

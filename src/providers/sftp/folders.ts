@@ -20,7 +20,7 @@ export function createFolders(
   root: string,
   sweepTemp: (signal: AbortSignal | undefined) => Promise<void>,
 ): Folders {
-  const home = root.replace(/\/+$/, '');
+  const home = root.replace(/(?<!\/)\/+$/, '');
   const made = new Set<string>();
   const path = (relative: string): string => `${home}/${relative}`;
 

@@ -1,6 +1,7 @@
 import { errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import { remoteText } from '../../core/remote-text.ts';
 import type { WireAnswer } from './answer.ts';
 
 /** What a server says that does not like our certificate, or the lack of one. */
@@ -79,9 +80,10 @@ export function statusError(
   answer: WireAnswer,
   clock: Clock,
   kind?: ErrorKind,
-  serverCode?: string,
+  saidCode?: string,
 ): HoldfastError {
   const { status } = answer;
+  const serverCode = saidCode === undefined ? undefined : remoteText(saidCode);
   const waitMs = retryAfterMs(answer.header('retry-after'), clock);
   const context = {
     status,

@@ -173,3 +173,33 @@ describe('the fault layer', () => {
     expect((await run(1)).split('x').length).toBeGreaterThan(16);
   });
 });
+
+describe('texts that a server chose', () => {
+  const secretsIn = '?token=hunter2&x=1 https://u:hunter2@h/?a=?key=hunter2 basic aHVudGVyMg==';
+
+  it('are redacted in time that grows no faster than they do', () => {
+    for (const pump of [
+      '?token',
+      '&key?',
+      '?a=',
+      '://',
+      'a://b@',
+      'bearer ',
+      '?secretsecret',
+      '?'.repeat(20),
+    ]) {
+      const text = pump.repeat(1_000_000 / pump.length);
+      expect(redact(`${secretsIn} ${text}`)).not.toMatch(/hunter2|aHVudGVyMg/);
+    }
+  });
+
+  it('lose every secret, also behind values and at signs', () => {
+    expect(redact('see http://x/?next=https://y?token=T1&b=2')).toBe(
+      'see http://x/?next=https://y?token=[redacted]&b=2',
+    );
+    expect(redact('a://u:p@ss@host/path@x and b://host?sig_key=K')).toBe(
+      'a://[redacted]@host/path@x and b://host?sig_key=[redacted]',
+    );
+    expect(redact('?token=&a=1')).toBe('?token=&a=1');
+  });
+});
