@@ -2,16 +2,14 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { type Area, inArea } from './area.ts';
 import { benchErasure } from './erasure.ts';
 import { benchGateway, type GatewayFigure, renderGateway } from './gateway.ts';
-import { COMMAND } from './holdfast.ts';
 import { createInputs, type Input } from './inputs.ts';
 import { microBenchmarksApart } from './kernel-worker.ts';
 import { benchLoad, type LoadFigure, renderLoad } from './load.ts';
 import type { MicroFigure } from './micro.ts';
 import { MORE } from './more.ts';
-import { median } from './numbers.ts';
 import { MORE_PARTS, type MorePart, type Options, parseOptions } from './options.ts';
-import { measure } from './processes.ts';
 import { renderMicro, renderThroughput } from './report.ts';
+import { benchStart, renderStart, type StartFigure } from './start.ts';
 import { benchTail, renderTail, type TailFigure } from './tail.ts';
 import { type Throughput, throughput } from './throughput.ts';
 
@@ -24,7 +22,7 @@ interface Report {
   readonly loadBefore: number;
   readonly tmpfs: boolean;
   throughput: Throughput[];
-  start?: { readonly versionMs: number; readonly bareNodeMs: number };
+  start?: readonly StartFigure[];
   micro?: readonly MicroFigure[];
   erasure?: readonly string[];
   tail?: readonly TailFigure[];
@@ -60,9 +58,8 @@ async function run(options: Options, area: Area): Promise<void> {
   }
   if (options.only.has('real')) await both(options, area, report, await inputs.real(), print, say);
   if (options.only.has('start')) {
-    report.start = await coldStart(options.runs);
-    const { versionMs, bareNodeMs } = report.start;
-    print(`holdfast --version ${versionMs.toFixed(0)} ms, node itself ${bareNodeMs.toFixed(0)} ms\n`);
+    report.start = await benchStart(area, options.runs);
+    print(`${renderStart(report.start)}\n`);
   }
   if (options.only.has('micro')) {
     report.micro = await microBenchmarksApart((await inputs.real()).file);
@@ -106,17 +103,6 @@ async function both(
   const result = await throughput(area, madeOf, file, wanted);
   report.throughput.push(result);
   print(`${renderThroughput(result)}\n`);
-}
-
-/** Whole processes, in turn, five times as many as other runs because they are short. */
-async function coldStart(runs: number): Promise<NonNullable<Report['start']>> {
-  const version: number[] = [];
-  const bare: number[] = [];
-  for (let i = 0; i < 5 * runs; i++) {
-    version.push((await measure(process.execPath, [COMMAND, '--version'])).ms);
-    bare.push((await measure(process.execPath, ['-e', '0'])).ms);
-  }
-  return { versionMs: median(version), bareNodeMs: median(bare) };
 }
 
 await main().catch((error: unknown) => {
