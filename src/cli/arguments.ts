@@ -12,8 +12,14 @@ export function asParsed(typed: readonly string[]): string[] {
   return [...flags.flatMap(empty), ...typed.slice(flags.length)];
 }
 
+/** Whether the answer is for a program, also where the parser did not get so far as to read the flag. */
+export function asksForJson(typed: readonly string[]): boolean {
+  const end = typed.indexOf('--');
+  return (end < 0 ? typed : typed.slice(0, end)).includes('--json');
+}
+
 /** Where to look after the parser has refused what was typed. */
 export function helpHint([first]: readonly string[], unknownCommand: boolean): string {
   const command = unknownCommand || first === undefined || first.startsWith('-') ? '' : `${first} `;
-  return `  See \`holdfast ${command}--help\`.`;
+  return `See \`holdfast ${command}--help\`.`;
 }

@@ -1,5 +1,8 @@
 import type { HoldfastError } from '../core/errors.ts';
+
 import { printableLine, printableText } from '../core/remote-text.ts';
+
+import { toJson } from './json.ts';
 
 /** How a command talks to its user. Everything a script reads goes to stdout; everything else to stderr. */
 export interface Io {
@@ -25,13 +28,13 @@ export function note(io: Io, text: string): void {
 
 /** Prints data for a program with `--json`, else text for a person. */
 export function output(io: Io, json: boolean, data: unknown, text: () => string): void {
-  print(io, json ? JSON.stringify(data) : text());
+  print(io, json ? toJson(data) : text());
 }
 
 /** One line what happened, one line what to do. */
 export function reportError(io: Io, error: HoldfastError, json: boolean): void {
   if (json) {
-    note(io, JSON.stringify(error.toJSON()));
+    note(io, toJson(error.toJSON()));
     return;
   }
   const where = placeOf(error);

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
+import { manyMayListen } from '../core/abort.ts';
 import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { asParsed, helpHint } from './arguments.ts';
+import { asksForJson, asParsed, helpHint } from './arguments.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { CliContext } from './flags.ts';
 import { type Io, note, OUTPUT_CLOSED, reportError } from './io.ts';
+import { ParserProcess } from './parser-process.ts';
 import { version } from './version.ts';
 
 const [first, ...rest] = process.argv.slice(2);
@@ -21,6 +23,7 @@ if (first === '--version' || first === '-v' || first === 'version') {
 
 async function main(): Promise<number> {
   const stop = new AbortController();
+  manyMayListen(stop.signal);
   // The second one is the system's to handle: it ends the process even where this thread is busy or another one hangs in
   // a system call, which an exit would wait for. Whatever is left behind, the next command clears up.
   const letGo = (): void => {
@@ -50,22 +53,24 @@ async function main(): Promise<number> {
     signal: stop.signal,
   };
   const { runApp, UNKNOWN_COMMAND } = await import('./app.ts');
-  const context: CliContext = { process, io, exitCode: EXIT.done };
   const typed = asParsed(process.argv.slice(2));
+  const parser = new ParserProcess(process);
+  const context: CliContext = { process: parser, io, exitCode: EXIT.done };
   await runApp(typed, context);
   letGo();
   await new Promise((resolve) => stdout.write('', resolve));
   const lost = stop.signal.reason instanceof HoldfastError ? stop.signal.reason : undefined;
   if (lost !== undefined && context.exitCode === EXIT.done) {
-    reportError(io, lost, false);
+    reportError(io, lost, asksForJson(typed));
     return exitCodeOf(lost);
   }
   // The parser's own failures are negative: wrong flags, unknown commands.
-  const parsed = Number(process.exitCode ?? 0);
+  const parsed = Number(parser.exitCode ?? 0);
   if (parsed < 0) {
-    note(io, helpHint(typed, parsed === UNKNOWN_COMMAND));
+    reportError(io, parser.refusal(helpHint(typed, parsed === UNKNOWN_COMMAND)), asksForJson(typed));
     return EXIT.usage;
   }
+  if (parser.said !== '') note(io, parser.said);
   return parsed > 0 ? EXIT.unexpected : context.exitCode;
 }
 

@@ -2,7 +2,10 @@ import { bytes, seconds } from './format.ts';
 import type { Io } from './io.ts';
 
 const EVERY_MS = 100;
-const WIDTH = 24;
+const MAX_BAR = 24;
+const MIN_BAR = 4;
+/** Where a terminal does not say how wide it is. */
+const USUAL_COLUMNS = 80;
 
 /** How many of what were done; text for a person. */
 export type Unit = (count: number) => string;
@@ -39,14 +42,25 @@ export class Progress {
   }
 
   #draw(what: string, rate: number): void {
-    this.#io.stderr.write(`\r\u001b[K${this.#label} ${what}  ${this.#unit(rate)}/s`);
+    const line = `${this.#label} ${what}  ${this.#unit(rate)}/s`;
+    // A line that wraps is not drawn over but repeated; the last column makes some terminals wrap.
+    const room = this.#columns() - 1;
+    this.#io.stderr.write(`\r\u001b[K${line.slice(0, Math.max(0, room))}`);
   }
 
   #bar(done: number, total: number, rate: number): string {
     const part = total === 0 ? 1 : Math.min(1, done / total);
-    const filled = Math.round(part * WIDTH);
     const left = rate > 0 ? seconds(((total - done) / rate) * 1000) : '?';
     const percent = `${Math.floor(part * 100)}`.padStart(3);
-    return `[${'#'.repeat(filled)}${'.'.repeat(WIDTH - filled)}] ${percent} %  ${left} left`;
+    const text = `${percent} %  ${left} left`;
+    const others = `${this.#label} [] ${text}  ${this.#unit(rate)}/s`.length + 1;
+    const width = Math.min(MAX_BAR, this.#columns() - others);
+    if (width < MIN_BAR) return text.trimStart();
+    const filled = Math.round(part * width);
+    return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ${text}`;
+  }
+
+  #columns(): number {
+    return this.#io.stderr.columns || USUAL_COLUMNS;
   }
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/types.ts';
-import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
+import { type AbortOptions, manyMayListen, timeoutSignal } from '../core/abort.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
@@ -127,6 +127,7 @@ class OpenedVault implements Vault {
   }
 
   async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
+    manyMayListen(options.signal);
     await this.#probe(options.signal);
     const result = await putObject(this.internals.context, input, options);
     this.#tidy();
@@ -134,14 +135,17 @@ class OpenedVault implements Vault {
   }
 
   getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
+    manyMayListen(options?.signal);
     return getObject(this.internals.context, reference, options);
   }
 
   stat(reference: string, options?: AbortOptions): Promise<ObjectStat> {
+    manyMayListen(options?.signal);
     return statObject(this.internals.context, reference, options);
   }
 
   async *list(options?: AbortOptions): AsyncIterable<NamedObject> {
+    manyMayListen(options?.signal);
     for await (const { name, version, manifest, size, createdMs } of listNames(
       this.internals.context,
       options,
@@ -151,20 +155,24 @@ class OpenedVault implements Vault {
   }
 
   manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry> {
+    manyMayListen(options?.signal);
     return listManifests(this.internals.context, options);
   }
 
   verify(reference: string, options?: VerifyOptions): Promise<VerifyResult> {
+    manyMayListen(options?.signal);
     return verifyObject(this.internals.context, reference, options);
   }
 
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
+    manyMayListen(options?.signal);
     const result = await deleteObject(this.internals.context, reference, options);
     this.#tidy();
     return result;
   }
 
   recover(options?: AbortOptions): Promise<RecoverResult> {
+    manyMayListen(options?.signal);
     return recoverVault(this.internals.context, options);
   }
 

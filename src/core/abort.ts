@@ -86,10 +86,15 @@ export interface LinkedAbort {
 /** Requests in flight of one operation, each listening to its signal; far over any `limits.max_inflight`. */
 const MAX_LISTENERS = 65_536;
 
+/** Lets as many listen to a signal as an operation may have requests in flight; Node warns of more than ten. */
+export function manyMayListen(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) setMaxListeners(MAX_LISTENERS, signal);
+}
+
 /** A signal for one operation: fires with the outer one, or when the operation itself gives up. */
 export function linkedAbort(outer: AbortSignal | undefined, operation: string): LinkedAbort {
   const controller = new AbortController();
-  setMaxListeners(MAX_LISTENERS, controller.signal);
+  manyMayListen(controller.signal);
   const onOuter = (): void => controller.abort(abortError(outer as AbortSignal, operation));
   if (outer?.aborted) onOuter();
   outer?.addEventListener('abort', onOuter, { once: true });
@@ -103,7 +108,7 @@ export function linkedAbort(outer: AbortSignal | undefined, operation: string): 
 /** A signal that fires after `ms`, for work that is worth only so much time. */
 export function timeoutSignal(ms: number): AbortSignal {
   const signal = AbortSignal.timeout(ms);
-  setMaxListeners(MAX_LISTENERS, signal);
+  manyMayListen(signal);
   return signal;
 }
 

@@ -171,17 +171,22 @@ describe('a manifest is kept', () => {
   );
 });
 
-it('a put that cannot keep its promise is refused before anything is read or sent', async () => {
+it('a put that cannot keep its promise is refused before anything is sent, or read where its length is known', async () => {
   const log: string[] = [];
   const { context } = await testVault({ providers: 6, wrap: noted(log) });
   async function* source(): AsyncGenerator<Uint8Array> {
     log.push('read');
     yield noise(100_000);
   }
-  await expect(putObject(context, source(), { name: 'x', minTolerates: 3 })).rejects.toMatchObject({
+  const refused = {
     kind: 'PermissionDenied',
     code: 'certificate_shortfall',
     context: { certificate: { tolerates: 2 } },
-  });
+  };
+  await expect(putObject(context, noise(100_000), { name: 'x', minTolerates: 3 })).rejects.toMatchObject(
+    refused,
+  );
   expect(log).toEqual([]);
+  await expect(putObject(context, source(), { name: 'x', minTolerates: 3 })).rejects.toMatchObject(refused);
+  expect(log).toEqual(['read']);
 });

@@ -8,6 +8,7 @@ import { errnoText, isFull } from '../../core/errno.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Damage } from '../../pipeline/damage.ts';
 import type { ObjectReader } from '../../pipeline/get/get.ts';
+import { binaryToTerminal, isBinary } from '../binary.ts';
 import { describeDamage, reasonsOf } from '../damage-text.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
@@ -62,15 +63,19 @@ const toScreen = ({ output }: GetFlags): boolean => output === undefined || outp
 async function deliver(io: Io, object: ObjectReader, flags: GetFlags): Promise<void> {
   const progress = new Progress(io, 'get', flags.json || toScreen(flags));
   try {
-    if (toScreen(flags)) await toStdout(io, object);
+    if (toScreen(flags)) await toStdout(io, object, flags.output === '-');
     else await toFile(flags.output!, object, (done) => progress.update(done, object.length));
   } finally {
     progress.end();
   }
 }
 
-async function toStdout(io: Io, object: ObjectReader): Promise<void> {
+/** @param asked that it goes there whatever it is. */
+async function toStdout(io: Io, object: ObjectReader, asked: boolean): Promise<void> {
+  let careful = !asked && io.stdout.isTTY === true;
   for await (const piece of object) {
+    if (careful && isBinary(piece)) throw binaryToTerminal();
+    careful = false;
     if (io.stdout.write(piece)) continue;
     // A broken output fires the signal, see main.ts.
     await abortable(once(io.stdout, 'drain'), io.signal, 'get');

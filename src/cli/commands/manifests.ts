@@ -8,7 +8,7 @@ import { resolveReference } from '../../pipeline/names.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { isoTime, table } from '../format.ts';
-import { output } from '../io.ts';
+import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
@@ -21,7 +21,7 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
     const found = await withVault(io, flags, async (vault) => {
       const entries = [];
       for await (const { address, storedMs, root } of vault.manifests({
-        limit: flags.limit,
+        limit: flags.limit + 1,
         signal: io.signal,
       })) {
         const { code, chunks, compression, certificate } = root;
@@ -38,6 +38,8 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
       }
       return entries;
     });
+    const more = found.length > flags.limit;
+    if (more) found.pop();
     output(io, flags.json, found, () =>
       table([
         ['stored', 'chunks', 'code', 'codec', 'tolerates', 'manifest'],
@@ -51,6 +53,7 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
         ]),
       ]),
     );
+    if (more) note(io, `There are more: --limit says how many of the newest are listed, now ${flags.limit}.`);
     return undefined;
   });
 }

@@ -72,6 +72,9 @@ function report(
   if (result.name !== undefined && result.pointerCopies === 0) {
     note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
   }
+  if (result.name === undefined && !json) {
+    note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);
+  }
   if (result.profile !== undefined && !json) note(io, renderProfile(result.profile));
   output(io, json, result, () =>
     [

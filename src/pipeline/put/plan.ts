@@ -8,15 +8,20 @@ import type { LeftOut, VaultContext } from '../ports.ts';
 
 export interface PutPlan {
   readonly placed: readonly Provider[];
+  /** Of an object that is coded. */
   readonly certificate: Certificate;
+  /** How many copies a small object has, and a node at least. */
+  readonly copies: number;
   readonly leftOut: readonly LeftOut[];
 }
 
 /**
- * Picks the providers of a put and refuses at once what could not keep the promise asked for.
+ * Picks the providers of a put and refuses at once what could not keep the promise asked for. Whole copies keep it with
+ * fewer providers than shards do, so what may turn out small is refused only where copies could not either.
+ * @param size of the object, if it is known.
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`; `PermissionDenied`, code `certificate_shortfall`.
  */
-export function planPut(context: VaultContext, minTolerates: number): PutPlan {
+export function planPut(context: VaultContext, minTolerates: number, size: number | undefined): PutPlan {
   const { eligible, leftOut } = context.directory.forStore();
   const placed = eligible.slice(0, MAX_PACKS);
   const why = leftOut.map(({ id, why }) => `${id}: ${why}`);
@@ -27,25 +32,27 @@ export function planPut(context: VaultContext, minTolerates: number): PutPlan {
       context: { leftOut: why },
     });
   }
-  const { code, failureDomain } = context.policy;
+  const { code, failureDomain, replicaBelowBytes } = context.policy;
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
-  requireTolerance(certificate, minTolerates, why);
-  return { placed, certificate, leftOut };
+  const copies = Math.min(placed.length, Math.max(certificate.tolerates, minTolerates) + 1);
+  const plan = { placed, certificate, copies, leftOut };
+  if (shortfall(certificate, minTolerates) !== undefined) {
+    const small = size === undefined || size <= replicaBelowBytes;
+    const copied = solvePlacement({ code: replicaCode(plan), providers: placed, failureDomain });
+    requireTolerance(small ? copied.certificate : certificate, minTolerates, why);
+  }
+  return plan;
 }
 
-/** Copies that survive as many losses as coded shards on the same providers do. */
-export function replicaCode(plan: PutPlan): LinearCode {
-  return createLinearCode({ algorithm: 'replica', copies: copiesNeeded(plan) });
+/** Copies that survive as many losses as coded shards on the same providers do, and as many as are asked for. */
+export function replicaCode({ copies }: Pick<PutPlan, 'copies'>): LinearCode {
+  return createLinearCode({ algorithm: 'replica', copies });
 }
 
 /** A node must outlive whatever its shards do, and one spare copy keeps it readable while another is repaired. */
 export function nodeCopies(plan: PutPlan): { wanted: number; needed: number } {
-  const needed = copiesNeeded(plan);
-  return { needed, wanted: Math.min(plan.placed.length, needed + 1) };
+  return { needed: plan.copies, wanted: Math.min(plan.placed.length, plan.copies + 1) };
 }
-
-const copiesNeeded = ({ placed, certificate }: PutPlan): number =>
-  Math.min(placed.length, certificate.tolerates + 1);
 
 export function requireTolerance(
   certificate: Certificate,

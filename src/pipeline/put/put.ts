@@ -69,10 +69,10 @@ export async function putObject(
   const name = options.name === undefined ? undefined : checkName(options.name);
   const contentType = checkContentType(options.contentType ?? 'application/octet-stream');
   const minTolerates = options.minTolerates ?? context.policy.minTolerates;
-  const plan = planPut(context, minTolerates);
   const source = await toSource(input);
   const stop = linkedAbort(options.signal, 'put');
   try {
+    const plan = planPut(context, minTolerates, source.size);
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const journal = await PutJournal.begin(context, nameKey);
     const put = new Put(context, { source, name, contentType, plan, minTolerates, journal, stop, options });
@@ -147,11 +147,13 @@ class Put {
   }
 
   async #feed(): Promise<FeedResult> {
-    const { source, stop, plan } = this.#setup;
+    const { source, stop, plan, minTolerates } = this.#setup;
     const { replicaBelowBytes } = this.#context.policy;
+    const refusals = plan.leftOut.map(({ id, why }) => `${id}: ${why}`);
     const copies = replicaCode(plan);
     const feed = new ChunkFeed(this.#session, source, this.#writer, {
       onRead: (bytes) => {
+        if (bytes > replicaBelowBytes) requireTolerance(plan.certificate, minTolerates, refusals);
         this.#bytesRead = bytes;
         this.#progress();
       },
