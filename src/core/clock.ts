@@ -1,4 +1,5 @@
 import { abortError, throwIfAborted } from './abort.ts';
+import { HoldfastError } from './errors.ts';
 
 /** Time as an argument: product code never reads the machine's clock itself. */
 export interface Clock {
@@ -27,3 +28,21 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', onAbort, { once: true });
     }),
 };
+
+/** Records keep 14 digits of milliseconds: up to the year 5138. */
+const LAST_RECORDED_MS = 99_999_999_999_999;
+
+/**
+ * The time as records keep it, in whole milliseconds since the Unix epoch. Call it before anything is acknowledged: a
+ * record with a time out of range could not be read again.
+ * @throws HoldfastError `ConfigInvalid`, code `clock_implausible`, for a time before 1970 or after 5138.
+ */
+export function recordedTime(clock: Clock): number {
+  const now = Math.floor(clock.now()) + 0;
+  if (now >= 0 && now <= LAST_RECORDED_MS) return now;
+  throw new HoldfastError('ConfigInvalid', "this machine's clock shows a time that no record can hold", {
+    code: 'clock_implausible',
+    hint: 'Set the clock of this machine (see `date`), then try again. Nothing was changed.',
+    context: { now: String(now) },
+  });
+}
