@@ -1,12 +1,14 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { recordedTime } from '../core/clock.ts';
 import { DamageLog } from './damage.ts';
 import { dropManifest } from './drop.ts';
+import type { Fork } from './forks.ts';
 import { PutJournal } from './journal.ts';
 import { openManifest } from './manifests.ts';
+import { backUpPointer, type NameBackUp } from './name-backup.ts';
 import { pointName, readName, resolveReference } from './names.ts';
 import type { VaultContext } from './ports.ts';
-import { backUpPointer } from './slots.ts';
 
 export interface DeleteResult {
   readonly manifest: BlobAddress;
@@ -14,6 +16,10 @@ export interface DeleteResult {
   /** Blobs that were deleted at once, and those queued because their provider did not answer. */
   readonly deleted: number;
   readonly queued: number;
+  /** Providers that did not say in time that they know of the removal; they are told again later. */
+  readonly unconfirmed: readonly string[];
+  /** Versions of the name that the providers held and this state did not know of. */
+  readonly forks: readonly Fork[];
 }
 
 /**
@@ -28,13 +34,16 @@ export async function deleteObject(
   options: AbortOptions = {},
 ): Promise<DeleteResult> {
   const { manifest, name } = await whatToDelete(context, reference, options);
+  const removedMs = recordedTime(context.clock);
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, nameKey);
   await journal.removing(manifest);
-  const obsolete = name === undefined ? manifest : await removeName(context, name, manifest);
+  const removal = name === undefined ? undefined : await removeName(context, name, removedMs);
+  const obsolete = removal?.replaced ?? manifest;
   const { deleted, queued } = await dropManifest(context, obsolete, options);
   await journal.end();
-  return { manifest: obsolete, name, deleted, queued };
+  const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
+  return { manifest: obsolete, name, deleted, queued, unconfirmed, forks };
 }
 
 async function whatToDelete(
@@ -50,11 +59,14 @@ async function whatToDelete(
   return { manifest, name: current?.manifest === manifest ? secrets.name : undefined };
 }
 
-/** @returns what the name stood for at that moment. */
-async function removeName(context: VaultContext, name: string, manifest: BlobAddress): Promise<BlobAddress> {
-  const gone = { manifest: undefined, size: 0, createdMs: context.clock.now() };
-  const change = await pointName(context, name, gone);
+/** @returns what the name stood for at that moment, and who was told. */
+async function removeName(
+  context: VaultContext,
+  name: string,
+  createdMs: number,
+): Promise<{ readonly replaced: BlobAddress | undefined; readonly backUp: NameBackUp }> {
+  const change = await pointName(context, name, { manifest: undefined, size: 0, createdMs });
   const providers = context.directory.all();
-  await backUpPointer(context, change, providers, providers.length);
-  return change.replaced?.manifest ?? manifest;
+  const backUp = await backUpPointer(context, change, providers, providers.length);
+  return { replaced: change.replaced?.manifest, backUp };
 }

@@ -6,7 +6,7 @@ import type { VaultContext } from './ports.ts';
 
 /** Engine table of name pointers: opaque name key → sealed pointer. The authority for names. */
 export const NAMES_TABLE = 'names';
-const MAX_NAME_BYTES = 1024;
+export const MAX_NAME_BYTES = 1024;
 const MAX_RACES = 64;
 
 export interface NameChange {
@@ -94,14 +94,30 @@ export async function pointName(
   });
 }
 
-/** Gives a pointer a higher version, unless it is no longer the current one: undefined then. */
-export async function raiseVersion(
+/** The pointer that the engine holds for a name now, as if it had just been set; undefined where it holds none. */
+export async function currentChange(
+  context: VaultContext,
+  nameKey: string,
+  options?: AbortOptions,
+): Promise<NameChange | undefined> {
+  const sealed = await context.engine.table(NAMES_TABLE).get(nameKey, options);
+  if (sealed === undefined) return undefined;
+  return { pointer: openName(context, sealed, nameKey), sealed, replaced: undefined };
+}
+
+/**
+ * Puts a pointer above another that this state did not know of: a higher version that names the other as the one
+ * before. Undefined when it is no longer the current one: whoever replaced it sees to the rest.
+ */
+export async function supersede(
   context: VaultContext,
   change: NameChange,
-  version: number,
+  rival: { readonly pointer: Pointer; readonly sealed: Uint8Array },
 ): Promise<NameChange | undefined> {
   const key = context.keys.nameKey(change.pointer.name);
-  const pointer: Pointer = { ...change.pointer, version };
+  const version = Math.max(change.pointer.version, rival.pointer.version) + 1;
+  const previous = pointerHash(context.blake3, rival.sealed);
+  const pointer: Pointer = { ...change.pointer, version, previous };
   const sealed = sealPointer(pointer, key, context.keys.pointer, context.random);
   const table = context.engine.table(NAMES_TABLE);
   const done = await table.compareAndSet(key, change.sealed, sealed, { sync: true });

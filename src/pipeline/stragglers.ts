@@ -20,3 +20,6 @@ export const DELETES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 }
 
 /** Copies of a name's pointer. */
 export const POINTER_WRITES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5, aloneMs: 5_000 };
+
+/** What the providers know of names: who is late is unconfirmed, never missing. */
+export const LISTINGS: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5, aloneMs: 10_000 };

@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
 import { createMemoryEngine } from '../../src/engine/index.ts';
+import { backUpPointer } from '../../src/pipeline/name-backup.ts';
 import { pointName, readName } from '../../src/pipeline/names.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { recoverVault } from '../../src/pipeline/recover.ts';
-import { backUpPointer, readSlotContent } from '../../src/pipeline/slots.ts';
+import { recoverVault } from '../../src/pipeline/recover/recover.ts';
+import { readSlotContent } from '../../src/pipeline/slots.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
 
 const target = { manifest: undefined, size: 0, createdMs: 1 };
@@ -28,8 +29,8 @@ it('a late writer does not put an older pointer in place of a newer one', async 
   const { context, providers } = vault;
   const first = await pointName(context, 'x', target);
   const second = await pointName(context, 'x', target);
-  expect(await backUpPointer(context, second, providers, 3)).toBe(3);
-  expect(await backUpPointer(context, first, providers, 3)).toBe(3);
+  expect(await backUpPointer(context, second, providers, 3)).toMatchObject({ copies: 3, forks: [] });
+  expect(await backUpPointer(context, first, providers, 3)).toMatchObject({ copies: 3, forks: [] });
   expect(await versions(vault, 'x')).toEqual([2, 2, 2]);
 });
 

@@ -2,17 +2,19 @@ import PQueue from 'p-queue';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
 import { type LinkedAbort, linkedAbort, timeoutSignal } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
+import { recordedTime } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/object-keys.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { dropManifest } from '../drop.ts';
+import type { Fork } from '../forks.ts';
 import { PutJournal } from '../journal.ts';
 import { rememberRoot } from '../manifests.ts';
+import { backUpPointer } from '../name-backup.ts';
 import { checkName, type NameChange, pointName, readName } from '../names.ts';
 import type { LeftOut, VaultContext } from '../ports.ts';
-import { backUpPointer } from '../slots.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { type BlobAt, discard } from '../trash.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
@@ -44,9 +46,16 @@ export interface PutResult {
   readonly leftOut: readonly LeftOut[];
   /** Blobs that providers which were given up on may still hold; deleted now, or queued for it. */
   readonly orphans: number;
-  /** Providers that took a copy of the name's pointer. */
+  /** Providers that hold a copy of the name's pointer. */
   readonly pointerCopies: number;
-  /** The manifest that the name stood for before; its blobs have been deleted or queued for it. */
+  /** Providers that did not say in time that they took one; they are told again later. */
+  readonly pointerUnconfirmed: readonly string[];
+  /** Versions of the name that the providers held and this state did not know of. */
+  readonly forks: readonly Fork[];
+  /**
+   * The manifest that the name stood for before; its blobs have been deleted or queued for it. Undefined also when forks
+   * were found: then they were left alone.
+   */
   readonly replaced: BlobAddress | undefined;
 }
 
@@ -69,6 +78,7 @@ export async function putObject(
   const name = options.name === undefined ? undefined : checkName(options.name);
   const contentType = checkContentType(options.contentType ?? 'application/octet-stream');
   const minTolerates = options.minTolerates ?? context.policy.minTolerates;
+  recordedTime(context.clock);
   const source = await toSource(input);
   const stop = linkedAbort(options.signal, 'put');
   try {
@@ -171,7 +181,7 @@ class Put {
     const { failureDomain } = context.policy;
     const certificate = certify({ code, providers: placed, failureDomain, placements: maps });
     requireTolerance(certificate, this.#setup.minTolerates, this.#failures());
-    const createdMs = context.clock.now();
+    const createdMs = recordedTime(context.clock);
     const bytes = encodeRoot(
       {
         objectId: this.#session.objectId,
@@ -216,11 +226,10 @@ class Put {
     const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
     context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
     context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
-    const pointerCopies =
-      change === undefined
-        ? 0
-        : await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted);
-    const replaced = change?.replaced?.manifest;
+    const backUp =
+      change && (await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted));
+    // Where states have parted, another may still lead to it under a name of its own.
+    const replaced = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
     await this.#close(orphans, ORPHANS_MS, replaced);
     return {
       manifest: root.address,
@@ -231,7 +240,9 @@ class Put {
       failedAttempts,
       leftOut: this.#setup.plan.leftOut,
       orphans: orphans.length,
-      pointerCopies,
+      pointerCopies: backUp?.copies ?? 0,
+      pointerUnconfirmed: backUp?.unconfirmed ?? [],
+      forks: backUp?.forks ?? [],
       replaced,
     };
   }
