@@ -53,9 +53,23 @@ export async function loadRoot(
   damage: DamageLog,
   options: AbortOptions = {},
 ): Promise<Uint8Array> {
-  const local = await context.engine.table(ROOTS_TABLE).get(address, options);
-  if (local !== undefined && addressOf(context.blake3.hash(local)) === address) return local;
-  return fetchNode(context, address, damage, options.signal);
+  return (await localRoot(context, address, options)) ?? fetchNode(context, address, damage, options.signal);
+}
+
+/** A root block from the engine; undefined for a damaged one too, for it is only a copy. */
+export async function localRoot(
+  context: VaultContext,
+  address: BlobAddress,
+  options: AbortOptions = {},
+): Promise<Uint8Array | undefined> {
+  const local = await context.engine
+    .table(ROOTS_TABLE)
+    .get(address, options)
+    .catch((error: unknown) => {
+      if (isHoldfastError(error, 'Corrupt')) return undefined;
+      throw error;
+    });
+  return local !== undefined && addressOf(context.blake3.hash(local)) === address ? local : undefined;
 }
 
 export async function openManifest(
