@@ -4,6 +4,7 @@ import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { CertificateRecord } from '../../manifest/certificate.ts';
 import type { OpenRoot } from '../../manifest/root.ts';
+import { whyUnreadable } from '../behind.ts';
 import { type Damage, DamageLog } from '../damage.ts';
 import { openManifest } from '../manifests.ts';
 import { resolveReference } from '../names.ts';
@@ -71,11 +72,37 @@ export async function getObject(
   reference: string,
   options: GetOptions = {},
 ): Promise<ObjectReader> {
-  const { manifest, pointer } = await resolveReference(context, reference, { signal: options.signal });
+  const { signal } = options;
+  const { manifest, pointer } = await resolveReference(context, reference, { signal });
   const damage = new DamageLog();
-  const root = await openManifest(context, manifest, damage, { signal: options.signal });
+  const explained = async (error: unknown): Promise<never> => {
+    throw pointer === undefined ? error : await whyUnreadable(context, pointer, error, signal);
+  };
+  const root = await openManifest(context, manifest, damage, { signal }).catch(explained);
   const reader = readOpened(context, { manifest, root }, options, damage);
-  return pointer === undefined ? reader : { ...reader, name: pointer.name };
+  if (pointer === undefined) return reader;
+  return {
+    ...reader,
+    name: pointer.name,
+    borrow: () => orElse(reader.borrow(), explained),
+    [Symbol.asyncIterator]: () => orElse(reader, explained),
+  };
+}
+
+/** What fails on the way fails as `explained` says. */
+async function* orElse<T>(
+  pieces: AsyncIterable<T>,
+  explained: (error: unknown) => Promise<never>,
+): AsyncGenerator<T> {
+  const source = pieces[Symbol.asyncIterator]();
+  try {
+    for (let next = await source.next().catch(explained); next.done !== true; ) {
+      yield next.value;
+      next = await source.next().catch(explained);
+    }
+  } finally {
+    await source.return?.();
+  }
 }
 
 /** Reads an object whose manifest has been opened. @throws HoldfastError `RangeNotSatisfiable`. */
