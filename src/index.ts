@@ -15,7 +15,7 @@ export type { GetOptions, ObjectReader } from './pipeline/get/get.ts';
 export type { ManifestEntry } from './pipeline/manifests.ts';
 export type { PutOptions, PutResult } from './pipeline/put/put.ts';
 export type { FailedAttempt, PutProgress } from './pipeline/put/session.ts';
-export type { RecoverResult } from './pipeline/recover.ts';
+export type { RecoverResult } from './pipeline/recover/recover.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { ObjectStat } from './pipeline/stat.ts';
 export type { VerifyOptions, VerifyResult } from './pipeline/verify.ts';

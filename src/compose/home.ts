@@ -38,18 +38,35 @@ export async function createKeyFile(
   const state = await readdir(paths.engine).catch(() => []);
   if (state.length > 0 && !(await exists(paths.keyFile))) throw orphaned(paths);
   const text = await encodeKeyFile(random(32), passphrase, random);
+  if (await writeNewKeyFile(paths, text)) return;
+  throw new HoldfastError('PermissionDenied', `there is already a vault in ${paths.home}`, {
+    code: 'already_initialised',
+    hint: 'Its key was left alone. Use another --home for another vault.',
+  });
+}
+
+/** Copies a key file, wrapped as it is, to where a home has its own. @returns false when there is one already. */
+export async function installKeyFile(paths: HomePaths, from: string): Promise<boolean> {
+  if (await exists(paths.keyFile)) return false;
+  await mkdir(paths.home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw unusable(paths.home, cause);
+  });
+  return writeNewKeyFile(paths, await readKeyText(from));
+}
+
+/** Durably and whole, or not at all. @returns false, with nothing changed, when there is one already. */
+async function writeNewKeyFile(paths: HomePaths, text: string): Promise<boolean> {
   const file = await open(paths.keyFile, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EEXIST') throw unusable(paths.keyFile, cause);
-    throw new HoldfastError('PermissionDenied', `there is already a vault in ${paths.home}`, {
-      code: 'already_initialised',
-      hint: 'Its key was left alone. Use another --home for another vault.',
-    });
+    return undefined;
   });
+  if (file === undefined) return false;
   try {
     await file.writeFile(text);
     await file.sync();
     // Its name too: a key that a power cut takes back has taken all objects with it.
     await syncFolder(paths.home);
+    return true;
   } catch (cause) {
     // Half a key would keep the next try from making a whole one.
     await rm(paths.keyFile, { force: true });

@@ -3,12 +3,14 @@ import { type AbortOptions, manyMayListen, timeoutSignal } from '../core/abort.t
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
+import type { Fork } from '../pipeline/forks.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
 import { sweepJournal } from '../pipeline/journal.ts';
 import { listManifests, type ManifestEntry } from '../pipeline/manifests.ts';
 import { listNames } from '../pipeline/names.ts';
 import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
-import { type RecoverResult, recoverVault } from '../pipeline/recover.ts';
+import { type RecoverResult, recoverVault } from '../pipeline/recover/recover.ts';
+import { renewSlots } from '../pipeline/renew-slots.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import { type ObjectStat, statObject } from '../pipeline/stat.ts';
 import { emptyTrash } from '../pipeline/trash.ts';
@@ -130,6 +132,7 @@ class OpenedVault implements Vault {
     manyMayListen(options.signal);
     await this.#probe(options.signal);
     const result = await putObject(this.internals.context, input, options);
+    this.#tellOf(result.forks);
     this.#tidy();
     return result;
   }
@@ -167,13 +170,17 @@ class OpenedVault implements Vault {
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
     manyMayListen(options?.signal);
     const result = await deleteObject(this.internals.context, reference, options);
+    this.#tellOf(result.forks);
     this.#tidy();
     return result;
   }
 
-  recover(options?: AbortOptions): Promise<RecoverResult> {
+  async recover(options?: AbortOptions): Promise<RecoverResult> {
     manyMayListen(options?.signal);
-    return recoverVault(this.internals.context, options);
+    const result = await recoverVault(this.internals.context, options);
+    this.#tellOf(result.forks);
+    this.#tidy();
+    return result;
   }
 
   close(): Promise<void> {
@@ -193,6 +200,10 @@ class OpenedVault implements Vault {
     });
   }
 
+  #tellOf(forks: readonly Fork[]): void {
+    for (const fork of forks) this.internals.log('warn', 'name_forked', { ...fork });
+  }
+
   /** Housekeeping after a success, one at a time; nobody but `close` waits for it. */
   #tidy(): void {
     this.#tidying ??= this.#keepHouse().finally(() => {
@@ -207,6 +218,7 @@ class OpenedVault implements Vault {
     try {
       await sweepJournal(context, alive, { signal });
       await emptyTrash(context, { signal });
+      this.#tellOf(await renewSlots(context, { signal }));
     } catch (error) {
       this.internals.log('debug', 'housekeeping_failed', { error: String(error) });
     }

@@ -164,7 +164,9 @@ describe('a vault', () => {
     const home = join(cli.home, 'elsewhere');
     const key = join(cli.home, 'vault.key');
     const recovered = await run('recover', '--home', home, '--key', key);
-    expect([recovered.code, recovered.stderr]).toEqual([4, expect.stringContaining(`copy ${key} there`)]);
+    const copied = `copied the key file to ${join(home, 'vault.key')}`;
+    expect([recovered.code, recovered.stderr]).toEqual([4, expect.stringContaining(copied)]);
+    expect(await readFile(join(home, 'vault.key'))).toEqual(await readFile(key));
   });
 
   it('without names points at recovery', async () => {

@@ -4,6 +4,7 @@ import type { Vault } from '../../compose/open-vault.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
+import { forkText } from '../fork-text.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
@@ -75,6 +76,8 @@ function report(
   if (result.name === undefined && !json) {
     note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);
   }
+  for (const fork of result.forks) note(io, `warning: ${forkText(fork)}`);
+  if (result.forks.length > 0) note(io, '  Run `holdfast recover` to bring this state up to date.');
   if (result.profile !== undefined && !json) note(io, renderProfile(result.profile));
   output(io, json, result, () =>
     [

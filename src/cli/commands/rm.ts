@@ -1,4 +1,5 @@
 import type { CliContext, CommonFlags } from '../flags.ts';
+import { forkText } from '../fork-text.ts';
 import { counted } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
@@ -13,6 +14,13 @@ export default async function rm(this: CliContext, flags: CommonFlags, reference
       note(
         io,
         `warning: ${counted(result.queued, 'blob')} could not be deleted yet, at providers that did not answer or refused; later commands try again`,
+      );
+    }
+    for (const fork of result.forks) note(io, `warning: ${forkText(fork)}`);
+    if (result.unconfirmed.length > 0) {
+      note(
+        io,
+        `warning: ${result.unconfirmed.join(', ')} did not confirm the removal; later commands tell them again`,
       );
     }
     output(io, flags.json, result, () => `removed ${result.name ?? result.manifest}`);
