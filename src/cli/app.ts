@@ -9,7 +9,7 @@ import {
 import type { CliContext } from './flags.ts';
 import { lock, unlock } from './routes/keys.ts';
 import { manifest, manifests, recover } from './routes/manifests.ts';
-import { get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
+import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
@@ -38,6 +38,7 @@ const app: Application<CliContext> = buildApplication(
       put: listed(put),
       get: listed(get),
       ls: listed(ls),
+      du: listed(du),
       stat: listed(stat),
       rm: listed(rm),
       verify: listed(verify),

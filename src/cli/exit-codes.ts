@@ -44,3 +44,21 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (!isHoldfastError(error)) return EXIT.unexpected;
   return BY_CODE[error.code] ?? BY_KIND[error.kind];
 }
+
+/** From the worst. */
+const SEVERITY: readonly ExitCode[] = [
+  EXIT.interrupted,
+  EXIT.unexpected,
+  EXIT.integrity,
+  EXIT.policy,
+  EXIT.notEnough,
+  EXIT.notFound,
+  EXIT.usage,
+  EXIT.done,
+];
+
+/** What a command that did several things exits with. */
+export const worstOf = (codes: Iterable<ExitCode>): ExitCode => {
+  const all = new Set(codes);
+  return SEVERITY.find((code) => all.has(code)) ?? EXIT.done;
+};

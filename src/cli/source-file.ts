@@ -21,6 +21,6 @@ export async function openSource(file: string): Promise<FileHandle> {
   await handle.close();
   throw new HoldfastError('NotFound', `cannot read ${file}: it is a folder`, {
     code: 'source_unreadable',
-    hint: `Put it as an archive: tar c ${file} | holdfast put - --name ${basename(resolve(file))}.tar`,
+    hint: `Put its files, '${file}/**', or one archive: tar c ${file} | holdfast put - --name ${basename(resolve(file))}.tar`,
   });
 }

@@ -69,7 +69,8 @@ async function runVerify(
   for await (const { view } of publicSegments(context, root.record, damage, options.signal)) {
     for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
       await check.chunk(view, chunk);
-      options.onProgress?.({ chunks: ++done, of: root.record.chunks });
+      done++;
+      options.onProgress?.({ chunks: done, of: root.record.chunks });
     }
   }
   const live = check.certificate();

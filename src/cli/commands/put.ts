@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Vault } from '../../compose/open-vault.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
@@ -11,29 +12,47 @@ import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { openSource } from '../source-file.ts';
+import { isSeveral } from '../sources/sources.ts';
 import { stdinSource } from '../stdin-source.ts';
 import { withVault } from '../with-vault.ts';
 
 export interface PutFlags extends CommonFlags, ProfileFlags {
   readonly name?: string;
+  readonly prefix?: string;
   readonly contentType?: string;
   readonly minTolerates?: number;
 }
 
-export default async function put(this: CliContext, flags: PutFlags, file: string): Promise<void> {
+export default async function put(this: CliContext, flags: PutFlags, ...words: string[]): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const name = flags.name ?? (file === '-' ? undefined : basename(file));
-    const handle = file === '-' ? undefined : await openSource(file);
-    try {
-      const started = performance.now();
-      const profile = flags.profile ? new Profile() : undefined;
-      const work = (vault: Vault): Promise<PutResult> => putFrom(io, vault, handle, name, flags);
-      const result = await withVault(io, flags, work, profile);
-      report(io, { ...result, profile: profile?.result() }, flags.json, performance.now() - started);
-    } finally {
-      await handle?.close();
-    }
-    return undefined;
+    if (flags.name !== undefined && flags.prefix !== undefined) throw nameAndMore('a --prefix');
+    if (!(await isSeveral(words, io))) return putOne(io, flags, words[0]!);
+    if (flags.name !== undefined) throw nameAndMore('several files');
+    const { putMany } = await import('./put-many.ts');
+    return putMany(io, flags, words);
+  });
+}
+
+async function putOne(io: Io, flags: PutFlags, file: string): Promise<undefined> {
+  const { prefix = '' } = flags;
+  const name = flags.name ?? (file === '-' ? undefined : prefix + basename(file));
+  const handle = file === '-' ? undefined : await openSource(file);
+  try {
+    const started = performance.now();
+    const profile = flags.profile ? new Profile() : undefined;
+    const work = (vault: Vault): Promise<PutResult> => putFrom(io, vault, handle, name, flags);
+    const result = await withVault(io, flags, work, profile);
+    report(io, { ...result, profile: profile?.result() }, flags.json, performance.now() - started);
+  } finally {
+    await handle?.close();
+  }
+  return undefined;
+}
+
+function nameAndMore(what: string): HoldfastError {
+  return new HoldfastError('ConfigInvalid', `--name and ${what} do not go together`, {
+    code: 'bad_sources',
+    hint: 'Files are called by their own names, after a --prefix if there is one.',
   });
 }
 

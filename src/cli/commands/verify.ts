@@ -1,3 +1,4 @@
+import { HoldfastError } from '../../core/errors.ts';
 import type { VerifyResult } from '../../pipeline/verify.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { describeDamage } from '../damage-text.ts';
@@ -9,8 +10,21 @@ import { chunks, Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
-export default async function verify(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
+export interface VerifyFlags extends CommonFlags {
+  readonly all: boolean;
+}
+
+export default async function verify(
+  this: CliContext,
+  flags: VerifyFlags,
+  reference: string | undefined,
+): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
+    if (flags.all) {
+      const { verifyAll } = await import('./verify-all.ts');
+      return verifyAll(io, flags, reference ?? '');
+    }
+    if (reference === undefined) throw nothingNamed();
     const progress = new Progress(io, 'verify', flags.json, chunks);
     const result = await withVault(io, flags, (vault) =>
       vault.verify(reference, {
@@ -24,17 +38,26 @@ export default async function verify(this: CliContext, flags: CommonFlags, refer
 }
 
 /** 0 intact; 5 damaged but readable where bytes are wrong, 4 where shards are only missing or nothing is readable. */
-function codeOf(result: VerifyResult): ExitCode {
+export function codeOf(result: VerifyResult): ExitCode {
   if (result.intact) return EXIT.done;
   if (result.damage.some(({ problem }) => problem === 'corrupt')) return EXIT.integrity;
   return EXIT.notEnough;
 }
 
+export const verdictOf = ({ intact, readable }: VerifyResult): string =>
+  intact ? 'intact' : readable ? 'damaged, readable' : 'damaged, NOT readable';
+
+function nothingNamed(): HoldfastError {
+  return new HoldfastError('ConfigInvalid', 'which object is to be verified?', {
+    code: 'nothing_named',
+    hint: 'Give a name or the address of a manifest, or --all.',
+  });
+}
+
 function describe(result: VerifyResult): string {
   const { certificate, nodes } = result;
-  const verdict = result.intact ? 'intact' : result.readable ? 'damaged, readable' : 'damaged, NOT readable';
   return [
-    `${result.name ?? result.manifest}: ${verdict}`,
+    `${result.name ?? result.manifest}: ${verdictOf(result)}`,
     `checked      ${counted(result.shards, 'shard')} of ${counted(result.chunks, 'chunk')}, ${bytes(result.bytesRead)} read`,
     `manifest     ${counted(nodes.total, 'node')}, each at ${nodes.leastCopies} or more providers`,
     `certificate  ${describeCertificate(certificate.live)}`,

@@ -1,6 +1,8 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { anyText, type CliContext, commonFlags, configFlags, profileFlag, wholeNumber } from '../flags.ts';
-import { oneReference, optional } from './parameters.ts';
+import { onePrefix, oneReference, optional } from './parameters.ts';
+
+const off = { kind: 'boolean', default: false, withNegated: false } as const;
 
 export const init: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/init.ts'),
@@ -25,6 +27,7 @@ export const put: Command<CliContext> = buildCommand({
       ...commonFlags,
       ...profileFlag,
       name: { ...optional, brief: "What to call it (default: the file's name; none for -)" },
+      prefix: { ...optional, brief: 'Put before the name of each file, e.g. photos/' },
       contentType: { ...optional, brief: 'Its media type, e.g. text/plain', placeholder: 'TYPE' },
       minTolerates: {
         kind: 'parsed',
@@ -35,12 +38,26 @@ export const put: Command<CliContext> = buildCommand({
       },
     },
     positional: {
-      kind: 'tuple',
-      parameters: [{ brief: 'File to store, - for standard input', parse: anyText, placeholder: 'file|-' }],
+      kind: 'array',
+      minimum: 1,
+      parameter: {
+        brief: 'Files to store, patterns (in quotes), or - for standard input',
+        parse: anyText,
+        placeholder: 'file|-',
+      },
     },
     aliases: { n: 'name' },
   },
-  docs: { brief: 'Store an object' },
+  docs: {
+    brief: 'Store objects',
+    fullDescription: `Store files, each as an object of its own.
+
+A file is called by the last part of its path. Patterns in quotes are expanded here: * ? [a-z], and ** for any number of
+folders; their files are called by the path below the folder where the wildcards start, so 'docs/**' gives guide.md and
+api/node.md. Folders themselves are not stored. Nothing is stored when two files would get one name. With several files
+each has its line of output (--json: one object a line, a summary last); one that fails does not stop the others, and
+the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.`,
+  },
 });
 
 export const get: Command<CliContext> = buildCommand({
@@ -65,15 +82,34 @@ export const get: Command<CliContext> = buildCommand({
 export const ls: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/ls.ts'),
   parameters: {
-    flags: commonFlags,
-    positional: {
-      kind: 'tuple',
-      parameters: [
-        { brief: 'Only names that start so', parse: anyText, optional: true, placeholder: 'prefix' },
-      ],
+    flags: {
+      ...commonFlags,
+      long: { ...off, brief: 'Sizes, times and versions too, and the total' },
+      bytes: { ...off, brief: 'The same, with sizes in bytes' },
     },
+    positional: onePrefix,
+    aliases: { l: 'long' },
   },
   docs: { brief: 'List names' },
+});
+
+export const du: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/du.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      depth: {
+        kind: 'parsed',
+        parse: wholeNumber(1, 1024),
+        default: '1',
+        brief: 'Sum up names as far as so many slashes',
+        placeholder: 'N',
+      },
+    },
+    positional: onePrefix,
+    aliases: { d: 'depth' },
+  },
+  docs: { brief: 'Sum up sizes, by the parts of names between slashes' },
 });
 
 export const stat: Command<CliContext> = buildCommand({
@@ -90,6 +126,21 @@ export const rm: Command<CliContext> = buildCommand({
 
 export const verify: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/verify.ts'),
-  parameters: { flags: commonFlags, positional: oneReference },
-  docs: { brief: 'Read back every shard, check it, and certify what is there now' },
+  parameters: {
+    flags: {
+      ...commonFlags,
+      all: { ...off, brief: 'Every name, or every one that starts with what is given' },
+    },
+    positional: {
+      kind: 'tuple',
+      parameters: [{ ...oneReference.parameters[0], optional: true }],
+    },
+  },
+  docs: {
+    brief: 'Read back every shard, check it, and certify what is there now',
+    fullDescription: `Read back every shard, check it against the manifest, and certify what is there now.
+
+With --all a line for each object and one for all of them at the end (--json: one object a line, a summary last); one
+that is damaged does not stop the others, and the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.`,
+  },
 });

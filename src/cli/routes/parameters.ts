@@ -21,6 +21,14 @@ export const oneReference: { readonly kind: 'tuple'; readonly parameters: readon
   ],
 };
 
+export const onePrefix: {
+  readonly kind: 'tuple';
+  readonly parameters: readonly [TextParameter & { readonly optional: true }];
+} = {
+  kind: 'tuple',
+  parameters: [{ brief: 'Only names that start so', parse: anyText, optional: true, placeholder: 'prefix' }],
+};
+
 export const providerId: TextParameter = { brief: 'Id of a provider', parse: anyText, placeholder: 'id' };
 
 export const optional: OptionalFlag<string> = { kind: 'parsed', optional: true, parse: anyText };
