@@ -34,7 +34,7 @@ const ONLY = {
   keys: ['core'],
   coding: ['core'],
   manifest: ['core', 'coding', 'keys'],
-  config: ['core', 'providers'],
+  config: ['core', 'engine', 'providers'],
   telemetry: ['core'],
   engine: ['core'],
   providers: ['core'],

@@ -1,5 +1,7 @@
 export { createKeyFile } from './compose/home.ts';
 export { type NamedObject, type OpenVaultOptions, openVault, type Vault } from './compose/open-vault.ts';
+export type { ConfigInput, ProviderInput } from './config/object.ts';
+export type { Config } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
 export type { BlobAddress } from './core/address.ts';
 export {

@@ -1,7 +1,5 @@
 import type { HoldfastError } from '../core/errors.ts';
-
 import { printableLine, printableText } from '../core/remote-text.ts';
-
 import { toJson } from './json.ts';
 
 /** How a command talks to its user. Everything a script reads goes to stdout; everything else to stderr. */
@@ -38,7 +36,10 @@ export function reportError(io: Io, error: HoldfastError, json: boolean): void {
     return;
   }
   const where = placeOf(error);
-  note(io, printableLine(`holdfast: ${error.message}${where === '' ? '' : ` (${where})`}`));
+  // Only the problems of a configuration are told on lines of their own; elsewhere a line's end may be a server's.
+  const lines = Array.isArray(error.context.problems) ? error.message.split('\n') : [error.message];
+  const text = lines.map(printableLine).join('\n');
+  note(io, `holdfast: ${text}${where === '' ? '' : printableLine(` (${where})`)}`);
   if (error.hint !== undefined) note(io, printableLine(`  ${error.hint}`));
   for (const line of details(error)) note(io, printableLine(`  - ${line}`));
   if (error.kind === 'Unexpected' && error.cause instanceof Error) note(io, String(error.cause.stack));

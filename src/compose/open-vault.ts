@@ -1,5 +1,6 @@
+import { type ConfigInput, configFrom } from '../config/object.ts';
 import type { Config } from '../config/types.ts';
-import { type AbortOptions, manyMayListen, timeoutSignal } from '../core/abort.ts';
+import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
@@ -15,16 +16,21 @@ import type { ObjectInput } from '../pipeline/source.ts';
 import { type ObjectStat, statObject } from '../pipeline/stat.ts';
 import { emptyTrash } from '../pipeline/trash.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../pipeline/verify.ts';
+import type { LogSink } from '../providers/layers/log.ts';
 import { homePaths, readRootKey } from './home.ts';
-import { findConfig } from './load-config.ts';
+import { findConfig, homeOf } from './load-config.ts';
 import { silent } from './observers.ts';
 import { type ComposedVault, composeVault, type Observers } from './vault.ts';
+import { acceptOptions, checkOpenOptions } from './vault-options.ts';
 
 export interface OpenVaultOptions {
   /** Folder of the key and the state. Default: `HOLDFAST_HOME`, else `.holdfast`. */
   readonly home?: string | undefined;
-  /** Configuration file. Default: `HOLDFAST_CONFIG`, else the home's own, else `config/storage.toml`, else the defaults. */
-  readonly config?: string | Config | undefined;
+  /**
+   * Configuration file, or parts of a configuration, to which the defaults are added. Default: `HOLDFAST_CONFIG`, else
+   * the home's own, else `config/storage.toml`, else the defaults.
+   */
+  readonly config?: string | Config | ConfigInput | undefined;
   /** Default: `vault.key` in the home. */
   readonly keyFile?: string | undefined;
   /** Asked only when the key file is wrapped. */
@@ -57,7 +63,7 @@ export interface Vault {
   /**
    * Opens an object; its content is read as it is iterated, once.
    * @throws HoldfastError `NotFound`, `RangeNotSatisfiable`, `PermissionDenied` (`not_a_reader`), `Unavailable`,
-   * `Corrupt`. Every piece was authenticated; of a whole object the last is yielded only once all have the object's hash.
+   * `Corrupt`. Bytes that were yielded are right: a failure later ends the iteration with an error.
    */
   getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
   /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
@@ -89,12 +95,13 @@ export interface Vault {
  * @throws HoldfastError `ConfigInvalid`; `NotFound` (`key_file_missing`); `PermissionDenied` (`wrong_passphrase`).
  */
 export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> {
+  checkOpenOptions(options);
   const env = options.env ?? process.env;
   const location = { home: options.home, env, cwd: process.cwd() };
   const config =
-    typeof options.config === 'object'
-      ? options.config
-      : await findConfig({ ...location, file: options.config });
+    options.config === undefined || typeof options.config === 'string'
+      ? await findConfig({ ...location, file: options.config })
+      : configFrom(options.config, env, homeOf(location));
   const { passphrase = env.HOLDFAST_PASSPHRASE ?? '' } = options;
   const ask = async (): Promise<string> => (typeof passphrase === 'string' ? passphrase : passphrase());
   const derive = async (): Promise<VaultSubkeys> => {
@@ -104,8 +111,15 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
     return deriveSubkeys(root);
   };
   const subkeys = options.subkeys ?? (await derive());
-  return new OpenedVault(await composeVault(config, subkeys, env, { ...silent, ...options.observers }));
+  const observers = { ...silent, ...options.observers };
+  const warn = options.observers?.log ?? warnOfProcess;
+  for (const { code, message } of config.warnings) warn('warn', code, { message });
+  return new OpenedVault(await composeVault(config, subkeys, env, observers));
 }
+
+/** What an operator must see is seen also where a program logs nothing. */
+const warnOfProcess: LogSink = (_, code, { message }) =>
+  process.emitWarning(String(message), { type: 'HoldfastWarning', code });
 
 /** What a probe found is believed so long. */
 const PROBE_EVERY_MS = 30_000;
@@ -129,7 +143,7 @@ class OpenedVault implements Vault {
   }
 
   async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
-    manyMayListen(options.signal);
+    acceptOptions('putObject', options);
     await this.#probe(options.signal);
     const result = await putObject(this.internals.context, input, options);
     this.#tellOf(result.forks);
@@ -137,18 +151,18 @@ class OpenedVault implements Vault {
     return result;
   }
 
-  getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
-    manyMayListen(options?.signal);
+  async getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
+    acceptOptions('getObject', options);
     return getObject(this.internals.context, reference, options);
   }
 
-  stat(reference: string, options?: AbortOptions): Promise<ObjectStat> {
-    manyMayListen(options?.signal);
+  async stat(reference: string, options?: AbortOptions): Promise<ObjectStat> {
+    acceptOptions('stat', options);
     return statObject(this.internals.context, reference, options);
   }
 
   async *list(options?: AbortOptions): AsyncIterable<NamedObject> {
-    manyMayListen(options?.signal);
+    acceptOptions('list', options);
     for await (const { name, version, manifest, size, createdMs } of listNames(
       this.internals.context,
       options,
@@ -157,18 +171,20 @@ class OpenedVault implements Vault {
     }
   }
 
-  manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry> {
-    manyMayListen(options?.signal);
-    return listManifests(this.internals.context, options);
+  async *manifests(
+    options?: AbortOptions & { readonly limit?: number | undefined },
+  ): AsyncIterable<ManifestEntry> {
+    acceptOptions('manifests', options);
+    yield* listManifests(this.internals.context, options);
   }
 
-  verify(reference: string, options?: VerifyOptions): Promise<VerifyResult> {
-    manyMayListen(options?.signal);
+  async verify(reference: string, options?: VerifyOptions): Promise<VerifyResult> {
+    acceptOptions('verify', options);
     return verifyObject(this.internals.context, reference, options);
   }
 
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
-    manyMayListen(options?.signal);
+    acceptOptions('deleteObject', options);
     const result = await deleteObject(this.internals.context, reference, options);
     this.#tellOf(result.forks);
     this.#tidy();
@@ -176,7 +192,7 @@ class OpenedVault implements Vault {
   }
 
   async recover(options?: AbortOptions): Promise<RecoverResult> {
-    manyMayListen(options?.signal);
+    acceptOptions('recover', options);
     const result = await recoverVault(this.internals.context, options);
     this.#tellOf(result.forks);
     this.#tidy();

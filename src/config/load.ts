@@ -25,7 +25,7 @@ export interface ConfigSource {
 const MAX_TEXT = 256 * 1024;
 const MAX_NESTING = 8;
 
-type Table = Readonly<Record<string, unknown>>;
+export type Table = Readonly<Record<string, unknown>>;
 
 /**
  * Text in, complete and frozen configuration out. Reads nothing else.
@@ -35,7 +35,20 @@ type Table = Readonly<Record<string, unknown>>;
 export function loadConfig(source: ConfigSource): Config {
   const { text, file, env, home, trusted = true } = source;
   const table = parseToml(text, file);
-  const problems = new Problems(file, findPositions(text), trusted);
+  return configOf(table, { file, env, home }, new Problems(file, findPositions(text), trusted));
+}
+
+const loaded = new WeakSet<object>();
+
+/** Whether it is complete and checked already. */
+export const isLoaded = (config: object): config is Config => loaded.has(config);
+
+/** The same of a table that was parsed before. */
+export function configOf(
+  table: Table,
+  { file, env, home }: Pick<ConfigSource, 'file' | 'env' | 'home'>,
+  problems: Problems,
+): Config {
   refuseUnknownSections(table, problems);
   const sections = Object.fromEntries(
     SECTION_NAMES.map((name) => [name, readSection(name, table[name], problems)]),
@@ -48,7 +61,9 @@ export function loadConfig(source: ConfigSource): Config {
     coderGate(sections.erasure.algorithm, sections.rollout, env),
     compressorGate(sections.compression.algorithm, sections.rollout, env),
   );
-  return deepFreeze({ file, home, ...sections, providers, warnings });
+  const config = deepFreeze({ file, home, ...sections, providers, warnings });
+  loaded.add(config);
+  return config;
 }
 
 function parseToml(text: string, file: string): Table {

@@ -4,7 +4,7 @@ import type { KeyPath, Positions } from './positions.ts';
 /** One thing that is wrong with a configuration file. */
 export interface ConfigProblem {
   readonly file: string;
-  /** From 1. */
+  /** From 1; 0 for what stands in no text. */
   readonly line: number;
   /** As a person writes it, e.g. `providers[2].domain.region`; empty for the file as a whole. */
   readonly key: string;
@@ -76,7 +76,7 @@ export function configInvalid(found: readonly ConfigProblem[], cause?: unknown):
 }
 
 function formatProblem({ file, line, key, problem, allowed }: ConfigProblem): string {
-  return `${file}:${line}: ${key === '' ? '' : `${key}: `}${problem}; allowed: ${allowed}`;
+  return `${file}${line === 0 ? '' : `:${line}`}: ${key === '' ? '' : `${key}: `}${problem}; allowed: ${allowed}`;
 }
 
 function displayPath(path: KeyPath): string {
@@ -92,8 +92,16 @@ export function displayValue(value: unknown): string {
   if (typeof value === 'bigint') return String(value);
   // TOML tells 10 from 10.0.
   if (typeof value === 'number') return Number.isInteger(value) ? value.toFixed(1) : String(value);
-  const shown = JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'bigint' ? Number(inner) : inner,
-  );
+  const shown = asJson(value);
   return shown.length > 60 ? `${shown.slice(0, 57)}...` : shown;
+}
+
+/** Of whatever a program may hand over. */
+function asJson(value: unknown): string {
+  try {
+    const plain = (_: string, inner: unknown): unknown => (typeof inner === 'bigint' ? Number(inner) : inner);
+    return JSON.stringify(value, plain) ?? `a ${typeof value}`;
+  } catch {
+    return `a ${typeof value}`;
+  }
 }

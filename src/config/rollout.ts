@@ -11,8 +11,9 @@ export interface RolloutGate {
   readonly reason: string | undefined;
 }
 
-const FALLBACK_CODERS: readonly ErasureAlgorithm[] = ['xor'];
-const FALLBACK_COMPRESSORS: readonly CompressionAlgorithm[] = ['rle'];
+/** What is written only where an operator permits it. */
+export const FALLBACK_CODER: ErasureAlgorithm = 'xor';
+export const FALLBACK_COMPRESSOR: CompressionAlgorithm = 'rle';
 
 const TRUTHY = ['1', 'true', 'yes', 'on'];
 
@@ -25,7 +26,7 @@ export function coderGate(
   rollout: RolloutConfig,
   env: Environment,
 ): RolloutGate {
-  if (!FALLBACK_CODERS.includes(algorithm)) return OPEN;
+  if (algorithm !== FALLBACK_CODER) return OPEN;
   return fallbackGate(rollout.allowFallbackCoder, 'allow_fallback_coder', rollout, env);
 }
 
@@ -34,7 +35,7 @@ export function compressorGate(
   rollout: RolloutConfig,
   env: Environment,
 ): RolloutGate {
-  if (!FALLBACK_COMPRESSORS.includes(algorithm)) return OPEN;
+  if (algorithm !== FALLBACK_COMPRESSOR) return OPEN;
   return fallbackGate(rollout.allowFallbackCompressor, 'allow_fallback_compressor', rollout, env);
 }
 

@@ -1,3 +1,4 @@
+import { TABLE_NAMES } from '../engine/tables.ts';
 import {
   bool,
   bytes,
@@ -22,7 +23,6 @@ export const SECTION_NAMES = [
   'erasure',
   'fountain',
   'packs',
-  'integrity',
   'placement',
   'limits',
   'rollout',
@@ -68,7 +68,6 @@ export const SCHEMA: ConfigSchema = {
     shards: integer(3, 0, 254),
   },
   packs: { targetBytes: bytes(8 * MIB, 64 * KIB, GIB) },
-  integrity: { verifyWrites: oneOf(['off', 'sample', 'full'], 'sample') },
   placement: {
     minTolerates: integer(1, 0, 254),
     failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),
@@ -94,7 +93,7 @@ export const SCHEMA: ConfigSchema = {
   },
   engine: {
     default: oneOf(ENGINES, 'level'),
-    overrides: tableOf(oneOf(ENGINES, 'level'), /^[a-z][a-z0-9_]{0,63}$/, 'table names'),
+    overrides: tableOf(oneOf(ENGINES, 'level'), TABLE_NAMES),
   },
   node: {
     ...servingFields(512),
@@ -123,14 +122,14 @@ export const SCHEMA: ConfigSchema = {
   },
 };
 
-function tableOf<T>(value: Field<T>, names: RegExp, what: string): Field<Readonly<Record<string, T>>> {
+function tableOf<T>(value: Field<T>, names: readonly string[]): Field<Readonly<Record<string, T>>> {
   return {
     default: {},
-    allowed: `a table of ${what} (a-z, 0-9, _) to ${value.allowed}`,
+    allowed: `a table of ${names.join(', ')} to ${value.allowed}`,
     read: (input) => {
       if (!isTable(input)) return undefined;
       const entries = Object.entries(input).map(([name, entry]) => [name, value.read(entry)] as const);
-      const valid = entries.every(([name, entry]) => names.test(name) && entry !== undefined);
+      const valid = entries.every(([name, entry]) => names.includes(name) && entry !== undefined);
       return valid ? (Object.fromEntries(entries) as Record<string, T>) : undefined;
     },
   };

@@ -3,3 +3,4 @@ export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
 export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
 export { createMemoryEngine } from './memory.ts';
 export { createRoutedEngine } from './routed.ts';
+export { TABLE_NAMES } from './tables.ts';

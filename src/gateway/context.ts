@@ -3,16 +3,18 @@ import type { Clock } from '../core/clock.ts';
 import type { ControlContext } from '../http/control.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import type { ProviderSources } from './provider-for-manifest.ts';
 import type { SlowReaders } from './slow-readers.ts';
 import type { ObjectStore } from './store.ts';
 
 /** Which fallbacks new objects may be written by. */
 export interface FallbackPolicy {
   readonly algorithm: string;
+  /** Now: where the emergency switch is needed, it is set. */
   readonly fallbackAllowed: boolean;
-  /** Fallbacks that are allowed stay off until the operator's switch is set. */
+  /** Fallbacks that are permitted stay off until the operator's switch is set. */
   readonly needsEmergencySwitch: boolean;
+  /** The fallback is allowed only because the switch is set. */
+  readonly emergency: boolean;
 }
 
 export interface StoragePolicy {
@@ -24,8 +26,6 @@ export interface StoragePolicy {
 export interface GatewayContext extends ControlContext {
   readonly store: ObjectStore;
   readonly blake3: Blake3;
-  /** See {@link ProviderSources}. */
-  readonly providerOverrides: ProviderSources['overrides'];
   readonly policy: StoragePolicy;
   readonly clock: Clock;
   readonly limits: HttpLimits;

@@ -9,7 +9,6 @@ import type { ServiceLog } from '../http/log.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
-import type { ProviderSources } from './provider-for-manifest.ts';
 import { ROUTES } from './routes/index.ts';
 import { createSlowReaders } from './slow-readers.ts';
 import type { ObjectStore } from './store.ts';
@@ -30,8 +29,6 @@ export interface GatewayOptions {
   readonly version: string;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly nameMaxAgeSeconds?: number | undefined;
-  /** See {@link ProviderSources}. */
-  readonly providerOverrides?: ProviderSources['overrides'];
 }
 
 /** Fewer than a node takes: every read here may decode chunks. */
@@ -51,7 +48,6 @@ export function createGateway(options: GatewayOptions): Service {
     exposition: options.exposition,
     nameMaxAgeSeconds: options.nameMaxAgeSeconds ?? 0,
     blake3,
-    providerOverrides: options.providerOverrides,
     readiness: { report: async () => readiness(store, service.draining) },
     version: {
       name: 'holdfast-gateway',

@@ -1,4 +1,3 @@
-import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { utf8Encode } from '../core/bytes.ts';
 
@@ -8,8 +7,6 @@ export interface ProviderSources {
   readonly providers: readonly string[];
   /** The provider that answered first, for a manifest that lists none. */
   readonly firstAnswered: string | undefined;
-  /** Decide before anything else does; for tests and drills. */
-  readonly overrides?: ReadonlyMap<BlobAddress, string> | undefined;
 }
 
 /**
@@ -18,12 +15,9 @@ export interface ProviderSources {
  * @returns undefined when there is none to be named.
  */
 export function providerForManifest(
-  manifestId: BlobAddress,
   reservationKey: string,
-  { blake3, providers, firstAnswered, overrides }: ProviderSources,
+  { blake3, providers, firstAnswered }: ProviderSources,
 ): string | undefined {
-  const override = overrides?.get(manifestId);
-  if (override !== undefined) return override;
   const ids = normalise(providers);
   if (ids.length === 0) return firstAnswered;
   const digest = blake3.hash(utf8Encode(reservationKey));

@@ -31,6 +31,9 @@ describe('the configuration', () => {
       expect(outcome.stderr, text).toMatch(expected);
       expect(outcome.stderr).not.toMatch(/ at .*\.js:/);
     }
+    await writeFile(file, '[chunkz]\n[foo]\n');
+    const two = await start(['config', '--config', file], { input: new Uint8Array(0) }).outcome;
+    expect(two.stderr.match(/^.*bad\.toml:\d+: \w+: is not a known section/gm)).toHaveLength(2);
     const missing = await start(['ls', '--config', '/no/such.toml'], { input: new Uint8Array(0) }).outcome;
     expect(missing.code).toBe(2);
     expect(missing.stderr).toContain('/no/such.toml');

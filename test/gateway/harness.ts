@@ -25,8 +25,8 @@ export const WRITER = 'writer-token-of-the-tests';
 export const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
 export const POLICY: GatewayOptions['policy'] = {
-  erasure: { algorithm: 'lrc', fallbackAllowed: false, needsEmergencySwitch: false },
-  compression: { algorithm: 'zstd', fallbackAllowed: true, needsEmergencySwitch: true },
+  erasure: { algorithm: 'lrc', fallbackAllowed: false, needsEmergencySwitch: false, emergency: false },
+  compression: { algorithm: 'zstd', fallbackAllowed: true, needsEmergencySwitch: true, emergency: true },
 };
 
 /** Everything that was asked of the providers' adapters. */

@@ -120,3 +120,23 @@ it.each([
   const ended = await run(['gateway', ...flags], { HOLDFAST_PASSPHRASE: passphrase });
   expect([ended.code, ended.stderr]).toEqual([code, expect.stringContaining(said)]);
 });
+
+it('shows the policy that the emergency switch makes', async () => {
+  const config = join(home, 'switched.toml');
+  await writeFile(config, '[rollout]\nallow_fallback_coder = true\nrequire_emergency_switch = true\n');
+  const policyWith = async (env: Record<string, string>): Promise<unknown> => {
+    const { url, child } = await serve(['--sealed', '--config', config], env);
+    const page = (await (await fetch(`${url}/storage/manifests`)).json()) as { policy: unknown };
+    child.kill('SIGTERM');
+    return page.policy;
+  };
+  const compression = { fallbackAllowed: false, emergency: false };
+  expect(await policyWith({})).toMatchObject({
+    erasure: { fallbackAllowed: false, needsEmergencySwitch: true, emergency: false },
+    compression,
+  });
+  expect(await policyWith({ HOLDFAST_STORAGE_FALLBACK_EMERGENCY: '1' })).toMatchObject({
+    erasure: { fallbackAllowed: true, needsEmergencySwitch: true, emergency: true },
+    compression,
+  });
+});

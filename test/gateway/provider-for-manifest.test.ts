@@ -1,12 +1,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { BlobAddress } from '../../src/core/address.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { providerForManifest } from '../../src/gateway/provider-for-manifest.ts';
 import { ACCELERATION } from '../helpers/vault.ts';
 
 const blake3 = await selectBlake3(ACCELERATION);
-const ID = `b3:${'ab'.repeat(32)}` as BlobAddress;
 const sources = (providers: readonly string[]) => ({ blake3, providers, firstAnswered: 'first' });
 
 it('depends on the key and the set of providers alone, not on order, doubles or blanks', () => {
@@ -16,8 +14,8 @@ it('depends on the key and the set of providers alone, not on order, doubles or 
       fc.string(),
       (ids, key) => {
         const messy = [...ids].reverse().flatMap((id) => [` ${id}`, '', id, '  ']);
-        const chosen = providerForManifest(ID, key, sources(ids));
-        expect(providerForManifest(ID, key, sources(messy))).toBe(chosen);
+        const chosen = providerForManifest(key, sources(ids));
+        expect(providerForManifest(key, sources(messy))).toBe(chosen);
         expect(ids).toContain(chosen);
       },
     ),
@@ -27,7 +25,7 @@ it('depends on the key and the set of providers alone, not on order, doubles or 
 it('is pinned: changing the rule would change who is paid', () => {
   const ids = ['p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9'];
   const chosen = ['', 'a', 'b', 'reservation-1', 'reservation-2'].map((key) =>
-    providerForManifest(ID, key, sources(ids)),
+    providerForManifest(key, sources(ids)),
   );
   expect(chosen).toMatchInlineSnapshot(`
     [
@@ -43,21 +41,14 @@ it('is pinned: changing the rule would change who is paid', () => {
 it('spreads keys evenly', () => {
   const counts = new Map<string | undefined, number>();
   for (let i = 0; i < 3000; i++) {
-    const id = providerForManifest(ID, `key ${i}`, sources(['a', 'b', 'c']));
+    const id = providerForManifest(`key ${i}`, sources(['a', 'b', 'c']));
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(120);
 });
 
 it('falls back to the provider that answered first when the manifest lists none', () => {
-  expect(providerForManifest(ID, 'k', sources([]))).toBe('first');
-  expect(providerForManifest(ID, 'k', sources([' ', '']))).toBe('first');
-  expect(providerForManifest(ID, 'k', { ...sources([]), firstAnswered: undefined })).toBeUndefined();
-});
-
-it('obeys overrides before anything else, for their manifest only', () => {
-  const overrides = new Map([[ID, 'chosen']]);
-  expect(providerForManifest(ID, 'k', { ...sources(['a']), overrides })).toBe('chosen');
-  const other = `b3:${'cd'.repeat(32)}` as BlobAddress;
-  expect(providerForManifest(other, 'k', { ...sources(['a']), overrides })).toBe('a');
+  expect(providerForManifest('k', sources([]))).toBe('first');
+  expect(providerForManifest('k', sources([' ', '']))).toBe('first');
+  expect(providerForManifest('k', { ...sources([]), firstAnswered: undefined })).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import { secondBlake3, selectBlake3 } from '../../src/core/b3/select.ts';
+import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createHedge } from '../../src/core/hedge.ts';
 import { secureRandom } from '../../src/core/random.ts';
@@ -68,14 +68,13 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     usualMs: () => undefined,
   };
   const context: VaultContext = {
-    keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
+    keys: vaultKeysOf(blake3, deriveSubkeys(secureRandom(32))),
     owner: 'test',
     engine: createMemoryEngine(),
     directory,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),
     blake3,
-    secondBlake3: () => secondBlake3(blake3, ACCELERATION),
     clock: systemClock,
     nodeReads: createHedge(systemClock, NODE_READS),
     random: secureRandom,
@@ -90,7 +89,6 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       failureDomain: 'provider',
       stallMs: 15_000,
       maxInflight: 32,
-      verifyWrites: 'sample',
       ...options.policy,
     },
   };

@@ -1,3 +1,10 @@
+import {
+  coderGate,
+  compressorGate,
+  FALLBACK_CODER,
+  FALLBACK_COMPRESSOR,
+  type RolloutGate,
+} from '../../config/rollout.ts';
 import type { Config } from '../../config/types.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { systemClock as clock } from '../../core/clock.ts';
@@ -7,6 +14,7 @@ import {
   type CacheBudgets,
   createGateway,
   createVaultStore,
+  type FallbackPolicy,
   type StoragePolicy,
 } from '../../gateway/index.ts';
 import { createAuthenticator } from '../../http/auth/tokens.ts';
@@ -14,7 +22,7 @@ import type { HttpLimits } from '../../http/limits.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Listener } from '../../http/listener.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
-import { configOf, noteWarnings } from '../config-of.ts';
+import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { runCommand } from '../run-command.ts';
@@ -71,7 +79,6 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
 
 async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
   const config = await configOf(flags, io);
-  noteWarnings(config, io);
   const file = config.gateway;
   return {
     ...servingSettings(flags, file, config.home),
@@ -113,7 +120,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     metrics: telemetry.services,
     exposition: telemetry,
     log,
-    policy: policyOf(settings.config),
+    policy: policyOf(settings.config, io.env),
     version: await versionNumber(),
     limits: settings.limits,
     nameMaxAgeSeconds: settings.nameMaxAgeSeconds,
@@ -131,18 +138,16 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
   }
 }
 
-function policyOf({ erasure, compression, rollout }: Config): StoragePolicy {
-  const needsEmergencySwitch = rollout.requireEmergencySwitch;
+/** In force for what this machine's environment lets be put now. */
+function policyOf({ erasure, compression, rollout }: Config, env: Io['env']): StoragePolicy {
+  const inForce = (algorithm: string, { allowed, emergency }: RolloutGate): FallbackPolicy => ({
+    algorithm,
+    fallbackAllowed: allowed,
+    needsEmergencySwitch: rollout.requireEmergencySwitch,
+    emergency,
+  });
   return {
-    erasure: {
-      algorithm: erasure.algorithm,
-      fallbackAllowed: rollout.allowFallbackCoder,
-      needsEmergencySwitch,
-    },
-    compression: {
-      algorithm: compression.algorithm,
-      fallbackAllowed: rollout.allowFallbackCompressor,
-      needsEmergencySwitch,
-    },
+    erasure: inForce(erasure.algorithm, coderGate(FALLBACK_CODER, rollout, env)),
+    compression: inForce(compression.algorithm, compressorGate(FALLBACK_COMPRESSOR, rollout, env)),
   };
 }

@@ -53,11 +53,10 @@ async function serveObject(
   const { store, clock, limits, slowReaders } = context;
   if (store.sealed) context.metrics.readDenied('sealed');
   const object = await store.open(reference, exchange.signal);
-  const provider = providerForManifest(object.manifest, reservationKey(exchange), {
+  const provider = providerForManifest(reservationKey(exchange), {
     blake3: context.blake3,
     providers: object.providers,
     firstAnswered: store.firstAnswered(),
-    overrides: context.providerOverrides,
   });
   const contentType = MEDIA_TYPE.test(object.contentType) ? object.contentType : OPAQUE;
   await sendRepresentation(

@@ -53,7 +53,6 @@ export async function addressDraft(
     parts.push(slab.bytes.subarray(offset, offset + encoded.shardLength));
     length += encoded.shardLength;
   }
-  const twice = context.policy.verifyWrites === 'full';
-  const [digest] = await timed(context, 'pack-hash', () => context.cpu.hash({ ranges: [ranges], twice }));
+  const [digest] = await timed(context, 'pack-hash', () => context.cpu.hash({ ranges: [ranges] }));
   return { address: addressOf(digest!), parts, length };
 }

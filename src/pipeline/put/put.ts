@@ -121,7 +121,7 @@ class Put {
     this.#session = new PutSession(context, {
       signal: setup.stop.signal,
       objectId: context.random(OBJECT_ID_BYTES),
-      keys: deriveObjectKeys(this.#objectKey),
+      keys: deriveObjectKeys(context.blake3, this.#objectKey),
       journal: setup.journal,
       placed: setup.plan.placed,
       code: context.policy.code,
@@ -202,6 +202,7 @@ class Put {
       },
       this.#objectKey,
       context.keys.wrap,
+      context.blake3,
       context.random,
     );
     const address = await this.#session.storeNode(bytes, nodeCopies(this.#setup.plan));

@@ -1,0 +1,13 @@
+/** Every table that is kept, by the name that `engine.overrides` knows it by. */
+export const TABLE_NAMES: readonly string[] = [
+  'names',
+  'manifests',
+  'manifest_order',
+  'manifest_times',
+  'slots_due',
+  'journal',
+  'trash',
+  'provider_profiles',
+  'provider_usage',
+  'provider_last_failure',
+];
