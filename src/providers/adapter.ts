@@ -71,7 +71,10 @@ export interface BlobAdapter {
   /** @throws NotFound */
   stat(address: BlobAddress, options?: AbortOptions): Promise<BlobStat>;
 
-  /** Blob addresses, each once, in no promised order. Unfinished and foreign files are never listed. */
+  /**
+   * Blob addresses in ascending order, each once. Unfinished and foreign files are never listed.
+   * @throws Corrupt, code `listing_disordered` or `listing_too_long`, when the provider does not keep to that.
+   */
   list(options?: ListOptions): AsyncIterable<BlobAddress>;
 
   /** One cheap round trip that proves the provider answers and would take a blob. */
@@ -95,8 +98,8 @@ export interface BlobAdapter {
   /** Idempotent, like `delete`. */
   deleteSlot(name: SlotName, options?: AbortOptions): Promise<void>;
 
-  /** Names of all slots, in no promised order: where recovery starts. */
-  listSlots(options?: AbortOptions): AsyncIterable<SlotName>;
+  /** Names of slots in ascending order, as for `list`: where recovery starts. */
+  listSlots(options?: ListSlotsOptions): AsyncIterable<SlotName>;
 
   /** Releases connections and handles. Idempotent; other methods reject afterwards. */
   close(): Promise<void>;
@@ -105,6 +108,9 @@ export interface BlobAdapter {
 /** Hard cap of any blob, whatever an adapter or a caller says. */
 export const MAX_BLOB_BYTES: number = 16 * 1024 ** 3;
 export const MAX_SLOT_BYTES: number = 64 * 1024;
+/** A listing that goes on beyond this is a lie. */
+export const MAX_LISTED_BLOBS = 1_000_000_000;
+export const MAX_LISTED_SLOTS = 10_000_000;
 /** What `fetch` accepts when the caller names no `maxBytes`. */
 export const DEFAULT_FETCH_BYTES: number = 64 * 1024 ** 2;
 const SLOT_NAME = /^[0-9a-f]{16,128}$/;
@@ -149,6 +155,13 @@ export interface FetchStreamOptions extends AbortOptions {
 export interface ListOptions extends AbortOptions {
   /** Only addresses whose hex digits start with this. */
   readonly prefixHex?: string | undefined;
+  /** Only addresses behind this one; what stands before it is not read. */
+  readonly after?: BlobAddress | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface ListSlotsOptions extends AbortOptions {
+  readonly after?: SlotName | undefined;
   readonly limit?: number | undefined;
 }
 

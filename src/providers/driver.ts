@@ -63,8 +63,8 @@ export interface Driver {
   /** Undefined when it is not there. */
   stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined>;
   delete(address: BlobAddress, signal: Signal): Promise<void>;
-  /** @param prefixHex may be empty. */
-  list(prefixHex: string, signal: Signal): AsyncIterable<BlobAddress>;
+  /** Ascending. @param prefixHex may be empty. @param after where to begin, itself not included; may be empty. */
+  list(prefixHex: string, after: BlobAddress | '', signal: Signal): AsyncIterable<BlobAddress>;
   probe(signal: Signal): Promise<ProbeResult>;
 
   readSlot(name: SlotName, signal: Signal): Promise<Slot | undefined>;
@@ -75,7 +75,8 @@ export interface Driver {
     signal: Signal,
   ): Promise<SlotVersion>;
   deleteSlot(name: SlotName, signal: Signal): Promise<void>;
-  listSlots(signal: Signal): AsyncIterable<SlotName>;
+  /** Ascending, from behind `after`. */
+  listSlots(after: SlotName | '', signal: Signal): AsyncIterable<SlotName>;
 
   close(): Promise<void>;
 }

@@ -6,9 +6,12 @@ import {
   type BlobAdapter,
   DEFAULT_FETCH_BYTES,
   MAX_BLOB_BYTES,
+  MAX_LISTED_BLOBS,
+  MAX_LISTED_SLOTS,
   type StoreResult,
   type StoreStreamOptions,
 } from './adapter.ts';
+import { ascending } from './ascending.ts';
 import type { AdapterDeps, Driver } from './driver.ts';
 import {
   checkAddress,
@@ -16,6 +19,7 @@ import {
   checkListing,
   checkRange,
   checkSlot,
+  checkSlotListing,
   createGuard,
   invalidArgument,
   notFound,
@@ -119,10 +123,10 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
 
     list: (options) =>
       guard.stream('list', options, (signal) => {
-        const prefix = options?.prefixHex ?? '';
-        checkListing(prefix, options?.limit);
+        const { prefixHex = '', after = '', limit } = options ?? {};
+        checkListing(options ?? {});
         if (!capabilities.supportsList) unsupported('listing');
-        return take(driver.list(prefix, signal), options?.limit, signal);
+        return take(driver.list(prefixHex, after, signal), after, limit, MAX_LISTED_BLOBS, signal);
       }),
 
     probe: (options) => guard.call('probe', options, (signal) => driver.probe(signal)),
@@ -150,8 +154,10 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
       ),
     listSlots: (options) =>
       guard.stream('listSlots', options, (signal) => {
+        const { after = '', limit } = options ?? {};
+        checkSlotListing(options ?? {});
         needSlots();
-        return take(driver.listSlots(signal), undefined, signal);
+        return take(driver.listSlots(after, signal), after, limit, MAX_LISTED_SLOTS, signal);
       }),
 
     close: async () => {
@@ -232,14 +238,17 @@ async function remaining(
   return found.size - offset;
 }
 
-async function* take<T>(
+/** Whatever a provider lists is checked here: it ascends and it ends. */
+async function* take<T extends string>(
   source: AsyncIterable<T>,
+  after: string,
   limit: number | undefined,
+  max: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T, void, undefined> {
   let left = limit ?? Number.POSITIVE_INFINITY;
   if (left === 0) return;
-  for await (const item of interruptible(source, signal, 'list')) {
+  for await (const item of ascending(interruptible(source, signal, 'list'), after, max)) {
     yield item;
     if (--left === 0) return;
   }

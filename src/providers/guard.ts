@@ -1,7 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import { parseAddress } from '../core/address.ts';
+import { isBlobAddress, parseAddress } from '../core/address.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
-import { isSlotName, MAX_SLOT_BYTES } from './adapter.ts';
+import { isSlotName, type ListOptions, type ListSlotsOptions, MAX_SLOT_BYTES } from './adapter.ts';
 
 /** The checks every adapter makes before it touches anything, in one place. */
 
@@ -49,8 +49,18 @@ export function checkSlot(name: string, bytes?: Uint8Array): void {
   });
 }
 
-export function checkListing(prefixHex: string, limit: number | undefined): void {
+export function checkListing({ prefixHex = '', after, limit }: ListOptions): void {
   if (!/^[0-9a-f]{0,64}$/.test(prefixHex)) invalidArgument('a prefix has at most 64 lower-case hex digits');
+  if (after !== undefined && !isBlobAddress(after)) invalidArgument('a listing begins behind an address');
+  checkLimit(limit);
+}
+
+export function checkSlotListing({ after, limit }: ListSlotsOptions): void {
+  if (after !== undefined) checkSlot(after);
+  checkLimit(limit);
+}
+
+function checkLimit(limit: number | undefined): void {
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
     invalidArgument('a limit is a whole number that is not negative');
   }

@@ -5,6 +5,7 @@ export type {
   FetchOptions,
   FetchStreamOptions,
   ListOptions,
+  ListSlotsOptions,
   ProbeResult,
   ReadOptions,
   Slot,

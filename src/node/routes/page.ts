@@ -28,30 +28,12 @@ export function parameter({ target }: Exchange, name: string, form: RegExp): str
   return value;
 }
 
-/**
- * The smallest `limit` names after `after` out of sources in ascending order of their names, each in any order by
- * itself. Holds no more than a few pages in memory, however long a source is.
- */
-export async function pageOf(
-  sources: Iterable<() => AsyncIterable<string>>,
-  after: string,
-  limit: number,
-): Promise<Page> {
-  const names: string[] = [];
-  for (const source of sources) {
-    const wanted = limit + 1 - names.length;
-    names.push(...(await smallest(source(), after, wanted)));
-    if (names.length > limit) return { names: names.slice(0, limit), next: names[limit - 1] };
+/** @param names ascending, and one more than `limit` of them where there are more. */
+export async function pageOf(names: AsyncIterable<string>, limit: number): Promise<Page> {
+  const page: string[] = [];
+  for await (const name of names) {
+    if (page.length === limit) return { names: page, next: page.at(-1) };
+    page.push(name);
   }
-  return { names, next: undefined };
-}
-
-async function smallest(source: AsyncIterable<string>, after: string, count: number): Promise<string[]> {
-  let best: string[] = [];
-  for await (const name of source) {
-    if (name <= after) continue;
-    best.push(name);
-    if (best.length >= 4 * count) best = best.sort().slice(0, count);
-  }
-  return best.sort().slice(0, count);
+  return { names: page, next: undefined };
 }

@@ -73,8 +73,10 @@ export const listSlots: NodeEndpoint = {
   load: 'read',
   async run({ adapter }, exchange) {
     const after = parameter(exchange, 'after', /^([0-9a-f]{16,128})?$/);
-    const { signal } = exchange;
-    const { names, next } = await pageOf([() => adapter.listSlots({ signal })], after, limitOf(exchange));
+    const limit = limitOf(exchange);
+    const from = after === '' ? {} : { after };
+    const listing = adapter.listSlots({ ...from, limit: limit + 1, signal: exchange.signal });
+    const { names, next } = await pageOf(listing, limit);
     sendJson(exchange, 200, { names, ...(next === undefined ? {} : { next }) });
   },
 };

@@ -4,13 +4,14 @@ import type { BlobAddress } from '../../core/address.ts';
 import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
 import { checkRealFolder } from '../../core/files.ts';
 import { isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { createSlots } from '../generations.ts';
 import { notFound } from '../guard.ts';
 import { once } from '../once.ts';
 import { STALE_MS } from '../stale.ts';
 import { errnoOf, fsError } from './errors.ts';
-import { blobPathOf, checkMarker, checkPresent, fanOutOf, layoutOf } from './layout.ts';
+import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf } from './layout.ts';
 import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
 import { fsGenerations } from './slots.ts';
 import { fileOf, statOf } from './stat.ts';
@@ -143,7 +144,11 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
         if (!isHoldfastError(error, 'NotFound')) throw error;
       }),
 
-    list: (prefixHex, signal) => listing(() => listBlobs(layout.blobs, prefixHex, signal)),
+    list: (prefixHex, after, signal) =>
+      listing(async function* () {
+        await checkRealFolder(layout.blobs);
+        yield* listBlobs(layout.blobs, prefixHex, after, signal);
+      }),
 
     async probe(signal) {
       const start = clock.monotonic();
@@ -166,16 +171,25 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
       await writing(() => slots.delete(name, signal));
       await checkPresent(layout, id);
     },
-    listSlots: (signal) =>
+    listSlots: (after, signal) =>
       listing(async function* () {
-        for await (const entry of await opendir(layout.slots)) {
-          if (!entry.isDirectory() || !isSlotName(entry.name)) continue;
-          if (await slots.isThere(entry.name, signal)) yield entry.name;
+        for await (const name of inOrder(() => slotNames(layout, signal), after)) {
+          if (await slots.isThere(name, signal)) yield name;
         }
       }),
 
     close: async () => {},
   };
+}
+
+async function* slotNames(
+  layout: Layout,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string, void, undefined> {
+  for await (const entry of await opendir(layout.slots)) {
+    throwIfAborted(signal, 'listSlots');
+    if (entry.isDirectory() && isSlotName(entry.name)) yield entry.name;
+  }
 }
 
 function fsUpload(

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
 import { openRegular, READ_NO_LINK } from '../../core/files.ts';
+import { inOrder } from '../ascending.ts';
 import { rangeBeyondEnd } from '../guard.ts';
 import { overFetchLimit } from '../pieces.ts';
 import { errnoOf } from './errors.ts';
@@ -107,20 +108,35 @@ async function readExactly(
 export async function* listBlobs(
   blobs: string,
   prefixHex: string,
+  after: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<BlobAddress, void, undefined> {
-  for await (const folder of await opendir(blobs)) {
-    const head = folder.name;
-    if (!/^[0-9a-f]{2}$/.test(head) || !folder.isDirectory()) continue;
-    if (!head.startsWith(prefixHex.slice(0, 2))) continue;
-    const entries = await opendir(`${blobs}/${head}`).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-      return [];
-    });
-    for await (const entry of entries) {
-      throwIfAborted(signal, 'list');
-      const address = `b3:${head}${entry.name}`;
-      if (entry.isFile() && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-    }
+  const heads: string[] = [];
+  for await (const { name, isFolder } of entriesOf(blobs)) if (isFolder && HEAD.test(name)) heads.push(name);
+  for (const head of heads.sort()) {
+    if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+    const inside = async function* (): AsyncGenerator<string, void, undefined> {
+      for await (const { name, isFile } of entriesOf(`${blobs}/${head}`)) {
+        throwIfAborted(signal, 'list');
+        const address = `b3:${head}${name}`;
+        if (isFile && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+      }
+    };
+    yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
+  }
+}
+
+const HEAD = /^[0-9a-f]{2}$/;
+
+/** Nothing where the folder has gone, or something else took its place. */
+async function* entriesOf(
+  path: string,
+): AsyncGenerator<{ name: string; isFile: boolean; isFolder: boolean }, void, undefined> {
+  const folder = await opendir(path).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw error;
+    return [];
+  });
+  for await (const entry of folder) {
+    yield { name: entry.name, isFile: entry.isFile(), isFolder: entry.isDirectory() };
   }
 }

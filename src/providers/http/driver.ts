@@ -16,7 +16,7 @@ export interface NodeOptions extends NodePlace {
   readonly pageNames?: number | undefined;
 }
 
-const MAX_PAGE_BYTES = 2 * 1024 * 1024;
+const MAX_PAGE_BYTES = 256 * 1024;
 
 type Signal = AbortSignal | undefined;
 
@@ -40,17 +40,18 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
   const reads = wireReads((address, offset, length, signal) =>
     client.call({ method: 'GET', path: pathOf(address), headers: rangeHeader(offset, length), signal }),
   );
-  const names = async function* (path: string, field: string, prefix: string, signal: Signal) {
-    let after = '';
-    for (;;) {
+  const names = async function* (path: string, field: string, from: string, prefix: string, signal: Signal) {
+    for (let after = from; ; ) {
       const query = `limit=${options.pageNames ?? 1000}&after=${after}${prefix}`;
       const answer = await client.call({ method: 'GET', path: `${path}?${query}`, signal });
       const page = parseJson(await answer.text(MAX_PAGE_BYTES));
       const list: unknown = page[field];
       if (!Array.isArray(list)) throw badAnswer('a listing without names');
       for (const name of list) if (typeof name === 'string') yield name;
-      if (typeof page.next !== 'string') return;
-      if (page.next <= after) throw badAnswer('a listing that does not advance');
+      if (page.next === undefined) return;
+      // The last name of a page is where the next one begins; so pages end when names do.
+      if (typeof page.next !== 'string' || page.next <= after || page.next !== list.at(-1))
+        throw badAnswer('a listing that does not advance');
       after = page.next;
     }
   };
@@ -82,9 +83,10 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
     async delete(address, signal) {
       await (await client.call({ method: 'DELETE', path: pathOf(address), signal })).discard();
     },
-    async *list(prefixHex, signal) {
+    async *list(prefixHex, after, signal) {
       const prefix = prefixHex === '' ? '' : `&prefix=${prefixHex}`;
-      for await (const name of names('/o', 'addresses', prefix, signal)) if (isBlobAddress(name)) yield name;
+      for await (const name of names('/o', 'addresses', after, prefix, signal))
+        if (isBlobAddress(name)) yield name;
     },
     async probe(signal) {
       const start = clock.monotonic();
@@ -94,8 +96,8 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
     readSlot: (name, signal) => slots.read(name, signal),
     writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
     deleteSlot: (name, signal) => slots.delete(name, signal),
-    async *listSlots(signal) {
-      for await (const name of names('/slots', 'names', '', signal)) if (isSlotName(name)) yield name;
+    async *listSlots(after, signal) {
+      for await (const name of names('/slots', 'names', after, '', signal)) if (isSlotName(name)) yield name;
     },
     close: () => client.close(),
   };

@@ -2,6 +2,7 @@ import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { StoreResult } from '../adapter.ts';
+import { inOrder } from '../ascending.ts';
 import type { CredentialReader } from '../credentials.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
@@ -23,6 +24,8 @@ export interface IpfsOptions extends TlsIdentity {
   readonly maxBlobBytes?: number | undefined;
 }
 
+/** Of a list that comes whole and unsorted each time. */
+const LISTED_AT_ONCE = 200_000;
 const EXCHANGEABLE_BYTES = 1024 * 1024;
 
 type Signal = AbortSignal | undefined;
@@ -109,12 +112,15 @@ export function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
       await forget('pin/rm', { arg }, signal);
       await forget('block/rm', { arg, force: 'true' }, signal);
     },
-    async *list(prefixHex, signal) {
-      const answer = await writable().call('pin/ls', { type: 'recursive', stream: 'true' }, signal);
-      for await (const { Cid } of jsonLines(answer)) {
-        const address = typeof Cid === 'string' ? addressOfCid(Cid) : undefined;
-        if (address?.startsWith(prefixHex, 3)) yield address;
-      }
+    async *list(prefixHex, after, signal) {
+      const pinned = async function* (): AsyncGenerator<string, void, undefined> {
+        const answer = await writable().call('pin/ls', { type: 'recursive', stream: 'true' }, signal);
+        for await (const { Cid } of jsonLines(answer)) {
+          const address = typeof Cid === 'string' ? addressOfCid(Cid) : undefined;
+          if (address?.startsWith(prefixHex, 3)) yield address;
+        }
+      };
+      yield* inOrder(pinned, after, LISTED_AT_ONCE) as AsyncIterable<BlobAddress>;
     },
     async probe(signal) {
       const start = clock.monotonic();

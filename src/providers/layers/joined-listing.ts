@@ -2,34 +2,26 @@ import type { BlobAddress } from '../../core/address.ts';
 import type { BlobAdapter, ListOptions } from '../adapter.ts';
 import { checkListing } from '../guard.ts';
 
-const FIRST_BYTES: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
-
-/** What any of them has, each address once; by first bytes, so that a 256th of all addresses is held and no more. */
+/** What any of them has, each address once. All must answer: what only the silent one has would be missing. */
 export async function* joinedListing(
   backends: readonly BlobAdapter[],
-  { prefixHex = '', limit, signal }: ListOptions = {},
+  options: ListOptions = {},
 ): AsyncGenerator<BlobAddress, void, undefined> {
-  checkListing(prefixHex, limit);
-  const parts =
-    prefixHex.length >= 2 ? [prefixHex] : FIRST_BYTES.filter((byte) => byte.startsWith(prefixHex));
-  let left = limit ?? Number.POSITIVE_INFINITY;
-  for (const part of parts) {
-    for (const address of await joined(backends, part, signal)) {
-      if (left-- <= 0) return;
-      yield address;
+  checkListing(options);
+  const { limit, ...each } = options;
+  const sources = backends.map((backend) => backend.list(each)[Symbol.asyncIterator]());
+  try {
+    const heads = await Promise.all(sources.map((source) => source.next()));
+    for (let left = limit ?? Number.POSITIVE_INFINITY; left > 0; left--) {
+      const least = heads.reduce<BlobAddress | undefined>(
+        (low, { done, value }) => (done || (low !== undefined && low <= value) ? low : value),
+        undefined,
+      );
+      if (least === undefined) return;
+      yield least;
+      for (const [i, { value }] of heads.entries()) if (value === least) heads[i] = await sources[i]!.next();
     }
+  } finally {
+    await Promise.allSettled(sources.map((source) => source.return?.()));
   }
-}
-
-/** All must answer: what only the silent one has would be missing. */
-async function joined(
-  backends: readonly BlobAdapter[],
-  prefixHex: string,
-  signal: AbortSignal | undefined,
-): Promise<Set<BlobAddress>> {
-  const found = new Set<BlobAddress>();
-  for (const each of backends) {
-    for await (const address of each.list({ prefixHex, signal })) found.add(address);
-  }
-  return found;
 }

@@ -108,7 +108,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
     deleteSlot: (name, options) =>
       call(fixed.deleteSlot, options?.signal, (signal) => inner.deleteSlot(name, { signal })),
     listSlots: (options) =>
-      around.stream(fixed.listSlots, options?.signal, (signal) => inner.listSlots({ signal })),
+      around.stream(fixed.listSlots, options?.signal, (signal) => inner.listSlots({ ...options, signal })),
     close: () => inner.close(),
   };
 }

@@ -76,8 +76,8 @@ export function memoryDriver(options: MemoryOptions, { clock, random }: AdapterD
       used -= blobs.get(address)?.length ?? 0;
       blobs.delete(address);
     },
-    async *list(prefixHex) {
-      for (const address of [...blobs.keys()]) if (address.startsWith(prefixHex, 3)) yield address;
+    async *list(prefixHex, after) {
+      yield* [...blobs.keys()].filter((at) => at > after && at.startsWith(prefixHex, 3)).sort();
     },
     async probe() {
       const free = capacity === Number.POSITIVE_INFINITY ? {} : { freeBytes: capacity - used };
@@ -96,8 +96,8 @@ export function memoryDriver(options: MemoryOptions, { clock, random }: AdapterD
     async deleteSlot(name) {
       slots.delete(name);
     },
-    async *listSlots() {
-      yield* [...slots.keys()];
+    async *listSlots(after) {
+      yield* [...slots.keys()].filter((name) => name > after).sort();
     },
     async close() {
       blobs.clear();

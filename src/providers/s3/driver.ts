@@ -7,11 +7,11 @@ import { STALE_MS, sweepOnce } from '../stale.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
 import { absent, createS3Client, removeKey, type S3Place } from './client.ts';
+import { createKeyListing } from './listing.ts';
 import { beginMultipart, type Multipart } from './multipart.ts';
 import { s3Generations } from './slots.ts';
 import { sweepLeftovers } from './sweep.ts';
 import { s3Upload, type UploadPlace } from './upload.ts';
-import { listPageOf } from './xml.ts';
 
 export interface S3Options extends S3Place {
   readonly id: string;
@@ -84,24 +84,12 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
   const reads = wireReads((address, offset, length, signal) =>
     client.call({ method: 'GET', key: keyOf(address), headers: rangeHeader(offset, length), signal }),
   );
-  const listKeys = async function* (start: string, signal: Signal): AsyncGenerator<string, void, undefined> {
-    let token: string | undefined;
-    do {
-      const query = {
-        'list-type': '2',
-        prefix: start,
-        'max-keys': String(options.pageKeys ?? 1000),
-        ...(token === undefined ? {} : { 'continuation-token': token }),
-      };
-      const page = listPageOf(
-        await (await client.call({ method: 'GET', query, signal })).text(MAX_PAGE_BYTES),
-      );
-      for (const { key } of page.entries) yield key.slice(start.length - tailOf(start));
-      token = page.next;
-    } while (token !== undefined);
-  };
+  const listKeys = createKeyListing(client, options.pageKeys ?? 1000);
 
-  const slots = createSlots(s3Generations(client, prefix, random, listKeys), random);
+  const slots = createSlots(
+    s3Generations(client, prefix, random, (start, signal) => listKeys(start, '', signal)),
+    random,
+  );
 
   return {
     id: options.id,
@@ -133,8 +121,11 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
     ...reads,
     stat,
     delete: (address, signal) => removeKey(client, keyOf(address), signal),
-    async *list(prefixHex, signal) {
-      for await (const name of listKeys(`${prefix}blobs/${prefixHex}`, signal)) {
+    async *list(prefixHex, after, signal) {
+      const folder = `${prefix}blobs/`;
+      const from = after === '' ? '' : `${folder}${after.slice(3)}`;
+      for await (const key of listKeys(`${folder}${prefixHex}`, from, signal)) {
+        const name = key.slice(folder.length);
         if (/^[0-9a-f]{64}$/.test(name)) yield `b3:${name}` as BlobAddress;
       }
     },
@@ -146,12 +137,13 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
     readSlot: slots.read,
     writeSlot: slots.write,
     deleteSlot: slots.delete,
-    async *listSlots(signal) {
-      let last: string | undefined;
-      // Keys come sorted, so the generations of one slot stand together.
-      for await (const key of listKeys(`${prefix}slots/`, signal)) {
-        const [name = '', number = ''] = key.split('/');
-        if (name === last || !isSlotName(name) || generationOf(number) === undefined) continue;
+    async *listSlots(after, signal) {
+      const folder = `${prefix}slots/`;
+      let last = after;
+      // Keys come sorted, so the generations of one slot stand together; "0" is the first character behind "/".
+      for await (const key of listKeys(folder, after === '' ? '' : `${folder}${after}0`, signal)) {
+        const [name = '', number = ''] = key.slice(folder.length).split('/');
+        if (name <= last || !isSlotName(name) || generationOf(number) === undefined) continue;
         last = name;
         if (await slots.isThere(name, signal)) yield name;
       }
@@ -159,8 +151,3 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
     close: () => client.close(),
   };
 }
-
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
-
-/** Digits after the last slash of a listing's start: they belong to the names, not to the folder. */
-const tailOf = (start: string): number => start.length - start.lastIndexOf('/') - 1;

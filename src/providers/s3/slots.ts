@@ -1,7 +1,7 @@
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
+import { type GenerationStore, generationOf, MAX_GENERATION_BYTES, MAX_GENERATIONS } from '../generations.ts';
 import { once } from '../once.ts';
 import { collect } from '../pieces.ts';
 import { absent, removeKey, type S3Client } from './client.ts';
@@ -9,7 +9,7 @@ import { absent, removeKey, type S3Client } from './client.ts';
 /**
  * Generations as objects made with `If-None-Match: *`. (`If-Match` on PUT would need no generations, but fewer
  * servers have it, and Ceph 16 refuses it even for the right ETag.)
- * @param listKeys names under a prefix of the bucket, the prefix taken off.
+ * @param listKeys keys under a prefix of the bucket.
  */
 export function s3Generations(
   client: S3Client,
@@ -42,9 +42,10 @@ export function s3Generations(
   return {
     async numbers(name, signal) {
       const numbers: number[] = [];
-      for await (const tail of listKeys(folderOf(name), signal)) {
-        const number = generationOf(tail);
+      for await (const key of listKeys(folderOf(name), signal)) {
+        const number = generationOf(key.slice(folderOf(name).length));
         if (number !== undefined) numbers.push(number);
+        if (numbers.length > MAX_GENERATIONS) break;
       }
       return numbers;
     },

@@ -26,14 +26,14 @@ export async function sweepLeftovers(place: SweepPlace, signal: AbortSignal | un
   const query = { uploads: '', prefix, 'max-uploads': PAGE };
   const answer = await client.call({ method: 'GET', query, signal });
   const before = serverNow(answer, place.clock) - place.staleMs;
-  const uploads = uploadsOf(await answer.text()).filter(
+  const uploads = (await uploadsOf(answer)).filter(
     ({ key, initiatedUnixMs }) => isOurs(key, prefix) && initiatedUnixMs < before,
   );
   for (const { key, uploadId } of uploads.slice(0, MAX_REMOVED)) {
     await removeKey(client, key, signal, { uploadId });
   }
   const listing = { 'list-type': '2', prefix: `${prefix}tmp/`, 'max-keys': PAGE };
-  const page = listPageOf(await (await client.call({ method: 'GET', query: listing, signal })).text());
+  const page = await listPageOf(await client.call({ method: 'GET', query: listing, signal }));
   const temps = page.entries.filter(
     ({ key, modifiedUnixMs }) => isTempName(key.slice(prefix.length + 4)) && modifiedUnixMs < before,
   );

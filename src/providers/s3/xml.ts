@@ -1,35 +1,17 @@
-import { XMLParser } from 'fast-xml-parser';
 import { HoldfastError } from '../../core/errors.ts';
+import { remoteText } from '../../core/remote-text.ts';
+import type { WireAnswer } from '../wire/answer.ts';
+import { asNode, asText, type Node, parseXml, xmlEntries } from '../wire/xml.ts';
 
-const LISTS: ReadonlySet<string> = new Set(['Contents', 'Upload']);
-const parser = new XMLParser({
-  ignoreAttributes: true,
-  parseTagValue: false,
-  removeNSPrefix: true,
-  isArray: (name) => LISTS.has(name),
-});
-
-type Node = Readonly<Record<string, unknown>>;
-
-const asNode = (value: unknown): Node => (typeof value === 'object' && value !== null ? (value as Node) : {});
-const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-function parse(text: string): Node {
-  try {
-    return asNode(parser.parse(text));
-  } catch (error) {
-    throw new HoldfastError('Unavailable', 'the server sent XML that cannot be read', {
-      code: 'bad_xml',
-      cause: error,
-    });
-  }
-}
+/** Of a page of a listing: a thousand keys of the longest kind, and what servers tell of each. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 /** The `Code` of an error document; undefined for anything else. */
 export function errorCodeOf(text: string): string | undefined {
   if (!text.includes('<Error')) return undefined;
   try {
-    return asText(asNode(parse(text).Error).Code);
+    const code = asText(asNode(parseXml(text).Error).Code);
+    return code === undefined ? undefined : remoteText(code);
   } catch {
     return undefined;
   }
@@ -41,14 +23,15 @@ export interface ListPage {
   readonly next: string | undefined;
 }
 
-export function listPageOf(text: string): ListPage {
-  const result = asNode(parse(text).ListBucketResult);
-  const entries = nodesOf(result.Contents).flatMap(({ Key, LastModified }) => {
+export async function listPageOf(answer: WireAnswer): Promise<ListPage> {
+  const { entries, around } = await entriesOf(answer, 'Contents');
+  const result = asNode(around.ListBucketResult);
+  const keys = entries.flatMap(({ Key, LastModified }) => {
     const key = asText(Key);
     return key === undefined ? [] : [{ key, modifiedUnixMs: timeOf(LastModified) }];
   });
   const next = result.IsTruncated === 'true' ? asText(result.NextContinuationToken) : undefined;
-  return { entries, next };
+  return { entries: keys, next };
 }
 
 export interface UnfinishedUpload {
@@ -58,8 +41,9 @@ export interface UnfinishedUpload {
 }
 
 /** The first page of a listing of multipart uploads. */
-export function uploadsOf(text: string): UnfinishedUpload[] {
-  return nodesOf(asNode(parse(text).ListMultipartUploadsResult).Upload).flatMap((upload) => {
+export async function uploadsOf(answer: WireAnswer): Promise<UnfinishedUpload[]> {
+  const { entries } = await entriesOf(answer, 'Upload');
+  return entries.flatMap((upload) => {
     const key = asText(upload.Key);
     const uploadId = asText(upload.UploadId);
     if (key === undefined || uploadId === undefined) return [];
@@ -67,7 +51,15 @@ export function uploadsOf(text: string): UnfinishedUpload[] {
   });
 }
 
-const nodesOf = (value: unknown): Node[] => (Array.isArray(value) ? value.map(asNode) : []);
+async function entriesOf(answer: WireAnswer, name: string): Promise<{ entries: Node[]; around: Node }> {
+  const source = xmlEntries(answer, name, MAX_PAGE_BYTES);
+  const entries: Node[] = [];
+  for (;;) {
+    const step = await source.next();
+    if (step.done) return { entries, around: step.value };
+    entries.push(step.value);
+  }
+}
 
 /** What tells no time counts as new. */
 const timeOf = (value: unknown): number => {
@@ -76,7 +68,7 @@ const timeOf = (value: unknown): number => {
 };
 
 export function uploadIdOf(text: string): string {
-  const id = asText(asNode(parse(text).InitiateMultipartUploadResult).UploadId);
+  const id = asText(asNode(parseXml(text).InitiateMultipartUploadResult).UploadId);
   if (id !== undefined) return id;
   throw new HoldfastError('Unavailable', 'the server did not name the upload it began', { code: 'bad_xml' });
 }

@@ -3,6 +3,7 @@ import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { createSlots } from '../generations.ts';
 import { collect, fill } from '../pieces.ts';
@@ -24,6 +25,10 @@ export interface SftpOptions extends SftpPlace {
 /** A disk with less left counts as full when a write fails without saying why. */
 const FULL_BELOW_BYTES = 1024 * 1024;
 
+/** At most so many are removed at once, since an upload waits for it. */
+const MAX_SWEPT = 100;
+const HEAD = /^[0-9a-f]{2}$/;
+
 type Signal = AbortSignal | undefined;
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a folder on an SFTP server. */
@@ -31,10 +36,13 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
   const connection = createSftpConnection(options);
   const files = createSftpFiles(connection);
   const swept = sweepOnce(async (signal) => {
-    for (const { filename, attrs } of await files.list(folders.path('tmp'), signal)) {
+    const old: string[] = [];
+    for await (const { filename, attrs } of files.list(folders.path('tmp'), signal)) {
       const stale = 1000 * attrs.mtime < clock.now() - STALE_MS;
-      if (stale && isTempName(filename)) await files.remove(folders.path(`tmp/${filename}`), signal);
+      if (stale && isTempName(filename)) old.push(filename);
+      if (old.length === MAX_SWEPT) break;
     }
+    for (const name of old) await files.remove(folders.path(`tmp/${name}`), signal);
   });
   const folders = createFolders(files, options.root, swept);
   const slots = createSlots(sftpGenerations(files, folders, random), random);
@@ -62,6 +70,14 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
       if (!isFailure(error) || (await files.stat(pathOf(address), signal)) === undefined) throw error;
       await files.remove(temp, signal);
     });
+  };
+  /** Nothing for a folder that is not there. */
+  const entriesOf = async function* (relative: string, signal: Signal) {
+    try {
+      yield* files.list(folders.path(relative), signal);
+    } catch (error) {
+      if (!isHoldfastError(error, 'NotFound')) throw error;
+    }
   };
   const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
     (await stat(address, signal))?.size === size;
@@ -134,17 +150,20 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
     async delete(address, signal) {
       if (!(await files.remove(pathOf(address), signal))) await folders.checkPresent(signal);
     },
-    async *list(prefixHex, signal) {
-      const heads = await files.list(folders.path('blobs'), signal).catch(emptyIfAbsent);
-      if (heads.length === 0) await folders.checkPresent(signal);
-      for (const { filename: head } of heads) {
-        if (!/^[0-9a-f]{2}$/.test(head) || !head.startsWith(prefixHex.slice(0, 2))) continue;
-        for (const { filename, attrs } of await files
-          .list(folders.path(`blobs/${head}`), signal)
-          .catch(emptyIfAbsent)) {
-          const address = `b3:${head}${filename}`;
-          if (attrs.isFile() && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-        }
+    async *list(prefixHex, after, signal) {
+      const heads = new Set<string>();
+      for await (const { filename } of entriesOf('blobs', signal))
+        if (HEAD.test(filename)) heads.add(filename);
+      if (heads.size === 0) await folders.checkPresent(signal);
+      for (const head of [...heads].sort()) {
+        if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+        const inside = async function* (): AsyncGenerator<string, void, undefined> {
+          for await (const { filename, attrs } of entriesOf(`blobs/${head}`, signal)) {
+            const address = `b3:${head}${filename}`;
+            if (attrs.isFile() && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+          }
+        };
+        yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
       }
     },
     async probe(signal) {
@@ -162,17 +181,12 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
     readSlot: (name, signal) => slots.read(name, signal),
     writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
     deleteSlot: (name, signal) => slots.delete(name, signal),
-    async *listSlots(signal) {
-      const names = await files.list(folders.path('slots'), signal).catch(emptyIfAbsent);
-      for (const { filename } of names) {
-        if (isSlotName(filename) && (await slots.isThere(filename, signal))) yield filename;
-      }
+    async *listSlots(after, signal) {
+      const names = async function* (): AsyncGenerator<string, void, undefined> {
+        for await (const { filename } of entriesOf('slots', signal)) if (isSlotName(filename)) yield filename;
+      };
+      for await (const name of inOrder(names, after)) if (await slots.isThere(name, signal)) yield name;
     },
     close: async () => connection.close(),
   };
-}
-
-function emptyIfAbsent(error: unknown): never[] {
-  if (!isHoldfastError(error, 'NotFound')) throw error;
-  return [];
 }

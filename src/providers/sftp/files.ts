@@ -39,7 +39,8 @@ export interface SftpFiles {
   /** Idempotent; true when it was there. */
   remove(path: string, signal: Signal): Promise<boolean>;
   makeFolder(path: string, signal: Signal): Promise<void>;
-  list(path: string, signal: Signal): Promise<readonly FileEntryWithStats[]>;
+  /** Entries as the server gives them, in any order. */
+  list(path: string, signal: Signal): AsyncGenerator<FileEntryWithStats, void, undefined>;
   /** Undefined where the server does not tell. */
   freeBytes(path: string, signal: Signal): Promise<number | undefined>;
 }
@@ -94,6 +95,12 @@ export function createSftpFiles(connection: SftpConnection): SftpFiles {
     };
   };
 
+  const closeUnheard = (handle: Buffer): void => {
+    call<void>(undefined, (sftp, done) => sftp.close(handle, (error) => done(error, undefined))).catch(
+      () => {},
+    );
+  };
+
   const readAt = (handle: Buffer, at: number, length: number, signal: Signal): Promise<Buffer> => {
     const buffer = Buffer.allocUnsafeSlow(length);
     const read = call<number>(signal, (sftp, done) =>
@@ -144,9 +151,7 @@ export function createSftpFiles(connection: SftpConnection): SftpFiles {
         const size = length ?? (await sizeOf(call, handle, signal));
         yield* readAhead(offset, size, (at, step) => readAt(handle, at, step, signal));
       } finally {
-        call<void>(undefined, (sftp, done) => sftp.close(handle, (error) => done(error, undefined))).catch(
-          () => {},
-        );
+        closeUnheard(handle);
       }
     },
     rename: (from, to, signal) =>
@@ -175,7 +180,20 @@ export function createSftpFiles(connection: SftpConnection): SftpFiles {
       ),
     makeFolder: (path, signal) =>
       call<void>(signal, (sftp, done) => sftp.mkdir(path, (error) => done(error, undefined))),
-    list: (path, signal) => call(signal, (sftp, done) => sftp.readdir(path, done)),
+    async *list(path, signal) {
+      const handle = await call<Buffer>(signal, (sftp, done) => sftp.opendir(path, done));
+      try {
+        for (;;) {
+          yield* await call<readonly FileEntryWithStats[]>(signal, (sftp, done) =>
+            sftp.readdir(handle, done),
+          );
+        }
+      } catch (error) {
+        if (!isEndOfFile(error)) throw error;
+      } finally {
+        closeUnheard(handle);
+      }
+    },
     async freeBytes(path, signal) {
       const stats = call<{ f_frsize: number; f_bavail: number } | undefined>(signal, (sftp, done) =>
         sftp.ext_openssh_statvfs(path, (error: Error | undefined, info: unknown) =>

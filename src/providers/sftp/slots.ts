@@ -1,7 +1,7 @@
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { type GenerationStore, generationOf, MAX_GENERATION_BYTES } from '../generations.ts';
+import { type GenerationStore, generationOf, MAX_GENERATION_BYTES, MAX_GENERATIONS } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
 import { once } from '../once.ts';
 import { collect } from '../pieces.ts';
@@ -27,8 +27,17 @@ export function sftpGenerations(files: SftpFiles, folders: Folders, random: Rand
 
   return {
     async numbers(name, signal) {
-      const entries = await files.list(folders.path(`slots/${name}`), signal).catch(absentAs([]));
-      return entries.map(({ filename }) => generationOf(filename)).filter((number) => number !== undefined);
+      const numbers: number[] = [];
+      try {
+        for await (const { filename } of files.list(folders.path(`slots/${name}`), signal)) {
+          const number = generationOf(filename);
+          if (number !== undefined) numbers.push(number);
+          if (numbers.length > MAX_GENERATIONS) break;
+        }
+        return numbers;
+      } catch (error) {
+        return absentAs([])(error);
+      }
     },
     async read(name, number, signal) {
       const found = await files.stat(pathOf(name, number), signal);

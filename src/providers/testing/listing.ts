@@ -17,11 +17,15 @@ const hexOf = (address: BlobAddress): string => address.slice(3);
 
 export const listCases: readonly ConformanceCase[] = [
   {
-    name: 'every blob is listed once, over more than one page',
+    name: 'every blob is listed once, over more than one page, in ascending order',
     requires: 'list',
     async run(context) {
       const blobs = await storeMany(context);
       const listed = await drain(context.adapter.list());
+      check(
+        listed.every((address, i) => i === 0 || listed[i - 1]! < address),
+        'the listing does not ascend',
+      );
       const seen = new Set(listed);
       check(seen.size === listed.length, 'something is listed twice');
       const missing = blobs.filter(({ address }) => !seen.has(address)).length;
@@ -46,6 +50,25 @@ export const listCases: readonly ConformanceCase[] = [
           expected.every((blob) => listed.includes(blob.address)),
           `a blob under ${prefixHex} is missing`,
         );
+      }
+    },
+  },
+  {
+    name: 'a listing begins behind the address it is to begin behind, which need not be there',
+    requires: 'list',
+    async run(context) {
+      await storeMany(context);
+      const all = await drain(context.adapter.list());
+      const middle = all[Math.floor(all.length / 2)]!;
+      const absent = `${middle.slice(0, -1)}${middle.endsWith('f') ? '0' : 'f'}` as BlobAddress;
+      for (const after of [middle, absent, all.at(-1)!]) {
+        const listed = await drain(context.adapter.list({ after }));
+        const expected = all.filter((address) => address > after);
+        check(listed.join() === expected.join(), `${listed.length} behind ${after}, not ${expected.length}`);
+        const prefixHex = hexOf(after).slice(0, 2);
+        const narrowed = await drain(context.adapter.list({ after, prefixHex, limit: 1 }));
+        const first = expected.find((address) => hexOf(address).startsWith(prefixHex));
+        check(narrowed.join() === (first ?? ''), 'with a prefix and a limit it is another');
       }
     },
   },
@@ -87,6 +110,7 @@ export const listCases: readonly ConformanceCase[] = [
         { prefixHex: 'A' },
         { prefixHex: '0'.repeat(65) },
         { limit: -1 },
+        { after: 'b3:abc' as BlobAddress },
       ]) {
         await checkRejects(drain(adapter.list(options)), 'Unexpected', JSON.stringify(options));
       }

@@ -136,11 +136,23 @@ export const slotCases: readonly ConformanceCase[] = [
       const names = [slot(), slot(16), slot(128)];
       for (const name of names) await adapter.writeSlot(name, content(1), undefined);
       const listed = await drain(adapter.listSlots());
-      check(new Set(listed).size === listed.length, 'a slot is listed twice');
+      check(
+        listed.every((name, i) => i === 0 || listed[i - 1]! < name),
+        'the listing does not ascend',
+      );
       check(
         names.every((name) => listed.includes(name)),
         'a slot is missing',
       );
+      for (const after of names) {
+        const behind = listed.filter((name) => name > after);
+        check(
+          (await drain(adapter.listSlots({ after }))).join() === behind.join(),
+          `behind ${after} it differs`,
+        );
+        const first = await drain(adapter.listSlots({ after, limit: 1 }));
+        check(first.join() === behind.slice(0, 1).join(), 'a limit is not kept');
+      }
       await adapter.deleteSlot(names[0]!);
       check(!(await drain(adapter.listSlots())).includes(names[0]!), 'a deleted slot is listed');
     },

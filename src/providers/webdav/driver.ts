@@ -2,11 +2,13 @@ import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex, utf8Encode } from '../../core/bytes.ts';
 import { type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
+import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { unsupported } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
 import { rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
+import { MAX_SMALL_XML } from '../wire/xml.ts';
 import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
 import { cleanUp, webDavUpload } from './upload.ts';
 import { MEMBERS_REQUEST, type Member, membersOf } from './xml.ts';
@@ -15,6 +17,9 @@ export interface WebDavOptions extends WebDavPlace {
   readonly id: string;
 }
 
+/** At most so many are removed at once, since an upload waits for it. */
+const MAX_SWEPT = 100;
+const HEAD = /^[0-9a-f]{2}$/;
 /** Some hundred thousand names; more in one of 256 folders is not expected. */
 const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 
@@ -26,18 +31,30 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
   const client = createWebDavClient(options, deps);
   const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
   const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
-  const find = async (path: string, depth: '0' | '1', signal: Signal): Promise<Member[]> => {
+  const find = async function* (
+    path: string,
+    depth: '0' | '1',
+    signal: Signal,
+  ): AsyncGenerator<Member, void, undefined> {
     const body = utf8Encode(MEMBERS_REQUEST);
     const headers = { depth, 'content-type': 'application/xml', 'content-length': String(body.length) };
     const request = { method: 'PROPFIND', path, headers, body: [body], signal };
     const answer = await client.call(request).catch(ifAbsent);
-    return answer === undefined ? [] : membersOf(await answer.text(MAX_LISTING_BYTES));
+    if (answer !== undefined) yield* membersOf(answer, depth === '0' ? MAX_SMALL_XML : MAX_LISTING_BYTES);
+  };
+  /** The resource itself. */
+  const look = async (path: string, signal: Signal): Promise<Member | undefined> => {
+    let found: Member | undefined;
+    for await (const member of find(path, '0', signal)) found ??= member;
+    return found;
   };
   const swept = sweepOnce(async (signal) => {
-    for (const { name, modifiedUnixMs } of await find('tmp/', '1', signal)) {
+    const old: string[] = [];
+    for await (const { name, modifiedUnixMs } of find('tmp/', '1', signal)) {
       const stale = modifiedUnixMs !== undefined && modifiedUnixMs < clock.now() - STALE_MS;
-      if (stale && isTempName(name)) await client.remove(`tmp/${name}`, signal);
+      if (stale && isTempName(name) && old.length < MAX_SWEPT) old.push(name);
     }
+    for (const name of old) await client.remove(`tmp/${name}`, signal);
   });
   const newTemp = async (signal: Signal): Promise<string> => {
     await client.ensureFolder('tmp/', signal);
@@ -46,7 +63,7 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
   };
   /** Not by HEAD: of an empty file some servers then do not tell the length. */
   const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
-    const [found] = await find(pathOf(address), '0', signal);
+    const found = await look(pathOf(address), signal);
     if (found?.size === undefined || found.isFolder) return undefined;
     const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
     return { size: found.size, ...seen, encoding: 'identity' };
@@ -108,15 +125,21 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
     ...reads,
     stat,
     delete: (address, signal) => client.remove(pathOf(address), signal),
-    async *list(prefixHex, signal) {
-      const folders = (await find('blobs/', '1', signal)).filter(({ isFolder }) => isFolder);
-      if (folders.length === 0 && (await find('', '0', signal)).length === 0) throw homeMissing(undefined);
-      for (const { name: head } of folders) {
-        if (!/^[0-9a-f]{2}$/.test(head) || !head.startsWith(prefixHex.slice(0, 2))) continue;
-        for (const { name, isFolder } of await find(`blobs/${head}/`, '1', signal)) {
-          const address = `b3:${head}${name}`;
-          if (!isFolder && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-        }
+    async *list(prefixHex, after, signal) {
+      const heads = new Set<string>();
+      for await (const { name, isFolder } of find('blobs/', '1', signal)) {
+        if (isFolder && HEAD.test(name)) heads.add(name);
+      }
+      if (heads.size === 0 && (await look('', signal)) === undefined) throw homeMissing(undefined);
+      for (const head of [...heads].sort()) {
+        if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+        const inside = async function* (): AsyncGenerator<string, void, undefined> {
+          for await (const { name, isFolder } of find(`blobs/${head}/`, '1', signal)) {
+            const address = `b3:${head}${name}`;
+            if (!isFolder && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+          }
+        };
+        yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
       }
     },
     async probe(signal) {

@@ -20,7 +20,8 @@ export interface WireAnswer {
   discard(): Promise<void>;
 }
 
-const MAX_TEXT_BYTES = 1024 * 1024;
+/** What an answer about one thing may say; of a longer one the rest is left. */
+const MAX_TEXT_BYTES = 64 * 1024;
 /** A rest of a body up to here is read, so that the connection can be used again; a longer one is not worth it. */
 const WORTH_READING_BYTES = 64 * 1024;
 
