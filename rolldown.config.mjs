@@ -4,7 +4,15 @@ import { defineConfig } from 'rolldown';
 import { licences } from './scripts/licences.mjs';
 
 /** Plain JavaScript that is part of nearly every start. What is native, or needed now and then, stays outside. */
-const INSIDE = ['@noble/ciphers', '@stricli/core', 'cborg', 'p-queue', 'smol-toml', 'valibot'];
+const INSIDE = [
+  '@noble/ciphers',
+  '@noble/hashes',
+  '@stricli/core',
+  'cborg',
+  'p-queue',
+  'smol-toml',
+  'valibot',
+];
 /** What those need. */
 const BELOW = ['eventemitter3', 'p-timeout'];
 

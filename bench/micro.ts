@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises';
 import type { Aead } from '../src/coding/aead.ts';
+import { selectAead } from '../src/coding/aead-select.ts';
 import { selectCodec } from '../src/coding/compress/select.ts';
 import type { Acceleration } from '../src/core/acceleration.ts';
 import { selectBlake3 } from '../src/core/b3/select.ts';
 import { createSharedMemory } from '../src/core/wasm.ts';
 import { createArena } from '../src/pipeline/arena.ts';
-import { selectAead } from '../src/pipeline/cpu/primitives.ts';
 import { cpuSeconds, MIB, median } from './numbers.ts';
 
 export interface MicroFigure {
@@ -34,7 +34,7 @@ export async function microBenchmarks(text: string): Promise<MicroFigure[]> {
   };
   const key = new Uint8Array(32);
   for (const stack of STACKS) {
-    const aead: Aead = await selectAead(stack);
+    const aead: Aead = await selectAead(stack, await selectBlake3(stack));
     rate('cipher', aead.name, (chunk) => void aead.seal(key, key, chunk));
   }
   await fill(memory, text);

@@ -2,7 +2,7 @@ import { DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../src/catalog/index.ts
 import { createLinearCode } from '../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { directoryOf } from '../src/compose/directory.ts';
-import { selectBlake3 } from '../src/core/b3/select.ts';
+import { secondBlake3, selectBlake3 } from '../src/core/b3/select.ts';
 import { systemClock as clock, systemClock } from '../src/core/clock.ts';
 import { createHedge } from '../src/core/hedge.ts';
 import { secureRandom as random } from '../src/core/random.ts';
@@ -128,7 +128,8 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const context: VaultContext = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
-    keys: vaultKeysOf(blake3, deriveSubkeys(random(32))),
+    secondBlake3: () => secondBlake3(blake3, ACCELERATION),
+    keys: vaultKeysOf(deriveSubkeys(random(32))),
     owner: 'bench',
     engine,
     directory: racing ? directory : patient,
@@ -145,6 +146,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
       failureDomain: 'provider',
       maxInflight: 64,
       stallMs: 15_000,
+      verifyWrites: 'sample',
     },
   };
   const close = async (): Promise<void> => {

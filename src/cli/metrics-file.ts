@@ -11,6 +11,9 @@ export interface CommandMetrics {
   finish(): Promise<void>;
 }
 
+const unfitText = ({ kernel, implementation, why }: Readonly<Record<string, unknown>>): string =>
+  `warning: ${implementation} ${why} for ${kernel} and is not used: test this machine's memory, or install it again`;
+
 /** Observers of one command. The metrics library is loaded only for `--metrics-file`. */
 export async function openObservers(
   file: string | undefined,
@@ -18,7 +21,8 @@ export async function openObservers(
   profile?: Profile,
 ): Promise<CommandMetrics> {
   const log: Observers['log'] = (level, event, fields) => {
-    if (io.env.HOLDFAST_LOG === 'debug' || (io.env.HOLDFAST_LOG === 'warn' && level === 'warn')) {
+    if (event === 'kernel_not_used') note(io, unfitText(fields));
+    else if (io.env.HOLDFAST_LOG === 'debug' || (io.env.HOLDFAST_LOG === 'warn' && level === 'warn')) {
       note(io, JSON.stringify({ level, event, ...fields }));
     }
   };

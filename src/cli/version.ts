@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../core/clock.ts';
+import type { OnUnfit } from '../core/fitness.ts';
 
 /** Of the program, as its package says. */
 export async function versionNumber(): Promise<string> {
@@ -19,7 +20,13 @@ export async function version(
     import('../core/wasm.ts'),
     import('../pipeline/cpu/primitives.ts'),
   ]);
-  const use = await loadPrimitives(createSharedMemory(1 << 20), accelerationFrom(env), systemClock);
+  const unfit: string[] = [];
+  const onUnfit: OnUnfit = (what, implementation, why) => {
+    unfit.push(`not used          ${implementation} for ${what}: it ${why}`);
+  };
+  const memory = createSharedMemory(1 << 20);
+  const started = systemClock.monotonic();
+  const use = await loadPrimitives(memory, accelerationFrom(env), systemClock, undefined, onUnfit);
   const [zstd, deflate] = [await use.codec('zstd', 1), await use.codec('deflate', 1)];
   return [
     head,
@@ -29,5 +36,7 @@ export async function version(
     `erasure kernel    ${use.kernel.name}`,
     `zstd              ${zstd.implementation}`,
     `deflate           ${deflate.implementation}`,
+    ...unfit,
+    `loaded and tested in ${(systemClock.monotonic() - started).toFixed(0)} ms`,
   ].join('\n');
 }

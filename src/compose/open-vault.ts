@@ -63,7 +63,7 @@ export interface Vault {
   /**
    * Opens an object; its content is read as it is iterated, once.
    * @throws HoldfastError `NotFound`, `RangeNotSatisfiable`, `PermissionDenied` (`not_a_reader`), `Unavailable`,
-   * `Corrupt`. Bytes that were yielded are right: a failure later ends the iteration with an error.
+   * `Corrupt`. Every piece was authenticated; of a whole object the last is yielded only once all have the object's hash.
    */
   getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
   /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */

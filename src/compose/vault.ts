@@ -5,9 +5,10 @@ import { createLinearCode } from '../coding/erasure/code.ts';
 import { TileMemory } from '../coding/erasure/tile-memory.ts';
 import type { Config } from '../config/types.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
-import { selectBlake3 } from '../core/b3/select.ts';
+import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
 import { toHex } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
+import type { OnUnfit } from '../core/fitness.ts';
 import { createHedge } from '../core/hedge.ts';
 import { secureRandom } from '../core/random.ts';
 import {
@@ -70,7 +71,8 @@ export async function composeVault(
   observers: Observers,
 ): Promise<ComposedVault> {
   const acceleration = accelerationFrom(env);
-  const blake3 = await selectBlake3(acceleration);
+  const onUnfit = reportUnfit(observers.log);
+  const blake3 = await selectBlake3(acceleration, onUnfit);
   const engine = openEngine(config, observers);
   const deps = { clock: systemClock, random: secureRandom, blake3 };
   const providers = await buildProviders(config, {
@@ -97,11 +99,12 @@ export async function composeVault(
   });
   const lastProbe = new Map<string, ProbeReport>();
   const arena = createArena(config.limits.memoryBytes);
-  const cpu = cpuStage(arena, acceleration, config);
+  const cpu = cpuStage(arena, acceleration, config, onUnfit);
   const context: VaultContext = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
-    keys: vaultKeysOf(blake3, subkeys),
+    secondBlake3: () => secondBlake3(blake3, acceleration),
+    keys: vaultKeysOf(subkeys),
     owner: ownerName(process.pid),
     engine,
     directory: directoryOf(catalog, lastProbe, createPunctuality(systemClock)),
@@ -155,11 +158,21 @@ function createEngine(name: Config['engine']['default'], config: Config): Engine
 /** Jobs waiting for a thread; each holds a slab, so the arena bounds them far below. */
 const MAX_QUEUE = 65_536;
 
-function cpuStage(arena: Arena, acceleration: Acceleration, config: Config): CpuStage {
+/** Each once: every stage and thread chooses for itself. */
+function reportUnfit(log: LogSink): OnUnfit {
+  const told = new Set<string>();
+  return (what, implementation, why) => {
+    if (told.has(`${what} ${implementation}`)) return;
+    told.add(`${what} ${implementation}`);
+    log('warn', 'kernel_not_used', { kernel: what, implementation, why });
+  };
+}
+
+function cpuStage(arena: Arena, acceleration: Acceleration, config: Config, onUnfit: OnUnfit): CpuStage {
   const { memory } = arena;
   const threads = config.limits.maxWorkers || availableParallelism();
   const tiles = new TileMemory();
-  return createAutoStage(createInlineStage(memory, acceleration, systemClock, tiles), async () => {
+  return createAutoStage(createInlineStage(memory, acceleration, systemClock, tiles, onUnfit), async () => {
     const { createPoolStage } = await import('../pipeline/cpu/pool.ts');
     return createPoolStage({ memory, acceleration, tiles, threads, maxQueue: MAX_QUEUE });
   });
@@ -176,6 +189,7 @@ export function policyOf(config: Config): Policy {
     failureDomain: config.placement.failureDomain,
     stallMs: config.limits.stallMs,
     maxInflight: config.limits.maxInflight,
+    verifyWrites: config.integrity.verifyWrites,
   };
 }
 

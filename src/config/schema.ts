@@ -23,6 +23,7 @@ export const SECTION_NAMES = [
   'erasure',
   'fountain',
   'packs',
+  'integrity',
   'placement',
   'limits',
   'rollout',
@@ -68,6 +69,7 @@ export const SCHEMA: ConfigSchema = {
     shards: integer(3, 0, 254),
   },
   packs: { targetBytes: bytes(8 * MIB, 64 * KIB, GIB) },
+  integrity: { verifyWrites: oneOf(['off', 'sample', 'full'], 'sample') },
   placement: {
     minTolerates: integer(1, 0, 254),
     failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),

@@ -12,6 +12,7 @@ export interface Config {
   readonly erasure: ErasureConfig;
   readonly fountain: FountainConfig;
   readonly packs: PacksConfig;
+  readonly integrity: IntegrityConfig;
   readonly placement: PlacementConfig;
   readonly limits: LimitsConfig;
   readonly rollout: RolloutConfig;
@@ -78,6 +79,11 @@ export interface FountainConfig {
 
 export interface PacksConfig {
   readonly targetBytes: number;
+}
+
+export interface IntegrityConfig {
+  /** How much of what a put computes is checked before it is acknowledged. */
+  readonly verifyWrites: 'off' | 'sample' | 'full';
 }
 
 export type FailureDomain = 'provider' | 'account' | 'region';

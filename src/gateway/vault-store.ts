@@ -100,7 +100,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
       maxBytes: caches.manifestBytes,
       async load(address, signal) {
         const block = await loadRoot(context, address, new DamageLog(), { signal });
-        return { root: openRoot(block, context.keys.wrap, context.blake3), bytes: block.length };
+        return { root: openRoot(block, context.keys.wrap), bytes: block.length };
       },
       onLookup: (hit) => caches.manifestBytes > 0 && metrics.cache('manifests', hit),
       onUsed: (bytes) => metrics.cacheBytes('manifests', bytes),

@@ -1,7 +1,7 @@
-import type { Blake3 } from '../core/b3/blake3.ts';
 import { concatBytes, u64, utf8Encode } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
 import { CONTEXT } from './contexts.ts';
+import { deriveKey } from './derive.ts';
 
 /** Keys of one object version, all derived from its 32 random bytes. */
 export interface ObjectKeys {
@@ -17,19 +17,19 @@ export interface ObjectKeys {
 
 export const SALT_BYTES: number = 16;
 
-export function deriveObjectKeys(blake3: Blake3, objectKey: Uint8Array): ObjectKeys {
+export function deriveObjectKeys(objectKey: Uint8Array): ObjectKeys {
   if (objectKey.length !== 32) throw new TypeError('an object key has 32 bytes');
   const providerKeys = new Map<string, Uint8Array>();
   const providerKey = (id: string): Uint8Array =>
     entryOf(providerKeys, id, () =>
-      blake3.deriveKey(CONTEXT.objectProvider, concatBytes(objectKey, utf8Encode(id))),
+      deriveKey(CONTEXT.objectProvider, concatBytes(objectKey, utf8Encode(id))),
     );
   return {
-    commitment: blake3.deriveKey(CONTEXT.objectCommitment, objectKey),
-    manifestMac: blake3.deriveKey(CONTEXT.objectManifestMac, objectKey),
-    sealed: blake3.deriveKey(CONTEXT.objectSealed, objectKey),
+    commitment: deriveKey(CONTEXT.objectCommitment, objectKey),
+    manifestMac: deriveKey(CONTEXT.objectManifestMac, objectKey),
+    sealed: deriveKey(CONTEXT.objectSealed, objectKey),
     providerKey,
     chunkKey: (lead, salt, index) =>
-      blake3.deriveKey(CONTEXT.providerChunk, concatBytes(providerKey(lead), salt, u64(index))),
+      deriveKey(CONTEXT.providerChunk, concatBytes(providerKey(lead), salt, u64(index))),
   };
 }

@@ -1,6 +1,6 @@
-import { portableBlake3 } from '../core/b3/portable.ts';
 import { toHex } from '../core/bytes.ts';
 import { CONTEXT } from './contexts.ts';
+import { deriveKey } from './derive.ts';
 
 /** What is derived from a vault's root, and all that a running vault needs. The root itself encrypts nothing. */
 export interface VaultSubkeys {
@@ -12,10 +12,9 @@ export interface VaultSubkeys {
   readonly slot: Uint8Array;
 }
 
-/** Derived with the portable library only: accelerated code never sees a root. */
 export function deriveSubkeys(root: Uint8Array): VaultSubkeys {
   if (root.length !== 32) throw new TypeError('a vault root key has 32 bytes');
-  const derive = (context: string): Uint8Array => portableBlake3.deriveKey(context, root);
+  const derive = (context: string): Uint8Array => deriveKey(context, root);
   return {
     id: toHex(derive(CONTEXT.vaultId)).slice(0, 16),
     wrap: derive(CONTEXT.vaultWrap),

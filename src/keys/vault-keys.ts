@@ -1,5 +1,5 @@
-import type { Blake3 } from '../core/b3/blake3.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
+import { keyedHash } from './derive.ts';
 import type { VaultSubkeys } from './subkeys.ts';
 
 /** What a vault does with its subkeys. */
@@ -16,12 +16,12 @@ export interface VaultKeys {
   slotName(name: string): string;
 }
 
-export function vaultKeysOf(blake3: Blake3, { id, wrap, pointer, name, slot }: VaultSubkeys): VaultKeys {
+export function vaultKeysOf({ id, wrap, pointer, name, slot }: VaultSubkeys): VaultKeys {
   return {
     id,
     wrap,
     pointer,
-    nameKey: (text) => toHex(blake3.keyedHash(name, utf8Encode(text))),
-    slotName: (text) => toHex(blake3.keyedHash(slot, utf8Encode(text))),
+    nameKey: (text) => toHex(keyedHash(name, utf8Encode(text))),
+    slotName: (text) => toHex(keyedHash(slot, utf8Encode(text))),
   };
 }

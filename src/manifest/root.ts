@@ -1,8 +1,8 @@
 import type { CodeParams } from '../coding/erasure/params.ts';
-import type { Blake3 } from '../core/b3/blake3.ts';
 import { concatBytes, equalBytes } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { keyedHash } from '../keys/derive.ts';
 import { deriveObjectKeys, type ObjectKeys } from '../keys/object-keys.ts';
 import { seal, unseal } from '../keys/seal.ts';
 import { type CertificateRecord, certificateFields, readCertificate } from './certificate.ts';
@@ -67,10 +67,9 @@ export function encodeRoot(
   input: RootInput,
   objectKey: Uint8Array,
   wrapKey: Uint8Array,
-  blake3: Blake3,
   random: RandomBytes,
 ): Uint8Array {
-  const keys = deriveObjectKeys(blake3, objectKey);
+  const keys = deriveObjectKeys(objectKey);
   const links = 'links' in input.body ? input.body.links : [];
   const fields = {
     version: NODE_VERSION,
@@ -91,7 +90,7 @@ export function encodeRoot(
     wraps: [['vault', seal(wrapKey, wrapAad(input.objectId), objectKey, random)]],
     sealed: seal(keys.sealed, rootAad(input.objectId), encodeSecrets(input.secrets, links), random),
   };
-  const mac = blake3.keyedHash(keys.manifestMac, encodeNode(fields));
+  const mac = keyedHash(keys.manifestMac, encodeNode(fields));
   return encodeNode({ ...fields, mac });
 }
 
@@ -187,12 +186,12 @@ export interface OpenRoot {
  * the sealed part.
  * @throws HoldfastError `PermissionDenied`, code `not_a_reader`, when no wrap opens; `Corrupt` otherwise.
  */
-export function openRoot(bytes: Uint8Array, wrapKey: Uint8Array, blake3: Blake3): OpenRoot {
+export function openRoot(bytes: Uint8Array, wrapKey: Uint8Array): OpenRoot {
   const record = decodeRoot(bytes);
   const objectKey = unwrap(record, wrapKey);
-  const keys = deriveObjectKeys(blake3, objectKey);
+  const keys = deriveObjectKeys(objectKey);
   if (!equalBytes(keys.commitment, record.commitment)) throw unauthentic('key commitment');
-  if (!equalBytes(blake3.keyedHash(keys.manifestMac, withoutMac(bytes)), record.mac))
+  if (!equalBytes(keyedHash(keys.manifestMac, withoutMac(bytes)), record.mac))
     throw unauthentic('public part');
   const { secrets, links } = readSecrets(
     unseal(keys.sealed, rootAad(record.objectId), record.sealed),

@@ -78,7 +78,7 @@ export async function openManifest(
   damage: DamageLog,
   options: AbortOptions = {},
 ): Promise<OpenRoot> {
-  return openRoot(await loadRoot(context, address, damage, options), context.keys.wrap, context.blake3);
+  return openRoot(await loadRoot(context, address, damage, options), context.keys.wrap);
 }
 
 export interface ManifestEntry {

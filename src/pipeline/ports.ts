@@ -75,7 +75,11 @@ export interface Policy {
   readonly stallMs: number;
   /** Requests in flight, all providers together. */
   readonly maxInflight: number;
+  /** How much of what a put computes is checked before it is acknowledged. */
+  readonly verifyWrites: VerifyWrites;
 }
+
+export type VerifyWrites = 'off' | 'sample' | 'full';
 
 /** What every operation of a vault works with; built once by whoever composes the program. */
 export interface VaultContext {
@@ -87,6 +91,8 @@ export interface VaultContext {
   readonly arena: Arena;
   readonly cpu: CpuStage;
   readonly blake3: Blake3;
+  /** Another implementation than {@link blake3}, where there is one. */
+  secondBlake3(): Promise<Blake3>;
   readonly clock: Clock;
   /** For manifest nodes, of which any copy will do. */
   readonly nodeReads: Hedge;

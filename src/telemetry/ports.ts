@@ -24,6 +24,7 @@ export const STAGES = [
   'encrypt',
   'encode',
   'shard-hash',
+  'write-check', // of what was just compressed, encrypted, encoded and hashed
   'pack-hash',
   'store', // packs at providers
   'manifest', // nodes at providers

@@ -1,6 +1,6 @@
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import { selectBlake3 } from '../../src/core/b3/select.ts';
+import { secondBlake3, selectBlake3 } from '../../src/core/b3/select.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createHedge } from '../../src/core/hedge.ts';
 import { secureRandom } from '../../src/core/random.ts';
@@ -68,13 +68,14 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     usualMs: () => undefined,
   };
   const context: VaultContext = {
-    keys: vaultKeysOf(blake3, deriveSubkeys(secureRandom(32))),
+    keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: 'test',
     engine: createMemoryEngine(),
     directory,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),
     blake3,
+    secondBlake3: () => secondBlake3(blake3, ACCELERATION),
     clock: systemClock,
     nodeReads: createHedge(systemClock, NODE_READS),
     random: secureRandom,
@@ -89,6 +90,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       failureDomain: 'provider',
       stallMs: 15_000,
       maxInflight: 32,
+      verifyWrites: 'sample',
       ...options.policy,
     },
   };

@@ -1,11 +1,12 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { describe, expect, test } from 'vitest';
-import { portableBlake3 } from '../../src/core/b3/portable.ts';
-import { toHex } from '../../src/core/bytes.ts';
+import { toHex, utf8Encode } from '../../src/core/bytes.ts';
 import { CONTEXT } from '../../src/keys/contexts.ts';
+import { deriveKey, keyedHash } from '../../src/keys/derive.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
 import { deriveSubkeys } from '../../src/keys/subkeys.ts';
 import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
+import { vectorTest } from '../helpers/third-party.ts';
 
 const ROOT = new Uint8Array(32).fill(0x11);
 const OBJECT = new Uint8Array(32).fill(0x22);
@@ -14,9 +15,33 @@ const SALT = new Uint8Array(16).fill(0x33);
 const derive = (context: string, ...material: Uint8Array[]): string =>
   toHex(blake3(Buffer.concat(material), { context: Buffer.from(context) }));
 
+interface Blake3Vectors {
+  readonly key: string;
+  readonly context_string: string;
+  readonly cases: readonly {
+    readonly input_len: number;
+    readonly keyed_hash: string;
+    readonly derive_key: string;
+  }[];
+}
+
+vectorTest<Blake3Vectors>(
+  'BLAKE3 with secrets agrees with the official vectors',
+  'blake3.json',
+  (vectors) => {
+    const key = utf8Encode(vectors.key);
+    for (const { input_len, keyed_hash, derive_key } of vectors.cases) {
+      const data = Uint8Array.from({ length: input_len }, (_, i) => i % 251);
+      expect(toHex(keyedHash(key, data))).toBe(keyed_hash.slice(0, 64));
+      expect(toHex(deriveKey(vectors.context_string, data))).toBe(derive_key.slice(0, 64));
+    }
+    expect(vectors.cases.length).toBe(35);
+  },
+);
+
 describe('vault keys', () => {
   test('are derived from the root, each with the context that the format names', () => {
-    const keys = vaultKeysOf(portableBlake3, deriveSubkeys(ROOT));
+    const keys = vaultKeysOf(deriveSubkeys(ROOT));
     expect(toHex(keys.wrap)).toBe(derive('holdfast 2026-11 vault wrap key', ROOT));
     expect(toHex(keys.pointer)).toBe(derive('holdfast 2026-11 vault pointer key', ROOT));
     expect(keys.id).toBe(derive('holdfast 2026-11 vault id', ROOT).slice(0, 16));
@@ -27,13 +52,13 @@ describe('vault keys', () => {
   });
 
   test('a root of another length is a caller’s bug', () => {
-    expect(() => vaultKeysOf(portableBlake3, deriveSubkeys(new Uint8Array(31)))).toThrow(TypeError);
-    expect(() => deriveObjectKeys(portableBlake3, new Uint8Array(33))).toThrow(TypeError);
+    expect(() => vaultKeysOf(deriveSubkeys(new Uint8Array(31)))).toThrow(TypeError);
+    expect(() => deriveObjectKeys(new Uint8Array(33))).toThrow(TypeError);
   });
 });
 
 describe('object keys', () => {
-  const keys = deriveObjectKeys(portableBlake3, OBJECT);
+  const keys = deriveObjectKeys(OBJECT);
 
   test('are derived from the object key, each with the context that the format names', () => {
     expect(toHex(keys.commitment)).toBe(derive('holdfast 2026-11 object key commitment', OBJECT));

@@ -26,7 +26,7 @@ async function vaultOf(options: TestVaultOptions): Promise<{ vault: TestVault; c
   const vault = await testVault(options);
   return {
     vault,
-    context: { ...vault.context, keys: vaultKeysOf(vault.context.blake3, deriveSubkeys(ROOT_KEY)) },
+    context: { ...vault.context, keys: vaultKeysOf(deriveSubkeys(ROOT_KEY)) },
   };
 }
 

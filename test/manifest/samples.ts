@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { type CodeParams, DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
-import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import type { CertificateRecord } from '../../src/manifest/certificate.ts';
 import { Cid } from '../../src/manifest/cid.ts';
 import type { Link } from '../../src/manifest/links.ts';
@@ -122,7 +121,7 @@ export const OBJECT_KEY: Uint8Array = new Uint8Array(32).fill(0x0b);
 export const WRAP_KEY: Uint8Array = new Uint8Array(32).fill(0x3a);
 
 export const encodeSample = (input: RootInput): Uint8Array =>
-  encodeRoot(input, OBJECT_KEY, WRAP_KEY, portableBlake3, fixedRandom('sample'));
+  encodeRoot(input, OBJECT_KEY, WRAP_KEY, fixedRandom('sample'));
 
 /** One root of each form, small enough to change everywhere. */
 export function sampleRoots(): { readonly whole: Uint8Array; readonly linked: Uint8Array } {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
-import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts';
+import { keyedHash } from '../../src/keys/derive.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
 import { seal } from '../../src/keys/seal.ts';
 import { Cid } from '../../src/manifest/cid.ts';
@@ -34,7 +34,7 @@ const SECRETS = {
 const CORRUPT = expect.objectContaining({ kind: 'Corrupt' });
 
 const roots = sampleRoots();
-const open = (bytes: Uint8Array): unknown => openRoot(bytes, WRAP_KEY, portableBlake3);
+const open = (bytes: Uint8Array): unknown => openRoot(bytes, WRAP_KEY);
 
 type Path = readonly (string | number)[];
 
@@ -121,7 +121,7 @@ describe('a root', () => {
   });
 
   test('the vault that did not put it is refused as no reader', () => {
-    expect(() => openRoot(roots.whole, OBJECT_KEY, portableBlake3)).toThrowError(
+    expect(() => openRoot(roots.whole, OBJECT_KEY)).toThrowError(
       expect.objectContaining({ kind: 'PermissionDenied', code: 'not_a_reader' }),
     );
   });
@@ -140,15 +140,12 @@ describe('a root', () => {
     const otherKey = new Uint8Array(32).fill(0x99);
     const aad = Uint8Array.from([1, 0xfd, ...ID]);
     const forged = { ...fields, wraps: [['vault', seal(WRAP_KEY, aad, otherKey, random)]] };
-    const mac = portableBlake3.keyedHash(
-      deriveObjectKeys(portableBlake3, otherKey).manifestMac,
-      encodeNode(forged),
-    );
+    const mac = keyedHash(deriveObjectKeys(otherKey).manifestMac, encodeNode(forged));
     expect(() => open(encodeNode({ ...forged, mac }))).toThrowError(/key commitment/);
   });
 
   test('parts sealed for one place do not open at another', () => {
-    const keys = deriveObjectKeys(portableBlake3, OBJECT_KEY);
+    const keys = deriveObjectKeys(OBJECT_KEY);
     const whole = decodeNode(roots.whole) as Record<string, Uint8Array>;
     const index = encodeIndexNode(ID, [], keys.sealed, random);
     const swapped = { ...decodeIndexNode(index, ID), sealed: whole.sealed! };

@@ -45,8 +45,8 @@ const CHUNKS = [
 /** Providers by chunk and shard. */
 const PLACES = [0, 1, 2, 1, 2, 0];
 
-const vaultKeys = vaultKeysOf(blake3, deriveSubkeys(ROOT_KEY));
-const objectKeys = deriveObjectKeys(blake3, OBJECT_KEY);
+const vaultKeys = vaultKeysOf(deriveSubkeys(ROOT_KEY));
+const objectKeys = deriveObjectKeys(OBJECT_KEY);
 
 function makeChunk(index: number) {
   const { lead, salt, plain, codec } = CHUNKS[index]!;
@@ -128,7 +128,7 @@ function makeRoot(body: RootInput['body']): Uint8Array {
       createdMs: CREATED_MS,
     },
   };
-  return encodeRoot(input, OBJECT_KEY, vaultKeys.wrap, blake3, countedRandom());
+  return encodeRoot(input, OBJECT_KEY, vaultKeys.wrap, countedRandom());
 }
 
 function makeNodes() {

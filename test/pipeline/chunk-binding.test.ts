@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { chunkAad } from '../../src/coding/chunk-cipher.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
-import { portableBlake3 } from '../../src/core/b3/portable.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
@@ -19,8 +18,8 @@ const arena = createArena(256 * 1024);
 const cpu = createInlineStage(arena.memory, ACCELERATION, systemClock);
 afterAll(() => cpu.close());
 
-const keys = deriveObjectKeys(portableBlake3, new Uint8Array(32).fill(1));
-const OTHER = deriveObjectKeys(portableBlake3, new Uint8Array(32).fill(2));
+const keys = deriveObjectKeys(new Uint8Array(32).fill(1));
+const OTHER = deriveObjectKeys(new Uint8Array(32).fill(2));
 const ID = new Uint8Array(16).fill(3);
 const SALT = new Uint8Array(16).fill(4);
 
@@ -40,6 +39,9 @@ async function decode(change: (job: DecodeJob) => Partial<DecodeJob>): Promise<U
       frame: slab.offset + frame,
       codec: 'rle',
       level: 1,
+      check: 'none',
+      plainHash: new Uint8Array(0),
+      seed: 1,
     });
     const job: DecodeJob = {
       ...chunk,

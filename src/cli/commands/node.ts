@@ -9,6 +9,7 @@ import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../n
 import { createTelemetry } from '../../telemetry/index.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext } from '../flags.ts';
+import { note } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
 import { openLog } from '../serving/log.ts';
@@ -50,7 +51,9 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
     const config = await configOf(flags, io);
     const settings = settingsOf(flags, config);
     const listeners = listenersOf(settings, io);
-    const blake3 = await selectBlake3(accelerationFrom(io.env));
+    const blake3 = await selectBlake3(accelerationFrom(io.env), (what, implementation, why) =>
+      note(io, `warning: ${implementation} ${why} for ${what} and is not used`),
+    );
     const log = await openLog(settings, io);
     const storage = await openStorage(settings.storage, config, io, log, { clock, random, blake3 });
     const tokens = await openTokens(settings, io, listeners, log, ACCESS);

@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import type { Acceleration } from '../../core/acceleration.ts';
 import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
 import { zstdContentSize } from './zstd-frame.ts';
 
@@ -12,10 +11,13 @@ export interface Zstd {
   decompress(frame: Uint8Array, size: number, into?: Uint8Array): Uint8Array;
 }
 
-/** zstd (RFC 8878): `node:zlib` where Node has it (22.15), else the addon, else WebAssembly. */
-export async function selectZstd(level: number, acceleration: Acceleration): Promise<Codec> {
-  return zstdCodec((acceleration.native && (zlibZstd() ?? addonZstd())) || (await wasmZstd()), level);
+/** zstd (RFC 8878), the best first: `node:zlib` where Node has it (22.15), then the addon. */
+export function nativeZstd(level: number): Codec[] {
+  return [zlibZstd(), addonZstd()].flatMap((zstd) => (zstd === undefined ? [] : [zstdCodec(zstd, level)]));
 }
+
+/** The reference, on WebAssembly. */
+export const portableZstd = async (level: number): Promise<Codec> => zstdCodec(await wasmZstd(), level);
 
 export function zstdCodec(zstd: Zstd, level: number): Codec {
   return {

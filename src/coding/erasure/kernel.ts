@@ -1,3 +1,4 @@
+import { type OnUnfit, WRONG_BYTES } from '../../core/fitness.ts';
 import { createMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import { cauchyRows } from './generator.ts';
 import { portableKernel } from './kernel-portable.ts';
@@ -34,6 +35,8 @@ export interface KernelOptions {
   readonly memory: WasmMemory;
   /** What is known of programs already. */
   readonly tiles?: TileMemory | undefined;
+  /** Told of kernels that are there and give other bytes than the reference. */
+  readonly onUnfit?: OnUnfit | undefined;
 }
 
 /** Makes a kernel that works in the given arena. */
@@ -50,11 +53,18 @@ export async function selectKernel(options: KernelOptions): Promise<Kernel> {
  * WebAssembly, then native (slower, as measured in decision 003), then portable.
  */
 export async function* workingKernels(
-  allowed: Pick<KernelOptions, 'native' | 'wasm'>,
+  allowed: Pick<KernelOptions, 'native' | 'wasm' | 'onUnfit'>,
 ): AsyncGenerator<KernelMaker> {
-  if (allowed.wasm && (await agrees(wasmKernel))) yield wasmKernel;
-  const native = allowed.native ? await nativeMaker() : undefined;
-  if (native !== undefined && (await agrees(native))) yield native;
+  const fits = async (name: KernelName, make: KernelMaker): Promise<boolean> => {
+    const right = await agrees(make);
+    if (!right) allowed.onUnfit?.('erasure kernel', name, WRONG_BYTES);
+    return right;
+  };
+  if (wasmApi !== undefined) {
+    if (allowed.wasm && (await fits('wasm', wasmKernel))) yield wasmKernel;
+    const native = allowed.native ? await nativeMaker() : undefined;
+    if (native !== undefined && (await fits('native', native))) yield native;
+  }
   yield portableKernel;
 }
 
@@ -69,32 +79,38 @@ export async function nativeMaker(): Promise<KernelMaker | undefined> {
   }
 }
 
-const TRIAL: ShardProgram = {
-  inputs: [0, 1, 2],
-  outputs: [3, 4],
-  coefficients: cauchyRows(3, 3).slice(1),
-  dataShards: 3,
-};
+/** Bits told apart, and whole shards added up; over few data shards, and over so many that packets are halved. */
+const TRIALS: readonly (ShardProgram & { readonly lengths: readonly number[] })[] = [
+  { ...trial(cauchyRows(3, 3).slice(1), 3), lengths: [512, 1536] },
+  { ...trial([Uint8Array.of(1, 1, 1), Uint8Array.of(1, 0, 1)], 3), lengths: [512, 4096] },
+  { ...trial(cauchyRows(3, 3).slice(1), 254), lengths: [8192] },
+];
 
-/** Whether a kernel runs at all and gives the bytes of the portable one. */
+function trial(coefficients: readonly Uint8Array[], dataShards: number): ShardProgram {
+  return { inputs: [0, 1, 2], outputs: [3, 4], coefficients, dataShards };
+}
+
+/** Whether a kernel gives the bytes of the portable one and writes nowhere else. It costs some milliseconds. */
 async function agrees(make: KernelMaker): Promise<boolean> {
-  if (wasmApi === undefined) return false;
-  const results: Uint8Array[] = [];
-  const length = 128;
-  for (const candidate of [portableKernel, make]) {
-    const memory = createMemory(8 * length);
-    const bytes = new Uint8Array(memory.buffer);
-    for (let i = 0; i < 3 * length; i++) bytes[i] = (i * i + (i >> 5)) & 0xff;
-    try {
-      await candidate(memory).run(
-        TRIAL,
-        [0, 1, 2, 3, 4].map((i) => i * length),
-        length,
-      );
-    } catch {
-      return false;
+  const spare = 8;
+  const memories = [portableKernel, make].map((candidate) => {
+    const memory = createMemory(spare * 65_536);
+    return { bytes: new Uint8Array(memory.buffer), kernel: candidate(memory) };
+  });
+  for (const { lengths, ...program } of TRIALS) {
+    for (const length of lengths) {
+      const offsets = [0, 1, 2, 3, 4].map((i) => i * length);
+      for (const { bytes, kernel } of memories) {
+        for (let i = 0; i < spare * length; i++) bytes[i] = (i * i + (i >> 5)) & 0xff;
+        try {
+          await kernel.run(program, offsets, length);
+        } catch {
+          return false;
+        }
+      }
+      const [reference, found] = memories.map(({ bytes }) => bytes.subarray(0, spare * length));
+      if (Buffer.compare(reference!, found!) !== 0) return false;
     }
-    results.push(bytes.slice(0, 8 * length));
   }
-  return results[0]!.every((byte, i) => byte === results[1]![i]);
+  return true;
 }

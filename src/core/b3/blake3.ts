@@ -1,4 +1,5 @@
-/** BLAKE3-256 (github.com/BLAKE3-team/BLAKE3-specs). Implementations give the same bytes and differ in speed only. */
+/** BLAKE3-256 (github.com/BLAKE3-team/BLAKE3-specs). Implementations give the same bytes and differ in speed only.
+ * They see no keys: those are derived in `keys`. */
 export interface Blake3 {
   /** Shown by `holdfast --version --verbose`. */
   readonly name: string;
@@ -6,10 +7,6 @@ export interface Blake3 {
   hash(data: Uint8Array): Uint8Array;
   /** Of the parts one after the other. */
   hashParts(parts: readonly Uint8Array[]): Uint8Array;
-  /** @param key 32 bytes. */
-  keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array;
-  /** @param context a fixed, application-unique string. Returns a 32-byte subkey. */
-  deriveKey(context: string, material: Uint8Array): Uint8Array;
   createHasher(): Blake3Hasher;
 }
 

@@ -17,8 +17,6 @@ export const nativeBlake3: Blake3 = {
     for (const part of parts) state.update(part);
     return bytes(state.digestBuffer());
   },
-  keyedHash: (key, data) => bytes(Blake3Hasher.newKeyed(Buffer.from(key)).update(data).digestBuffer()),
-  deriveKey: (context, material) => bytes(Blake3Hasher.newDeriveKey(context).update(material).digestBuffer()),
   createHasher() {
     const state = new Blake3Hasher();
     return { update: (data) => void state.update(data), digest: () => bytes(state.digestBuffer()) };

@@ -1,5 +1,4 @@
 import { blake3 } from '@noble/hashes/blake3.js';
-import { utf8Encode } from '../bytes.ts';
 import type { Blake3 } from './blake3.ts';
 
 /** The reference: audited TypeScript, no WebAssembly, no native code. */
@@ -11,8 +10,6 @@ export const portableBlake3: Blake3 = {
     for (const part of parts) state.update(part);
     return state.digest();
   },
-  keyedHash: (key, data) => blake3(data, { key }),
-  deriveKey: (context, material) => blake3(material, { context: utf8Encode(context) }),
   createHasher() {
     const state = blake3.create();
     return { update: (data) => void state.update(data), digest: () => state.digest() };

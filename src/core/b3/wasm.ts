@@ -1,4 +1,4 @@
-import { createDeriveKey, createHasher, createKeyed, hash } from 'blake3-jit';
+import { createHasher, hash } from 'blake3-jit';
 import { byteLength } from '../bytes.ts';
 import type { Blake3 } from './blake3.ts';
 
@@ -7,8 +7,6 @@ export const wasmBlake3: Blake3 = {
   name: 'blake3-jit',
   hash: (data) => hash(data),
   hashParts: (parts) => hash(gather(parts)),
-  keyedHash: (key, data) => createKeyed(key).update(data).finalize(),
-  deriveKey: (context, material) => createDeriveKey(context).update(material).finalize(),
   createHasher() {
     const state = createHasher();
     return { update: (data) => void state.update(data), digest: () => state.finalize() };

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { selectZstd } from '../../coding/compress/zstd.ts';
+import { selectCodec } from '../../coding/compress/select.ts';
 import { zstdContentSize } from '../../coding/compress/zstd-frame.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { concatBytes } from '../../core/bytes.ts';
@@ -80,7 +80,7 @@ async function* inflateWith(
 
 /** One frame that states its size, taken whole and checked against that size before it is decoded. */
 export async function heldInflater(): Promise<Inflater> {
-  const codec = await selectZstd(1, { native: false, wasm: true });
+  const codec = await selectCodec('zstd', 1, { native: false, wasm: true });
   return async function* (source) {
     const frame = await hold(source);
     const size = readable(() => zstdContentSize(frame));

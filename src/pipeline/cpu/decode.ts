@@ -1,5 +1,6 @@
 import { chunkAad } from '../../coding/chunk-cipher.ts';
 import { CODEC_IDS } from '../../coding/compress/codec.ts';
+import type { Blake3 } from '../../core/b3/blake3.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { DecodeJob, DecodeResult } from './jobs.ts';
@@ -9,7 +10,7 @@ import type { Primitives } from './primitives.ts';
 export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<DecodeResult> {
   const laps = new Laps(use.now);
   const { spent } = laps;
-  const bad = job.present.filter((shard) => !shardIsRight(job, shard, use));
+  const bad = await badShards(job, use);
   laps.end('shard-check');
   if (bad.length > 0) return { bad, spent };
   const coder = use.coder(job.code);
@@ -35,9 +36,17 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
   return { bad, spent };
 }
 
-function shardIsRight(job: DecodeJob, shard: number, use: Primitives): boolean {
+/** A provider is blamed only when another implementation says so too: the first may have been wrong itself. */
+async function badShards(job: DecodeJob, use: Primitives): Promise<number[]> {
+  const suspects = job.present.filter((shard) => !shardIsRight(job, shard, use, use.blake3));
+  if (suspects.length === 0) return suspects;
+  const second = await use.second.blake3();
+  return suspects.filter((shard) => !shardIsRight(job, shard, use, second));
+}
+
+function shardIsRight(job: DecodeJob, shard: number, use: Primitives, blake3: Blake3): boolean {
   const offset = job.offsets[shard]!;
-  const digest = use.blake3.hash(use.memory.subarray(offset, offset + job.shardLength));
+  const digest = blake3.hash(use.memory.subarray(offset, offset + job.shardLength));
   return equalBytes(digest, job.digests.subarray(32 * shard, 32 * shard + 32));
 }
 

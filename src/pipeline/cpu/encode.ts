@@ -4,6 +4,7 @@ import type { EncodeJob, EncodeResult } from './jobs.ts';
 import { Laps } from './laps.ts';
 import type { Primitives } from './primitives.ts';
 import { shardOffsets } from './slab-layout.ts';
+import { checkCompressed, checkEncoded } from './write-check.ts';
 
 /** Compressing this much tells whether the rest is worth it. */
 const SAMPLE_BYTES = 16 * 1024;
@@ -14,7 +15,13 @@ export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<Enco
   const { dataShards, totalShards } = coder.code;
   const laps = new Laps(use.now);
   const plain = use.memory.subarray(job.frame, job.frame + job.plainLength);
-  const { codec, storedLength } = compressInPlace(plain, await use.codec(job.codec, job.level), use);
+  const { codec, storedLength } = compressInPlace(
+    plain,
+    await use.codec(job.codec, job.level),
+    job,
+    use,
+    laps,
+  );
   laps.end('compress');
   const shardLength = coder.code.shardLength(storedLength);
   const frame = use.memory.subarray(job.frame, job.frame + dataShards * shardLength);
@@ -31,7 +38,10 @@ export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<Enco
     digests.set(use.blake3.hash(bytes), 32 * shard);
   });
   laps.end('shard-hash');
-  return { codec, storedLength, shardLength, tag, digests, spent: laps.spent };
+  const encoded = { codec, storedLength, shardLength, tag, digests };
+  await checkEncoded(job, { ...encoded, offsets }, use);
+  laps.end('write-check');
+  return { ...encoded, spent: laps.spent };
 }
 
 /** Codecs may want more room than the plaintext takes, until they know better. */
@@ -41,12 +51,18 @@ const frameRoom = (bytes: number): number => bytes + (bytes >> 7) + 1024;
 function compressInPlace(
   plain: Uint8Array,
   codec: Codec,
+  { check }: EncodeJob,
   use: Primitives,
+  laps: Laps,
 ): { codec: number; storedLength: number } {
   const unchanged = { codec: CODEC_IDS.none, storedLength: plain.length };
   if (codec.id === CODEC_IDS.none || !looksCompressible(plain, codec, use)) return unchanged;
   const compressed = codec.compress(plain, use.scratch(frameRoom(plain.length)));
   if (compressed.length >= plain.length) return unchanged;
+  laps.end('compress');
+  // Where the whole is checked, the way back leads through this too.
+  if (check === 'compression') checkCompressed(compressed, plain, codec, use);
+  laps.end('write-check');
   plain.set(compressed);
   return { codec: codec.id, storedLength: compressed.length };
 }

@@ -1,11 +1,14 @@
 import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
+import { equalBytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { OnUnfit } from '../../core/fitness.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import { decodeChunk } from './decode.ts';
 import { encodeChunk } from './encode.ts';
 import type { CpuStage, HashJob } from './jobs.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
+import { kernelFault } from './write-check.ts';
 
 /** The CPU stage on the calling thread: for small objects, where starting a worker costs more than the work. */
 export function createInlineStage(
@@ -13,10 +16,11 @@ export function createInlineStage(
   acceleration: Acceleration,
   clock: Clock,
   tiles?: TileMemory,
+  onUnfit?: OnUnfit,
 ): CpuStage {
   let loading: Promise<Primitives> | undefined;
   const load = (): Promise<Primitives> => {
-    loading ??= loadPrimitives(memory, acceleration, clock, tiles);
+    loading ??= loadPrimitives(memory, acceleration, clock, tiles, onUnfit);
     return loading;
   };
   return {
@@ -33,13 +37,19 @@ export function createInlineStage(
   };
 }
 
-export function hashRanges(job: HashJob, use: Primitives): Uint8Array[] {
+/** @throws HoldfastError `Corrupt`, code `kernel_fault`, when it is hashed twice and the digests differ. */
+export async function hashRanges(job: HashJob, use: Primitives): Promise<Uint8Array[]> {
+  const second = job.twice ? await use.second.blake3() : undefined;
   return job.ranges.map((ranges) => {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < ranges.length; i += 2) {
       const offset = ranges[i]!;
       parts.push(use.memory.subarray(offset, offset + ranges[i + 1]!));
     }
-    return use.blake3.hashParts(parts);
+    const digest = use.blake3.hashParts(parts);
+    if (second !== undefined && !equalBytes(second.hashParts(parts), digest)) {
+      throw kernelFault(`blake3 (${use.blake3.name})`, 'a pack has another address');
+    }
+    return digest;
   });
 }

@@ -34,7 +34,15 @@ export interface EncodeJob extends ChunkJob {
   readonly frame: number;
   readonly codec: CodecName;
   readonly level: number;
+  readonly check: WriteCheck;
+  /** BLAKE3 of the plaintext as it was read; empty where not the whole is checked. */
+  readonly plainHash: Uint8Array;
+  /** 32 random bits for the check. */
+  readonly seed: number;
 }
+
+/** How much of a chunk's encoding is checked: nothing, that what was compressed can be decompressed, or everything. */
+export type WriteCheck = 'none' | 'compression' | 'whole';
 
 export interface EncodeResult {
   /** Id of the codec that was used: `none` when the chunk did not shrink. */
@@ -73,4 +81,6 @@ export interface DecodeResult {
 export interface HashJob {
   /** For each digest the ranges it covers: offset, length, offset, length… */
   readonly ranges: readonly (readonly number[])[];
+  /** Hashed again by another implementation. */
+  readonly twice: boolean;
 }

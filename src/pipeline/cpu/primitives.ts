@@ -1,4 +1,5 @@
 import type { Aead } from '../../coding/aead.ts';
+import { secondAead, selectAead } from '../../coding/aead-select.ts';
 import { type Codec, type CodecName, codecName } from '../../coding/compress/codec.ts';
 import { selectCodec } from '../../coding/compress/select.ts';
 import { createLinearCode } from '../../coding/erasure/code.ts';
@@ -8,8 +9,9 @@ import type { CodeParams } from '../../coding/erasure/params.ts';
 import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
-import { selectBlake3 } from '../../core/b3/select.ts';
+import { secondBlake3, selectBlake3 } from '../../core/b3/select.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { OnUnfit } from '../../core/fitness.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 
 /** What the CPU stage computes with, chosen once per thread. */
@@ -23,32 +25,38 @@ export interface Primitives {
   coder(code: CodeParams): Coder;
   /** Milliseconds from any start. */
   now(): number;
-  /** Memory of this thread for what is needed until the next call. */
-  scratch(bytes: number): Uint8Array;
+  /** Memory of this thread for what is needed until the next call with the same purpose. */
+  scratch(bytes: number, purpose?: ScratchPurpose): Uint8Array;
+  /** Other implementations than those in use, where there are any: for checks. */
+  readonly second: {
+    blake3(): Promise<Blake3>;
+    /** @param bytes of a message: a long one is worth the start of a faster implementation. */
+    aead(bytes: number): Promise<Aead>;
+  };
 }
 
-export async function selectAead(acceleration: Acceleration): Promise<Aead> {
-  if (acceleration.native) return (await import('../../coding/aead-node.ts')).nodeAead;
-  if (acceleration.wasm) return (await import('../../coding/aead-sodium.ts')).createSodiumAead();
-  return (await import('../../coding/aead-portable.ts')).portableAead;
-}
+type ScratchPurpose = 'work' | 'check';
 
 export async function loadPrimitives(
   memory: WasmMemory,
   acceleration: Acceleration,
   clock: Clock,
   tiles?: TileMemory,
+  onUnfit?: OnUnfit,
 ): Promise<Primitives> {
-  const [blake3, aead, kernel] = await Promise.all([
-    selectBlake3(acceleration),
-    selectAead(acceleration),
-    selectKernel({ ...acceleration, memory, tiles }),
+  const blake3 = await selectBlake3(acceleration, onUnfit);
+  const [aead, kernel] = await Promise.all([
+    selectAead(acceleration, blake3, onUnfit),
+    selectKernel({ ...acceleration, memory, tiles, onUnfit }),
   ]);
   const codecs = new Map<string, Promise<Codec>>();
   const coders = new Map<string, Coder>();
   const codec = (name: CodecName, level: number): Promise<Codec> =>
-    remember(codecs, `${name} ${level}`, () => selectCodec(name, level, acceleration));
-  let spare = new Uint8Array(0);
+    remember(codecs, `${name} ${level}`, () => selectCodec(name, level, acceleration, onUnfit));
+  const spare: Record<ScratchPurpose, Uint8Array> = { work: new Uint8Array(0), check: new Uint8Array(0) };
+  const seconds = new Map<string, Promise<unknown>>();
+  const second = <T>(what: string, load: () => Promise<T>): Promise<T> =>
+    remember(seconds as Map<string, Promise<T>>, what, load);
   return {
     memory: new Uint8Array(memory.buffer),
     blake3,
@@ -59,12 +67,23 @@ export async function loadPrimitives(
     coder: (code) =>
       remember(coders, JSON.stringify(code), () => createCoder(createLinearCode(code), kernel)),
     now: () => clock.monotonic(),
-    scratch(bytes) {
-      if (spare.length < bytes) spare = new Uint8Array(bytes);
-      return spare;
+    scratch(bytes, purpose = 'work') {
+      if (spare[purpose].length < bytes) spare[purpose] = new Uint8Array(bytes);
+      return spare[purpose];
+    },
+    second: {
+      blake3: () => second('blake3', () => secondBlake3(blake3, acceleration)),
+      aead: (bytes) =>
+        bytes < LONG_MESSAGE
+          ? second('aead', () => secondAead(aead, PORTABLE, blake3))
+          : second('long aead', () => secondAead(aead, acceleration, blake3)),
     },
   };
 }
+
+/** From here on a start of some ten milliseconds is made up for by the speed. */
+const LONG_MESSAGE = 256 * 1024;
+const PORTABLE: Acceleration = { native: false, wasm: false };
 
 /** Manifests choose codes and codecs, so what is kept for them is bounded. */
 const MAX_REMEMBERED = 32;

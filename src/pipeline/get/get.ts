@@ -12,6 +12,7 @@ import type { VaultContext } from '../ports.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { ReadState } from './read-state.ts';
 import { type NodeMemory, readableSegments } from './readable-segments.ts';
+import { checkedWhole } from './whole.ts';
 import { type Window, windowsOf } from './window.ts';
 import type { PlainChunk } from './window-read.ts';
 
@@ -65,7 +66,8 @@ export interface ChunkReader extends ObjectReader {
 /**
  * Opens an object by name or manifest address.
  * @throws HoldfastError `NotFound`, `PermissionDenied` (`not_a_reader`), `RangeNotSatisfiable`, `Unavailable` or
- * `Corrupt` (`undecodable`). Bytes that were yielded are right: a failure later ends the iteration with an error.
+ * `Corrupt` (`undecodable`). Every piece that is yielded was authenticated; of a whole object the last is yielded only
+ * once all have the hash that was taken when it was put (`wrong_plain_hash`).
  */
 export async function getObject(
   context: VaultContext,
@@ -115,10 +117,11 @@ export function readOpened(
   const { manifest, root } = opened;
   const { size, contentType, createdMs, name } = root.secrets;
   const { start, length } = rangeOf(size, options);
-  const chunks = (): AsyncIterable<PlainChunk> =>
-    length === 0 && size > 0
-      ? nothing()
-      : readChunks(context, opened, start, start + length, damage, options.signal);
+  const chunks = (): AsyncIterable<PlainChunk> => {
+    if (length === 0 && size > 0) return nothing();
+    const part = readChunks(context, opened, start, start + length, damage, options.signal);
+    return length === size ? checkedWhole(context, part, size, root.secrets.plainHash) : part;
+  };
   return {
     manifest,
     name,

@@ -1,9 +1,13 @@
 import type { Blake3Hasher } from '../../core/b3/blake3.ts';
+import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { maxSegmentChunks } from '../../manifest/limits.ts';
 import { timed } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
+import type { WriteCheck } from '../cpu/jobs.ts';
 import { frameOffset } from '../cpu/slab-layout.ts';
+import { kernelFault } from '../cpu/write-check.ts';
+import type { VaultContext } from '../ports.ts';
 import type { ByteSource } from '../source.ts';
 import { type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
@@ -23,6 +27,18 @@ export interface FeedResult {
  */
 const READ_AHEAD = 1 / 3;
 
+/** Of a sample this part of the chunks, in 1/256, is checked whole: about one of each segment. */
+const SAMPLED = 8;
+/** … and all chunks up to this length, where it costs next to nothing. */
+const SAMPLE_ALL_BYTES = 32 * 1024;
+const NOT_HASHED = new Uint8Array(0);
+
+function checkOf({ policy, random }: VaultContext, plainLength: number): WriteCheck {
+  if (policy.verifyWrites === 'off') return 'none';
+  const all = policy.verifyWrites === 'full' || plainLength <= SAMPLE_ALL_BYTES;
+  return all || random(1)[0]! < SAMPLED ? 'whole' : 'compression';
+}
+
 /**
  * Reads the source chunk by chunk straight into slabs and hands full segments to the writer.
  */
@@ -31,6 +47,8 @@ export class ChunkFeed {
   readonly #source: ByteSource;
   readonly #writer: SegmentWriter;
   readonly #hasher: Blake3Hasher;
+  /** Of another implementation, where all that is written is verified. */
+  #second: Blake3Hasher | undefined;
   readonly #onRead: (bytes: number) => void;
   /** Called with the size of an object that proved to be one chunk, before that is encoded. */
   readonly #onSingle: (size: number) => void;
@@ -70,6 +88,8 @@ export class ChunkFeed {
 
   async run(): Promise<FeedResult> {
     let first = 0;
+    const { policy, secondBlake3 } = this.#session.context;
+    if (policy.verifyWrites === 'full') this.#second = (await secondBlake3()).createHasher();
     const unsubscribe = this.#session.context.arena.onShort(() => this.#flush());
     try {
       for (let index = 0; ; index++) {
@@ -106,7 +126,9 @@ export class ChunkFeed {
       const into = slab.bytes.subarray(frame, frame + wanted);
       if (staged !== undefined) into.set(this.#staging(staged));
       const plainLength = staged ?? (await this.#read(into));
-      return { index, slab, frame, plainLength };
+      const check = checkOf(this.#session.context, plainLength);
+      const hash = check === 'whole' && this.#session.context.blake3.hash(into.subarray(0, plainLength));
+      return { index, slab, frame, plainLength, check, plainHash: hash || NOT_HASHED };
     } catch (error) {
       this.#session.context.arena.release(slab);
       throw error;
@@ -117,10 +139,14 @@ export class ChunkFeed {
     if (chunks === 1) this.#onSingle(last.plainLength);
     this.#add(last, true);
     this.#close(last.index + 1);
+    const plainHash = this.#hasher.digest();
+    if (this.#second !== undefined && !equalBytes(this.#second.digest(), plainHash)) {
+      throw kernelFault(`blake3 (${this.#session.context.blake3.name})`, 'the object has another hash');
+    }
     return {
       size: this.#size,
       chunks,
-      plainHash: this.#hasher.digest(),
+      plainHash,
       firstChunkBytes: first,
       lastChunkBytes: last.plainLength,
     };
@@ -187,7 +213,10 @@ export class ChunkFeed {
     const { context, signal } = this.#session;
     length += await timed(context, 'source', () => this.#source.read(into.subarray(length), signal));
     signal.throwIfAborted();
-    await timed(context, 'object-hash', async () => this.#hasher.update(into.subarray(0, length)));
+    await timed(context, 'object-hash', async () => {
+      this.#hasher.update(into.subarray(0, length));
+      this.#second?.update(into.subarray(0, length));
+    });
     this.#size += length;
     this.#onRead(this.#size);
     if (length === into.length) await this.#peek();

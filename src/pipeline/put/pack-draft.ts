@@ -53,6 +53,7 @@ export async function addressDraft(
     parts.push(slab.bytes.subarray(offset, offset + encoded.shardLength));
     length += encoded.shardLength;
   }
-  const [digest] = await timed(context, 'pack-hash', () => context.cpu.hash({ ranges: [ranges] }));
+  const twice = context.policy.verifyWrites === 'full';
+  const [digest] = await timed(context, 'pack-hash', () => context.cpu.hash({ ranges: [ranges], twice }));
   return { address: addressOf(digest!), parts, length };
 }

@@ -121,7 +121,7 @@ class Put {
     this.#session = new PutSession(context, {
       signal: setup.stop.signal,
       objectId: context.random(OBJECT_ID_BYTES),
-      keys: deriveObjectKeys(context.blake3, this.#objectKey),
+      keys: deriveObjectKeys(this.#objectKey),
       journal: setup.journal,
       placed: setup.plan.placed,
       code: context.policy.code,
@@ -202,7 +202,6 @@ class Put {
       },
       this.#objectKey,
       context.keys.wrap,
-      context.blake3,
       context.random,
     );
     const address = await this.#session.storeNode(bytes, nodeCopies(this.#setup.plan));

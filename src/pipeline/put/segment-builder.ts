@@ -2,7 +2,7 @@ import { CODEC_IDS } from '../../coding/compress/codec.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { accountFor } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
-import type { EncodeResult } from '../cpu/jobs.ts';
+import type { EncodeResult, WriteCheck } from '../cpu/jobs.ts';
 import type { PutSession } from './session.ts';
 
 /** A chunk that was read and is being, or has been, encoded in its slab. */
@@ -21,6 +21,9 @@ export interface ReadChunk {
   /** Offset of the plaintext in the slab. */
   readonly frame: number;
   readonly plainLength: number;
+  readonly check: WriteCheck;
+  /** BLAKE3 of the plaintext as it was read, where the whole is checked. */
+  readonly plainHash: Uint8Array;
 }
 
 /** Gathers consecutive chunks until they make packs worth sending. */
@@ -62,7 +65,8 @@ export class SegmentBuilder {
     this.#slabs.clear();
   }
 
-  async #encode({ index, slab, frame, plainLength }: ReadChunk, last: boolean): Promise<BuiltChunk> {
+  async #encode(chunk: ReadChunk, last: boolean): Promise<BuiltChunk> {
+    const { index, slab, frame, plainLength, check, plainHash } = chunk;
     const { context, keys, objectId, code, codecs, signal } = this.#session;
     const lead = this.#session.leadOf(index).id;
     const salt = context.random(16);
@@ -83,6 +87,9 @@ export class SegmentBuilder {
       frame: slab.offset + frame,
       codec,
       level: context.policy.compressionLevel,
+      check,
+      plainHash,
+      seed: new DataView(context.random(4).buffer).getInt32(0),
     });
     codecs.learn(codec, encoded.codec !== CODEC_IDS.none);
     accountFor(context, started, encoded.spent);

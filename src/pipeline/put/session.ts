@@ -1,5 +1,5 @@
 import type { LinearCode } from '../../coding/erasure/code.ts';
-import type { BlobAddress } from '../../core/address.ts';
+import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { HoldfastError } from '../../core/errors.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
@@ -7,6 +7,7 @@ import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
+import { kernelFault } from '../cpu/write-check.ts';
 import type { PutJournal } from '../journal.ts';
 import { storeNode } from '../nodes.ts';
 import type { ShardMap, VaultContext } from '../ports.ts';
@@ -153,6 +154,10 @@ export class PutSession {
       storeNode(this.context, bytes, this.usable, copies, intend, this.signal),
     );
     for (const provider of providers) this.acknowledged(provider, address, bytes.length, false);
+    const { policy, secondBlake3, blake3 } = this.context;
+    if (policy.verifyWrites === 'full' && addressOf((await secondBlake3()).hash(bytes)) !== address) {
+      throw kernelFault(`blake3 (${blake3.name})`, 'a manifest node has another address');
+    }
     return address;
   }
 

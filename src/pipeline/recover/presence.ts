@@ -47,7 +47,7 @@ export class PresenceCheck {
     const damage = new DamageLog();
     try {
       const root = await this.#root(manifest, damage);
-      const { record } = openRoot(root, this.#context.keys.wrap, this.#context.blake3);
+      const { record } = openRoot(root, this.#context.keys.wrap);
       return { presence: await this.#segments(record, damage), root };
     } catch (error) {
       throwIfAborted(this.#signal, 'recover');
