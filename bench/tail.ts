@@ -130,7 +130,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, ACCELERATION),
     keys: vaultKeysOf(deriveSubkeys(random(32))),
-    owner: 'bench',
+    owner: async () => 'bench',
     engine,
     directory: racing ? directory : patient,
     arena,

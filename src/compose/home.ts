@@ -14,12 +14,15 @@ export interface HomePaths {
   readonly home: string;
   readonly keyFile: string;
   readonly engine: string;
+  /** Locks of those that work on the engine. */
+  readonly owners: string;
 }
 
 export const homePaths = (home: string): HomePaths => ({
   home,
   keyFile: join(home, 'vault.key'),
   engine: join(home, 'engine'),
+  owners: join(home, 'owners'),
 });
 
 /**

@@ -1,4 +1,4 @@
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
 import { configuredCredits, DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../catalog/index.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
@@ -6,7 +6,6 @@ import { TileMemory } from '../coding/erasure/tile-memory.ts';
 import type { Config } from '../config/types.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
-import { toHex } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import type { OnUnfit } from '../core/fitness.ts';
 import { createHedge } from '../core/hedge.ts';
@@ -14,9 +13,11 @@ import { secureRandom } from '../core/random.ts';
 import {
   createLevelEngine,
   createMemoryEngine,
+  createOwnerLocks,
   createRoutedEngine,
   type Engine,
   type EngineName,
+  type Owners,
 } from '../engine/index.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import { vaultKeysOf } from '../keys/vault-keys.ts';
@@ -55,8 +56,8 @@ export interface ComposedVault {
   probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
   /** The same, but waits only for those that may take new shards. */
   probeCandidates(signal?: AbortSignal): Promise<void>;
-  /** Whether the process that a journal names still runs here. */
-  alive(owner: string): boolean;
+  /** Who works on the state, as journals name them. */
+  readonly owners: Owners;
   close(): Promise<void>;
 }
 
@@ -74,6 +75,11 @@ export async function composeVault(
   const onUnfit = reportUnfit(observers.log);
   const blake3 = await selectBlake3(acceleration, onUnfit);
   const engine = openEngine(config, observers);
+  const owners = createOwnerLocks({
+    folder: homePaths(config.home).owners,
+    clock: systemClock,
+    random: secureRandom,
+  });
   const deps = { clock: systemClock, random: secureRandom, blake3 };
   const providers = await buildProviders(config, {
     ...deps,
@@ -105,7 +111,7 @@ export async function composeVault(
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, acceleration),
     keys: vaultKeysOf(subkeys),
-    owner: ownerName(process.pid),
+    owner: () => owners.current(),
     engine,
     directory: directoryOf(catalog, lastProbe, createPunctuality(systemClock)),
     arena,
@@ -125,12 +131,13 @@ export async function composeVault(
     },
     probeCandidates: (signal) =>
       catalog.probeCandidates((report) => lastProbe.set(report.provider, report), { signal }),
-    alive: ownerLives,
+    owners,
     async close() {
       await cpu.close();
       await catalog.close();
       await Promise.all(providers.map(({ adapter }) => adapter.close()));
       await engine.close();
+      await owners.close();
     },
   };
 }
@@ -191,23 +198,4 @@ export function policyOf(config: Config): Policy {
     maxInflight: config.limits.maxInflight,
     verifyWrites: config.integrity.verifyWrites,
   };
-}
-
-/** Tells this run of a process id from an earlier one: in a container the same id comes up every time. */
-const RUN = toHex(secureRandom(4));
-
-const ownerName = (pid: number): string => `${hostname()}:${pid}:${RUN}`;
-
-/** Another host's process cannot be asked after: it counts as alive. */
-function ownerLives(owner: string): boolean {
-  const [, host, digits, run] = /^(.*):(\d+):([0-9a-f]+)$/.exec(owner) ?? [];
-  const pid = Number(digits);
-  if (host !== hostname() || !Number.isSafeInteger(pid)) return true;
-  if (pid === process.pid) return run === RUN;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }

@@ -16,7 +16,7 @@ import { type BlobAt, discard } from './trash.ts';
 const JOURNAL_TABLE = 'journal';
 
 interface Header {
-  /** Who runs the put; another process takes over once this one is gone. */
+  /** Who runs the put; another takes over once this one is proven to be gone. */
   readonly owner: string;
   readonly nameKey?: string | undefined;
   /** Set once everything is stored, just before the name is pointed. */
@@ -41,7 +41,8 @@ export class PutJournal {
   }
 
   static async begin(context: VaultContext, nameKey: string | undefined): Promise<PutJournal> {
-    const journal = new PutJournal(context, toHex(context.random(8)), { owner: context.owner, nameKey });
+    const owner = await context.owner();
+    const journal = new PutJournal(context, toHex(context.random(8)), { owner, nameKey });
     await journal.#write(journal.#header, false);
     return journal;
   }
@@ -85,36 +86,70 @@ export class PutJournal {
   }
 }
 
+export interface SweepResult {
+  /** Journals of dead owners that were finished. */
+  readonly finished: number;
+  /** Blobs found. */
+  readonly blobs: number;
+  /** Owners that still have a journal. */
+  readonly owners: ReadonlySet<string>;
+}
+
 /**
- * Finishes what dead processes began: deletes the blobs of puts that never became visible, and those of versions that
- * were replaced or removed.
- * @param alive whether an owner still runs.
- * @returns blobs found.
+ * Finishes what dead owners began: deletes the blobs of puts that never became visible, and those of versions that
+ * were replaced or removed. Nothing is touched whose owner may live, or cannot be read.
+ * @param isDead whether an owner is proven to be gone.
  */
 export async function sweepJournal(
   context: VaultContext,
-  alive: (owner: string) => boolean,
+  isDead: (owner: string) => boolean | Promise<boolean>,
   options: AbortOptions = {},
-): Promise<number> {
-  const dead: { id: string; header: Header }[] = [];
+): Promise<SweepResult> {
+  const journals: { id: string; header: Header }[] = [];
   for await (const [key, value] of context.engine.table(JOURNAL_TABLE).entries(options)) {
-    if (key.includes('/')) continue;
-    const header = JSON.parse(utf8Decode(value)) as Header;
-    if (!alive(header.owner)) dead.push({ id: key, header });
+    const header = key.includes('/') ? undefined : headerIn(value);
+    if (header !== undefined) journals.push({ id: key, header });
   }
+  const owners = new Set(journals.map(({ header }) => header.owner));
+  const dead = new Set<string>();
+  for (const owner of owners) if (await isDead(owner)) dead.add(owner);
+  let [blobs, finished] = [0, 0];
+  for (const { id, header } of journals) {
+    if (!dead.has(header.owner)) continue;
+    blobs += await finish(context, id, header, options);
+    finished++;
+  }
+  for (const owner of dead) owners.delete(owner);
+  return { finished, blobs, owners };
+}
+
+async function finish(
+  context: VaultContext,
+  id: string,
+  header: Header,
+  options: AbortOptions,
+): Promise<number> {
   let swept = 0;
-  for (const { id, header } of dead) {
-    const current = await standsFor(context, header, options);
-    if (!(await isVisible(context, header, current))) {
-      if (header.manifest !== undefined) await forgetRoot(context, header.manifest, options);
-      swept += await discardIntents(context, id, options);
-    }
-    if (header.obsolete !== undefined && current !== header.obsolete) {
-      swept += (await dropManifest(context, header.obsolete, options)).deleted;
-    }
-    await forget(context, id);
+  const current = await standsFor(context, header, options);
+  if (!(await isVisible(context, header, current))) {
+    if (header.manifest !== undefined) await forgetRoot(context, header.manifest, options);
+    swept += await discardIntents(context, id, options);
   }
+  if (header.obsolete !== undefined && current !== header.obsolete) {
+    swept += (await dropManifest(context, header.obsolete, options)).deleted;
+  }
+  await forget(context, id);
   return swept;
+}
+
+/** Undefined for what is no header: whose it is cannot be told. */
+function headerIn(value: Uint8Array): Header | undefined {
+  try {
+    const header = JSON.parse(utf8Decode(value)) as Partial<Header> | null;
+    return typeof header?.owner === 'string' ? (header as Header) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The manifest that the journal's name stands for now. */

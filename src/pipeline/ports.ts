@@ -84,8 +84,8 @@ export type VerifyWrites = 'off' | 'sample' | 'full';
 /** What every operation of a vault works with; built once by whoever composes the program. */
 export interface VaultContext {
   readonly keys: VaultKeys;
-  /** This process, as journals name it. */
-  readonly owner: string;
+  /** This run, as journals name it; resolves once others would be told of its death. */
+  readonly owner: () => Promise<string>;
   readonly engine: Engine;
   readonly directory: ProviderDirectory;
   readonly arena: Arena;

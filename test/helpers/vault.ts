@@ -69,7 +69,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
   };
   const context: VaultContext = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
-    owner: 'test',
+    owner: async () => 'test',
     engine: createMemoryEngine(),
     directory,
     arena,

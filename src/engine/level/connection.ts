@@ -27,10 +27,9 @@ export interface OpenRequest {
  */
 export async function openDatabase(request: OpenRequest): Promise<Database> {
   const { location, clock, lockWaitMs, signal } = request;
-  const Level = loadLevel();
   const deadline = clock.monotonic() + lockWaitMs;
   for (;;) {
-    const failure = await attempt(Level, location);
+    const failure = await openOnce(location);
     if (!(failure instanceof HoldfastError)) return failure;
     const left = deadline - clock.monotonic();
     if (failure.code !== 'engine_locked') throw failure;
@@ -54,7 +53,9 @@ function loadLevel(): typeof Level {
   }
 }
 
-async function attempt(Database: typeof Level, location: string): Promise<Database | HoldfastError> {
+/** Opens the database, or says why not, without waiting: `engine_locked` when somebody has it. */
+export async function openOnce(location: string): Promise<Database | HoldfastError> {
+  const Database = loadLevel();
   try {
     await mkdir(location, { recursive: true, mode: 0o700 });
     const database: Database = new Database(location, { keyEncoding: 'view', valueEncoding: 'view' });

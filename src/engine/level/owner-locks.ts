@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import { engineClosed } from '../check.ts';
+import { type Database, openOnce } from './connection.ts';
+
+/** Who works on a state, and which of them are proven dead: never by a process id or a host name alone. */
+export interface Owners {
+  /** This run's name. Resolves once the system would tell others of its death. */
+  current(): Promise<string>;
+  /** True only where it is proven; what cannot be proven counts as alive. */
+  isDead(owner: string): Promise<boolean>;
+  /** Removes what dead owners left behind, except of those that are still named. */
+  tidy(named: ReadonlySet<string>): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OwnerLockOptions {
+  /** Folder of the locks, beside the database that they are about. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+}
+
+/** `<run>-<process>`: which process it is in is known without touching its lock. */
+const OWNER = /^[0-9a-f]{16}-[0-9a-f]{16}$/;
+/** A folder that is younger may be on its way to its lock. */
+const MIN_AGE_MS = 10 * 60_000;
+const MAX_TIDIED = 64;
+
+/**
+ * Each owner holds a LevelDB of its own open, for the lock on it: the system lets go of it when the process ends however
+ * it ends, it is seen from other threads, containers and (where the file system has locks) hosts, and nothing of it can be
+ * mistaken for another's, as a process id can.
+ */
+export function createOwnerLocks(options: OwnerLockOptions): Owners {
+  return new OwnerLocks(options);
+}
+
+class OwnerLocks implements Owners {
+  readonly #options: OwnerLockOptions;
+  #held: Promise<{ readonly name: string; readonly database: Database }> | undefined;
+  #closed = false;
+
+  constructor(options: OwnerLockOptions) {
+    this.#options = options;
+  }
+
+  async current(): Promise<string> {
+    if (this.#closed) throw engineClosed();
+    this.#held ??= this.#take();
+    return (await this.#held).name;
+  }
+
+  async isDead(owner: string): Promise<boolean> {
+    // Trying the lock of one's own process would let go of it: a POSIX lock ends with any handle of the file.
+    if (!OWNER.test(owner)) return false;
+    if ((await modifiedMs(this.#pathOf(owner))) === undefined) return true;
+    if (owner.endsWith(await thisProcess())) return false;
+    return this.#isFree(owner);
+  }
+
+  async tidy(named: ReadonlySet<string>): Promise<void> {
+    const mine = await thisProcess();
+    const names = await readdir(this.#options.folder).catch(() => []);
+    const old = this.#options.clock.now() - MIN_AGE_MS;
+    let tidied = 0;
+    for (const name of names) {
+      if (!OWNER.test(name) || named.has(name) || name.endsWith(mine)) continue;
+      const modified = await modifiedMs(this.#pathOf(name));
+      if (modified === undefined || modified > old || !(await this.#isFree(name))) continue;
+      await rm(this.#pathOf(name), { recursive: true, force: true });
+      if (++tidied === MAX_TIDIED) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const held = await this.#held?.catch(() => undefined);
+    if (held === undefined) return;
+    this.#held = undefined;
+    await held.database.close();
+    await rm(this.#pathOf(held.name), { recursive: true, force: true });
+  }
+
+  async #take(): Promise<{ readonly name: string; readonly database: Database }> {
+    const name = `${toHex(this.#options.random(8))}-${await thisProcess()}`;
+    const database = await openOnce(this.#pathOf(name));
+    if (database instanceof HoldfastError) throw database;
+    return { name, database };
+  }
+
+  /** Whether nobody holds the lock. A damaged database has been locked before it was found to be so. */
+  async #isFree(owner: string): Promise<boolean> {
+    const database = await openOnce(this.#pathOf(owner));
+    if (database instanceof HoldfastError) return isHoldfastError(database, 'Corrupt');
+    await database.close();
+    return true;
+  }
+
+  #pathOf(owner: string): string {
+    return join(this.#options.folder, owner);
+  }
+}
+
+/** Undefined only where it is certain that there is no such folder. */
+async function modifiedMs(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+let known: Promise<string> | undefined;
+
+/** The same for all threads of this process, and for no other process: 16 hex digits. */
+function thisProcess(): Promise<string> {
+  known ??= identify().then((text) => createHash('sha256').update(text).digest('hex').slice(0, 16));
+  return known;
+}
+
+/** Boot, process namespace and start time tell equal ids apart; where there is no `/proc`, the host's name has to do. */
+async function identify(): Promise<string> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    const namespace = await readlink('/proc/self/ns/pid');
+    const fields = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+    const started = fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19];
+    return [boot.trim(), namespace, process.pid, started].join('\n');
+  } catch {
+    return [hostname(), process.pid].join('\n');
+  }
+}
