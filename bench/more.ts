@@ -2,6 +2,7 @@ import type { Area } from './area.ts';
 import { benchCounts, renderCounts } from './counts.ts';
 import { benchCurves, renderCurves } from './curves.ts';
 import { benchGatewayLoad, renderGatewayLoad } from './gateway-load.ts';
+import { benchHung, renderHung } from './hung.ts';
 import type { Inputs } from './inputs.ts';
 import { benchCrash, renderCrash } from './load-crash.ts';
 import { benchOverload, renderOverload } from './load-over.ts';
@@ -65,5 +66,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async gatewayload({ area, say }) {
     const figures = await benchGatewayLoad(area, say);
     return { figures, text: renderGatewayLoad(figures) };
+  },
+  async hung({ area, options, say }) {
+    const figures = await benchHung(area, options.runs, say);
+    return { figures, text: renderHung(figures) };
   },
 };

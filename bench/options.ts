@@ -23,6 +23,7 @@ export const MORE_PARTS = [
   'overload',
   'crash',
   'gatewayload',
+  'hung',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;

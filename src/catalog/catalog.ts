@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { ChunkLadder } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { CatalogPolicy } from './policy.ts';
+import type { CandidateOptions } from './probe-candidates.ts';
 import type { Settlement } from './quota.ts';
 import type { Skip, SkipReason } from './rank.ts';
 
@@ -32,10 +33,10 @@ export interface NodeCatalog {
   /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
   probeAll(options?: AbortOptions): Promise<readonly ProbeReport[]>;
   /**
-   * The same, but resolves soon after those have answered that may take new shards; the others are probed on without
-   * being waited for. @param onReport told of each.
+   * The same, but resolves soon after those have answered that may take new shards, or are so late that the others'
+   * answers say they may not come; the others are probed on without being waited for.
    */
-  probeCandidates(onReport: (report: ProbeReport) => void, options?: AbortOptions): Promise<void>;
+  probeCandidates(options: CandidateOptions): Promise<void>;
   /** Probes one. @throws Aborted. */
   probe(providerId: string, options?: AbortOptions): Promise<ProbeReport>;
   /** Probes and flushes at the policy's interval; resolves once the signal fires. Call once. */

@@ -1,5 +1,4 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import { deferred } from '../core/deferred.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkLadder } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -15,6 +14,7 @@ import type {
 } from './catalog.ts';
 import { CatalogEntry } from './entry.ts';
 import { CatalogPersistence } from './persistence.ts';
+import { type CandidateOptions, probeCandidates } from './probe-candidates.ts';
 import { probeEntries, probeEntry } from './probing.ts';
 import { score, skipOf } from './rank.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -39,9 +39,6 @@ export async function openNodeCatalog(
   await catalog.refresh(abort);
   return catalog;
 }
-
-/** How long those are given to answer that nobody waits for, so that short runs let them back too. */
-const OTHERS_GRACE_MS = 250;
 
 type Failure = Extract<Outcome, { readonly error: unknown }>;
 
@@ -127,27 +124,9 @@ class Catalog implements NodeCatalog {
     return probeEntries([...this.#entries.values()], this.#options, signal);
   }
 
-  async probeCandidates(
-    onReport: (report: ProbeReport) => void,
-    { signal }: AbortOptions = {},
-  ): Promise<void> {
+  probeCandidates(options: CandidateOptions): Promise<void> {
     const awaited = new Set(this.eligible({ bytes: 1 }).candidates.map(({ provider }) => provider.id));
-    const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
-    // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
-    const entries = [...this.#entries.values()].sort((a, b) => isAwaited(b) - isAwaited(a));
-    const answered = deferred();
-    const round = probeEntries(entries, this.#options, signal, (report) => {
-      onReport(report);
-      if (awaited.delete(report.provider) && awaited.size === 0) answered.resolve();
-    });
-    const over = new AbortController();
-    const grace = answered.promise.then(() => this.#options.clock.sleep(OTHERS_GRACE_MS, over.signal));
-    grace.catch(() => {});
-    try {
-      await Promise.race([round, grace]);
-    } finally {
-      over.abort();
-    }
+    return probeCandidates(this.#entries.values(), awaited, this.#options, options);
   }
 
   probe(providerId: string, { signal }: AbortOptions = {}): Promise<ProbeReport> {

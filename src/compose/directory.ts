@@ -1,4 +1,6 @@
 import type { LeftOut, NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
+import { linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import type { Clock } from '../core/clock.ts';
 import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
 import type { Punctuality } from '../pipeline/punctuality.ts';
@@ -7,6 +9,8 @@ import type { Punctuality } from '../pipeline/punctuality.ts';
 const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
 /** Why a provider gets no new shards and is not worth waiting for either. */
 const SILENT: ReadonlySet<SkipReason | undefined> = new Set(['quarantined', 'recently_failing']);
+/** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
+const SILENT_AFTER_MS = 500;
 /** What a byte costs more at a provider that new shards would not go to. */
 const POOR = 1000;
 
@@ -15,6 +19,7 @@ export function directoryOf(
   catalog: NodeCatalog,
   lastProbe: ReadonlyMap<string, ProbeReport>,
   { late, heard, isLate }: Punctuality,
+  clock: Clock,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
   const leftOut = (id: string, bytes: number): LeftOut | undefined =>
@@ -54,7 +59,21 @@ export function directoryOf(
     heard,
     worthAsking: (id) =>
       lastProbe.get(id)?.error === undefined && !isLate(id) && !SILENT.has(leftOut(id, 1)?.reason),
-    answers: async (id, options) => byId.has(id) && (await catalog.probe(id, options)).error === undefined,
+    async answers(id, { signal } = {}) {
+      if (!byId.has(id)) return false;
+      const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
+      const stop = linkedAbort(signal, 'probe');
+      const asked = catalog.probe(id, { signal: stop.signal }).then(({ error }) => error === undefined);
+      const tooLate = clock.sleep(Math.max(SILENT_AFTER_MS, 3 * rttMs), stop.signal).then(() => false);
+      try {
+        return await Promise.race([asked, tooLate]);
+      } finally {
+        stop.dispose();
+        stop.abort(NO_LONGER_NEEDED);
+        asked.catch(() => {});
+        tooLate.catch(() => {});
+      }
+    },
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },

@@ -1,6 +1,14 @@
 import { type ConfigInput, configFrom } from '../config/object.ts';
 import type { Config } from '../config/types.ts';
-import { type AbortOptions, timeoutSignal } from '../core/abort.ts';
+import {
+  type AbortOptions,
+  abortable,
+  type LinkedAbort,
+  linkedAbort,
+  NO_LONGER_NEEDED,
+  timeoutSignal,
+} from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
@@ -124,8 +132,9 @@ const warnOfProcess: LogSink = (_, code, { message }) =>
 /** What a probe found is believed so long. */
 const PROBE_EVERY_MS = 30_000;
 
-/** Tidying up after an operation takes no longer, and so delays `close` no longer, than this. */
+/** Tidying up after an operation takes no longer than this, and delays `close` no longer than that. */
 const TIDY_MS = 5_000;
+const TIDY_AT_CLOSE_MS = 250;
 
 class OpenedVault implements Vault {
   readonly internals: ComposedVault;
@@ -133,6 +142,7 @@ class OpenedVault implements Vault {
   #probedMs = 0;
   #closing: Promise<void> | undefined;
   #tidying: Promise<void> | undefined;
+  #tidyUntil: LinkedAbort | undefined;
 
   constructor(internals: ComposedVault) {
     this.internals = internals;
@@ -146,7 +156,7 @@ class OpenedVault implements Vault {
     acceptOptions('putObject', options);
     // Meanwhile: an error is thrown where the journal needs it.
     this.internals.context.owner().catch(() => {});
-    await this.#probe(options.signal);
+    await this.#probe(options);
     const result = await putObject(this.internals.context, input, options);
     this.#tellOf(result.forks);
     this.#tidy();
@@ -202,19 +212,32 @@ class OpenedVault implements Vault {
   }
 
   close(): Promise<void> {
-    this.#closing ??= (this.#tidying ?? Promise.resolve()).then(() => this.internals.close());
+    this.#closing ??= this.#shutDown();
     return this.#closing;
   }
 
+  /** What could not be tidied up by then, later commands will. */
+  async #shutDown(): Promise<void> {
+    const { clock } = this.internals.context;
+    const tidied = new AbortController();
+    const tidying = (this.#tidying ?? Promise.resolve()).finally(() => tidied.abort(NO_LONGER_NEEDED));
+    await clock.sleep(TIDY_AT_CLOSE_MS, tidied.signal).catch(() => {});
+    this.#tidyUntil?.abort(new HoldfastError('Aborted', 'the vault was closed'));
+    await tidying;
+    await this.internals.close();
+  }
+
   /** Makes sure that it was looked lately who answers; a provider that was away may be back. */
-  async #probe(signal: AbortSignal | undefined): Promise<void> {
-    const now = this.internals.context.clock.monotonic();
-    if (this.#probed === undefined || now - this.#probedMs > PROBE_EVERY_MS) {
+  async #probe({ signal, minTolerates }: PutOptions): Promise<void> {
+    const { context, lateSince, probeCandidates } = this.internals;
+    const now = context.clock.monotonic();
+    const old = this.#probed === undefined || now - this.#probedMs > PROBE_EVERY_MS;
+    if (old || lateSince(this.#probedMs)) {
       this.#probedMs = now;
-      this.#probed = this.internals.probeCandidates(signal);
+      this.#probed = probeCandidates(minTolerates ?? context.policy.minTolerates);
     }
-    await this.#probed.catch(() => {
-      this.#probed = undefined;
+    await abortable(this.#probed!, signal, 'put').catch(() => {
+      if (!signal?.aborted) this.#probed = undefined;
     });
   }
 
@@ -232,7 +255,8 @@ class OpenedVault implements Vault {
   /** What fails here is tried again after the next success. */
   async #keepHouse(): Promise<void> {
     const { context, owners } = this.internals;
-    const signal = timeoutSignal(TIDY_MS);
+    this.#tidyUntil = linkedAbort(timeoutSignal(TIDY_MS), 'tidying up');
+    const { signal } = this.#tidyUntil;
     try {
       const swept = await sweepJournal(context, (owner) => owners.isDead(owner), { signal });
       await owners.tidy(swept.owners);

@@ -4,9 +4,11 @@ import { configuredCredits, DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../c
 import { createLinearCode } from '../coding/erasure/code.ts';
 import { TileMemory } from '../coding/erasure/tile-memory.ts';
 import type { Config } from '../config/types.ts';
+import { linkedAbort } from '../core/abort.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
 import { systemClock } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
 import type { OnUnfit } from '../core/fitness.ts';
 import { createHedge } from '../core/hedge.ts';
 import { secureRandom } from '../core/random.ts';
@@ -29,6 +31,7 @@ import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { Policy, VaultContext } from '../pipeline/ports.ts';
 import { createPunctuality } from '../pipeline/punctuality.ts';
 import { NODE_READS } from '../pipeline/stragglers.ts';
+import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
@@ -54,10 +57,15 @@ export interface ComposedVault {
   readonly config: Config;
   /** Asks every provider once, so that puts avoid those that do not answer. */
   probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
-  /** The same, but waits only for those that may take new shards. */
-  probeCandidates(signal?: AbortSignal): Promise<void>;
   /** Who works on the state, as journals name them. */
   readonly owners: Owners;
+  /**
+   * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
+   * of `minTolerates` without it.
+   */
+  probeCandidates(minTolerates: number): Promise<void>;
+  /** Whether a provider was late since then, by the monotonic clock. */
+  lateSince(ms: number): boolean;
   close(): Promise<void>;
 }
 
@@ -104,6 +112,9 @@ export async function composeVault(
     health: observers.providers,
   });
   const lastProbe = new Map<string, ProbeReport>();
+  const punctuality = createPunctuality(systemClock);
+  // What goes on in the background ends with the vault.
+  const open = linkedAbort(undefined, 'the vault');
   const arena = createArena(config.limits.memoryBytes);
   const cpu = cpuStage(arena, acceleration, config, onUnfit);
   const context: VaultContext = {
@@ -113,7 +124,7 @@ export async function composeVault(
     keys: vaultKeysOf(subkeys),
     owner: () => owners.current(),
     engine,
-    directory: directoryOf(catalog, lastProbe, createPunctuality(systemClock)),
+    directory: directoryOf(catalog, lastProbe, punctuality, systemClock),
     arena,
     cpu,
     metrics: observers.pipeline,
@@ -129,10 +140,16 @@ export async function composeVault(
       for (const report of reports) lastProbe.set(report.provider, report);
       return reports;
     },
-    probeCandidates: (signal) =>
-      catalog.probeCandidates((report) => lastProbe.set(report.provider, report), { signal }),
     owners,
+    lateSince: (ms) => punctuality.lateSince(ms),
+    probeCandidates: (minTolerates) =>
+      catalog.probeCandidates({
+        onReport: (report) => lastProbe.set(report.provider, report),
+        canSpare: (late) => toleranceWithout(context, late) >= minTolerates,
+        signal: open.signal,
+      }),
     async close() {
+      open.abort(new HoldfastError('Aborted', 'the vault was closed'));
       await cpu.close();
       await catalog.close();
       await Promise.all(providers.map(({ adapter }) => adapter.close()));
@@ -140,6 +157,14 @@ export async function composeVault(
       await owners.close();
     },
   };
+}
+
+/** Losses that an object would survive that is put without these; −1 where nobody is left. */
+function toleranceWithout({ directory, policy }: VaultContext, late: readonly string[]): number {
+  const providers = directory.forStore().eligible.filter(({ id }) => !late.includes(id));
+  if (providers.length === 0) return -1;
+  const { code, failureDomain } = policy;
+  return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
 }
 
 function openEngine(config: Config, observers: Observers): Engine {

@@ -12,6 +12,8 @@ export interface HedgeOptions<T> {
   readonly operation: string;
   /** What came too late, to be let go of. */
   readonly discard?: ((late: T) => void) | undefined;
+  /** Once no attempt is left to make: gives up when nothing happens for so long. What still runs then counts as failed. */
+  readonly giveUpMs?: number | undefined;
   /** Told of each attempt (by its index) that failed, in the order of failing. */
   readonly onFailure?: ((attempt: number, error: HoldfastError) => void) | undefined;
   /** Told of each that was overtaken: it had had more than its time when another won. */
@@ -74,11 +76,12 @@ export function createHedge(clock: Clock, policy: StragglerPolicy, enough = 1): 
       const race = new Race(clock, attempts, options);
       try {
         while (race.running > 0 || race.launch()) {
-          const waitMs = race.left > 0 ? patienceMs() * Math.max(1, race.running - 1) : undefined;
+          const waitMs = race.left > 0 ? patienceMs() * Math.max(1, race.running - 1) : options.giveUpMs;
           const outcome = await race.next(waitMs);
           throwIfAborted(signal, operation);
-          if (outcome === undefined) race.launch();
-          else if ('value' in outcome) {
+          if (outcome === undefined && !race.launch()) return race.giveUp();
+          if (outcome === undefined) continue;
+          if ('value' in outcome) {
             record(outcome.ms);
             race.overtaken(patienceMs());
             return { value: outcome.value, attempt: outcome.attempt };
@@ -149,6 +152,14 @@ class Race<T> {
     return outcome;
   }
 
+  giveUp(): undefined {
+    const now = this.#clock.monotonic();
+    for (const { attempt, startedMs } of this.#running.values()) {
+      this.#options.onLate?.(attempt, now - startedMs);
+      this.#options.onFailure?.(attempt, TOO_LATE);
+    }
+  }
+
   overtaken(patienceMs: number): void {
     const now = this.#clock.monotonic();
     for (const { attempt, startedMs } of this.#running.values()) {
@@ -180,4 +191,5 @@ class Race<T> {
   }
 }
 
+const TOO_LATE = new HoldfastError('Timeout', 'it does not answer', { code: 'lost_race' });
 const LOST = new HoldfastError('Aborted', 'another was faster', { code: 'lost_race' });

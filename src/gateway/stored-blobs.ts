@@ -1,7 +1,8 @@
 import { throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
-import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Hedge } from '../core/hedge.ts';
 import type { ByteRange } from '../http/message/range.ts';
 import { createVerifiedReader, type VerifiedReader } from '../node/verified/reader.ts';
 import { rendezvousOrder } from '../pipeline/rendezvous.ts';
@@ -12,6 +13,8 @@ import type { StoredBlob } from './store.ts';
 export interface StoredBlobsOptions {
   readonly providers: () => readonly Provider[];
   readonly blake3: Blake3;
+  /** The next provider is asked beside one that is late. */
+  readonly reads: Hedge;
   readonly metrics: ServiceMetrics;
 }
 
@@ -22,7 +25,7 @@ const NOTHING_HOT = { maxBytes: 0, maxBlobBytes: 0 } as const;
 
 /**
  * Opens blobs as they are kept, packs and manifest nodes, from whichever provider has them whole. Providers are asked
- * one after the other in the order in which nodes are placed.
+ * in the order in which nodes are placed.
  * @throws HoldfastError `NotFound` when all answered and none has it, else `Unavailable` (`blob_unavailable`).
  */
 export function createStoredBlobs(
@@ -55,15 +58,19 @@ export function createStoredBlobs(
     const providers = options.providers().filter(({ id }) => !without.has(id));
     const byId = new Map(providers.map((provider) => [provider.id, provider]));
     const problems: string[] = [];
-    for (const id of rendezvousOrder(blake3, address, [...byId.keys()])) {
-      throwIfAborted(signal, 'read');
-      try {
-        return { id, blob: await readerOf(byId.get(id)!, byId.size).open(address, { signal }) };
-      } catch (error) {
-        if (!isHoldfastError(error, 'NotFound')) problems.push(`${id}: ${asHoldfastError(error).kind}`);
-      }
-    }
-    throwIfAborted(signal, 'read');
+    const order = rendezvousOrder(blake3, address, [...byId.keys()]);
+    const attempts = order.map((id) => async (stop: AbortSignal): Promise<OpenedAt> => {
+      const reader = readerOf(byId.get(id)!, byId.size);
+      return { id, blob: await reader.open(address, { signal: stop }) };
+    });
+    const won = await options.reads.run(attempts, {
+      signal,
+      operation: 'read',
+      onFailure(attempt, error) {
+        if (error.kind !== 'NotFound') problems.push(`${order[attempt]}: ${error.kind}`);
+      },
+    });
+    if (won !== undefined) return won.value;
     if (problems.length === 0) throw new HoldfastError('NotFound', 'no provider has this blob');
     throw new HoldfastError('Unavailable', 'no provider returned this blob whole', {
       code: 'blob_unavailable',

@@ -1,4 +1,6 @@
 import { HoldfastError } from '../core/errors.ts';
+import { createHedge } from '../core/hedge.ts';
+import type { StragglerPolicy } from '../core/stragglers.ts';
 import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../pipeline/damage.ts';
 import { listManifests, loadRoot } from '../pipeline/manifests.ts';
@@ -31,6 +33,9 @@ export interface CacheBudgets {
   readonly chunkBytes: number;
 }
 
+/** Opening a blob verifies all of it. */
+const BLOB_READS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0, aloneMs: 500 };
+
 /** Of the arena; the rest is for what is too small to be counted. */
 const ARENA_SHARE = 7 / 8;
 const MAX_WAITING = 256;
@@ -50,6 +55,7 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
     openBlob: createStoredBlobs({
       providers: () => context.directory.all(),
       blake3: context.blake3,
+      reads: createHedge(context.clock, BLOB_READS),
       metrics: options.metrics,
     }),
     async manifests(limit, signal) {

@@ -11,6 +11,9 @@ import { fetchNode } from './nodes.ts';
 import type { VaultContext } from './ports.ts';
 import { type BlobAt, discard } from './trash.ts';
 
+/** Nodes that all others lack are waited for so long at those that do not answer. */
+const GIVE_UP_MS = 2_000;
+
 /**
  * Deletes the blobs of a manifest that nothing points to any more, and forgets it. From below: while a blob is there, so
  * is what leads to it, and a call that was cut off can be made again.
@@ -63,7 +66,7 @@ async function remainsOf(
   const walk = async (root: RootRecord, links: readonly PublicLink[], depth: number): Promise<void> => {
     for (const { cid } of links) {
       nodes[depth]!.push(cid.address);
-      const node = await unlessLost(fetchNode(context, cid.address, damage, options.signal));
+      const node = await unlessLost(fetchNode(context, cid.address, damage, options.signal, GIVE_UP_MS));
       if (node === undefined) continue;
       if (depth > 0) await walk(root, decodeIndexNode(node, root.objectId).links, depth - 1);
       else take(decodeSegmentNode(node, root.objectId, createLinearCode(root.code).totalShards));

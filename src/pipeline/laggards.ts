@@ -4,6 +4,8 @@ import { HoldfastError } from '../core/errors.ts';
 import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
 
 const CHECK_MS = 20;
+/** Who is there and stands still is asked again this often. */
+const ASK_EVERY_MS = 5_000;
 
 /** One provider's part of the work. */
 export interface Turn {
@@ -23,6 +25,8 @@ interface Running {
   sinceMs: number;
   progressed: boolean;
   late: boolean;
+  askedMs: number;
+  readonly isThere: ((signal: AbortSignal) => Promise<boolean>) | undefined;
   readonly onLate: (() => void) | undefined;
 }
 
@@ -46,10 +50,20 @@ export class Laggards {
     this.#policy = policy;
   }
 
-  /** @param onLate called once, when it is given up on. */
-  begin(outer: AbortSignal | undefined, operation: string, onLate?: () => void): Turn {
+  /**
+   * @param onLate called once, when it is given up on.
+   * @param isThere asked before it is: while it says so, it is slow and not silent, and waited for.
+   */
+  begin(
+    outer: AbortSignal | undefined,
+    operation: string,
+    onLate?: () => void,
+    isThere?: (signal: AbortSignal) => Promise<boolean>,
+  ): Turn {
     const running: Running = {
       stop: linkedAbort(outer, operation),
+      askedMs: Number.NEGATIVE_INFINITY,
+      isThere,
       sinceMs: this.#clock.monotonic(),
       progressed: false,
       late: false,
@@ -96,11 +110,22 @@ export class Laggards {
       const done = this.#done + progressed - Number(running.progressed);
       const field = { done, running: this.#running.size - done + this.#done, slowestMs: this.#slowestMs };
       if (now - running.sinceMs < lateAfterMs(this.#policy, field)) continue;
-      running.late = true;
-      running.stop.abort(standsStill());
-      running.onLate?.();
+      if (running.isThere === undefined) giveUpOn(running);
+      else if (now - running.askedMs >= ASK_EVERY_MS) void this.#ask(running, running.isThere, now);
     }
   }
+
+  async #ask(running: Running, isThere: NonNullable<Running['isThere']>, now: number): Promise<void> {
+    running.askedMs = now;
+    const there = await isThere(running.stop.signal).catch(() => true);
+    if (!there && this.#running.has(running) && running.sinceMs < now) giveUpOn(running);
+  }
+}
+
+function giveUpOn(running: Running): void {
+  running.late = true;
+  running.stop.abort(standsStill());
+  running.onLate?.();
 }
 
 const standsStill = (): HoldfastError =>

@@ -37,7 +37,7 @@ export interface ProviderDirectory {
   heard(id: string): void;
   /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
   worthAsking(id: string): boolean;
-  /** Whether the provider answers a probe in the time that probes are given. @throws Aborted. */
+  /** Whether the provider answers a probe in about the time that its probes usually take. @throws Aborted. */
   answers(id: string, options?: AbortOptions): Promise<boolean>;
   /** Bytes of shards that are no longer there; gives quota back. */
   deleted(id: string, bytes: number): void;

@@ -10,6 +10,8 @@ export interface Punctuality {
   /** It answered, if only that it has nothing. */
   heard(id: string): void;
   isLate(id: string): boolean;
+  /** Whether any was late since then, by the monotonic clock. */
+  lateSince(ms: number): boolean;
 }
 
 export function createPunctuality(clock: Clock): Punctuality {
@@ -17,6 +19,7 @@ export function createPunctuality(clock: Clock): Punctuality {
   return {
     late: (id) => void lateAt.set(id, clock.monotonic()),
     heard: (id) => void lateAt.delete(id),
+    lateSince: (ms) => [...lateAt.values()].some((at) => at > ms),
     isLate: (id) => clock.monotonic() - (lateAt.get(id) ?? Number.NEGATIVE_INFINITY) < REMEMBERED_MS,
   };
 }

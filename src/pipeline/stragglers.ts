@@ -6,14 +6,24 @@ import type { StragglerPolicy } from '../core/stragglers.ts';
  * verdict that is wrong costs an operator's night.
  */
 
-/** A manifest node or another small blob that several have: the next copy is read beside it. */
+/** A manifest node, of which any copy will do: the next is read beside it. */
 export const NODE_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0, aloneMs: 150 };
 
 /** A range of shards: others that add rank are read beside it. */
 export const SHARD_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };
 
+/** The same of so few bytes that others are read beside it even when it was the only one that was asked. */
+export const SMALL_READS: StragglerPolicy = { ...SHARD_READS, aloneMs: 150 };
+export const SMALL_READ_BYTES: number = 64 * 1024;
+
+/** A copy of a manifest node on its way to a provider: another one is sent beside it. */
+export const NODE_WRITES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 };
+
 /** A pack on its way to a provider: its shards go elsewhere, where the object then survives as many losses. */
 export const PACK_WRITES: StragglerPolicy = { floorMs: 1_000, factor: 3, quorum: 2 / 3 };
+
+/** Checking what is there: who is late is asked whether it is there at all, and is unconfirmed only if not. */
+export const CHECKS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
 
 /** Deletes: what is left is queued and tried again later. */
 export const DELETES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 };

@@ -3,6 +3,7 @@ import { type AbortOptions, allOrFirstError, linkedAbort, throwIfAborted } from 
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
 import type { OpenRoot } from '../manifest/root.ts';
 import { type Certificate, Certifier } from '../placement/certificate.ts';
@@ -10,10 +11,12 @@ import { NOT_PLACED } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fetchVerified } from '../providers/verified.ts';
 import { type Damage, DamageLog, problemOf } from './damage.ts';
+import { Laggards } from './laggards.ts';
 import { openManifest } from './manifests.ts';
 import { resolveReference } from './names.ts';
 import { publicNodes, publicSegments, type SegmentView, shardDigest } from './object-view.ts';
 import type { VaultContext } from './ports.ts';
+import { CHECKS } from './stragglers.ts';
 
 export interface VerifyResult {
   readonly manifest: BlobAddress;
@@ -139,17 +142,14 @@ class ObjectCheck {
       code.totalShards * view.shardLengths[chunk]!,
       this.#signal,
     );
+    const providerOf = (shard: number): string =>
+      record.packs[record.places[chunk * code.totalShards + shard]!]!.provider;
+    const all = Array.from({ length: code.totalShards }, (_, shard) => shard);
     try {
-      const all = Array.from({ length: code.totalShards }, (_, shard) => shard);
-      await allOrFirstError(
-        all.map((shard) =>
-          this.#queue.add(async () => {
-            if (!(await this.#shard(view, chunk, shard, slab.bytes))) return;
-            const pack = record.packs[record.places[chunk * code.totalShards + shard]!]!;
-            places[shard] = this.#providers.findIndex((provider) => provider.id === pack.provider);
-          }),
-        ),
-      );
+      await this.#askAll(all, providerOf, async (shard, signal) => {
+        if (!(await this.#shard(view, chunk, shard, slab.bytes, signal))) return;
+        places[shard] = this.#providers.findIndex((provider) => provider.id === providerOf(shard));
+      });
     } finally {
       this.#context.arena.release(slab);
     }
@@ -167,7 +167,45 @@ class ObjectCheck {
     return this.#certifier.certificate();
   }
 
-  async #shard(view: SegmentView, chunk: number, shard: number, slab: Uint8Array): Promise<boolean> {
+  /** Reads of all providers at once. One that gets nothing done while others do, and answers no probe, is silent. */
+  async #askAll<T>(
+    reads: readonly T[],
+    providerOf: (read: T) => string,
+    ask: (read: T, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const { clock, directory } = this.#context;
+    const laggards = new Laggards(clock, CHECKS);
+    const askOne = async (id: string, its: readonly T[]): Promise<void> => {
+      const silent = (): void => {
+        this.#silent.set(id, 'it does not answer, while others do: not confirmed');
+        directory.late(id);
+      };
+      const turn = laggards.begin(this.#signal, 'verify', silent, (signal) =>
+        directory.answers(id, { signal }),
+      );
+      const timed = async (read: T): Promise<void> => {
+        const started = clock.monotonic();
+        await ask(read, turn.signal);
+        if (!this.#silent.has(id)) turn.progressed(clock.monotonic() - started);
+      };
+      await allOrFirstError(its.map((read) => this.#queue.add(() => timed(read)))).finally(() => turn.end());
+    };
+    const byProvider = new Map<string, T[]>();
+    for (const read of reads) entryOf(byProvider, providerOf(read), () => []).push(read);
+    try {
+      await allOrFirstError([...byProvider].map(([id, its]) => askOne(id, its)));
+    } finally {
+      laggards.close();
+    }
+  }
+
+  async #shard(
+    view: SegmentView,
+    chunk: number,
+    shard: number,
+    slab: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { record, code, layout } = view;
     const at = chunk * code.totalShards + shard;
     const pack = record.packs[record.places[at]!]!;
@@ -175,7 +213,7 @@ class ObjectCheck {
     const into = slab.subarray(shard * length, (shard + 1) * length);
     this.shards++;
     const problem = await this.#attempt(pack.provider, async (provider) => {
-      await provider.adapter.fetchRange(pack.address, layout.offsets[at]!, [into], { signal: this.#signal });
+      await provider.adapter.fetchRange(pack.address, layout.offsets[at]!, [into], { signal });
       this.bytesRead += length;
       const right = equalBytes(this.#context.blake3.hash(into), shardDigest(view, chunk, shard));
       if (!right) throw new HoldfastError('HashMismatch', 'the shard has other bytes than the manifest says');
@@ -187,21 +225,17 @@ class ObjectCheck {
   }
 
   async #copiesOf(address: BlobAddress): Promise<number> {
-    const found = await Promise.all(
-      this.#providers.map((provider) =>
-        this.#queue.add(async () => {
-          const options = { maxBytes: MAX_NODE_BYTES, signal: this.#signal };
-          const problem = await this.#attempt(provider.id, async ({ adapter }) => {
-            await fetchVerified(adapter, address, this.#context.blake3, options);
-          });
-          if (problem === undefined) return 1;
-          const kind = problemOf(problem);
-          if (kind === 'corrupt') this.#damage.add({ provider: provider.id, problem: kind, blob: address });
-          return 0;
-        }),
-      ),
-    );
-    return found.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+    let copies = 0;
+    const idOf = ({ id }: Provider): string => id;
+    await this.#askAll(this.#providers, idOf, async ({ id }, signal) => {
+      const problem = await this.#attempt(id, async ({ adapter }) => {
+        await fetchVerified(adapter, address, this.#context.blake3, { maxBytes: MAX_NODE_BYTES, signal });
+      });
+      if (problem === undefined) copies++;
+      else if (problemOf(problem) === 'corrupt')
+        this.#damage.add({ provider: id, problem: 'corrupt', blob: address });
+    });
+    return copies;
   }
 
   /** @returns what went wrong. */
@@ -220,6 +254,8 @@ class ObjectCheck {
     } catch (thrown) {
       throwIfAborted(this.#signal, 'verify');
       const error = asHoldfastError(thrown);
+      const unheard = this.#silent.get(id);
+      if (unheard !== undefined) return new HoldfastError('Unavailable', unheard);
       if (problemOf(error) === 'unavailable') this.#silent.set(id, error.message);
       return error;
     }

@@ -57,14 +57,74 @@ describe('probing', () => {
         answer = () => resolve({ rttMs: 5 });
       });
     const told: string[] = [];
-    const probed = catalog.probeCandidates(({ provider }) => told.push(provider));
-    await expect.poll(() => world.clock.asleep).toBe(1);
+    const probed = catalog.probeCandidates({
+      onReport: ({ provider }) => told.push(provider),
+      canSpare: () => false,
+    });
+    // Until somebody may be late, and until the others have had their time.
+    await expect.poll(() => world.clock.asleep).toBe(2);
     world.clock.advance(250);
     await probed;
     expect(told).toEqual(['fine']);
     answer();
     await expect.poll(() => told).toEqual(['fine', 'gone']);
     expect(catalog.snapshot()[0]!.why).toContain('1 of 3 good probes');
+  });
+
+  it('before a put goes on without one that hangs, if the caller can spare it, and hears of it later', async () => {
+    const world = newWorld();
+    const near = [new Probed('a', 7), new Probed('b', 7), new Probed('c', 7)];
+    const hung = new Probed('hung');
+    const catalog = await world.open([...near, hung]);
+    let answer = (): void => {};
+    hung.probe = () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ rttMs: 5 });
+      });
+    const told: string[] = [];
+    const asked: string[][] = [];
+    const probed = catalog.probeCandidates({
+      onReport: ({ provider, error }) => told.push(`${provider}${error === undefined ? '' : `: ${error}`}`),
+      canSpare: (late) => asked.push([...late]) > 0,
+    });
+    await expect.poll(() => world.clock.asleep).toBe(1);
+    world.clock.advance(500);
+    await probed;
+    expect(asked).toEqual([['hung']]);
+    expect(told).toEqual(['a', 'b', 'c', 'hung: no answer after 0.5 s, long after the others']);
+    answer();
+    await expect.poll(() => told.at(-1)).toBe('hung');
+  });
+
+  it('before a put waits for one that hangs when the caller cannot spare it, or when it always took that long', async () => {
+    const world = newWorld();
+    const near = [new Probed('a', 7), new Probed('b', 7)];
+    const far = new Probed('far', 400);
+    const catalog = await world.open([...near, far]);
+    await catalog.probeAll();
+    let answer = (): void => {};
+    far.probe = () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ rttMs: 400 });
+      });
+    let over = false;
+    const spared: string[] = [];
+    const probed = catalog
+      .probeCandidates({ onReport: () => {}, canSpare: (late) => spared.push(...late) < 0 })
+      .then(() => {
+        over = true;
+      });
+    for (let i = 0; i < 50; i++) {
+      await expect.poll(() => world.clock.asleep).toBe(1);
+      // Three times what it usually takes are 1.2 s.
+      expect(spared.length > 0).toBe(world.clock.ms >= 1_000_000 + 1_200);
+      world.clock.advance(i === 0 ? 500 : 25);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(over).toBe(false);
+    answer();
+    await expect.poll(() => over || world.clock.advance(250)).toBe(true);
+    await probed;
   });
 
   it('before a put waits for all when none may take shards: that is how they come back', async () => {
@@ -74,7 +134,7 @@ describe('probing', () => {
     node.fails();
     for (let i = 0; i < 4; i++) await catalog.probeAll();
     node.answers(5);
-    for (let i = 0; i < 10; i++) await catalog.probeCandidates(() => {});
+    for (let i = 0; i < 10; i++) await catalog.probeCandidates({ onReport: () => {}, canSpare: () => false });
     expect(catalog.snapshot()[0]!.state).toBe('ok');
   });
 

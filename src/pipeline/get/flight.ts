@@ -4,7 +4,7 @@ import { lateAfterMs } from '../../core/stragglers.ts';
 import { timed } from '../accounting.ts';
 import { type DamageProblem, problemOf } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
-import { SHARD_READS } from '../stragglers.ts';
+import { SHARD_READS, SMALL_READ_BYTES, SMALL_READS } from '../stragglers.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';
@@ -109,7 +109,8 @@ export class Flight {
     for (const running of this.#running.keys()) {
       if (running.slow) continue;
       const usual = context.directory.usualMs(running.provider, 'fetch', running.bytes);
-      if (now - running.startedMs < lateAfterMs(SHARD_READS, field, usual)) continue;
+      const policy = running.bytes <= SMALL_READ_BYTES ? SMALL_READS : SHARD_READS;
+      if (now - running.startedMs < lateAfterMs(policy, field, usual)) continue;
       running.slow = true;
       this.#changed = true;
       for (const { fetch, shard } of running.range.shards) fetch.pending.set(shard, 'slow');

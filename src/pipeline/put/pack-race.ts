@@ -1,11 +1,13 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { lateAfterMs } from '../../core/stragglers.ts';
+import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { PACK_WRITES } from '../stragglers.ts';
 import type { PutSession } from './session.ts';
 
+/** Who is that late is asked whether it is there at all: it need not be given up on for it. */
+const ASKED: StragglerPolicy = { ...PACK_WRITES, floorMs: 300 };
 const CHECK_MS = 50;
 /** A provider that is waited for is asked this often whether it is there at all. */
 const ASK_EVERY_MS = 5_000;
@@ -63,13 +65,15 @@ export class PackRace {
       while (!settled.yes) {
         await Promise.race([watched, this.#nextTick()]);
         const elapsedMs = clock.monotonic() - started;
-        if (settled.yes || !this.#isBehind(provider, bytes, elapsedMs)) continue;
+        if (settled.yes || !this.#isBehind(ASKED, provider, bytes, elapsedMs)) continue;
         const loss = this.#lossWithout(provider);
         if (loss === 'too much') continue;
-        if (loss === 'some' && elapsedMs < this.#session.context.policy.stallMs && !there.silent) {
-          if (!there.asked) void this.#ask(provider, there, settled);
-          continue;
-        }
+        if (!there.asked) void this.#ask(provider, there, settled);
+        const { stallMs } = this.#session.context.policy;
+        const givenUp =
+          there.silent ||
+          (loss === 'none' ? this.#isBehind(PACK_WRITES, provider, bytes, elapsedMs) : elapsedMs >= stallMs);
+        if (!givenUp) continue;
         this.#stragglers.push({ attempt, stop });
         throw lostRace(elapsedMs, there.silent);
       }
@@ -98,11 +102,11 @@ export class PackRace {
     return this.#tick;
   }
 
-  #isBehind(provider: Provider, bytes: number, elapsedMs: number): boolean {
+  #isBehind(policy: StragglerPolicy, provider: Provider, bytes: number, elapsedMs: number): boolean {
     const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
     const running = this.#running - this.#done;
     const field = { done: this.#done, running, slowestMs: this.#slowestMs };
-    return elapsedMs >= lateAfterMs(PACK_WRITES, field, usual);
+    return elapsedMs >= lateAfterMs(policy, field, usual);
   }
 
   /** What giving up on it would cost in losses survived; `too much`: the promise. */

@@ -9,8 +9,8 @@ import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { kernelFault } from '../cpu/write-check.ts';
 import type { PutJournal } from '../journal.ts';
-import { storeNode } from '../nodes.ts';
 import type { ShardMap, VaultContext } from '../ports.ts';
+import { storeNode } from '../store-node.ts';
 import type { BlobAt } from '../trash.ts';
 import { CodecMemory } from './codec-memory.ts';
 

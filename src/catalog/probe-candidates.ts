@@ -1,0 +1,73 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { NO_LONGER_NEEDED } from '../core/abort.ts';
+import { deferred } from '../core/deferred.ts';
+import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
+import type { CatalogOptions, ProbeReport } from './catalog.ts';
+import type { CatalogEntry } from './entry.ts';
+import { probeEntries } from './probing.ts';
+
+/** A provider whose probe takes longer, and three times what others' take, and what its own usually do, is late. */
+const PROBES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5 };
+const CHECK_MS = 25;
+
+/** How long those are given to answer that nobody waits for, so that short runs let them back too. */
+const OTHERS_GRACE_MS = 250;
+
+export interface CandidateOptions extends AbortOptions {
+  /** Told of each probe; of one that is late when it is given up on, and again when it has ended. */
+  readonly onReport: (report: ProbeReport) => void;
+  /** Whether the caller can do without these, which are late. */
+  readonly canSpare: (late: readonly string[]) => boolean;
+}
+
+/**
+ * Probes all, and resolves once those have answered that may take new shards, or are so late that others' answers say
+ * they may not come. What is still under way goes on until the signal fires.
+ * @param awaited ids of those that may take new shards.
+ */
+export async function probeCandidates(
+  all: Iterable<CatalogEntry>,
+  awaited: Set<string>,
+  options: Pick<CatalogOptions, 'clock' | 'policy' | 'health' | 'log'>,
+  { onReport, canSpare, signal }: CandidateOptions,
+): Promise<void> {
+  const { clock } = options;
+  const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
+  // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
+  const entries = [...all].sort((a, b) => isAwaited(b) - isAwaited(a));
+  const usualMs = new Map(entries.map(({ provider, profile }) => [provider.id, profile.rtt_ewma]));
+  const startedMs = clock.monotonic();
+  const field = { done: 0, slowestMs: 0 };
+  const answered = deferred();
+  const round = probeEntries(entries, options, signal, (report) => {
+    onReport(report);
+    if (!awaited.delete(report.provider)) return;
+    if (report.error === undefined) {
+      field.done++;
+      field.slowestMs = clock.monotonic() - startedMs;
+    }
+    if (awaited.size === 0) answered.resolve();
+  });
+  const over = new AbortController();
+  const sleep = (ms: number): Promise<void> => clock.sleep(ms, over.signal);
+  const late = async (): Promise<void> => {
+    for (let waitMs = PROBES.floorMs; ; waitMs = CHECK_MS) {
+      await sleep(waitMs);
+      const elapsedMs = clock.monotonic() - startedMs;
+      const waiting = { ...field, running: awaited.size };
+      const all = [...awaited];
+      if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, usualMs.get(id)))) continue;
+      if (canSpare(all)) break;
+    }
+    for (const provider of awaited) onReport({ provider, rttMs: undefined, error: notYet(startedMs) });
+  };
+  const notYet = (since: number): string =>
+    `no answer after ${((clock.monotonic() - since) / 1000).toFixed(1)} s, long after the others`;
+  const enough = Promise.race([answered.promise.then(() => sleep(OTHERS_GRACE_MS)), late()]);
+  enough.catch(() => {});
+  try {
+    await Promise.race([round, enough]);
+  } finally {
+    over.abort(NO_LONGER_NEEDED);
+  }
+}
