@@ -39,15 +39,22 @@ export async function probeCandidates(
   const startedMs = clock.monotonic();
   const field = { done: 0, slowestMs: 0 };
   const answered = deferred();
-  const round = probeEntries(entries, options, signal, (report) => {
-    onReport(report);
-    if (!awaited.delete(report.provider)) return;
-    if (report.error === undefined) {
-      field.done++;
-      field.slowestMs = clock.monotonic() - startedMs;
-    }
-    if (awaited.size === 0) answered.resolve();
-  });
+  const givenUp = new Set<string>();
+  const round = probeEntries(
+    entries,
+    options,
+    signal,
+    (report) => {
+      onReport(report);
+      if (!awaited.delete(report.provider)) return;
+      if (report.error === undefined) {
+        field.done++;
+        field.slowestMs = clock.monotonic() - startedMs;
+      }
+      if (awaited.size === 0) answered.resolve();
+    },
+    givenUp,
+  );
   const over = new AbortController();
   const sleep = (ms: number): Promise<void> => clock.sleep(ms, over.signal);
   const late = async (): Promise<void> => {
@@ -59,7 +66,10 @@ export async function probeCandidates(
       if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, usualMs.get(id)))) continue;
       if (canSpare(all)) break;
     }
-    for (const provider of awaited) onReport({ provider, rttMs: undefined, error: notYet(startedMs) });
+    for (const provider of awaited) {
+      givenUp.add(provider);
+      onReport({ provider, rttMs: undefined, error: notYet(startedMs) });
+    }
   };
   const notYet = (since: number): string =>
     `no answer after ${((clock.monotonic() - since) / 1000).toFixed(1)} s, long after the others`;

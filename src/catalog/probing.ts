@@ -7,18 +7,24 @@ import type { CatalogEntry } from './entry.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
 import { skipOf } from './rank.ts';
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 type Probing = Pick<CatalogOptions, 'clock' | 'policy' | 'health' | 'log'>;
 
-/** Probes all, a bounded number at a time. An abort of the caller counts against no provider. */
+/**
+ * Probes all, a bounded number at a time. An abort of the caller counts against no provider, except for those in `late`:
+ * a provider that is silent whenever a short run asks would never be found out.
+ */
 export async function probeEntries(
   entries: readonly CatalogEntry[],
   options: Probing,
   signal: AbortSignal | undefined,
   onReport: (report: ProbeReport) => void = () => {},
+  late: ReadonlySet<string> = NOBODY,
 ): Promise<readonly ProbeReport[]> {
   const queue = new PQueue({ concurrency: options.policy.probe.concurrency });
   const probe = async (entry: CatalogEntry): Promise<ProbeReport> => {
-    const report = await probeEntry(entry, options, signal);
+    const report = await probeEntry(entry, options, signal, late);
     onReport(report);
     return report;
   };
@@ -30,6 +36,7 @@ export async function probeEntry(
   entry: CatalogEntry,
   options: Probing,
   signal: AbortSignal | undefined,
+  late: ReadonlySet<string> = NOBODY,
 ): Promise<ProbeReport> {
   throwIfAborted(signal, 'probe');
   const { adapter, id } = entry.provider;
@@ -46,7 +53,7 @@ export async function probeEntry(
     succeeded(entry, options, rttMs, result);
     return { provider: id, rttMs, error: undefined };
   } catch (error) {
-    throwIfAborted(signal, 'probe');
+    if (!late.has(id)) throwIfAborted(signal, 'probe');
     const failure = asHoldfastError(error);
     entry.observe({ type: 'probe_failed', at: options.clock.now() });
     entry.probeFailure = failure.code;

@@ -54,8 +54,8 @@ it('a provider that stays silent delays a few runs by a probe, then none, and is
     const started = performance.now();
     const vault = await openOver(dir, [...near, far], settings);
     await vault.putObject(noise(10_000), { name: 'x' });
-    const { state } = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
     await vault.close();
+    const { state } = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
     return { state, ms: Math.round(performance.now() - started) };
   };
   wire.stall();

@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import { addressOf } from '../../src/core/address.ts';
+import { createHedge } from '../../src/core/hedge.ts';
+import { DamageLog } from '../../src/pipeline/damage.ts';
+import { deleteObject } from '../../src/pipeline/delete.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { fetchNode } from '../../src/pipeline/nodes.ts';
+import type { VaultContext } from '../../src/pipeline/ports.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { rendezvousOrder } from '../../src/pipeline/rendezvous.ts';
+import { storeNode } from '../../src/pipeline/store-node.ts';
+import { NODE_READS } from '../../src/pipeline/stragglers.ts';
+import { verifyObject } from '../../src/pipeline/verify.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { noise, readAll, testVault } from '../helpers/vault.ts';
+import { createFakeClock, type FakeClock } from '../providers/fake-clock.ts';
+
+/** Ends only when told to. */
+const hang = (signal?: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }));
+
+/** A vault whose providers in `hung` take every request and never answer. */
+async function hungVault(options: { readonly clock?: FakeClock; readonly deaf?: boolean } = {}) {
+  const hung = new Set<string>();
+  const signalOf = (signal: AbortSignal | undefined) => (options.deaf ? undefined : signal);
+  const wrap = (adapter: BlobAdapter): BlobAdapter => {
+    const unless = <T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> =>
+      hung.has(adapter.adapterId) ? hang(signalOf(signal)) : work();
+    return {
+      ...adapter,
+      store: (address, parts, o) => unless(o?.signal, () => adapter.store(address, parts, o)),
+      fetch: (address, o) => unless(o?.signal, () => adapter.fetch(address, o)),
+      fetchRange: (address, at, into, o) => unless(o?.signal, () => adapter.fetchRange(address, at, into, o)),
+      delete: (address, o) => unless(o?.signal, () => adapter.delete(address, o)),
+      readSlot: (name, o) => unless(o?.signal, () => adapter.readSlot(name, o)),
+    };
+  };
+  const policy = { packTargetBytes: 65_536 };
+  const vault = await testVault({ wrap, policy, chunkBytes: 65_536 });
+  const { directory } = vault.context;
+  const answers = async (id: string): Promise<boolean> => !hung.has(id);
+  const { clock } = options;
+  const context: VaultContext = {
+    ...vault.context,
+    directory: { ...directory, answers },
+    ...(clock === undefined ? {} : { clock, nodeReads: createHedge(clock, NODE_READS) }),
+  };
+  return { ...vault, context, hung };
+}
+
+const firstTwo = ({ blake3, directory }: VaultContext, bytes: Uint8Array): string[] => {
+  const ids = directory.all().map(({ id }) => id);
+  return rendezvousOrder(blake3, addressOf(blake3.hash(bytes)), ids).slice(0, 2);
+};
+
+describe('a manifest node', () => {
+  const bytes = noise(5_000);
+  const copies = { wanted: 4, needed: 3 };
+  const intend = async (): Promise<void> => {};
+
+  it('is read from the third when the first two never answer, not even to being stopped', async () => {
+    const clock = createFakeClock();
+    const { context, providers, hung } = await hungVault({ clock, deaf: true });
+    const { address } = await storeNode(context, bytes, providers, copies, intend);
+    for (const id of firstTwo(context, bytes)) hung.add(id);
+    const reading = fetchNode(context, address, new DamageLog());
+    await clock.advance(500);
+    expect(Buffer.compare(await reading, bytes)).toBe(0);
+    // The next read does not ask them first.
+    const again = fetchNode(context, address, new DamageLog());
+    await clock.advance(0);
+    expect(Buffer.compare(await again, bytes)).toBe(0);
+  });
+
+  it('that nobody who answers has is given up on soon by who can do without', async () => {
+    const clock = createFakeClock();
+    const { context, hung } = await hungVault({ clock, deaf: true });
+    const [id] = firstTwo(context, bytes);
+    hung.add(id!);
+    const address = addressOf(context.blake3.hash(bytes));
+    const reading = fetchNode(context, address, new DamageLog(), undefined, 2_000).catch((error) => error);
+    await clock.advance(3_000);
+    expect(await reading).toMatchObject({ kind: 'Unavailable', code: 'node_unavailable' });
+  });
+
+  it('is stored at others in place of one that hangs', async () => {
+    const clock = createFakeClock();
+    const { context, providers, hung } = await hungVault({ clock, deaf: true });
+    const [id] = firstTwo(context, bytes);
+    hung.add(id!);
+    const storing = storeNode(context, bytes, providers, copies, intend);
+    await clock.advance(400);
+    const stored = await storing;
+    expect(stored.providers).toHaveLength(4);
+    expect(stored.providers).not.toContain(id);
+    expect(context.directory.worthAsking(id!)).toBe(false);
+  });
+
+  it('is content with the copies that are needed when nobody is left to take the place of one that hangs', async () => {
+    const clock = createFakeClock();
+    const { context, providers, hung } = await hungVault({ clock, deaf: true });
+    const four = providers.slice(0, 4);
+    hung.add('p2');
+    const storing = storeNode(context, bytes, four, copies, intend);
+    await clock.advance(400);
+    expect((await storing).providers.toSorted()).toEqual(['p1', 'p3', 'p4']);
+  });
+
+  it('waits for a copy that is needed, however late', async () => {
+    const clock = createFakeClock();
+    const { context, providers, hung } = await hungVault({ clock, deaf: true });
+    hung.add('p2');
+    const stop = new AbortController();
+    let over = false;
+    const storing = storeNode(context, bytes, providers.slice(0, 3), copies, intend, stop.signal)
+      .catch((error) => error)
+      .finally(() => {
+        over = true;
+      });
+    await clock.advance(20_000);
+    expect(over).toBe(false);
+    stop.abort();
+    await clock.advance(20);
+    expect(await storing).toMatchObject({ kind: 'Aborted' });
+  });
+});
+
+describe('two of nine providers that hang', () => {
+  it('do not keep a whole copy of a small object from being read elsewhere', async () => {
+    const { context, hung, providers } = await hungVault();
+    const bytes = noise(1_000);
+    await putObject(context, bytes, { name: 'x' });
+    for (const { id } of providers) {
+      hung.clear();
+      for (const each of [id, 'p1']) hung.add(each);
+      for (const each of providers) context.directory.heard(each.id);
+      expect(Buffer.compare(await readAll(await getObject(context, 'x')), bytes), id).toBe(0);
+    }
+  });
+
+  it('are unconfirmed, each decided once, and the rest of a verification goes on', async () => {
+    const { context, hung } = await hungVault();
+    await putObject(context, noise(1_500_000), { name: 'x' });
+    for (const id of ['p3', 'p6']) hung.add(id);
+    const asked: string[] = [];
+    const { answers } = context.directory;
+    const noting = (id: string): Promise<boolean> => {
+      asked.push(id);
+      return answers(id);
+    };
+    const counting = { ...context.directory, answers: noting };
+    const result = await verifyObject({ ...context, directory: counting }, 'x');
+    expect(asked.toSorted()).toEqual(['p3', 'p6']);
+    expect(result.readable).toBe(true);
+    expect(new Set(result.damage.map(({ provider }) => provider))).toEqual(new Set(['p3', 'p6']));
+    expect(new Set(result.damage.map(({ problem, detail }) => `${problem}: ${detail}`))).toEqual(
+      new Set(['unavailable: it does not answer, while others do: not confirmed']),
+    );
+    expect(result.nodes.leastCopies).toBeGreaterThanOrEqual(1);
+  });
+
+  it('but one that is slow and answers probes is waited for by a verification', async () => {
+    const { context: plain, providers } = await testVault();
+    const slow = providers.find(({ id }) => id === 'p3')!.adapter as {
+      fetchRange: BlobAdapter['fetchRange'];
+    };
+    const quick = slow.fetchRange.bind(slow);
+    await putObject(plain, noise(300_000), { name: 'x' });
+    slow.fetchRange = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      return quick(...args);
+    };
+    let asked = 0;
+    const answers = async (): Promise<boolean> => ++asked > 0;
+    const result = await verifyObject({ ...plain, directory: { ...plain.directory, answers } }, 'x');
+    expect([result.intact, asked > 0]).toEqual([true, true]);
+  });
+
+  it('have what is removed there queued, and are not asked for the next', async () => {
+    const { context, hung } = await hungVault();
+    await putObject(context, noise(1_500_000), { name: 'x' });
+    for (const id of ['p3', 'p6']) hung.add(id);
+    const { queued } = await deleteObject(context, 'x');
+    expect(queued).toBeGreaterThan(2);
+    expect(['p3', 'p6'].map((id) => context.directory.worthAsking(id))).toEqual([false, false]);
+  });
+});
