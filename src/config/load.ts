@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parse, TomlError } from 'smol-toml';
 import type { HoldfastError } from '../core/errors.ts';
 import { checkCombinations } from './combinations.ts';
@@ -109,7 +110,7 @@ function readSection(name: SectionName, given: unknown, problems: Problems): Rec
     const key = tomlKey(name_);
     if (!Object.hasOwn(table, key)) continue;
     const value = field.read(table[key]);
-    if (field.guarded && value !== field.default) problems.refuseGuarded([name, key]);
+    if (field.guarded && !isDeepStrictEqual(value, field.default)) problems.refuseGuarded([name, key]);
     if (value === undefined) problems.add([name, key], `is ${displayValue(table[key])}`, field.allowed);
     else out[name_] = value;
   }

@@ -117,6 +117,7 @@ export const SCHEMA: ConfigSchema = {
   gateway: {
     ...servingFields(256),
     public: guarded(bool(false)),
+    static: guarded(bool(false)),
     sealed: bool(false),
     nameMaxAgeSeconds: integer(0, 0, 31_536_000),
     manifestCacheBytes: bytes(16 * MIB, 0, 64 * GIB),

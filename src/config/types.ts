@@ -141,6 +141,11 @@ export interface ServingConfig {
   /** 0: not limited. */
   readonly maxClientRps: number;
   readonly maxConnections: number;
+  /** 0: not limited. */
+  readonly maxClientConnections: number;
+  readonly maxPipelined: number;
+  /** Host names by which clients may call it. */
+  readonly allowedHosts: readonly string[];
   readonly headersMs: number;
   readonly requestMs: number;
   readonly idleMs: number;
@@ -167,6 +172,8 @@ export interface NodeConfig extends ServingConfig {
 
 export interface GatewayConfig extends ServingConfig {
   readonly public: boolean;
+  /** It serves a site from an origin of its own. */
+  readonly static: boolean;
   readonly sealed: boolean;
   readonly nameMaxAgeSeconds: number;
   /** For opened manifests; 0: none is kept. */

@@ -33,4 +33,6 @@ export interface GatewayContext extends ControlContext {
   readonly metrics: ServiceMetrics;
   /** How long caches may take a name for what it was; 0: they ask every time. */
   readonly nameMaxAgeSeconds: number;
+  /** Pages among the objects may run scripts: they have an origin of their own. */
+  readonly static: boolean;
 }

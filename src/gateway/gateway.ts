@@ -29,6 +29,12 @@ export interface GatewayOptions {
   readonly version: string;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly nameMaxAgeSeconds?: number | undefined;
+  /** Everyone may read, whatever page they are shown. */
+  readonly publicReads?: boolean | undefined;
+  /** See `PageRules`. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** It serves a site from an origin of its own: pages may run scripts. */
+  readonly static?: boolean | undefined;
 }
 
 /** Fewer than a node takes: every read here may decode chunks. */
@@ -47,8 +53,9 @@ export function createGateway(options: GatewayOptions): Service {
     policy: options.policy,
     exposition: options.exposition,
     nameMaxAgeSeconds: options.nameMaxAgeSeconds ?? 0,
+    static: options.static ?? false,
     blake3,
-    readiness: { report: async () => readiness(store, service.draining) },
+    readiness: { report: () => readiness(store, service.draining) },
     version: {
       name: 'holdfast-gateway',
       version: options.version,
@@ -62,15 +69,18 @@ export function createGateway(options: GatewayOptions): Service {
     context,
     limits,
     admission: createAdmission(limits, { clock, metrics }),
+    pages: { allowedHosts: options.allowedHosts ?? [], publicReads: options.publicReads ?? false },
     parseTarget: parseGatewayTarget,
   });
   return service;
 }
 
-function readiness(store: ObjectStore, draining: boolean): ReadinessReport {
+async function readiness(store: ObjectStore, draining: boolean): Promise<ReadinessReport> {
+  const { answering, decodable, storable } = await store.outlook();
   const reasons = draining ? ['draining'] : [];
-  const answering = store.providers().some(({ state }) => state !== 'quarantined');
   if (!answering) reasons.push('providers_unreachable');
+  else if (!decodable) reasons.push('undecodable');
   const reads = reasons.length === 0;
-  return { reads, writes: reads, reasons };
+  if (answering && !storable) reasons.push('too_few_providers');
+  return { reads, writes: reads && storable, reasons };
 }

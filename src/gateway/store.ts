@@ -1,6 +1,7 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { ByteRange } from '../http/message/range.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
+import type { Outlook } from './outlook.ts';
 
 /** An object that can be served. It is immutable: the manifest's address stands for exactly these bytes. */
 export interface StoredObject {
@@ -65,6 +66,8 @@ export interface ObjectStore {
   /** Newest first. */
   manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
   providers(): readonly ProviderSummary[];
+  /** What can be done with the providers that answer. */
+  outlook(): Promise<Outlook>;
   /** The provider that answered first since the start. */
   firstAnswered(): string | undefined;
 }

@@ -12,6 +12,7 @@ import { createDecodings } from './decodings.ts';
 import { createMemoryGate } from './memory-gate.ts';
 import { type ObjectReadParts, readObject } from './object-read.ts';
 import { createOpenedManifests } from './opened-manifests.ts';
+import { createOutlook } from './outlook.ts';
 import type { ManifestSummary, ObjectStore, ProviderSummary, StoredObject } from './store.ts';
 import { createStoredBlobs } from './stored-blobs.ts';
 
@@ -20,6 +21,8 @@ export interface VaultStoreOptions {
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];
+  /** Finds out who answers. */
+  readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
   readonly metrics: ServiceMetrics;
   readonly caches: CacheBudgets;
@@ -66,6 +69,14 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       return found;
     },
     providers: options.providers,
+    outlook: createOutlook({
+      policy: context.policy,
+      clock: context.clock,
+      providers: () => context.directory.all(),
+      answers: (id) => context.directory.worthAsking(id),
+      eligible: () => context.directory.forStore().eligible,
+      probe: options.probe,
+    }),
     firstAnswered: options.firstAnswered,
   };
 }

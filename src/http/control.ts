@@ -1,3 +1,4 @@
+import type { Scope } from './auth/principal.ts';
 import { sendJson, sendText } from './message/respond.ts';
 import { at, type Route, readable } from './route.ts';
 
@@ -17,13 +18,24 @@ export interface ReadinessReport {
 
 export interface ControlContext {
   readonly exposition: Exposition;
-  readonly readiness: { report(): Promise<ReadinessReport> };
+  /** @param client whose writes are asked about: what limits it alone shows to it alone. */
+  readonly readiness: { report(client: string): Promise<ReadinessReport> };
   /** What `/version` says. */
   readonly version: object;
 }
 
+export interface ControlOptions {
+  /** False: being ready is being able to read. */
+  readonly takesWrites: boolean;
+  /** What those need for metrics who show no token. */
+  readonly strangerScope: Scope;
+}
+
 /** `/healthz`: the process runs and answers. `/readyz`: it can do its work, with `plane=read` its reads. */
-export const controlRoutes = <C extends ControlContext>(): readonly Route<C>[] => [
+export const controlRoutes = <C extends ControlContext>({
+  takesWrites,
+  strangerScope,
+}: ControlOptions): readonly Route<C>[] => [
   at(
     '/healthz',
     readable<C>({
@@ -38,8 +50,9 @@ export const controlRoutes = <C extends ControlContext>(): readonly Route<C>[] =
       scope: undefined,
       load: 'control',
       async run({ readiness }, exchange) {
-        const report = await readiness.report();
-        const good = exchange.target?.query.get('plane') === 'read' ? report.reads : report.writes;
+        const report = await readiness.report(exchange.peer.client);
+        const reading = !takesWrites || exchange.target?.query.get('plane') === 'read';
+        const good = reading ? report.reads : report.writes;
         sendJson(exchange, good ? 200 : 503, report, good ? {} : { 'retry-after': '1' });
       },
     }),
@@ -48,6 +61,7 @@ export const controlRoutes = <C extends ControlContext>(): readonly Route<C>[] =
     '/metrics',
     readable<C>({
       scope: 'read',
+      strangerScope,
       load: 'control',
       async run({ exposition }, exchange) {
         sendText(exchange, 200, exposition.contentType, await exposition.renderMetrics());

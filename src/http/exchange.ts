@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HoldfastError } from '../core/errors.ts';
-import { clientOf } from './admission/admission.ts';
 import type { Plane, Principal } from './auth/principal.ts';
 import { NOBODY } from './auth/principal.ts';
+import type { Peer } from './connection.ts';
 import type { Target } from './message/target.ts';
 import type { SlowWatch } from './slow-watch.ts';
 
@@ -10,14 +10,29 @@ export type Headers = Readonly<Record<string, string | number>>;
 /** The same as names and values in turn, which is what Node takes fastest. */
 export type HeaderList = readonly (string | number)[];
 
+export interface ExchangeOptions {
+  readonly plane: Plane;
+  readonly peer: Peer;
+  readonly corrId: string;
+  readonly startMs: number;
+  readonly expectsContinue: boolean;
+  readonly excess: boolean;
+  readonly slow: SlowWatch;
+  /** Told of what failed where nobody waits for it. */
+  readonly onFault: (error: unknown) => void;
+}
+
 /** One request and its answer, from the header to the last byte. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly plane: Plane;
+  readonly peer: Peer;
   readonly corrId: string;
   readonly startMs: number;
   readonly slow: SlowWatch;
+  /** One request more than may wait on its connection. */
+  readonly excess: boolean;
   /** Pattern of the route, for metrics. */
   route = 'none';
   target: Target | undefined;
@@ -36,29 +51,20 @@ export class Exchange {
   #ends: (() => void)[] = [];
   #over = false;
   #expectsContinue: boolean;
+  /** Tells of what failed where nobody waits for it. Never throws. */
+  readonly fault: (error: unknown) => void;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: {
-      readonly plane: Plane;
-      readonly corrId: string;
-      readonly startMs: number;
-      readonly expectsContinue: boolean;
-      readonly slow: SlowWatch;
-    },
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, options: ExchangeOptions) {
     this.request = request;
     this.response = response;
     this.plane = options.plane;
+    this.peer = options.peer;
+    this.excess = options.excess;
+    this.fault = options.onFault;
     this.corrId = options.corrId;
     this.startMs = options.startMs;
     this.#expectsContinue = options.expectsContinue;
     this.slow = options.slow;
-  }
-
-  get client(): string {
-    return clientOf(this.request.socket.remoteAddress);
   }
 
   /** Fires when the client has gone. Made when it is first asked for: most answers are quick. */
@@ -80,16 +86,23 @@ export class Exchange {
     else this.#ends.push(work);
   }
 
-  /** The answer is out, or never will be. */
+  /** The answer is out, or never will be. Idempotent. What fails here keeps nothing else from ending. */
   end(): void {
     this.#over = true;
-    for (const work of this.#ends) work();
+    const ends = this.#ends;
     this.#ends = [];
+    for (const work of ends) {
+      try {
+        work();
+      } catch (error) {
+        this.fault(error);
+      }
+    }
   }
 
   /** Begins the answer. Nothing else writes heads: whatever all of them have is added here. */
   writeHead(status: number, headers: HeaderList): void {
-    const all = ['x-corr-id', this.corrId, ...headers];
+    const all = ['x-corr-id', this.corrId, 'x-content-type-options', 'nosniff', ...headers];
     if (this.last) all.push('connection', 'close');
     this.response.writeHead(status, all as string[]);
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { Admission } from './admission/admission.ts';
+import { checkPage, type PageRules } from './admission/pages.ts';
 import type { Authenticator } from './auth/principal.ts';
 import { requireScope } from './auth/tokens.ts';
 import type { Exchange } from './exchange.ts';
@@ -16,6 +17,7 @@ export interface HandlerOptions<C> {
   readonly context: C;
   readonly auth: Authenticator;
   readonly admission: Admission;
+  readonly pages: PageRules;
   readonly metrics: ServiceMetrics;
   readonly log: ServiceLog;
   readonly clock: Clock;
@@ -27,45 +29,63 @@ export interface HandlerOptions<C> {
 /** Serves one request; resolves when its work is done. Never rejects. */
 export type Handler = (exchange: Exchange) => Promise<void>;
 
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+/** Logged and counted, never sent: the client went before it was told anything. */
+const GONE_BEFORE_ANSWER = 499;
+
 export function createHandler<C>(options: HandlerOptions<C>): Handler {
-  const { context, auth, admission, metrics, log, clock } = options;
+  const { context, auth, admission, pages, metrics, log, clock } = options;
 
   const serve = async (exchange: Exchange): Promise<void> => {
     checkStrict(exchange.request);
     exchange.target = options.parseTarget(exchange.request.url ?? '');
     if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
     const [endpoint, params] = find(options.routes, exchange, exchange.target.path);
-    exchange.leave = admission.enter(endpoint.load, exchange.client);
+    if (exchange.excess) throw admission.tooManyWaiting(endpoint.load);
+    identify(exchange, endpoint);
+    if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
+    exchange.leave = admission.enter(endpoint.load, exchange.peer.client);
     exchange.atEnd(exchange.leave);
+    await endpoint.run(context, exchange, params);
+  };
+
+  /** Finds out who asks, and whether they may: before they take a place that others need. */
+  const identify = (exchange: Exchange, { scope, strangerScope = scope, load }: Endpoint<C>): void => {
+    const { request, plane, peer } = exchange;
     try {
-      exchange.principal = auth.authenticate(exchange.header('authorization'), exchange.plane);
-      if (endpoint.scope !== undefined) requireScope(exchange.principal, endpoint.scope);
+      const principal = auth.authenticate(exchange.header('authorization'), plane);
+      exchange.principal = principal;
+      const needed = principal.authenticated ? scope : strangerScope;
+      if (needed !== undefined) requireScope(principal, needed);
+      const reads = READING.has(request.method ?? '') && (needed === undefined || needed === 'read');
+      const open = needed === undefined || auth.open(needed);
+      checkPage({ request, plane, principal, reads, open }, pages);
     } catch (error) {
-      if (endpoint.load === 'read')
-        metrics.readDenied(problemOf(error).status === 401 ? 'unauthorized' : 'forbidden');
+      const { status } = problemOf(error);
+      if (status === 401) admission.countRefused(load, peer.client);
+      if (load === 'read') metrics.readDenied(status === 401 ? 'unauthorized' : 'forbidden');
       throw error;
     }
-    if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
-    await endpoint.run(context, exchange, params);
   };
 
   const finished = (exchange: Exchange): void => {
     const { request, response, route } = exchange;
     const ms = clock.monotonic() - exchange.startMs;
     const whole = response.writableFinished && !exchange.cut;
-    metrics.request(route, response.statusCode, ms / 1000);
+    const status = response.headersSent ? response.statusCode : GONE_BEFORE_ANSWER;
+    metrics.request(route, status, ms / 1000);
     if (exchange.bytesIn > 0) metrics.bytesIn(exchange.bytesIn);
     if (exchange.bytesOut > 0) metrics.bytesOut(exchange.bytesOut);
     log.access?.({
       time: new Date(clock.now()).toISOString(),
       corr_id: exchange.corrId,
-      client: request.socket.remoteAddress ?? 'local',
+      client: exchange.peer.address,
       principal: exchange.principal.name,
       method: request.method ?? '',
       // Escaped once more: a log line must stay one line.
       target: encodeURI(request.url ?? '').slice(0, 512),
       route,
-      status: response.statusCode,
+      status,
       bytes_in: exchange.bytesIn,
       bytes_out: exchange.bytesOut,
       ms: Math.round(1000 * ms) / 1000,
@@ -73,22 +93,28 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
     });
   };
 
+  const answerFailure = (exchange: Exchange, error: unknown): void => {
+    const problem = problemOf(error);
+    const told = problem.status >= 500 && !problem.shed && !exchange.response.destroyed;
+    if (problem.status === 401) metrics.rejected('unauthorized');
+    sendProblem(exchange, problem);
+    if (told) log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
+  };
+
   return async (exchange) => {
-    const { response } = exchange;
-    response.once('close', () => {
-      exchange.end();
-      finished(exchange);
-    });
-    exchange.last = options.draining();
+    exchange.atEnd(() => finished(exchange));
     try {
+      exchange.last = options.draining();
       await serve(exchange);
     } catch (error) {
-      const problem = problemOf(error);
-      if (problem.status >= 500 && !problem.shed && !exchange.response.destroyed) {
-        log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
+      try {
+        answerFailure(exchange, error);
+      } catch (failure) {
+        // Not even that could be said. What it concerns ends; the service does not.
+        exchange.cut = true;
+        exchange.response.destroy();
+        exchange.fault(failure);
       }
-      if (problem.status === 401) metrics.rejected('unauthorized');
-      sendProblem(exchange, problem);
     }
   };
 }

@@ -9,6 +9,10 @@ export interface HttpLimits {
   /** Requests a second of one client address; undefined: not limited. */
   readonly maxClientRps: number | undefined;
   readonly maxConnections: number;
+  /** Of one client address; undefined: not limited. Those over a Unix socket are not counted. */
+  readonly maxClientConnections: number | undefined;
+  /** Requests that wait on a connection for those before them. */
+  readonly maxPipelined: number;
   readonly maxHeaderBytes: number;
   /** From the first byte of a request to the end of its header. */
   readonly headersMs: number;
@@ -30,6 +34,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxRps: undefined,
   maxClientRps: undefined,
   maxConnections: 8192,
+  maxClientConnections: 256,
+  maxPipelined: 16,
   maxHeaderBytes: 16 * KIB,
   headersMs: 10_000,
   requestMs: 300_000,

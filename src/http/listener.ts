@@ -3,6 +3,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { HoldfastError } from '../core/errors.ts';
+import type { Plane } from './auth/principal.ts';
 import { asksForClients, type TlsSource } from './tls.ts';
 
 /** Where a service listens. */
@@ -26,9 +27,15 @@ export type BoundAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly url: string }
   | { readonly kind: 'unix'; readonly path: string };
 
-/** The peer has shown who it is by getting through: no token is needed. */
-export const isPrivate = (listener: Listener): boolean =>
-  listener.kind === 'unix' || (listener.tls !== undefined && asksForClients(listener.tls));
+/** What there is to know of everyone who comes in by a listener. */
+export const planeOf = (listener: Listener): Plane =>
+  listener.kind === 'unix'
+    ? { private: true, kind: 'unix', host: '' }
+    : {
+        private: listener.tls !== undefined && asksForClients(listener.tls),
+        kind: listener.tls === undefined ? 'tcp' : 'tls',
+        host: listener.host,
+      };
 
 /** @throws HoldfastError `ConfigInvalid` (`listen_failed`) */
 export async function bind(server: HttpServer | HttpsServer, listener: Listener): Promise<BoundAddress> {

@@ -19,6 +19,8 @@ export interface Representation {
   readonly cacheControl: string;
   /** Further fields of 200, 206 and 304. */
   readonly headers?: Headers;
+  /** False: a browser may do what a page among them says. Default true. */
+  readonly sandboxed?: boolean;
   /** All bytes, when they are in memory; and what to call when they are not used any more. */
   readonly bytes?: Uint8Array | undefined;
   readonly release?: (() => void) | undefined;
@@ -46,8 +48,10 @@ export async function sendRepresentation(
   };
   const outcome = evaluate(preconditions, etag, true);
   const cacheControl = representation.cacheControl;
-  if (outcome === 'not_modified')
-    return sendEmpty(exchange, 304, { ...representation.headers, etag, 'cache-control': cacheControl });
+  if (outcome === 'not_modified') {
+    const headers = { ...representation.headers, ...sandbox(representation) };
+    return sendEmpty(exchange, 304, { ...headers, etag, 'cache-control': cacheControl });
+  }
   if (outcome === 'failed') throw new HttpProblem(412, 'PreconditionFailed', 'If-Match names other bytes');
   const part = wantedRange(exchange, etag, size);
   const range = part ?? { start: 0, end: size };
@@ -72,10 +76,17 @@ export async function sendRepresentation(
   await stream(exchange, representation, status, head, range, held, createPatience(clock, patience));
 }
 
-function headOf({ etag, contentType, cacheControl, headers }: Representation): (string | number)[] {
-  const head = headers === undefined ? [] : headerList(headers);
+const SANDBOX: Headers = { 'content-security-policy': 'sandbox' };
+const NO_HEADERS: Headers = {};
+
+/** What somebody stored must not act in the name of whoever serves it. */
+const sandbox = ({ sandboxed = true }: Representation): Headers => (sandboxed ? SANDBOX : NO_HEADERS);
+
+function headOf(representation: Representation): (string | number)[] {
+  const { etag, contentType, cacheControl, headers } = representation;
+  const head = headerList({ ...headers, ...sandbox(representation) });
   head.push('etag', etag, 'cache-control', cacheControl, 'content-type', contentType);
-  head.push('accept-ranges', 'bytes', 'x-content-type-options', 'nosniff');
+  head.push('accept-ranges', 'bytes');
   return head;
 }
 
@@ -128,7 +139,12 @@ async function stream(
   if (held === undefined || hold === undefined) {
     const pieces = read(range, signal)[Symbol.asyncIterator]();
     const first = await pieces.next();
-    exchange.writeHead(status, withLength);
+    try {
+      exchange.writeHead(status, withLength);
+    } catch (error) {
+      await pieces.return?.();
+      throw error;
+    }
     return sendPieces(exchange, resumed(first, pieces), patience);
   }
   exchange.writeHead(status, withLength);

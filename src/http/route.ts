@@ -12,6 +12,8 @@ export interface Route<C> {
 export interface Endpoint<C> {
   /** Undefined: open to all. */
   readonly scope: Scope | undefined;
+  /** What those need who show nothing, where that is more. */
+  readonly strangerScope?: Scope;
   readonly load: Load;
   /** Whether the request may have a body. */
   readonly takesBody?: boolean;

@@ -2,15 +2,34 @@ import type { Server } from 'node:http';
 import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { Connection, type Peer, peerOf } from './connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
+import { type Refusal, refusalOf, sendRefusal, TOO_MANY_CONNECTIONS } from './refusal.ts';
 import { type TlsMaterial, tlsOptions } from './tls.ts';
 
+/** A request as it came. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly peer: Peer;
+  readonly expectsContinue: boolean;
+  /** One more than may wait on its connection. */
+  readonly excess: boolean;
+}
+
 export interface ServerHooks {
-  onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Exchange;
+  /** @returns what is to be called when the connection has gone; undefined when the client has too many. */
+  onConnection(peer: Peer): (() => void) | undefined;
+  onRequest(arrival: Arrival): Exchange;
   /** @param reason stable, for metrics. */
   onRefused(reason: string): void;
   corrId(): string;
+}
+
+export interface ServerPlace {
+  readonly kind: 'tcp' | 'unix';
+  readonly tls: TlsMaterial | undefined;
 }
 
 export interface HttpServer {
@@ -25,7 +44,7 @@ const CHECK_MS = 1_000;
 /** An HTTP/1.1 server with every limit set, that answers what it cannot parse in the form of all other errors. */
 export function createHttpServer(
   limits: HttpLimits,
-  tls: TlsMaterial | undefined,
+  { kind, tls }: ServerPlace,
   hooks: ServerHooks,
 ): HttpServer {
   const options: ServerOptions = {
@@ -44,24 +63,57 @@ export function createHttpServer(
   server.maxConnections = limits.maxConnections;
   server.timeout = limits.idleMs;
   server.maxRequestsPerSocket = 0;
+  // Node would leave out those beyond, a length among them perhaps. Ours are counted where they are checked.
+  server.maxHeadersCount = 0;
 
-  const busy = new WeakMap<Socket, Exchange>();
+  const connections = new WeakMap<Socket, Connection>();
+  const connectionOf = (socket: Socket): Connection => {
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const connection = new Connection(socket, peerOf(socket, kind), limits.maxPipelined);
+    connections.set(socket, connection);
+    return connection;
+  };
+  const refuse = (socket: Socket, refusal: Refusal): void => {
+    hooks.onRefused(refusal.reason);
+    sendRefusal(socket, refusal, hooks.corrId());
+  };
+
+  server.on('connection', (socket: Socket) => {
+    const gone = hooks.onConnection(peerOf(socket, kind));
+    if (gone !== undefined) socket.once('close', gone);
+    else if (secure === undefined) {
+      connectionOf(socket).fail(() => refuse(socket, TOO_MANY_CONNECTIONS));
+    } else {
+      hooks.onRefused(TOO_MANY_CONNECTIONS.reason);
+      socket.destroy();
+    }
+  });
+  // Its peer is asked for now: a socket that has been reset does not tell.
+  server.on(secure === undefined ? 'connection' : 'secureConnection', connectionOf);
   const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    busy.set(request.socket, hooks.onRequest(request, response, expectsContinue));
+    const connection = connectionOf(request.socket);
+    const { peer } = connection;
+    connection.take(request, (excess) =>
+      hooks.onRequest({ request, response, peer, expectsContinue, excess }),
+    );
   };
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const exchange = busy.get(socket);
-    const refuseIt = (): void => refuse(socket, error, hooks);
-    // Malformed bytes behind a whole request are refused in their turn, not in place of its answer.
-    if (exchange?.request.complete && !exchange.response.closed) exchange.response.once('close', refuseIt);
-    else refuseIt();
+    const connection = connectionOf(socket);
+    connection.fail(() => {
+      // What has begun cannot be followed by anything.
+      if (connection.current?.response.headersSent) socket.destroy();
+      else refuse(socket, refusalOf(error));
+    });
   });
-  server.on('connect', (_request, socket: Socket) => refuse(socket, new Error('CONNECT'), hooks));
+  server.on('connect', ({ socket }: IncomingMessage) => {
+    connectionOf(socket).fail(() => refuse(socket, refusalOf(new Error('CONNECT'))));
+  });
   server.on('drop', () => hooks.onRefused('max_connections'));
   server.on('timeout', (socket: Socket) => {
-    const exchange = busy.get(socket);
+    const exchange = connectionOf(socket).current;
     // Silence is the client's only while nothing of ours is being computed for it.
     if (exchange?.working && !exchange.response.closed) return;
     hooks.onRefused('idle_timeout');
@@ -69,28 +121,4 @@ export function createHttpServer(
     socket.destroy();
   });
   return { server, renewTls: (material) => secure?.setSecureContext(tlsOptions(material)) };
-}
-
-/** A request that never became one: answered in raw bytes, and the connection ended. */
-function refuse(socket: Socket, error: NodeJS.ErrnoException, hooks: ServerHooks): void {
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  hooks.onRefused(late ? 'request_timeout' : 'malformed');
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const corrId = hooks.corrId();
-  const [status, name, message] = late
-    ? ['408 Request Timeout', 'Timeout', 'the request took too long to arrive']
-    : ['400 Bad Request', 'BadRequest', 'this is not a well-formed request'];
-  const body = `${JSON.stringify({ error: name, message, corr_id: corrId })}\n`;
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'content-type: application/json',
-    'cache-control: no-store',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-corr-id: ${corrId}`,
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

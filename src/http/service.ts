@@ -4,16 +4,18 @@ import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { Admission } from './admission/admission.ts';
-import type { Authenticator } from './auth/principal.ts';
+import { createClientCounts } from './admission/client-counts.ts';
+import type { PageRules } from './admission/pages.ts';
+import type { Authenticator, Plane } from './auth/principal.ts';
 import { createCorrelationIds } from './correlation.ts';
 import { Exchange } from './exchange.ts';
 import { createHandler } from './handle.ts';
 import type { HttpLimits } from './limits.ts';
-import { type BoundAddress, bind, isPrivate, type Listener } from './listener.ts';
+import { type BoundAddress, bind, type Listener, planeOf } from './listener.ts';
 import type { ServiceLog } from './log.ts';
 import type { Target } from './message/target.ts';
 import type { Route } from './route.ts';
-import { createHttpServer } from './server.ts';
+import { type Arrival, createHttpServer } from './server.ts';
 import { createSlowWatch } from './slow-watch.ts';
 import { followTls, type TlsMaterial, type TlsSource } from './tls.ts';
 
@@ -35,6 +37,7 @@ export interface ServiceOptions<C> {
   readonly context: C;
   readonly limits: HttpLimits;
   readonly admission: Admission;
+  readonly pages: PageRules;
   readonly auth: Authenticator;
   readonly metrics: ServiceMetrics;
   readonly log: ServiceLog;
@@ -49,7 +52,15 @@ export function createService<C>(options: ServiceOptions<C>): Service {
   const nextCorrId = createCorrelationIds(options.random);
   const servers: Server[] = [];
   const addresses: BoundAddress[] = [];
-  const slow = createSlowWatch(clock);
+  const clients = createClientCounts(limits.maxClientConnections);
+  const fault = (error: unknown): void => {
+    try {
+      log.event('warn', 'internal_fault', { message: String(error) });
+    } catch {
+      // A log that fails must not end what it tells of.
+    }
+  };
+  const slow = createSlowWatch(clock, fault);
   const followed: (() => void)[] = [];
   let draining: Promise<void> | undefined;
   const handle = createHandler({ ...options, draining: () => draining !== undefined });
@@ -87,6 +98,13 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     return current();
   };
 
+  const exchangeOf = ({ request, response, ...arrival }: Arrival, plane: Plane): Exchange => {
+    const given = request.headers['x-corr-id'];
+    const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
+    const startMs = clock.monotonic();
+    return new Exchange(request, response, { ...arrival, plane, corrId, startMs, slow, onFault: fault });
+  };
+
   return {
     get address() {
       return addresses[0];
@@ -96,31 +114,27 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     },
     async listen(listener) {
       if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
-      const plane = { private: isPrivate(listener) };
+      const plane = planeOf(listener);
       const tls =
         listener.kind === 'tcp' ? await follow(listener.tls, (fresh) => renewTls(fresh)) : undefined;
-      const { server, renewTls } = createHttpServer(limits, tls, {
-        corrId: () => nextCorrId(undefined),
-        onRefused: (reason) => metrics.rejected(reason),
-        onRequest(request, response, expectsContinue) {
-          const given = request.headers['x-corr-id'];
-          const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
-          const startMs = clock.monotonic();
-          const exchange = new Exchange(request, response, {
-            plane,
-            corrId,
-            startMs,
-            expectsContinue,
-            slow,
-          });
-          // A connection kept alive is idle from here on, and nothing else would end it before its time.
-          exchange.atEnd(() => {
-            if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
-          });
-          void handle(exchange);
-          return exchange;
+      const { server, renewTls } = createHttpServer(
+        limits,
+        { kind: listener.kind, tls },
+        {
+          corrId: () => nextCorrId(undefined),
+          onRefused: (reason) => metrics.rejected(reason),
+          onConnection: ({ client }) => (listener.kind === 'unix' ? () => {} : clients.enter(client)),
+          onRequest(arrival) {
+            const exchange = exchangeOf(arrival, plane);
+            // A connection kept alive is idle from here on, and nothing else would end it before its time.
+            exchange.atEnd(() => {
+              if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
+            });
+            void handle(exchange);
+            return exchange;
+          },
         },
-      });
+      );
       const address = await bind(server, listener);
       servers.push(server);
       addresses.push(address);

@@ -21,7 +21,8 @@ interface Watched {
   late(): void;
 }
 
-export function createSlowWatch(clock: Clock): SlowWatch {
+/** @param onFault told of a `late` that failed. */
+export function createSlowWatch(clock: Clock, onFault: (error: unknown) => void): SlowWatch {
   const watched = new Set<Watched>();
   const stopped = new AbortController();
   let looking = false;
@@ -35,7 +36,11 @@ export function createSlowWatch(clock: Clock): SlowWatch {
         for (const one of watched) {
           if (one.deadlineMs() > now) continue;
           watched.delete(one);
-          one.late();
+          try {
+            one.late();
+          } catch (error) {
+            onFault(error);
+          }
         }
       }
     } finally {

@@ -7,12 +7,14 @@ import type { BlobAdapter } from '../providers/adapter.ts';
 import type { Inflater } from './body/inflate.ts';
 import type { NodeLimits } from './limits.ts';
 import type { Readiness } from './readiness.ts';
+import type { MakeWay } from './rotten.ts';
 import type { VerifiedReader } from './verified/reader.ts';
 
 /** What the routes work with. */
 export interface NodeContext extends ControlContext {
   readonly adapter: BlobAdapter;
   readonly reader: VerifiedReader;
+  readonly makeWay: MakeWay;
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly limits: NodeLimits;

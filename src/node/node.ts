@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { createAdmission } from '../http/admission/admission.ts';
+import type { PageRules } from '../http/admission/pages.ts';
 import type { Authenticator } from '../http/auth/principal.ts';
 import type { Exposition } from '../http/control.ts';
 import type { ServiceLog } from '../http/log.ts';
@@ -14,6 +15,7 @@ import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { Inflaters, NodeContext } from './context.ts';
 import { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
 import { createReadiness } from './readiness.ts';
+import { createMakeWay } from './rotten.ts';
 import { ROUTES } from './routes/index.ts';
 import type { HotLimits } from './verified/hot-cache.ts';
 import { mirrorReaders } from './verified/mirrored.ts';
@@ -38,6 +40,8 @@ export interface NodeOptions {
   /** Of the program, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<NodeLimits> | undefined;
+  /** See `PageRules`. */
+  readonly allowedHosts?: readonly string[] | undefined;
   /** Promise that nothing outlives the process: an adapter that is durable is refused. */
   readonly amnesia?: boolean | undefined;
 }
@@ -53,16 +57,18 @@ export function createNode(options: NodeOptions): StorageNode {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const admission = createAdmission(limits, { clock, metrics });
   const hot = { maxBytes: limits.hotBytes, maxBlobBytes: limits.hotBlobBytes };
+  const reader = readerOf(options, hot, limits);
   const context: NodeContext = {
     ...options,
     limits,
-    reader: readerOf(options, hot, limits),
+    reader,
+    makeWay: createMakeWay({ reader, adapter }),
     uploadMemory: createBufferPool(limits.uploadBytes),
     readiness: createReadiness({
       adapter,
       clock,
       minFreeBytes: limits.minFreeBytes,
-      takesWrites: () => admission.takesWrites(),
+      takesWrites: (client) => admission.takesWrites(client),
       draining: () => service.draining,
     }),
     version: {
@@ -73,7 +79,16 @@ export function createNode(options: NodeOptions): StorageNode {
       amnesia,
     },
   };
-  const service = createService({ ...options, routes: ROUTES, context, limits, admission, parseTarget });
+  const pages: PageRules = { allowedHosts: options.allowedHosts ?? [], publicReads: false };
+  const service = createService({
+    ...options,
+    routes: ROUTES,
+    context,
+    limits,
+    admission,
+    pages,
+    parseTarget,
+  });
   return service;
 }
 

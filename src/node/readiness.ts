@@ -3,24 +3,27 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { ReadinessReport } from '../http/control.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
+import { type Claim, createSpace } from './space.ts';
 
 export interface Readiness {
-  report(): Promise<ReadinessReport>;
-  /** Free space as last seen, undefined where the adapter does not tell. */
-  freeBytes(): number | undefined;
+  report(client: string): Promise<ReadinessReport>;
+  /** Room for a body of so many bytes. @throws HttpProblem 507 */
+  claim(bytes: number): Promise<Claim>;
 }
 
 export interface ReadinessOptions {
   readonly adapter: BlobAdapter;
   readonly clock: Clock;
   readonly minFreeBytes: number;
-  takesWrites(): boolean;
+  takesWrites(client: string): boolean;
   draining(): boolean;
 }
 
 /** A probe writes, so many who ask share one. */
 const PROBE_AGE_MS = 1_000;
 const PROBE_MS = 2_000;
+/** A write may rely on one that is a little older, while the next is under way. */
+const SPACE_AGE_MS = 5_000;
 
 interface Probed {
   readonly atMs: number;
@@ -32,6 +35,8 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const { adapter, clock, minFreeBytes } = options;
   let last: Probed | undefined;
   let probing: Promise<Probed> | undefined;
+  const space = createSpace(minFreeBytes);
+  const ageMs = (): number => (last === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() - last.atMs);
 
   const probe = async (): Promise<Probed> => {
     const atMs = clock.monotonic();
@@ -45,18 +50,26 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     }
   };
   const recent = (): Promise<Probed> => {
-    if (last !== undefined && clock.monotonic() - last.atMs < PROBE_AGE_MS) return Promise.resolve(last);
-    probing ??= probe().then((result) => {
-      last = result;
-      probing = undefined;
-      return result;
-    });
+    if (last !== undefined && ageMs() < PROBE_AGE_MS) return Promise.resolve(last);
+    if (probing === undefined) {
+      const saw = space.look();
+      probing = probe().then((result) => {
+        last = result;
+        probing = undefined;
+        saw(result.freeBytes);
+        return result;
+      });
+    }
     return probing;
   };
 
   return {
-    freeBytes: () => last?.freeBytes,
-    async report() {
+    async claim(bytes) {
+      const looking = recent();
+      if (ageMs() > SPACE_AGE_MS) await looking;
+      return space.claim(bytes);
+    },
+    async report(client) {
       const { failure, freeBytes } = await recent();
       const reasons: string[] = [];
       if (options.draining()) reasons.push('draining');
@@ -65,7 +78,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       if (failure === 'degraded') reasons.push('backend_down');
       if (failure === 'full' || (freeBytes !== undefined && freeBytes < minFreeBytes))
         reasons.push('storage_full');
-      if (!options.takesWrites()) reasons.push('overloaded');
+      if (!options.takesWrites(client)) reasons.push('overloaded');
       return { reads, writes: reasons.length === 0, reasons };
     },
   };

@@ -77,6 +77,7 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly vault?: TestVaultOptions;
   readonly sealed?: boolean;
   readonly over?: TestVault;
+  readonly probe?: () => Promise<unknown>;
   /** By default chunks are not kept, so that every read shows what it does. */
   readonly caches?: Partial<CacheBudgets>;
 }
@@ -94,6 +95,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     sealed: options.sealed ?? false,
     providers: () =>
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
+    probe: options.probe ?? (async () => {}),
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },
@@ -120,6 +122,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     log: { access: (line) => access.push(line), event() {} },
     policy: POLICY,
     version: '0.0.0',
+    allowedHosts: ['test'],
     ...options,
   });
   const address = await gateway.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });

@@ -34,6 +34,9 @@ const MORE: readonly Row[] = [
   ...['/storage/providers', '/healthz', '/readyz', '/metrics', '/version'].map(
     (path): Row => ['a body', 'GET', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
   ),
+  ...['/healthz', '/readyz'].map(
+    (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
+  ),
   ['powerless', 'POST', '/rpc', { ...bearer(WRITER) }, 403],
 ];
 const BODIES: readonly (readonly [body: string, status: number])[] = [
@@ -44,8 +47,8 @@ const BODIES: readonly (readonly [body: string, status: number])[] = [
   ['\u00ff', 400],
 ];
 
-/** Seen where they are provoked: slow clients, overload, damage and vanished providers. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['408', '429', '500', '503']);
+/** Seen where they are provoked: slow clients, overload, foreign hosts, damage and vanished providers. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['408', '421', '429', '500', '503']);
 
 it('every answer of a running gateway is as documented, and every documented answer is given', async () => {
   const { port, put } = await startGateway();

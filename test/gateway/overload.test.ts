@@ -41,7 +41,7 @@ async function readPatiently({ url }: TestGateway, manifest: string, bytes: Uint
 
 describe('a thousand connections', () => {
   it('that send their headers a byte at a time keep nobody else waiting, and are cut off', async () => {
-    const gateway = await startGateway({ limits: { headersMs: 1500 } });
+    const gateway = await startGateway({ limits: { headersMs: 1500, maxClientConnections: undefined } });
     const bytes = noise(100_000);
     const manifest = await gateway.put(bytes);
     const { sockets, answers } = await openMany(gateway.port, MANY);
@@ -67,7 +67,7 @@ describe('a thousand connections', () => {
   it('that ask and do not read keep nobody out, and hold no more than was granted', async () => {
     const gateway = await startGateway({
       // Nobody is cut off while the test runs.
-      limits: { graceMs: 600_000, idleMs: 600_000 },
+      limits: { graceMs: 600_000, idleMs: 600_000, maxClientConnections: undefined },
       vault: { arenaBytes: 16 * MIB },
       // The large object fits, so that it is its clients alone that it waits for.
       caches: { chunkBytes: 72 * MIB },

@@ -298,6 +298,7 @@ export const ROWS: readonly Row[] = [
   ],
   ['health', 'GET', '/healthz', {}, 200],
   ['readiness', 'GET', '/readyz', {}, 200],
-  ['metrics', 'GET', '/metrics', {}, 200],
+  ['metrics', 'GET', '/metrics', bearer(READER), 200],
+  ['metrics, as a stranger', 'GET', '/metrics', {}, 401, {}, 'Unauthorized'],
   ['the version', 'GET', '/version', {}, 200],
 ];

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { decodeRoot } from '../../src/manifest/root.ts';
-import { noise } from '../helpers/vault.ts';
+import { noise, testVault } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ADMIN, bearer, POLICY, READER, startGateway } from './harness.ts';
 
@@ -110,6 +110,70 @@ describe('readiness', () => {
     const answer = await fetch(`${url}/readyz`);
     expect(answer.status).toBe(503);
     expect(await answer.json()).toEqual({ reads: false, writes: false, reasons: ['providers_unreachable'] });
+  });
+});
+
+describe('readiness, provider by provider', () => {
+  /** A gateway over nine providers, of which some do not answer; every object has shards at all of them. */
+  async function without(count: number) {
+    const vault = await testVault({ policy: { minTolerates: 2 } });
+    const away = new Set(vault.providers.slice(0, count).map(({ id }) => id));
+    Object.assign(vault.context.directory, { worthAsking: (id: string) => !away.has(id) });
+    const { url } = await startGateway({ over: vault });
+    const answer = await fetch(`${url}/readyz`);
+    return [answer.status, await answer.json()];
+  }
+
+  it('says whether what is kept can be decoded, and whether more could be put', async () => {
+    expect(await without(0)).toEqual([200, { reads: true, writes: true, reasons: [] }]);
+    expect(await without(2)).toEqual([200, { reads: true, writes: true, reasons: [] }]);
+    expect(await without(7)).toEqual([
+      503,
+      { reads: false, writes: false, reasons: ['undecodable', 'too_few_providers'] },
+    ]);
+    const all = { reads: false, writes: false, reasons: ['providers_unreachable'] };
+    expect(await without(9)).toEqual([503, all]);
+  });
+
+  it('asks the providers anew, but not once for each who asks', async () => {
+    let probes = 0;
+    const { url } = await startGateway({ probe: async () => void probes++ });
+    await Promise.all(Array.from({ length: 10 }, () => fetch(`${url}/readyz`)));
+    expect(probes).toBe(1);
+  });
+});
+
+describe('pages among the objects', () => {
+  const html = Buffer.from('<script>alert(1)</script>');
+
+  it('are sandboxed, unless the gateway serves a site', async () => {
+    for (const [options, policy] of [
+      [{}, 'sandbox'],
+      [{ static: true }, undefined],
+    ] as const) {
+      const { port, put } = await startGateway(options);
+      const manifest = await put(html, { contentType: 'text/html' });
+      for (const headers of [{}, { 'if-none-match': '*' }] as Record<string, string>[]) {
+        const answer = await sendRaw(port, requestText('GET', `/m/${manifest}`, headers));
+        expect(answer.headers['content-security-policy']).toBe(policy);
+        expect(answer.headers['x-content-type-options']).toBe('nosniff');
+      }
+    }
+  });
+
+  it('of other sites are served only where everyone may read, and never do more', async () => {
+    const foreign = { Host: 'evil.example', origin: 'http://evil.example' };
+    const headers = { ...foreign, 'content-type': 'application/json' };
+    for (const [publicReads, status] of [
+      [false, 421],
+      [true, 200],
+    ] as const) {
+      const { port, put } = await startGateway({ publicReads, anonymous: ['read', 'admin'] });
+      const manifest = await put(html);
+      expect((await sendRaw(port, requestText('GET', `/m/${manifest}`, foreign))).status).toBe(status);
+      expect((await sendRaw(port, requestText('POST', '/rpc', headers, '[]'))).status).toBe(421);
+      expect((await sendRaw(port, requestText('GET', '/storage/providers', foreign))).status).toBe(421);
+    }
   });
 });
 

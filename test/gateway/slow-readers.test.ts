@@ -12,7 +12,7 @@ const never = new AbortController().signal;
 function setUp() {
   const clock = createFakeClock();
   const slowReaders = createSlowReaders(clock);
-  const slow = createSlowWatch(clock);
+  const slow = createSlowWatch(clock, () => {});
   /** A client that takes one piece and does not come for the next. */
   const client = async (pieceBytes: number) => {
     const ends: (() => void)[] = [];

@@ -33,7 +33,7 @@ function receiving(maxBytes = 1_000_000): Receiving {
   const request = new Incoming();
   const exchange = {
     request,
-    slow: createSlowWatch(clock),
+    slow: createSlowWatch(clock, () => {}),
     bytesIn: 0,
     invite() {},
   } as unknown as Exchange;

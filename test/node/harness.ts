@@ -80,6 +80,7 @@ export async function startNode(
     log,
     version: '0.0.0',
     glance,
+    allowedHosts: ['test', 't', 'anyone'],
     ...options,
     adapter,
   });

@@ -48,6 +48,8 @@ const REQUESTS: Readonly<Record<string, string>> = {
   'a target longer than any header': `GET /${'a'.repeat(100_000)} HTTP/1.1\r\nHost: t\r\n\r\n`,
   'a header too long': `GET /healthz HTTP/1.1\r\nHost: t\r\nX: ${'a'.repeat(100_000)}\r\n\r\n`,
   'too many headers': `GET /healthz HTTP/1.1\r\nHost: t\r\n${'X: y\r\n'.repeat(10_000)}\r\n`,
+  'more headers than Node counts, and then a length': `POST /o HTTP/1.1\r\nHost: t\r\n${AUTH}${'a:\r\n'.repeat(1100)}Content-Length: 5\r\n\r\nhello`,
+  'a few headers too many': `GET /healthz HTTP/1.1\r\nHost: t\r\n${'a:\r\n'.repeat(128)}\r\n`,
   'an overlong UTF-8 dot': 'GET /o/\xc0\xae\xc0\xae/secret HTTP/1.1\r\nHost: t\r\n\r\n',
   'raw UTF-8': 'GET /o/\xc3\xa4 HTTP/1.1\r\nHost: t\r\n\r\n',
   CONNECT: 'CONNECT t:80 HTTP/1.1\r\nHost: t\r\n\r\n',

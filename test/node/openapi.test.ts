@@ -67,13 +67,20 @@ const MORE: readonly Row[] = [
   },
   { name: 'repair, unknown', send: ['POST', '/admin/repair', wrong], status: 401 },
   { name: 'repair, bad limit', send: ['POST', '/admin/repair?limit=0', a], status: 400 },
+  ...['/healthz', '/readyz'].map(
+    (path): Row => ({
+      name: `${path}, from a page`,
+      send: ['GET', path, { 'Sec-Fetch-Site': 'cross-site' }],
+      status: 403,
+    }),
+  ),
   ...['/healthz', '/readyz', '/metrics', '/version'].map(
     (path): Row => ({ name: `${path} with a body`, send: ['GET', path, {}, 'x'], status: 400 }),
   ),
 ];
 
-/** Seen where they are provoked: slow clients, overload, rot, full and closed storage. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['408', '429', '500', '501', '503', '507']);
+/** Seen where they are provoked: slow clients, overload, foreign hosts, rot, full and closed storage. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['408', '421', '429', '500', '501', '503', '507']);
 
 it('every answer of a running node is as documented, and every documented answer is given', async () => {
   const { tokens, anonymous } = tableOf();

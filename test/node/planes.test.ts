@@ -165,7 +165,7 @@ describe('a token file', () => {
     const reloaded = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
     const auth = createAuthenticator(watched.table);
     const who = (name: string): string =>
-      auth.authenticate(`Bearer ${tokenOf(name)}`, { private: false }).name;
+      auth.authenticate(`Bearer ${tokenOf(name)}`, { private: false, kind: 'tcp', host: 'localhost' }).name;
     expect(who('one')).toBe('one');
     expect(() => who('two')).toThrow();
     let next = reloaded();

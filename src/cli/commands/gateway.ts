@@ -36,6 +36,7 @@ import { versionNumber } from '../version.ts';
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly sealed?: boolean;
   readonly public?: boolean;
+  readonly static?: boolean;
   readonly nameMaxAge?: number;
   readonly manifestCacheBytes?: number;
   readonly chunkCacheBytes?: number;
@@ -46,6 +47,7 @@ interface Settings extends ServingSettings {
   readonly config: Config;
   readonly sealed: boolean;
   readonly public: boolean;
+  readonly static: boolean;
   readonly limits: Partial<HttpLimits>;
   readonly nameMaxAgeSeconds: number;
   readonly caches: CacheBudgets;
@@ -85,6 +87,7 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
     config,
     sealed: flags.sealed ?? file.sealed,
     public: flags.public ?? file.public,
+    static: flags.static ?? file.static,
     limits: httpLimits(flags, file),
     nameMaxAgeSeconds: flags.nameMaxAge ?? file.nameMaxAgeSeconds,
     caches: {
@@ -109,6 +112,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
       context,
       sealed: settings.sealed,
       providers: () => catalog.snapshot(),
+      probe: (signal) => vault.internals.probe(signal),
       firstAnswered,
       metrics: telemetry.services,
       caches: settings.caches,
@@ -124,6 +128,9 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     version: await versionNumber(),
     limits: settings.limits,
     nameMaxAgeSeconds: settings.nameMaxAgeSeconds,
+    allowedHosts: settings.allowedHosts,
+    publicReads: settings.public,
+    static: settings.static,
   });
   const stop = linkedAbort(io.signal, 'gateway');
   const probing = keepProbing(vault, log, stop.signal);

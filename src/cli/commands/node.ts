@@ -70,6 +70,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
       inflaters: { gzip: gunzip, zstd: await selectZstdInflater(accelerationFrom(io.env)) },
       version: await versionNumber(),
       limits: settings.limits,
+      allowedHosts: settings.allowedHosts,
       amnesia: settings.storage.amnesia,
     });
     try {

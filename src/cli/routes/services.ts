@@ -11,6 +11,7 @@ const size = {
   parse: wholeNumber(0, 2 ** 40),
   placeholder: 'BYTES',
 } as const;
+const severally = { ...optional, variadic: true } as const;
 
 const { home, config, json } = configFlags;
 
@@ -24,6 +25,11 @@ const serving = {
   clientCa: { ...optional, brief: 'Let in only clients whose certificate it signed', placeholder: 'FILE' },
   maxRps: { ...count, brief: 'Requests a second', placeholder: 'N' },
   maxClientRps: { ...count, brief: 'Requests a second from one address', placeholder: 'N' },
+  allowedHost: {
+    ...severally,
+    brief: 'A host name that clients without a token may call it by, such as files.lan',
+    placeholder: 'NAME',
+  },
   accessLog: { ...optional, brief: 'A file, - for standard error (default), or off', placeholder: 'FILE' },
   json,
   home,
@@ -37,8 +43,7 @@ export const node: Command<CliContext> = buildCommand({
       ...serving,
       root: { ...optional, brief: 'Folder to serve', placeholder: 'DIR' },
       backend: {
-        ...optional,
-        variadic: true,
+        ...severally,
         brief: 'Serve this provider of the configuration; several mirror each other',
         placeholder: 'ID',
       },
@@ -74,6 +79,7 @@ export const gateway: Command<CliContext> = buildCommand({
         placeholder: 'TOKEN',
       },
       public: { ...either, brief: 'Let everyone read objects, whatever tokens there are' },
+      static: { ...either, brief: 'It serves a site from an origin of its own: let its pages run scripts' },
       sealed: { ...either, brief: 'Ask for no key: serve public parts only' },
       manifestCacheBytes: { ...size, brief: 'Memory for opened manifests (default: 16 MiB)' },
       chunkCacheBytes: { ...size, brief: 'Memory for decoded chunks (default: 64 MiB)' },

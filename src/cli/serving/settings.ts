@@ -16,6 +16,7 @@ export interface ServingFlags {
   readonly maxRps?: number;
   readonly maxClientRps?: number;
   readonly accessLog?: string;
+  readonly allowedHost?: readonly string[];
   readonly json: boolean;
 }
 
@@ -30,6 +31,7 @@ export interface ServingSettings {
   readonly clientCa: string | undefined;
   /** A path, `-` for standard error, or `off`. */
   readonly accessLog: string;
+  readonly allowedHosts: readonly string[];
   /** Tell in JSON where it listens. */
   readonly json: boolean;
 }
@@ -49,6 +51,7 @@ export function servingSettings(flags: ServingFlags, file: ServingConfig, home: 
     clientCa: path(flags.clientCa, file.clientCa),
     accessLog:
       flags.accessLog ?? (accessLog === '-' || accessLog === 'off' ? accessLog : resolve(home, accessLog)),
+    allowedHosts: flags.allowedHost?.map((name) => name.toLowerCase()) ?? file.allowedHosts,
     json: flags.json,
   };
 }
@@ -59,6 +62,8 @@ export function httpLimits(flags: ServingFlags, file: ServingConfig): Partial<Ht
     maxRps: flags.maxRps ?? (file.maxRps || undefined),
     maxClientRps: flags.maxClientRps ?? (file.maxClientRps || undefined),
     maxConnections: file.maxConnections,
+    maxClientConnections: file.maxClientConnections || undefined,
+    maxPipelined: file.maxPipelined,
     headersMs: file.headersMs,
     requestMs: file.requestMs,
     idleMs: file.idleMs,

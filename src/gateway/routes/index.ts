@@ -19,5 +19,6 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/manifests', readable(listManifests)),
   at('/storage/providers', readable(listProviders)),
   at('/rpc', { POST: rpc }),
-  ...controlRoutes<GatewayContext>(),
+  // They name the providers.
+  ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),
 ];

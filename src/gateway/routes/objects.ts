@@ -67,6 +67,7 @@ async function serveObject(
       contentType: options.contentType ?? contentType,
       cacheControl: cacheControl(exchange, options.cache),
       headers: provider === undefined ? {} : { 'x-holdfast-provider': provider },
+      sandboxed: !context.static,
       read: (range, signal) => slowReaders.watch(exchange, object.read(range, signal)),
     },
     clock,

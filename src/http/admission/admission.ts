@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
 import { HttpProblem } from '../message/problem.ts';
-import { type Bucket, type BucketRate, fullBucket, takeToken } from './bucket.ts';
+import { type Bucket, type BucketRate, fullBucket, hasToken, takeToken } from './bucket.ts';
 
 /** `control` requests (health, metrics) are never turned away: they are how overload is seen. */
 export type Load = 'read' | 'write' | 'control';
@@ -21,10 +21,16 @@ export interface Admission {
    * @throws HttpProblem 429 or 503, with `Retry-After`.
    */
   enter(load: Load, client: string): () => void;
-  /** False while writes are, or just were, turned away. */
-  takesWrites(): boolean;
+  /** Counts a request that was refused for what it showed, so that guessing is bounded too. @throws HttpProblem 429 */
+  countRefused(load: Load, client: string): void;
+  /** The answer to one request more than may wait on its connection. */
+  tooManyWaiting(load: Load): HttpProblem;
+  /** False while a write of the client would be turned away, or one just was. */
+  takesWrites(client: string): boolean;
   readonly inflight: number;
 }
+
+type Reason = 'max_inflight' | 'max_rps' | 'client_rps' | 'pipelined';
 
 /** Of every limit this share is kept for reads, so that they are the last to suffer. */
 const READ_RESERVE = 0.25;
@@ -45,35 +51,57 @@ export function createAdmission(
   let inflight = 0;
   let lastShedMs = Number.NEGATIVE_INFINITY;
 
-  const shed = (load: Load, status: 429 | 503, reason: string, waitMs: number): HttpProblem => {
+  const shed = (
+    load: Load,
+    status: 429 | 503,
+    reason: Reason,
+    waitMs: number,
+    close = false,
+  ): HttpProblem => {
     metrics.rejected(reason);
     if (load === 'read') metrics.readDenied(reason);
-    else lastShedMs = clock.monotonic();
+    // What one client brings upon itself says nothing to the others.
+    else if (reason === 'max_inflight' || reason === 'max_rps') lastShedMs = clock.monotonic();
     const [problem, message] =
       status === 429
         ? (['RateLimited', 'too many requests'] as const)
         : (['Unavailable', 'as many requests as are taken here are being served'] as const);
     const headers = { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))) };
-    return new HttpProblem(status, problem, message, { headers, shed: true });
+    return new HttpProblem(status, problem, message, { headers, close, shed: true });
+  };
+
+  const checkClient = (load: Load, client: string, now: number): void => {
+    if (perClient === undefined) return;
+    const waitMs = takeToken(bucketOf(clients, client, perClient, now), perClient, now);
+    if (waitMs > 0) throw shed(load, 429, 'client_rps', waitMs);
   };
 
   const checkRates = (load: Load, client: string): void => {
     const now = clock.monotonic();
-    if (perClient !== undefined) {
-      const waitMs = takeToken(bucketOf(clients, client, perClient, now), perClient, now);
-      if (waitMs > 0) throw shed(load, 429, 'client_rps', waitMs);
-    }
+    checkClient(load, client, now);
     if (total === undefined || totalBucket === undefined) return;
-    const reserve = load === 'write' ? total.burst * READ_RESERVE : 0;
-    const waitMs = takeToken(totalBucket, total, now, reserve);
+    const waitMs = takeToken(totalBucket, total, now, reserveOf(load, total));
     if (waitMs > 0) throw shed(load, 429, 'max_rps', waitMs);
+  };
+
+  /** As `checkRates` would find it for a write, and takes nothing. */
+  const writeWouldWait = (client: string, now: number): boolean => {
+    const own = clients.get(client);
+    if (perClient !== undefined && own !== undefined && !hasToken(own, perClient, now)) return true;
+    if (total === undefined || totalBucket === undefined) return false;
+    return !hasToken(totalBucket, total, now, reserveOf('write', total));
   };
 
   return {
     get inflight() {
       return inflight;
     },
-    takesWrites: () => inflight < maxWrites && clock.monotonic() - lastShedMs > REMEMBER_MS,
+    takesWrites(client) {
+      const now = clock.monotonic();
+      return inflight < maxWrites && now - lastShedMs > REMEMBER_MS && !writeWouldWait(client, now);
+    },
+    countRefused: (load, client) => checkClient(load, client, clock.monotonic()),
+    tooManyWaiting: (load) => shed(load, 503, 'pipelined', 1000, true),
     enter(load, client) {
       if (load === 'control') return () => {};
       if (inflight >= (load === 'write' ? maxWrites : maxInflight))
@@ -89,9 +117,11 @@ export function createAdmission(
   };
 }
 
+const reserveOf = (load: Load, { burst }: BucketRate): number =>
+  load === 'write' ? burst * READ_RESERVE : 0;
+
 /** The part of an address that one client holds: of IPv6 it can have 2^64 by itself. */
-export function clientOf(remoteAddress: string | undefined): string {
-  if (remoteAddress === undefined) return 'local';
+export function clientOf(remoteAddress: string): string {
   const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
   return address.includes(':') ? prefix64(address) : address;
 }

@@ -37,6 +37,7 @@ export function createAuthenticator(table: () => TokenTable): Authenticator {
       if (entry === undefined) throw unauthorized('the token is not known here', 'invalid_token');
       return { name: entry.name, scopes: entry.scopes, authenticated: true };
     },
+    open: (scope) => table().anonymous.has(scope),
   };
 }
 

@@ -68,7 +68,8 @@ class Batches implements BatchedBody {
     this.#startMs = options.clock.monotonic();
     this.#unwatch = exchange.slow.watch(this.#deadlineMs, () => this.#fail(tooSlow()));
     const { request } = exchange;
-    request.on('data', this.#take).on('end', this.#end).on('error', this.#cut).on('close', this.#cut);
+    if (request.destroyed) this.#fail(cutShort());
+    else request.on('data', this.#take).on('end', this.#end).on('error', this.#cut).on('close', this.#cut);
   }
 
   get lent(): Uint8Array | undefined {

@@ -51,6 +51,9 @@ export async function* incomingBody(
   if (!request.complete) throw cutShort();
 }
 
+export const beyondLength = (): HttpProblem =>
+  new HttpProblem(400, 'BadRequest', 'the body is longer than its length', { close: true });
+
 export function cutShort(cause?: unknown): HttpProblem {
   return new HttpProblem(400, 'BadRequest', 'the body ended before its length', { close: true, cause });
 }

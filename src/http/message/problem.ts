@@ -12,6 +12,7 @@ export type ProblemName =
   | 'PreconditionRequired'
   | 'PayloadTooLarge'
   | 'UnsupportedMediaType'
+  | 'MisdirectedRequest'
   | 'VersionNotSupported';
 
 export interface ProblemDetail {

@@ -14,6 +14,9 @@ const ONCE: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
+/** Node counts them too if it is let, and then leaves out those beyond. */
+const MAX_HEADERS = 128;
+
 /**
  * What Node's strict parser leaves to us. It already refuses a length beside a transfer coding, unequal or repeated
  * lengths, bare line feeds, folded lines, NUL, and space before a colon.
@@ -21,6 +24,7 @@ const ONCE: ReadonlySet<string> = new Set([
  */
 export function checkStrict(request: IncomingMessage): void {
   const { httpVersion, headers, rawHeaders } = request;
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw badRequest(`at most ${MAX_HEADERS} headers are taken`);
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw new HttpProblem(505, 'VersionNotSupported', 'HTTP/1.1 is spoken here', { close: true });
   }

@@ -24,5 +24,5 @@ export const ROUTES: readonly Route<NodeContext>[] = [
   },
   at('/slots', readable(listSlots)),
   at('/admin/repair', { POST: repair }),
-  ...controlRoutes<NodeContext>(),
+  ...controlRoutes<NodeContext>({ takesWrites: true, strangerScope: 'read' }),
 ];

@@ -24,7 +24,7 @@ export const getSlot: NodeEndpoint = {
     const slot = await adapter.readSlot(nameFrom(text), { signal: exchange.signal });
     if (slot === undefined) throw new HttpProblem(404, 'NotFound', 'the slot is not here');
     const etag = tagOf(slot.version);
-    const head = { etag, 'cache-control': 'no-cache' };
+    const head = { etag, 'cache-control': 'no-cache', 'content-security-policy': 'sandbox' };
     const preconditions = {
       ifMatch: exchange.header('if-match'),
       ifNoneMatch: exchange.header('if-none-match'),

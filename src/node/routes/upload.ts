@@ -1,6 +1,6 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { BufferPool } from '../../core/buffer-pool.ts';
-import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { isHoldfastError } from '../../core/errors.ts';
 import { batchBody } from '../../http/body/batched.ts';
 import { gatherBody } from '../../http/body/gathered.ts';
 import { checkStatedLength, incomingBody, statedLength } from '../../http/body/incoming.ts';
@@ -10,6 +10,8 @@ import { HttpProblem } from '../../http/message/problem.ts';
 import { MAX_BLOB_BYTES } from '../../providers/adapter.ts';
 import { inflateBody } from '../body/inflate.ts';
 import type { NodeContext } from '../context.ts';
+import { otherBytes, replacing } from '../rotten.ts';
+import type { Claim } from '../space.ts';
 
 /** Of each of the two buffers that a long body goes through. */
 const BATCH_BYTES = 1024 * 1024;
@@ -56,36 +58,67 @@ export function bodyOf(
   return inflateBody(inflate, wire(), { maxBytes, statedBytes: statedLength(request) });
 }
 
+/** Which blob the body is to be. */
+export interface Wanted {
+  /** Undefined: whichever it is. */
+  readonly address?: BlobAddress;
+  /** What is kept under the address is not it. */
+  readonly rotten?: boolean;
+}
+
+/** What comes of a body on its way to the adapter. */
+type Through = (body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+
 /** Stores the body as a blob. @throws HttpProblem 409 when it is not the one of the address, 507 when there is no room */
-export async function upload(
-  context: NodeContext,
-  exchange: Exchange,
-  address: BlobAddress | undefined,
-): Promise<Uploaded> {
-  const { readiness, limits } = context;
-  const free = readiness.freeBytes();
-  if (free !== undefined && free < limits.minFreeBytes) {
-    throw new HttpProblem(507, 'QuotaExceeded', 'this node has no room for more');
-  }
+export async function upload(context: NodeContext, exchange: Exchange, wanted: Wanted): Promise<Uploaded> {
+  const stated = statedLength(exchange.request);
+  const known = exchange.request.headers['content-encoding'] === undefined && stated !== undefined;
+  checkStatedLength(exchange.request, bodyCap(context, exchange));
+  const claim = await context.readiness.claim(known ? stated : 0);
+  const through: Through = (body) => replaced(context, exchange, known ? body : growing(body, claim), wanted);
   try {
-    return await (storedFromMemory(context, exchange, address) ??
-      batched(context, exchange, address) ??
-      streamed(context, exchange, address));
+    return await (storedFromMemory(context, exchange, wanted) ??
+      batched(context, exchange, wanted, through) ??
+      streamed(context, exchange, wanted, through));
   } catch (error) {
     if (!isHoldfastError(error, 'HashMismatch')) throw error;
     throw new HttpProblem(409, 'HashMismatch', 'the body does not have the address it was sent to', {
       cause: error,
     });
+  } finally {
+    claim.release();
   }
+}
+
+/** What was not stated takes its room as it comes. */
+async function* growing(
+  body: AsyncIterable<Uint8Array>,
+  claim: Claim,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of body) {
+    claim.grow(piece.length);
+    yield piece;
+  }
+}
+
+function replaced(
+  { blake3, makeWay }: NodeContext,
+  { signal }: Exchange,
+  body: AsyncIterable<Uint8Array>,
+  { address, rotten }: Wanted,
+): AsyncIterable<Uint8Array> {
+  if (address === undefined || !rotten) return body;
+  return replacing(body, address, blake3, () => makeWay(address, { signal }));
 }
 
 function streamed(
   context: NodeContext,
   exchange: Exchange,
-  address: BlobAddress | undefined,
+  { address }: Wanted,
+  through: Through,
 ): Promise<Uploaded> {
   const maxBytes = bodyCap(context, exchange);
-  const body = bodyOf(context, exchange, maxBytes);
+  const body = through(bodyOf(context, exchange, maxBytes));
   return context.adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
 }
 
@@ -93,29 +126,30 @@ function streamed(
 function batched(
   context: NodeContext,
   exchange: Exchange,
-  address: BlobAddress | undefined,
+  { address }: Wanted,
+  through: Through,
 ): Promise<Uploaded> | undefined {
   const { request } = exchange;
   const { uploadMemory, limits } = context;
   const short = (statedLength(request) ?? Number.POSITIVE_INFINITY) <= limits.uploadBodyBytes;
   if (short || request.headers['content-encoding'] !== undefined) return undefined;
-  const maxBytes = bodyCap(context, exchange);
-  checkStatedLength(request, maxBytes);
   const memory = takeTwo(uploadMemory, BATCH_BYTES);
-  return memory && storedInBatches(context, exchange, address, memory, maxBytes);
+  return memory && storedInBatches(context, exchange, address, memory, through);
 }
 
 async function storedInBatches(
-  { adapter, clock, limits, uploadMemory }: NodeContext,
+  context: NodeContext,
   exchange: Exchange,
   address: BlobAddress | undefined,
   memory: readonly Uint8Array[],
-  maxBytes: number,
+  through: Through,
 ): Promise<Uploaded> {
+  const { adapter, clock, limits, uploadMemory } = context;
+  const maxBytes = bodyCap(context, exchange);
   const body = batchBody(exchange, memory, { maxBytes, clock, patience: limits });
   let stillRead: Uint8Array | undefined;
   try {
-    return await adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+    return await adapter.storeStream(address, through(body), { maxBytes, signal: exchange.signal });
   } catch (error) {
     // An abort may settle it while a write still reads that piece; when no piece is out, nothing reads any.
     stillRead = body.lent;
@@ -142,33 +176,29 @@ function takeTwo(pool: BufferPool, size: number): readonly Uint8Array[] | undefi
 function storedFromMemory(
   context: NodeContext,
   exchange: Exchange,
-  address: BlobAddress | undefined,
+  wanted: Wanted,
 ): Promise<Uploaded> | undefined {
   const { request } = exchange;
   const { uploadMemory, limits } = context;
   const size = statedLength(request);
   if (size === undefined || request.headers['content-encoding'] !== undefined) return undefined;
-  checkStatedLength(request, bodyCap(context, exchange));
   const buffer = size > limits.uploadBodyBytes ? undefined : uploadMemory.take(size);
   if (buffer === undefined) return undefined;
-  return gathered(context, exchange, address, buffer.subarray(0, size)).finally(() =>
+  return gathered(context, exchange, wanted, buffer.subarray(0, size)).finally(() =>
     uploadMemory.give(buffer),
   );
 }
 
 async function gathered(
-  { adapter, blake3, clock, limits }: NodeContext,
+  { adapter, blake3, clock, limits, makeWay }: NodeContext,
   exchange: Exchange,
-  address: BlobAddress | undefined,
+  { address, rotten }: Wanted,
   body: Uint8Array,
 ): Promise<Uploaded> {
   await gatherBody(exchange, body, { clock, patience: limits });
   const computed = addressOf(blake3.hash(body));
-  if (address !== undefined && address !== computed) {
-    throw new HoldfastError('HashMismatch', 'the bytes sent do not have the address given', {
-      context: { expected: address, computed },
-    });
-  }
+  if (address !== undefined && address !== computed) throw otherBytes(address, computed);
+  if (rotten) await makeWay(computed, { signal: exchange.signal });
   // An abort settles this while a write may still read the memory; what it writes then is never published.
   const { existed } = await adapter.store(computed, [body], { signal: exchange.signal });
   return { address: computed, size: body.length, existed };

@@ -116,18 +116,26 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
 /** Length of what an answer or a piece carries. */
 export const sizeOfAnswer = (answer: unknown): number => (answer instanceof Uint8Array ? answer.length : 0);
 
-/** Hand-driven iteration: `step` surrounds every `next()`, and the source is closed when the reader stops. */
+/**
+ * Hand-driven iteration: `step` surrounds every `next()`, and the source is closed when the reader stops. That is waited
+ * for unless a `next()` was left behind, as by a deadline: what it may bring yet is closed when it comes.
+ */
 export async function* stepwise<T>(
   source: AsyncIterable<T>,
   step: (next: () => Promise<IteratorResult<T>>) => Promise<IteratorResult<T>>,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
-  let ended = false;
+  let state: 'open' | 'asked' | 'ended' = 'open';
   const next = async (): Promise<IteratorResult<T>> => {
-    ended = true; // a `next` that threw has ended the source too
-    const result = await iterator.next();
-    ended = result.done === true;
-    return result;
+    state = 'asked';
+    try {
+      const result = await iterator.next();
+      state = result.done ? 'ended' : 'open';
+      return result;
+    } catch (error) {
+      state = 'ended';
+      throw error;
+    }
   };
   try {
     for (;;) {
@@ -136,6 +144,13 @@ export async function* stepwise<T>(
       yield result.value;
     }
   } finally {
-    if (!ended) await iterator.return?.();
+    await close(iterator, state);
   }
+}
+
+async function close<T>(iterator: AsyncIterator<T>, state: 'open' | 'asked' | 'ended'): Promise<void> {
+  if (state === 'ended') return;
+  const closed = Promise.resolve(iterator.return?.());
+  if (state === 'open') await closed;
+  else closed.catch(() => {}); // whoever left it behind has the error that counts
 }

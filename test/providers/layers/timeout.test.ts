@@ -55,6 +55,35 @@ describe('the timeout layer', () => {
     expect(result.value).toBeInstanceOf(Error);
   });
 
+  it('closes a stream that was left in the middle of a step, once the step is over', async () => {
+    const clock = createFakeClock();
+    let step = (): void => {};
+    let closed = false;
+    const slow: BlobAdapter = {
+      ...memory(),
+      async *fetchStream() {
+        try {
+          await new Promise<void>((resolve) => {
+            step = resolve;
+          });
+          yield new Uint8Array(1);
+        } finally {
+          closed = true;
+        }
+      },
+    };
+    const stop = new AbortController();
+    const pieces = withTimeout(slow, { clock }).fetchStream(address, { signal: stop.signal });
+    const first = outcome(pieces[Symbol.asyncIterator]().next());
+    await clock.advance(1);
+    stop.abort();
+    await clock.advance(1);
+    expect([first.value, closed]).toMatchObject([{ kind: 'Aborted' }, false]);
+    step();
+    await clock.advance(1);
+    expect(closed).toBe(true);
+  });
+
   it('counts neither the reader’s nor the source’s own time', async () => {
     const clock = createFakeClock();
     const timed = withTimeout(memory(), { clock, callTimeoutMs: 1000 });

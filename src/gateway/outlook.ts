@@ -1,0 +1,73 @@
+import { withDeadline } from '../core/abort.ts';
+import type { Clock } from '../core/clock.ts';
+import { isDecodable, isStorable, type ReachPolicy } from '../pipeline/reach.ts';
+import type { Provider } from '../providers/provider.ts';
+
+/** What the providers that answer are good for. */
+export interface Outlook {
+  /** At least one answers. */
+  readonly answering: boolean;
+  /** An object over all providers, in the code in force, can be decoded from what those have that answer. */
+  readonly decodable: boolean;
+  /** A put would find providers enough to survive what it must. */
+  readonly storable: boolean;
+}
+
+export interface OutlookOptions {
+  readonly policy: ReachPolicy;
+  readonly clock: Clock;
+  providers(): readonly Provider[];
+  answers(id: string): boolean;
+  /** Those that may take new shards. */
+  eligible(): readonly Provider[];
+  /** Finds out who answers. */
+  probe(signal: AbortSignal): Promise<unknown>;
+}
+
+/** Many who ask share a probe; one that hangs is not waited for, and shows to those who ask after it. */
+const PROBE_AGE_MS = 3_000;
+const PROBE_WAIT_MS = 2_000;
+
+export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
+  const { clock, policy } = options;
+  let probedMs = Number.NEGATIVE_INFINITY;
+  let probing: Promise<unknown> | undefined;
+
+  const probeLately = async (): Promise<void> => {
+    if (probing === undefined && clock.monotonic() - probedMs > PROBE_AGE_MS) {
+      probedMs = clock.monotonic();
+      probing = options
+        .probe(new AbortController().signal)
+        .catch(() => {}) // who did not answer is known all the same
+        .finally(() => {
+          probing = undefined;
+        });
+    }
+    const running = probing;
+    if (running !== undefined) await withDeadline(PROBE_WAIT_MS, 'probe', () => running).catch(() => {});
+  };
+
+  let known: { readonly key: string; readonly outlook: Outlook } | undefined;
+  const lookAt = (there: ReadonlySet<string>, eligible: readonly Provider[]): Outlook => {
+    const key = `${[...there].join()} ${eligible.map(({ id }) => id).join()}`;
+    if (known?.key !== key) {
+      const outlook = {
+        answering: there.size > 0,
+        decodable: isDecodable(policy, options.providers(), there),
+        storable: isStorable(policy, eligible),
+      };
+      known = { key, outlook };
+    }
+    return known.outlook;
+  };
+
+  return async () => {
+    await probeLately();
+    const ids = options.providers().map(({ id }) => id);
+    const there = new Set(ids.filter((id) => options.answers(id)));
+    return lookAt(
+      there,
+      options.eligible().filter(({ id }) => there.has(id)),
+    );
+  };
+}
