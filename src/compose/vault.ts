@@ -55,10 +55,10 @@ export interface ComposedVault {
   readonly catalog: NodeCatalog;
   readonly log: LogSink;
   readonly config: Config;
-  /** Asks every provider once, so that puts avoid those that do not answer. */
-  probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
   /** Who works on the state, as journals name them. */
   readonly owners: Owners;
+  /** Asks every provider once, so that puts avoid those that do not answer. */
+  probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
   /**
    * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
    * of `minTolerates` without it.

@@ -82,7 +82,7 @@ export function createSftpConnection(place: SftpPlace): SftpConnection {
         ...(private_key === undefined ? {} : { privateKey: private_key }),
         ...(passphrase === undefined ? {} : { passphrase }),
       });
-      if (closed) mine.end();
+      if (closed) mine.destroy();
     });
   };
 
@@ -96,7 +96,8 @@ export function createSftpConnection(place: SftpPlace): SftpConnection {
     },
     close() {
       closed = true;
-      client?.end();
+      // Not `end`, which waits for the peer to end too.
+      client?.destroy();
     },
   };
 }
