@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
-import { abortError } from '../core/abort.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { readAtMost } from '../core/files.ts';
+import { ask as askOn } from './ask.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -66,32 +66,5 @@ async function contentOf(path: string): Promise<string> {
 
 const MAX_BYTES = 64 * 1024;
 
-/** Asks without echo. @throws HoldfastError `Aborted` on Ctrl-C, and at the end of the input (Ctrl-D). */
-async function ask(io: Io, question: string): Promise<string> {
-  const { createInterface } = await import('node:readline');
-  return new Promise((resolve, reject) => {
-    io.stderr.write(question);
-    const lines = createInterface({ input: io.stdin, terminal: true, output: undefined as never });
-    const finish = (): void => {
-      io.signal.removeEventListener('abort', onAbort);
-      lines.off('close', onEnd);
-      lines.close();
-      io.stderr.write('\n');
-    };
-    const onAbort = (): void => {
-      finish();
-      reject(abortError(io.signal, 'asking for the passphrase'));
-    };
-    const onEnd = (): void => {
-      finish();
-      reject(new HoldfastError('Aborted', 'no passphrase was given', { code: 'passphrase_needed' }));
-    };
-    io.signal.addEventListener('abort', onAbort, { once: true });
-    lines.once('close', onEnd);
-    lines.once('line', (line) => {
-      finish();
-      resolve(line);
-    });
-    lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-  });
-}
+const ask = (io: Io, question: string): Promise<string> =>
+  askOn(io, question, { hidden: true, code: 'passphrase_needed' });

@@ -30,17 +30,21 @@ export function renderConfig(config: Config): string {
   return sections.join('\n');
 }
 
+/** The first lines of a home's own configuration. */
+export const STARTER_HEAD: string = [
+  '# The configuration of this vault. What it leaves out has its default: `holdfast config` prints all that is in force,',
+  '# and docs/providers.md says what each kind of provider takes. Relative paths start in the folder of this file.',
+].join('\n');
+
 /** What a vault made without a configuration writes down: its providers, which must not change under it. */
 export function starterConfig(): string {
-  const head = [
-    '# The configuration of this vault. What it leaves out has its default: `holdfast config` prints all that is in force,',
-    '# and docs/providers.md says what each kind of provider takes. Relative paths start in the folder of this file.',
-  ].join('\n');
-  const providers = DEFAULT_PROVIDERS.map((entry) => {
-    const lines = Object.entries(entry).map(([key, value]) => `${key} = ${tomlValue(value)}`);
-    return `[[providers]]\n${lines.join('\n')}`;
-  });
-  return `${[head, ...providers].join('\n\n')}\n`;
+  return `${STARTER_HEAD}\n\n${DEFAULT_PROVIDERS.map(renderProvider).join('\n')}`;
+}
+
+/** A `[[providers]]` table. @param entry keys as they stand in the file. */
+export function renderProvider(entry: Values): string {
+  const lines = Object.entries(entry).map(([key, value]) => `${key} = ${tomlValue(value)}`);
+  return `[[providers]]\n${lines.join('\n')}\n`;
 }
 
 function tomlValue(value: unknown): string {

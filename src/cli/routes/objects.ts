@@ -1,8 +1,6 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { anyText, type CliContext, commonFlags, configFlags, profileFlag, wholeNumber } from '../flags.ts';
-import { onePrefix, oneReference, optional } from './parameters.ts';
-
-const off = { kind: 'boolean', default: false, withNegated: false } as const;
+import { off, onePrefix, oneReference, optional } from './parameters.ts';
 
 export const init: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/init.ts'),

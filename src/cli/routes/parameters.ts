@@ -31,6 +31,12 @@ export const onePrefix: {
 
 export const providerId: TextParameter = { brief: 'Id of a provider', parse: anyText, placeholder: 'id' };
 
+export const off: { readonly kind: 'boolean'; readonly default: false; readonly withNegated: false } = {
+  kind: 'boolean',
+  default: false,
+  withNegated: false,
+};
+
 export const optional: OptionalFlag<string> = { kind: 'parsed', optional: true, parse: anyText };
 
 export const count: OptionalFlag<number> = {

@@ -1,8 +1,7 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { type CliContext, configFlags, wholeNumber } from '../flags.ts';
-import { count, optional } from './parameters.ts';
+import { count, off, optional } from './parameters.ts';
 
-const off = { kind: 'boolean', default: false, withNegated: false } as const;
 /** As the configuration says, unless it is given. */
 const either = { kind: 'boolean', optional: true } as const;
 const size = {

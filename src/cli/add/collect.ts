@@ -1,0 +1,135 @@
+import { HoldfastError } from '../../core/errors.ts';
+import { ask } from '../ask.ts';
+import type { Io } from '../io.ts';
+import type { Answers, Flag, Kind } from './kinds.ts';
+
+export interface AddFlags extends Partial<Readonly<Record<Exclude<Flag, 'hostKey'>, string>>> {
+  readonly id?: string;
+  readonly hostKey?: readonly string[];
+  readonly env?: readonly string[];
+  readonly credentialsFile?: string;
+  readonly caFile?: string;
+  readonly noSlots: boolean;
+  readonly untried: boolean;
+  readonly first: boolean;
+}
+
+/** Where the credentials are, or themselves: those that were typed are kept in a file of their own. */
+export type GivenCredentials =
+  | { readonly env: Readonly<Record<string, string>> }
+  | { readonly file: string }
+  | { readonly typed: Readonly<Record<string, string>> };
+
+export interface Collected {
+  readonly id: string;
+  readonly answers: Answers;
+  readonly credentials: GivenCredentials | undefined;
+}
+
+/** What the flags say, and on a terminal what is asked for besides. @param taken ids in use. */
+export async function collect(
+  io: Io,
+  kindName: string,
+  kind: Kind,
+  flags: AddFlags,
+  terminal: boolean,
+  taken: ReadonlySet<string>,
+): Promise<Collected> {
+  const given: Answers = {
+    ...flags,
+    hostKey: flags.hostKey?.join(','),
+  } as Answers;
+  refuseOthers(kindName, kind, given);
+  const usualId = freeId(kindName, taken);
+  const id = flags.id ?? (terminal ? await answerOr(io, 'Id, for good', usualId) : usualId);
+  const answers: Partial<Record<Flag, string>> = {};
+  const missing: string[] = [];
+  for (const { flag, ask: text, usual } of kind.questions) {
+    if (given[flag] !== undefined) answers[flag] = given[flag];
+    else if (terminal) answers[flag] = await answerOr(io, text, usual);
+    else if (usual !== undefined) answers[flag] = usual;
+    else missing.push(flagOf(flag));
+  }
+  const credentials = await credentialsOf(io, kind, flags, terminal);
+  if (credentials === undefined && kind.secrets.some(({ optional }) => !optional)) {
+    missing.push('--env FIELD=VARIABLE or --credentials-file');
+  }
+  if (missing.length > 0) throw notTold(kindName, missing);
+  return { id, answers, credentials };
+}
+
+async function credentialsOf(
+  io: Io,
+  { secrets }: Kind,
+  { env, credentialsFile }: AddFlags,
+  terminal: boolean,
+): Promise<GivenCredentials | undefined> {
+  if (env !== undefined && credentialsFile !== undefined) {
+    throw bad('--env and --credentials-file do not go together', 'Credentials come from one place.');
+  }
+  if (credentialsFile !== undefined) return { file: credentialsFile };
+  if (env !== undefined) return { env: Object.fromEntries(env.map(fieldAndVariable)) };
+  if (!terminal || secrets.length === 0) return undefined;
+  const typed: Record<string, string> = {};
+  for (const { field, ask: text, open, optional } of secrets) {
+    const value = await ask(io, `${text}: `, { hidden: !open, code: 'not_told' });
+    if (value !== '') typed[field] = value;
+    else if (!optional) throw bad(`${text} is empty`, 'Nothing was written; try again.');
+  }
+  return Object.keys(typed).length === 0 ? undefined : { typed };
+}
+
+function fieldAndVariable(text: string): [string, string] {
+  const [, field, variable] = /^([a-z_]{1,64})=(.+)$/.exec(text) ?? [];
+  if (field !== undefined) return [field, variable!];
+  throw bad(`"${text}" names no field and variable`, 'Give e.g. --env secret_access_key=AWS_SECRET.');
+}
+
+async function answerOr(io: Io, text: string, usual: string | undefined): Promise<string> {
+  const shown = usual === undefined || usual === '' ? '' : ` [${usual}]`;
+  const typed = (await ask(io, `${text}${shown}: `, { hidden: false, code: 'not_told' })).trim();
+  if (typed !== '') return typed;
+  if (usual !== undefined) return usual;
+  throw bad(`${text}: nothing was given`, 'Nothing was written; try again.');
+}
+
+function freeId(kind: string, taken: ReadonlySet<string>): string {
+  for (let number = 1; ; number++) {
+    const id = number === 1 ? kind : `${kind}-${number}`;
+    if (!taken.has(id)) return id;
+  }
+}
+
+/** A flag that this kind does not heed is a mistake. */
+function refuseOthers(name: string, { questions }: Kind, given: Answers): void {
+  const heeded = new Set<string>(questions.map(({ flag }) => flag));
+  const all: readonly Flag[] = [
+    'root',
+    'endpoint',
+    'region',
+    'bucket',
+    'prefix',
+    'account',
+    'url',
+    'host',
+    'port',
+    'username',
+    'hostKey',
+  ];
+  const other = all.find((flag) => given[flag] !== undefined && !heeded.has(flag));
+  if (other === undefined) return;
+  const taken = [...heeded].map((flag) => flagOf(flag as Flag)).join(', ');
+  throw bad(`${flagOf(other)} is nothing that "${name}" takes`, `It takes ${taken}.`);
+}
+
+const flagOf = (flag: Flag): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+function notTold(kind: string, missing: readonly string[]): HoldfastError {
+  return new HoldfastError('ConfigInvalid', `a provider of kind "${kind}" needs ${missing.join(', ')}`, {
+    code: 'not_told',
+    hint: 'On a terminal you are asked for them.',
+  });
+}
+
+const bad = (message: string, hint: string): HoldfastError =>
+  new HoldfastError('ConfigInvalid', message, { code: 'bad_answer', hint });
