@@ -69,3 +69,17 @@ it('a provider that stays silent delays a few runs by a probe, then none, and is
   console.log(`silent: ${silent.map(({ ms }) => ms).join(', ')} ms a run; back after ${back.length} runs`);
   await rm(dir, { recursive: true, force: true });
 });
+
+it('a put does not wait for the probe of who hangs, nor does closing, though both have hours', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast-patient-'));
+  const settings = '[limits]\nprobe_ms = 60000\nstall_ms = 3600000\nmax_attempts = 1';
+  const vault = await openOver(dir, [...near, far], settings);
+  wire.stall();
+  const put = await vault.putObject(noise(10_000), { name: 'x' });
+  expect(put.leftOut).toMatchObject([{ id: 'far', why: expect.stringContaining('long after the others') }]);
+  // What it may hold of the removed is queued, and tried again by nobody who would have to wait.
+  await vault.deleteObject('x');
+  await vault.close();
+  wire.start();
+  await rm(dir, { recursive: true, force: true });
+}, 50_000);
