@@ -122,7 +122,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     settlement: { balanceSplit: async () => ({ configured: undefined, earned: 0 }) },
   });
   await catalog.probeAll();
-  const directory = directoryOf(catalog, new Map(), createPunctuality(systemClock), systemClock);
+  const directory = directoryOf(catalog, systemClock, createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
   const patient = { ...directory, usualMs: () => Number.POSITIVE_INFINITY, report() {} };
   const context: VaultContext = {

@@ -2,8 +2,9 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HoldfastError } from '../core/errors.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { ChunkLadder } from '../profiles/index.ts';
+import type { ChunkLadder, ProbeMode } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { FailureKind } from './failure-kind.ts';
 import type { CatalogPolicy } from './policy.ts';
 import type { CandidateOptions } from './probe-candidates.ts';
 import type { Settlement } from './quota.ts';
@@ -30,17 +31,25 @@ export interface NodeCatalog {
   /** What the pipeline saw. Keeps to memory: nothing is written before the next flush. */
   report(providerId: string, outcome: Outcome): void;
 
-  /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
-  probeAll(options?: AbortOptions): Promise<readonly ProbeReport[]>;
   /**
-   * The same, but resolves soon after those have answered that may take new shards, or are so late that the others'
-   * answers say they may not come; the others are probed on without being waited for.
+  /**
+   * Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted.
+   * @param options `mode`: what the probes count; see {@link ProbeMode}.
+   */
+  probeAll(options?: AbortOptions & { readonly mode?: ProbeMode }): Promise<readonly ProbeReport[]>;
+  /**
+   * The same on the way to something else, so that many commands in a row count as one probe. Resolves soon after those
+   * have answered that may take new shards, or are so late that the others' answers say they may not come; the others
+   * are probed on without being waited for.
    */
   probeCandidates(options: CandidateOptions): Promise<void>;
-  /** Probes one. @throws Aborted. */
+  /** Probes one, on the way to something else. @throws Aborted. */
   probe(providerId: string, options?: AbortOptions): Promise<ProbeReport>;
-  /** Probes and flushes at the policy's interval; resolves once the signal fires. Call once. */
-  start(options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * For as long as the process lives: probes and flushes at the policy's interval, and takes over what others stored
+   * every few seconds. Resolves once the signal fires. Call once.
+   */
+  start(options: CatalogDaemon): Promise<void>;
   /** Takes over what other processes stored, and the credits. */
   refresh(options?: AbortOptions): Promise<void>;
   /** Stored durably, and undone only by the same call: also processes that are running now heed it at their next probe. */
@@ -49,6 +58,16 @@ export interface NodeCatalog {
   flush(options?: AbortOptions): Promise<void>;
   /** Flushes. The engine and the adapters belong to the caller and stay open. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface CatalogDaemon {
+  readonly signal: AbortSignal;
+  /** Waits; rejects once the signal fires. One that does not keep the process alive. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** When to probe first. Default: at once. */
+  readonly firstAfterMs?: number | undefined;
+  /** Called after each round of probes. */
+  readonly onRound?: (() => void) | undefined;
 }
 
 export interface CatalogOptions {
@@ -63,13 +82,19 @@ export interface CatalogOptions {
   readonly log?: ((event: CatalogEvent) => void) | undefined;
 }
 
-/** Where figures of probes go. */
+/** Where figures of providers go. */
 export interface ProviderHealth {
   providerHealth(provider: string, rttMs: number, lossRate: number): void;
+  /** @param count 0 when the provider is first known. */
+  providerFailures(provider: string, kind: FailureKind, count: number): void;
 }
 
 export type CatalogEvent =
-  | { readonly type: 'quarantined' | 'returned'; readonly provider: string; readonly why: string }
+  | {
+      readonly type: 'quarantined' | 'returned' | 'maintenance_on' | 'maintenance_off';
+      readonly provider: string;
+      readonly why: string;
+    }
   | {
       readonly type: 'profile_unreadable' | 'settlement_failed' | 'round_failed';
       readonly provider?: string;
@@ -82,16 +107,19 @@ export type Outcome =
       readonly bytes: number;
       readonly elapsedMs: number;
       readonly rttMs?: number | undefined;
+      /** Chunks of which shards were stored. Default 1. */
+      readonly chunks?: number | undefined;
       /** The provider had the blob before: it is not counted against the quota again. */
       readonly existed?: boolean | undefined;
     }
   | { readonly type: 'read'; readonly bytes: number; readonly elapsedMs: number }
-  /** An `Aborted` error is a cancelled race, not a failure; `QuotaExceeded` also says that the provider is full. */
+  /** What it means, `failureKind` says; `QuotaExceeded` also says that the provider is full. */
   | {
       readonly type: 'store_failed' | 'read_failed';
       readonly error: unknown;
-      /** A lie, or as bad: the provider is left alone at once, and successes that follow do not shorten the time. */
-      readonly grave?: boolean | undefined;
+      /** Bytes that were under way, and for how long. */
+      readonly bytes?: number | undefined;
+      readonly elapsedMs?: number | undefined;
     }
   | { readonly type: 'deleted'; readonly bytes: number };
 
@@ -102,7 +130,7 @@ export interface Eligibility {
 
 export interface RankedProvider {
   readonly provider: Provider;
-  /** (1 − loss) · success rate / RTT. */
+  /** (1 − loss) · success rate / RTT, less for each race lost lately. */
   readonly score: number;
 }
 
@@ -130,6 +158,9 @@ export interface ProviderSnapshot {
   readonly preferredChunk: number;
   readonly totalChunks: number;
   readonly totalFailures: number;
+  /** Races lost, and answers that were not what had been acknowledged. */
+  readonly totalSlow: number;
+  readonly totalLies: number;
   readonly usedBytes: number;
   /** Undefined: unlimited, or not known, which `why` says. */
   readonly quotaBytes: number | undefined;

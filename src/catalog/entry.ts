@@ -7,6 +7,7 @@ import {
   rungAtMost,
 } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { FailureKind } from './failure-kind.ts';
 import type { LastFailure } from './last-failure.ts';
 import type { Quarantine } from './quarantine.ts';
 import { ThroughputWindow } from './tail.ts';
@@ -32,14 +33,16 @@ export class CatalogEntry {
   /** As the provider said in its last probe, if it did; 0 after it refused a store for lack of space. */
   freeBytes: number | undefined;
   quarantine: Quarantine | undefined;
-  /** Monotonic time of the last failed transfer. */
-  failedAt: number | undefined;
-  /** The same of the last that was grave. */
-  graveAt: number | undefined;
+  /** Monotonic times at which each was last seen. A grave failure alone is enough to be left alone for. */
+  readonly seenAt: Partial<Record<FailureKind | 'grave', number>> = {};
+  /** Why this process's credentials were refused the last time. */
+  denial: string | undefined;
   lastFailure: LastFailure | undefined;
   lastFailureSaved = true;
   probed = false;
   probeFailure: string | undefined;
+  /** Why a probe that is still under way is no longer waited for. */
+  givenUp: string | undefined;
   /** What is stored cannot be read, so maintenance is not known. */
   unreadable = false;
 

@@ -1,4 +1,5 @@
 export type {
+  CatalogDaemon,
   CatalogEvent,
   CatalogOptions,
   Eligibility,
@@ -10,7 +11,8 @@ export type {
   ProviderSnapshot,
   RankedProvider,
 } from './catalog.ts';
+export { FAILURE_KINDS, type FailureKind, STALLED } from './failure-kind.ts';
 export { openNodeCatalog } from './node-catalog.ts';
 export { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from './policy.ts';
 export { CREDIT_BYTES, type CreditBalance, configuredCredits, type Settlement } from './quota.ts';
-export { SKIP_REASONS, type Skip, type SkipReason } from './rank.ts';
+export { ROOM_REASONS, SILENT_REASONS, SKIP_REASONS, type Skip, type SkipReason } from './rank.ts';

@@ -1,8 +1,9 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { checkLadder } from '../profiles/index.ts';
+import { checkLadder, type Observation, type ProbeMode } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
+  CatalogDaemon,
   CatalogOptions,
   Eligibility,
   LeftOut,
@@ -12,7 +13,9 @@ import type {
   ProviderSnapshot,
   RankedProvider,
 } from './catalog.ts';
+import { runDaemon } from './daemon.ts';
 import { CatalogEntry } from './entry.ts';
+import { FAILURE_KINDS, type FailureKind, failureKind, isGrave } from './failure-kind.ts';
 import { CatalogPersistence } from './persistence.ts';
 import { type CandidateOptions, probeCandidates } from './probe-candidates.ts';
 import { probeEntries, probeEntry } from './probing.ts';
@@ -37,6 +40,10 @@ export async function openNodeCatalog(
   }
   const catalog = new Catalog(options, entries);
   await catalog.refresh(abort);
+  // From 0 on, so that the first failure is a rise.
+  for (const id of entries.keys()) {
+    for (const kind of FAILURE_KINDS) options.health?.providerFailures(id, kind, 0);
+  }
   return catalog;
 }
 
@@ -65,11 +72,11 @@ class Catalog implements NodeCatalog {
       if (skip === undefined) candidates.push(entry);
       else leftOut.push({ provider: entry.provider, ...skip });
     }
-    return { candidates: byScore(candidates), leftOut };
+    return { candidates: this.#byScore(candidates), leftOut };
   }
 
   ranked(): readonly RankedProvider[] {
-    return byScore([...this.#entries.values()]);
+    return this.#byScore([...this.#entries.values()]);
   }
 
   snapshot(): readonly ProviderSnapshot[] {
@@ -103,25 +110,34 @@ class Catalog implements NodeCatalog {
         entry.pendingUsage -= outcome.bytes;
         return;
       default:
-        if (!isHoldfastError(outcome.error, 'Aborted')) this.#failed(entry, outcome, at);
+        this.#failed(entry, outcome, at);
     }
   }
 
-  #failed(entry: CatalogEntry, { type, error, grave = false }: Failure, at: number): void {
-    const { clock, policy } = this.#options;
-    // Alone it is enough to be left alone for, in a later process too, which knows of nothing but the count.
-    for (let left = grave ? policy.failing.count : 1; left > 0; left--) entry.observe({ type, at });
-    entry.failedAt = clock.monotonic();
-    if (grave) entry.graveAt = entry.failedAt;
-    const operation = type === 'store_failed' ? 'store' : 'read';
-    entry.lastFailure = { at, operation, code: asHoldfastError(error).code };
+  #failed(entry: CatalogEntry, failure: Failure, at: number): void {
+    const operation = failure.type === 'store_failed' ? 'store' : 'read';
+    const kind = failureKind(operation, failure.error);
+    if (kind === undefined) return;
+    const { clock, health, policy } = this.#options;
+    const { id } = entry.provider;
+    const { code } = asHoldfastError(failure.error);
+    entry.seenAt[kind] = clock.monotonic();
+    health?.providerFailures(id, kind, 1);
+    if (kind === 'denied') entry.denial = `a ${operation}: ${code}`;
+    else entry.observe(observationOf(kind, failure, at, policy.failing.count));
+    if (kind === 'denied' || kind === 'slow') return;
+    if (isGrave(failure.error)) entry.seenAt.grave = clock.monotonic();
+    entry.lastFailure = { at, operation, code };
     entry.lastFailureSaved = false;
-    if (isHoldfastError(error, 'QuotaExceeded')) entry.freeBytes = 0;
+    if (isHoldfastError(failure.error, 'QuotaExceeded')) entry.freeBytes = 0;
   }
 
-  async probeAll({ signal }: AbortOptions = {}): Promise<readonly ProbeReport[]> {
+  async probeAll({
+    signal,
+    mode = 'regular',
+  }: AbortOptions & { readonly mode?: ProbeMode } = {}): Promise<readonly ProbeReport[]> {
     throwIfAborted(signal, 'probe');
-    return probeEntries([...this.#entries.values()], this.#options, signal);
+    return probeEntries([...this.#entries.values()], this.#options, mode, signal);
   }
 
   probeCandidates(options: CandidateOptions): Promise<void> {
@@ -130,23 +146,13 @@ class Catalog implements NodeCatalog {
   }
 
   probe(providerId: string, { signal }: AbortOptions = {}): Promise<ProbeReport> {
-    return probeEntry(this.#entry(providerId), this.#options, signal);
+    return probeEntry(this.#entry(providerId), this.#options, 'passing', signal);
   }
 
-  async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async start(daemon: CatalogDaemon): Promise<void> {
     if (this.#started) throw new TypeError('the catalog has been started before');
     this.#started = true;
-    while (!signal.aborted) {
-      try {
-        await this.probeAll({ signal });
-        await this.flush({ signal });
-        await this.refresh({ signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.log?.({ type: 'round_failed', error: asHoldfastError(error) });
-      }
-      await this.#options.clock.sleep(this.#options.policy.probe.intervalMs, signal).catch(() => {});
-    }
+    await runDaemon(this, this.#options, daemon);
   }
 
   refresh(options: AbortOptions = {}): Promise<void> {
@@ -172,11 +178,25 @@ class Catalog implements NodeCatalog {
       code: 'provider_unknown',
     });
   }
+
+  /** Equal scores keep the order of the ids, so that the same knowledge gives the same ranking. */
+  #byScore(entries: readonly CatalogEntry[]): RankedProvider[] {
+    const { clock, policy } = this.#options;
+    const now = clock.monotonic();
+    return entries
+      .map((entry) => ({ provider: entry.provider, score: score(entry, now, policy) }))
+      .sort((a, b) => b.score - a.score || (a.provider.id < b.provider.id ? -1 : 1));
+  }
 }
 
-/** Equal scores keep the order of the ids, so that the same knowledge gives the same ranking. */
-function byScore(entries: readonly CatalogEntry[]): RankedProvider[] {
-  return entries
-    .map(({ provider, profile }) => ({ provider, score: score(profile) }))
-    .sort((a, b) => b.score - a.score || (a.provider.id < b.provider.id ? -1 : 1));
+/** @param graveCount recent failures that a grave one stands for: a later process knows of nothing but the count. */
+function observationOf(
+  kind: Exclude<FailureKind, 'denied'>,
+  { type, error, bytes = 0, elapsedMs = 0 }: Failure,
+  at: number,
+  graveCount: number,
+): Observation {
+  if (kind === 'lying') return { type: 'lied', at };
+  if (kind === 'slow') return { type: 'slow', at, sample: { bytes, elapsedMs } };
+  return { type, at, counts: isGrave(error) ? graveCount : 1 };
 }

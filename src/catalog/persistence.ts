@@ -73,21 +73,44 @@ export class CatalogPersistence {
   }
 
   async #loadProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {
-    const { clock, policy, log } = this.#options;
+    const { policy, log } = this.#options;
     const { id } = entry.provider;
     try {
       const stored = await this.#profiles.load(id, options);
       entry.unreadable = false;
+      const before = entry.profile.maintenance;
       entry.rebase(stored);
-      if (entry.probed || stored === undefined) return;
+      this.#tellMaintenance(entry, before);
+      if (stored === undefined) return;
+      this.#takeOverTimes(entry, stored);
+      if (entry.probed) return;
       const over = overLimit(stored, policy.quarantine);
       entry.quarantine = over === undefined ? undefined : { over, goodProbes: 0 };
-      const age = clock.now() - stored.updated_at;
-      if (stored.recent_failures > 0 && age >= 0) entry.failedAt ??= clock.monotonic() - age;
     } catch (error) {
       if (!isHoldfastError(error, 'Corrupt')) throw error;
       if (!entry.unreadable) log?.({ type: 'profile_unreadable', provider: id, error });
       entry.unreadable = true;
+    }
+  }
+
+  #tellMaintenance(entry: CatalogEntry, before: boolean): void {
+    const { maintenance } = entry.profile;
+    const type = maintenance ? 'maintenance_on' : 'maintenance_off';
+    if (before === maintenance) return;
+    this.#options.log?.({ type, provider: entry.provider.id, why: 'the operator said so' });
+  }
+
+  /** What other processes saw lately. Their clock is the system's; times to come say nothing. */
+  #takeOverTimes({ seenAt }: CatalogEntry, { failed_at, slow_at, lied_at }: ProviderProfile): void {
+    const { clock } = this.#options;
+    for (const [kind, at] of [
+      ['failing', failed_at],
+      ['slow', slow_at],
+      ['lying', lied_at],
+    ] as const) {
+      const age = clock.now() - at;
+      if (at === 0 || age < 0) continue;
+      seenAt[kind] = Math.max(seenAt[kind] ?? Number.NEGATIVE_INFINITY, clock.monotonic() - age);
     }
   }
 

@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { NO_LONGER_NEEDED } from '../core/abort.ts';
 import { deferred } from '../core/deferred.ts';
 import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
-import type { CatalogOptions, ProbeReport } from './catalog.ts';
+import type { CatalogOptions } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { probeEntries } from './probing.ts';
 
@@ -14,8 +14,6 @@ const CHECK_MS = 25;
 const OTHERS_GRACE_MS = 250;
 
 export interface CandidateOptions extends AbortOptions {
-  /** Told of each probe; of one that is late when it is given up on, and again when it has ended. */
-  readonly onReport: (report: ProbeReport) => void;
   /** Whether the caller can do without these, which are late. */
   readonly canSpare: (late: readonly string[]) => boolean;
 }
@@ -29,7 +27,7 @@ export async function probeCandidates(
   all: Iterable<CatalogEntry>,
   awaited: Set<string>,
   options: Pick<CatalogOptions, 'clock' | 'policy' | 'health' | 'log'>,
-  { onReport, canSpare, signal }: CandidateOptions,
+  { canSpare, signal }: CandidateOptions,
 ): Promise<void> {
   const { clock } = options;
   const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
@@ -43,9 +41,9 @@ export async function probeCandidates(
   const round = probeEntries(
     entries,
     options,
+    'passing',
     signal,
     (report) => {
-      onReport(report);
       if (!awaited.delete(report.provider)) return;
       if (report.error === undefined) {
         field.done++;
@@ -66,9 +64,10 @@ export async function probeCandidates(
       if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, usualMs.get(id)))) continue;
       if (canSpare(all)) break;
     }
-    for (const provider of awaited) {
-      givenUp.add(provider);
-      onReport({ provider, rttMs: undefined, error: notYet(startedMs) });
+    for (const entry of entries) {
+      if (!awaited.has(entry.provider.id)) continue;
+      givenUp.add(entry.provider.id);
+      entry.givenUp = notYet(startedMs);
     }
   };
   const notYet = (since: number): string =>

@@ -1,9 +1,11 @@
 import PQueue from 'p-queue';
 import { throwIfAborted, withDeadline } from '../core/abort.ts';
-import { asHoldfastError } from '../core/errors.ts';
+import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
+import { countsProbe, type ProbeMode } from '../profiles/index.ts';
 import type { ProbeResult } from '../providers/adapter.ts';
 import type { CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
+import { failureKind } from './failure-kind.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
 import { skipOf } from './rank.ts';
 
@@ -18,13 +20,14 @@ type Probing = Pick<CatalogOptions, 'clock' | 'policy' | 'health' | 'log'>;
 export async function probeEntries(
   entries: readonly CatalogEntry[],
   options: Probing,
+  mode: ProbeMode,
   signal: AbortSignal | undefined,
   onReport: (report: ProbeReport) => void = () => {},
   late: ReadonlySet<string> = NOBODY,
 ): Promise<readonly ProbeReport[]> {
   const queue = new PQueue({ concurrency: options.policy.probe.concurrency });
   const probe = async (entry: CatalogEntry): Promise<ProbeReport> => {
-    const report = await probeEntry(entry, options, signal, late);
+    const report = await probeEntry(entry, options, mode, signal, late);
     onReport(report);
     return report;
   };
@@ -35,6 +38,7 @@ export async function probeEntries(
 export async function probeEntry(
   entry: CatalogEntry,
   options: Probing,
+  mode: ProbeMode,
   signal: AbortSignal | undefined,
   late: ReadonlySet<string> = NOBODY,
 ): Promise<ProbeReport> {
@@ -50,29 +54,66 @@ export async function probeEntry(
       signal,
     );
     const rttMs = plausible(result.rttMs) ? result.rttMs : options.clock.monotonic() - started;
-    succeeded(entry, options, rttMs, result);
+    succeeded(entry, options, mode, rttMs, result);
     return { provider: id, rttMs, error: undefined };
   } catch (error) {
     if (!late.has(id)) throwIfAborted(signal, 'probe');
-    const failure = asHoldfastError(error);
-    entry.observe({ type: 'probe_failed', at: options.clock.now() });
-    entry.probeFailure = failure.code;
-    concluded(entry, options, undefined);
-    return { provider: id, rttMs: undefined, error: failure.message };
+    failed(entry, options, mode, asHoldfastError(error));
+    return { provider: id, rttMs: undefined, error: asHoldfastError(error).message };
   }
 }
 
-function succeeded(entry: CatalogEntry, options: Probing, rttMs: number, { freeBytes }: ProbeResult): void {
-  entry.observe({ type: 'probed', at: options.clock.now(), rttMs });
-  entry.probeFailure = undefined;
-  entry.freeBytes = freeBytes !== undefined && plausible(freeBytes) ? freeBytes : undefined;
-  concluded(entry, options, rttMs);
+function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure: HoldfastError): void {
+  const { clock, health } = options;
+  entry.probeFailure = failure.code;
+  entry.givenUp = undefined;
+  if (failureKind('store', failure) === 'denied') {
+    // The provider is there: others, with other credentials, may well be let in.
+    entry.probed = true;
+    entry.seenAt.denied = clock.monotonic();
+    entry.denial = `a probe: ${failure.code}`;
+    health?.providerFailures(entry.provider.id, 'denied', 1);
+    return;
+  }
+  const observation = { type: 'probe_failed', at: clock.now(), mode } as const;
+  const counts = countsProbe(entry.profile, observation);
+  entry.observe(observation);
+  concluded(entry, options, { counts, pardon: false, rttMs: undefined });
 }
 
-function concluded(entry: CatalogEntry, options: Probing, rttMs: number | undefined): void {
+function succeeded(
+  entry: CatalogEntry,
+  options: Probing,
+  mode: ProbeMode,
+  rttMs: number,
+  { freeBytes }: ProbeResult,
+): void {
+  const pardon = mode === 'pardon' && entry.quarantine !== undefined;
+  const asked = mode === 'pardon' && !pardon ? 'regular' : mode;
+  const observation = { type: 'probed', at: options.clock.now(), rttMs, mode: asked } as const;
+  const counts = countsProbe(entry.profile, observation);
+  entry.observe(observation);
+  entry.probeFailure = undefined;
+  entry.givenUp = undefined;
+  entry.freeBytes = freeBytes !== undefined && plausible(freeBytes) ? freeBytes : undefined;
+  concluded(entry, options, { counts, pardon, rttMs });
+}
+
+interface Conclusion {
+  /** Whether the probe went into the averages. */
+  readonly counts: boolean;
+  readonly pardon: boolean;
+  /** Undefined when it failed. */
+  readonly rttMs: number | undefined;
+}
+
+function concluded(entry: CatalogEntry, options: Probing, { counts, pardon, rttMs }: Conclusion): void {
   const { profile, provider, quarantine: before } = entry;
   entry.probed = true;
-  entry.quarantine = quarantineAfterProbe(before, profile, rttMs, options.policy.quarantine);
+  if (counts) {
+    const limits = options.policy.quarantine;
+    entry.quarantine = quarantineAfterProbe(pardon ? undefined : before, profile, rttMs, limits);
+  }
   options.health?.providerHealth(provider.id, profile.rtt_ewma, profile.loss_ewma);
   if ((before === undefined) === (entry.quarantine === undefined)) return;
   const type = before === undefined ? 'quarantined' : 'returned';

@@ -1,4 +1,3 @@
-import type { ProviderProfile } from '../profiles/index.ts';
 import type { CatalogEntry } from './entry.ts';
 import type { CatalogPolicy } from './policy.ts';
 
@@ -6,10 +5,23 @@ export const SKIP_REASONS = [
   'maintenance',
   'profile_unreadable',
   'quarantined',
+  'unreachable',
   'over_quota',
   'full',
+  'lying',
+  'denied',
   'recently_failing',
 ] as const;
+
+/** Why a provider gets no new shards, and is not worth waiting for either. */
+export const SILENT_REASONS: ReadonlySet<SkipReason> = new Set([
+  'quarantined',
+  'unreachable',
+  'denied',
+  'recently_failing',
+]);
+/** Why it gets no new shards, and is read as well as any other. */
+export const ROOM_REASONS: ReadonlySet<SkipReason> = new Set(['over_quota', 'full']);
 
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
@@ -22,10 +34,34 @@ export interface Skip {
 /** Stands for the RTT of a provider that was never measured, so that it is tried. */
 const OPTIMISTIC_RTT_MS = 1;
 
-/** (1 − loss) · success rate / RTT; the higher, the better. */
-export function score(profile: ProviderProfile): number {
+/**
+ * Who loses races counts as if it were far away: at least so far, and so many times as far for each. As many count as
+ * make it come last.
+ */
+const SLOW_MS = 20;
+const SLOW_FACTOR = 4;
+const MAX_SLOW = 3;
+
+/** (1 − loss) · success rate / RTT, the RTT a longer one while it loses races; the higher, the better. */
+export function score(
+  { profile, seenAt }: Pick<CatalogEntry, 'profile' | 'seenAt'>,
+  monotonicMs: number,
+  policy: CatalogPolicy,
+): number {
   const rttMs = profile.rtt_ewma === 0 ? OPTIMISTIC_RTT_MS : profile.rtt_ewma;
-  return ((1 - profile.loss_ewma) * profile.success_rate_ewma) / rttMs;
+  const slow = racesLost({ profile, seenAt }, monotonicMs, policy);
+  const felt = slow === 0 ? rttMs : Math.max(rttMs, SLOW_MS) * SLOW_FACTOR ** slow;
+  return ((1 - profile.loss_ewma) * profile.success_rate_ewma) / felt;
+}
+
+/** Races lost lately and not made good since, as many as count. */
+export function racesLost(
+  { profile, seenAt }: Pick<CatalogEntry, 'profile' | 'seenAt'>,
+  monotonicMs: number,
+  { slow }: CatalogPolicy,
+): number {
+  const lately = seenAt.slow !== undefined && monotonicMs - seenAt.slow < slow.rememberMs;
+  return lately ? Math.min(profile.recent_slow, MAX_SLOW) : 0;
 }
 
 /** Why a provider gets no new shards of `bytes` in all, or undefined when it may. */
@@ -39,7 +75,14 @@ export function skipOf(
     return skip('profile_unreadable', 'its stored profile cannot be read; set its maintenance on or off');
   }
   if (entry.profile.maintenance) return skip('maintenance', 'the operator put it in maintenance');
-  return quarantined(entry, policy) ?? withoutRoom(entry, bytes) ?? failing(entry, monotonicMs, policy);
+  return (
+    quarantined(entry, policy) ??
+    unreachable(entry) ??
+    withoutRoom(entry, bytes) ??
+    lying(entry, monotonicMs, policy) ??
+    denied(entry, monotonicMs, policy) ??
+    failing(entry, monotonicMs, policy)
+  );
 }
 
 function quarantined({ quarantine, profile }: CatalogEntry, policy: CatalogPolicy): Skip | undefined {
@@ -50,6 +93,12 @@ function quarantined({ quarantine, profile }: CatalogEntry, policy: CatalogPolic
       ? `probe loss ${percent(profile.loss_ewma)} (limit ${percent(maxLoss)})`
       : `RTT ${Math.round(profile.rtt_ewma)} ms (limit ${maxRttMs} ms)`;
   return skip('quarantined', `${figure}; ${quarantine.goodProbes} of ${returnAfter} good probes to return`);
+}
+
+function unreachable({ profile, probeFailure, givenUp }: CatalogEntry): Skip | undefined {
+  if (givenUp !== undefined) return skip('unreachable', givenUp);
+  if (profile.silent_since === 0) return undefined;
+  return skip('unreachable', `its last probe failed${probeFailure === undefined ? '' : `: ${probeFailure}`}`);
 }
 
 function withoutRoom(entry: CatalogEntry, bytes: number): Skip | undefined {
@@ -65,17 +114,40 @@ function withoutRoom(entry: CatalogEntry, bytes: number): Skip | undefined {
 }
 
 function failing(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy): Skip | undefined {
-  const { count, cooldownMs } = policy.failing;
   const { recent_failures } = entry.profile;
   // What is remembered over a restart is the count; a grave failure alone is enough while this process lasts.
-  const since = recent_failures < count ? entry.graveAt : entry.failedAt;
-  if (since === undefined) return undefined;
-  const left = since + cooldownMs - monotonicMs;
-  if (left <= 0) return undefined;
+  const since = recent_failures < policy.failing.count ? entry.seenAt.grave : entry.seenAt.failing;
+  const again = triedAgain(since, monotonicMs, policy);
+  if (again === undefined) return undefined;
   const { lastFailure } = entry;
   const last = lastFailure === undefined ? '' : `, the last a ${lastFailure.operation}: ${lastFailure.code}`;
-  const again = `tried again in ${Math.ceil(left / 1000)} s`;
   return skip('recently_failing', `${recent_failures} recent failures${last}; ${again}`);
+}
+
+/** Successes do not shorten it, or one that lies now and then would be forgiven within the same read. */
+function lying(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy): Skip | undefined {
+  const again = triedAgain(entry.seenAt.lying, monotonicMs, policy);
+  if (again === undefined) return undefined;
+  const { lastFailure } = entry;
+  const last = lastFailure === undefined ? '' : ` (a ${lastFailure.operation}: ${lastFailure.code})`;
+  return skip('lying', `what it had acknowledged was gone or altered${last}; ${again}`);
+}
+
+function denied(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy): Skip | undefined {
+  const again = triedAgain(entry.seenAt.denied, monotonicMs, policy);
+  if (again === undefined) return undefined;
+  return skip('denied', `it refused the credentials of this process (${entry.denial ?? 'denied'}); ${again}`);
+}
+
+/** Undefined once the time is over. */
+function triedAgain(
+  since: number | undefined,
+  monotonicMs: number,
+  { failing }: CatalogPolicy,
+): string | undefined {
+  if (since === undefined) return undefined;
+  const left = since + failing.cooldownMs - monotonicMs;
+  return left > 0 ? `tried again in ${Math.ceil(left / 1000)} s` : undefined;
 }
 
 const skip = (reason: SkipReason, why: string): Skip => ({ reason, why });

@@ -1,7 +1,7 @@
 import type { ProviderSnapshot } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import type { CatalogPolicy } from './policy.ts';
-import { score, skipOf } from './rank.ts';
+import { racesLost, score, skipOf } from './rank.ts';
 
 export function snapshotOf(
   entry: CatalogEntry,
@@ -11,13 +11,16 @@ export function snapshotOf(
   const { provider, profile, quota } = entry;
   const skip = skipOf(entry, 1, monotonicMs, policy);
   const known = entry.probed || profile.updated_at > 0;
-  const good = known ? 'takes new shards' : 'never probed: tried as if it were good';
-  const probe = entry.probeFailure === undefined ? '' : `; its last probe failed: ${entry.probeFailure}`;
+  const lost = racesLost(entry, monotonicMs, policy);
+  const slow = lost === 0 ? '' : `, fewer while it is slow (races lost lately: ${lost})`;
+  const good = known ? `takes new shards${slow}` : `never probed: tried as if it were good${slow}`;
+  const told = skip?.reason === 'unreachable' || entry.probeFailure === undefined;
+  const probe = told ? '' : `; its last probe failed: ${entry.probeFailure}`;
   return {
     id: provider.id,
     state: skip?.reason ?? (known ? 'ok' : 'unprobed'),
     why: (skip?.why ?? good) + probe,
-    score: score(profile),
+    score: score(entry, monotonicMs, policy),
     rttMs: measured(profile.rtt_ewma),
     lossRate: profile.loss_ewma,
     successRate: profile.success_rate_ewma,
@@ -25,6 +28,8 @@ export function snapshotOf(
     preferredChunk: entry.preferredChunk,
     totalChunks: profile.total_chunks,
     totalFailures: profile.total_failures,
+    totalSlow: profile.total_slow,
+    totalLies: profile.total_lies,
     usedBytes: entry.usedBytes,
     quotaBytes: quota === Number.POSITIVE_INFINITY ? undefined : quota,
     freeBytes: entry.freeBytes,

@@ -1,46 +1,51 @@
-import type { LeftOut, NodeCatalog, ProbeReport, SkipReason } from '../catalog/index.ts';
+import { type LeftOut, type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED } from '../catalog/index.ts';
 import { linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
-import type { ProviderDirectory, TransferOutcome } from '../pipeline/ports.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import type { ProviderDirectory } from '../pipeline/ports.ts';
 import type { Punctuality } from '../pipeline/punctuality.ts';
+import { standings } from '../placement/standing.ts';
 
-/** Reads that failed like this: what had been acknowledged is gone, or was altered. */
-const LIES: ReadonlySet<ErrorKind> = new Set(['NotFound', 'Corrupt', 'HashMismatch', 'RangeNotSatisfiable']);
-/** Why a provider gets no new shards and is not worth waiting for either. */
-const SILENT: ReadonlySet<SkipReason | undefined> = new Set(['quarantined', 'recently_failing']);
 /** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
 const SILENT_AFTER_MS = 500;
-/** What a byte costs more at a provider that new shards would not go to. */
+/** What a byte costs more at a provider that is in doubt. */
 const POOR = 1000;
+/** Codes of errors of who was given up on. */
+const LATE: ReadonlySet<string> = new Set(['lost_race', STALLED]);
+/** What is known of the providers may be this old: reads ask for every shard of every chunk. */
+const KEPT_MS = 250;
 
-/** The catalog as the pipeline sees it. @param lastProbe reports of the latest round, by provider. */
+interface View {
+  readonly atMs: number;
+  readonly poor: ReadonlySet<string>;
+  /** 0 for the best and those about as good; see {@link standings}. */
+  readonly standing: ReadonlyMap<string, number>;
+}
+
+/** The catalog as the pipeline sees it. */
 export function directoryOf(
   catalog: NodeCatalog,
-  lastProbe: ReadonlyMap<string, ProbeReport>,
-  { late, heard, isLate }: Punctuality,
   clock: Clock,
+  { late, heard, isLate }: Punctuality,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
   const leftOut = (id: string, bytes: number): LeftOut | undefined =>
     catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
-  const poor = (): Set<string> =>
-    new Set(catalog.eligible({ bytes: 1 }).leftOut.map(({ provider }) => provider.id));
-  let poorNow = poor();
+  let kept: View | undefined;
+  const view = (): View => {
+    const atMs = clock.monotonic();
+    if (kept === undefined || atMs - kept.atMs >= KEPT_MS) kept = { atMs, ...viewOf(catalog) };
+    return kept;
+  };
   return {
     all: () => catalog.providers,
     get: (id) => byId.get(id),
     forStore() {
       const { candidates, leftOut: skipped } = catalog.eligible({ bytes: 1 });
-      poorNow = poor();
-      const silent = candidates.flatMap(({ provider }) => {
-        const error = lastProbe.get(provider.id)?.error;
-        return error === undefined ? [] : [{ id: provider.id, why: `its probe failed just now: ${error}` }];
-      });
-      const gone = new Set(silent.map(({ id }) => id));
       return {
-        eligible: candidates.map(({ provider }) => provider).filter(({ id }) => !gone.has(id)),
-        leftOut: [...skipped.map(({ provider, why }) => ({ id: provider.id, why })), ...silent],
+        eligible: candidates.map(({ provider }) => provider),
+        scores: candidates.map(({ score }) => score),
+        leftOut: skipped.map(({ provider, why }) => ({ id: provider.id, why })),
       };
     },
     noRoom(id, bytes) {
@@ -49,16 +54,18 @@ export function directoryOf(
     },
     readCost(id) {
       const price = byId.get(id)?.price ?? 1;
-      const poor = poorNow.has(id) || lastProbe.get(id)?.error !== undefined || isLate(id);
-      return poor ? price * POOR : price;
+      const { poor, standing } = view();
+      return price * 4 ** (standing.get(id) ?? 0) * (poor.has(id) || isLate(id) ? POOR : 1);
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
     usualMs: (id, operation, bytes) =>
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
     late,
     heard,
-    worthAsking: (id) =>
-      lastProbe.get(id)?.error === undefined && !isLate(id) && !SILENT.has(leftOut(id, 1)?.reason),
+    worthAsking(id) {
+      const reason = leftOut(id, 1)?.reason;
+      return !isLate(id) && (reason === undefined || !SILENT_REASONS.has(reason));
+    },
     async answers(id, { signal } = {}) {
       if (!byId.has(id)) return false;
       const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
@@ -77,21 +84,27 @@ export function directoryOf(
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },
-    report(id, { operation, bytes, elapsedMs, error }) {
+    report(id, { operation, error, ...transfer }) {
       if (!byId.has(id)) return;
-      if (isHoldfastError(error) && error.code === 'lost_race') late(id);
+      if (isHoldfastError(error) && LATE.has(error.code)) late(id);
       else if (error === undefined) heard(id);
-      if (error !== undefined) {
-        const type = operation === 'store' ? 'store_failed' : 'read_failed';
-        catalog.report(id, { type, error, grave: isGrave(operation, error) });
-        poorNow = poor();
-      } else catalog.report(id, { type: operation === 'store' ? 'stored' : 'read', bytes, elapsedMs });
+      const store = operation === 'store';
+      if (error === undefined) catalog.report(id, { type: store ? 'stored' : 'read', ...transfer });
+      else {
+        catalog.report(id, { type: store ? 'store_failed' : 'read_failed', error, ...transfer });
+        kept = undefined;
+      }
     },
   };
 }
 
-/** A lie, or hanging for many times what others take. */
-function isGrave(operation: TransferOutcome['operation'], error: unknown): boolean {
-  if (!isHoldfastError(error)) return false;
-  return error.code === 'lost_race' || (operation === 'fetch' && LIES.has(error.kind));
+function viewOf(catalog: NodeCatalog): Omit<View, 'atMs'> {
+  const ranked = catalog.ranked();
+  const { leftOut } = catalog.eligible({ bytes: 1 });
+  const poor = new Set(
+    leftOut.filter(({ reason }) => !ROOM_REASONS.has(reason)).map(({ provider }) => provider.id),
+  );
+  const good = ranked.filter(({ provider }) => !poor.has(provider.id));
+  const standing = standings(good.map(({ score }) => score));
+  return { poor, standing: new Map(good.map(({ provider }, i) => [provider.id, standing[i]!])) };
 }

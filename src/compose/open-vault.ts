@@ -8,6 +8,7 @@ import {
   NO_LONGER_NEEDED,
   timeoutSignal,
 } from '../core/abort.ts';
+import { idleSleep } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
@@ -50,6 +51,16 @@ export interface OpenVaultOptions {
   /** Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly observers?: Partial<Observers> | undefined;
+  /**
+   * Providers are probed, and what others stored of them is taken over, for as long as the vault is open: from half a
+   * minute on, or at once.
+   */
+  readonly background?: 'later' | 'at once' | undefined;
+  /**
+   * Whether what deletes and interrupted puts left at providers is deleted by and by. Default true; false for who only
+   * reads, whose credentials need not allow more.
+   */
+  readonly housekeeping?: boolean | undefined;
 }
 
 /** A listed name. */
@@ -122,7 +133,7 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
   const observers = { ...silent, ...options.observers };
   const warn = options.observers?.log ?? warnOfProcess;
   for (const { code, message } of config.warnings) warn('warn', code, { message });
-  return new OpenedVault(await composeVault(config, subkeys, env, observers));
+  return new OpenedVault(await composeVault(config, subkeys, env, observers), options);
 }
 
 /** What an operator must see is seen also where a program logs nothing. */
@@ -138,14 +149,23 @@ const TIDY_AT_CLOSE_MS = 250;
 
 class OpenedVault implements Vault {
   readonly internals: ComposedVault;
+  readonly #end = new AbortController();
+  readonly #daemon: Promise<void>;
   #probed: Promise<unknown> | undefined;
   #probedMs = 0;
   #closing: Promise<void> | undefined;
   #tidying: Promise<void> | undefined;
   #tidyUntil: LinkedAbort | undefined;
 
-  constructor(internals: ComposedVault) {
+  constructor(internals: ComposedVault, { background, housekeeping = true }: OpenVaultOptions) {
     this.internals = internals;
+    this.#daemon = internals.catalog.start({
+      signal: this.#end.signal,
+      sleep: idleSleep,
+      // Who opens a vault for one operation is not to pay for this; a put asks by itself.
+      firstAfterMs: background === 'at once' ? 0 : PROBE_EVERY_MS,
+      ...(housekeeping ? { onRound: () => this.#tidy() } : {}),
+    });
   }
 
   get id(): string {
@@ -219,6 +239,8 @@ class OpenedVault implements Vault {
   /** What could not be tidied up by then, later commands will. */
   async #shutDown(): Promise<void> {
     const { clock } = this.internals.context;
+    this.#end.abort(NO_LONGER_NEEDED);
+    await this.#daemon;
     const tidied = new AbortController();
     const tidying = (this.#tidying ?? Promise.resolve()).finally(() => tidied.abort(NO_LONGER_NEEDED));
     await clock.sleep(TIDY_AT_CLOSE_MS, tidied.signal).catch(() => {});

@@ -42,6 +42,8 @@ const OPEN: OptionNames<OpenVaultOptions> = {
   subkeys: true,
   env: true,
   observers: true,
+  background: true,
+  housekeeping: true,
 };
 const ROOT_KEY_BYTES = 32;
 

@@ -57,7 +57,7 @@ export interface ComposedVault {
   readonly config: Config;
   /** Who works on the state, as journals name them. */
   readonly owners: Owners;
-  /** Asks every provider once, so that puts avoid those that do not answer. */
+  /** Asks every provider once, because the operator wants to know: who answers well leaves quarantine. */
   probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
   /**
    * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
@@ -110,8 +110,8 @@ export async function composeVault(
     },
     settlement: configuredCredits,
     health: observers.providers,
+    log: ({ type, ...fields }) => observers.log('warn', type, fields),
   });
-  const lastProbe = new Map<string, ProbeReport>();
   const punctuality = createPunctuality(systemClock);
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
@@ -124,7 +124,7 @@ export async function composeVault(
     keys: vaultKeysOf(subkeys),
     owner: () => owners.current(),
     engine,
-    directory: directoryOf(catalog, lastProbe, punctuality, systemClock),
+    directory: directoryOf(catalog, systemClock, punctuality),
     arena,
     cpu,
     metrics: observers.pipeline,
@@ -135,16 +135,11 @@ export async function composeVault(
     catalog,
     log: observers.log,
     config,
-    async probe(signal) {
-      const reports = await catalog.probeAll({ signal });
-      for (const report of reports) lastProbe.set(report.provider, report);
-      return reports;
-    },
+    probe: (signal) => catalog.probeAll({ signal, mode: 'pardon' }),
     owners,
     lateSince: (ms) => punctuality.lateSince(ms),
     probeCandidates: (minTolerates) =>
       catalog.probeCandidates({
-        onReport: (report) => lastProbe.set(report.provider, report),
         canSpare: (late) => toleranceWithout(context, late) >= minTolerates,
         signal: open.signal,
       }),

@@ -14,19 +14,7 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      throwIfAborted(signal, 'sleep');
-      const onAbort = (): void => {
-        clearTimeout(timer);
-        reject(abortError(signal as AbortSignal, 'sleep'));
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      }, ms);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    }),
+  sleep: (ms, signal) => sleep(ms, signal, (timer) => timer),
 };
 
 /** Records keep 14 digits of milliseconds: up to the year 5138. */
@@ -44,5 +32,28 @@ export function recordedTime(clock: Clock): number {
     code: 'clock_implausible',
     hint: 'Set the clock of this machine (see `date`), then try again. Nothing was changed.',
     context: { now: String(now) },
+  });
+}
+
+/** Sleeps like the system's clock, and does not keep the process alive for it. */
+export const idleSleep: Clock['sleep'] = (ms, signal) => sleep(ms, signal, (timer) => timer.unref());
+
+function sleep(
+  ms: number,
+  signal: AbortSignal | undefined,
+  started: (timer: NodeJS.Timeout) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal, 'sleep');
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(abortError(signal as AbortSignal, 'sleep'));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    started(timer);
   });
 }

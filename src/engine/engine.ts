@@ -16,6 +16,11 @@ export interface Engine {
    * @param name 1 to 63 of `a-z0-9_`, starting with a letter.
    */
   table(name: string): Table;
+  /**
+   * A mark that differs from an earlier one if another process may have written in between, and is cheap to ask for;
+   * undefined where only looking tells.
+   */
+  revision(): Promise<string | undefined>;
   /** Waits for what is in flight, then releases everything. Idempotent. */
   close(): Promise<void>;
 }

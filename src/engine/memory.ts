@@ -20,6 +20,10 @@ class MemoryEngine implements Engine {
     return entryOf(this.#tables, name, () => new MemoryTable(this.#state));
   }
 
+  async revision(): Promise<undefined> {
+    return undefined;
+  }
+
   async close(): Promise<void> {
     this.#state.closed = true;
     this.#tables.clear();

@@ -15,6 +15,11 @@ export function createRoutedEngine(
       const chosen = Object.hasOwn(overrides, name) ? overrides[name] : undefined;
       return ((chosen && opened.get(chosen)) ?? main).table(name);
     },
+    async revision() {
+      const engines = [...new Set([main, ...opened.values()])];
+      const marks = await Promise.all(engines.map((engine) => engine.revision()));
+      return marks.includes(undefined) ? undefined : marks.join();
+    },
     async close() {
       await Promise.all([...new Set([main, ...opened.values()])].map((engine) => engine.close()));
     },

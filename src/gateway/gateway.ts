@@ -6,12 +6,13 @@ import type { Authenticator } from '../http/auth/principal.ts';
 import type { Exposition, ReadinessReport } from '../http/control.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
 import type { ServiceLog } from '../http/log.ts';
+import { REJECTIONS } from '../http/rejections.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { ROUTES } from './routes/index.ts';
 import { createSlowReaders } from './slow-readers.ts';
-import type { ObjectStore } from './store.ts';
+import { type ObjectStore, SHARD_IS_WRONG } from './store.ts';
 import { parseGatewayTarget } from './target.ts';
 
 export interface GatewayOptions {
@@ -44,6 +45,11 @@ const DEFAULT_LIMITS: HttpLimits = { ...DEFAULT_HTTP_LIMITS, maxInflight: 256 };
 export function createGateway(options: GatewayOptions): Service {
   const { store, blake3, clock, metrics } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  metrics.declare({
+    routes: ROUTES.map(({ pattern }) => pattern),
+    rejections: REJECTIONS,
+    integrity: [SHARD_IS_WRONG],
+  });
   const context: GatewayContext = {
     store,
     clock,

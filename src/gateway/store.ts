@@ -3,6 +3,9 @@ import type { ByteRange } from '../http/message/range.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
 import type { Outlook } from './outlook.ts';
 
+/** The metric's reason where a provider returned another shard than was stored. */
+export const SHARD_IS_WRONG = 'shard';
+
 /** An object that can be served. It is immutable: the manifest's address stands for exactly these bytes. */
 export interface StoredObject {
   readonly manifest: BlobAddress;

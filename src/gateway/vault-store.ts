@@ -13,7 +13,13 @@ import { createMemoryGate } from './memory-gate.ts';
 import { type ObjectReadParts, readObject } from './object-read.ts';
 import { createOpenedManifests } from './opened-manifests.ts';
 import { createOutlook } from './outlook.ts';
-import type { ManifestSummary, ObjectStore, ProviderSummary, StoredObject } from './store.ts';
+import {
+  type ManifestSummary,
+  type ObjectStore,
+  type ProviderSummary,
+  SHARD_IS_WRONG,
+  type StoredObject,
+} from './store.ts';
 import { createStoredBlobs } from './stored-blobs.ts';
 
 export interface VaultStoreOptions {
@@ -123,7 +129,7 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
       onUsed: (bytes) => metrics.cacheBytes('manifests', bytes),
       onGone: chunks.forget,
     }),
-    onCorrupt: () => metrics.integrityFail('shard'),
+    onCorrupt: () => metrics.integrityFail(SHARD_IS_WRONG),
     onLookup: (hit) => caches.chunkBytes > 0 && metrics.cache('chunks', hit),
   };
 }

@@ -9,6 +9,7 @@ import type { Authenticator } from '../http/auth/principal.ts';
 import type { Exposition } from '../http/control.ts';
 import type { ServiceLog } from '../http/log.ts';
 import { parseTarget } from '../http/message/target.ts';
+import { REJECTIONS } from '../http/rejections.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
@@ -18,6 +19,7 @@ import { createReadiness } from './readiness.ts';
 import { createMakeWay } from './rotten.ts';
 import { ROUTES } from './routes/index.ts';
 import type { HotLimits } from './verified/hot-cache.ts';
+import { INTEGRITY_REASONS } from './verified/inspect.ts';
 import { mirrorReaders } from './verified/mirrored.ts';
 import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions } from './verified/reader.ts';
 
@@ -56,6 +58,11 @@ export function createNode(options: NodeOptions): StorageNode {
   if (amnesia && adapter.capabilities.durable) throw amnesiaRefused(adapter.adapterId);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const admission = createAdmission(limits, { clock, metrics });
+  metrics.declare({
+    routes: ROUTES.map(({ pattern }) => pattern),
+    rejections: REJECTIONS,
+    integrity: INTEGRITY_REASONS,
+  });
   const hot = { maxBytes: limits.hotBytes, maxBlobBytes: limits.hotBlobBytes };
   const reader = readerOf(options, hot, limits);
   const context: NodeContext = {

@@ -19,7 +19,12 @@ export interface ProviderDirectory {
   all(): readonly Provider[];
   get(id: string): Provider | undefined;
   /** Those that may take new shards, best first, and why the others may not. */
-  forStore(): { readonly eligible: readonly Provider[]; readonly leftOut: readonly LeftOut[] };
+  forStore(): {
+    readonly eligible: readonly Provider[];
+    /** Of each of them; the higher, the better. Default: all alike. */
+    readonly scores?: readonly number[] | undefined;
+    readonly leftOut: readonly LeftOut[];
+  };
   /** Why so many bytes more are not to go there, e.g. for its quota; undefined when they may. */
   noRoom(id: string, bytes: number): string | undefined;
   /** Relative cost of reading a byte there now; larger for slow or failing ones. */
@@ -54,6 +59,8 @@ export interface TransferOutcome {
   readonly operation: 'store' | 'fetch';
   readonly bytes: number;
   readonly elapsedMs: number;
+  /** Chunks of which a store held shards. */
+  readonly chunks?: number | undefined;
   /** Why it failed, if it did. */
   readonly error?: unknown;
 }

@@ -28,3 +28,4 @@ export {
 export { renderPlan } from './plan/render.ts';
 export { type ReassignRequest, reassign } from './reassign.ts';
 export { type Placement, type PlacementRequest, rotate, solvePlacement } from './solve.ts';
+export { standings } from './standing.ts';

@@ -9,6 +9,7 @@ import {
   type PlacementProvider,
 } from './domains.ts';
 import type { Block } from './losses.ts';
+import { standings } from './standing.ts';
 import { templateFor } from './template.ts';
 
 export interface PlacementRequest {
@@ -38,12 +39,74 @@ interface Slot {
 type Seats = readonly number[];
 
 /**
- * Spreads the shards of a chunk so that as many failure domains may vanish as the code allows; then so that bytes are
- * even, within what each provider may take; then by score. Pure, and the same everywhere for the same request.
+ * Spreads the shards of a chunk so that as many failure domains may vanish as the code allows; then so that providers
+ * far behind the best in score take as few as that lets them; then so that bytes are even, within what each may take.
+ * Pure, and the same everywhere for the same request.
  * @throws HoldfastError `Unavailable` (code `no_providers`) when none is eligible; `QuotaExceeded` when together they
  * take fewer shards than a chunk has.
  */
-export function solvePlacement({ code, providers, failureDomain }: PlacementRequest): Placement {
+export function solvePlacement(request: PlacementRequest): Placement {
+  const even = solveEven(request);
+  return relieved(request, even) ?? even;
+}
+
+/** Shards of one chunk that those far behind are tried with, the fewest first. */
+const FEW = [0, 1, 2, 4] as const;
+
+/**
+ * The placement in which those behind the best hold fewer shards, the last first, while as many domains may vanish as
+ * before; undefined when nobody is behind or nobody can be spared.
+ */
+function relieved(request: PlacementRequest, even: Placement): Placement | undefined {
+  const { providers } = request;
+  // Where nothing may vanish anyway, all could go to one.
+  if (even.certificate.tolerates < 1) return undefined;
+  const taking = providers.filter(({ eligible = true }) => eligible);
+  const standing = new Map(
+    standings(taking.map(({ score = 1 }) => score)).map((at, i) => [taking[i]!.id, at]),
+  );
+  let found: Placement | undefined;
+  let limited = providers;
+  for (const behind of [...new Set(standing.values())].sort((a, b) => b - a)) {
+    if (behind === 0) break;
+    for (const few of FEW) {
+      const tried = limited.map((provider) =>
+        standing.get(provider.id) === behind
+          ? { ...provider, maxShards: Math.min(few, provider.maxShards ?? few) }
+          : provider,
+      );
+      const placement = solveAsSafe({ ...request, providers: tried }, even.certificate.tolerates);
+      if (placement === undefined) continue;
+      found = placement;
+      limited = tried;
+      break;
+    }
+  }
+  return found;
+}
+
+/** Undefined when fewer domains could vanish, or there is no room. */
+function solveAsSafe(request: PlacementRequest, tolerates: number): Placement | undefined {
+  const { code, providers, failureDomain } = request;
+  if (!providers.some(({ eligible = true, maxShards = 1 }) => eligible && maxShards > 0)) return undefined;
+  const rooms = eligibleDomains(providers, failureDomain).map(({ members }) =>
+    members.reduce(
+      (sum, i) => sum + Math.min(code.totalShards, providers[i]!.maxShards ?? code.totalShards),
+      0,
+    ),
+  );
+  if (rooms.reduce((sum, room) => sum + room, 0) < code.totalShards) return undefined;
+  // No code survives the loss of more shards than it has parity; the search need not find that out.
+  const largest = even(code.totalShards, rooms)
+    .sort((a, b) => b - a)
+    .slice(0, tolerates);
+  const lost = largest.reduce((sum, size) => sum + size, 0);
+  if (lost > code.totalShards - code.dataShards) return undefined;
+  const placement = solveEven(request);
+  return placement.certificate.tolerates >= tolerates ? placement : undefined;
+}
+
+function solveEven({ code, providers, failureDomain }: PlacementRequest): Placement {
   const domains = eligibleDomains(providers, failureDomain);
   const seats = domains.map((domain) => seatsOf(domain, providers, code.totalShards));
   const sizes = even(

@@ -2,8 +2,8 @@ import { equalBytes, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { ProviderProfile } from './profile.ts';
 
-/** Version of the stored form; see docs/format/profile.md. */
-export const PROFILE_VERSION = 1;
+/** Version of the stored form that is written; see docs/format/profile.md. */
+export const PROFILE_VERSION = 2;
 
 type Check = (value: unknown) => boolean;
 
@@ -20,32 +20,65 @@ const FIELDS: Readonly<Record<keyof ProviderProfile, Check>> = {
   preferred_chunk: (value) => isCount(value) && value !== 0,
   stable_chunks: isCount,
   recent_failures: isCount,
+  recent_slow: isCount,
   total_chunks: isCount,
   total_failures: isCount,
+  total_slow: isCount,
+  total_lies: isCount,
+  failed_at: isCount,
+  slow_at: isCount,
+  lied_at: isCount,
+  probed_at: isCount,
+  silent_since: isCount,
   updated_at: isCount,
   maintenance: (value) => typeof value === 'boolean',
 };
-const NAMES = Object.keys(FIELDS) as (keyof ProviderProfile)[];
+type Field = keyof ProviderProfile;
+const NAMES = Object.keys(FIELDS) as Field[];
+/** Fields that came with version 2. */
+const NEW_IN_2: ReadonlySet<Field> = new Set([
+  'recent_slow',
+  'total_slow',
+  'total_lies',
+  'failed_at',
+  'slow_at',
+  'lied_at',
+  'probed_at',
+  'silent_since',
+]);
+const NAMES_OF_1 = NAMES.filter((name) => !NEW_IN_2.has(name));
 
 /** The same profile always gives the same bytes. */
 export function encodeProfile(profile: ProviderProfile): Uint8Array {
   for (const name of NAMES) {
     if (!FIELDS[name](profile[name])) throw new TypeError(`${name} of a profile cannot be ${profile[name]}`);
   }
-  return utf8Encode(JSON.stringify({ v: PROFILE_VERSION, ...canonical(profile) }));
+  return encoded(PROFILE_VERSION, canonical(profile, NAMES));
 }
 
-/** Takes exactly what {@link encodeProfile} writes. @throws HoldfastError `Corrupt`. */
+/** Takes exactly what {@link encodeProfile} writes, or wrote in version 1. @throws HoldfastError `Corrupt`. */
 export function decodeProfile(bytes: Uint8Array): ProviderProfile {
   const parsed = parse(bytes);
-  if (parsed.v !== PROFILE_VERSION) throw corrupt(`version ${String(parsed.v)} is not understood`);
-  for (const name of NAMES) {
+  if (parsed.v !== 1 && parsed.v !== PROFILE_VERSION)
+    throw corrupt(`version ${String(parsed.v)} is not understood`);
+  const names = parsed.v === 1 ? NAMES_OF_1 : NAMES;
+  for (const name of names) {
     if (!FIELDS[name](parsed[name])) throw corrupt(`${name} is missing or out of range`);
   }
-  const profile = canonical(parsed as unknown as ProviderProfile);
-  if (!equalBytes(encodeProfile(profile), bytes)) throw corrupt('it is not in canonical form');
-  return profile;
+  const fields = canonical(parsed as Partial<ProviderProfile>, names);
+  if (!equalBytes(encoded(parsed.v, fields), bytes)) throw corrupt('it is not in canonical form');
+  return parsed.v === 1 ? fromVersion1(fields as ProviderProfile) : (fields as ProviderProfile);
 }
+
+/** Version 1 told neither the kinds of failure apart nor when they were: the last observation errs on the safe side. */
+function fromVersion1(fields: ProviderProfile): ProviderProfile {
+  const failed_at = fields.recent_failures > 0 ? fields.updated_at : 0;
+  const times = { failed_at, slow_at: 0, lied_at: 0, probed_at: 0, silent_since: 0 };
+  return { ...fields, recent_slow: 0, total_slow: 0, total_lies: 0, ...times };
+}
+
+const encoded = (v: number, fields: Partial<ProviderProfile>): Uint8Array =>
+  utf8Encode(JSON.stringify({ v, ...fields }));
 
 function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
@@ -57,13 +90,13 @@ function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   throw corrupt('it is not a JSON object');
 }
 
-/** Adding 0 turns −0, which JSON cannot tell from 0, into 0. */
-function canonical(profile: ProviderProfile): ProviderProfile {
-  const entries = NAMES.map((name) => {
+/** In order. Adding 0 turns −0, which JSON cannot tell from 0, into 0. */
+function canonical(profile: Partial<ProviderProfile>, names: readonly Field[]): Partial<ProviderProfile> {
+  const entries = names.map((name) => {
     const value = profile[name];
     return [name, typeof value === 'number' ? value + 0 : value] as const;
   });
-  return Object.fromEntries(entries) as unknown as ProviderProfile;
+  return Object.fromEntries(entries);
 }
 
 const corrupt = (why: string, cause?: unknown): HoldfastError =>

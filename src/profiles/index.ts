@@ -3,10 +3,14 @@ export { type ChunkLadder, checkLadder, DEFAULT_LADDER, rungAtMost } from './lad
 export {
   bandwidthOf,
   type ChunkSample,
+  countsProbe,
+  type Delivery,
   EWMA_WEIGHT,
   MIN_SAMPLE_BYTES,
   type Observation,
   observe,
+  PASSING_EVERY_MS,
+  type ProbeMode,
 } from './observe.ts';
 export { newProfile, type ProviderProfile } from './profile.ts';
 export { createProfileStore, PROFILES_TABLE, type ProfileStore } from './store.ts';

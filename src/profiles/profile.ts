@@ -14,12 +14,26 @@ export interface ProviderProfile {
   readonly preferred_chunk: number;
   /** Stable chunks (see `observe`) in a row since the rung last changed or a store failed. */
   readonly stable_chunks: number;
-  /** Failed transfers, each taken back by a later success; never under 0. */
+  /** Transfers that failed, each taken back by a later success; never under 0. */
   readonly recent_failures: number;
-  /** Chunks delivered, ever. */
+  /** The same of races lost. */
+  readonly recent_slow: number;
+  /** Chunks of which shards were delivered, ever. */
   readonly total_chunks: number;
-  /** Failed transfers, ever. */
+  /** Transfers that failed, ever. */
   readonly total_failures: number;
+  /** Races lost: transfers given up on because others were much faster. */
+  readonly total_slow: number;
+  /** Answers that were not what had been acknowledged: gone, or altered. */
+  readonly total_lies: number;
+  /** When the last of each kind was seen, in milliseconds since the Unix epoch; 0 for never. */
+  readonly failed_at: number;
+  readonly slow_at: number;
+  readonly lied_at: number;
+  /** When a probe was last counted; the same clock. */
+  readonly probed_at: number;
+  /** When probes began to go unanswered, counted or not; 0 while the last was answered. */
+  readonly silent_since: number;
   /** When this was last observed, in milliseconds since the Unix epoch. */
   readonly updated_at: number;
   /** Set by the operator: no new shards. */
@@ -36,8 +50,16 @@ export function newProfile(ladder: ChunkLadder): ProviderProfile {
     preferred_chunk: ladder.defaultBytes,
     stable_chunks: 0,
     recent_failures: 0,
+    recent_slow: 0,
     total_chunks: 0,
     total_failures: 0,
+    total_slow: 0,
+    total_lies: 0,
+    failed_at: 0,
+    slow_at: 0,
+    lied_at: 0,
+    probed_at: 0,
+    silent_since: 0,
     updated_at: 0,
     maintenance: false,
   };

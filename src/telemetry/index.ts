@@ -5,10 +5,9 @@ export type {
   Metrics,
   PipelineMetrics,
   ProviderMetrics,
-  RepairFailure,
-  RepairMetrics,
   ServiceCache,
   ServiceMetrics,
+  ServiceSeries,
 } from './ports.ts';
 export { STAGES, type Stage } from './ports.ts';
 export { silentMetrics } from './silent.ts';

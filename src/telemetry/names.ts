@@ -13,16 +13,12 @@ export type MetricName =
   | 'storage_stage_seconds_total'
   | 'storage_provider_rtt_ms'
   | 'storage_provider_loss_rate'
+  | 'storage_provider_failures_total'
   | 'storage_initial_chunk_size'
   | 'storage_final_chunk_size'
   | 'storage_put_eta_seconds'
-  | 'storage_repair_attempts_total'
-  | 'storage_repair_failures_total'
-  | 'storage_repair_bytes_total'
   | 'storage_engine_info'
   | 'read_denied_total'
-  | 'rf_target'
-  | 'rf_observed'
   | 'requests_total'
   | 'bytes_in_total'
   | 'bytes_out_total'
@@ -64,16 +60,16 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   storage_stage_seconds_total: counter('Time spent in each stage of puts and gets, side by side', 'stage'),
   storage_provider_rtt_ms: gauge('Average round trip time of a provider, in milliseconds', 'provider'),
   storage_provider_loss_rate: gauge('Average share of probes that a provider failed, 0 to 1', 'provider'),
+  storage_provider_failures_total: counter(
+    'Transfers that a provider was slow with, failed, lied in or denied',
+    'provider',
+    'kind',
+  ),
   storage_initial_chunk_size: gauge('Length of the first chunk of the last object put, in bytes'),
   storage_final_chunk_size: gauge('Length of the last full chunk of the last object put, in bytes'),
-  storage_put_eta_seconds: gauge('Estimated time to the end of the put under way'),
-  storage_repair_attempts_total: counter('Chunks that repair looked at, by outcome', 'status'),
-  storage_repair_failures_total: counter('Repairs that failed, by cause', 'error', 'erasure', 'compression'),
-  storage_repair_bytes_total: counter('Bytes written by repair'),
+  storage_put_eta_seconds: gauge('Estimated time until the put under way is acknowledged; 0 when none is'),
   storage_engine_info: gauge('Engine in force for a table; always 1', 'name', 'engine'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
-  rf_target: gauge('Losses that every object should survive'),
-  rf_observed: gauge('Losses that the weakest object survives now'),
   requests_total: counter('Requests served, by route and status code', 'route', 'code'),
   bytes_in_total: counter('Body bytes received'),
   bytes_out_total: counter('Body bytes sent'),

@@ -8,7 +8,7 @@ export interface PipelineMetrics {
   chunkSize(bytes: number): void;
   /** Length of an object's first chunk, and of its last full one: what the adaptation did. */
   objectChunkSizes(initialBytes: number, finalBytes: number): void;
-  /** Estimated time to the end of the put under way. */
+  /** Estimated time until the put under way is acknowledged. */
   putEta(seconds: number): void;
   /** Time spent in one stage of a put or get. Many run side by side: together they exceed what the clock says. */
   stage(stage: Stage, seconds: number): void;
@@ -47,6 +47,8 @@ export interface CodecLabels {
 export interface ProviderMetrics {
   /** Averages after a probe. @param lossRate 0 to 1. */
   providerHealth(provider: string, rttMs: number, lossRate: number): void;
+  /** So many more transfers went wrong in this way; 0 makes the series known. */
+  providerFailures(provider: string, kind: string, count: number): void;
 }
 
 export interface EngineMetrics {
@@ -54,20 +56,22 @@ export interface EngineMetrics {
   engineInfo(name: string, engine: string): void;
 }
 
-export type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
-
-export interface RepairMetrics {
-  repairAttempt(status: 'success' | 'failure' | 'skipped' | 'fatal'): void;
-  repairFailure(error: RepairFailure, codec: CodecLabels): void;
-  repairedBytes(bytes: number): void;
-  /** Losses that objects should survive, and the fewest that one survives now. */
-  replication(target: number, observed: number): void;
-}
-
 /** `blobs`: whole blobs at a node. `manifests` and `chunks`: opened manifests and plaintext at a gateway. */
 export type ServiceCache = 'blobs' | 'manifests' | 'chunks';
 
+/** Series that a service may come to have, known from its start so that their first count is a rise. */
+export interface ServiceSeries {
+  /** Patterns of its routes: each with the server errors that alerts look at. */
+  readonly routes: readonly string[];
+  /** Why it turns requests away. */
+  readonly rejections: readonly string[];
+  /** Ways in which bytes may prove wrong. */
+  readonly integrity: readonly string[];
+}
+
 export interface ServiceMetrics {
+  /** Makes series known, at 0. */
+  declare(series: ServiceSeries): void;
   /** @param route the pattern of the route, never the path of a request. */
   request(route: string, code: number, seconds: number): void;
   bytesIn(bytes: number): void;
@@ -86,6 +90,5 @@ export interface Metrics {
   readonly pipeline: PipelineMetrics;
   readonly providers: ProviderMetrics;
   readonly engines: EngineMetrics;
-  readonly repair: RepairMetrics;
   readonly services: ServiceMetrics;
 }

@@ -11,6 +11,9 @@ export interface ServiceTally extends ServiceMetrics {
 /** Latencies are histograms, which cannot be added to in bulk: they wait here in lists of this length. */
 const MAX_WAITING = 1024;
 
+/** What services answer when it is their fault, or their storage's. */
+const SERVER_ERRORS = ['500', '502', '503', '504', '507'] as const;
+
 interface CacheTally {
   hits: number;
   misses: number;
@@ -41,6 +44,13 @@ export function createServiceTally(record: Recorder): ServiceTally {
   };
 
   return {
+    declare({ routes: patterns, rejections, integrity }) {
+      for (const route of patterns) {
+        for (const code of SERVER_ERRORS) record('requests_total', 0, { route, code });
+      }
+      for (const reason of rejections) record('rejected_total', 0, { reason });
+      for (const reason of integrity) record('integrity_fail_total', 0, { reason });
+    },
     request(route, code, seconds) {
       const { codes, seconds: waiting } = routeOf(route);
       codes.set(code, (codes.get(code) ?? 0) + 1);

@@ -12,15 +12,10 @@ export const silentMetrics: Metrics = {
     putEta: nothing,
     stage: nothing,
   },
-  providers: { providerHealth: nothing },
+  providers: { providerHealth: nothing, providerFailures: nothing },
   engines: { engineInfo: nothing },
-  repair: {
-    repairAttempt: nothing,
-    repairFailure: nothing,
-    repairedBytes: nothing,
-    replication: nothing,
-  },
   services: {
+    declare: nothing,
     request: nothing,
     bytesIn: nothing,
     bytesOut: nothing,

@@ -45,16 +45,9 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
         record('storage_provider_rtt_ms', rttMs, { provider });
         record('storage_provider_loss_rate', lossRate, { provider });
       },
+      providerFailures: (provider, kind, count) =>
+        record('storage_provider_failures_total', count, { provider, kind }),
     },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },
-    repair: {
-      repairAttempt: (status) => record('storage_repair_attempts_total', 1, { status }),
-      repairFailure: (error, codec) => record('storage_repair_failures_total', 1, { error, ...codec }),
-      repairedBytes: (bytes) => record('storage_repair_bytes_total', bytes),
-      replication(target, observed) {
-        record('rf_target', target);
-        record('rf_observed', observed);
-      },
-    },
   };
 }

@@ -37,7 +37,15 @@ function noting(context: VaultContext, log: string[]): VaultContext {
       },
     };
   };
-  return { ...context, engine: { name: engine.name, table, close: () => engine.close() } satisfies Engine };
+  return {
+    ...context,
+    engine: {
+      name: engine.name,
+      table,
+      revision: () => engine.revision(),
+      close: () => engine.close(),
+    } satisfies Engine,
+  };
 }
 
 const noted =

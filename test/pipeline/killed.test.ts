@@ -62,7 +62,7 @@ function stepping(engine: Engine, step: <T>(work: () => Promise<T>) => Promise<T
       compareAndSet: (...given) => step(() => real.compareAndSet(...given)),
     };
   };
-  return { name: engine.name, close: () => engine.close(), table };
+  return { name: engine.name, close: () => engine.close(), revision: () => engine.revision(), table };
 }
 
 const object = noise(700_000, 1);

@@ -34,7 +34,12 @@ function dyingAt(context: VaultContext, write: string, done: 'before' | 'after')
         guarded(`set ${name}`, () => inner.compareAndSet(key, expected, next, options)),
     };
   };
-  const dying = { name: engine.name, table, close: () => engine.close() } satisfies Engine;
+  const dying = {
+    name: engine.name,
+    table,
+    revision: () => engine.revision(),
+    close: () => engine.close(),
+  } satisfies Engine;
   return { ...context, engine: dying, owner: async () => 'dead' };
 }
 

@@ -28,7 +28,7 @@ describe('a provider that stalls', () => {
     });
     const bytes = noise(3_000_000);
     const put = await putObject(context, bytes, { name: 'x' });
-    expect(put.failedAttempts).toMatchObject([{ provider: 'p3', code: 'lost_race' }]);
+    expect(put.failedAttempts).toMatchObject([{ provider: 'p3', code: 'stalled' }]);
     expect(put.orphans).toBe(1);
     expect(put.certificate.providers).toBe(8);
     expect(put.certificate.tolerates).toBeGreaterThanOrEqual(2);
@@ -74,7 +74,7 @@ describe('a provider that stalls', () => {
     const put = await putObject(context, noise(3_000_000), { name: 'x' });
     expect(asked).toEqual(['p3']);
     expect(put.failedAttempts).toMatchObject([
-      { provider: 'p3', code: 'lost_race', error: expect.stringContaining('does not answer') },
+      { provider: 'p3', code: 'stalled', error: expect.stringContaining('does not answer') },
     ]);
     expect(put.certificate.providers).toBe(8);
   });

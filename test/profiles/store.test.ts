@@ -14,7 +14,8 @@ import {
   observe,
   type ProviderProfile,
 } from '../../src/profiles/index.ts';
-import vectors from '../vectors/profile-v1.json' with { type: 'json' };
+import version1 from '../vectors/profile-v1.json' with { type: 'json' };
+import vectors from '../vectors/profile-v2.json' with { type: 'json' };
 
 const fresh = newProfile(DEFAULT_LADDER);
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
@@ -25,7 +26,15 @@ describe('the stored form of a profile', () => {
     expect(decodeProfile(Buffer.from(stored))).toEqual(profile);
   });
 
-  it.each(vectors.invalid)('is refused when $name', ({ stored }) => {
+  it.each(version1.valid)('of version 1 is still read: $name', ({ profile, stored }) => {
+    expect(decodeProfile(Buffer.from(stored))).toMatchObject(profile);
+  });
+
+  it.each(vectors.from_version_1)('of version 1 becomes one of version 2: $name', ({ old, stored }) => {
+    expect(text(encodeProfile(decodeProfile(Buffer.from(old))))).toBe(stored);
+  });
+
+  it.each([...version1.invalid, ...vectors.invalid])('is refused when $name', ({ stored }) => {
     expect(() => decodeProfile(Buffer.from(stored))).toThrow(
       expect.objectContaining({ kind: 'Corrupt', code: 'profile_corrupt' }),
     );

@@ -47,7 +47,7 @@ export async function watchedVault(options: WatchedOptions = {}): Promise<Watche
   });
   const context = {
     ...vault.context,
-    directory: directoryOf(catalog, new Map(), createPunctuality(systemClock), systemClock),
+    directory: directoryOf(catalog, systemClock, createPunctuality(systemClock)),
   };
   return { ...vault, context, catalog };
 }

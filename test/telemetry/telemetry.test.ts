@@ -20,16 +20,12 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_stage_seconds_total: ['counter', 'stage'],
   storage_provider_rtt_ms: ['gauge', 'provider'],
   storage_provider_loss_rate: ['gauge', 'provider'],
+  storage_provider_failures_total: ['counter', 'provider', 'kind'],
   storage_initial_chunk_size: ['gauge'],
   storage_final_chunk_size: ['gauge'],
   storage_put_eta_seconds: ['gauge'],
-  storage_repair_attempts_total: ['counter', 'status'],
-  storage_repair_failures_total: ['counter', 'error', 'erasure', 'compression'],
-  storage_repair_bytes_total: ['counter'],
   storage_engine_info: ['gauge', 'name', 'engine'],
   read_denied_total: ['counter', 'reason'],
-  rf_target: ['gauge'],
-  rf_observed: ['gauge'],
   requests_total: ['counter', 'route', 'code'],
   bytes_in_total: ['counter'],
   bytes_out_total: ['counter'],
@@ -51,11 +47,8 @@ function recordAll(metrics: Metrics): void {
   metrics.pipeline.putEta(12);
   metrics.pipeline.stage('encode', 0.002);
   metrics.providers.providerHealth('p1', 25, 0.02);
+  metrics.providers.providerFailures('p1', 'slow', 1);
   metrics.engines.engineInfo('names', 'level');
-  metrics.repair.repairAttempt('success');
-  metrics.repair.repairFailure('integrity', codec);
-  metrics.repair.repairedBytes(100);
-  metrics.repair.replication(3, 2);
   metrics.services.request('/o/:address', 200, 0.004);
   metrics.services.bytesIn(10);
   metrics.services.bytesOut(20);
@@ -90,12 +83,8 @@ describe('telemetry', () => {
       'storage_put_eta_seconds 12',
       'storage_provider_rtt_ms{provider="p1"} 25',
       'storage_provider_loss_rate{provider="p1"} 0.02',
+      'storage_provider_failures_total{provider="p1",kind="slow"} 1',
       'storage_engine_info{name="names",engine="level"} 1',
-      'storage_repair_attempts_total{status="success"} 1',
-      'storage_repair_failures_total{error="integrity",erasure="lrc",compression="zstd"} 1',
-      'storage_repair_bytes_total 100',
-      'rf_target 3',
-      'rf_observed 2',
       'requests_total{route="/o/:address",code="200"} 1',
       'latency_seconds_sum{route="/o/:address"} 0.004',
       'bytes_in_total 10',
@@ -114,12 +103,10 @@ describe('telemetry', () => {
     const text = await (await createTelemetry()).renderMetrics();
     const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     const stated = series.filter(
-      (line) => /^(storage_|rf_|read_denied|rejected)/.test(line) && !/ 0$/.test(line),
+      (line) => /^(storage_|read_denied|rejected)/.test(line) && !/ 0$/.test(line),
     );
     expect(stated).toEqual([]);
-    expect(
-      series.filter((line) => /^(rf_|storage_repair_bytes|storage_put_eta|storage_final)/.test(line)),
-    ).toEqual([]);
+    expect(series.filter((line) => /^(storage_put_eta|storage_final)/.test(line))).toEqual([]);
     expect(series).toContain('inflight 0');
   });
 

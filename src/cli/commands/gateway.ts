@@ -6,9 +6,7 @@ import {
   type RolloutGate,
 } from '../../config/rollout.ts';
 import type { Config } from '../../config/types.ts';
-import { linkedAbort } from '../../core/abort.ts';
 import { systemClock as clock } from '../../core/clock.ts';
-import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import {
   type CacheBudgets,
@@ -27,7 +25,7 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
-import { type GatewayVault, keepProbing, openGatewayVault } from '../serving/gateway-vault.ts';
+import { type GatewayVault, openGatewayVault } from '../serving/gateway-vault.ts';
 import { openLog } from '../serving/log.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
 import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
@@ -112,7 +110,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
       context,
       sealed: settings.sealed,
       providers: () => catalog.snapshot(),
-      probe: (signal) => vault.internals.probe(signal),
+      probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
       firstAnswered,
       metrics: telemetry.services,
       caches: settings.caches,
@@ -132,16 +130,11 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     publicReads: settings.public,
     static: settings.static,
   });
-  const stop = linkedAbort(io.signal, 'gateway');
-  const probing = keepProbing(vault, log, stop.signal);
   try {
     await serve(server, listeners, io, settings.json);
   } finally {
     await server.close();
     tokens.stop();
-    stop.abort(new HoldfastError('Aborted', 'the gateway has stopped'));
-    stop.dispose();
-    await probing;
   }
 }
 

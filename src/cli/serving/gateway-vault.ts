@@ -1,7 +1,6 @@
 import { homePaths } from '../../compose/home.ts';
 import { openVault, type Vault } from '../../compose/open-vault.ts';
 import type { Config } from '../../config/types.ts';
-import { systemClock as clock } from '../../core/clock.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
@@ -34,6 +33,9 @@ export async function openGatewayVault(
     config,
     env: io.env,
     ...key,
+    // Reads avoid those that do not answer, from the first on. A gateway deletes nothing, and need not be allowed to.
+    background: 'at once',
+    housekeeping: false,
     observers: {
       pipeline: telemetry.pipeline,
       providers: telemetry.providers,
@@ -45,19 +47,4 @@ export async function openGatewayVault(
     },
   });
   return { vault, firstAnswered: () => first };
-}
-
-/** How often providers are asked, so that reads avoid those that do not answer. */
-const PROBE_EVERY_MS = 30_000;
-
-/** Ends when the signal fires. */
-export async function keepProbing({ internals }: Vault, log: LineLog, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await internals.probe(signal);
-    } catch (error) {
-      if (!signal.aborted) log.event('warn', 'probe_failed', { message: String(error) });
-    }
-    await clock.sleep(PROBE_EVERY_MS, signal).catch(() => {});
-  }
 }

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { mkdir, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Level } from 'level';
@@ -69,6 +69,12 @@ export async function openOnce(location: string): Promise<Database | HoldfastErr
 /** A hint only: without it the waiter still gets its turn when the holder falls idle. */
 async function announceWaiting(location: string): Promise<void> {
   await writeFile(join(location, WAITING_FILE), '').catch(() => {});
+}
+
+/** Opening the database makes files, so whoever else had it open has changed its folder. */
+export async function folderRevision(location: string): Promise<string | undefined> {
+  const found = await stat(location, { bigint: true }).catch(() => undefined);
+  return found === undefined ? undefined : `${found.ino}:${found.mtimeNs}`;
 }
 
 /** True once per announcement: another process has been waiting since this was last asked. */

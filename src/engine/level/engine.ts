@@ -5,7 +5,7 @@ import type { Engine, EntriesOptions, Table, WriteOptions } from '../engine.ts';
 
 import { KeyedMutex } from '../keyed-mutex.ts';
 import { sameValue } from '../same-value.ts';
-import type { Database } from './connection.ts';
+import { type Database, folderRevision } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
 import { readPage } from './page.ts';
 import { decodeRecord, encodeRecord, recordKey } from './record.ts';
@@ -25,15 +25,21 @@ class LevelEngine implements Engine {
   readonly #lease: DatabaseLease;
   readonly #tables = new Map<string, LevelTable>();
   readonly #writes = new KeyedMutex();
+  readonly #location: string;
   #closing: Promise<void> | undefined;
 
   constructor(options: LevelEngineOptions) {
+    this.#location = options.location;
     this.#lease = new DatabaseLease(options);
   }
 
   table(name: string): Table {
     checkTableName(name);
     return entryOf(this.#tables, name, () => new LevelTable(name, this.#lease, this.#writes));
+  }
+
+  revision(): Promise<string | undefined> {
+    return folderRevision(this.#location);
   }
 
   close(): Promise<void> {

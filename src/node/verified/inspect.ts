@@ -18,6 +18,10 @@ import {
   windowHolds,
 } from './proof.ts';
 
+/** In which ways bytes that are kept may prove wrong: the values of the metric's label. */
+export const INTEGRITY_REASONS = ['blob', 'length', 'piece', 'unreadable'] as const;
+export type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
+
 /** What is asked of an adapter before its bytes are looked at. */
 export type Sketch = Pick<BlobStat, 'size' | 'revision'>;
 
@@ -27,7 +31,7 @@ export interface InspectorOptions {
   /** For windows that are held. */
   readonly windows: BufferPool | undefined;
   /** The error for bytes that are not those of the address. */
-  mismatch(address: BlobAddress, reason: string): HoldfastError;
+  mismatch(address: BlobAddress, reason: IntegrityReason): HoldfastError;
   /** Passes a failure to read on. */
   failed(error: unknown): never;
 }

@@ -18,7 +18,8 @@ export interface FeedResult {
   readonly chunks: number;
   readonly plainHash: Uint8Array;
   readonly firstChunkBytes: number;
-  readonly lastChunkBytes: number;
+  /** Of the last chunk that was full; where none was, of the first. */
+  readonly lastFullChunkBytes: number;
 }
 
 /**
@@ -59,6 +60,7 @@ export class ChunkFeed {
   #peeked: number | undefined;
   #staged: Uint8Array = new Uint8Array(0);
   #size = 0;
+  #lastFullChunkBytes: number | undefined;
   /** Bytes of the arena that hold chunks read and not yet encoded. */
   #unencoded = 0;
   #onEncoded = (): void => {};
@@ -118,6 +120,7 @@ export class ChunkFeed {
 
   /** Whoever waits for memory here holds none but what is on its way out already, so puts cannot block each other. */
   async #readChunk(index: number): Promise<ReadChunk> {
+    const startedMs = this.#session.context.clock.monotonic();
     const wanted = this.#chunkLength(index);
     const staged = this.#source.prompt ? undefined : await this.#read(this.#staging(wanted));
     const slab = await this.#slab(index, wanted);
@@ -126,9 +129,10 @@ export class ChunkFeed {
       const into = slab.bytes.subarray(frame, frame + wanted);
       if (staged !== undefined) into.set(this.#staging(staged));
       const plainLength = staged ?? (await this.#read(into));
+      if (plainLength === wanted) this.#lastFullChunkBytes = wanted;
       const check = checkOf(this.#session.context, plainLength);
       const hash = check === 'whole' && this.#session.context.blake3.hash(into.subarray(0, plainLength));
-      return { index, slab, frame, plainLength, check, plainHash: hash || NOT_HASHED };
+      return { index, slab, frame, plainLength, startedMs, check, plainHash: hash || NOT_HASHED };
     } catch (error) {
       this.#session.context.arena.release(slab);
       throw error;
@@ -148,7 +152,7 @@ export class ChunkFeed {
       chunks,
       plainHash,
       firstChunkBytes: first,
-      lastChunkBytes: last.plainLength,
+      lastFullChunkBytes: this.#lastFullChunkBytes ?? first,
     };
   }
 

@@ -44,7 +44,8 @@ export class PackRace {
   }
 
   /**
-   * Resolves once the pack is stored. @throws what the provider throws; `Timeout`, code `lost_race`, when given up on.
+   * Resolves once the pack is stored. @throws what the provider throws; `Timeout` when given up on, code `lost_race`
+   * where nothing is lost by that, else `stalled`.
    */
   async run(
     provider: Provider,
@@ -75,7 +76,7 @@ export class PackRace {
           (loss === 'none' ? this.#isBehind(PACK_WRITES, provider, bytes, elapsedMs) : elapsedMs >= stallMs);
         if (!givenUp) continue;
         this.#stragglers.push({ attempt, stop });
-        throw lostRace(elapsedMs, there.silent);
+        throw loss === 'none' ? lostRace(elapsedMs) : stalled(elapsedMs, there.silent);
       }
       await attempt;
       this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - started);
@@ -136,17 +137,30 @@ export class PackRace {
   /** Losses that chunks placed now would survive, with or without a provider; −1 where there is nobody. */
   #tolerance(without?: Provider): number {
     const { code, candidates, context } = this.#session;
-    const providers = candidates.map((candidate) =>
-      candidate.id === without?.id ? { ...candidate, eligible: false } : candidate,
-    );
+    // Scores move shards and leave what may vanish as it is.
+    const providers = candidates.map(({ id, domain, eligible }) => ({
+      id,
+      domain,
+      eligible: eligible && id !== without?.id,
+    }));
     if (!providers.some(({ eligible }) => eligible)) return -1;
     const { failureDomain } = context.policy;
     return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
   }
 }
 
-function lostRace(elapsedMs: number, silent: boolean): HoldfastError {
-  const seconds = (elapsedMs / 1000).toFixed(1);
-  const why = silent ? 'and it does not answer' : 'far behind the others';
-  return new HoldfastError('Timeout', `still not done after ${seconds} s, ${why}`, { code: 'lost_race' });
+/** It was not worth waiting for. */
+function lostRace(elapsedMs: number): HoldfastError {
+  const why = `still not done after ${seconds(elapsedMs)} s, far behind the others`;
+  return new HoldfastError('Timeout', why, { code: 'lost_race' });
 }
+
+/** It was waited for as long as the policy has it, or until it did not even answer. */
+function stalled(elapsedMs: number, silent: boolean): HoldfastError {
+  const why = silent ? 'and it does not answer' : 'the longest it is waited for';
+  return new HoldfastError('Timeout', `still not done after ${seconds(elapsedMs)} s, ${why}`, {
+    code: 'stalled',
+  });
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(1);

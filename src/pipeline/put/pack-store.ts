@@ -35,13 +35,14 @@ export async function storePacks(
   const packs: PackRecord[] = [];
   const places = new Uint8Array(totalShards * chunks.length);
   const race = new PackRace(session);
+  const plainShare = plainShareOf(session, chunks);
   let drafts = draftPacks(maps, [...places.keys()], totalShards);
   try {
     // Each round either ends or takes one more provider out of use.
     for (let round = 0; drafts.length > 0 && round <= session.placed.length; round++) {
       race.begin(drafts.length);
       const outcomes = await allOrFirstError(
-        drafts.map((draft) => queue.add(() => storeDraft(session, chunks, draft, race))),
+        drafts.map((draft) => queue.add(() => storeDraft(session, chunks, draft, race, plainShare))),
       );
       throwIfAborted(session.signal, 'put');
       const homeless: number[] = [];
@@ -62,6 +63,17 @@ export async function storePacks(
   }
   for (const map of maps) session.recordMap(map);
   return { packs, places };
+}
+
+/** Plaintext that a byte of the segment's packs stands for: it is acknowledged by and by, as they are. */
+function plainShareOf({ code }: PutSession, chunks: readonly BuiltChunk[]): number {
+  let plain = 0;
+  let packed = 0;
+  for (const { plainLength, encoded } of chunks) {
+    plain += plainLength;
+    packed += code.totalShards * encoded.shardLength;
+  }
+  return packed === 0 ? 0 : plain / packed;
 }
 
 /** Finds shards without a home another one, where their chunk then survives most. */
@@ -91,6 +103,7 @@ async function storeDraft(
   chunks: readonly BuiltChunk[],
   draft: Draft,
   race: PackRace,
+  plainShare: number,
 ): Promise<PackRecord | undefined> {
   const { context } = session;
   const provider = session.placed[draft.provider]!;
@@ -103,7 +116,11 @@ async function storeDraft(
   }
   session.sending.set(provider.id, sending + length);
   try {
-    return await sendDraft(session, provider, { address, parts, length }, race);
+    const held = new Set(draft.shards.map((at) => Math.floor(at / session.code.totalShards)));
+    const pack = { address, parts, length, chunks: held.size };
+    const stored = await sendDraft(session, provider, pack, race);
+    if (stored !== undefined) session.plainAcknowledged(length * plainShare);
+    return stored;
   } finally {
     session.sending.set(provider.id, session.sending.get(provider.id)! - length);
   }
@@ -112,7 +129,7 @@ async function storeDraft(
 async function sendDraft(
   session: PutSession,
   provider: Provider,
-  { address, parts, length }: AddressedPack,
+  { address, parts, length, chunks }: AddressedPack & { readonly chunks: number },
   race: PackRace,
 ): Promise<PackRecord | undefined> {
   const { context, signal } = session;
@@ -124,6 +141,7 @@ async function sendDraft(
       operation: 'store',
       bytes: length,
       elapsedMs,
+      chunks,
       ...(error === undefined ? {} : { error }),
     });
   };

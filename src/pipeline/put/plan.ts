@@ -8,6 +8,8 @@ import type { LeftOut, VaultContext } from '../ports.ts';
 
 export interface PutPlan {
   readonly placed: readonly Provider[];
+  /** How good each is; the higher, the better. */
+  readonly scores: readonly number[];
   /** Of an object that is coded. */
   readonly certificate: Certificate;
   /** How many copies a small object has, and a node at least. */
@@ -22,7 +24,7 @@ export interface PutPlan {
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`; `PermissionDenied`, code `certificate_shortfall`.
  */
 export function planPut(context: VaultContext, minTolerates: number, size: number | undefined): PutPlan {
-  const { eligible, leftOut } = context.directory.forStore();
+  const { eligible, scores: known, leftOut } = context.directory.forStore();
   const placed = eligible.slice(0, MAX_PACKS);
   const why = leftOut.map(({ id, why }) => `${id}: ${why}`);
   if (placed.length === 0) {
@@ -33,9 +35,11 @@ export function planPut(context: VaultContext, minTolerates: number, size: numbe
     });
   }
   const { code, failureDomain, replicaBelowBytes } = context.policy;
+  const scores = placed.map((_, i) => known?.[i] ?? 1);
+  // Scores move shards and leave what may vanish as it is.
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
   const copies = Math.min(placed.length, Math.max(certificate.tolerates, minTolerates) + 1);
-  const plan = { placed, certificate, copies, leftOut };
+  const plan = { placed, scores, certificate, copies, leftOut };
   if (shortfall(certificate, minTolerates) !== undefined) {
     const small = size === undefined || size <= replicaBelowBytes;
     const copied = solvePlacement({ code: replicaCode(plan), providers: placed, failureDomain });

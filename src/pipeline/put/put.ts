@@ -88,6 +88,7 @@ export async function putObject(
     const put = new Put(context, { source, name, contentType, plan, minTolerates, journal, stop, options });
     return await put.run();
   } finally {
+    context.metrics.putEta(0);
     stop.dispose();
     await source.close();
   }
@@ -124,6 +125,7 @@ class Put {
       keys: deriveObjectKeys(this.#objectKey),
       journal: setup.journal,
       placed: setup.plan.placed,
+      scores: setup.plan.scores,
       code: context.policy.code,
       minTolerates: setup.minTolerates,
       onStored: () => this.#progress(),
@@ -224,7 +226,7 @@ class Put {
     const { context, code, usable, bytesStored, failedAttempts, orphans } = this.#session;
     const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
     context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
-    context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastChunkBytes);
+    context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastFullChunkBytes);
     const backUp =
       change && (await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted));
     // Where states have parted, another may still lead to it under a name of its own.
@@ -269,10 +271,10 @@ class Put {
       bytesStored: this.#session.bytesStored,
       totalBytes,
     });
+    const { plainStored } = this.#session;
+    if (totalBytes === undefined || plainStored <= 0) return;
     const seconds = (this.#context.clock.monotonic() - this.#startedMs) / 1000;
-    if (totalBytes !== undefined && this.#bytesRead > 0) {
-      this.#context.metrics.putEta((seconds * (totalBytes - this.#bytesRead)) / this.#bytesRead);
-    }
+    this.#context.metrics.putEta((seconds * Math.max(0, totalBytes - plainStored)) / plainStored);
   }
 }
 

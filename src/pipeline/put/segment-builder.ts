@@ -13,6 +13,8 @@ export interface BuiltChunk {
   readonly salt: Uint8Array;
   readonly plainLength: number;
   readonly encoded: EncodeResult;
+  /** When its first byte was asked for. */
+  readonly startedMs: number;
 }
 
 export interface ReadChunk {
@@ -24,6 +26,7 @@ export interface ReadChunk {
   readonly check: WriteCheck;
   /** BLAKE3 of the plaintext as it was read, where the whole is checked. */
   readonly plainHash: Uint8Array;
+  readonly startedMs: number;
 }
 
 /** Gathers consecutive chunks until they make packs worth sending. */
@@ -66,7 +69,7 @@ export class SegmentBuilder {
   }
 
   async #encode(chunk: ReadChunk, last: boolean): Promise<BuiltChunk> {
-    const { index, slab, frame, plainLength, check, plainHash } = chunk;
+    const { index, slab, frame, plainLength, startedMs, check, plainHash } = chunk;
     const { context, keys, objectId, code, codecs, signal } = this.#session;
     const lead = this.#session.leadOf(index).id;
     const salt = context.random(16);
@@ -98,10 +101,6 @@ export class SegmentBuilder {
     this.bytes -= slab.length - kept.length;
     this.#slabs.set(index, kept);
     context.metrics.chunkSize(plainLength);
-    context.metrics.putChunk((context.clock.monotonic() - started) / 1000, {
-      erasure: code.params.algorithm,
-      compression: context.policy.compression,
-    });
-    return { index, slab: kept, lead, salt, plainLength, encoded };
+    return { index, slab: kept, lead, salt, plainLength, encoded, startedMs };
   }
 }

@@ -60,6 +60,7 @@ export class SegmentWriter {
     try {
       const chunks = await builder.finished();
       const { packs, places } = await storePacks(this.#session, chunks, this.#queue);
+      this.#tellSeconds(chunks);
       return {
         record: this.#describe(chunks, packs, places),
         plainBytes: sum(chunks.map((c) => c.plainLength)),
@@ -67,6 +68,14 @@ export class SegmentWriter {
     } finally {
       await builder.release();
     }
+  }
+
+  /** All packs are acknowledged, and so is every chunk. */
+  #tellSeconds(chunks: readonly BuiltChunk[]): void {
+    const { context, code } = this.#session;
+    const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
+    const now = context.clock.monotonic();
+    for (const { startedMs } of chunks) context.metrics.putChunk((now - startedMs) / 1000, labels);
   }
 
   #describe(chunks: readonly BuiltChunk[], packs: SegmentRecord['packs'], places: Uint8Array): SegmentRecord {

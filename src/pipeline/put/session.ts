@@ -4,6 +4,7 @@ import type { HoldfastError } from '../../core/errors.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
+import { standings } from '../../placement/standing.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
@@ -56,7 +57,12 @@ export class PutSession {
   readonly codecs: CodecMemory;
   code: LinearCode;
   bytesStored = 0;
-  #placement: Placement;
+  /** Plaintext that what was acknowledged stands for. */
+  plainStored = 0;
+  readonly #scores: readonly number[];
+  /** Found when it is first needed: a small object becomes copies before that. */
+  #placement: Placement | undefined;
+  #leads: readonly Provider[];
   /** Where the rotation starts, so that small objects even out too. */
   readonly #turn: number;
   readonly #maps: Map<string, ShardMap> = new Map();
@@ -70,6 +76,7 @@ export class PutSession {
       readonly keys: ObjectKeys;
       readonly journal: PutJournal;
       readonly placed: readonly Provider[];
+      readonly scores: readonly number[];
       readonly code: LinearCode;
       readonly minTolerates: number;
       readonly onStored?: (() => void) | undefined;
@@ -81,12 +88,13 @@ export class PutSession {
     this.keys = setup.keys;
     this.journal = setup.journal;
     this.placed = setup.placed;
+    this.#scores = setup.scores;
     this.code = setup.code;
     this.minTolerates = setup.minTolerates;
     this.codecs = new CodecMemory(context.policy.compression);
     this.#progress = setup.onStored;
     this.#turn = setup.objectId[0]! * 256 + setup.objectId[1]!;
-    this.#placement = this.#solve();
+    this.#leads = this.#best();
   }
 
   /** Providers that have not failed in this put. */
@@ -96,7 +104,7 @@ export class PutSession {
 
   setCode(code: LinearCode): void {
     this.code = code;
-    this.#placement = this.#solve();
+    this.#placement = undefined;
   }
 
   /** Room for all shards of a chunk that does not shrink. */
@@ -104,10 +112,9 @@ export class PutSession {
     return slabBytes(this.code, plainLength);
   }
 
-  /** The provider that leads a chunk: it names its length, and the chunk's key is its. */
+  /** The provider that leads a chunk: it names its length, and the chunk's key is its. The best take turns. */
   leadOf(chunk: number): Provider {
-    const usable = this.usable;
-    return usable[chunk % usable.length]!;
+    return this.#leads[chunk % this.#leads.length]!;
   }
 
   /** Must resolve before a blob is sent. */
@@ -129,12 +136,19 @@ export class PutSession {
     this.#progress?.();
   }
 
+  plainAcknowledged(bytes: number): void {
+    this.plainStored += bytes;
+    this.#progress?.();
+  }
+
   /** Later chunks avoid the provider; its shards of this segment move. */
   providerFailed(provider: Provider, error: HoldfastError, bytes: number): void {
     this.failedAttempts.push({ provider: provider.id, error: error.message, code: error.code, bytes });
     if (this.failed.has(provider.id)) return;
     this.failed.add(provider.id);
-    if (this.usable.length > 0) this.#placement = this.#solve();
+    if (this.usable.length === 0) return;
+    this.#placement = undefined;
+    this.#leads = this.#best();
   }
 
   /** Remembers how a chunk ended up, for the certificate. */
@@ -163,12 +177,25 @@ export class PutSession {
 
   /** Where a chunk's shards should go now. */
   mapOf(chunk: number): ShardMap {
+    this.#placement ??= this.#solve();
     return rotate(this.#placement, this.#turn + chunk);
   }
 
   /** `placed` as the solver sees it: without those that failed. */
-  get candidates(): readonly PlacementProvider[] {
-    return this.placed.map(({ id, domain }) => ({ id, domain, eligible: !this.failed.has(id) }));
+  get candidates(): readonly (PlacementProvider & { readonly eligible: boolean })[] {
+    return this.placed.map(({ id, domain }, i) => ({
+      id,
+      domain,
+      score: this.#scores[i]!,
+      eligible: !this.failed.has(id),
+    }));
+  }
+
+  /** Those that nobody is far ahead of. */
+  #best(): readonly Provider[] {
+    const left = [...this.placed.keys()].filter((i) => !this.failed.has(this.placed[i]!.id));
+    const standing = standings(left.map((i) => this.#scores[i]!));
+    return left.filter((_, at) => standing[at] === 0).map((i) => this.placed[i]!);
   }
 
   #solve(): Placement {
