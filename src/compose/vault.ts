@@ -38,6 +38,7 @@ import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemet
 import { codeOf } from './codes.ts';
 import { directoryOf } from './directory.ts';
 import { homePaths } from './home.ts';
+import { pinVault } from './pin.ts';
 import { buildProviders } from './providers.ts';
 
 /** Where figures and warnings of a running vault go. */
@@ -82,7 +83,12 @@ export async function composeVault(
   const acceleration = accelerationFrom(env);
   const onUnfit = reportUnfit(observers.log);
   const blake3 = await selectBlake3(acceleration, onUnfit);
+  const keys = vaultKeysOf(subkeys);
   const engine = openEngine(config, observers);
+  await pinVault(engine, keys).catch(async (error: unknown) => {
+    await engine.close();
+    throw error;
+  });
   const owners = createOwnerLocks({
     folder: homePaths(config.home).owners,
     clock: systemClock,
@@ -121,7 +127,7 @@ export async function composeVault(
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, acceleration),
-    keys: vaultKeysOf(subkeys),
+    keys,
     owner: () => owners.current(),
     engine,
     directory: directoryOf(catalog, systemClock, punctuality),

@@ -9,6 +9,10 @@ import { seal, unseal } from './seal.ts';
 const COST = { n: 2 ** 17, r: 8, p: 1 } as const;
 /** The most a key file may ask for, so that a hostile one cannot exhaust the machine. */
 const MAX_COST = { n: 2 ** 20, r: 16, p: 4 } as const;
+/** … and both together: 1 GiB of memory (128·n·r), and eight times the time that our own files take. */
+const MAX_WORK = 2 ** 23;
+/** Cheaper than this, 16 MiB, a passphrase is guessed too fast. No version of ours wrote such a file. */
+const MIN_BLOCKS = 2 ** 17;
 
 const hex = (bytes: number): v.GenericSchema<string> =>
   v.pipe(v.string(), v.regex(/^[0-9a-f]*$/), v.length(2 * bytes));
@@ -30,6 +34,21 @@ const KeyFile = v.variant('protection', [
     sealed: hex(72),
   }),
 ]);
+
+/** @throws HoldfastError `PermissionDenied`, code `weak_key_file`; `Corrupt`, code `bad_key_file`. */
+function checkCost({ n, r, p }: Cost): void {
+  if (n * r * p > MAX_WORK) throw badKeyFile();
+  if (n * r >= MIN_BLOCKS) return;
+  throw new HoldfastError(
+    'PermissionDenied',
+    'the key file is wrapped so cheaply that its passphrase can be guessed',
+    {
+      code: 'weak_key_file',
+      hint: 'Holdfast wraps keys at n = 131072, r = 8, p = 1. Restore the file that it wrote, or wrap the root again at n = 16384, r = 8 or more.',
+      context: { n, r, p },
+    },
+  );
+}
 
 /** A vault's root key as text for its file. With a passphrase it is wrapped; without, the file is the secret. */
 export async function encodeKeyFile(
@@ -53,11 +72,13 @@ export function needsPassphrase(text: string): boolean {
 
 /**
  * @param passphrase called only for a wrapped key.
- * @throws HoldfastError `Corrupt` for a malformed file; `PermissionDenied`, code `wrong_passphrase`.
+ * @throws HoldfastError `Corrupt` for a malformed file, or one that asks for too much; `PermissionDenied`, code
+ * `wrong_passphrase`, or `weak_key_file` before the passphrase is asked for.
  */
 export async function decodeKeyFile(text: string, passphrase: () => Promise<string>): Promise<Uint8Array> {
   const file = parse(text);
   if (file.protection === 'none') return fromHex(file.root);
+  checkCost(file);
   const salt = fromHex(file.salt);
   const key = await derive(await passphrase(), salt, file);
   try {
@@ -80,7 +101,11 @@ function parse(text: string): v.InferOutput<typeof KeyFile> {
   }
   const result = v.safeParse(KeyFile, json);
   if (result.success) return result.output;
-  throw new HoldfastError('Corrupt', 'not a Holdfast key file, or a damaged one', {
+  throw badKeyFile();
+}
+
+function badKeyFile(): HoldfastError {
+  return new HoldfastError('Corrupt', 'not a Holdfast key file, or a damaged one', {
     code: 'bad_key_file',
     hint: 'Restore the key file from a backup: without it the objects cannot be read.',
   });
@@ -96,7 +121,12 @@ const aadOf = (cost: Cost, salt: Uint8Array): Uint8Array =>
   utf8Encode(`holdfast key file 1 scrypt ${cost.n} ${cost.r} ${cost.p} ${toHex(salt)}`);
 
 function derive(passphrase: string, salt: Uint8Array, cost: Cost): Promise<Uint8Array> {
-  const options: ScryptOptions = { N: cost.n, r: cost.r, p: cost.p, maxmem: 256 * cost.n * cost.r + 2 ** 20 };
+  const options: ScryptOptions = {
+    N: cost.n,
+    r: cost.r,
+    p: cost.p,
+    maxmem: 128 * cost.r * (cost.n + cost.p + 2) + 2 ** 20,
+  };
   const refused = (cause: unknown): HoldfastError =>
     new HoldfastError('Corrupt', 'unusable key file cost', { code: 'bad_key_file', cause });
   return new Promise((resolve, reject) => {

@@ -56,6 +56,24 @@ describe('a vault under a passphrase', () => {
     expect((await run(['get', 'x'], PASS)).code).toBe(0);
   });
 
+  it('a key file of another vault in its place is refused, and put back opens everything', async () => {
+    const other = join(home, '..', 'other');
+    const made = start(['init', '--home', other], { env: { HOLDFAST_PASSPHRASE: PASS } });
+    made.child.stdin.end();
+    expect((await made.outcome).code).toBe(0);
+    const mine = await readFile(join(home, 'vault.key'));
+    await writeFile(join(home, 'vault.key'), await readFile(join(other, 'vault.key')));
+    for (const command of [['put', '-', '--name', 'y'], ['get', 'x'], ['ls']]) {
+      const outcome = await run(command, PASS);
+      expect(outcome.code, said(outcome)).not.toBe(0);
+      expect(outcome.stderr).toMatch(/belongs to vault [0-9a-f]{16}/);
+      expect(outcome.stderr).toMatch(/Put the key file back/);
+    }
+    await writeFile(join(home, 'vault.key'), mine);
+    expect((await run(['get', 'x'], PASS)).stdout.length).toBe(100_000);
+    expect((await run(['get', 'y'], PASS)).code).toBe(3);
+  });
+
   it('init refuses to overwrite the key', async () => {
     const before = await readFile(join(home, 'vault.key'));
     const again = await run(['init'], 'another');
@@ -117,10 +135,8 @@ describe('a vault under a passphrase', () => {
     stolen.child.stdin.end();
     await stolen.outcome;
     const recovered = await run(['recover', '--key', join(other.home, 'vault.key'), '--json'], PASS);
-    expect(JSON.parse(recovered.stdout.toString()), said(recovered)).toMatchObject({
-      names: 0,
-      manifests: 0,
-    });
+    expect(recovered.code, said(recovered)).not.toBe(0);
+    expect(`${recovered.stdout}${recovered.stderr}`).toContain('wrong_vault');
     expect((await run(['get', 'x'], PASS)).code).toBe(0);
     await other.remove();
   });

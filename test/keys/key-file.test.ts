@@ -28,7 +28,7 @@ interface Wrapped {
 }
 
 /** A key file by the format document and noble alone, at a cost that tests can pay. */
-function independent(text: string, cost = { n: 16, r: 8, p: 1 }): Wrapped {
+function independent(text: string, cost = { n: 2 ** 14, r: 8, p: 1 }): Wrapped {
   const salt = Buffer.alloc(32, 0xaa);
   const nonce = Buffer.alloc(24, 0xbb);
   const key = scrypt(text, salt, { N: cost.n, r: cost.r, p: cost.p, dkLen: 32, maxmem: 2 ** 31 });
@@ -86,8 +86,8 @@ describe('key file', () => {
     const flip = (hex: string, at: number): string =>
       hex.slice(0, at) + (hex[at] === '0' ? '1' : '0') + hex.slice(at + 1);
     const changed: Partial<Wrapped>[] = [
-      { n: 32 },
-      { r: 4 },
+      { n: 2 ** 15 },
+      { r: 9 },
       { p: 2 },
       { salt: flip(file.salt, 5) },
       ...[0, 47, 48, 111, 112, 143].map((at) => ({ sealed: flip(file.sealed, at) })),
@@ -112,14 +112,27 @@ describe('key file', () => {
       { r: 0 },
       { p: 5 },
       { p: 0 },
-      { n: 1 },
-      { n: 2 ** 17, r: 1 },
+      { n: 2 ** 17, r: 1, p: 1, salt: 'ff' },
+      // Each within its bounds, together over 1 GiB or over eight times our time.
+      { n: 2 ** 20, r: 9 },
+      { n: 2 ** 20, r: 8, p: 2 },
+      { n: 2 ** 19, r: 8, p: 3 },
     ];
     for (const change of refused) {
       const text = JSON.stringify({ ...file, ...change });
       await expect(decodeKeyFile(text, passphrase('x')), JSON.stringify(change)).rejects.toThrowError(
         MALFORMED,
       );
+    }
+  });
+
+  test('a cost so low that passphrases are guessed is refused before one is asked for', async () => {
+    for (const change of [{ n: 2 }, { n: 16 }, { n: 2 ** 13 }, { r: 1 }, { n: 2 ** 16, r: 1 }]) {
+      const text = JSON.stringify({ ...independent('x'), ...change });
+      await expect(decodeKeyFile(text, notAsked), JSON.stringify(change)).rejects.toMatchObject({
+        kind: 'PermissionDenied',
+        code: 'weak_key_file',
+      });
     }
   });
 
