@@ -15,7 +15,13 @@ export {
   NOT_PLACED,
   type PlacementProvider,
 } from './domains.ts';
-export { DEFAULT_MODEL, type Durability, type DurabilityModel, durability } from './plan/durability.ts';
+export {
+  DEFAULT_MODEL,
+  type Durability,
+  type DurabilityModel,
+  durability,
+  USUAL_REPAIR,
+} from './plan/durability.ts';
 export type { LossCounts } from './plan/fractions.ts';
 export {
   MAX_PLANNED,

@@ -7,7 +7,7 @@ import { bits, providersOf, survivors } from './reference.ts';
 const LRC = createLinearCode(DEFAULT_LRC);
 const RS = createLinearCode({ algorithm: 'reed-solomon', dataShards: 16, parityShards: 8 });
 const XOR = createLinearCode({ algorithm: 'xor', dataShards: 16, parityShards: 11 });
-const MODEL = { annualLoss: 0.05, detectionHours: 24, repairHours: 48 };
+const MODEL = { annualLoss: 0.05, repair: { detectionHours: 24, repairHours: 48 } };
 const rowOf = (code: typeof LRC, providers: number) =>
   planTable({ codes: [code], providers: [providers] }).rows[0]!;
 
@@ -27,18 +27,33 @@ describe('the durability model', () => {
 
   it('equals the solution of the chain as linear equations, with partly fatal states', () => {
     const fatal = [0, 0, 0.25, 0.6, 1];
-    const model = { annualLoss: 0.6, detectionHours: 2000, repairHours: 3000 };
+    const model = { annualLoss: 0.6, repair: { detectionHours: 2000, repairHours: 3000 } };
     const expected = chainByElimination(6, fatal, -Math.log(1 - model.annualLoss), 8766 / 5000);
     expect(durability(6, fatal, model).mttdlYears / expected).toBeCloseTo(1, 9);
   });
 
   it('keeps its precision where losses are so rare that differences would cancel', () => {
-    const model = { annualLoss: 1e-6, detectionHours: 1, repairHours: 1 };
+    const model = { annualLoss: 1e-6, repair: { detectionHours: 1, repairHours: 1 } };
     const mirror = durability(2, [0, 0, 1], model);
     expect(mirror.mttdlYears / (8766 / 2 / 2 / 1e-12)).toBeCloseTo(1, 5);
     const deep = durability(9, [0, 0, 0, 0, 0, 0, 1], model);
     expect(deep.nines).toBeGreaterThan(40);
     expect(Number.isFinite(deep.nines)).toBe(true);
+  });
+
+  it('without repair is the chance that what is lost within the year is fatal', () => {
+    const alone = { annualLoss: 0.05 };
+    expect(durability(1, [0, 1], alone).annualObjectLoss).toBeCloseTo(0.05, 12);
+    expect(durability(2, [0, 0, 1], alone).annualObjectLoss).toBeCloseTo(0.05 ** 2, 12);
+    expect(durability(3, [0, 0.5, 1], alone).annualObjectLoss).toBeCloseTo(
+      0.5 * 3 * 0.05 * 0.95 ** 2 + 3 * 0.05 ** 2 * 0.95 + 0.05 ** 3,
+      12,
+    );
+    // Two go in a row: the waits add up.
+    expect(durability(2, [0, 0, 1], alone).mttdlYears).toBeCloseTo(1 / (2 * lossRate) + 1 / lossRate, 9);
+    expect(durability(9, [0, 0, 0, 0, 1], alone).nines).toBeLessThan(
+      durability(9, [0, 0, 0, 0, 1], MODEL).nines,
+    );
   });
 
   it('counts what was not measured as lost', () => {
@@ -49,8 +64,8 @@ describe('the durability model', () => {
     { ...MODEL, annualLoss: 0 },
     { ...MODEL, annualLoss: 1 },
     { ...MODEL, annualLoss: Number.NaN },
-    { ...MODEL, repairHours: -1 },
-    { annualLoss: 0.1, detectionHours: 0, repairHours: 0 },
+    { ...MODEL, repair: { detectionHours: 1, repairHours: -1 } },
+    { annualLoss: 0.1, repair: { detectionHours: 0, repairHours: 0 } },
   ])('refuses %j', (model) => {
     expect(() => durability(9, [0, 1], model)).toThrow(expect.objectContaining({ kind: 'ConfigInvalid' }));
   });
@@ -116,7 +131,9 @@ describe('the printed plan', () => {
   });
 
   it('says what the nines assume and leave out', () => {
-    expect(text).toContain('5 % a year');
+    expect(text).toContain('5 % a year, and nothing is rebuilt');
+    const repaired = renderPlan(planTable({ codes: [LRC], providers: [9], model: MODEL }));
+    expect(repaired).toContain('nothing does that by itself');
     expect(text).toContain('losses independent of each other');
   });
 });

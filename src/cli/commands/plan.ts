@@ -1,6 +1,6 @@
 import { createLinearCode } from '../../coding/erasure/code.ts';
 import { codeOf } from '../../compose/codes.ts';
-import { DEFAULT_MODEL, planTable, renderPlan } from '../../placement/index.ts';
+import { DEFAULT_MODEL, planTable, renderPlan, USUAL_REPAIR } from '../../placement/index.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
 import { output } from '../io.ts';
@@ -21,10 +21,15 @@ export default async function plan(this: CliContext, flags: PlanFlags): Promise<
     const codes = flags.code?.map((text) => createLinearCode(parseCode(text))) ?? [
       createLinearCode(codeOf(config)),
     ];
+    const repairs = flags.detectHours !== undefined || flags.repairHours !== undefined;
     const model = {
       annualLoss: flags.annualLoss ?? DEFAULT_MODEL.annualLoss,
-      detectionHours: flags.detectHours ?? DEFAULT_MODEL.detectionHours,
-      repairHours: flags.repairHours ?? DEFAULT_MODEL.repairHours,
+      ...(repairs && {
+        repair: {
+          detectionHours: flags.detectHours ?? USUAL_REPAIR.detectionHours,
+          repairHours: flags.repairHours ?? USUAL_REPAIR.repairHours,
+        },
+      }),
     };
     const table = planTable({ codes, providers: flags.providers, model });
     output(io, flags.json, table, () => renderPlan(table));

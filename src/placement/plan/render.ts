@@ -53,10 +53,20 @@ function remarks(rows: readonly PlanRow[]): string[] {
   });
 }
 
-function assumptions({ annualLoss, detectionHours, repairHours }: PlanTable['model']): string[] {
+function assumptions({ annualLoss, repair }: PlanTable['model']): string[] {
+  const lost = `Nines: a provider is lost for good with probability ${percent(annualLoss)} a year`;
+  const then =
+    repair === undefined
+      ? [
+          `${lost}, and nothing is rebuilt:`,
+          'they are of the first year after a put. --repair-hours shows what putting objects anew gives;',
+        ]
+      : [
+          `${lost}, noticed after ${repair.detectionHours} h and`,
+          `what it held put anew by you after ${repair.repairHours} h more: nothing does that by itself;`,
+        ];
   return [
-    `Nines: a provider is lost for good with probability ${percent(annualLoss)} a year, noticed after ` +
-      `${detectionHours} h and rebuilt after ${repairHours} h more;`,
+    ...then,
     'losses independent of each other. One cause for several losses, faults in software and lost keys are not in',
     'this model, and bound what any real figure can be.',
   ];
