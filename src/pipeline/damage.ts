@@ -30,9 +30,12 @@ const MAX_LISTED = 10_000;
 export class DamageLog {
   readonly found: Damage[] = [];
   total = 0;
+  /** Whether any bytes were wrong, listed or not. */
+  corrupt = false;
 
   add(damage: Damage): void {
     this.total++;
+    this.corrupt ||= damage.problem === 'corrupt';
     if (this.found.length < MAX_LISTED) this.found.push(damage);
   }
 }

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Certificate } from '../placement/certificate.ts';
 import { DamageLog } from './damage.ts';
+import { type LiveCertificate, liveCertificate } from './live-certificate.ts';
 import { openManifest } from './manifests.ts';
 import { resolveReference } from './names.ts';
 import type { VaultContext } from './ports.ts';
@@ -18,7 +19,10 @@ export interface ObjectStat {
   readonly code: string;
   readonly compression: string;
   readonly providers: readonly string[];
+  /** As it was put. */
   readonly certificate: Certificate;
+  /** As it is with the providers that are left. */
+  readonly live: LiveCertificate;
 }
 
 /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
@@ -41,5 +45,6 @@ export async function statObject(
     compression: record.compression,
     providers: record.providers,
     certificate: record.certificate,
+    live: await liveCertificate(context, record, options.signal),
   };
 }

@@ -32,6 +32,8 @@ export interface VerifyResult {
   readonly damage: readonly Damage[];
   /** How much damage there is in all; `damage` lists at most 10,000. */
   readonly damageTotal: number;
+  /** Whether any bytes were wrong, rather than missing. */
+  readonly corrupt: boolean;
   /** As it was put, and as it is with what was found. */
   readonly certificate: { readonly stored: Certificate; readonly live: Certificate };
 }
@@ -88,6 +90,7 @@ async function runVerify(
     nodes,
     damage: damage.found,
     damageTotal: damage.total,
+    corrupt: damage.corrupt,
     certificate: { stored: root.record.certificate, live },
   };
 }

@@ -1,3 +1,4 @@
+import type { ObjectStat } from '../../pipeline/stat.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime } from '../format.ts';
@@ -18,8 +19,17 @@ export default async function stat(this: CliContext, flags: CommonFlags, referen
         `code         ${found.code}, ${found.compression}`,
         `providers    ${found.providers.join(', ')}`,
         `certificate  ${describeCertificate(found.certificate)}`,
+        ...nowOf(found),
       ].join('\n'),
     );
     return undefined;
   });
+}
+
+/** Where providers have left since it was put. */
+function nowOf({ live: { certificate, without } }: ObjectStat): string[] {
+  if (without.length === 0) return [];
+  return [
+    `now          ${describeCertificate(certificate)}, not counting ${without.join(', ')}: gone or silent`,
+  ];
 }

@@ -40,8 +40,7 @@ export default async function verify(
 /** 0 intact; 5 damaged but readable where bytes are wrong, 4 where shards are only missing or nothing is readable. */
 export function codeOf(result: VerifyResult): ExitCode {
   if (result.intact) return EXIT.done;
-  if (result.damage.some(({ problem }) => problem === 'corrupt')) return EXIT.integrity;
-  return EXIT.notEnough;
+  return result.corrupt ? EXIT.integrity : EXIT.notEnough;
 }
 
 export const verdictOf = ({ intact, readable }: VerifyResult): string =>
