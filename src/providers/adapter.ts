@@ -121,7 +121,10 @@ export interface AdapterCapabilities {
   readonly supportsSlots: boolean;
   /** True when what was acknowledged outlives the provider's process. */
   readonly durable: boolean;
+  /** As far as is known: a server that refuses a blob for its length lowers it. */
   readonly maxBlobBytes: number;
+  /** What it surely takes, where that is less: its server may have a limit that it has not told of. */
+  readonly sureBlobBytes?: number;
 }
 
 export interface StoreResult {

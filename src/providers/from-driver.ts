@@ -34,7 +34,7 @@ const SCHEMES: readonly string[] = Object.freeze([B3_SCHEME]);
 export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 'blake3'>): BlobAdapter {
   const { capabilities } = driver;
   const guard = createGuard(driver.id);
-  const cap = Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES);
+  const capNow = (): number => Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES);
   const needSlots = (): void => void (capabilities.supportsSlots || unsupported('slots'));
 
   const onBlob = <T>(
@@ -68,14 +68,14 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
     store: (address, parts, options) =>
       onBlob('store', address, options, (signal) => {
         const size = byteLength(parts);
-        checkBlobSize(size, cap);
+        checkBlobSize(size, capNow());
         return driver.store(address, parts, size, signal);
       }),
 
     storeStream: (address, source, options) =>
       guard.call('storeStream', options, (signal) => {
         if (address !== undefined) checkAddress(address);
-        return storeStream(driver, blake3.createHasher(), cap, address, source, { ...options, signal });
+        return storeStream(driver, blake3.createHasher(), capNow(), address, source, { ...options, signal });
       }),
 
     fetch: (address, options) =>
@@ -98,7 +98,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
         checkAddress(address);
         const offset = options?.offset ?? 0;
         checkRange(offset, options?.length ?? 0);
-        return readWindow(driver, cap, address, offset, options?.length, signal);
+        return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal);
       }),
 
     exists: (address, options) =>

@@ -16,10 +16,14 @@ export interface ServedNode {
   close(): Promise<void>;
 }
 
-/** A storage node on the loopback that lets anybody do anything. @param tls over TLS, mutual if an authority is named. */
+/**
+ * A storage node on the loopback that lets anybody do anything. @param tls over TLS, mutual if an authority is named.
+ * @param maxForeignBodyBytes of one body; undefined: as a node has it that nobody configured.
+ */
 export async function serveNode(
   adapter: BlobAdapter,
   tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string },
+  limits: { readonly maxForeignBodyBytes?: number } = { maxForeignBodyBytes: 64 * 1024 * 1024 },
 ): Promise<ServedNode> {
   const table = { tokens: [], anonymous: new Set(['read', 'write', 'delete'] as const) };
   const node = createNode({
@@ -31,7 +35,7 @@ export async function serveNode(
     inflaters: { gzip: gunzip, zstd: await selectZstdInflater(ACCELERATION) },
     log: silentLog,
     version: '0',
-    limits: { maxForeignBodyBytes: 64 * 1024 * 1024 },
+    limits,
   });
   const { port } = (await node.listen({ kind: 'tcp', host: '127.0.0.1', port: 0, tls })) as { port: number };
   return {

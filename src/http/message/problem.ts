@@ -46,7 +46,10 @@ export const badRequest = (message: string): HttpProblem =>
   new HttpProblem(400, 'BadRequest', message, { close: true });
 
 export const tooLarge = (cap: number, what = 'the body'): HttpProblem =>
-  new HttpProblem(413, 'PayloadTooLarge', `${what} is over the ${cap} bytes taken here`, { close: true });
+  new HttpProblem(413, 'PayloadTooLarge', `${what} is over the ${cap} bytes taken here`, {
+    headers: { 'holdfast-max-body': String(cap) },
+    close: true,
+  });
 
 const STATUS: Readonly<Record<ErrorKind, number>> = {
   NotFound: 404,

@@ -9,9 +9,12 @@ import { frameOffset } from '../cpu/slab-layout.ts';
 import { kernelFault } from '../cpu/write-check.ts';
 import type { VaultContext } from '../ports.ts';
 import type { ByteSource } from '../source.ts';
+import { longestSegment, longestShard } from './pack-limits.ts';
 import { type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { PutSession } from './session.ts';
+
+const MIN_CHUNK_BYTES = 16 * 1024;
 
 export interface FeedResult {
   readonly size: number;
@@ -182,7 +185,7 @@ export class ChunkFeed {
     const { context, code, usable } = this.#session;
     const target = context.policy.packTargetBytes * Math.max(1, usable.length);
     // Half the arena, so that one segment fills while the one before is sent.
-    const bound = Math.min(target, context.arena.capacity / 2);
+    const bound = Math.min(target, context.arena.capacity / 2, longestSegment(usable));
     return this.#builder.bytes + more > bound || this.#builder.length >= maxSegmentChunks(code.totalShards);
   }
 
@@ -201,7 +204,13 @@ export class ChunkFeed {
     if (this.#session.usable.length === 0) {
       throw new HoldfastError('Unavailable', 'no provider is left', { code: 'not_enough_providers' });
     }
-    return this.#session.context.directory.preferredChunk(this.#session.leadOf(index).id);
+    const { code, usable, context } = this.#session;
+    const preferred = context.directory.preferredChunk(this.#session.leadOf(index).id);
+    // A shard goes to one provider whole, so the least that one takes bounds them all.
+    const longest = longestShard(usable);
+    let length = preferred;
+    while (length > MIN_CHUNK_BYTES && code.shardLength(length) > longest) length = Math.ceil(length / 2);
+    return length;
   }
 
   /** Where a source that may keep us waiting, perhaps for the same memory, is read to first. */

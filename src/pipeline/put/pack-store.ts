@@ -1,6 +1,6 @@
 import type PQueue from 'p-queue';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
-import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { NOT_PLACED } from '../../placement/domains.ts';
@@ -9,6 +9,7 @@ import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../accounting.ts';
 import type { ShardMap } from '../ports.ts';
 import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
+import { fitDraft, takesAtMost } from './pack-limits.ts';
 import { PackRace } from './pack-race.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
@@ -40,21 +41,21 @@ export async function storePacks(
   try {
     // Each round either ends or takes one more provider out of use.
     for (let round = 0; drafts.length > 0 && round <= session.placed.length; round++) {
-      race.begin(drafts.length);
+      const fitting = drafts.flatMap((draft) => fitted(session, chunks, draft));
+      race.begin(fitting.length);
       const outcomes = await allOrFirstError(
-        drafts.map((draft) => queue.add(() => storeDraft(session, chunks, draft, race, plainShare))),
+        fitting.map((draft) => queue.add(() => storeDraft(session, chunks, draft, race, plainShare))),
       );
       throwIfAborted(session.signal, 'put');
       const homeless: number[] = [];
-      outcomes.forEach((pack, i) => {
-        const { shards } = drafts[i]!;
-        if (pack === undefined) homeless.push(...shards);
-        else {
+      for (const { stored, left } of outcomes) {
+        homeless.push(...left);
+        for (const { pack, shards } of stored) {
           if (packs.length === MAX_PACKS) throw tooManyPacks();
           const index = packs.push(pack) - 1;
           for (const at of shards) places[at] = index;
         }
-      });
+      }
       rehouse(session, maps, homeless);
       drafts = draftPacks(maps, homeless, totalShards);
     }
@@ -97,14 +98,56 @@ function rehouse(session: PutSession, maps: ShardMap[], homeless: readonly numbe
   }
 }
 
-/** @returns undefined when the provider did not take it, or not in time. */
+/** What came of a draft: in more packs than one where the provider turned out to take less at once. */
+interface Outcome {
+  readonly stored: readonly { readonly pack: PackRecord; readonly shards: readonly number[] }[];
+  /** Shards that the provider did not take, or not in time. */
+  readonly left: readonly number[];
+}
+
+/** Halves of a limit that a server does not tell are soon tried out. */
+const MAX_FITTINGS = 24;
+
+function fitted(session: PutSession, chunks: readonly BuiltChunk[], draft: Draft): Draft[] {
+  const { totalShards } = session.code;
+  const lengthOf = (at: number): number => chunks[Math.floor(at / totalShards)]!.encoded.shardLength;
+  return fitDraft(draft, lengthOf, takesAtMost(session.placed[draft.provider]!));
+}
+
 async function storeDraft(
   session: PutSession,
   chunks: readonly BuiltChunk[],
   draft: Draft,
   race: PackRace,
   plainShare: number,
-): Promise<PackRecord | undefined> {
+): Promise<Outcome> {
+  const stored: Outcome['stored'][number][] = [];
+  let waiting: Draft[] = [draft];
+  for (let fittings = 0; waiting.length > 0; ) {
+    const [next, ...rest] = waiting;
+    const sent = await storeFitting(session, chunks, next!, race, fittings < MAX_FITTINGS);
+    if (sent === 'too long') {
+      fittings++;
+      waiting = waiting.flatMap((each) => fitted(session, chunks, each));
+    } else if (sent === undefined) {
+      return { stored, left: waiting.flatMap(({ shards }) => shards) };
+    } else {
+      session.plainAcknowledged(sent.length * plainShare);
+      stored.push({ pack: sent, shards: next!.shards });
+      waiting = rest;
+    }
+  }
+  return { stored, left: [] };
+}
+
+/** @returns undefined when the provider did not take it; `too long` when it takes it in shorter pieces. */
+async function storeFitting(
+  session: PutSession,
+  chunks: readonly BuiltChunk[],
+  draft: Draft,
+  race: PackRace,
+  mayFit: boolean,
+): Promise<PackRecord | 'too long' | undefined> {
   const { context } = session;
   const provider = session.placed[draft.provider]!;
   const { address, parts, length } = await addressDraft(session, chunks, draft);
@@ -115,12 +158,11 @@ async function storeDraft(
     return undefined;
   }
   session.sending.set(provider.id, sending + length);
+  const canFit = (): boolean => mayFit && draft.shards.length > 1 && takesAtMost(provider) < length;
   try {
     const held = new Set(draft.shards.map((at) => Math.floor(at / session.code.totalShards)));
     const pack = { address, parts, length, chunks: held.size };
-    const stored = await sendDraft(session, provider, pack, race);
-    if (stored !== undefined) session.plainAcknowledged(length * plainShare);
-    return stored;
+    return await sendDraft(session, provider, pack, race, canFit);
   } finally {
     session.sending.set(provider.id, session.sending.get(provider.id)! - length);
   }
@@ -131,7 +173,8 @@ async function sendDraft(
   provider: Provider,
   { address, parts, length, chunks }: AddressedPack & { readonly chunks: number },
   race: PackRace,
-): Promise<PackRecord | undefined> {
+  canFit: () => boolean,
+): Promise<PackRecord | 'too long' | undefined> {
   const { context, signal } = session;
   await session.intend(provider.id, address);
   const started = context.clock.monotonic();
@@ -152,7 +195,14 @@ async function sendDraft(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const error = asHoldfastError(thrown, { provider: provider.id, operation: 'store' });
-    if (isHoldfastError(error, 'Unexpected')) throw error;
+    if (error.kind === 'Unexpected') throw error;
+    if (error.code === 'blob_too_large') {
+      // Its limit is now known, and it is no failure of the provider's.
+      session.refused(provider.id, address);
+      if (canFit()) return 'too long';
+      session.providerFailed(provider, error, length);
+      return undefined;
+    }
     session.providerFailed(provider, error, length);
     report(error);
     return undefined;
@@ -171,9 +221,15 @@ function tooManyPacks(): HoldfastError {
 
 function nobodyLeft(session: PutSession): HoldfastError {
   const failures = session.failedAttempts.map(({ provider, error }) => `${provider}: ${error}`);
+  const tooLarge = session.failedAttempts.some(({ code }) => code === 'blob_too_large');
   return new HoldfastError('Unavailable', 'no provider is left to take the shards', {
     code: 'not_enough_providers',
-    hint: 'See `holdfast providers` for the state of each; free space or bring providers back, then try again.',
+    hint: tooLarge ? TOO_LARGE_HINT : FAILED_HINT,
     context: { failures },
   });
 }
+
+const FAILED_HINT =
+  'See `holdfast providers` for the state of each; free space or bring providers back, then try again.';
+const TOO_LARGE_HINT =
+  'Servers refused the length of single shards: raise their limits for a request, or lower chunks.ladder.';

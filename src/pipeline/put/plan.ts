@@ -5,6 +5,7 @@ import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { LeftOut, VaultContext } from '../ports.ts';
+import { MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
 
 export interface PutPlan {
   readonly placed: readonly Provider[];
@@ -24,7 +25,11 @@ export interface PutPlan {
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`; `PermissionDenied`, code `certificate_shortfall`.
  */
 export function planPut(context: VaultContext, minTolerates: number, size: number | undefined): PutPlan {
-  const { eligible, scores: known, leftOut } = context.directory.forStore();
+  const found = context.directory.forStore();
+  const scoreOf = new Map(found.eligible.map(({ id }, i) => [id, found.scores?.[i] ?? 1]));
+  const eligible = found.eligible.filter((provider) => takesAtMost(provider) >= MIN_PACK_BYTES);
+  const small = found.eligible.filter((provider) => takesAtMost(provider) < MIN_PACK_BYTES);
+  const leftOut = [...found.leftOut, ...small.map(tooSmall)];
   const placed = eligible.slice(0, MAX_PACKS);
   const why = leftOut.map(({ id, why }) => `${id}: ${why}`);
   if (placed.length === 0) {
@@ -35,18 +40,23 @@ export function planPut(context: VaultContext, minTolerates: number, size: numbe
     });
   }
   const { code, failureDomain, replicaBelowBytes } = context.policy;
-  const scores = placed.map((_, i) => known?.[i] ?? 1);
+  const scores = placed.map(({ id }) => scoreOf.get(id) ?? 1);
   // Scores move shards and leave what may vanish as it is.
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
   const copies = Math.min(placed.length, Math.max(certificate.tolerates, minTolerates) + 1);
   const plan = { placed, scores, certificate, copies, leftOut };
   if (shortfall(certificate, minTolerates) !== undefined) {
-    const small = size === undefined || size <= replicaBelowBytes;
+    const maybeSmall = size === undefined || size <= replicaBelowBytes;
     const copied = solvePlacement({ code: replicaCode(plan), providers: placed, failureDomain });
-    requireTolerance(small ? copied.certificate : certificate, minTolerates, why);
+    requireTolerance(maybeSmall ? copied.certificate : certificate, minTolerates, why);
   }
   return plan;
 }
+
+const tooSmall = (provider: Provider): LeftOut => ({
+  id: provider.id,
+  why: `it takes no more than ${takesAtMost(provider)} bytes at once`,
+});
 
 /** Copies that survive as many losses as coded shards on the same providers do, and as many as are asked for. */
 export function replicaCode({ copies }: Pick<PutPlan, 'copies'>): LinearCode {

@@ -123,6 +123,11 @@ export class PutSession {
     this.#sent.set(`${provider}/${address}`, { provider, address, bytes: 0 });
   }
 
+  /** The provider would not have a blob: it cannot be there. */
+  refused(provider: string, address: BlobAddress): void {
+    this.#sent.delete(`${provider}/${address}`);
+  }
+
   /** Blobs that may be at providers that failed, were given up on, or were being sent when all stopped. */
   get orphans(): readonly BlobAt[] {
     return [...this.#sent.values()];

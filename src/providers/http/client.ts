@@ -57,8 +57,14 @@ function nodeError(answer: WireAnswer, body: string, clock: Clock): HoldfastErro
   let kind = SHARED.find((known) => known === name);
   // Of an upload it is ours; of a read it says that what the node keeps has rotted.
   if (kind === 'HashMismatch' && answer.status >= 500) kind = 'Corrupt';
-  const error = statusError(answer, clock, kind, name ?? reasonsOf(body));
+  const error = withStatedLimit(statusError(answer, clock, kind, name ?? reasonsOf(body)), answer);
   return corrId === undefined ? error : error.with({ context: { corrId } });
+}
+
+/** A node that finds a body too long says how long it may be. */
+function withStatedLimit(error: HoldfastError, answer: WireAnswer): HoldfastError {
+  const stated = answer.header('holdfast-max-body') ?? '';
+  return /^\d{1,15}$/.test(stated) ? error.with({ context: { maxBodyBytes: Number(stated) } }) : error;
 }
 
 function fieldOf(body: string, field: string): string | undefined {

@@ -4,6 +4,7 @@ import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
+import { createSizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
 import { badAnswer, createNodeClient, type NodePlace, parseJson } from './client.ts';
 import { createNodeSlots } from './slots.ts';
 import { nodeUpload } from './upload.ts';
@@ -24,6 +25,13 @@ type Signal = AbortSignal | undefined;
 export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {
   const client = createNodeClient(options, clock);
   const slots = createNodeSlots(client);
+  const limit = createSizeLimit({
+    supportsList: true,
+    supportsSlots: true,
+    durable: options.durable ?? true,
+    maxBlobBytes: MAX_BLOB_BYTES,
+    sureBlobBytes: USUAL_LIMIT,
+  });
   const pathOf = (address: BlobAddress): string => `/o/${address}`;
 
   const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
@@ -58,22 +66,12 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
 
   return {
     id: options.id,
-    capabilities: {
-      supportsList: true,
-      supportsSlots: true,
-      durable: options.durable ?? true,
-      maxBlobBytes: MAX_BLOB_BYTES,
-    },
+    capabilities: limit.capabilities,
     async store(address, parts, size, signal) {
       // Not asked for first: it is hardly ever there, and the node says so too.
       const headers = { 'content-length': String(size) };
-      const answer = await client.call({
-        method: 'PUT',
-        path: pathOf(address),
-        headers,
-        body: parts,
-        signal,
-      });
+      const request = { method: 'PUT', path: pathOf(address), headers, body: parts, signal };
+      const answer = await limit.sending(size, () => client.call(request));
       await answer.discard();
       return { existed: answer.status === 200 };
     },

@@ -14,12 +14,11 @@ export function withBandwidthLimit(inner: BlobAdapter, options: BandwidthOptions
   const up = createBucket(options.clock, options.upBytesPerSecond);
   const down = createBucket(options.clock, options.downBytesPerSecond);
   // A blob that will be refused for its size never moves.
-  const { maxBlobBytes } = inner.capabilities;
   return {
     ...wrapAdapter(inner, {
       async call(info, signal, run) {
         const known = info.operation === 'fetchRange' ? info.downBytes : 0;
-        await up.take(info.upBytes > maxBlobBytes ? 0 : info.upBytes, signal);
+        await up.take(info.upBytes > inner.capabilities.maxBlobBytes ? 0 : info.upBytes, signal);
         await down.take(known, signal);
         const answer = await run(signal);
         down.charge(sizeOfAnswer(answer));

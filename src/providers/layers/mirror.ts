@@ -70,7 +70,12 @@ function capabilitiesOf(backends: Backends): AdapterCapabilities {
     supportsList: all.every(({ supportsList }) => supportsList),
     supportsSlots: all[0]!.supportsSlots,
     durable: all.every(({ durable }) => durable),
-    maxBlobBytes: Math.min(...all.map(({ maxBlobBytes }) => maxBlobBytes)),
+    get maxBlobBytes() {
+      return Math.min(...all.map(({ maxBlobBytes }) => maxBlobBytes));
+    },
+    get sureBlobBytes() {
+      return Math.min(...all.map(({ maxBlobBytes, sureBlobBytes = maxBlobBytes }) => sureBlobBytes));
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { createSlots, generationOf } from '../generations.ts';
 import { STALE_MS, sweepOnce } from '../stale.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
+import { createSizeLimit } from '../wire/size-limit.ts';
 import { absent, createS3Client, removeKey, type S3Place } from './client.ts';
 import { createKeyListing } from './listing.ts';
 import { beginMultipart, type Multipart } from './multipart.ts';
@@ -39,6 +40,12 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
   const prefix = options.prefix ?? '';
   const partBytes = options.partBytes ?? PART_BYTES;
   const client = createS3Client(options, clock);
+  const limit = createSizeLimit({
+    supportsList: true,
+    supportsSlots: options.slots ?? true,
+    durable: true,
+    maxBlobBytes: MAX_S3_BLOB_BYTES,
+  });
   const keyOf = (address: BlobAddress): string => `${prefix}blobs/${address.slice(3)}`;
 
   const sweep = { client, prefix, clock, staleMs: options.staleMs ?? STALE_MS };
@@ -93,16 +100,11 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
 
   return {
     id: options.id,
-    capabilities: {
-      supportsList: true,
-      supportsSlots: options.slots ?? true,
-      durable: true,
-      maxBlobBytes: MAX_S3_BLOB_BYTES,
-    },
+    capabilities: limit.capabilities,
     async store(address, parts, size, signal) {
       if (await isThere(address, size, signal)) return { existed: true };
       const send = size > partBytes ? putInParts : put;
-      await send(keyOf(address), parts, size, signal);
+      await limit.sending(size, () => send(keyOf(address), parts, size, signal));
       return { existed: false };
     },
     openUpload: async (address, signal) => {

@@ -8,6 +8,7 @@ import { unsupported } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
 import { rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
+import { createSizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
 import { MAX_SMALL_XML } from '../wire/xml.ts';
 import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
 import { cleanUp, webDavUpload } from './upload.ts';
@@ -29,6 +30,13 @@ type Signal = AbortSignal | undefined;
 export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
   const { clock, random } = deps;
   const client = createWebDavClient(options, deps);
+  const limit = createSizeLimit({
+    supportsList: true,
+    supportsSlots: false,
+    durable: true,
+    maxBlobBytes: MAX_BLOB_BYTES,
+    sureBlobBytes: USUAL_LIMIT,
+  });
   const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
   const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
   const find = async function* (
@@ -93,7 +101,8 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
     const temp = await newTemp(signal);
     try {
       const headers = { 'content-length': String(size) };
-      await (await client.call({ method: 'PUT', path: temp, headers, body: parts, signal })).discard();
+      const request = { method: 'PUT', path: temp, headers, body: parts, signal };
+      await (await limit.sending(size, () => client.call(request))).discard();
       throwIfAborted(signal, 'store');
       await publish(temp, address, signal);
     } catch (error) {
@@ -104,7 +113,7 @@ export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver 
 
   return {
     id: options.id,
-    capabilities: { supportsList: true, supportsSlots: false, durable: true, maxBlobBytes: MAX_BLOB_BYTES },
+    capabilities: limit.capabilities,
     async store(address, parts, size, signal) {
       if (await isThere(address, size, signal)) return { existed: true };
       await send(address, parts, size, signal).catch((error: unknown) => {
