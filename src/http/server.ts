@@ -100,6 +100,8 @@ export function createHttpServer(
   };
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
+  // Else Node answers by itself, in a form of its own.
+  server.on('checkExpectation', (request, response) => serve(request, response, false));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connectionOf(socket);
     connection.fail(() => {

@@ -9,6 +9,8 @@ export interface ServiceProcess {
   /** Of `/metrics`, see `metricIn`. */
   metric(series: string): Promise<number | undefined>;
   metrics(): Promise<string>;
+  /** What it wrote to standard error, once it has stopped. */
+  said(): string;
   /** Asks it to stop. @returns its exit code. */
   stop(): Promise<number | null>;
 }
@@ -44,15 +46,19 @@ export async function startAsConfigured(
     listening: { url: string }[];
   };
   const { url } = bound[0]!;
+  let stderr = '';
   const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
   return {
     url,
     pid: child.pid!,
     metrics,
     metric: async (series) => metricIn(await metrics(), series),
+    said: () => stderr,
     async stop() {
       child.kill('SIGTERM');
-      return (await outcome).code;
+      const ended = await outcome;
+      stderr = ended.stderr;
+      return ended.code;
     },
   };
 }

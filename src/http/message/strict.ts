@@ -14,6 +14,9 @@ const ONCE: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
+/** As Node looks for it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
 /** Node counts them too if it is let, and then leaves out those beyond. */
 const MAX_HEADERS = 128;
 
@@ -33,6 +36,9 @@ export function checkStrict(request: IncomingMessage): void {
   if (coding !== undefined) {
     if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no transfer codings');
     if (coding.toLowerCase() !== 'chunked') throw badRequest('chunked is the only transfer coding taken');
+  }
+  if (headers.expect !== undefined && !CONTINUE.test(headers.expect)) {
+    throw badRequest('100-continue is all that can be expected here');
   }
   let seen: Set<string> | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
