@@ -10,7 +10,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     // What is waited for comes when it comes: on a busy machine not within the second that is usual.
     expect: { poll: { timeout: 60_000, interval: 10 } },
-    // Two, like the machines it must be fast on; the tests start threads and processes of their own.
-    maxWorkers: 2,
+    // For machines of two cores: one file more than cores, since many tests wait for a disk, a wire or a clock.
+    maxWorkers: 3,
   },
 });

@@ -43,7 +43,8 @@ async function hits(folder: string): Promise<{ files: number; bytes: number; fou
 }
 
 describe('what providers and the state folder get to see', () => {
-  const codecs = SLOW ? (['none', 'zstd', 'deflate', 'lz77-rle'] as const) : (['none', 'zstd'] as const);
+  // Of what zstd does not shrink, chunks are stored as they are: that is in the inputs too.
+  const codecs = SLOW ? (['none', 'zstd', 'deflate', 'lz77-rle'] as const) : (['zstd'] as const);
   for (const codec of codecs) {
     it(`is no content, name, passphrase or type, with ${codec}`, async () => {
       const outer = await mkdtemp(join(tmpdir(), 'holdfast-test-'));

@@ -7,8 +7,9 @@ import { combinations } from '../helpers/files.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 
 const NAME = 'a real object';
+/** One thread: a vault is opened for each subset, and threads cost more than such an object. */
 const PIECES =
-  '[chunks]\nladder = ["128 KiB"]\ndefault_bytes = "128 KiB"\n[packs]\ntarget_bytes = "96 KiB"\n';
+  '[chunks]\nladder = ["128 KiB"]\ndefault_bytes = "128 KiB"\n[packs]\ntarget_bytes = "96 KiB"\n[limits]\nmax_workers = 1\n';
 
 /** What a fresh vault makes of the object: nobody remembers how providers behaved before. */
 async function readFresh(
@@ -66,7 +67,7 @@ describe('nine providers', () => {
   });
 
   it('any four gone: right, or a typed error that names them', async () => {
-    const fours = combinations(IDS, 4);
+    const fours = combinations(IDS, 4).filter((_, i) => SLOW || i % 3 === 0);
     let refused = 0;
     let right = 0;
     for (const lost of fours) {
@@ -85,7 +86,7 @@ describe('nine providers', () => {
     console.log(
       `losses: ${fours.length} fours removed: ${refused} typed errors naming them, ${right} still identical`,
     );
-    expect(refused + right).toBe(126);
+    expect(refused + right).toBe(SLOW ? 126 : 42);
     expect(refused).toBeGreaterThan(0);
   });
 
