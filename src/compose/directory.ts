@@ -26,7 +26,7 @@ interface View {
 export function directoryOf(
   catalog: NodeCatalog,
   clock: Clock,
-  { late, heard, isLate }: Punctuality,
+  { late, heard, isLate, isSilent }: Punctuality,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
   const leftOut = (id: string, bytes: number): LeftOut | undefined =>
@@ -62,9 +62,10 @@ export function directoryOf(
       byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
     late,
     heard,
+    isLate,
     worthAsking(id) {
       const reason = leftOut(id, 1)?.reason;
-      return !isLate(id) && (reason === undefined || !SILENT_REASONS.has(reason));
+      return !isSilent(id) && (reason === undefined || !SILENT_REASONS.has(reason));
     },
     async answers(id, { signal } = {}) {
       if (!byId.has(id)) return false;
@@ -86,7 +87,7 @@ export function directoryOf(
     },
     report(id, { operation, error, ...transfer }) {
       if (!byId.has(id)) return;
-      if (isHoldfastError(error) && LATE.has(error.code)) late(id);
+      if (isHoldfastError(error) && LATE.has(error.code)) late(id, transfer.elapsedMs);
       else if (error === undefined) heard(id);
       const store = operation === 'store';
       if (error === undefined) catalog.report(id, { type: store ? 'stored' : 'read', ...transfer });

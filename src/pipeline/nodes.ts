@@ -31,7 +31,7 @@ export async function fetchNode(
         signal,
         giveUpMs,
         operation: 'fetching a manifest node',
-        onLate: (attempt) => directory.late(order[attempt]!),
+        onLate: (attempt, elapsedMs) => directory.late(order[attempt]!, elapsedMs),
         onFailure(attempt, error) {
           const provider = order[attempt]!;
           if (error.code === 'circuit_open' && !lastResort) resting.push(provider);
@@ -58,8 +58,8 @@ interface Problem {
 function nodeOrder({ blake3, directory }: VaultContext, address: BlobAddress): string[] {
   const ids = directory.all().map((provider) => provider.id);
   const order = rendezvousOrder(blake3, address, ids);
-  const worthAsking = order.filter((id) => directory.worthAsking(id));
-  return [...worthAsking, ...order.filter((id) => !worthAsking.includes(id))];
+  const first = order.filter((id) => directory.worthAsking(id) && !directory.isLate(id));
+  return [...first, ...order.filter((id) => !first.includes(id))];
 }
 
 function copyAt(

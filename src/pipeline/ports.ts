@@ -36,10 +36,16 @@ export interface ProviderDirectory {
    * few were seen.
    */
   usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
-  /** It was asked and let others answer long before it. Reads, and what can wait, go elsewhere until it is heard of. */
-  late(id: string): void;
+  /**
+   * It was asked and let others answer long before it. Reads go elsewhere until it is heard of, and what can wait is put
+   * off, if that was not only for a moment.
+   * @param afterMs how long it had had; default: long.
+   */
+  late(id: string, afterMs?: number): void;
   /** It answered, if only that it has nothing. */
   heard(id: string): void;
+  /** Whether others are better asked first, for it was late. */
+  isLate(id: string): boolean;
   /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
   worthAsking(id: string): boolean;
   /** Whether the provider answers a probe in about the time that its probes usually take. @throws Aborted. */

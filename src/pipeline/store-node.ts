@@ -147,8 +147,10 @@ class Storing {
   /** Cancels what is left, and waits for none of it: the bytes are nobody else's. */
   #end(): void {
     const lost = new HoldfastError('Aborted', 'others took the manifest node', { code: 'lost_race' });
-    for (const { provider, stop, late } of this.#running.keys()) {
-      if (late && this.#signal?.aborted !== true) this.#context.directory.late(provider.id);
+    const { clock, directory } = this.#context;
+    for (const { provider, stop, late, startedMs } of this.#running.keys()) {
+      const elapsedMs = clock.monotonic() - startedMs;
+      if (late && this.#signal?.aborted !== true) directory.late(provider.id, elapsedMs);
       stop.abort(lost);
     }
   }

@@ -26,7 +26,7 @@ export const PACK_WRITES: StragglerPolicy = { floorMs: 1_000, factor: 3, quorum:
 export const CHECKS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
 
 /** Deletes: what is left is queued and tried again later. */
-export const DELETES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 };
+export const DELETES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5 };
 
 /** Copies of a name's pointer. */
 export const POINTER_WRITES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5, aloneMs: 5_000 };

@@ -64,7 +64,8 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     answers: async () => true,
     late: punctuality.late,
     heard: punctuality.heard,
-    worthAsking: (id) => !punctuality.isLate(id),
+    isLate: punctuality.isLate,
+    worthAsking: (id) => !punctuality.isSilent(id),
     usualMs: () => undefined,
   };
   const context: VaultContext = {

@@ -93,7 +93,7 @@ describe('a manifest node', () => {
     const stored = await storing;
     expect(stored.providers).toHaveLength(4);
     expect(stored.providers).not.toContain(id);
-    expect(context.directory.worthAsking(id!)).toBe(false);
+    expect(context.directory.isLate(id!)).toBe(true);
   });
 
   it('is content with the copies that are needed when nobody is left to take the place of one that hangs', async () => {
