@@ -19,6 +19,8 @@ const SECTIONS =
 const OBJECTS = 8;
 /** Operations after the first, in one process. */
 const LATER = 25;
+/** … where one goes through all objects. */
+const LATER_WHOLE = 8;
 const CLIENT = fileURLToPath(new URL('./hung-client.js', import.meta.url));
 
 const OPERATIONS = ['put', 'get', 'stat', 'rm', 'verify', 'recover', 'gateway read'] as const;
@@ -112,7 +114,8 @@ class World {
       operation === 'gateway read' ? this.#gateway(from, count) : this.#operate(operation, hung, from, count);
     const fresh: Run[] = [];
     for (let i = 0; i < this.#fresh; i++) fresh.push(await run(i, 1));
-    const long = await run(this.#fresh, LATER + 1);
+    const later = operation === 'recover' ? LATER_WHOLE : LATER;
+    const long = await run(this.#fresh, later + 1);
     return {
       operation,
       hung,

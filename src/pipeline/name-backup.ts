@@ -102,10 +102,12 @@ class BackUpRounds {
   }
 
   async #pass(change: NameChange): Promise<Pass> {
-    const { clock, blake3, keys } = this.#context;
+    const { clock, blake3, directory, keys } = this.#context;
     const slot = keys.slotName(change.pointer.name);
     const byId = new Map(this.#providers.map((provider) => [provider.id, provider]));
-    const queue = rendezvousOrder(blake3, slot, [...byId.keys()]);
+    const order = rendezvousOrder(blake3, slot, [...byId.keys()]);
+    const queue = order.filter((id) => directory.worthAsking(id));
+    const others = order.filter((id) => !queue.includes(id));
     const pass = { copies: 0, unconfirmed: [] as string[], rivals: [] as SlotPointer[] };
     const laggards = new Laggards(clock, POINTER_WRITES);
     const fill = async (): Promise<void> => {
@@ -116,8 +118,15 @@ class BackUpRounds {
         else return void pass.rivals.push(outcome);
       }
     };
+    const ask = (): Promise<unknown> =>
+      Promise.all(Array.from({ length: Math.min(this.#copies, queue.length) }, fill));
     try {
-      await Promise.all(Array.from({ length: Math.min(this.#copies, byId.size) }, fill));
+      await ask();
+      // Who is known not to answer is told later, unless there is nobody else.
+      if (pass.copies === 0 && pass.rivals.length === 0) {
+        queue.push(...others);
+        await ask();
+      } else if (pass.copies < this.#copies) pass.unconfirmed.push(...others);
     } finally {
       laggards.close();
     }

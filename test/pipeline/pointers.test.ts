@@ -63,3 +63,27 @@ it('recovery takes the highest version that any provider has, and none below wha
   await recoverVault(context);
   expect((await readName(context, 'x'))!.version).toBe(third.pointer.version);
 });
+
+it('who is known not to answer is told of a name later, and waited for only if there is nobody else', async () => {
+  const { context: plain, providers } = await testVault({ providers: 3 });
+  const silent = new Set(['p2']);
+  const asked: string[] = [];
+  const spied = providers.map((provider) => ({
+    ...provider,
+    adapter: {
+      ...provider.adapter,
+      readSlot: (...args: Parameters<typeof provider.adapter.readSlot>) => {
+        asked.push(provider.id);
+        return provider.adapter.readSlot(...args);
+      },
+    },
+  }));
+  const worthAsking = (id: string): boolean => !silent.has(id);
+  const context = { ...plain, directory: { ...plain.directory, worthAsking } };
+  const first = await pointName(context, 'x', target);
+  expect(await backUpPointer(context, first, spied, 3)).toMatchObject({ copies: 2, unconfirmed: ['p2'] });
+  expect(asked.toSorted()).toEqual(['p1', 'p3']);
+  for (const { id } of providers) silent.add(id);
+  const second = await pointName(context, 'x', target);
+  expect(await backUpPointer(context, second, spied, 3)).toMatchObject({ copies: 3, unconfirmed: [] });
+});

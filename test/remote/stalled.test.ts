@@ -46,10 +46,10 @@ it('a link that falls silent in the middle of things costs a put one unanswered 
   await vault.close();
 });
 
-it('a provider that stays silent delays one run by a probe, then none, and is let back when it answers', async () => {
+it('a provider that stays silent delays no run by a whole probe, and is let back when it answers', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-silent-'));
   // A probe that is waited for holds a run up for so long.
-  const settings = '[limits]\nprobe_ms = 2000\nmax_attempts = 1';
+  const settings = '[limits]\nprobe_ms = 20000\nmax_attempts = 1';
   const run = async (): Promise<{ readonly state: string; readonly ms: number }> => {
     const started = performance.now();
     const vault = await openOver(dir, [...near, far], settings);
@@ -61,10 +61,9 @@ it('a provider that stays silent delays one run by a probe, then none, and is le
   wire.stall();
   const silent = [];
   for (let i = 0; i < 6; i++) silent.push(await run());
-  // One waits for the probe; that it was in vain is remembered, and later runs wait for the others only.
+  // That a probe was in vain is remembered, and later runs wait for the others only.
   expect(silent.map(({ state }) => state)).toEqual(Array(6).fill('unreachable'));
-  expect(silent[0]!.ms).toBeGreaterThan(2_000);
-  expect(Math.max(...silent.slice(1).map(({ ms }) => ms))).toBeLessThan(2_000);
+  expect(Math.max(...silent.map(({ ms }) => ms))).toBeLessThan(20_000);
   wire.start();
   const back = [];
   for (let i = 0; i < 20 && back.at(-1)?.state !== 'ok'; i++) back.push(await run());
