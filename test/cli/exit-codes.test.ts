@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { EXIT, exitCodeOf } from '../../src/cli/exit-codes.ts';
+import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../../src/cli/exit-codes.ts';
 import { ERROR_KINDS, type ErrorKind, HoldfastError } from '../../src/core/errors.ts';
 
 /** What scripts rely on. A line here never changes. */
@@ -52,4 +52,17 @@ it('the README lists every exit code', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const listed = [...readme.matchAll(/^\| (\d+) \| \S/gm)].map(([, code]) => Number(code));
   expect(listed).toEqual(Object.values(EXIT));
+});
+
+it('the README says which of several exit codes is the worst', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const listed = /exits as the worst did: ((?:\d, )+\d)/
+    .exec(readme)![1]!
+    .split(', ')
+    .map(Number) as ExitCode[];
+  expect([...listed].sort()).toEqual(Object.values(EXIT));
+  listed.forEach((code, place) => {
+    expect(worstOf(listed.slice(place).reverse())).toBe(code);
+  });
+  expect(worstOf([])).toBe(EXIT.done);
 });
