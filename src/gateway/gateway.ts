@@ -6,13 +6,13 @@ import type { Authenticator } from '../http/auth/principal.ts';
 import type { Exposition, ReadinessReport } from '../http/control.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
 import type { ServiceLog } from '../http/log.ts';
-import { REJECTIONS } from '../http/rejections.ts';
+import { READ_DENIALS, REJECTIONS } from '../http/rejections.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { ROUTES } from './routes/index.ts';
 import { createSlowReaders } from './slow-readers.ts';
-import { type ObjectStore, SHARD_IS_WRONG } from './store.ts';
+import { type ObjectStore, SEALED, SHARD_IS_WRONG } from './store.ts';
 import { parseGatewayTarget } from './target.ts';
 
 export interface GatewayOptions {
@@ -48,6 +48,7 @@ export function createGateway(options: GatewayOptions): Service {
   metrics.declare({
     routes: ROUTES.map(({ pattern }) => pattern),
     rejections: REJECTIONS,
+    readDenials: [...READ_DENIALS, SEALED],
     integrity: [SHARD_IS_WRONG],
   });
   const context: GatewayContext = {

@@ -6,6 +6,9 @@ import type { Outlook } from './outlook.ts';
 /** The metric's reason where a provider returned another shard than was stored. */
 export const SHARD_IS_WRONG = 'shard';
 
+/** The metric's reason where there is no key to read with. */
+export const SEALED = 'sealed';
+
 /** An object that can be served. It is immutable: the manifest's address stands for exactly these bytes. */
 export interface StoredObject {
   readonly manifest: BlobAddress;

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
+import type { Rejection } from './rejections.ts';
 
 /** The answer to what never became a request. */
 export interface Refusal {
   /** Stable, for metrics. */
-  readonly reason: string;
+  readonly reason: Rejection;
   readonly status: string;
   readonly name: string;
   readonly message: string;

@@ -6,6 +6,7 @@ import { Connection, type Peer, peerOf } from './connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import { type Refusal, refusalOf, sendRefusal, TOO_MANY_CONNECTIONS } from './refusal.ts';
+import type { Rejection } from './rejections.ts';
 import { type TlsMaterial, tlsOptions } from './tls.ts';
 
 /** A request as it came. */
@@ -23,7 +24,7 @@ export interface ServerHooks {
   onConnection(peer: Peer): (() => void) | undefined;
   onRequest(arrival: Arrival): Exchange;
   /** @param reason stable, for metrics. */
-  onRefused(reason: string): void;
+  onRefused(reason: Rejection): void;
   corrId(): string;
 }
 

@@ -9,7 +9,7 @@ import type { Authenticator } from '../http/auth/principal.ts';
 import type { Exposition } from '../http/control.ts';
 import type { ServiceLog } from '../http/log.ts';
 import { parseTarget } from '../http/message/target.ts';
-import { REJECTIONS } from '../http/rejections.ts';
+import { READ_DENIALS, REJECTIONS } from '../http/rejections.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
@@ -61,6 +61,7 @@ export function createNode(options: NodeOptions): StorageNode {
   metrics.declare({
     routes: ROUTES.map(({ pattern }) => pattern),
     rejections: REJECTIONS,
+    readDenials: READ_DENIALS,
     integrity: INTEGRITY_REASONS,
   });
   const hot = { maxBytes: limits.hotBytes, maxBlobBytes: limits.hotBlobBytes };

@@ -65,6 +65,8 @@ export interface ServiceSeries {
   readonly routes: readonly string[];
   /** Why it turns requests away. */
   readonly rejections: readonly string[];
+  /** Why it refuses reads. */
+  readonly readDenials: readonly string[];
   /** Ways in which bytes may prove wrong. */
   readonly integrity: readonly string[];
 }

@@ -44,11 +44,12 @@ export function createServiceTally(record: Recorder): ServiceTally {
   };
 
   return {
-    declare({ routes: patterns, rejections, integrity }) {
+    declare({ routes: patterns, rejections, readDenials, integrity }) {
       for (const route of patterns) {
         for (const code of SERVER_ERRORS) record('requests_total', 0, { route, code });
       }
       for (const reason of rejections) record('rejected_total', 0, { reason });
+      for (const reason of readDenials) record('read_denied_total', 0, { reason });
       for (const reason of integrity) record('integrity_fail_total', 0, { reason });
     },
     request(route, code, seconds) {

@@ -5,6 +5,7 @@ import { sendRepresentation } from '../../http/representation.ts';
 import type { Endpoint } from '../../http/route.ts';
 import type { GatewayContext } from '../context.ts';
 import { providerForManifest } from '../provider-for-manifest.ts';
+import { SEALED } from '../store.ts';
 
 const OPAQUE = 'application/octet-stream';
 /** `type/subtype` and parameters of visible ASCII: what may stand in a header. */
@@ -51,7 +52,7 @@ async function serveObject(
   options: { readonly cache: string; readonly contentType?: string },
 ): Promise<void> {
   const { store, clock, limits, slowReaders } = context;
-  if (store.sealed) context.metrics.readDenied('sealed');
+  if (store.sealed) context.metrics.readDenied(SEALED);
   const object = await store.open(reference, exchange.signal);
   const provider = providerForManifest(reservationKey(exchange), {
     blake3: context.blake3,

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { ServiceMetrics } from '../../telemetry/index.ts';
 import { HttpProblem } from '../message/problem.ts';
+import type { Shedding } from '../rejections.ts';
 import { type Bucket, type BucketRate, fullBucket, hasToken, takeToken } from './bucket.ts';
 
 /** `control` requests (health, metrics) are never turned away: they are how overload is seen. */
@@ -30,8 +31,6 @@ export interface Admission {
   readonly inflight: number;
 }
 
-type Reason = 'max_inflight' | 'max_rps' | 'client_rps' | 'pipelined';
-
 /** Of every limit this share is kept for reads, so that they are the last to suffer. */
 const READ_RESERVE = 0.25;
 const MAX_CLIENTS = 10_000;
@@ -54,7 +53,7 @@ export function createAdmission(
   const shed = (
     load: Load,
     status: 429 | 503,
-    reason: Reason,
+    reason: Shedding,
     waitMs: number,
     close = false,
   ): HttpProblem => {
