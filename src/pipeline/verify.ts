@@ -1,22 +1,20 @@
 import PQueue from 'p-queue';
-import { type AbortOptions, allOrFirstError, linkedAbort, throwIfAborted } from '../core/abort.ts';
+import { type AbortOptions, linkedAbort, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
-import { entryOf } from '../core/maps.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
-import type { OpenRoot } from '../manifest/root.ts';
+import type { OpenRoot, RootRecord } from '../manifest/root.ts';
 import { type Certificate, Certifier } from '../placement/certificate.ts';
 import { NOT_PLACED } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fetchVerified } from '../providers/verified.ts';
 import { type Damage, DamageLog, problemOf } from './damage.ts';
-import { Laggards } from './laggards.ts';
 import { openManifest } from './manifests.ts';
 import { resolveReference } from './names.ts';
 import { publicNodes, publicSegments, type SegmentView, shardDigest } from './object-view.ts';
 import type { VaultContext } from './ports.ts';
-import { CHECKS } from './stragglers.ts';
+import { RollCall } from './roll-call.ts';
 
 export interface VerifyResult {
   readonly manifest: BlobAddress;
@@ -69,19 +67,34 @@ async function runVerify(
   const damage = new DamageLog();
   const root = await openManifest(context, manifest, damage, options);
   const check = new ObjectCheck(context, root, damage, options.signal);
+  try {
+    return {
+      manifest,
+      name: pointer?.name ?? root.secrets.name,
+      ...(await runCheck(check, manifest, options)),
+    };
+  } finally {
+    check.close();
+  }
+}
+
+async function runCheck(
+  check: ObjectCheck,
+  manifest: BlobAddress,
+  { onProgress }: VerifyOptions,
+): Promise<Omit<VerifyResult, 'manifest' | 'name'>> {
+  const { damage, record } = check;
   const nodes = await check.nodes(manifest);
   let done = 0;
-  for await (const { view } of publicSegments(context, root.record, damage, options.signal)) {
+  for await (const view of check.segments()) {
     for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
       await check.chunk(view, chunk);
       done++;
-      options.onProgress?.({ chunks: done, of: root.record.chunks });
+      onProgress?.({ chunks: done, of: record.chunks });
     }
   }
   const live = check.certificate();
   return {
-    manifest,
-    name: pointer?.name ?? root.secrets.name,
     intact: damage.total === 0,
     readable: live.tolerates >= 0,
     chunks: done,
@@ -91,7 +104,7 @@ async function runVerify(
     damage: damage.found,
     damageTotal: damage.total,
     corrupt: damage.corrupt,
-    certificate: { stored: root.record.certificate, live },
+    certificate: { stored: record.certificate, live },
   };
 }
 
@@ -99,22 +112,23 @@ class ObjectCheck {
   shards = 0;
   bytesRead = 0;
   readonly #context: VaultContext;
-  readonly #root: OpenRoot;
-  readonly #damage: DamageLog;
+  readonly record: RootRecord;
+  readonly damage: DamageLog;
   readonly #signal: AbortSignal | undefined;
   readonly #queue: PQueue;
   readonly #providers: readonly Provider[];
   #certifier: Certifier | undefined;
-  /** Providers that did not answer: asked once, then counted as gone. */
-  readonly #silent: Map<string, string> = new Map();
+  /** Who does not answer is asked once, then counted as gone. */
+  readonly #rollCall: RollCall;
 
   constructor(context: VaultContext, root: OpenRoot, damage: DamageLog, signal: AbortSignal | undefined) {
     this.#context = context;
-    this.#root = root;
-    this.#damage = damage;
+    this.record = root.record;
+    this.damage = damage;
     this.#signal = signal;
     this.#queue = new PQueue({ concurrency: context.policy.maxInflight });
     this.#providers = context.directory.all();
+    this.#rollCall = new RollCall(context, this.#queue, signal);
   }
 
   /** Counts good copies of the root and of every node below it. A copy that lies is damage; too few show in the count. */
@@ -127,15 +141,15 @@ class ObjectCheck {
       leastCopies = Math.min(leastCopies, copies);
     };
     await count(root);
-    for await (const { address } of publicNodes(
-      this.#context,
-      this.#root.record,
-      this.#damage,
-      this.#signal,
-    )) {
+    for await (const { address } of publicNodes(this.#context, this.record, this.damage, this.#signal)) {
       await count(address);
     }
     return { total, leastCopies };
+  }
+
+  async *segments(): AsyncGenerator<SegmentView> {
+    const segments = publicSegments(this.#context, this.record, this.damage, this.#signal);
+    for await (const { view } of segments) yield view;
   }
 
   async chunk(view: SegmentView, chunk: number): Promise<void> {
@@ -149,7 +163,7 @@ class ObjectCheck {
       record.packs[record.places[chunk * code.totalShards + shard]!]!.provider;
     const all = Array.from({ length: code.totalShards }, (_, shard) => shard);
     try {
-      await this.#askAll(all, providerOf, async (shard, signal) => {
+      await this.#rollCall.askAll(all, providerOf, async (shard, signal) => {
         if (!(await this.#shard(view, chunk, shard, slab.bytes, signal))) return;
         places[shard] = this.#providers.findIndex((provider) => provider.id === providerOf(shard));
       });
@@ -160,46 +174,18 @@ class ObjectCheck {
     this.#certifier ??= new Certifier({
       code,
       providers: this.#providers,
-      failureDomain: this.#root.record.certificate.domains.level,
+      failureDomain: this.record.certificate.domains.level,
     });
     this.#certifier.add(places);
+  }
+
+  close(): void {
+    this.#rollCall.close();
   }
 
   certificate(): Certificate {
     if (this.#certifier === undefined) throw new HoldfastError('Corrupt', 'the manifest names no chunk');
     return this.#certifier.certificate();
-  }
-
-  /** Reads of all providers at once. One that gets nothing done while others do, and answers no probe, is silent. */
-  async #askAll<T>(
-    reads: readonly T[],
-    providerOf: (read: T) => string,
-    ask: (read: T, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    const { clock, directory } = this.#context;
-    const laggards = new Laggards(clock, CHECKS);
-    const askOne = async (id: string, its: readonly T[]): Promise<void> => {
-      const silent = (): void => {
-        this.#silent.set(id, 'it does not answer, while others do: not confirmed');
-        directory.late(id);
-      };
-      const turn = laggards.begin(this.#signal, 'verify', silent, (signal) =>
-        directory.answers(id, { signal }),
-      );
-      const timed = async (read: T): Promise<void> => {
-        const started = clock.monotonic();
-        await ask(read, turn.signal);
-        if (!this.#silent.has(id)) turn.progressed(clock.monotonic() - started);
-      };
-      await allOrFirstError(its.map((read) => this.#queue.add(() => timed(read)))).finally(() => turn.end());
-    };
-    const byProvider = new Map<string, T[]>();
-    for (const read of reads) entryOf(byProvider, providerOf(read), () => []).push(read);
-    try {
-      await allOrFirstError([...byProvider].map(([id, its]) => askOne(id, its)));
-    } finally {
-      laggards.close();
-    }
   }
 
   async #shard(
@@ -223,20 +209,20 @@ class ObjectCheck {
     });
     if (problem === undefined) return true;
     const where = { provider: pack.provider, blob: pack.address, chunk: record.firstChunk + chunk, shard };
-    this.#damage.add({ ...where, problem: problemOf(problem), detail: problem.message });
+    this.damage.add({ ...where, problem: problemOf(problem), detail: problem.message });
     return false;
   }
 
   async #copiesOf(address: BlobAddress): Promise<number> {
     let copies = 0;
     const idOf = ({ id }: Provider): string => id;
-    await this.#askAll(this.#providers, idOf, async ({ id }, signal) => {
+    await this.#rollCall.askAll(this.#providers, idOf, async ({ id }, signal) => {
       const problem = await this.#attempt(id, async ({ adapter }) => {
         await fetchVerified(adapter, address, this.#context.blake3, { maxBytes: MAX_NODE_BYTES, signal });
       });
       if (problem === undefined) copies++;
       else if (problemOf(problem) === 'corrupt')
-        this.#damage.add({ provider: id, problem: 'corrupt', blob: address });
+        this.damage.add({ provider: id, problem: 'corrupt', blob: address });
     });
     return copies;
   }
@@ -246,7 +232,7 @@ class ObjectCheck {
     id: string,
     work: (provider: Provider) => Promise<void>,
   ): Promise<HoldfastError | undefined> {
-    const silent = this.#silent.get(id);
+    const silent = this.#rollCall.whyNot(id);
     if (silent !== undefined) return new HoldfastError('Unavailable', silent);
     const provider = this.#context.directory.get(id);
     if (provider === undefined)
@@ -257,9 +243,9 @@ class ObjectCheck {
     } catch (thrown) {
       throwIfAborted(this.#signal, 'verify');
       const error = asHoldfastError(thrown);
-      const unheard = this.#silent.get(id);
+      const unheard = this.#rollCall.whyNot(id);
       if (unheard !== undefined) return new HoldfastError('Unavailable', unheard);
-      if (problemOf(error) === 'unavailable') this.#silent.set(id, error.message);
+      if (problemOf(error) === 'unavailable') this.#rollCall.failed(id, error.message);
       return error;
     }
   }

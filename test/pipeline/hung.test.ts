@@ -150,7 +150,7 @@ describe('two of nine providers that hang', () => {
     };
     const counting = { ...context.directory, answers: noting };
     const result = await verifyObject({ ...context, directory: counting }, 'x');
-    expect(asked.toSorted()).toEqual(['p3', 'p6']);
+    expect(asked.filter((id) => hung.has(id)).toSorted()).toEqual(['p3', 'p6']);
     expect(result.readable).toBe(true);
     expect(new Set(result.damage.map(({ provider }) => provider))).toEqual(new Set(['p3', 'p6']));
     expect(new Set(result.damage.map(({ problem, detail }) => `${problem}: ${detail}`))).toEqual(
