@@ -3,18 +3,37 @@
 import { defineConfig } from 'rolldown';
 import { licences } from './scripts/licences.mjs';
 
-/** Plain JavaScript that is part of nearly every start. What is native, or needed now and then, stays outside. */
+/**
+ * Plain JavaScript: what nearly every start needs, and what would bring much else along when it is installed. What is
+ * native, or loads files of its own, stays outside.
+ */
 const INSIDE = [
   '@noble/ciphers',
   '@noble/hashes',
   '@stricli/core',
   'cborg',
+  'fast-xml-parser',
+  'fflate',
   'p-queue',
+  'prom-client',
   'smol-toml',
   'valibot',
 ];
 /** What those need. */
-const BELOW = ['eventemitter3', 'p-timeout'];
+const BELOW = [
+  '@nodable/entities',
+  '@opentelemetry/api',
+  'anynum',
+  'bintrees',
+  'eventemitter3',
+  'fast-xml-builder',
+  'is-unsafe',
+  'p-timeout',
+  'path-expression-matcher',
+  'strnum',
+  'tdigest',
+  'xml-naming',
+];
 
 const inside = (id) => [...INSIDE, ...BELOW].some((name) => id === name || id.startsWith(`${name}/`));
 
@@ -48,7 +67,7 @@ export default defineConfig({
       groups: [
         {
           name: 'base',
-          test: /src\/(cli\/(exit-codes|io|version)|core\/(bytes|clock|deferred))\.ts$/,
+          test: /src\/(cli\/(duration|exit-codes|io|version)|core\/(bytes|clock|deferred))\.ts$/,
         },
         // What the agent needs, and no more.
         { name: 'protocol', test: /src\/cli\/agent\/protocol\.ts$/ },
