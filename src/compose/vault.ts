@@ -122,7 +122,7 @@ export async function composeVault(
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
   const arena = createArena(config.limits.memoryBytes);
-  const cpu = cpuStage(arena, acceleration, config, onUnfit);
+  const cpu = cpuStage(arena, acceleration, config, observers.log, onUnfit);
   const context: VaultContext = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
@@ -201,13 +201,27 @@ function reportUnfit(log: LogSink): OnUnfit {
   };
 }
 
-function cpuStage(arena: Arena, acceleration: Acceleration, config: Config, onUnfit: OnUnfit): CpuStage {
+function cpuStage(
+  arena: Arena,
+  acceleration: Acceleration,
+  config: Config,
+  log: LogSink,
+  onUnfit: OnUnfit,
+): CpuStage {
   const { memory } = arena;
   const threads = config.limits.maxWorkers || availableParallelism();
   const tiles = new TileMemory();
-  return createAutoStage(createInlineStage(memory, acceleration, systemClock, tiles, onUnfit), async () => {
-    const { createPoolStage } = await import('../pipeline/cpu/pool.ts');
-    return createPoolStage({ memory, acceleration, tiles, threads, maxQueue: MAX_QUEUE });
+  const inline = createInlineStage(memory, acceleration, systemClock, tiles, onUnfit);
+  return createAutoStage(inline, async () => {
+    const { createPoolStage, workerScript } = await import('../pipeline/cpu/pool.ts');
+    const script = workerScript();
+    if (script === undefined) {
+      log('warn', 'no_worker_threads', {
+        why: 'worker.js does not lie beside the program: all work is done by one thread',
+      });
+      return inline;
+    }
+    return createPoolStage({ memory, acceleration, tiles, threads, script, maxQueue: MAX_QUEUE });
   });
 }
 

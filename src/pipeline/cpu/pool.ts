@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -16,7 +17,7 @@ export interface PoolOptions {
   /** A thread that had nothing to do for so long ends. */
   readonly idleMs?: number;
   /** What the threads run. */
-  readonly script?: URL;
+  readonly script: URL;
 }
 
 interface Queued {
@@ -27,11 +28,20 @@ interface Queued {
 /** The next job lies at the thread already when it ends one: waking a thread costs as much as hashing a shard. */
 const AHEAD = 2;
 const IDLE_MS = 10_000;
-const WORKER = new URL('./worker.js', import.meta.url);
+
+/** What the threads run; undefined where the program was bundled into a file without it beside. */
+export function workerScript(): URL | undefined {
+  try {
+    const script = new URL('./worker.js', import.meta.url);
+    return existsSync(script) ? script : undefined;
+  } catch {
+    return undefined; // a bundle may know no address of its own
+  }
+}
 
 /** The CPU stage on worker threads. Starts them as jobs come; they share the arena and receive no bytes. */
 export function createPoolStage(options: PoolOptions): CpuStage {
-  const { memory, acceleration, tiles, idleMs = IDLE_MS, script = WORKER } = options;
+  const { memory, acceleration, tiles, idleMs = IDLE_MS, script } = options;
   const threads: WorkerThread[] = [];
   const queue: Queued[] = [];
   let closed = false;
