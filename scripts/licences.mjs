@@ -21,7 +21,8 @@ function describe(folder) {
     .filter((file) => FILE.test(file))
     .map((file) => readFileSync(join(folder, file), 'utf8').trim());
   // Some say which licence it is and whose, and leave out its text, which never differs.
-  if (texts.length === 0 && license === 'MIT') texts.push(mit(author?.name ?? author ?? `the authors of ${name}`));
+  if (texts.length === 0 && license === 'MIT')
+    texts.push(mit(author?.name ?? author ?? `the authors of ${name}`));
   // Ours is the same, and lies beside the bundle's folder.
   if (texts.length === 0 && license !== 'Apache-2.0') throw new Error(`${name} comes without its licence`);
   return [`${name} ${version} (${license})`, ...texts].join('\n\n');
