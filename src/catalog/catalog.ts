@@ -56,6 +56,11 @@ export interface NodeCatalog {
   setMaintenance(providerId: string, on: boolean, options?: AbortOptions): Promise<void>;
   /** Stores what was observed since the last time. On failure nothing is lost and the next flush tries again. */
   flush(options?: AbortOptions): Promise<void>;
+  /**
+   * Replaces what is stored of the bytes at each provider by what `count` finds, 0 for those that it does not name.
+   * @returns false when it found nothing out, or somebody changed what is stored meanwhile: then try again later.
+   */
+  recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean>;
   /** Flushes. The engine and the adapters belong to the caller and stay open. Idempotent. */
   close(): Promise<void>;
 }

@@ -167,6 +167,10 @@ class Catalog implements NodeCatalog {
     return this.#persistence.flush(options);
   }
 
+  recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean> {
+    return this.#persistence.recount(count);
+  }
+
   close(): Promise<void> {
     return this.flush();
   }

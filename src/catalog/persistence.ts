@@ -39,6 +39,22 @@ export class CatalogPersistence {
     await this.#each(options, (entry) => this.#flushEntry(entry, options));
   }
 
+  async recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean> {
+    await this.flush({});
+    const before = await Promise.all(this.#entries.map(({ provider }) => this.#usage.stored(provider.id)));
+    const sums = await count();
+    if (sums === undefined) return false;
+    const replaced = this.#entries.map((entry, i) =>
+      this.#turns.run(entry.provider.id, async () => {
+        const sum = sums.get(entry.provider.id) ?? 0;
+        const done = await this.#usage.replace(entry.provider.id, before[i], sum);
+        if (done) entry.storedUsage = sum;
+        return done;
+      }),
+    );
+    return (await Promise.all(replaced)).every(Boolean);
+  }
+
   async setMaintenance(entry: CatalogEntry, on: boolean, options: AbortOptions): Promise<void> {
     throwIfAborted(options.signal, 'maintenance');
     const { id } = entry.provider;

@@ -42,6 +42,10 @@ const MAX_ROUNDS = 64;
 
 export interface UsageStore {
   load(providerId: string, options?: AbortOptions): Promise<number>;
+  /** The record as it stands, for {@link UsageStore.replace}. */
+  stored(providerId: string): Promise<Uint8Array | undefined>;
+  /** @returns false when the record is no longer `expected`. */
+  replace(providerId: string, expected: Uint8Array | undefined, bytes: number): Promise<boolean>;
   /** Adds to what is stored, whoever else does; never goes under 0. @returns the sum. */
   add(providerId: string, bytes: number, options?: WriteOptions): Promise<number>;
 }
@@ -52,12 +56,14 @@ export function createUsageStore(engine: Engine): UsageStore {
     async load(providerId, options = {}) {
       return decodeUsage(await table.get(providerId, options), providerId);
     },
+    stored: (providerId) => table.get(providerId),
+    replace: (providerId, expected, bytes) =>
+      table.compareAndSet(providerId, expected, encodeUsage(bytes), { sync: true }),
     async add(providerId, bytes, options = {}) {
       for (let round = 0; round < MAX_ROUNDS; round++) {
         const stored = await table.get(providerId, options);
         const sum = Math.min(Math.max(0, decodeUsage(stored, providerId) + bytes), Number.MAX_SAFE_INTEGER);
-        const next = utf8Encode(JSON.stringify({ v: 1, used_bytes: sum }));
-        if (await table.compareAndSet(providerId, stored, next, options)) return sum;
+        if (await table.compareAndSet(providerId, stored, encodeUsage(sum), options)) return sum;
       }
       throw new HoldfastError('Conflict', `the usage of ${providerId} keeps changing under this process`, {
         provider: providerId,
@@ -66,6 +72,8 @@ export function createUsageStore(engine: Engine): UsageStore {
     },
   };
 }
+
+const encodeUsage = (sum: number): Uint8Array => utf8Encode(JSON.stringify({ v: 1, used_bytes: sum }));
 
 const USAGE = /^\{"v":1,"used_bytes":(0|[1-9][0-9]{0,15})\}$/;
 

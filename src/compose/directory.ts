@@ -37,6 +37,7 @@ export function directoryOf(
     if (kept === undefined || atMs - kept.atMs >= KEPT_MS) kept = { atMs, ...viewOf(catalog) };
     return kept;
   };
+  const flush = grouped(() => catalog.flush());
   return {
     all: () => catalog.providers,
     get: (id) => byId.get(id),
@@ -82,6 +83,8 @@ export function directoryOf(
         tooLate.catch(() => {});
       }
     },
+    flush,
+    recount: (count) => catalog.recount(count),
     deleted(id, bytes) {
       if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
     },
@@ -108,4 +111,22 @@ function viewOf(catalog: NodeCatalog): Omit<View, 'atMs'> {
   const good = ranked.filter(({ provider }) => !poor.has(provider.id));
   const standing = standings(good.map(({ score }) => score));
   return { poor, standing: new Map(good.map(({ provider }, i) => [provider.id, standing[i]!])) };
+}
+
+/** Callers who come while it runs share the next run: what they want written is in it. */
+function grouped(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const run = (): Promise<void> => {
+    next = undefined;
+    running = work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running === undefined) return run();
+    next ??= running.then(run, run);
+    return next;
+  };
 }

@@ -24,6 +24,7 @@ import { renewSlots } from '../pipeline/renew-slots.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import { type ObjectStat, statObject } from '../pipeline/stat.ts';
 import { emptyTrash } from '../pipeline/trash.ts';
+import { recountUsage } from '../pipeline/usage.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../pipeline/verify.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import { homePaths, readRootKey } from './home.ts';
@@ -284,6 +285,7 @@ class OpenedVault implements Vault {
       await owners.tidy(swept.owners);
       await emptyTrash(context, { signal });
       this.#tellOf(await renewSlots(context, { signal }));
+      await recountUsage(context, { signal });
     } catch (error) {
       this.internals.log('debug', 'housekeeping_failed', { error: String(error) });
     }

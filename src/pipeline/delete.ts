@@ -41,6 +41,7 @@ export async function deleteObject(
   const removal = name === undefined ? undefined : await removeName(context, name, removedMs);
   const obsolete = removal?.replaced ?? manifest;
   const { deleted, queued } = await dropManifest(context, obsolete, options);
+  await context.directory.flush();
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
   return { manifest: obsolete, name, deleted, queued, unconfirmed, forks };

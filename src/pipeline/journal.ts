@@ -7,6 +7,7 @@ import { dropManifest } from './drop.ts';
 import { forgetRoot, knowsManifest } from './manifests.ts';
 import { NAMES_TABLE } from './names.ts';
 import type { VaultContext } from './ports.ts';
+import { recountIsDue } from './recount-due.ts';
 import { type BlobAt, discard } from './trash.ts';
 
 /**
@@ -113,6 +114,8 @@ export async function sweepJournal(
   const owners = new Set(journals.map(({ header }) => header.owner));
   const dead = new Set<string>();
   for (const owner of owners) if (await isDead(owner)) dead.add(owner);
+  // What a dead owner had stored or deleted may not have been counted.
+  if (dead.size > 0) await recountIsDue(context);
   let [blobs, finished] = [0, 0];
   for (const { id, header } of journals) {
     if (!dead.has(header.owner)) continue;
@@ -121,6 +124,12 @@ export async function sweepJournal(
   }
   for (const owner of dead) owners.delete(owner);
   return { finished, blobs, owners };
+}
+
+/** Whether no put and no removal is under way, or was left half done. */
+export async function noJournals({ engine }: VaultContext, options: AbortOptions): Promise<boolean> {
+  for await (const _ of engine.table(JOURNAL_TABLE).entries({ ...options, limit: 1 })) return false;
+  return true;
 }
 
 async function finish(

@@ -15,6 +15,9 @@ const ORDER_TABLE = 'manifest_order';
 /** Address → stored ms: leads from a root to its place in the order. */
 const TIMES_TABLE = 'manifest_times';
 
+/** Address → JSON of the bytes that the object's shards take up at each provider. */
+export const USAGE_TABLE = 'manifest_usage';
+
 const orderKey = (storedMs: number, address: BlobAddress): string =>
   `${String(storedMs).padStart(14, '0')}/${address}`;
 
@@ -39,6 +42,7 @@ export async function forgetRoot(
   const times = context.engine.table(TIMES_TABLE);
   const storedMs = await times.get(address, options);
   await context.engine.table(ROOTS_TABLE).delete(address, options ?? {});
+  await context.engine.table(USAGE_TABLE).delete(address, options ?? {});
   if (storedMs === undefined) return;
   await context.engine
     .table(ORDER_TABLE)
@@ -102,6 +106,16 @@ export async function* listManifests(
     const block = await context.engine.table(ROOTS_TABLE).get(address, { signal: options.signal });
     if (block === undefined) continue;
     yield { address, storedMs: Number(storedMs), root: decodeRoot(block) };
+  }
+}
+
+/** Addresses of all manifests of this vault. */
+export async function* manifestAddresses(
+  context: VaultContext,
+  options: AbortOptions,
+): AsyncGenerator<BlobAddress> {
+  for await (const [key] of context.engine.table(ORDER_TABLE).entries(options)) {
+    yield parseAddress(key.slice(key.indexOf('/') + 1));
   }
 }
 

@@ -54,6 +54,13 @@ export interface ProviderDirectory {
   deleted(id: string, bytes: number): void;
   /** What a transfer came to; feeds profiles and ranking. */
   report(id: string, outcome: TransferOutcome): void;
+  /** Writes what was observed, so that it outlives this process however it ends. */
+  flush(): Promise<void>;
+  /**
+   * Replaces what is stored of the bytes at each provider by what `count` finds.
+   * @returns false when that was nothing, or somebody changed it meanwhile.
+   */
+  recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean>;
 }
 
 export interface LeftOut {

@@ -44,6 +44,16 @@ export async function emptyTrash(context: VaultContext, options: AbortOptions = 
   return left.size;
 }
 
+/** Bytes of shards that are still there, waiting to be deleted. */
+export async function* trashedBytes(
+  context: VaultContext,
+  options: AbortOptions,
+): AsyncGenerator<{ readonly provider: string; readonly bytes: number }> {
+  for await (const [key, value] of context.engine.table(TRASH_TABLE).entries(options)) {
+    yield { provider: key.slice(0, key.lastIndexOf('/')), bytes: bytesIn(value) };
+  }
+}
+
 /** As it is nearly always, so that one look is enough. */
 async function isEmpty(table: Table, options: AbortOptions): Promise<boolean> {
   for await (const _ of table.entries({ ...options, limit: 1 })) return false;

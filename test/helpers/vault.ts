@@ -61,6 +61,8 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     preferredChunk: () => options.chunkBytes ?? 256 * 1024,
     report: () => {},
     deleted: () => {},
+    flush: async () => {},
+    recount: async () => true,
     answers: async () => true,
     late: punctuality.late,
     heard: punctuality.heard,

@@ -17,6 +17,7 @@ import { checkName, type NameChange, pointName, readName } from '../names.ts';
 import type { LeftOut, VaultContext } from '../ports.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { type BlobAt, discard } from '../trash.ts';
+import { recordUsage } from '../usage.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
 import { checkContentType } from './content-type.ts';
 import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
@@ -217,6 +218,7 @@ class Put {
     const before = name === undefined ? undefined : await readName(this.#context, name);
     await journal.committing(root.address, before?.manifest);
     await rememberRoot(this.#context, root.bytes, root.createdMs);
+    await recordUsage(this.#context, root.address, this.#session.usage);
     if (name === undefined) return undefined;
     const target = { manifest: root.address, size, createdMs: root.createdMs };
     return pointName(this.#context, name, target);
@@ -254,6 +256,7 @@ class Put {
     try {
       await discard(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
       if (replaced !== undefined) await dropManifest(this.#context, replaced, { signal });
+      await this.#context.directory.flush();
       await this.#setup.journal.end();
     } catch {
       // The put has succeeded, or failed for a better reason than this one.

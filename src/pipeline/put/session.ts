@@ -133,6 +133,15 @@ export class PutSession {
     return [...this.#sent.values()];
   }
 
+  /** Bytes of shards that were acknowledged, by provider. */
+  get usage(): Map<string, number> {
+    const usage = new Map<string, number>();
+    for (const { provider, bytes } of this.stored) {
+      if (bytes > 0) usage.set(provider, (usage.get(provider) ?? 0) + bytes);
+    }
+    return usage;
+  }
+
   /** @param counted false for nodes: quota is of shards. */
   acknowledged(provider: string, address: BlobAddress, bytes: number, counted = true): void {
     this.#sent.delete(`${provider}/${address}`);

@@ -8,6 +8,7 @@ import { localRoot } from '../manifests.ts';
 import { fetchNode } from '../nodes.ts';
 import { publicSegments, type SegmentView } from '../object-view.ts';
 import type { VaultContext } from '../ports.ts';
+import { addPacks, type Usage } from '../usage.ts';
 
 /**
  * `readable`: enough shards are there, as far as their providers say. `lost`: too few, whatever those have that were not
@@ -18,6 +19,8 @@ export type Presence = 'readable' | 'lost' | 'unconfirmed';
 export interface ObjectPresence {
   readonly presence: Presence;
   readonly root?: Uint8Array;
+  /** What its shards take up; undefined when not all of its nodes could be had. */
+  readonly usage?: Usage;
 }
 
 /** Whether objects can be had again: all nodes are read, and of every pack it is asked whether it is there whole. */
@@ -48,7 +51,7 @@ export class PresenceCheck {
     try {
       const root = await this.#root(manifest, damage);
       const { record } = openRoot(root, this.#context.keys.wrap);
-      return { presence: await this.#segments(record, damage), root };
+      return { ...(await this.#segments(record, damage)), root };
     } catch (error) {
       throwIfAborted(this.#signal, 'recover');
       return { presence: this.#whenMissing(error) };
@@ -64,14 +67,16 @@ export class PresenceCheck {
     });
   }
 
-  async #segments(record: RootRecord, damage: DamageLog): Promise<Presence> {
+  async #segments(record: RootRecord, damage: DamageLog): Promise<Omit<ObjectPresence, 'root'>> {
     let worst: Presence = 'readable';
+    const usage = new Map<string, number>();
     for await (const { view } of publicSegments(this.#context, record, damage, this.#signal)) {
+      addPacks(usage, view);
       const presence = await this.#segment(view);
-      if (presence === 'lost') return 'lost';
+      if (presence === 'lost') return { presence };
       if (presence === 'unconfirmed') worst = presence;
     }
-    return worst;
+    return { presence: worst, usage };
   }
 
   async #segment({ record, code, shardLengths }: SegmentView): Promise<Presence> {

@@ -5,7 +5,9 @@ import type { Fork } from '../forks.ts';
 import { Laggards } from '../laggards.ts';
 import { rememberRoot } from '../manifests.ts';
 import type { VaultContext } from '../ports.ts';
+import { recountIsDue } from '../recount-due.ts';
 import { LISTINGS } from '../stragglers.ts';
+import { recordUsage } from '../usage.ts';
 import { collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { settleNames } from './settle.ts';
@@ -59,6 +61,7 @@ export async function recoverVault(
   const found = await lookAtObjects(context, standing, silent, signal);
   const named = (presence: Presence): string[] =>
     standing.filter((_, i) => found[i]!.presence === presence).map(({ name }) => name);
+  await recountIsDue(context);
   const uncertain = new Map([...silent, ...collected.unconfirmed]);
   return {
     names: standing.length,
@@ -88,8 +91,9 @@ async function lookAtObjects(
   const check = new PresenceCheck(context, silent, laggards, signal);
   const look = async ({ manifest, createdMs }: Pointer) => {
     throwIfAborted(signal, 'recover');
-    const { presence, root } = await check.object(manifest!);
+    const { presence, root, usage } = await check.object(manifest!);
     if (root !== undefined) await rememberRoot(context, root, createdMs, { signal });
+    if (usage !== undefined) await recordUsage(context, manifest!, usage);
     return { presence, opened: root !== undefined };
   };
   try {
