@@ -1,4 +1,4 @@
-import { remoteText } from './remote-text.ts';
+import { shortText } from './remote-text.ts';
 
 /** Every failure Holdfast reports on purpose is a {@link HoldfastError}. Kinds and codes are stable; messages are not. */
 
@@ -105,7 +105,7 @@ export function asHoldfastError(error: unknown, detail: ErrorDetail = {}): Holdf
   if (error instanceof HoldfastError) return error;
   if (isAbort(error))
     return new HoldfastError('Aborted', 'the operation was aborted', { ...detail, cause: error });
-  const message = remoteText(error instanceof Error ? error.message : String(error));
+  const message = shortText(error instanceof Error ? error.message : String(error));
   return new HoldfastError('Unexpected', message, { ...detail, cause: error });
 }
 

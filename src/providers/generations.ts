@@ -116,9 +116,8 @@ async function current(
 ): Promise<Generation> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const numbers = await store.numbers(name, signal);
-    if (numbers.length > MAX_GENERATIONS)
-      throw new HoldfastError('Corrupt', 'the slot has too many generations');
     const number = numbers.reduce((a, b) => Math.max(a, b), 0);
+    if (numbers.length > MAX_GENERATIONS) return { number, slot: undefined, damaged: true };
     if (number === 0) return { number, slot: undefined, damaged: false };
     const bytes = await store.read(name, number, signal);
     if (bytes !== undefined) return parse(number, bytes);

@@ -7,6 +7,8 @@ const HOSTILE = '\u001b]0;owned\u0007\u001b[2J\u009b31mred\u202egpj.exe\r\nsecon
 it('remote text is cut at 256 characters, whatever it becomes', () => {
   expect(remoteText('x'.repeat(256))).toHaveLength(256);
   expect(remoteText('x'.repeat(1_000_000))).toHaveLength(256);
+  expect(remoteText('\u001b'.repeat(256))).toHaveLength(256);
+  expect(remoteText('a\nb\u001b')).toBe('a\\u000ab\\u001b');
   expect(asHoldfastError(new Error('x'.repeat(1_000_000))).message).toHaveLength(256);
 });
 

@@ -78,3 +78,9 @@ describe('a writer of a slot', () => {
     expect(await read()).toBeUndefined();
   });
 });
+
+it('a slot with far more generations than are ever kept is damaged, hides no other and is read no further', async () => {
+  for (let i = 1; i <= 10_001; i++) rows.set(i, new Uint8Array(0));
+  await expect(others.read(NAME, undefined)).rejects.toMatchObject({ kind: 'Corrupt' });
+  expect(await others.isThere(NAME, undefined)).toBe(true);
+});

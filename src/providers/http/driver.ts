@@ -25,13 +25,16 @@ type Signal = AbortSignal | undefined;
 export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {
   const client = createNodeClient(options, clock);
   const slots = createNodeSlots(client);
-  const limit = createSizeLimit({
-    supportsList: true,
-    supportsSlots: true,
-    durable: options.durable ?? true,
-    maxBlobBytes: MAX_BLOB_BYTES,
-    sureBlobBytes: USUAL_LIMIT,
-  });
+  const limit = createSizeLimit(
+    {
+      supportsList: true,
+      supportsSlots: true,
+      durable: options.durable ?? true,
+      maxBlobBytes: MAX_BLOB_BYTES,
+      sureBlobBytes: USUAL_LIMIT,
+    },
+    clock,
+  );
   const pathOf = (address: BlobAddress): string => `/o/${address}`;
 
   const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {

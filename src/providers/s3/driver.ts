@@ -40,12 +40,15 @@ export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
   const prefix = options.prefix ?? '';
   const partBytes = options.partBytes ?? PART_BYTES;
   const client = createS3Client(options, clock);
-  const limit = createSizeLimit({
-    supportsList: true,
-    supportsSlots: options.slots ?? true,
-    durable: true,
-    maxBlobBytes: MAX_S3_BLOB_BYTES,
-  });
+  const limit = createSizeLimit(
+    {
+      supportsList: true,
+      supportsSlots: options.slots ?? true,
+      durable: true,
+      maxBlobBytes: MAX_S3_BLOB_BYTES,
+    },
+    clock,
+  );
   const keyOf = (address: BlobAddress): string => `${prefix}blobs/${address.slice(3)}`;
 
   const sweep = { client, prefix, clock, staleMs: options.staleMs ?? STALE_MS };

@@ -30,13 +30,16 @@ type Signal = AbortSignal | undefined;
 export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
   const { clock, random } = deps;
   const client = createWebDavClient(options, deps);
-  const limit = createSizeLimit({
-    supportsList: true,
-    supportsSlots: false,
-    durable: true,
-    maxBlobBytes: MAX_BLOB_BYTES,
-    sureBlobBytes: USUAL_LIMIT,
-  });
+  const limit = createSizeLimit(
+    {
+      supportsList: true,
+      supportsSlots: false,
+      durable: true,
+      maxBlobBytes: MAX_BLOB_BYTES,
+      sureBlobBytes: USUAL_LIMIT,
+    },
+    clock,
+  );
   const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
   const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
   const find = async function* (

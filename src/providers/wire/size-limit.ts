@@ -1,3 +1,4 @@
+import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { AdapterCapabilities } from '../adapter.ts';
 
@@ -12,18 +13,23 @@ export interface SizeLimit {
 /** Common servers take as much in their first configuration: nginx, and our own node from strangers. */
 export const USUAL_LIMIT: number = 1024 * 1024;
 
+/** A limit is believed for so long: servers are set up anew, and one may have refused everything for a while. */
+const BELIEVED_MS = 600_000;
+
 /** @param known what the adapter states for itself, before anything was sent. */
-export function createSizeLimit(known: AdapterCapabilities): SizeLimit {
-  let max = known.maxBlobBytes;
-  let sure = known.sureBlobBytes ?? max;
+export function createSizeLimit(known: AdapterCapabilities, clock: Clock): SizeLimit {
+  let learned = { max: Number.POSITIVE_INFINITY, untilMs: 0 };
+  let sure = known.sureBlobBytes ?? known.maxBlobBytes;
+  const maxNow = (): number =>
+    clock.monotonic() < learned.untilMs ? Math.min(learned.max, known.maxBlobBytes) : known.maxBlobBytes;
   return {
     capabilities: {
       ...known,
       get maxBlobBytes() {
-        return max;
+        return maxNow();
       },
       get sureBlobBytes() {
-        return Math.min(sure, max);
+        return Math.min(sure, maxNow());
       },
     },
     async sending(size, send) {
@@ -36,8 +42,9 @@ export function createSizeLimit(known: AdapterCapabilities): SizeLimit {
         const stated = error.context.maxBodyBytes;
         // A limit that is not told is looked for by halves.
         const below = typeof stated === 'number' && stated < size ? stated : Math.floor(size / 2);
-        max = Math.min(max, below);
-        throw tooLarge(size, max, error);
+        learned = { max: Math.min(maxNow(), below), untilMs: clock.monotonic() + BELIEVED_MS };
+        sure = Math.min(sure, learned.max);
+        throw tooLarge(size, learned.max, error);
       }
     },
   };
