@@ -114,12 +114,25 @@ function render(providers: readonly ProviderSnapshot[]): string {
     provider.bytesPerSecond === undefined ? '-' : `${bytes(provider.bytesPerSecond)}/s`,
     bytes(provider.preferredChunk),
     `${(100 * provider.successRate).toFixed(1)} %`,
+    `${provider.totalSlow} / ${provider.totalFailures} / ${provider.totalLies}`,
     provider.quotaBytes === undefined
       ? bytes(provider.usedBytes)
       : `${bytes(provider.usedBytes)} of ${bytes(provider.quotaBytes)}`,
     provider.why,
   ]);
-  return table([['id', 'state', 'RTT', 'loss', 'bandwidth', 'chunk', 'success', 'used', 'why'], ...rows]);
+  const head = [
+    'id',
+    'state',
+    'RTT',
+    'loss',
+    'bandwidth',
+    'chunk',
+    'success',
+    'slow/failed/lied',
+    'used',
+    'why',
+  ];
+  return table([head, ...rows]);
 }
 
 function unknownProvider(id: string): HoldfastError {
