@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
-import { configuredCredits, DEFAULT_CATALOG_POLICY, openNodeCatalog } from '../catalog/index.ts';
+import { openNodeCatalog } from '../catalog/index.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
 import { TileMemory } from '../coding/erasure/tile-memory.ts';
 import type { Config } from '../config/types.ts';
@@ -35,6 +35,7 @@ import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
+import { catalogSettings } from './catalog-settings.ts';
 import { codeOf } from './codes.ts';
 import { directoryOf } from './directory.ts';
 import { homePaths } from './home.ts';
@@ -102,21 +103,11 @@ export async function composeVault(
     log: observers.log,
   });
   const catalog = await openNodeCatalog({
+    ...catalogSettings(config, observers.log),
     providers,
     engine,
     clock: systemClock,
-    ladder: {
-      rungs: config.chunks.ladder,
-      defaultBytes: config.chunks.defaultBytes,
-      targetSeconds: config.chunks.targetSeconds,
-    },
-    policy: {
-      ...DEFAULT_CATALOG_POLICY,
-      probe: { ...DEFAULT_CATALOG_POLICY.probe, timeoutMs: config.limits.probeMs },
-    },
-    settlement: configuredCredits,
     health: observers.providers,
-    log: ({ type, ...fields }) => observers.log('warn', type, fields),
   });
   const punctuality = createPunctuality(systemClock);
   // What goes on in the background ends with the vault.

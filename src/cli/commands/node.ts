@@ -12,6 +12,7 @@ import type { CliContext } from '../flags.ts';
 import { note } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
+import { watchBackends } from '../serving/backend-watch.ts';
 import { openLog } from '../serving/log.ts';
 import { openStorage, type StorageSettings } from '../serving/node-storage.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
@@ -55,9 +56,11 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
       note(io, `warning: ${implementation} ${why} for ${what} and is not used`),
     );
     const log = await openLog(settings, io);
-    const storage = await openStorage(settings.storage, config, io, log, { clock, random, blake3 });
+    const deps = { clock, random, blake3 };
+    const { providers = [], ...storage } = await openStorage(settings.storage, config, io, log, deps);
     const tokens = await openTokens(settings, io, listeners, log, ACCESS);
     const telemetry = await createTelemetry();
+    const unwatch = await watchBackends(providers, config, telemetry, log);
     const server = createNode({
       ...storage,
       blake3,
@@ -78,6 +81,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
     } finally {
       await server.close();
       tokens.stop();
+      await unwatch();
       await storage.adapter.close();
       log.flush();
     }

@@ -3,10 +3,10 @@ import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { NodeOptions } from '../../node/index.ts';
-import type { BlobAdapter } from '../../providers/adapter.ts';
 import type { AdapterDeps } from '../../providers/driver.ts';
 import { createProvider } from '../../providers/factory.ts';
 import { mirrorOf } from '../../providers/layers/index.ts';
+import type { Provider } from '../../providers/provider.ts';
 import type { Io } from '../io.ts';
 import { warningsTo } from './log.ts';
 import { usage } from './settings.ts';
@@ -22,7 +22,10 @@ export interface StorageSettings {
   readonly amnesiaBytes: number;
 }
 
-type Storage = Pick<NodeOptions, 'adapter' | 'glance' | 'backends'>;
+interface Storage extends Pick<NodeOptions, 'adapter' | 'glance' | 'backends'> {
+  /** The backends as providers. */
+  readonly providers?: readonly Provider[];
+}
 
 const DEFAULT_ID = 'node';
 
@@ -38,8 +41,9 @@ export async function openStorage(
   if (backends === undefined) return openAdapter(settings, io, deps);
   if (settings.amnesia || settings.root !== undefined || settings.init)
     throw usage('--backend serves providers that are there', 'Leave out --root, --init and --amnesia.');
-  const [first, ...rest] = await openBackends(backends, config, io.env, log, deps);
-  return { adapter: mirrorOf(id, [first!, ...rest]), backends: [first!, ...rest] };
+  const providers = await openBackends(backends, config, io.env, log, deps);
+  const [first, ...rest] = providers.map(({ adapter }) => adapter);
+  return { adapter: mirrorOf(id, [first!, ...rest]), backends: [first!, ...rest], providers };
 }
 
 /** Configured providers by id, each with its layers. */
@@ -49,14 +53,14 @@ function openBackends(
   env: Io['env'],
   log: LineLog,
   deps: AdapterDeps,
-): Promise<BlobAdapter[]> {
+): Promise<Provider[]> {
   const { requestMs: callTimeoutMs, maxAttempts } = config.limits;
   const observed = { env, callTimeoutMs, maxAttempts, onAttempt() {}, log: warningsTo(log) };
   return Promise.all(
     ids.map(async (id) => {
       const entry = config.providers.find((provider) => provider.id === id);
       if (entry === undefined) throw usage(`there is no provider "${id}"`, 'Name ids of [[providers]].');
-      return (await createProvider(entry, { ...deps, ...observed })).adapter;
+      return createProvider(entry, { ...deps, ...observed });
     }),
   );
 }
