@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
+import { linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { isCleartext } from '../../core/loopback.ts';
 import { AnswerHandler, type WireAnswer } from './answer.ts';
 import { refuseCleartext } from './auth.ts';
@@ -48,12 +49,15 @@ const IDLE_TIMEOUT_MS = 120_000;
 export const isRepeatable = ({ body }: WireRequest): boolean => body === undefined || Array.isArray(body);
 
 export function createWireClient({ origin, tls = {}, socketPath }: WireOptions): WireClient {
+  // `destroy` alone waits for connections that are still being made.
+  const open = linkedAbort(undefined, 'the connection');
   const agent = new Agent({
     connections: MAX_CONNECTIONS,
     bodyTimeout: IDLE_TIMEOUT_MS,
     headersTimeout: IDLE_TIMEOUT_MS,
     connect: {
       timeout: CONNECT_TIMEOUT_MS,
+      signal: open.signal,
       ...(tls.ca === undefined ? {} : { ca: tls.ca }),
       ...(tls.clientCert === undefined ? {} : { cert: tls.clientCert, key: tls.clientKey }),
       ...(socketPath === undefined ? {} : { socketPath }),
@@ -79,6 +83,10 @@ export function createWireClient({ origin, tls = {}, socketPath }: WireOptions):
       agent.dispatch(request, handler);
       return handler.answer;
     },
-    close: () => agent.destroy(),
+    async close() {
+      const destroyed = agent.destroy();
+      open.abort(NO_LONGER_NEEDED);
+      await destroyed;
+    },
   };
 }
