@@ -1,12 +1,12 @@
 import { findConfig } from '../src/compose/load-config.ts';
 import { openVault } from '../src/compose/open-vault.ts';
 import { secureRandom } from '../src/core/random.ts';
-import { CONFIG } from './holdfast.ts';
+import { CONFIG, CROWD_CONFIG } from './holdfast.ts';
 import { type HoldfastServer, startCommand } from './load-servers.ts';
 
 /** `holdfast gateway` over the vault of a home. */
 export const startGateway = (home: string, flags: readonly string[]): Promise<HoldfastServer> =>
-  startCommand(['gateway', '--home', home, '--config', CONFIG, ...flags]);
+  startCommand(['gateway', '--home', home, '--config', CROWD_CONFIG, ...flags]);
 
 /** Puts random objects, one of each length. @returns their paths at a gateway, in that order. */
 export async function putRandom(home: string, lengths: readonly number[]): Promise<string[]> {

@@ -16,6 +16,8 @@ const VANISHED = ['p2', 'p5', 'p8'];
 
 export const COMMAND: string = join(ROOT, 'dist/cli/main.js');
 export const CONFIG: string = join(ROOT, 'config/storage.toml');
+/** The same for servers that thousands of connections of this machine come to. */
+export const CROWD_CONFIG: string = join(ROOT, 'bench/crowd.toml');
 
 /** What differs from the shipped configuration. */
 export interface VaultSettings {

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { COMMAND, nodeFlagsIn } from './holdfast.ts';
+import { COMMAND, CROWD_CONFIG, nodeFlagsIn } from './holdfast.ts';
 import { cpuSecondsOf } from './proc.ts';
 import { installed } from './processes.ts';
 
@@ -50,7 +50,7 @@ export async function startCommand(args: readonly string[]): Promise<HoldfastSer
 
 /** @param args beside where to listen and what to serve. */
 export async function startHoldfast(root: string, args: readonly string[] = []): Promise<LoadServer> {
-  const { child, url } = await startCommand(['node', '--root', root, ...args]);
+  const { child, url } = await startCommand(['node', '--root', root, '--config', CROWD_CONFIG, ...args]);
   return server('holdfast node', child, url, nodePath, nodePath);
 }
 

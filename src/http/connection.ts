@@ -43,6 +43,8 @@ export class Connection {
   constructor(socket: Socket, peer: Peer, maxWaiting: number) {
     this.peer = peer;
     this.#maxWaiting = maxWaiting;
+    // Node stops listening once a CONNECT has come, and what nobody listens to ends the program.
+    socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.#stop();
       this.#current?.end();

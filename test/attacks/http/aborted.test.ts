@@ -41,6 +41,9 @@ function beginnings({ target: { read, post, postHeaders } }: UnderAttack): reado
     raw(`POST ${post}`, `${postHeaders}Content-Length: 5\r\nExpect: 100-continue\r\n`),
     'nonsense\r\n\r\n',
     `${get}nonsense\r\n\r\n`,
+    'CONNECT x:1 HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    `${get}CONNECT x:1 HTTP/1.1\r\nHost: localhost\r\n\r\n${BODY}`,
+    raw('GET /healthz', 'Connection: Upgrade\r\nUpgrade: websocket\r\n') + BODY,
   ];
 }
 
