@@ -10,6 +10,7 @@ import {
 } from '../core/abort.ts';
 import { idleSleep } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { secureRandom } from '../core/random.ts';
 import type { VaultSubkeys } from '../keys/subkeys.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type DeleteResult, deleteObject } from '../pipeline/delete.ts';
@@ -49,6 +50,8 @@ export interface OpenVaultOptions {
   readonly rootKey?: Uint8Array | undefined;
   /** What was derived from it, in place of both. */
   readonly subkeys?: VaultSubkeys | undefined;
+  /** Opens it without a key: what was sealed stays so, and the home is bound to no key. Default false. */
+  readonly sealed?: boolean | undefined;
   /** Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly observers?: Partial<Observers> | undefined;
@@ -126,7 +129,8 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
   const ask = async (): Promise<string> => (typeof passphrase === 'string' ? passphrase : passphrase());
   const derive = async (): Promise<VaultSubkeys> => {
     const { keyFile = homePaths(config.home).keyFile } = options;
-    const root = options.rootKey ?? (await readRootKey(keyFile, ask));
+    // A key that nothing was ever sealed with opens nothing.
+    const root = options.sealed ? secureRandom(32) : (options.rootKey ?? (await readRootKey(keyFile, ask)));
     const { deriveSubkeys } = await import('../keys/subkeys.ts');
     return deriveSubkeys(root);
   };
@@ -134,7 +138,8 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
   const observers = { ...silent, ...options.observers };
   const warn = options.observers?.log ?? warnOfProcess;
   for (const { code, message } of config.warnings) warn('warn', code, { message });
-  return new OpenedVault(await composeVault(config, subkeys, env, observers), options);
+  const bound = options.sealed !== true;
+  return new OpenedVault(await composeVault(config, { subkeys, bound }, env, observers), options);
 }
 
 /** What an operator must see is seen also where a program logs nothing. */

@@ -40,6 +40,7 @@ const OPEN: OptionNames<OpenVaultOptions> = {
   passphrase: true,
   rootKey: true,
   subkeys: true,
+  sealed: true,
   env: true,
   observers: true,
   background: true,

@@ -74,10 +74,16 @@ export interface ComposedVault {
 const LOCK_WAIT_MS = 30_000;
 const IDLE_RELEASE_MS = 50;
 
+export interface KeysOfVault {
+  readonly subkeys: VaultSubkeys;
+  /** The home is this vault's, and no other's. */
+  readonly bound: boolean;
+}
+
 /** Builds everything a vault needs from its configuration and keys. The only such place. */
 export async function composeVault(
   config: Config,
-  subkeys: VaultSubkeys,
+  { subkeys, bound }: KeysOfVault,
   env: Readonly<Record<string, string | undefined>>,
   observers: Observers,
 ): Promise<ComposedVault> {
@@ -86,10 +92,12 @@ export async function composeVault(
   const blake3 = await selectBlake3(acceleration, onUnfit);
   const keys = vaultKeysOf(subkeys);
   const engine = openEngine(config, observers);
-  await pinVault(engine, keys).catch(async (error: unknown) => {
-    await engine.close();
-    throw error;
-  });
+  if (bound) {
+    await pinVault(engine, keys).catch(async (error: unknown) => {
+      await engine.close();
+      throw error;
+    });
+  }
   const owners = createOwnerLocks({
     folder: homePaths(config.home).owners,
     clock: systemClock,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,6 +100,47 @@ it('asks for no passphrase when it is sealed, and serves no plaintext then', asy
   expect((await fetch(`${url}/m/${manifest}`)).status).toBe(403);
   const block = await fetch(`${url}/manifests/${manifest}`);
   expect([block.status, block.headers.get('etag')]).toEqual([200, `"${manifest}"`]);
+});
+
+it('without a key binds the home to none', async () => {
+  const fresh = await mkdtemp(join(tmpdir(), 'holdfast-gateway-'));
+  onTestFinished(() => rm(fresh, { recursive: true, force: true }));
+  const before = home;
+  home = fresh;
+  try {
+    await run(['init']);
+    const { child, ended } = await serve(['--sealed'], {});
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+    await writeFile(join(home, 'object.bin'), BYTES.subarray(0, 5000));
+    expect(await run(['put', join(home, 'object.bin')])).toMatchObject({ code: 0 });
+  } finally {
+    home = before;
+  }
+});
+
+it('is not ready when what is kept cannot be decoded any more, and says so at once', async () => {
+  const copy = await mkdtemp(join(tmpdir(), 'holdfast-gateway-'));
+  onTestFinished(() => rm(copy, { recursive: true, force: true }));
+  await cp(home, copy, { recursive: true });
+  const before = home;
+  home = copy;
+  try {
+    const { url } = await serve([]);
+    const ready = async () => {
+      const answer = await fetch(`${url}/readyz`);
+      return [answer.status, await answer.json()];
+    };
+    // One of the nine went in a test before.
+    expect(await ready()).toMatchObject([200, { reads: true }]);
+    for (const id of ['p3', 'p4', 'p5', 'p6', 'p7', 'p8'])
+      await rm(join(copy, 'providers', id), { recursive: true });
+    await expect
+      .poll(ready)
+      .toEqual([503, { reads: false, writes: false, reasons: ['undecodable', 'too_few_providers'] }]);
+  } finally {
+    home = before;
+  }
 });
 
 it('keeps plaintext to those with a token', async () => {

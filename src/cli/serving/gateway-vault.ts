@@ -1,7 +1,6 @@
 import { homePaths } from '../../compose/home.ts';
 import { openVault, type Vault } from '../../compose/open-vault.ts';
 import type { Config } from '../../config/types.ts';
-import { secureRandom as random } from '../../core/random.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { heldSubkeys } from '../agent/client.ts';
@@ -24,9 +23,8 @@ export async function openGatewayVault(
   log: LineLog,
 ): Promise<GatewayVault> {
   const { keyFile } = homePaths(config.home);
-  // A key that nothing was ever sealed with opens nothing.
   const key = sealed
-    ? { rootKey: random(32) }
+    ? { sealed }
     : { subkeys: await heldSubkeys(io.env, keyFile), passphrase: () => readPassphrase(io, keyFile) };
   let first: string | undefined;
   const vault = await openVault({
