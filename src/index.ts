@@ -12,6 +12,7 @@ export {
   isHoldfastError,
 } from './core/errors.ts';
 export type { Damage, DamageProblem } from './pipeline/damage.ts';
+export type { DeepResult } from './pipeline/deep.ts';
 export type { DeleteResult } from './pipeline/delete.ts';
 export type { GetOptions, ObjectReader } from './pipeline/get/get.ts';
 export type { ManifestEntry } from './pipeline/manifests.ts';

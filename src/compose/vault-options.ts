@@ -19,7 +19,7 @@ const CALLS: {
 } = {
   putObject: { name: true, contentType: true, minTolerates: true, onProgress: true, signal: true },
   getObject: { start: true, length: true, signal: true },
-  verify: { onProgress: true, signal: true },
+  verify: { deep: true, onProgress: true, signal: true },
   manifests: { limit: true, signal: true },
   stat: ABORT,
   list: ABORT,

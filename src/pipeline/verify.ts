@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { parityHolds } from '../coding/erasure/parity-check.ts';
 import { type AbortOptions, linkedAbort, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -9,7 +10,9 @@ import { type Certificate, Certifier } from '../placement/certificate.ts';
 import { NOT_PLACED } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fetchVerified } from '../providers/verified.ts';
+import type { Slab } from './arena.ts';
 import { type Damage, DamageLog, problemOf } from './damage.ts';
+import { type DeepResult, readDeeply, withDeep } from './deep.ts';
 import { openManifest } from './manifests.ts';
 import { resolveReference } from './names.ts';
 import { publicNodes, publicSegments, type SegmentView, shardDigest } from './object-view.ts';
@@ -34,9 +37,13 @@ export interface VerifyResult {
   readonly corrupt: boolean;
   /** As it was put, and as it is with what was found. */
   readonly certificate: { readonly stored: Certificate; readonly live: Certificate };
+  /** With `deep` only. */
+  readonly deep?: DeepResult | undefined;
 }
 
 export interface VerifyOptions extends AbortOptions {
+  /** Also checks that the shards belong together, and reads, decrypts and compares the whole object. */
+  readonly deep?: boolean | undefined;
   readonly onProgress?: ((done: { readonly chunks: number; readonly of: number }) => void) | undefined;
 }
 
@@ -66,13 +73,13 @@ async function runVerify(
   const { manifest, pointer } = await resolveReference(context, reference, options);
   const damage = new DamageLog();
   const root = await openManifest(context, manifest, damage, options);
-  const check = new ObjectCheck(context, root, damage, options.signal);
+  const check = new ObjectCheck(context, root, damage, options);
   try {
-    return {
-      manifest,
-      name: pointer?.name ?? root.secrets.name,
-      ...(await runCheck(check, manifest, options)),
-    };
+    const name = pointer?.name ?? root.secrets.name;
+    const result = { manifest, name, ...(await runCheck(check, manifest, options)) };
+    if (!options.deep) return result;
+    const opened = { manifest, root };
+    return withDeep(result, await readDeeply(context, opened, check.chunksWithWrongParity, options.signal));
   } finally {
     check.close();
   }
@@ -111,21 +118,29 @@ async function runCheck(
 class ObjectCheck {
   shards = 0;
   bytesRead = 0;
+  chunksWithWrongParity = 0;
   readonly #context: VaultContext;
   readonly record: RootRecord;
   readonly damage: DamageLog;
   readonly #signal: AbortSignal | undefined;
   readonly #queue: PQueue;
   readonly #providers: readonly Provider[];
+  readonly #deep: boolean;
   #certifier: Certifier | undefined;
   /** Who does not answer is asked once, then counted as gone. */
   readonly #rollCall: RollCall;
 
-  constructor(context: VaultContext, root: OpenRoot, damage: DamageLog, signal: AbortSignal | undefined) {
+  constructor(
+    context: VaultContext,
+    root: OpenRoot,
+    damage: DamageLog,
+    { signal, deep }: Pick<VerifyOptions, 'signal' | 'deep'>,
+  ) {
     this.#context = context;
     this.record = root.record;
     this.damage = damage;
     this.#signal = signal;
+    this.#deep = deep === true;
     this.#queue = new PQueue({ concurrency: context.policy.maxInflight });
     this.#providers = context.directory.all();
     this.#rollCall = new RollCall(context, this.#queue, signal);
@@ -167,6 +182,8 @@ class ObjectCheck {
         if (!(await this.#shard(view, chunk, shard, slab.bytes, signal))) return;
         places[shard] = this.#providers.findIndex((provider) => provider.id === providerOf(shard));
       });
+      const complete = this.#deep && !places.includes(NOT_PLACED);
+      if (complete && !this.#belongTogether(view, chunk, slab)) this.chunksWithWrongParity++;
     } finally {
       this.#context.arena.release(slab);
     }
@@ -181,6 +198,15 @@ class ObjectCheck {
 
   close(): void {
     this.#rollCall.close();
+  }
+
+  /** Whether the parity is that of the data: every digest may be right and the shards were put wrong all the same. */
+  #belongTogether({ code, shardLengths }: SegmentView, chunk: number, slab: Slab): boolean {
+    const { arena, random } = this.#context;
+    const length = shardLengths[chunk]!;
+    const offsets = Array.from({ length: code.totalShards }, (_, shard) => slab.offset + shard * length);
+    const seed = new DataView(random(4).buffer).getInt32(0);
+    return parityHolds(code, arena.memory.buffer, offsets, length, seed);
   }
 
   certificate(): Certificate {

@@ -18,16 +18,16 @@ export async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Pro
     report.expect(names.length);
     for (const name of names) {
       if (io.signal.aborted) break;
-      await verifyOne(io, vault, name, report);
+      await verifyOne(io, vault, name, flags.deep, report);
     }
   });
   report.end();
   return report.exitCode;
 }
 
-async function verifyOne(io: Io, vault: Vault, name: string, report: Report): Promise<void> {
+async function verifyOne(io: Io, vault: Vault, name: string, deep: boolean, report: Report): Promise<void> {
   try {
-    report.add(name, await vault.verify(name, { signal: io.signal }));
+    report.add(name, await vault.verify(name, { signal: io.signal, deep }));
   } catch (error) {
     if (io.signal.aborted) return;
     // Removed since the names were listed.

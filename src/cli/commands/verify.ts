@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../core/errors.ts';
+import type { DeepResult } from '../../pipeline/deep.ts';
 import type { VerifyResult } from '../../pipeline/verify.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { describeDamage } from '../damage-text.ts';
@@ -12,6 +13,7 @@ import { withVault } from '../with-vault.ts';
 
 export interface VerifyFlags extends CommonFlags {
   readonly all: boolean;
+  readonly deep: boolean;
 }
 
 export default async function verify(
@@ -29,6 +31,7 @@ export default async function verify(
     const result = await withVault(io, flags, (vault) =>
       vault.verify(reference, {
         signal: io.signal,
+        deep: flags.deep,
         onProgress: ({ chunks: done, of }) => progress.update(done, of),
       }),
     ).finally(() => progress.end());
@@ -53,6 +56,15 @@ function nothingNamed(): HoldfastError {
   });
 }
 
+function describeDeep({ plainBytes, chunksWithWrongParity, problem }: DeepResult): string[] {
+  return [
+    `content      ${problem === undefined ? `${bytes(plainBytes)} decrypted, as they were put` : problem.message}`,
+    ...(chunksWithWrongParity === 0
+      ? []
+      : [`parity       wrong in ${counted(chunksWithWrongParity, 'chunk')}: put the object again`]),
+  ];
+}
+
 function describe(result: VerifyResult): string {
   const { certificate, nodes } = result;
   return [
@@ -63,6 +75,7 @@ function describe(result: VerifyResult): string {
     ...(certificate.live.tolerates === certificate.stored.tolerates
       ? []
       : [`as it was    ${describeCertificate(certificate.stored)}`]),
+    ...(result.deep === undefined ? [] : describeDeep(result.deep)),
     ...describeDamage(result.damage).map((line) => `  - ${line}`),
   ].join('\n');
 }

@@ -128,6 +128,7 @@ export const verify: Command<CliContext> = buildCommand({
     flags: {
       ...commonFlags,
       all: { ...off, brief: 'Every name, or every one that starts with what is given' },
+      deep: { ...off, brief: 'Also decrypt it all and compare it with what was put' },
     },
     positional: {
       kind: 'tuple',
@@ -137,6 +138,9 @@ export const verify: Command<CliContext> = buildCommand({
   docs: {
     brief: 'Read back every shard, check it, and certify what is there now',
     fullDescription: `Read back every shard, check it against the manifest, and certify what is there now.
+
+With --deep also check that the shards of each chunk belong together, and read, decrypt and compare the whole object: it
+finds what a faulty machine put wrong. It reads the object twice.
 
 With --all a line for each object and one for all of them at the end (--json: one object a line, a summary last); one
 that is damaged does not stop the others, and the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.`,
