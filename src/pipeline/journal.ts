@@ -151,11 +151,18 @@ async function finish(
   return swept;
 }
 
-/** Undefined for what is no header: whose it is cannot be told. */
+/** Undefined for what is no header, or a damaged one: whose it is, or what it is of, cannot be told. */
 function headerIn(value: Uint8Array): Header | undefined {
   try {
-    const header = JSON.parse(utf8Decode(value)) as Partial<Header> | null;
-    return typeof header?.owner === 'string' ? (header as Header) : undefined;
+    const { owner, nameKey, manifest, obsolete } = JSON.parse(utf8Decode(value)) as Record<
+      keyof Header,
+      unknown
+    >;
+    const whole =
+      typeof owner === 'string' &&
+      (nameKey === undefined || (typeof nameKey === 'string' && /^[0-9a-f]{64}$/.test(nameKey))) &&
+      [manifest, obsolete].every((at) => at === undefined || (typeof at === 'string' && isBlobAddress(at)));
+    return whole ? ({ owner, nameKey, manifest, obsolete } as Header) : undefined;
   } catch {
     return undefined;
   }
@@ -182,12 +189,15 @@ async function isVisible(
   return nameKey === undefined ? knowsManifest(context, manifest) : current === manifest;
 }
 
+/** A damaged place is no address, and keeps none of the others from being found. */
+const LENIENT = new TextDecoder();
+
 async function discardIntents(context: VaultContext, id: string, options: AbortOptions): Promise<number> {
   const blobs: BlobAt[] = [];
   const entries = context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` });
   for await (const [key, value] of entries) {
     // Earlier versions wrote one empty record for each blob, with its place in the key.
-    const places = value.length === 0 ? [key.slice(id.length + 1)] : utf8Decode(value).split('\n');
+    const places = value.length === 0 ? [key.slice(id.length + 1)] : LENIENT.decode(value).split('\n');
     for (const place of places) {
       const slash = place.lastIndexOf('/');
       const address = place.slice(slash + 1);
