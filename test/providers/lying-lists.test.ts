@@ -89,6 +89,25 @@ describe('an S3 server', () => {
     expect(asked).toEqual([`blobs/${hex(2)}`]);
   });
 
+  it('is not asked for the slots that nobody wants to see', async () => {
+    const names = Array.from({ length: 300 }, (_, i) => hex(i));
+    const asked: string[] = [];
+    const generation = Buffer.concat([Buffer.of(1), Buffer.alloc(16)]);
+    const adapter = await s3((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
+      asked.push(pathname);
+      if (!searchParams.has('list-type')) return void response.end(generation);
+      const [prefix, after] = [searchParams.get('prefix') ?? '', searchParams.get('start-after') ?? ''];
+      const keys = names
+        .map((name) => `slots/${name}/1`)
+        .filter((key) => key.startsWith(prefix) && key > after);
+      response.end(page(keys));
+    });
+    expect(await drain(adapter.listSlots({ after: hex(7), limit: 1 }))).toEqual([hex(8)]);
+    // One page, and of the one slot its generations and the last of them.
+    expect(asked).toHaveLength(3);
+  });
+
   it('that fills a page without end is cut off', async () => {
     let sent = 0;
     const adapter = await s3((_, response) => {

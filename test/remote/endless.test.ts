@@ -1,10 +1,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { addressOf } from '../../src/core/address.ts';
+import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import type { Driver } from '../../src/providers/driver.ts';
+import { adapterFromDriver } from '../../src/providers/from-driver.ts';
 import { createHttpAdapter } from '../../src/providers/http/index.ts';
+import { memoryDriver } from '../../src/providers/memory/driver.ts';
 import { noise } from '../helpers/vault.ts';
-import { blake3, deps } from '../providers/conform.ts';
+import { blake3 } from '../providers/conform.ts';
+import { deps } from '../providers/deps.ts';
+import { serveNode } from './node.ts';
 
 const KIB = 1024;
 /** What may be on its way unread: socket buffers of both ends. */
@@ -54,4 +59,32 @@ it('a body that never ends is cut off at what was asked for', async () => {
   expect(afterFetch).toBeLessThan(SLACK);
   expect(sent()).toBeLessThan(2 * SLACK);
   console.log(`endless bodies: ${afterFetch / KIB} KiB left the server for a fetch of at most 256 KiB`);
+});
+
+it('a page of slots, or of blobs, reads no more of them than it shows', async () => {
+  let seen = 0;
+  const names = async function* (after: string, width: number) {
+    for (let n = after === '' ? 0 : Number.parseInt(after.replace('b3:', ''), 16) + 1; ; n++) {
+      seen++;
+      yield n.toString(16).padStart(width, '0');
+    }
+  };
+  const driver: Driver = {
+    ...memoryDriver({ id: 'behind' }, deps),
+    listSlots: (after) => names(after, 16),
+    async *list(_prefix, after) {
+      for await (const name of names(after, 64)) yield `b3:${name}` as BlobAddress;
+    },
+  };
+  const node = await serveNode(adapterFromDriver(driver, { blake3 }));
+  onTestFinished(() => node.close());
+  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${node.port}${path}`)).json();
+  const slot = '0'.repeat(15);
+  expect(await ask('/slots?limit=1')).toEqual({ names: [`${slot}0`], next: `${slot}0` });
+  expect(await ask(`/slots?limit=2&after=${slot}4`)).toEqual({
+    names: [`${slot}5`, `${slot}6`],
+    next: `${slot}6`,
+  });
+  expect(await ask('/o?limit=1')).toMatchObject({ next: `b3:${'0'.repeat(64)}` });
+  expect(seen).toBeLessThan(12);
 });
