@@ -6,7 +6,7 @@ import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { forkText } from '../fork-text.ts';
-import { bytes, seconds } from '../format.ts';
+import { bytes, counted, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
@@ -91,6 +91,9 @@ function report(
     note(io, 'warning: losing a single provider would lose this object');
   if (result.name !== undefined && result.pointerCopies === 0) {
     note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
+  } else if (result.name !== undefined && result.pointerCopies <= result.certificate.tolerates) {
+    const fewer = counted(result.pointerCopies, 'provider');
+    note(io, `warning: only ${fewer} took a copy of the name, fewer than the object has; later commands try again`);
   }
   if (result.name === undefined && !json) {
     note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);
