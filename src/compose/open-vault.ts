@@ -280,19 +280,29 @@ class OpenedVault implements Vault {
     });
   }
 
-  /** What fails here is tried again after the next success. */
+  /** One chore does not keep the others from being done; what fails is tried again after the next success. */
   async #keepHouse(): Promise<void> {
-    const { context, owners } = this.internals;
+    const { context, owners, log } = this.internals;
     this.#tidyUntil = linkedAbort(timeoutSignal(TIDY_MS), 'tidying up');
     const { signal } = this.#tidyUntil;
-    try {
+    const sweep = async (): Promise<void> => {
       const swept = await sweepJournal(context, (owner) => owners.isDead(owner), { signal });
+      if (swept.finished > 0) log('debug', 'journals_swept', { ...swept, owners: swept.owners.size });
       await owners.tidy(swept.owners);
-      await emptyTrash(context, { signal });
-      this.#tellOf(await renewSlots(context, { signal }));
-      await recountUsage(context, { signal });
-    } catch (error) {
-      this.internals.log('debug', 'housekeeping_failed', { error: String(error) });
+    };
+    const renew = async (): Promise<void> => this.#tellOf(await renewSlots(context, { signal }));
+    const chores = [
+      sweep,
+      () => emptyTrash(context, { signal }),
+      renew,
+      () => recountUsage(context, { signal }),
+    ];
+    for (const chore of chores) {
+      try {
+        await chore();
+      } catch (error) {
+        log('debug', 'housekeeping_failed', { error: String(error) });
+      }
     }
   }
 }

@@ -7,9 +7,9 @@ import { type Fork, type KeptFork, keepFork } from './forks.ts';
 import { Laggards } from './laggards.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import type { VaultContext } from './ports.ts';
-import { rendezvousOrder } from './rendezvous.ts';
 import { readIfIntact, readSlotContent, type SlotPointer, slotContent } from './slots.ts';
 import { queueSlot } from './slots-due.ts';
+import { spread } from './store-node.ts';
 import { POINTER_WRITES } from './stragglers.ts';
 
 export interface NameBackUp {
@@ -102,18 +102,17 @@ class BackUpRounds {
   }
 
   async #pass(change: NameChange): Promise<Pass> {
-    const { clock, blake3, directory, keys } = this.#context;
+    const { clock, directory, keys } = this.#context;
     const slot = keys.slotName(change.pointer.name);
-    const byId = new Map(this.#providers.map((provider) => [provider.id, provider]));
-    const order = rendezvousOrder(blake3, slot, [...byId.keys()]);
-    const queue = order.filter((id) => directory.worthAsking(id));
-    const others = order.filter((id) => !queue.includes(id));
+    const order = spread(this.#context, slot, this.#providers);
+    const queue = order.filter(({ id }) => directory.worthAsking(id));
+    const others = order.filter((provider) => !queue.includes(provider));
     const pass = { copies: 0, unconfirmed: [] as string[], rivals: [] as SlotPointer[] };
     const laggards = new Laggards(clock, POINTER_WRITES);
     const fill = async (): Promise<void> => {
-      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        const outcome = await this.#attempt(byId.get(id)!, slot, change, laggards);
-        if (outcome === 'silent') pass.unconfirmed.push(id);
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const outcome = await this.#attempt(next, slot, change, laggards);
+        if (outcome === 'silent') pass.unconfirmed.push(next.id);
         else if (outcome === 'held') return void pass.copies++;
         else return void pass.rivals.push(outcome);
       }
@@ -126,7 +125,7 @@ class BackUpRounds {
       if (pass.copies === 0 && pass.rivals.length === 0) {
         queue.push(...others);
         await ask();
-      } else if (pass.copies < this.#copies) pass.unconfirmed.push(...others);
+      } else if (pass.copies < this.#copies) pass.unconfirmed.push(...others.map(({ id }) => id));
     } finally {
       laggards.close();
     }

@@ -156,13 +156,17 @@ class Storing {
   }
 }
 
-/** Rendezvous order, those of a failure domain already used last. */
-function spread(context: VaultContext, address: BlobAddress, usable: readonly Provider[]): Provider[] {
+/** Rendezvous order of a key, those of a failure domain already used last. */
+export function spread(
+  context: VaultContext,
+  key: BlobAddress | string,
+  usable: readonly Provider[],
+): Provider[] {
   const byId = new Map(usable.map((provider) => [provider.id, provider]));
   const seen = new Set<string>();
   const first: Provider[] = [];
   const rest: Provider[] = [];
-  for (const id of rendezvousOrder(context.blake3, address, [...byId.keys()])) {
+  for (const id of rendezvousOrder(context.blake3, key, [...byId.keys()])) {
     const provider = byId.get(id)!;
     const domain = domainOf(provider, context.policy.failureDomain);
     (seen.has(domain) ? rest : first).push(provider);

@@ -87,3 +87,17 @@ it('who is known not to answer is told of a name later, and waited for only if t
   const second = await pointName(context, 'x', target);
   expect(await backUpPointer(context, second, spied, 3)).toMatchObject({ copies: 3, unconfirmed: [] });
 });
+
+it('copies of a name lie in as many failure domains as there are', async () => {
+  const { context, providers } = await testVault({ providers: 6, policy: { failureDomain: 'account' } });
+  const accounts = providers.map((provider, i) => {
+    const account = i < 4 ? 'large' : `small ${i}`;
+    return { ...provider, domain: { provider: 'one operator', account, region: 'test' } };
+  });
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) {
+    await backUpPointer(context, await pointName(context, name, target), accounts, 3);
+    const held = await versions({ context, providers, gone: new Set() }, name);
+    expect(held.filter((version) => version !== undefined)).toHaveLength(3);
+    expect(held.slice(4)).toEqual([1, 1]);
+  }
+});

@@ -93,7 +93,10 @@ function report(
     note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
   } else if (result.name !== undefined && result.pointerCopies <= result.certificate.tolerates) {
     const fewer = counted(result.pointerCopies, 'provider');
-    note(io, `warning: only ${fewer} took a copy of the name, fewer than the object has; later commands try again`);
+    note(
+      io,
+      `warning: only ${fewer} took a copy of the name, fewer than the object has; later commands try again`,
+    );
   }
   if (result.name === undefined && !json) {
     note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);
