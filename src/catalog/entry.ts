@@ -61,6 +61,12 @@ export class CatalogEntry {
     return rungAtMost(this.ladder, this.profile.preferred_chunk);
   }
 
+  /** Whatever became of its last probe. */
+  answered(): void {
+    this.probeFailure = undefined;
+    this.givenUp = undefined;
+  }
+
   observe(observation: Observation): void {
     this.profile = observe(this.profile, observation, this.ladder);
     this.pending.push(observation);

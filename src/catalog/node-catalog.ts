@@ -1,6 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { checkLadder, type Observation, type ProbeMode } from '../profiles/index.ts';
+import { checkLadder, type Observation, type ProbeMode, standings } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
   CatalogDaemon,
@@ -81,7 +81,12 @@ class Catalog implements NodeCatalog {
 
   snapshot(): readonly ProviderSnapshot[] {
     const { clock, policy } = this.#options;
-    return [...this.#entries.values()].map((entry) => snapshotOf(entry, clock.monotonic(), policy));
+    const ranked = this.eligible({ bytes: 1 }).candidates;
+    const standing = standings(ranked.map(({ score }) => score));
+    const behind = new Set(ranked.filter((_, i) => standing[i] !== 0).map(({ provider }) => provider.id));
+    return [...this.#entries.values()].map((entry) =>
+      snapshotOf(entry, behind.has(entry.provider.id), clock.monotonic(), policy),
+    );
   }
 
   preferredChunk(providerId: string): number {
@@ -98,11 +103,13 @@ class Catalog implements NodeCatalog {
     const at = this.#options.clock.now();
     switch (outcome.type) {
       case 'stored':
+        entry.answered();
         entry.observe({ type: 'stored', at, sample: outcome });
         entry.throughput.store.add(outcome);
         if (outcome.existed !== true) entry.pendingUsage += outcome.bytes;
         return;
       case 'read':
+        entry.answered();
         entry.observe({ type: 'read', at });
         entry.throughput.read.add(outcome);
         return;

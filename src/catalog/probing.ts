@@ -64,7 +64,7 @@ export async function probeEntry(
 }
 
 function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure: HoldfastError): void {
-  const { clock, health } = options;
+  const { clock } = options;
   entry.probeFailure = failure.code;
   entry.givenUp = undefined;
   if (failureKind('store', failure) === 'denied') {
@@ -72,7 +72,6 @@ function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure:
     entry.probed = true;
     entry.seenAt.denied = clock.monotonic();
     entry.denial = `a probe: ${failure.code}`;
-    health?.providerFailures(entry.provider.id, 'denied', 1);
     return;
   }
   const observation = { type: 'probe_failed', at: clock.now(), mode } as const;
@@ -93,8 +92,7 @@ function succeeded(
   const observation = { type: 'probed', at: options.clock.now(), rttMs, mode: asked } as const;
   const counts = countsProbe(entry.profile, observation);
   entry.observe(observation);
-  entry.probeFailure = undefined;
-  entry.givenUp = undefined;
+  entry.answered();
   entry.freeBytes = freeBytes !== undefined && plausible(freeBytes) ? freeBytes : undefined;
   concluded(entry, options, { counts, pardon, rttMs });
 }

@@ -3,8 +3,10 @@ import type { CatalogEntry } from './entry.ts';
 import type { CatalogPolicy } from './policy.ts';
 import { racesLost, score, skipOf } from './rank.ts';
 
+/** @param farBehind others are so much better that it gets only the shards that survival asks for. */
 export function snapshotOf(
   entry: CatalogEntry,
+  farBehind: boolean,
   monotonicMs: number,
   policy: CatalogPolicy,
 ): ProviderSnapshot {
@@ -12,7 +14,8 @@ export function snapshotOf(
   const skip = skipOf(entry, 1, monotonicMs, policy);
   const known = entry.probed || profile.updated_at > 0;
   const lost = racesLost(entry, monotonicMs, policy);
-  const slow = lost === 0 ? '' : `, fewer while it is slow (races lost lately: ${lost})`;
+  const far = farBehind ? ', no more than needed while others are far ahead' : '';
+  const slow = lost === 0 ? far : `, fewer while it is slow (races lost lately: ${lost})`;
   const good = known ? `takes new shards${slow}` : `never probed: tried as if it were good${slow}`;
   const told = skip?.reason === 'unreachable' || entry.probeFailure === undefined;
   const probe = told ? '' : `; its last probe failed: ${entry.probeFailure}`;

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { ProviderDirectory } from '../pipeline/ports.ts';
 import type { Punctuality } from '../pipeline/punctuality.ts';
-import { standings } from '../placement/standing.ts';
+import { standings } from '../profiles/index.ts';
 
 /** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
 const SILENT_AFTER_MS = 500;

@@ -34,4 +34,3 @@ export {
 export { renderPlan } from './plan/render.ts';
 export { type ReassignRequest, reassign } from './reassign.ts';
 export { type Placement, type PlacementRequest, rotate, solvePlacement } from './solve.ts';
-export { standings } from './standing.ts';

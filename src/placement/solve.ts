@@ -1,5 +1,6 @@
 import type { LinearCode } from '../coding/erasure/code.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { standings } from '../profiles/index.ts';
 import { type Certificate, certify } from './certificate.ts';
 import {
   type Domain,
@@ -9,7 +10,6 @@ import {
   type PlacementProvider,
 } from './domains.ts';
 import type { Block } from './losses.ts';
-import { standings } from './standing.ts';
 import { templateFor } from './template.ts';
 
 export interface PlacementRequest {

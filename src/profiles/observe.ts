@@ -135,6 +135,8 @@ const observeSucceeded = (profile: ProviderProfile): ProviderProfile => ({
   success_rate_ewma: blend(profile.success_rate_ewma, 1),
   recent_failures: Math.max(0, profile.recent_failures - 1),
   recent_slow: Math.max(0, profile.recent_slow - 1),
+  // Who does what is asked of it is there, whatever became of its last probe.
+  silent_since: 0,
 });
 
 const observeFailed = (profile: ProviderProfile, counts = 1): ProviderProfile => ({

@@ -32,7 +32,7 @@ export interface ProviderProfile {
   readonly lied_at: number;
   /** When a probe was last counted; the same clock. */
   readonly probed_at: number;
-  /** When probes began to go unanswered, counted or not; 0 while the last was answered. */
+  /** When probes, counted or not, began to go unanswered; 0 once one was answered, or a transfer succeeded. */
   readonly silent_since: number;
   /** When this was last observed, in milliseconds since the Unix epoch. */
   readonly updated_at: number;

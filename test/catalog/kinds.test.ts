@@ -105,6 +105,29 @@ describe('slow, failing, lying and denied', () => {
   });
 });
 
+it('who is far behind the best is told that it gets no more than needed', async () => {
+  const catalog = await newWorld().open([new Probed('a', 429), new Probed('b', 18)]);
+  await catalog.probeAll();
+  expect(state(catalog)).toMatchObject({
+    state: 'ok',
+    why: 'takes new shards, no more than needed while others are far ahead',
+  });
+  expect(state(catalog, 'b').why).toBe('takes new shards');
+});
+
+it('who does what is asked of it is there, whatever became of its last probe', async () => {
+  const world = newWorld();
+  const node = new Probed('a');
+  node.fails();
+  const catalog = await world.open([node]);
+  await catalog.probeAll();
+  expect(state(catalog).state).toBe('unreachable');
+  catalog.report('a', { type: 'read', bytes: 1, elapsedMs: 1 });
+  expect(state(catalog)).toMatchObject({ state: 'ok', why: 'takes new shards' });
+  await catalog.close();
+  expect(state(await world.open([node])).state).toBe('ok');
+});
+
 describe('how long it lasts', () => {
   it('a failing provider’s minute is over in time, however often it is probed meanwhile', async () => {
     const world = newWorld();

@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { CliVault, said } from '../helpers/cli.ts';
+import { CliVault, MAIN, said } from '../helpers/cli.ts';
 import { startService } from '../helpers/services.ts';
 import { noise } from '../helpers/vault.ts';
 
@@ -47,6 +51,19 @@ it('a gateway sees within seconds what another process decides, tells it, and ke
   const listed = await vault.run(['providers', '--json']);
   expect(JSON.parse(listed.stdout.toString())[8]).toMatchObject({ id: 'p9', state: 'unreachable' });
 }, 60_000);
+
+it('a vault that nobody closes keeps no process alive', async () => {
+  const vault = await CliVault.create();
+  onTestFinished(() => vault.remove());
+  const library = pathToFileURL(join(dirname(MAIN), '..', 'index.js')).href;
+  const program = `const { openVault } = await import(${JSON.stringify(library)});
+    const vault = await openVault({ home: ${JSON.stringify(vault.home)}, background: 'at once' });
+    for await (const _ of vault.list());`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [code] = (await once(child, 'exit')) as [number];
+  expect(code).toBe(0);
+}, 25_000);
 
 it('a node over backends shows in its metrics whether they answer', async () => {
   const vault = await CliVault.create();

@@ -4,7 +4,7 @@ import type { HoldfastError } from '../../core/errors.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
-import { standings } from '../../placement/standing.ts';
+import { standings } from '../../profiles/index.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
