@@ -1,6 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { checkLadder, type Observation, type ProbeMode, standings } from '../profiles/index.ts';
+import { standings } from '../core/standing.ts';
+import { checkLadder, type Observation, type ProbeMode } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
   CatalogDaemon,

@@ -2,9 +2,9 @@ import { type LeftOut, type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED }
 import { linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import { standings } from '../core/standing.ts';
 import type { ProviderDirectory } from '../pipeline/ports.ts';
 import type { Punctuality } from '../pipeline/punctuality.ts';
-import { standings } from '../profiles/index.ts';
 
 /** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
 const SILENT_AFTER_MS = 500;

@@ -1,6 +1,6 @@
 import type { LinearCode } from '../coding/erasure/code.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { standings } from '../profiles/index.ts';
+import { standings } from '../core/standing.ts';
 import { type Certificate, certify } from './certificate.ts';
 import {
   type Domain,

@@ -13,5 +13,4 @@ export {
   type ProbeMode,
 } from './observe.ts';
 export { newProfile, type ProviderProfile } from './profile.ts';
-export { standings } from './standing.ts';
 export { createProfileStore, PROFILES_TABLE, type ProfileStore } from './store.ts';

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
+import { standings } from '../../src/core/standing.ts';
 import { certify, rotate, solvePlacement } from '../../src/placement/index.ts';
-import { standings } from '../../src/profiles/index.ts';
 import { providersOf } from './reference.ts';
 
 const LRC = createLinearCode(DEFAULT_LRC);

@@ -1,10 +1,10 @@
 import type { LinearCode } from '../../coding/erasure/code.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { HoldfastError } from '../../core/errors.ts';
+import { standings } from '../../core/standing.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
-import { standings } from '../../profiles/index.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../accounting.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
