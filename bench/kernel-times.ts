@@ -58,7 +58,7 @@ export class KernelTimes {
     const memory = createSharedMemory(CHUNKS * slab);
     const use = await loadPrimitives(memory, accelerationFrom(process.env), systemClock);
     const times = new KernelTimes(
-      use.coder(code.params),
+      await use.coder(code.params),
       use.aead,
       use.blake3,
       await use.codec('zstd', 1),

@@ -33,7 +33,7 @@ export async function version(
     `node              ${process.version} ${process.platform}-${process.arch}`,
     `blake3            ${use.blake3.name}`,
     `chacha20-poly1305 ${use.aead.name}`,
-    `erasure kernel    ${use.kernel.name}`,
+    `erasure kernel    ${(await use.kernel()).name}`,
     `zstd              ${zstd.implementation}`,
     `deflate           ${deflate.implementation}`,
     ...unfit,

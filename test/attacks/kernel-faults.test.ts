@@ -77,7 +77,12 @@ async function selected(): Promise<{ names: string; unfit: string[] }> {
     unfit.push(`${what}: ${by}`),
   );
   const codecs = [await use.codec('zstd', 1), await use.codec('deflate', 1)];
-  const names = [use.blake3.name, use.aead.name, use.kernel.name, ...codecs.map((one) => one.implementation)];
+  const names = [
+    use.blake3.name,
+    use.aead.name,
+    (await use.kernel()).name,
+    ...codecs.map((one) => one.implementation),
+  ];
   return { names: names.join(), unfit };
 }
 

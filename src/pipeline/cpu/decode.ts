@@ -13,10 +13,12 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
   const bad = await badShards(job, use);
   laps.end('shard-check');
   if (bad.length > 0) return { bad, spent };
-  const coder = use.coder(job.code);
-  const { dataShards } = coder.code;
+  const { dataShards } = use.code(job.code);
   const missing = dataShardsMissing(job.present, dataShards);
-  if (missing.length > 0) await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
+  if (missing.length > 0) {
+    const coder = await use.coder(job.code);
+    await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
+  }
   laps.end('rebuild');
   const base = job.offsets[0]!;
   const frame = use.memory.subarray(base, base + dataShards * job.shardLength);
@@ -40,7 +42,7 @@ export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<Deco
 async function badShards(job: DecodeJob, use: Primitives): Promise<number[]> {
   const suspects = job.present.filter((shard) => !shardIsRight(job, shard, use, use.blake3));
   if (suspects.length === 0) return suspects;
-  const second = await use.second.blake3();
+  const second = await use.second.blake3(suspects.length * job.shardLength);
   return suspects.filter((shard) => !shardIsRight(job, shard, use, second));
 }
 

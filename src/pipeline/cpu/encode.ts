@@ -11,7 +11,7 @@ const SAMPLE_BYTES = 16 * 1024;
 const WORTH = 0.97;
 
 export async function encodeChunk(job: EncodeJob, use: Primitives): Promise<EncodeResult> {
-  const coder = use.coder(job.code);
+  const coder = await use.coder(job.code);
   const { dataShards, totalShards } = coder.code;
   const laps = new Laps(use.now);
   const plain = use.memory.subarray(job.frame, job.frame + job.plainLength);

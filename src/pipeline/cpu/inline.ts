@@ -39,7 +39,8 @@ export function createInlineStage(
 
 /** @throws HoldfastError `Corrupt`, code `kernel_fault`, when it is hashed twice and the digests differ. */
 export async function hashRanges(job: HashJob, use: Primitives): Promise<Uint8Array[]> {
-  const second = job.twice ? await use.second.blake3() : undefined;
+  const bytes = job.ranges.reduce((sum, ranges) => sum + lengthOf(ranges), 0);
+  const second = job.twice ? await use.second.blake3(bytes) : undefined;
   return job.ranges.map((ranges) => {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < ranges.length; i += 2) {
@@ -52,4 +53,11 @@ export async function hashRanges(job: HashJob, use: Primitives): Promise<Uint8Ar
     }
     return digest;
   });
+}
+
+/** Of offsets and lengths in turn. */
+function lengthOf(ranges: readonly number[]): number {
+  let bytes = 0;
+  for (let i = 1; i < ranges.length; i += 2) bytes += ranges[i]!;
+  return bytes;
 }

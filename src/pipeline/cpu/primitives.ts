@@ -2,7 +2,7 @@ import type { Aead } from '../../coding/aead.ts';
 import { secondAead, selectAead } from '../../coding/aead-select.ts';
 import { type Codec, type CodecName, codecName } from '../../coding/compress/codec.ts';
 import { selectCodec } from '../../coding/compress/select.ts';
-import { createLinearCode } from '../../coding/erasure/code.ts';
+import { createLinearCode, type LinearCode } from '../../coding/erasure/code.ts';
 import { type Coder, createCoder } from '../../coding/erasure/coder.ts';
 import { type Kernel, selectKernel } from '../../coding/erasure/kernel.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
@@ -19,18 +19,21 @@ export interface Primitives {
   readonly memory: Uint8Array;
   readonly blake3: Blake3;
   readonly aead: Aead;
-  readonly kernel: Kernel;
   codec(name: CodecName, level: number): Promise<Codec>;
   codecById(id: number): Promise<Codec>;
-  coder(code: CodeParams): Coder;
+  code(params: CodeParams): LinearCode;
+  /** Of the erasure code, chosen and tested when the first shard must be computed: a healthy read needs none. */
+  kernel(): Promise<Kernel>;
+  coder(params: CodeParams): Promise<Coder>;
   /** Milliseconds from any start. */
   now(): number;
   /** Memory of this thread for what is needed until the next call with the same purpose. */
   scratch(bytes: number, purpose?: ScratchPurpose): Uint8Array;
   /** Other implementations than those in use, where there are any: for checks. */
   readonly second: {
-    blake3(): Promise<Blake3>;
-    /** @param bytes of a message: a long one is worth the start of a faster implementation. */
+    /** @param bytes to be hashed in all: many are worth the start of a faster implementation. */
+    blake3(bytes: number): Promise<Blake3>;
+    /** @param bytes of a message, likewise. */
     aead(bytes: number): Promise<Aead>;
   };
 }
@@ -45,12 +48,20 @@ export async function loadPrimitives(
   onUnfit?: OnUnfit,
 ): Promise<Primitives> {
   const blake3 = await selectBlake3(acceleration, onUnfit);
-  const [aead, kernel] = await Promise.all([
-    selectAead(acceleration, blake3, onUnfit),
-    selectKernel({ ...acceleration, memory, tiles, onUnfit }),
-  ]);
+  const aead = await selectAead(acceleration, blake3, onUnfit);
+  let selected: Promise<Kernel> | undefined;
+  const kernel = (): Promise<Kernel> => {
+    selected ??= selectKernel({ ...acceleration, memory, tiles, onUnfit });
+    return selected;
+  };
+  // Copies are copied as fast by any kernel, and objects that are kept as copies are small.
+  const kernelFor = ({ algorithm }: CodeParams): Promise<Kernel> =>
+    algorithm === 'replica' ? selectKernel({ ...PORTABLE, memory }) : kernel();
   const codecs = new Map<string, Promise<Codec>>();
-  const coders = new Map<string, Coder>();
+  const codes = new Map<string, LinearCode>();
+  const coders = new Map<string, Promise<Coder>>();
+  const code = (params: CodeParams): LinearCode =>
+    remember(codes, JSON.stringify(params), () => createLinearCode(params));
   const codec = (name: CodecName, level: number): Promise<Codec> =>
     remember(codecs, `${name} ${level}`, () => selectCodec(name, level, acceleration, onUnfit));
   const spare: Record<ScratchPurpose, Uint8Array> = { work: new Uint8Array(0), check: new Uint8Array(0) };
@@ -64,15 +75,21 @@ export async function loadPrimitives(
     kernel,
     codec,
     codecById: (id) => codec(codecName(id), 1),
-    coder: (code) =>
-      remember(coders, JSON.stringify(code), () => createCoder(createLinearCode(code), kernel)),
+    code,
+    coder: (params) =>
+      remember(coders, JSON.stringify(params), async () =>
+        createCoder(code(params), await kernelFor(params)),
+      ),
     now: () => clock.monotonic(),
     scratch(bytes, purpose = 'work') {
       if (spare[purpose].length < bytes) spare[purpose] = new Uint8Array(bytes);
       return spare[purpose];
     },
     second: {
-      blake3: () => second('blake3', () => secondBlake3(blake3, acceleration)),
+      blake3: (bytes) =>
+        bytes < LONG_MESSAGE
+          ? second('blake3', () => secondBlake3(blake3, PORTABLE))
+          : second('long blake3', () => secondBlake3(blake3, acceleration)),
       aead: (bytes) =>
         bytes < LONG_MESSAGE
           ? second('aead', () => secondAead(aead, PORTABLE, blake3))

@@ -31,7 +31,7 @@ export function checkCompressed(
 /** As much of the check as the job asks for. A coder's first parity is looked at in any case: it is newly compiled. */
 export async function checkEncoded(job: EncodeJob, encoded: Encoded, use: Primitives): Promise<void> {
   if (job.check === 'none') return;
-  const coder = use.coder(job.code);
+  const coder = await use.coder(job.code);
   if (job.check === 'whole' || !proven.has(coder)) checkParity(coder, job, encoded, use);
   proven.add(coder);
   if (job.check === 'whole') await checkWayBack(coder, job, encoded, use);
@@ -59,7 +59,7 @@ async function checkWayBack(
   use: Primitives,
 ): Promise<void> {
   const [blake3, aead, unpacker] = await Promise.all([
-    use.second.blake3(),
+    use.second.blake3(offsets.length * shardLength),
     use.second.aead(code.dataShards * shardLength),
     use.codecById(codec),
   ]);
