@@ -84,6 +84,8 @@ class Report {
 
   add({ file, name, result, error }: Outcome): void {
     this.#progress.end();
+    // Interrupted, not failed: nothing of it was stored.
+    if (error?.kind === 'Aborted' && this.#io.signal.aborted) return;
     if (result !== undefined) this.#stored(file, name, result);
     else this.failed(file, error!);
     this.#progress.update(++this.#done, this.#of);
