@@ -7,6 +7,7 @@ import { inOrder } from '../in-order.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
+import { putWarnings } from '../put-warnings.ts';
 import { openSource } from '../source-file.ts';
 import { findSources, type Source } from '../sources/sources.ts';
 import { withVault } from '../with-vault.ts';
@@ -121,9 +122,7 @@ class Report {
     this.#total.stored++;
     this.#total.size += result.size;
     this.#total.storedBytes += result.stored;
-    for (const { id, why } of result.leftOut) this.#once(`warning: ${id} got no shards: ${why}`);
-    for (const { provider } of result.failedAttempts)
-      this.#once(`warning: ${provider} did not take shards that others took`);
+    for (const warning of putWarnings(result)) this.#once(warning);
     const { tolerates, domains } = result.certificate;
     output(
       this.#io,

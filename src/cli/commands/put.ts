@@ -5,11 +5,11 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
-import { forkText } from '../fork-text.ts';
-import { bytes, counted, seconds } from '../format.ts';
+import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
+import { putWarnings } from '../put-warnings.ts';
 import { runCommand } from '../run-command.ts';
 import { openSource } from '../source-file.ts';
 import { isSeveral } from '../sources/sources.ts';
@@ -83,26 +83,10 @@ function report(
   json: boolean,
   ms: number,
 ): void {
-  for (const { provider, error } of result.failedAttempts) {
-    note(io, `warning: ${provider} did not take its shards, others did: ${error}`);
-  }
-  for (const { id, why } of result.leftOut) note(io, `warning: ${id} got no shards: ${why}`);
-  if (result.certificate.tolerates === 0)
-    note(io, 'warning: losing a single provider would lose this object');
-  if (result.name !== undefined && result.pointerCopies === 0) {
-    note(io, 'warning: no provider keeps a copy of the name: only the local state has it');
-  } else if (result.name !== undefined && result.pointerCopies <= result.certificate.tolerates) {
-    const fewer = counted(result.pointerCopies, 'provider');
-    note(
-      io,
-      `warning: only ${fewer} took a copy of the name, fewer than the object has; later commands try again`,
-    );
-  }
+  for (const warning of putWarnings(result)) note(io, warning);
   if (result.name === undefined && !json) {
     note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);
   }
-  for (const fork of result.forks) note(io, `warning: ${forkText(fork)}`);
-  if (result.forks.length > 0) note(io, '  Run `holdfast recover` to bring this state up to date.');
   if (result.profile !== undefined && !json) note(io, renderProfile(result.profile));
   output(io, json, result, () =>
     [
