@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { ChunkLadder, ProbeMode } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { FailureKind } from './failure-kind.ts';
+import type { LastFailure } from './last-failure.ts';
 import type { CatalogPolicy } from './policy.ts';
 import type { CandidateOptions } from './probe-candidates.ts';
 import type { Settlement } from './quota.ts';
@@ -172,4 +173,6 @@ export interface ProviderSnapshot {
   readonly freeBytes: number | undefined;
   readonly maintenance: boolean;
   readonly updatedAt: number;
+  /** Whatever came after it. */
+  readonly lastFailure: LastFailure | undefined;
 }

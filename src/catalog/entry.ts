@@ -40,6 +40,7 @@ export class CatalogEntry {
   lastFailure: LastFailure | undefined;
   lastFailureSaved = true;
   probed = false;
+  /** The code of the last probe, if that failed. */
   probeFailure: string | undefined;
   /** Why a probe that is still under way is no longer waited for. */
   givenUp: string | undefined;
@@ -65,6 +66,12 @@ export class CatalogEntry {
   answered(): void {
     this.probeFailure = undefined;
     this.givenUp = undefined;
+  }
+
+  /** Remembers why, for the operator. */
+  tell(failure: LastFailure): void {
+    this.lastFailure = failure;
+    this.lastFailureSaved = false;
   }
 
   observe(observation: Observation): void {

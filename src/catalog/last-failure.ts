@@ -1,19 +1,40 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { utf8Encode } from '../core/bytes.ts';
+import type { HoldfastError } from '../core/errors.ts';
+import { printableLine, remoteText } from '../core/remote-text.ts';
 import type { Engine, WriteOptions } from '../engine/engine.ts';
 
-/** The latest failed transfer of a provider, told to the operator; nothing is decided by it. */
+/** The latest failure of a provider, told to the operator; nothing is decided by it. */
 export interface LastFailure {
   /** In milliseconds since the Unix epoch. */
   readonly at: number;
-  readonly operation: 'store' | 'read';
+  readonly operation: 'store' | 'read' | 'probe';
   /** Stable, of the error. */
   readonly code: string;
+  /** For a person, one line; empty where an earlier version kept none. */
+  readonly message: string;
 }
+
+export const lastFailure = (
+  at: number,
+  operation: LastFailure['operation'],
+  { code, message }: HoldfastError,
+): LastFailure => ({
+  at: Math.max(0, Math.trunc(at)),
+  operation,
+  code,
+  message: printableLine(remoteText(message)),
+});
+
+/** E.g. `provider_missing, the folder … is not there`. */
+export const describeFailure = ({ code, message }: LastFailure): string =>
+  message === '' ? code : `${code}, ${message}`;
 
 /** Key is the provider's id, the value JSON. */
 const TABLE = 'provider_last_failure';
-const STORED = /^\{"v":1,"at":(\d{1,15}),"operation":"(store|read)","code":"([A-Za-z0-9_]{1,64})"\}$/;
+const MAX_BYTES = 4096;
+const OPERATIONS: readonly unknown[] = ['store', 'read', 'probe'];
+const CODE = /^[A-Za-z0-9_]{1,64}$/;
 
 export interface LastFailures {
   /** Undefined also for what cannot be read: it is only told. */
@@ -26,13 +47,35 @@ export function createLastFailures(engine: Engine): LastFailures {
   return {
     async load(providerId, options = {}) {
       const stored = await table.get(providerId, options);
-      const [, at, operation, code] = STORED.exec(new TextDecoder().decode(stored)) ?? [];
-      if (code === undefined) return undefined;
-      return { at: Number(at), operation: operation as LastFailure['operation'], code };
+      return stored === undefined || stored.length > MAX_BYTES ? undefined : decode(stored);
     },
-    async save(providerId, { at, operation, code }, options = {}) {
-      const text = JSON.stringify({ v: 1, at: Math.max(0, Math.trunc(at)), operation, code });
-      if (STORED.test(text)) await table.put(providerId, utf8Encode(text), options);
+    async save(providerId, { at, operation, code, message }, options = {}) {
+      if (!CODE.test(code)) return;
+      const text = JSON.stringify({ v: 2, at, operation, code, message });
+      await table.put(providerId, utf8Encode(text), options);
     },
   };
+}
+
+/** Version 1 kept no message and nothing of probes. */
+function decode(stored: Uint8Array): LastFailure | undefined {
+  try {
+    const { v, at, operation, code, message } = JSON.parse(new TextDecoder().decode(stored)) as Record<
+      string,
+      unknown
+    >;
+    const text = v === 1 ? '' : message;
+    const whole = (v === 1 || v === 2) && Number.isSafeInteger(at) && (at as number) >= 0;
+    if (!whole || !OPERATIONS.includes(operation) || typeof code !== 'string' || typeof text !== 'string')
+      return undefined;
+    if (!CODE.test(code)) return undefined;
+    return {
+      at: at as number,
+      operation: operation as LastFailure['operation'],
+      code,
+      message: printableLine(text),
+    };
+  } catch {
+    return undefined;
+  }
 }

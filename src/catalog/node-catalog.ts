@@ -17,6 +17,7 @@ import type {
 import { runDaemon } from './daemon.ts';
 import { CatalogEntry } from './entry.ts';
 import { FAILURE_KINDS, type FailureKind, failureKind, isGrave } from './failure-kind.ts';
+import { lastFailure } from './last-failure.ts';
 import { CatalogPersistence } from './persistence.ts';
 import { type CandidateOptions, probeCandidates } from './probe-candidates.ts';
 import { probeEntries, probeEntry } from './probing.ts';
@@ -133,10 +134,9 @@ class Catalog implements NodeCatalog {
     health?.providerFailures(id, kind, 1);
     if (kind === 'denied') entry.denial = `a ${operation}: ${code}`;
     else entry.observe(observationOf(kind, failure, at, policy.failing.count));
+    if (kind !== 'slow') entry.tell(lastFailure(at, operation, asHoldfastError(failure.error)));
     if (kind === 'denied' || kind === 'slow') return;
     if (isGrave(failure.error)) entry.seenAt.grave = clock.monotonic();
-    entry.lastFailure = { at, operation, code };
-    entry.lastFailureSaved = false;
     if (isHoldfastError(failure.error, 'QuotaExceeded')) entry.freeBytes = 0;
   }
 

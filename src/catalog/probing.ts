@@ -6,6 +6,7 @@ import type { ProbeResult } from '../providers/adapter.ts';
 import type { CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { failureKind } from './failure-kind.ts';
+import { lastFailure } from './last-failure.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
 import { skipOf } from './rank.ts';
 
@@ -66,6 +67,7 @@ export async function probeEntry(
 function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure: HoldfastError): void {
   const { clock } = options;
   entry.probeFailure = failure.code;
+  entry.tell(lastFailure(clock.now(), 'probe', failure));
   entry.givenUp = undefined;
   if (failureKind('store', failure) === 'denied') {
     // The provider is there: others, with other credentials, may well be let in.

@@ -1,4 +1,5 @@
 import type { CatalogEntry } from './entry.ts';
+import { describeFailure } from './last-failure.ts';
 import type { CatalogPolicy } from './policy.ts';
 
 export const SKIP_REASONS = [
@@ -95,10 +96,11 @@ function quarantined({ quarantine, profile }: CatalogEntry, policy: CatalogPolic
   return skip('quarantined', `${figure}; ${quarantine.goodProbes} of ${returnAfter} good probes to return`);
 }
 
-function unreachable({ profile, probeFailure, givenUp }: CatalogEntry): Skip | undefined {
+function unreachable({ profile, lastFailure, givenUp }: CatalogEntry): Skip | undefined {
   if (givenUp !== undefined) return skip('unreachable', givenUp);
   if (profile.silent_since === 0) return undefined;
-  return skip('unreachable', `its last probe failed${probeFailure === undefined ? '' : `: ${probeFailure}`}`);
+  const why = lastFailure?.operation === 'probe' ? `: ${describeFailure(lastFailure)}` : '';
+  return skip('unreachable', `its last probe failed${why}`);
 }
 
 function withoutRoom(entry: CatalogEntry, bytes: number): Skip | undefined {
@@ -120,7 +122,8 @@ function failing(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy
   const again = triedAgain(since, monotonicMs, policy);
   if (again === undefined) return undefined;
   const { lastFailure } = entry;
-  const last = lastFailure === undefined ? '' : `, the last a ${lastFailure.operation}: ${lastFailure.code}`;
+  const last =
+    lastFailure === undefined ? '' : `, the last a ${lastFailure.operation}: ${describeFailure(lastFailure)}`;
   return skip('recently_failing', `${recent_failures} recent failures${last}; ${again}`);
 }
 
@@ -129,7 +132,8 @@ function lying(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy):
   const again = triedAgain(entry.seenAt.lying, monotonicMs, policy);
   if (again === undefined) return undefined;
   const { lastFailure } = entry;
-  const last = lastFailure === undefined ? '' : ` (a ${lastFailure.operation}: ${lastFailure.code})`;
+  const last =
+    lastFailure === undefined ? '' : ` (a ${lastFailure.operation}: ${describeFailure(lastFailure)})`;
   return skip('lying', `what it had acknowledged was gone or altered${last}; ${again}`);
 }
 

@@ -38,6 +38,7 @@ export function snapshotOf(
     freeBytes: entry.freeBytes,
     maintenance: profile.maintenance,
     updatedAt: profile.updated_at,
+    lastFailure: entry.lastFailure,
   };
 }
 

@@ -167,7 +167,8 @@ function toleranceWithout({ directory, policy }: VaultContext, late: readonly st
   return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
 }
 
-function openEngine(config: Config, observers: Observers): Engine {
+/** @throws HoldfastError `Unavailable`, `Corrupt`, when it is used. */
+export function openEngine(config: Config, observers: Pick<Observers, 'engines'>): Engine {
   const { default: main, overrides } = config.engine;
   const opened = new Map<EngineName, Engine>();
   for (const name of new Set([main, ...Object.values(overrides)]))

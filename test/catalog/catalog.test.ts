@@ -67,7 +67,7 @@ describe('quarantine', () => {
     node.fails();
     await probeTimes(catalog, 3);
     expect(reasons(catalog)).toEqual({ a: 'unreachable' });
-    expect(why(catalog, 'a')).toBe('its last probe failed: Unexpected');
+    expect(why(catalog, 'a')).toBe('its last probe failed: Unexpected, no answer');
     await catalog.probeAll();
     expect(reasons(catalog)).toEqual({ a: 'quarantined' });
     expect(why(catalog, 'a')).toMatch(/^probe loss 59\.0 % \(limit 50\.0 %\); 0 of 3 good probes to return/);
@@ -132,7 +132,7 @@ describe('failing and full providers', () => {
     catalog.report('a', { type: 'read_failed', error: new Error('boom') });
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
     expect(why(catalog, 'a')).toContain(
-      '3 recent failures, the last a read: Unexpected; tried again in 60 s',
+      '3 recent failures, the last a read: Unexpected, boom; tried again in 60 s',
     );
     world.clock.advance(59_999);
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
@@ -150,7 +150,7 @@ describe('failing and full providers', () => {
     catalog.report('a', stalled);
     for (let i = 0; i < 100; i++) catalog.report('a', stored());
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
-    expect(why(catalog, 'a')).toContain('the last a store: stalled; tried again in 60 s');
+    expect(why(catalog, 'a')).toContain('the last a store: stalled, never done; tried again in 60 s');
     world.clock.advance(60_000);
     expect(reasons(catalog)).toEqual({});
   });

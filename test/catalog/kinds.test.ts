@@ -65,7 +65,9 @@ describe('slow, failing, lying and denied', () => {
     catalog.report('a', lied);
     for (let i = 0; i < 50; i++) catalog.report('a', stored);
     expect(state(catalog)).toMatchObject({ state: 'lying', totalLies: 1, totalFailures: 0 });
-    expect(state(catalog).why).toContain('gone or altered (a read: HashMismatch); tried again in 60 s');
+    expect(state(catalog).why).toContain(
+      'gone or altered (a read: HashMismatch, other bytes); tried again in 60 s',
+    );
     await catalog.close();
     world.clock.advance(30_000);
     const later = await world.open([new Probed('a')]);

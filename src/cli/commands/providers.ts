@@ -1,36 +1,48 @@
-import type { ProviderSnapshot } from '../../catalog/index.ts';
+import { createUsageStore } from '../../catalog/index.ts';
+import { silent } from '../../compose/observers.ts';
+import type { Vault } from '../../compose/open-vault.ts';
+import { openEngine } from '../../compose/vault.ts';
 import type { Config } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { systemClock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
-import { initFsProvider } from '../../providers/fs/index.ts';
+import { initFsProvider, readProviderId } from '../../providers/fs/index.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
 import { configOf } from '../config-of.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
-import { bytes, table } from '../format.ts';
 import { type Io, output } from '../io.ts';
+import { notConfigured, renderProviders } from '../providers-table.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
 export async function list(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const snapshot = await withVault(io, flags, async (vault) => vault.internals.catalog.snapshot());
-    output(io, flags.json, snapshot, () => render(snapshot));
+    await withVault(io, flags, async (vault) => {
+      // What was true the last time anybody asked is not what is.
+      await vault.internals.probeCandidates(vault.internals.config.placement.minTolerates);
+      await show(vault, io, flags.json);
+    });
     return undefined;
   });
 }
 
 export async function probe(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const snapshot = await withVault(io, flags, async (vault) => {
-      await vault.internals.probe(io.signal);
-      return vault.internals.catalog.snapshot();
+    const reports = await withVault(io, flags, async (vault) => {
+      const answers = await vault.internals.probe(io.signal);
+      await show(vault, io, flags.json);
+      return answers;
     });
-    output(io, flags.json, snapshot, () => render(snapshot));
-    return undefined;
+    return reports.every(({ error }) => error !== undefined) ? EXIT.notEnough : EXIT.done;
   });
+}
+
+async function show(vault: Vault, io: Io, json: boolean): Promise<void> {
+  const snapshot = vault.internals.catalog.snapshot();
+  const unknown = await notConfigured(vault, io.signal);
+  output(io, json, [...snapshot, ...unknown], () => renderProviders(snapshot, unknown));
 }
 
 export async function maintenance(
@@ -63,10 +75,22 @@ export async function init(this: CliContext, flags: ConfigFlags, id: string): Pr
     if (provider.adapter !== 'fs') {
       throw new HoldfastError('ConfigInvalid', `${id} is not a folder: there is nothing to prepare`);
     }
+    const before = await readProviderId(provider.root).catch(() => undefined);
     await initFsProvider(provider.root, id);
+    if (before === undefined) await startAtNothing(config, id);
     output(io, flags.json, { provider: id, root: provider.root }, () => `${id} is ready in ${provider.root}`);
     return undefined;
   });
+}
+
+/** What is new is empty, whatever its predecessor of that name held. */
+async function startAtNothing(config: Config, id: string): Promise<void> {
+  const engine = openEngine(config, silent);
+  try {
+    await createUsageStore(engine).add(id, -Number.MAX_SAFE_INTEGER, { sync: true });
+  } finally {
+    await engine.close();
+  }
 }
 
 /** Runs the adapter contract against a live provider, through all its layers, and removes what it stored. */
@@ -103,36 +127,6 @@ async function validateProvider(config: Config, id: string, io: Io): Promise<Con
   const one = { ...config, providers: config.providers.filter((provider) => provider.id === id) };
   const deps = { ...base, env: io.env, onAttempt: () => {}, log: () => {} };
   return runConformance({ ...base, open: async () => (await buildProviders(one, deps))[0]!.adapter });
-}
-
-function render(providers: readonly ProviderSnapshot[]): string {
-  const rows = providers.map((provider) => [
-    provider.id,
-    provider.state,
-    provider.rttMs === undefined ? '-' : `${provider.rttMs.toFixed(1)} ms`,
-    `${(100 * provider.lossRate).toFixed(1)} %`,
-    provider.bytesPerSecond === undefined ? '-' : `${bytes(provider.bytesPerSecond)}/s`,
-    bytes(provider.preferredChunk),
-    `${(100 * provider.successRate).toFixed(1)} %`,
-    `${provider.totalSlow} / ${provider.totalFailures} / ${provider.totalLies}`,
-    provider.quotaBytes === undefined
-      ? bytes(provider.usedBytes)
-      : `${bytes(provider.usedBytes)} of ${bytes(provider.quotaBytes)}`,
-    provider.why,
-  ]);
-  const head = [
-    'id',
-    'state',
-    'RTT',
-    'loss',
-    'bandwidth',
-    'chunk',
-    'success',
-    'slow/failed/lied',
-    'used',
-    'why',
-  ];
-  return table([head, ...rows]);
 }
 
 function unknownProvider(id: string): HoldfastError {
