@@ -12,9 +12,13 @@ export const NODE_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0,
 /** A range of shards: others that add rank are read beside it. */
 export const SHARD_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };
 
-/** The same of so few bytes that others are read beside it even when it was the only one that was asked. */
+/** The same of so few bytes, and with so few others to compare with, that others are read beside it anyway. */
 export const SMALL_READS: StragglerPolicy = { ...SHARD_READS, aloneMs: 150 };
 export const SMALL_READ_BYTES: number = 64 * 1024;
+export const FEW_READS = 3;
+
+/** Whether one that did without is to be held against it. */
+export const SHARD_LOSERS: StragglerPolicy = { ...SHARD_READS, quorum: 0 };
 
 /** A copy of a manifest node on its way to a provider: another one is sent beside it. */
 export const NODE_WRITES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0.5 };

@@ -185,3 +185,22 @@ describe('two of nine providers that hang', () => {
     expect(['p3', 'p6'].map((id) => context.directory.worthAsking(id))).toEqual([false, false]);
   });
 });
+
+it('where every provider is slow, a small read that others were asked beside is held against nobody', async () => {
+  const { context: plain, providers } = await testVault();
+  await putObject(plain, noise(1_000), { name: 'x' });
+  for (const { adapter } of providers as { adapter: { fetchRange: BlobAdapter['fetchRange'] } }[]) {
+    const quick = adapter.fetchRange.bind(adapter);
+    adapter.fetchRange = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      return quick(...args);
+    };
+  }
+  const failures: string[] = [];
+  const report: VaultContext['directory']['report'] = (id, { error }) => {
+    if (error !== undefined) failures.push(`${id}: ${error}`);
+  };
+  const context = { ...plain, directory: { ...plain.directory, report } };
+  await readAll(await getObject(context, 'x'));
+  expect(failures).toEqual([]);
+});

@@ -1,10 +1,10 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import { lateAfterMs } from '../../core/stragglers.ts';
+import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
 import { timed } from '../accounting.ts';
 import { type DamageProblem, problemOf } from '../damage.ts';
 import type { SegmentView } from '../object-view.ts';
-import { SHARD_READS, SMALL_READ_BYTES, SMALL_READS } from '../stragglers.ts';
+import { FEW_READS, SHARD_LOSERS, SHARD_READS, SMALL_READ_BYTES, SMALL_READS } from '../stragglers.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';
@@ -96,25 +96,29 @@ export class Flight {
     const lost = new HoldfastError('Aborted', 'other shards were faster', { code: 'lost_race' });
     this.#pacing.abort(lost);
     for (const running of this.#running.keys()) {
-      if (running.slow) this.#loses(running);
+      // What was fetched in its stead may have taken as long: then everything is slow, and it is nobody's fault.
+      if (running.slow && this.#isLate(running, SHARD_LOSERS)) this.#loses(running);
       running.stop.abort(lost);
     }
     await Promise.allSettled(this.#running.values());
   }
 
   #findSlow(): void {
-    const { context } = this.#state;
-    const now = context.clock.monotonic();
-    const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
+    const few = this.#done + this.#running.size <= FEW_READS;
     for (const running of this.#running.keys()) {
-      if (running.slow) continue;
-      const usual = context.directory.usualMs(running.provider, 'fetch', running.bytes);
-      const policy = running.bytes <= SMALL_READ_BYTES ? SMALL_READS : SHARD_READS;
-      if (now - running.startedMs < lateAfterMs(policy, field, usual)) continue;
+      const policy = few && running.bytes <= SMALL_READ_BYTES ? SMALL_READS : SHARD_READS;
+      if (running.slow || !this.#isLate(running, policy)) continue;
       running.slow = true;
       this.#changed = true;
       for (const { fetch, shard } of running.range.shards) fetch.pending.set(shard, 'slow');
     }
+  }
+
+  #isLate({ provider, bytes, startedMs }: Running, policy: StragglerPolicy): boolean {
+    const { clock, directory } = this.#state.context;
+    const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
+    const usualMs = directory.usualMs(provider, 'fetch', bytes);
+    return clock.monotonic() - startedMs >= lateAfterMs(policy, field, usualMs);
   }
 
   async #read(running: Running): Promise<void> {
