@@ -100,7 +100,7 @@ export class ChunkFetch {
    * @throws HoldfastError `Unavailable` or `Corrupt`, code `undecodable`, naming what is gone.
    */
   wanted(avoid: ReadonlySet<string>): number[] {
-    if (this.#isSettled(avoid)) return [];
+    if (this.complete || this.#isSettled(avoid)) return [];
     const { code, record } = this.#view;
     const usable: number[] = [];
     for (let shard = 0; shard < code.totalShards; shard++) {
@@ -114,7 +114,11 @@ export class ChunkFetch {
 
   /** Whether what is there decodes. */
   get complete(): boolean {
-    return this.#chosen?.every((shard) => this.present.has(shard)) ?? false;
+    if (this.#chosen === undefined) return false;
+    const there = this.#chosen.filter((shard) => this.present.has(shard)).length;
+    if (there === this.#chosen.length) return true;
+    // One that was late, and that others were fetched in the stead of, may have come after all.
+    return this.present.size > there && this.#view.code.decodable([...this.present]);
   }
 
   #cost(shard: number, avoid: ReadonlySet<string>): number {
