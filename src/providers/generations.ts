@@ -46,6 +46,8 @@ const HEADER_BYTES = 17;
 const KEPT_GENERATIONS = 8;
 const MAX_ATTEMPTS = 32;
 
+const MAX_NUMBER = 10 ** 15 - 1;
+
 /** Far more than are ever kept; a provider that shows more is not believed. */
 export const MAX_GENERATIONS = 10_000;
 
@@ -65,6 +67,8 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
     bytes: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<SlotVersion> => {
+    // Only somebody else can have made a number so high, and one more would not be read as one.
+    if (number > MAX_NUMBER) throw new HoldfastError('Corrupt', 'the slot has no numbers left');
     const token = random(16);
     await store.create(name, number, concatBytes(Uint8Array.of(state), token, bytes), signal);
     // From here on it may have been seen, so it is seen through whatever the signal says.

@@ -84,3 +84,8 @@ it('a slot with far more generations than are ever kept is damaged, hides no oth
   await expect(others.read(NAME, undefined)).rejects.toMatchObject({ kind: 'Corrupt' });
   expect(await others.isThere(NAME, undefined)).toBe(true);
 });
+
+it('a slot whose last number was planted takes no write that nobody would see', async () => {
+  rows.set(10 ** 15 - 1, new Uint8Array(0));
+  await expect(others.write(NAME, one(1), undefined, undefined)).rejects.toMatchObject({ kind: 'Corrupt' });
+});
