@@ -10,16 +10,22 @@ export type Headers = Readonly<Record<string, string | number>>;
 /** The same as names and values in turn, which is what Node takes fastest. */
 export type HeaderList = readonly (string | number)[];
 
-export interface ExchangeOptions {
-  readonly plane: Plane;
+/** A request as it came. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
   readonly peer: Peer;
-  readonly corrId: string;
-  readonly startMs: number;
   readonly expectsContinue: boolean;
+  /** One more than may wait on its connection. */
   readonly excess: boolean;
+}
+
+/** What all exchanges of a listener share. */
+export interface ExchangePlace {
+  readonly plane: Plane;
   readonly slow: SlowWatch;
-  /** Told of what failed where nobody waits for it. */
-  readonly onFault: (error: unknown) => void;
+  /** Told of what failed where nobody waits for it. Never throws. */
+  readonly fault: (error: unknown) => void;
 }
 
 /** One request and its answer, from the header to the last byte. */
@@ -54,17 +60,22 @@ export class Exchange {
   /** Tells of what failed where nobody waits for it. Never throws. */
   readonly fault: (error: unknown) => void;
 
-  constructor(request: IncomingMessage, response: ServerResponse, options: ExchangeOptions) {
+  constructor(
+    { request, response, peer, expectsContinue, excess }: Arrival,
+    { plane, slow, fault }: ExchangePlace,
+    corrId: string,
+    startMs: number,
+  ) {
     this.request = request;
     this.response = response;
-    this.plane = options.plane;
-    this.peer = options.peer;
-    this.excess = options.excess;
-    this.fault = options.onFault;
-    this.corrId = options.corrId;
-    this.startMs = options.startMs;
-    this.#expectsContinue = options.expectsContinue;
-    this.slow = options.slow;
+    this.plane = plane;
+    this.peer = peer;
+    this.excess = excess;
+    this.fault = fault;
+    this.corrId = corrId;
+    this.startMs = startMs;
+    this.#expectsContinue = expectsContinue;
+    this.slow = slow;
   }
 
   /** Fires when the client has gone. Made when it is first asked for: most answers are quick. */

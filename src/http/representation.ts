@@ -19,7 +19,7 @@ export interface Representation {
   readonly cacheControl: string;
   /** Further fields of 200, 206 and 304. */
   readonly headers?: Headers;
-  /** False: a browser may do what a page among them says. Default true. */
+  /** False: a browser may do what a page among them says, in the name of whoever serves it. Default true. */
   readonly sandboxed?: boolean;
   /** All bytes, when they are in memory; and what to call when they are not used any more. */
   readonly bytes?: Uint8Array | undefined;
@@ -49,7 +49,9 @@ export async function sendRepresentation(
   const outcome = evaluate(preconditions, etag, true);
   const cacheControl = representation.cacheControl;
   if (outcome === 'not_modified') {
-    const headers = { ...representation.headers, ...sandbox(representation) };
+    const policy: Headers =
+      representation.sandboxed === false ? {} : { 'content-security-policy': 'sandbox' };
+    const headers = { ...representation.headers, ...policy };
     return sendEmpty(exchange, 304, { ...headers, etag, 'cache-control': cacheControl });
   }
   if (outcome === 'failed') throw new HttpProblem(412, 'PreconditionFailed', 'If-Match names other bytes');
@@ -76,15 +78,10 @@ export async function sendRepresentation(
   await stream(exchange, representation, status, head, range, held, createPatience(clock, patience));
 }
 
-const SANDBOX: Headers = { 'content-security-policy': 'sandbox' };
-const NO_HEADERS: Headers = {};
-
-/** What somebody stored must not act in the name of whoever serves it. */
-const sandbox = ({ sandboxed = true }: Representation): Headers => (sandboxed ? SANDBOX : NO_HEADERS);
-
 function headOf(representation: Representation): (string | number)[] {
   const { etag, contentType, cacheControl, headers } = representation;
-  const head = headerList({ ...headers, ...sandbox(representation) });
+  const head = headers === undefined ? [] : headerList(headers);
+  if (representation.sandboxed !== false) head.push('content-security-policy', 'sandbox');
   head.push('etag', etag, 'cache-control', cacheControl, 'content-type', contentType);
   head.push('accept-ranges', 'bytes');
   return head;

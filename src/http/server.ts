@@ -3,21 +3,11 @@ import { createServer, type IncomingMessage, type ServerOptions, type ServerResp
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { Connection, type Peer, peerOf } from './connection.ts';
-import type { Exchange } from './exchange.ts';
+import type { Arrival, Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import { type Refusal, refusalOf, sendRefusal, TOO_MANY_CONNECTIONS } from './refusal.ts';
 import type { Rejection } from './rejections.ts';
 import { type TlsMaterial, tlsOptions } from './tls.ts';
-
-/** A request as it came. */
-export interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly peer: Peer;
-  readonly expectsContinue: boolean;
-  /** One more than may wait on its connection. */
-  readonly excess: boolean;
-}
 
 export interface ServerHooks {
   /** @returns what is to be called when the connection has gone; undefined when the client has too many. */

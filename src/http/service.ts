@@ -6,16 +6,16 @@ import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { Admission } from './admission/admission.ts';
 import { createClientCounts } from './admission/client-counts.ts';
 import type { PageRules } from './admission/pages.ts';
-import type { Authenticator, Plane } from './auth/principal.ts';
+import type { Authenticator } from './auth/principal.ts';
 import { createCorrelationIds } from './correlation.ts';
-import { Exchange } from './exchange.ts';
+import { type Arrival, Exchange, type ExchangePlace } from './exchange.ts';
 import { createHandler } from './handle.ts';
 import type { HttpLimits } from './limits.ts';
 import { type BoundAddress, bind, type Listener, planeOf } from './listener.ts';
 import type { ServiceLog } from './log.ts';
 import type { Target } from './message/target.ts';
 import type { Route } from './route.ts';
-import { type Arrival, createHttpServer } from './server.ts';
+import { createHttpServer } from './server.ts';
 import { createSlowWatch } from './slow-watch.ts';
 import { followTls, type TlsMaterial, type TlsSource } from './tls.ts';
 
@@ -98,11 +98,10 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     return current();
   };
 
-  const exchangeOf = ({ request, response, ...arrival }: Arrival, plane: Plane): Exchange => {
-    const given = request.headers['x-corr-id'];
+  const exchangeOf = (arrival: Arrival, place: ExchangePlace): Exchange => {
+    const given = arrival.request.headers['x-corr-id'];
     const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
-    const startMs = clock.monotonic();
-    return new Exchange(request, response, { ...arrival, plane, corrId, startMs, slow, onFault: fault });
+    return new Exchange(arrival, place, corrId, clock.monotonic());
   };
 
   return {
@@ -114,7 +113,7 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     },
     async listen(listener) {
       if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
-      const plane = planeOf(listener);
+      const place = { plane: planeOf(listener), slow, fault };
       const tls =
         listener.kind === 'tcp' ? await follow(listener.tls, (fresh) => renewTls(fresh)) : undefined;
       const { server, renewTls } = createHttpServer(
@@ -125,7 +124,7 @@ export function createService<C>(options: ServiceOptions<C>): Service {
           onRefused: (reason) => metrics.rejected(reason),
           onConnection: ({ client }) => (listener.kind === 'unix' ? () => {} : clients.enter(client)),
           onRequest(arrival) {
-            const exchange = exchangeOf(arrival, plane);
+            const exchange = exchangeOf(arrival, place);
             // A connection kept alive is idle from here on, and nothing else would end it before its time.
             exchange.atEnd(() => {
               if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
