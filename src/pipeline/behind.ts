@@ -20,15 +20,34 @@ export async function whyUnreadable(
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return error;
+  return (await behind(context, pointer, signal, error)) ?? error;
+}
+
+/** For what cannot be read as it stands. @throws HoldfastError `Unavailable`, code `state_behind`, if that is why. */
+export async function refuseIfBehind(
+  context: VaultContext,
+  pointer: Pointer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const reason = await behind(context, pointer, signal);
+  if (reason !== undefined) throw reason;
+}
+
+async function behind(
+  context: VaultContext,
+  pointer: Pointer,
+  signal: AbortSignal | undefined,
+  cause?: unknown,
+): Promise<HoldfastError | undefined> {
   const newest = await newestVersion(context, pointer.name, signal);
-  if (newest <= pointer.version) return error;
+  if (newest <= pointer.version) return undefined;
   const message = `this state knows version ${pointer.version} of "${pointer.name}", the providers have version ${newest}`;
   return new HoldfastError('Unavailable', message, {
     code: 'state_behind',
     status: 'permanent',
     hint: 'The state is older than the objects, as after a restored backup: run `holdfast recover`, then try again.',
     context: { known: pointer.version, newest },
-    cause: error,
+    cause,
   });
 }
 

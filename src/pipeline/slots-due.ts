@@ -21,9 +21,12 @@ export async function queueSlot(
   await slotsDue(context).put(`${provider}/${nameKey}`, u64(version));
 }
 
-/** Name keys that some provider is still to be told of. */
+/** Name keys that some provider of the configuration is still to be told of. */
 export async function namesDue(context: VaultContext, options: AbortOptions = {}): Promise<Set<string>> {
   const due = new Set<string>();
-  for await (const [key] of slotsDue(context).entries(options)) due.add(key.slice(key.lastIndexOf('/') + 1));
+  for await (const [key] of slotsDue(context).entries(options)) {
+    const slash = key.lastIndexOf('/');
+    if (context.directory.get(key.slice(0, slash)) !== undefined) due.add(key.slice(slash + 1));
+  }
   return due;
 }

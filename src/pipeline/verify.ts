@@ -11,6 +11,7 @@ import { NOT_PLACED } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fetchVerified } from '../providers/verified.ts';
 import type { Slab } from './arena.ts';
+import { refuseIfBehind, whyUnreadable } from './behind.ts';
 import { type Damage, DamageLog, problemOf } from './damage.ts';
 import { type DeepResult, readDeeply, withDeep } from './deep.ts';
 import { openManifest } from './manifests.ts';
@@ -50,7 +51,8 @@ export interface VerifyOptions extends AbortOptions {
 /**
  * Reads back every shard of an object and checks it against the manifest, authenticated first. Reads only; needs the
  * memory of one segment's largest chunk at a time.
- * @throws HoldfastError `NotFound`; `Corrupt` when the manifest itself is not authentic; `Aborted`.
+ * @throws HoldfastError `NotFound`; `Corrupt` when the manifest itself is not authentic; `Unavailable`, code
+ * `state_behind`, for what cannot be read because this state is older than the objects; `Aborted`.
  */
 export async function verifyObject(
   context: VaultContext,
@@ -72,11 +74,15 @@ async function runVerify(
 ): Promise<VerifyResult> {
   const { manifest, pointer } = await resolveReference(context, reference, options);
   const damage = new DamageLog();
-  const root = await openManifest(context, manifest, damage, options);
+  const explained = async (error: unknown): Promise<never> => {
+    throw pointer === undefined ? error : await whyUnreadable(context, pointer, error, options.signal);
+  };
+  const root = await openManifest(context, manifest, damage, options).catch(explained);
   const check = new ObjectCheck(context, root, damage, options);
   try {
     const name = pointer?.name ?? root.secrets.name;
-    const result = { manifest, name, ...(await runCheck(check, manifest, options)) };
+    const result = { manifest, name, ...(await runCheck(check, manifest, options).catch(explained)) };
+    if (!result.readable && pointer !== undefined) await refuseIfBehind(context, pointer, options.signal);
     if (!options.deep) return result;
     const opened = { manifest, root };
     return withDeep(result, await readDeeply(context, opened, check.chunksWithWrongParity, options.signal));

@@ -3,6 +3,7 @@ import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { recoverVault } from '../../src/pipeline/recover/recover.ts';
+import { verifyObject } from '../../src/pipeline/verify.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 
 async function copyOf(engine: Engine): Promise<Engine> {
@@ -26,6 +27,7 @@ describe('a state that is older than the objects', () => {
         code: 'state_behind',
         hint: expect.stringContaining('holdfast recover'),
       });
+      await expect(verifyObject(restored, 'x')).rejects.toMatchObject({ code: 'state_behind' });
       await recoverVault(restored);
       expect(Buffer.compare(await read(), noise(size, 2))).toBe(0);
     },

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { deleteObject } from '../../src/pipeline/delete.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
+import { PutJournal } from '../../src/pipeline/journal.ts';
 import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { recoverVault } from '../../src/pipeline/recover/recover.ts';
@@ -76,6 +77,17 @@ describe('recover', () => {
     const fresh = withoutState(context);
     await recoverVault(fresh);
     expect(Buffer.compare(await readAll(await getObject(fresh, 'x')), noise(10_000, 2))).toBe(0);
+  });
+
+  it('takes a put that is under way for none that was forgotten', async () => {
+    const { context, providers } = await testVault({ providers: 4 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const back = await Promise.all(providers.map(remember));
+    await putObject(context, noise(10_000, 2), { name: 'x' });
+    for (const restore of back) await restore();
+    const journal = await PutJournal.begin(context, context.keys.nameKey('x'));
+    expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: [] });
+    await journal.end();
   });
 
   it('says how many names a state was behind in', async () => {

@@ -10,7 +10,7 @@ import { LISTINGS } from '../stragglers.ts';
 import { recordUsage } from '../usage.ts';
 import { collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
-import { settleNames } from './settle.ts';
+import { knownBefore, settleNames } from './settle.ts';
 
 export interface RecoverResult {
   /** Names that stand for an object. */
@@ -53,8 +53,9 @@ export async function recoverVault(
   options: AbortOptions = {},
 ): Promise<RecoverResult> {
   const { signal } = options;
+  const before = await knownBefore(context, signal);
   const collected = await collectPointers(context, signal);
-  const { pointers, advanced, rolledBack, forks } = await settleNames(context, collected, signal);
+  const { pointers, advanced, rolledBack, forks } = await settleNames(context, before, collected, signal);
   throwIfAborted(signal, 'recover');
   const silent = new Map(collected.silent);
   const standing = pointers.filter(({ manifest }) => manifest !== undefined);

@@ -3,6 +3,7 @@ import { equalBytes } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { openPointer, type Pointer, pointerHash } from '../../manifest/pointer.ts';
 import { type Fork, keepFork } from '../forks.ts';
+import { noJournals } from '../journal.ts';
 import { backUpPointer } from '../name-backup.ts';
 import { NAMES_TABLE, type NameChange } from '../names.ts';
 import type { VaultContext } from '../ports.ts';
@@ -25,29 +26,53 @@ const PARALLEL = 8;
 /** Another writer's pointer may come between so often. */
 const MAX_ROUNDS = 8;
 
+/** What this state knew before the providers were heard. */
+export interface KnownBefore {
+  /** By name key; 0 for a record that cannot be read. */
+  readonly versions: ReadonlyMap<string, number>;
+  /** No put or removal was under way, whose copies at the providers may have been on their way. */
+  readonly quiet: boolean;
+}
+
+export async function knownBefore(
+  context: VaultContext,
+  signal: AbortSignal | undefined,
+): Promise<KnownBefore> {
+  const versions = new Map<string, number>();
+  const quiet = await noJournals(context, { signal });
+  try {
+    for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries({ signal })) {
+      versions.set(key, versionIn(context, key, sealed));
+    }
+  } catch (error) {
+    // A damaged record is no reason to give up the others: where a slot has it, its key comes from there.
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
+  }
+  return { versions, quiet };
+}
+
+function versionIn(context: VaultContext, key: string, sealed: Uint8Array): number {
+  try {
+    return openPointer(sealed, key, context.keys.pointer).version;
+  } catch {
+    return 0;
+  }
+}
+
 /** Brings the engine and the slots together: the highest version wins in both, and of a fork all contents are kept. */
 export async function settleNames(
   context: VaultContext,
+  before: KnownBefore,
   collected: Collected,
   signal: AbortSignal | undefined,
 ): Promise<Settled> {
-  const settling = new Settling(context, collected, await namesDue(context, { signal }));
+  const settling = new Settling(context, before, collected, await namesDue(context, { signal }));
   const queue = new PQueue({ concurrency: PARALLEL });
-  const keys = new Set(collected.names.keys());
-  for await (const key of knownKeys(context, signal)) keys.add(key);
+  const keys = new Set([...collected.names.keys(), ...before.versions.keys()]);
   await Promise.all(
     [...keys].map((key) => queue.add(() => settling.settle(key, collected.names.get(key)), { signal })),
   );
   return settling;
-}
-
-/** A damaged record of one name is no reason to give up the others: its key is not needed where a slot has it. */
-async function* knownKeys(context: VaultContext, signal: AbortSignal | undefined): AsyncGenerator<string> {
-  try {
-    for await (const [key] of context.engine.table(NAMES_TABLE).entries({ signal })) yield key;
-  } catch (error) {
-    if (!isHoldfastError(error, 'Corrupt')) throw error;
-  }
 }
 
 class Settling implements Settled {
@@ -56,12 +81,14 @@ class Settling implements Settled {
   readonly forks: Fork[] = [];
   advanced = 0;
   readonly #context: VaultContext;
+  readonly #before: KnownBefore;
   readonly #collected: Collected;
   /** Name keys of which a provider is known to have an older version, since it was not there when they changed. */
   readonly #due: ReadonlySet<string>;
 
-  constructor(context: VaultContext, collected: Collected, due: ReadonlySet<string>) {
+  constructor(context: VaultContext, before: KnownBefore, collected: Collected, due: ReadonlySet<string>) {
     this.#context = context;
+    this.#before = before;
     this.#collected = collected;
     this.#due = due;
   }
@@ -125,11 +152,12 @@ class Settling implements Settled {
     return pointer.version === version - 1 && !equalBytes(previous, hash);
   }
 
-  #noteBehind(key: string, { name, manifest }: Pointer, best: SlotPointer | undefined): void {
+  #noteBehind(key: string, { name, version, manifest }: Pointer, best: SlotPointer | undefined): void {
     const { unconfirmed, heard } = this.#collected;
     const harmless = manifest === undefined && best === undefined;
+    const settled = this.#before.quiet && this.#before.versions.get(key) === version;
     const known = unconfirmed.size > 0 || heard.size === 0 || this.#due.has(key);
-    if (!harmless && !known) this.rolledBack.push(name);
+    if (settled && !harmless && !known) this.rolledBack.push(name);
   }
 
   async #keep(pointer: Pointer): Promise<void> {
