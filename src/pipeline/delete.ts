@@ -3,7 +3,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
 import { DamageLog } from './damage.ts';
 import { dropManifest } from './drop.ts';
-import type { Fork } from './forks.ts';
+import { type Fork, nameOfFork } from './forks.ts';
 import { PutJournal } from './journal.ts';
 import { openManifest } from './manifests.ts';
 import { backUpPointer, type NameBackUp } from './name-backup.ts';
@@ -56,8 +56,11 @@ async function whatToDelete(
   if (pointer !== undefined) return { manifest, name: pointer.name };
   const { secrets } = await openManifest(context, manifest, new DamageLog(), options);
   if (secrets.name === undefined) return { manifest, name: undefined };
-  const current = await readName(context, secrets.name, options);
-  return { manifest, name: current?.manifest === manifest ? secrets.name : undefined };
+  for (const name of [secrets.name, nameOfFork(secrets.name, manifest)]) {
+    const current = await readName(context, name, options);
+    if (current?.manifest === manifest) return { manifest, name };
+  }
+  return { manifest, name: undefined };
 }
 
 /** @returns what the name stood for at that moment, and who was told. */

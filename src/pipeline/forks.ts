@@ -39,7 +39,8 @@ export async function keepFork(context: VaultContext, pointer: Pointer): Promise
 /** As many digits as tell forks of one name apart. */
 const DIGITS = 12;
 
-function nameOfFork(name: string, manifest: BlobAddress): string {
+/** What {@link keepFork} calls the content of a fork. */
+export function nameOfFork(name: string, manifest: BlobAddress): string {
   const suffix = ` (fork ${manifest.slice(-DIGITS)})`;
   const letters = [...name];
   const bytes = (): number => Buffer.byteLength(letters.join('')) + suffix.length;

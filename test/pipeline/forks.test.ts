@@ -79,6 +79,15 @@ it('a kept fork that was removed does not come back', async () => {
   expect(await contents(second)).toEqual({ x: 2 });
 });
 
+it('a kept fork that is removed by its address takes its name along', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const lost = await put(context, 1);
+  const second = elsewhere(context);
+  await put(second, 2);
+  expect((await deleteObject(second, lost.manifest)).name).toBe(forkOf(lost));
+  expect(await contents(second)).toEqual({ x: 2 });
+});
+
 it('recovery from slots that tie keeps and reports both, and leaves no tie behind', async () => {
   const { context, providers } = await testVault({ providers: 4 });
   const other = elsewhere(context);

@@ -131,7 +131,7 @@ async function identify(): Promise<string> {
   try {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
     const namespace = await readlink('/proc/self/ns/pid');
-    const fields = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+    const fields = await readFile('/proc/self/stat', 'utf8');
     const started = fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19];
     return [boot.trim(), namespace, process.pid, started].join('\n');
   } catch {
