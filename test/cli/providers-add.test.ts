@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type AddFlags, collect } from '../../src/cli/add/collect.ts';
 import { type Answers, type Flag, KINDS } from '../../src/cli/add/kinds.ts';
+import { keepCredentials } from '../../src/cli/add/write.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderProvider } from '../../src/config/render.ts';
@@ -136,8 +137,10 @@ it.each(Object.keys(KINDS))(
   'asks on a terminal for all that %s needs, and no secret is in the table',
   async (name) => {
     const kind = KINDS[name]!;
-    const secrets = kind.secrets.map(({ field }) => `the ${field}`);
-    const lines = ['mine', ...kind.questions.map(({ flag }) => ANSWERS[flag]), ...secrets];
+    const asked = kind.secrets.filter(({ inFile, when }) => !inFile && when !== 'private_key');
+    const secrets = asked.map(({ field }) => `the ${field}`);
+    const noKey = kind.secrets.some(({ inFile }) => inFile) ? [''] : [];
+    const lines = ['mine', ...kind.questions.map(({ flag }) => ANSWERS[flag]), ...noKey, ...secrets];
     const flags: AddFlags = { noSlots: false, untried: false, first: false };
     const { id, answers, credentials } = await collect(terminal(lines), name, kind, flags, true, new Set());
     expect(id).toBe('mine');
@@ -146,7 +149,7 @@ it.each(Object.keys(KINDS))(
     );
     if (secrets.length > 0) {
       expect(credentials).toEqual({
-        typed: Object.fromEntries(kind.secrets.map(({ field }, i) => [field, secrets[i]])),
+        typed: Object.fromEntries(asked.map(({ field }, i) => [field, secrets[i]])),
       });
     }
     const text = renderProvider({
@@ -158,6 +161,22 @@ it.each(Object.keys(KINDS))(
     expect(text).not.toContain('the ');
   },
 );
+
+it('takes a private key from its file, and overwrites no credentials', async () => {
+  const keyFile = join(folder, 'id_ed25519');
+  await writeFile(keyFile, 'the key');
+  const flags: AddFlags = { noSlots: false, untried: false, first: false };
+  const answers = ['', ...KINDS.sftp!.questions.map(({ flag }) => ANSWERS[flag])];
+  const typed = [...answers, keyFile, 'its passphrase'];
+  const { credentials } = await collect(terminal(typed), 'sftp', KINDS.sftp!, flags, true, new Set());
+  expect(credentials).toEqual({ typed: { private_key: 'the key', passphrase: 'its passphrase' } });
+  const kept = await keepCredentials(home, 'attic', { password: 'a' });
+  expect((await stat(kept)).mode & 0o777).toBe(0o600);
+  await expect(keepCredentials(home, 'attic', { password: 'b' })).rejects.toMatchObject({
+    code: 'credentials_exist',
+  });
+  expect(JSON.parse(await readFile(kept, 'utf8'))).toEqual({ password: 'a' });
+});
 
 /** A terminal at which these lines are typed, one a question. */
 function terminal(typed: readonly string[]): Io {

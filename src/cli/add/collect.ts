@@ -1,7 +1,12 @@
+import { resolve } from 'node:path';
+import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { readSmallFile } from '../../core/files.ts';
 import { ask } from '../ask.ts';
 import type { Io } from '../io.ts';
 import type { Answers, Flag, Kind } from './kinds.ts';
+
+const MAX_SECRET_BYTES = 64 * 1024;
 
 export interface AddFlags extends Partial<Readonly<Record<Exclude<Flag, 'hostKey'>, string>>> {
   readonly id?: string;
@@ -71,12 +76,23 @@ async function credentialsOf(
   if (env !== undefined) return { env: Object.fromEntries(env.map(fieldAndVariable)) };
   if (!terminal || secrets.length === 0) return undefined;
   const typed: Record<string, string> = {};
-  for (const { field, ask: text, open, optional } of secrets) {
+  for (const { field, ask: text, open, optional, inFile, when } of secrets) {
+    if (when !== undefined && !holds(when, typed)) continue;
     const value = await ask(io, `${text}: `, { hidden: !open, code: 'not_told' });
-    if (value !== '') typed[field] = value;
+    if (value !== '') typed[field] = inFile ? await contentOf(resolve(io.cwd, value)) : value;
     else if (!optional) throw bad(`${text} is empty`, 'Nothing was written; try again.');
   }
   return Object.keys(typed).length === 0 ? undefined : { typed };
+}
+
+/** @param when a field that must have been given, or must not, with `!`. */
+const holds = (when: string, typed: Readonly<Record<string, string>>): boolean =>
+  when.startsWith('!') ? !Object.hasOwn(typed, when.slice(1)) : Object.hasOwn(typed, when);
+
+async function contentOf(path: string): Promise<string> {
+  return readSmallFile(path, MAX_SECRET_BYTES).catch((cause: unknown) => {
+    throw bad(`cannot read ${path}: ${errnoText(cause)}`, 'Nothing was written; try again.');
+  });
 }
 
 function fieldAndVariable(text: string): [string, string] {

@@ -23,6 +23,10 @@ export interface Secret {
   readonly open?: boolean;
   /** Need not be given. */
   readonly optional?: boolean;
+  /** What is typed is the path of a file that holds it. */
+  readonly inFile?: boolean;
+  /** Asked only when this other field was given, or, with `!`, when it was not. */
+  readonly when?: string;
 }
 
 export type Flag =
@@ -125,7 +129,17 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       { flag: 'root', ask: 'Folder on the server (it must exist)' },
       { flag: 'hostKey', ask: 'Fingerprint of its key (SHA256:…)' },
     ],
-    secrets: [{ field: 'password', ask: 'Password' }],
+    secrets: [
+      {
+        field: 'private_key',
+        ask: 'File of the private key (empty: a password)',
+        open: true,
+        optional: true,
+        inFile: true,
+      },
+      { field: 'passphrase', ask: 'Its passphrase (empty: none)', optional: true, when: 'private_key' },
+      { field: 'password', ask: 'Password', when: '!private_key' },
+    ],
     table: ({ host, port, username, root, hostKey }) => ({
       adapter: 'sftp',
       host,

@@ -37,8 +37,27 @@ export async function keepCredentials(
   await mkdir(dirname(file), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw cannotWrite(file, cause);
   });
-  await writeWhole(file, `${JSON.stringify(fields, null, 2)}\n`, PRIVATE);
+  const handle = await open(file, 'wx', PRIVATE).catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === 'EEXIST' ? alreadyThere(file) : cannotWrite(file, cause);
+  });
+  try {
+    await handle.writeFile(`${JSON.stringify(fields, null, 2)}\n`);
+    await handle.sync();
+  } catch (cause) {
+    await rm(file, { force: true });
+    throw cannotWrite(file, cause);
+  } finally {
+    await handle.close();
+  }
   return file;
+}
+
+/** It may be another provider's. */
+function alreadyThere(file: string): HoldfastError {
+  return new HoldfastError('ConfigInvalid', `there is already a file ${file}`, {
+    code: 'credentials_exist',
+    hint: 'Name it with --credentials-file to use it, choose another --id, or remove it.',
+  });
 }
 
 async function writeWhole(file: string, text: string, mode: number): Promise<void> {
