@@ -28,7 +28,7 @@ export interface CatalogPolicy {
 }
 
 export const DEFAULT_CATALOG_POLICY: CatalogPolicy = {
-  probe: { intervalMs: 30_000, refreshMs: 5_000, timeoutMs: 5_000, concurrency: 8 },
+  probe: { intervalMs: 30_000, refreshMs: 5_000, timeoutMs: 5_000, concurrency: 32 },
   quarantine: { maxLoss: 0.5, maxRttMs: 2_000, returnAfter: 3 },
   failing: { count: 3, cooldownMs: 60_000 },
   slow: { rememberMs: 600_000 },
