@@ -1,3 +1,4 @@
+import { manyMayListen } from '../core/abort.ts';
 import { asHoldfastError } from '../core/errors.ts';
 import type { CatalogDaemon, CatalogOptions, NodeCatalog } from './catalog.ts';
 
@@ -11,6 +12,8 @@ export async function runDaemon(
   { signal, sleep, firstAfterMs = 0, onRound }: CatalogDaemon,
 ): Promise<void> {
   const { intervalMs, refreshMs } = policy.probe;
+  // All providers at once.
+  manyMayListen(signal);
   let probeAt = clock.monotonic() + firstAfterMs;
   let seen: string | undefined;
   // What is stored was read when the catalog was opened.
