@@ -19,6 +19,8 @@ export type MetricName =
   | 'storage_put_eta_seconds'
   | 'storage_engine_info'
   | 'read_denied_total'
+  | 'rf_target'
+  | 'rf_observed'
   | 'requests_total'
   | 'bytes_in_total'
   | 'bytes_out_total'
@@ -70,6 +72,8 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   storage_put_eta_seconds: gauge('Estimated time until the put under way is acknowledged; 0 when none is'),
   storage_engine_info: gauge('Engine in force for a table; always 1', 'name', 'engine'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
+  rf_target: gauge('Losses that every object should survive, when all were last verified'),
+  rf_observed: gauge('Losses that the weakest object survived then; -1 when one could not be read'),
   requests_total: counter('Requests served, by route and status code', 'route', 'code'),
   bytes_in_total: counter('Body bytes received'),
   bytes_out_total: counter('Body bytes sent'),

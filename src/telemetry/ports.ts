@@ -10,6 +10,8 @@ export interface PipelineMetrics {
   objectChunkSizes(initialBytes: number, finalBytes: number): void;
   /** Estimated time until the put under way is acknowledged. */
   putEta(seconds: number): void;
+  /** All objects were verified. Losses that each should survive, and the fewest that one does; −1: it is not readable. */
+  survival(target: number, observed: number): void;
   /** Time spent in one stage of a put or get. Many run side by side: together they exceed what the clock says. */
   stage(stage: Stage, seconds: number): void;
 }

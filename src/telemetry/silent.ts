@@ -10,6 +10,7 @@ export const silentMetrics: Metrics = {
     chunkSize: nothing,
     objectChunkSizes: nothing,
     putEta: nothing,
+    survival: nothing,
     stage: nothing,
   },
   providers: { providerHealth: nothing, providerFailures: nothing },

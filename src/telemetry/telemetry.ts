@@ -38,6 +38,10 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
         record('storage_final_chunk_size', finalBytes);
       },
       putEta: (seconds) => record('storage_put_eta_seconds', seconds),
+      survival(target, observed) {
+        record('rf_target', target);
+        record('rf_observed', observed);
+      },
       stage: (stage, seconds) => record('storage_stage_seconds_total', seconds, { stage }),
     },
     providers: {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
@@ -85,6 +85,23 @@ describe('the figures of a put', () => {
     expect(metricIn(text, 'storage_put_chunk_seconds_count')).toBe(1);
     expect(stored).toBeGreaterThan(0.4);
   });
+});
+
+it('what the weakest object survives is told by who verified them all', async () => {
+  const vault = await newVault();
+  await put(vault, noise(200_000));
+  const file = join(vault.home, 'verified');
+  const verify = async (...more: string[]): Promise<string> => {
+    await vault.run(['verify', ...more, '--metrics-file', file]);
+    return readFile(file, 'utf8');
+  };
+  expect(metricIn(await verify('x'), 'rf_observed')).toBeUndefined();
+  const whole = await verify('--all');
+  expect([metricIn(whole, 'rf_target'), metricIn(whole, 'rf_observed')]).toEqual([1, 3]);
+  for (const id of ['p1', 'p2']) await rm(vault.providerRoot(id), { recursive: true });
+  const observed = metricIn(await verify('--all'), 'rf_observed')!;
+  expect(observed).toBeLessThan(3);
+  expect(observed).toBeGreaterThanOrEqual(1);
 });
 
 it('a provider that lost what it had acknowledged is counted as lying, by the gateway that found out', async () => {

@@ -25,6 +25,8 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_final_chunk_size: ['gauge'],
   storage_put_eta_seconds: ['gauge'],
   storage_engine_info: ['gauge', 'name', 'engine'],
+  rf_target: ['gauge'],
+  rf_observed: ['gauge'],
   read_denied_total: ['counter', 'reason'],
   requests_total: ['counter', 'route', 'code'],
   bytes_in_total: ['counter'],
@@ -45,6 +47,7 @@ function recordAll(metrics: Metrics): void {
   metrics.pipeline.chunkSize(1024 ** 2);
   metrics.pipeline.objectChunkSizes(1024 ** 2, 4 * 1024 ** 2);
   metrics.pipeline.putEta(12);
+  metrics.pipeline.survival(3, -1);
   metrics.pipeline.stage('encode', 0.002);
   metrics.providers.providerHealth('p1', 25, 0.02);
   metrics.providers.providerFailures('p1', 'slow', 1);
@@ -83,6 +86,8 @@ describe('telemetry', () => {
       'storage_put_eta_seconds 12',
       'storage_provider_rtt_ms{provider="p1"} 25',
       'storage_provider_loss_rate{provider="p1"} 0.02',
+      'rf_target 3',
+      'rf_observed -1',
       'storage_provider_failures_total{provider="p1",kind="slow"} 1',
       'storage_engine_info{name="names",engine="level"} 1',
       'requests_total{route="/o/:address",code="200"} 1',
@@ -106,7 +111,7 @@ describe('telemetry', () => {
       (line) => /^(storage_|read_denied|rejected)/.test(line) && !/ 0$/.test(line),
     );
     expect(stated).toEqual([]);
-    expect(series.filter((line) => /^(storage_put_eta|storage_final)/.test(line))).toEqual([]);
+    expect(series.filter((line) => /^(rf_|storage_put_eta|storage_final)/.test(line))).toEqual([]);
     expect(series).toContain('inflight 0');
   });
 

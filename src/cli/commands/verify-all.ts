@@ -20,6 +20,9 @@ export async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Pro
       if (io.signal.aborted) break;
       await verifyOne(io, vault, name, flags.deep, report);
     }
+    const { metrics, policy } = vault.internals.context;
+    const { weakestOfAll: observed } = report;
+    if (prefix === '' && observed !== undefined) metrics.survival(policy.minTolerates, observed);
   });
   report.end();
   return report.exitCode;
@@ -54,6 +57,12 @@ class Report {
 
   get exitCode(): ExitCode {
     return worstOf([...this.#codes, this.#io.signal.aborted ? EXIT.interrupted : EXIT.done]);
+  }
+
+  /** Losses that the weakest survives; −1 when one cannot be read. Undefined while not all have been tried. */
+  get weakestOfAll(): number | undefined {
+    if (this.#done < this.#of) return undefined;
+    return this.#total.unreadable > 0 ? -1 : this.#weakest;
   }
 
   expect(objects: number): void {
