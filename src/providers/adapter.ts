@@ -96,7 +96,7 @@ export interface BlobAdapter {
   ): Promise<SlotVersion>;
 
   /** Idempotent, like `delete`. */
-  deleteSlot(name: SlotName, options?: AbortOptions): Promise<void>;
+  deleteSlot(name: SlotName, options?: DeleteSlotOptions): Promise<void>;
 
   /** Names of slots in ascending order, as for `list`: where recovery starts. */
   listSlots(options?: ListSlotsOptions): AsyncIterable<SlotName>;
@@ -136,6 +136,14 @@ export interface StoreStreamOptions extends AbortOptions {
   /** What the caller believes the length to be; a hint that defeats no limit. */
   readonly sizeHint?: number | undefined;
   readonly maxBytes?: number | undefined;
+}
+
+export interface DeleteSlotOptions extends AbortOptions {
+  /**
+   * Keep nothing of it, not even what stops its old versions from coming back: for a name that nobody else knows and that
+   * is never used again. A provider may keep something all the same.
+   */
+  readonly forget?: boolean | undefined;
 }
 
 export interface ReadOptions extends AbortOptions {

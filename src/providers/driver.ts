@@ -74,7 +74,8 @@ export interface Driver {
     expected: SlotVersion | undefined,
     signal: Signal,
   ): Promise<SlotVersion>;
-  deleteSlot(name: SlotName, signal: Signal): Promise<void>;
+  /** @param forget see `DeleteSlotOptions`. */
+  deleteSlot(name: SlotName, signal: Signal, forget: boolean): Promise<void>;
   /** Ascending, from behind `after`. */
   listSlots(after: SlotName | '', signal: Signal): AsyncIterable<SlotName>;
 

@@ -150,7 +150,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
         'deleteSlot',
         options,
         () => checkSlot(name),
-        (signal) => driver.deleteSlot(name, signal),
+        (signal) => driver.deleteSlot(name, signal, options?.forget === true),
       ),
     listSlots: (options) =>
       guard.stream('listSlots', options, (signal) => {

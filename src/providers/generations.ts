@@ -24,6 +24,8 @@ export interface GenerationStore {
   create(name: SlotName, number: number, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void>;
   /** Idempotent. */
   remove(name: SlotName, number: number): Promise<void>;
+  /** Lets go of what holds the generations, once none is left. */
+  close?(name: SlotName): Promise<void>;
 }
 
 export interface Slots {
@@ -37,7 +39,8 @@ export interface Slots {
     expected: SlotVersion | undefined,
     signal: AbortSignal | undefined,
   ): Promise<SlotVersion>;
-  delete(name: SlotName, signal: AbortSignal | undefined): Promise<void>;
+  /** @param forget leave no trace, see `DeleteSlotOptions`. */
+  delete(name: SlotName, signal: AbortSignal | undefined, forget?: boolean): Promise<void>;
 }
 
 const DELETED = 0;
@@ -81,6 +84,20 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
     return versionOf(number, token);
   };
 
+  const markDeleted = async (name: SlotName, signal: AbortSignal | undefined): Promise<void> => {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const found = await current(store, name, signal);
+      if (found.slot === undefined && !found.damaged) return;
+      try {
+        await append(name, found.number + 1, DELETED, new Uint8Array(), signal);
+        return;
+      } catch (error) {
+        if (!isHoldfastError(error, 'Conflict')) throw error;
+      }
+    }
+    throw busy();
+  };
+
   return {
     async read(name, signal) {
       const { slot, damaged } = await current(store, name, signal);
@@ -96,18 +113,11 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
       if (found.slot?.version !== expected) throw slotConflict();
       return append(name, found.number + 1, WRITTEN, bytes, signal);
     },
-    async delete(name, signal) {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        const found = await current(store, name, signal);
-        if (found.slot === undefined && !found.damaged) return;
-        try {
-          await append(name, found.number + 1, DELETED, new Uint8Array(), signal);
-          return;
-        } catch (error) {
-          if (!isHoldfastError(error, 'Conflict')) throw error;
-        }
-      }
-      throw busy();
+    async delete(name, signal, forget = false) {
+      await markDeleted(name, signal);
+      if (!forget) return;
+      for (const number of await store.numbers(name, signal)) await store.remove(name, number);
+      await store.close?.(name);
     },
   };
 }

@@ -2,6 +2,7 @@ export type {
   AdapterCapabilities,
   BlobAdapter,
   BlobStat,
+  DeleteSlotOptions,
   FetchOptions,
   FetchStreamOptions,
   ListOptions,

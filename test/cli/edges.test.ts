@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runApp } from '../../src/cli/app.ts';
@@ -106,6 +107,19 @@ it('what is removed warns of no listeners', async () => {
   await cli.run(['put', '-', '--name', 'large'], { input: noise(3_000_000) });
   expect(said(await cli.run(['verify', 'large']))).not.toContain('Warning');
   expect(said(await cli.run(['rm', 'large']))).not.toContain('Warning');
+});
+
+it('validating a provider leaves nothing there', async () => {
+  const fresh = await CliVault.create();
+  const files = async (): Promise<string[]> =>
+    (await readdir(fresh.providerRoot('p1'), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+  const before = await files();
+  const outcome = await fresh.run(['providers validate', 'p1']);
+  expect(outcome.code, said(outcome)).toBe(0);
+  expect(await files()).toEqual(before);
+  await fresh.remove();
 });
 
 describe('a terminal', () => {

@@ -58,7 +58,7 @@ async function trySlot(adapter: BlobAdapter, signal: AbortSignal): Promise<void>
   const [name, content] = [toHex(random(16)), random(32)];
   await adapter.writeSlot(name, content, undefined, { signal });
   const slot = await adapter.readSlot(name, { signal });
-  await adapter.deleteSlot(name, { signal });
+  await adapter.deleteSlot(name, { forget: true, signal });
   if (slot === undefined || !equalBytes(slot.bytes, content)) throw otherBytes(adapter.adapterId);
 }
 

@@ -57,12 +57,13 @@ export const putSlot: NodeEndpoint = {
   },
 };
 
-/** `DELETE /slots/{name}`: 204, whether or not it was there. */
+/** `DELETE /slots/{name}?forget=true`: 204, whether or not it was there. */
 export const deleteSlot: NodeEndpoint = {
   scope: 'delete',
   load: 'write',
   async run({ adapter }, exchange, [text]) {
-    await adapter.deleteSlot(nameFrom(text), { signal: exchange.signal });
+    const forget = parameter(exchange, 'forget', /^(true)?$/) === 'true';
+    await adapter.deleteSlot(nameFrom(text), { forget, signal: exchange.signal });
     sendEmpty(exchange, 204);
   },
 };

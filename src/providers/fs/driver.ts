@@ -167,8 +167,8 @@ export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Dr
       return slot;
     },
     writeSlot: (name, bytes, expected, signal) => writing(() => slots.write(name, bytes, expected, signal)),
-    deleteSlot: async (name, signal) => {
-      await writing(() => slots.delete(name, signal));
+    deleteSlot: async (name, signal, forget) => {
+      await writing(() => slots.delete(name, signal, forget));
       await checkPresent(layout, id);
     },
     listSlots: (after, signal) =>

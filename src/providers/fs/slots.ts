@@ -1,4 +1,4 @@
-import { link, opendir, unlink } from 'node:fs/promises';
+import { link, opendir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkRealFolder, openRegular } from '../../core/files.ts';
 import type { RandomBytes } from '../../core/random.ts';
@@ -54,6 +54,7 @@ export function fsGenerations(layout: Layout, random: RandomBytes, sync: FolderS
       await sync(folderOf(name));
     },
     remove: (name, number) => unlink(pathOf(name, number)).catch(ifMissing(undefined)),
+    close: (name) => rmdir(folderOf(name)).catch(() => {}),
   };
 }
 

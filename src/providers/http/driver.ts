@@ -96,7 +96,7 @@ export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver
     },
     readSlot: (name, signal) => slots.read(name, signal),
     writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
-    deleteSlot: (name, signal) => slots.delete(name, signal),
+    deleteSlot: (name, signal, forget) => slots.delete(name, signal, forget),
     async *listSlots(after, signal) {
       for await (const name of names('/slots', 'names', after, '', signal)) if (isSlotName(name)) yield name;
     },

@@ -30,8 +30,9 @@ export function createNodeSlots(client: NodeClient): Pick<Slots, 'read' | 'write
       await answer.discard();
       return versionOf(answer);
     },
-    async delete(name, signal) {
-      await (await client.call({ method: 'DELETE', path: pathOf(name), signal })).discard();
+    async delete(name, signal, forget = false) {
+      const path = forget ? `${pathOf(name)}?forget=true` : pathOf(name);
+      await (await client.call({ method: 'DELETE', path, signal })).discard();
     },
   };
 }

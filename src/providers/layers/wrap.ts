@@ -106,7 +106,7 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
         inner.writeSlot(name, bytes, expected, { signal }),
       ),
     deleteSlot: (name, options) =>
-      call(fixed.deleteSlot, options?.signal, (signal) => inner.deleteSlot(name, { signal })),
+      call(fixed.deleteSlot, options?.signal, (signal) => inner.deleteSlot(name, { ...options, signal })),
     listSlots: (options) =>
       around.stream(fixed.listSlots, options?.signal, (signal) => inner.listSlots({ ...options, signal })),
     close: () => inner.close(),

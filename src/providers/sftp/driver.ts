@@ -180,7 +180,7 @@ export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps)
     },
     readSlot: (name, signal) => slots.read(name, signal),
     writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
-    deleteSlot: (name, signal) => slots.delete(name, signal),
+    deleteSlot: (name, signal, forget) => slots.delete(name, signal, forget),
     async *listSlots(after, signal) {
       const names = async function* (): AsyncGenerator<string, void, undefined> {
         for await (const { filename } of entriesOf('slots', signal)) if (isSlotName(filename)) yield filename;

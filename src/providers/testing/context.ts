@@ -71,7 +71,8 @@ export function createContext(
     },
     async cleanUp(through) {
       for (const address of addresses) await through.delete(address);
-      if (through.capabilities.supportsSlots) for (const name of slots) await through.deleteSlot(name);
+      if (through.capabilities.supportsSlots)
+        for (const name of slots) await through.deleteSlot(name, { forget: true });
     },
   };
 }

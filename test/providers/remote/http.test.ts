@@ -1,4 +1,4 @@
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -89,4 +89,24 @@ describe('a storage node as a provider', () => {
     await expect(gone.exists(address)).rejects.toMatchObject({ kind: 'Unavailable', status: 'temporary' });
     await gone.close();
   });
+});
+
+it('a slot that is to be forgotten leaves no file at the node', async () => {
+  const adapter = open();
+  const slots = () => readdir(join(root, 'slots'), { recursive: true });
+  const before = await slots();
+  const [kept, gone] = ['ab'.repeat(16), 'cd'.repeat(16)];
+  for (const name of [kept, gone]) {
+    const first = await adapter.writeSlot(name, Uint8Array.of(1), undefined);
+    await adapter.writeSlot(name, Uint8Array.of(2), first);
+  }
+  await adapter.deleteSlot(kept);
+  await adapter.deleteSlot(gone, { forget: true });
+  await adapter.deleteSlot(gone, { forget: true });
+  expect(await adapter.readSlot(gone)).toBeUndefined();
+  const left = (await slots()).filter((path) => !before.includes(path));
+  expect(left.filter((path) => path.startsWith(gone))).toEqual([]);
+  // Else its old versions could come back.
+  expect(left.filter((path) => path.startsWith(kept)).length).toBeGreaterThan(1);
+  await adapter.close();
 });
