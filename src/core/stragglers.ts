@@ -8,6 +8,8 @@ export interface StragglerPolicy {
   readonly quorum: number;
   /** Late after so long while too few are done to compare with. Without it, waited for until they are. */
   readonly aloneMs?: number | undefined;
+  /** Late after so long whatever the others took: one that took an hour, as over a suspend, must not set the measure. */
+  readonly atMostMs?: number | undefined;
 }
 
 /** How far those are that do the same kind of work, the one that is asked about among them. */
@@ -24,9 +26,10 @@ export interface Field {
  * times that.
  */
 export function lateAfterMs(policy: StragglerPolicy, field: Field, usualMs = 0): number {
-  const { floorMs, factor, quorum, aloneMs = Number.POSITIVE_INFINITY } = policy;
+  const { floorMs, factor, quorum } = policy;
+  const { aloneMs = Number.POSITIVE_INFINITY, atMostMs = Number.POSITIVE_INFINITY } = policy;
   const others = field.done + field.running - 1;
   const comparable = field.done > 0 && field.done >= quorum * others;
-  const base = comparable ? Math.max(floorMs, factor * field.slowestMs) : aloneMs;
+  const base = comparable ? Math.min(atMostMs, Math.max(floorMs, factor * field.slowestMs)) : aloneMs;
   return Math.max(base, factor * usualMs);
 }

@@ -43,7 +43,7 @@ export interface CacheBudgets {
 }
 
 /** Opening a blob verifies all of it. */
-const BLOB_READS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0, aloneMs: 500 };
+const BLOB_READS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0, aloneMs: 500, atMostMs: 10_000 };
 
 /** Of the arena; the rest is for what is too small to be counted. */
 const ARENA_SHARE = 7 / 8;

@@ -7,7 +7,13 @@ import type { StragglerPolicy } from '../core/stragglers.ts';
  */
 
 /** A manifest node, of which any copy will do: the next is read beside it. */
-export const NODE_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0, aloneMs: 150 };
+export const NODE_READS: StragglerPolicy = {
+  floorMs: 100,
+  factor: 3,
+  quorum: 0,
+  aloneMs: 150,
+  atMostMs: 2_000,
+};
 
 /** A range of shards: others that add rank are read beside it. */
 export const SHARD_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };

@@ -24,6 +24,12 @@ describe('who is late', () => {
     expect(lateAfterMs(policy, { done: 3, running: 6, slowestMs: 10 })).toBe(150);
   });
 
+  it('is told within a bound by those whose measure may be a suspend, and still not before its own usual time', () => {
+    const policy = { ...POLICY, atMostMs: 2_000 };
+    expect(lateAfterMs(policy, { done: 8, running: 1, slowestMs: 3_600_000 })).toBe(2_000);
+    expect(lateAfterMs(policy, { done: 8, running: 1, slowestMs: 3_600_000 }, 1_000)).toBe(3_000);
+  });
+
   it('is given what it usually takes', () => {
     expect(lateAfterMs({ ...POLICY, aloneMs: 150 }, { done: 0, running: 1, slowestMs: 0 }, 400)).toBe(1200);
     expect(lateAfterMs(POLICY, { done: 7, running: 2, slowestMs: 10 }, 400)).toBe(1200);

@@ -19,7 +19,7 @@ export interface Staggered {
 }
 
 /** Backends of one node are near each other: slower than 95 of 100 were is slow. */
-const POLICY: StragglerPolicy = { floorMs: 5, factor: 1, quorum: 0, aloneMs: 200 };
+const POLICY: StragglerPolicy = { floorMs: 5, factor: 1, quorum: 0, aloneMs: 200, atMostMs: 10_000 };
 /** So many must have been seen. */
 const ENOUGH = 16;
 
