@@ -102,7 +102,7 @@ export type CatalogEvent =
       readonly why: string;
     }
   | {
-      readonly type: 'profile_unreadable' | 'settlement_failed' | 'round_failed';
+      readonly type: 'profile_unreadable' | 'usage_unreadable' | 'settlement_failed' | 'round_failed';
       readonly provider?: string;
       readonly error: HoldfastError;
     };

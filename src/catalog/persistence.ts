@@ -40,7 +40,9 @@ export class CatalogPersistence {
   }
 
   async recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean> {
-    await this.flush({});
+    // What of it cannot be added to a damaged record is in the count.
+    await this.flush({}).catch(() => {});
+    const unwritten = this.#entries.map(({ pendingUsage }) => pendingUsage);
     const before = await Promise.all(this.#entries.map(({ provider }) => this.#usage.stored(provider.id)));
     const sums = await count();
     if (sums === undefined) return false;
@@ -48,8 +50,10 @@ export class CatalogPersistence {
       this.#turns.run(entry.provider.id, async () => {
         const sum = sums.get(entry.provider.id) ?? 0;
         const done = await this.#usage.replace(entry.provider.id, before[i], sum);
-        if (done) entry.storedUsage = sum;
-        return done;
+        if (!done) return false;
+        entry.storedUsage = sum;
+        entry.pendingUsage -= unwritten[i]!;
+        return true;
       }),
     );
     return (await Promise.all(replaced)).every(Boolean);
@@ -82,7 +86,7 @@ export class CatalogPersistence {
 
   async #refreshEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
     await this.#loadProfile(entry, options);
-    entry.storedUsage = await this.#usage.load(entry.provider.id, options);
+    await this.#loadUsage(entry, options);
     const failure = await this.#failures.load(entry.provider.id, options);
     if (failure !== undefined && failure.at > (entry.lastFailure?.at ?? -1)) entry.lastFailure = failure;
     await this.#loadQuota(entry, options);
@@ -127,6 +131,17 @@ export class CatalogPersistence {
       const age = clock.now() - at;
       if (at === 0 || age < 0) continue;
       seenAt[kind] = Math.max(seenAt[kind] ?? Number.NEGATIVE_INFINITY, clock.monotonic() - age);
+    }
+  }
+
+  /** The figure is derived: it stops nothing, and is counted anew. */
+  async #loadUsage(entry: CatalogEntry, options: AbortOptions): Promise<void> {
+    const { id } = entry.provider;
+    try {
+      entry.storedUsage = await this.#usage.load(id, options);
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      this.#options.log?.({ type: 'usage_unreadable', provider: id, error });
     }
   }
 

@@ -1,14 +1,16 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
+import type { Pointer } from '../manifest/pointer.ts';
 import { DamageLog } from './damage.ts';
 import { dropManifest } from './drop.ts';
-import { type Fork, nameOfFork } from './forks.ts';
+import { type Fork, hasOtherName, nameOfFork } from './forks.ts';
 import { PutJournal } from './journal.ts';
 import { openManifest } from './manifests.ts';
 import { backUpPointer, type NameBackUp } from './name-backup.ts';
-import { pointName, readName, resolveReference } from './names.ts';
+import { pointNameFrom, readName, resolveReference } from './names.ts';
 import type { VaultContext } from './ports.ts';
+import { flushUsage } from './usage.ts';
 
 export interface DeleteResult {
   readonly manifest: BlobAddress;
@@ -37,14 +39,20 @@ export async function deleteObject(
   const removedMs = recordedTime(context.clock);
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, nameKey);
-  await journal.removing(manifest);
-  const removal = name === undefined ? undefined : await removeName(context, name, removedMs);
+  // By its name whatever that stands for goes, by an address this object only.
+  const only = reference === name ? undefined : manifest;
+  const shared = name !== undefined && (await hasOtherName(context, name, manifest));
+  if (!shared) await journal.removing(manifest);
+  const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs);
   const obsolete = removal?.replaced ?? manifest;
-  const { deleted, queued } = await dropManifest(context, obsolete, options);
-  await context.directory.flush();
+  const dropped =
+    shared && obsolete === manifest
+      ? { deleted: 0, queued: 0 }
+      : await dropManifest(context, obsolete, options);
+  await flushUsage(context);
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
-  return { manifest: obsolete, name, deleted, queued, unconfirmed, forks };
+  return { manifest: obsolete, name: removal && name, ...dropped, unconfirmed, forks };
 }
 
 async function whatToDelete(
@@ -63,13 +71,17 @@ async function whatToDelete(
   return { manifest, name: undefined };
 }
 
-/** @returns what the name stood for at that moment, and who was told. */
+/** @returns what the name stood for at that moment, and who was told; undefined when that is not `only`. */
 async function removeName(
   context: VaultContext,
   name: string,
+  only: BlobAddress | undefined,
   createdMs: number,
-): Promise<{ readonly replaced: BlobAddress | undefined; readonly backUp: NameBackUp }> {
-  const change = await pointName(context, name, { manifest: undefined, size: 0, createdMs });
+): Promise<{ readonly replaced: BlobAddress | undefined; readonly backUp: NameBackUp } | undefined> {
+  const gone = { manifest: undefined, size: 0, createdMs };
+  const agreed = (current: Pointer | undefined): boolean => only === undefined || current?.manifest === only;
+  const change = await pointNameFrom(context, name, gone, agreed);
+  if (change === undefined) return undefined;
   const providers = context.directory.all();
   const backUp = await backUpPointer(context, change, providers, providers.length);
   return { replaced: change.replaced?.manifest, backUp };

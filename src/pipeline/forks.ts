@@ -39,11 +39,26 @@ export async function keepFork(context: VaultContext, pointer: Pointer): Promise
 /** As many digits as tell forks of one name apart. */
 const DIGITS = 12;
 
+const suffixOf = (manifest: BlobAddress): string => ` (fork ${manifest.slice(-DIGITS)})`;
+
 /** What {@link keepFork} calls the content of a fork. */
 export function nameOfFork(name: string, manifest: BlobAddress): string {
-  const suffix = ` (fork ${manifest.slice(-DIGITS)})`;
+  const suffix = suffixOf(manifest);
   const letters = [...name];
   const bytes = (): number => Buffer.byteLength(letters.join('')) + suffix.length;
   while (bytes() > MAX_NAME_BYTES) letters.pop();
   return letters.join('') + suffix;
+}
+
+/** Whether a manifest has another name than this one: that of the fork that it was, or the one that it forked from. */
+export async function hasOtherName(
+  context: VaultContext,
+  name: string,
+  manifest: BlobAddress,
+): Promise<boolean> {
+  const suffix = suffixOf(manifest);
+  const others = [nameOfFork(name, manifest)];
+  if (name.endsWith(suffix) && name !== suffix) others.push(name.slice(0, -suffix.length));
+  const pointers = await Promise.all(others.map((other) => readName(context, other)));
+  return pointers.some((pointer) => pointer?.manifest === manifest);
 }

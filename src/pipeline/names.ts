@@ -71,11 +71,23 @@ export async function pointName(
   target: NameTarget,
   options?: AbortOptions,
 ): Promise<NameChange> {
+  return (await pointNameFrom(context, name, target, () => true, options))!;
+}
+
+/** The same, but only while `from` agrees to what the name stands for; undefined when it does not. */
+export async function pointNameFrom(
+  context: VaultContext,
+  name: string,
+  target: NameTarget,
+  from: (current: Pointer | undefined) => boolean,
+  options?: AbortOptions,
+): Promise<NameChange | undefined> {
   const key = context.keys.nameKey(checkName(name));
   const table = context.engine.table(NAMES_TABLE);
   for (let race = 0; race < MAX_RACES; race++) {
     const current = await table.get(key, options);
     const replaced = current === undefined ? undefined : openName(context, current, key);
+    if (!from(replaced)) return undefined;
     const pointer: Pointer = {
       ...target,
       name,

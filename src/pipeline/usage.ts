@@ -7,7 +7,7 @@ import { noJournals } from './journal.ts';
 import { loadRoot, manifestAddresses, USAGE_TABLE } from './manifests.ts';
 import { publicSegments, type SegmentView } from './object-view.ts';
 import type { VaultContext } from './ports.ts';
-import { recountDone, whetherRecountIsDue } from './recount-due.ts';
+import { recountDone, recountIsDue, whetherRecountIsDue } from './recount-due.ts';
 import { trashedBytes } from './trash.ts';
 
 /** Bytes of shards by provider, as they count against quotas. */
@@ -22,6 +22,11 @@ export async function recordUsage(context: VaultContext, manifest: BlobAddress, 
 /** Adds what the packs of a segment take up. */
 export function addPacks(usage: Map<string, number>, { record }: SegmentView): void {
   for (const { provider, length } of record.packs) usage.set(provider, (usage.get(provider) ?? 0) + length);
+}
+
+/** Writes what was stored and deleted, before it is reported; what cannot be written is counted anew later. */
+export async function flushUsage(context: VaultContext): Promise<void> {
+  await context.directory.flush().catch(() => recountIsDue(context));
 }
 
 /** Corrects what is stored of the providers' usage, where that is due and nobody is at work just now. */

@@ -88,6 +88,36 @@ it('a kept fork that is removed by its address takes its name along', async () =
   expect(await contents(second)).toEqual({ x: 2 });
 });
 
+it.each(['put', 'rm'])(
+  'a fork that its old name leads to again outlives a %s of that name',
+  async (change) => {
+    const { context } = await testVault({ providers: 5 });
+    const { manifest } = await put(context, 1);
+    const fork = forkOf({ manifest } as PutResult);
+    await pointName(context, fork, { manifest, size: 10_000, createdMs: 1 });
+    if (change === 'put') await put(context, 2);
+    else expect(await deleteObject(context, 'x')).toMatchObject({ name: 'x', deleted: 0, queued: 0 });
+    expect(await contents(context)).toEqual({ [fork]: 1, ...(change === 'put' ? { x: 2 } : {}) });
+    await deleteObject(context, fork);
+    await expect(getObject(context, manifest)).rejects.toMatchObject({ kind: 'NotFound' });
+  },
+);
+
+it('a removal by address leaves alone what was put under the name meanwhile', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const old = await put(context, 1);
+  const table = context.engine.table('names');
+  const swap = table.compareAndSet.bind(table);
+  // The other writer comes between the look at the name and its removal.
+  table.compareAndSet = async (...args) => {
+    table.compareAndSet = swap;
+    await put(context, 2);
+    return swap(...args);
+  };
+  await deleteObject(context, old.manifest);
+  expect(await contents(context)).toEqual({ x: 2 });
+});
+
 it('recovery from slots that tie keeps and reports both, and leaves no tie behind', async () => {
   const { context, providers } = await testVault({ providers: 4 });
   const other = elsewhere(context);

@@ -9,7 +9,7 @@ import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { dropManifest } from '../drop.ts';
-import type { Fork } from '../forks.ts';
+import { type Fork, hasOtherName } from '../forks.ts';
 import { PutJournal } from '../journal.ts';
 import { rememberRoot } from '../manifests.ts';
 import { backUpPointer } from '../name-backup.ts';
@@ -17,7 +17,7 @@ import { checkName, type NameChange, pointName, readName } from '../names.ts';
 import type { LeftOut, VaultContext } from '../ports.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { type BlobAt, discard } from '../trash.ts';
-import { recordUsage } from '../usage.ts';
+import { flushUsage, recordUsage } from '../usage.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
 import { checkContentType } from './content-type.ts';
 import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
@@ -114,6 +114,8 @@ class Put {
   readonly #writer: SegmentWriter;
   readonly #startedMs: number;
   #bytesRead = 0;
+  /** What the name stands for before, if another name leads there too. */
+  #shared: BlobAddress | undefined;
 
   constructor(context: VaultContext, setup: PutSetup) {
     this.#context = context;
@@ -215,8 +217,10 @@ class Put {
   /** A write that failed here may still have been done: only the journal's sweep, later, can tell. */
   async #commit(root: StoredRoot, size: number): Promise<NameChange | undefined> {
     const { journal, name } = this.#setup;
-    const before = name === undefined ? undefined : await readName(this.#context, name);
-    await journal.committing(root.address, before?.manifest);
+    const before = name === undefined ? undefined : (await readName(this.#context, name))?.manifest;
+    this.#shared =
+      before !== undefined && (await hasOtherName(this.#context, name!, before)) ? before : undefined;
+    await journal.committing(root.address, this.#shared === undefined ? before : undefined);
     await rememberRoot(this.#context, root.bytes, root.createdMs);
     await recordUsage(this.#context, root.address, this.#session.usage);
     if (name === undefined) return undefined;
@@ -232,7 +236,8 @@ class Put {
     const backUp =
       change && (await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted));
     // Where states have parted, another may still lead to it under a name of its own.
-    const replaced = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
+    const before = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
+    const replaced = before === this.#shared ? undefined : before;
     await this.#close(orphans, ORPHANS_MS, replaced);
     return {
       manifest: root.address,
@@ -256,7 +261,7 @@ class Put {
     try {
       await discard(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
       if (replaced !== undefined) await dropManifest(this.#context, replaced, { signal });
-      await this.#context.directory.flush();
+      await flushUsage(this.#context);
       await this.#setup.journal.end();
     } catch {
       // The put has succeeded, or failed for a better reason than this one.
