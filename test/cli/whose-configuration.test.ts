@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -88,6 +89,23 @@ describe('a configuration that only lies in the current folder', () => {
       expect(named.code, said(named)).toBe(0);
     }
     expect(existsSync(ran) || existsSync(log)).toBe(false);
+  });
+
+  it('stops no command by being a pipe, a device or endless', async () => {
+    const home = join(dir, 'home-of-none');
+    const make: readonly ((file: string) => Promise<unknown>)[] = [
+      async (file) => expect(spawnSync('mkfifo', [file]).status).toBe(0),
+      (file) => symlink('/dev/zero', file),
+      (file) => writeFile(file, ' '.repeat(2_000_000)),
+      (file) => mkdir(file),
+    ];
+    for (const [i, at] of make.entries()) {
+      const cwd = await folder(`odd-${i}`);
+      await at(join(cwd, 'config/storage.toml'));
+      const refused = await run(['config', '--home', home], cwd);
+      expect(refused.code, said(refused)).toBe(2);
+      expect(refused.stderr).toMatch(/cannot read the configuration|characters long/);
+    }
   });
 
   it('may be that of a home that came with the folder', async () => {

@@ -1,5 +1,6 @@
 import { homePaths, installKeyFile, keepConfig } from '../../compose/home.ts';
 import { findConfigText, homeOf, ownConfigOf } from '../../compose/load-config.ts';
+import { starterConfig } from '../../config/render.ts';
 import type { RecoverResult } from '../../pipeline/recover/recover.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
@@ -61,6 +62,6 @@ async function completeHome(io: Io, { key, home, config }: RecoverFlags): Promis
   const location = { file: config, home, env: io.env, cwd: io.cwd };
   const paths = homePaths(homeOf(location));
   if (await installKeyFile(paths, key)) note(io, `copied the key file to ${paths.keyFile}`);
-  const { text } = await findConfigText(location);
-  if (text !== undefined) await keepConfig(ownConfigOf(paths.home), text);
+  const { text = starterConfig() } = await findConfigText(location);
+  await keepConfig(ownConfigOf(paths.home), text);
 }
