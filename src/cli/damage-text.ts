@@ -8,12 +8,13 @@ export function reasonsOf(damage: readonly Damage[]): string[] {
   return [...new Set(damage.map(({ provider, problem, detail }) => `${provider}: ${detail ?? problem}`))];
 }
 
-/** One line per provider, blob and problem: which shards of which chunks. */
+/** One line per provider, blob and problem: which shards of which chunks. One alone for who does not answer. */
 export function describeDamage(damage: readonly Damage[]): string[] {
   const groups = new Map<string, { head: string; shards: string[]; detail: string | undefined }>();
   for (const { provider, problem, blob, chunk, shard, detail } of damage) {
-    const key = `${provider} ${problem} ${blob}`;
-    const group = groups.get(key) ?? { head: `${provider}: ${problem} in ${blob}`, shards: [], detail };
+    const where = problem === 'unavailable' ? '' : ` in ${blob}`;
+    const key = `${provider} ${problem}${where}`;
+    const group = groups.get(key) ?? { head: `${provider}: ${problem}${where}`, shards: [], detail };
     if (shard !== undefined) group.shards.push(`chunk ${chunk} shard ${shard}`);
     groups.set(key, group);
   }
