@@ -100,7 +100,7 @@ describe('the command line', () => {
       'no vault',
       (await start(['ls', '--home', join(cli.home, 'no')], { input: new Uint8Array(0) }).outcome).code,
     );
-    codes.set('policy', (await cli.run(['put', '-', '--name', 'y', '--min-tolerates', '4'])).code);
+    codes.set('policy', (await cli.run(['put', '-', '--name', 'y', '--min-tolerates', '9'])).code);
     codes.set('range', (await cli.run(['get', 'x', '--range', '300000-'])).code);
     codes.set('rm of nothing', (await cli.run(['rm', 'nothing'])).code);
     codes.set('rm of no manifest', (await cli.run(['rm', `b3:${'1'.repeat(64)}`])).code);

@@ -121,8 +121,8 @@ it('config shows what is in force, and everything that is wrong', async () => {
   ]);
   const json = await run(['config', ...flags, '--json']);
   expect(JSON.parse(json.stdout.toString())).toMatchObject({
-    gateway: { chunk_cache_bytes: 1048576 },
-    node: { max_inflight: 512, backends: [] },
+    gateway: { chunkCacheBytes: 1048576 },
+    node: { maxInflight: 512, backends: [] },
   });
   const bad = await configured('[gateway]\nchunk_cash = 1\n[node]\nbackends = ["x"]\n');
   const refused = await run(['config', ...bad.flags]);
