@@ -41,8 +41,11 @@ export interface EncodeJob extends ChunkJob {
   readonly seed: number;
 }
 
-/** How much of a chunk's encoding is checked: nothing, that what was compressed can be decompressed, or everything. */
-export type WriteCheck = 'none' | 'compression' | 'whole';
+/**
+ * How much of a chunk's encoding is checked: nothing; that what was compressed can be decompressed; the whole way back
+ * from the shards, by another cipher; or that with another hash too, which costs a start of its own in every thread.
+ */
+export type WriteCheck = 'none' | 'compression' | 'way-back' | 'twice';
 
 export interface EncodeResult {
   /** Id of the codec that was used: `none` when the chunk did not shrink. */

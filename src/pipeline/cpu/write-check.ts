@@ -32,9 +32,10 @@ export function checkCompressed(
 export async function checkEncoded(job: EncodeJob, encoded: Encoded, use: Primitives): Promise<void> {
   if (job.check === 'none') return;
   const coder = await use.coder(job.code);
-  if (job.check === 'whole' || !proven.has(coder)) checkParity(coder, job, encoded, use);
+  const goesBack = job.check !== 'compression';
+  if (goesBack || !proven.has(coder)) checkParity(coder, job, encoded, use);
   proven.add(coder);
-  if (job.check === 'whole') await checkWayBack(coder, job, encoded, use);
+  if (goesBack) await checkWayBack(coder, job, encoded, use);
 }
 
 function checkParity(
@@ -48,8 +49,8 @@ function checkParity(
 }
 
 /**
- * Goes the way back from the shards to the plaintext as it was read: with the other cipher and the other hash where
- * there is another, so that what is wrong in one of them is not right in both.
+ * Goes the way back from the shards to the plaintext as it was read: with the other cipher, and the other hash if asked,
+ * where there is another, so that what is wrong in one of them is not right in both.
  * @throws HoldfastError `Corrupt`, code `kernel_fault`.
  */
 async function checkWayBack(
@@ -59,7 +60,7 @@ async function checkWayBack(
   use: Primitives,
 ): Promise<void> {
   const [blake3, aead, unpacker] = await Promise.all([
-    use.second.blake3(offsets.length * shardLength),
+    job.check === 'twice' ? use.second.blake3(offsets.length * shardLength) : use.blake3,
     use.second.aead(code.dataShards * shardLength),
     use.codecById(codec),
   ]);

@@ -31,7 +31,7 @@ export interface FeedResult {
  */
 const READ_AHEAD = 1 / 3;
 
-/** Of a sample this part of the chunks, in 1/256, is checked whole: about one of each segment. */
+/** Of a sample this part of the chunks, in 1/256, is checked all the way back: about one of each segment. */
 const SAMPLED = 8;
 /** … and all chunks up to this length, where it costs next to nothing. */
 const SAMPLE_ALL_BYTES = 32 * 1024;
@@ -39,8 +39,8 @@ const NOT_HASHED = new Uint8Array(0);
 
 function checkOf({ policy, random }: VaultContext, plainLength: number): WriteCheck {
   if (policy.verifyWrites === 'off') return 'none';
-  const all = policy.verifyWrites === 'full' || plainLength <= SAMPLE_ALL_BYTES;
-  return all || random(1)[0]! < SAMPLED ? 'whole' : 'compression';
+  if (policy.verifyWrites === 'full') return 'twice';
+  return plainLength <= SAMPLE_ALL_BYTES || random(1)[0]! < SAMPLED ? 'way-back' : 'compression';
 }
 
 /**
@@ -134,7 +134,8 @@ export class ChunkFeed {
       const plainLength = staged ?? (await this.#read(into));
       if (plainLength === wanted) this.#lastFullChunkBytes = wanted;
       const check = checkOf(this.#session.context, plainLength);
-      const hash = check === 'whole' && this.#session.context.blake3.hash(into.subarray(0, plainLength));
+      const goesBack = check === 'way-back' || check === 'twice';
+      const hash = goesBack && this.#session.context.blake3.hash(into.subarray(0, plainLength));
       return { index, slab, frame, plainLength, startedMs, check, plainHash: hash || NOT_HASHED };
     } catch (error) {
       this.#session.context.arena.release(slab);
