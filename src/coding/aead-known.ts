@@ -1,5 +1,5 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
-import { toHex } from '../core/bytes.ts';
+import { countingBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { Aead } from './aead.ts';
 
@@ -30,8 +30,7 @@ const REFUSED = 1025;
 
 /** Whether an implementation seals and opens as it should, and refuses what was changed. It costs about a millisecond. */
 export function sealsRight(aead: Aead, blake3: Blake3): boolean {
-  const input = new Uint8Array(KNOWN_SEALED.at(-1)![0]);
-  for (let i = 0; i < input.length; i++) input[i] = i % 251;
+  const input = countingBytes(KNOWN_SEALED.at(-1)![0], 251);
   return KNOWN_SEALED.every(([length, digest]) => {
     const plain = input.subarray(0, length);
     const sealed = new Uint8Array(length);

@@ -18,6 +18,14 @@ export function fromHex(hex: string): Uint8Array {
   return out;
 }
 
+/** 0, 1 … `period` − 1, again and again. Not written one by one: that takes milliseconds in a program that starts. */
+export function countingBytes(length: number, period: number): Uint8Array {
+  const out = new Uint8Array(length);
+  for (let i = 0; i < Math.min(period, length); i++) out[i] = i;
+  for (let filled = period; filled < length; filled *= 2) out.copyWithin(filled, 0, filled);
+  return out;
+}
+
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(byteLength(parts));
   let at = 0;

@@ -134,7 +134,7 @@ describe.each(TARGETS)('a bit flipped in %s', (target) => {
         expect(same && read.length === bytes.length).toBe(true);
         right++;
       } else {
-        expect(code).toMatch(/^[a-z_]+$/);
+        expect(code).toMatch(/^\w+$/);
         errors++;
         if (!same) early++;
       }
@@ -167,7 +167,8 @@ async function puts(
       await tools.put(context, bytes, `o${round}`);
     } catch (error) {
       acknowledged = false;
-      expect(codeOf(error)).toMatch(/^(kernel_fault|not_enough_providers)$/);
+      // A wrong address is refused by providers, so a put may also end for want of them.
+      expect(codeOf(error)).toMatch(/^(kernel_fault|not_enough_providers|certificate_shortfall)$/);
       counts.refused++;
     }
     fault.rest();
