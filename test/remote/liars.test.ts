@@ -70,5 +70,5 @@ it('a provider that alters manifests is found out by the first get that asks it 
   expect(state().state).not.toBe('lying');
   expect(await readAll(await getObject(context, name))).toEqual(bytes);
   expect(state()).toMatchObject({ state: 'lying', totalLies: 1, totalFailures: 0 });
-  expect(state().why).toContain('(a read: HashMismatch)');
+  expect(state().why).toContain('(a read: HashMismatch,');
 });
