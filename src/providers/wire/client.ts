@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
-import { linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { isCleartext } from '../../core/loopback.ts';
 import { AnswerHandler, type WireAnswer } from './answer.ts';
 import { refuseCleartext } from './auth.ts';
+import { createDialler } from './dialler.ts';
 import { networkError } from './errors.ts';
 
 /** An HTTP client for one origin. It follows no redirect: credentials go where the configuration says, or nowhere. */
@@ -49,19 +49,17 @@ const IDLE_TIMEOUT_MS = 120_000;
 export const isRepeatable = ({ body }: WireRequest): boolean => body === undefined || Array.isArray(body);
 
 export function createWireClient({ origin, tls = {}, socketPath }: WireOptions): WireClient {
-  // `destroy` alone waits for connections that are still being made.
-  const open = linkedAbort(undefined, 'the connection');
+  const dialler = createDialler({
+    timeout: CONNECT_TIMEOUT_MS,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.clientCert === undefined ? {} : { cert: tls.clientCert, key: tls.clientKey }),
+    ...(socketPath === undefined ? {} : { socketPath }),
+  });
   const agent = new Agent({
     connections: MAX_CONNECTIONS,
     bodyTimeout: IDLE_TIMEOUT_MS,
     headersTimeout: IDLE_TIMEOUT_MS,
-    connect: {
-      timeout: CONNECT_TIMEOUT_MS,
-      signal: open.signal,
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      ...(tls.clientCert === undefined ? {} : { cert: tls.clientCert, key: tls.clientKey }),
-      ...(socketPath === undefined ? {} : { socketPath }),
-    },
+    connect: dialler.connect,
   });
   const overheard = socketPath === undefined && isCleartext(origin);
   const typed = (error: unknown): unknown => networkError(error, origin.startsWith('https:'));
@@ -85,7 +83,7 @@ export function createWireClient({ origin, tls = {}, socketPath }: WireOptions):
     },
     async close() {
       const destroyed = agent.destroy();
-      open.abort(NO_LONGER_NEEDED);
+      dialler.close();
       await destroyed;
     },
   };
