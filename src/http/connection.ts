@@ -89,7 +89,7 @@ export class Connection {
     if (next === undefined) return;
     const exchange = next.begin();
     this.#current = exchange;
-    exchange.response.once('close', () => {
+    exchange.response.once('error', exchange.fault).once('close', () => {
       this.#current = undefined;
       exchange.end();
       if (exchange.last || !exchange.response.shouldKeepAlive) this.#stop();

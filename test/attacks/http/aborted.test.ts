@@ -12,7 +12,8 @@ const WARM_UP = SLOW ? 8_000 : 1_000;
 /** V8 collects early instead of growing first, so that what is kept shows sooner. */
 const SMALL_HEAP = { NODE_OPTIONS: '--max-semi-space-size=2' };
 const AT_ONCE = 32;
-const MAY_GROW = 1.2;
+/** In the short run memory has not settled by then. */
+const MAY_GROW = SLOW ? 1.2 : 1.5;
 const BODY = randomBytes(200_000).toString('latin1');
 
 /** What is sent before the connection is reset or ended. */
@@ -91,7 +92,7 @@ async function survives(name: string, service: UnderAttack): Promise<void> {
   console.log(
     `ATTACKS: ${WARM_UP + CONNECTIONS} aborted connections at a ${name}: 0 places held, ${mib(idle)} idle, ${mib(now)} after`,
   );
-  expect(await service.openBlobs()).toBe(0);
+  await expect.poll(() => service.openBlobs()).toBe(0);
   const answer = await fetch(`${service.url}${service.target.read}`);
   expect([answer.status, (await answer.arrayBuffer()).byteLength]).toEqual([200, 300_000]);
   expect(await service.stop()).toBe(0);
