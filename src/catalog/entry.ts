@@ -42,6 +42,10 @@ export class CatalogEntry {
   probed = false;
   /** The code of the last probe, if that failed. */
   probeFailure: string | undefined;
+  /** Whether a probe of this process was answered: later ones need no new connection. */
+  connected = false;
+  /** What the first took, until one that says more has been answered. */
+  firstProbeMs: number | undefined;
   /** Why a probe that is still under way is no longer waited for. */
   givenUp: string | undefined;
   /** What is stored cannot be read, so maintenance is not known. */

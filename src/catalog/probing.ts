@@ -8,7 +8,7 @@ import type { CatalogEntry } from './entry.ts';
 import { failureKind } from './failure-kind.ts';
 import { lastFailure } from './last-failure.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
-import { skipOf } from './rank.ts';
+import { NEAR_MS, skipOf } from './rank.ts';
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -30,6 +30,7 @@ export async function probeEntries(
   const probe = async (entry: CatalogEntry): Promise<ProbeReport> => {
     const report = await probeEntry(entry, options, mode, signal, late);
     onReport(report);
+    if (entry.firstProbeMs !== undefined) await measure(entry, options, mode, signal);
     return report;
   };
   const reports = entries.map((entry) => queue.add(() => probe(entry)));
@@ -64,6 +65,28 @@ export async function probeEntry(
   }
 }
 
+/** Once more over the connection that the first answer came by: what that took says little of the way. */
+async function measure(
+  entry: CatalogEntry,
+  options: Probing,
+  mode: ProbeMode,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { adapter } = entry.provider;
+  const { clock, policy } = options;
+  const started = clock.monotonic();
+  const ask = (within: AbortSignal): Promise<ProbeResult> => adapter.probe({ signal: within });
+  const again = await withDeadline(policy.probe.timeoutMs, 'probe', ask, signal).catch(() => undefined);
+  const first = entry.firstProbeMs;
+  entry.firstProbeMs = undefined;
+  if (first === undefined || signal?.aborted) return;
+  const took = again?.rttMs ?? first;
+  const rttMs = Math.min(first, plausible(took) ? took : clock.monotonic() - started);
+  entry.observe({ type: 'measured', at: clock.now(), rttMs });
+  const pardon = mode === 'pardon' && entry.quarantine !== undefined;
+  concluded(entry, options, { counts: true, pardon, rttMs });
+}
+
 function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure: HoldfastError): void {
   const { clock } = options;
   entry.probeFailure = failure.code;
@@ -91,12 +114,15 @@ function succeeded(
 ): void {
   const pardon = mode === 'pardon' && entry.quarantine !== undefined;
   const asked = mode === 'pardon' && !pardon ? 'regular' : mode;
-  const observation = { type: 'probed', at: options.clock.now(), rttMs, mode: asked } as const;
-  const counts = countsProbe(entry.profile, observation);
-  entry.observe(observation);
+  const at = options.clock.now();
+  const counts = countsProbe(entry.profile, { at, mode: asked });
+  const again = counts && !entry.connected && rttMs > NEAR_MS;
+  entry.observe({ type: 'probed', at, rttMs: again ? undefined : rttMs, mode: asked });
+  entry.firstProbeMs = again ? rttMs : undefined;
+  entry.connected = true;
   entry.answered();
   entry.freeBytes = freeBytes !== undefined && plausible(freeBytes) ? freeBytes : undefined;
-  concluded(entry, options, { counts, pardon, rttMs });
+  concluded(entry, options, { counts: counts && !again, pardon, rttMs });
 }
 
 interface Conclusion {

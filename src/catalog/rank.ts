@@ -35,23 +35,24 @@ export interface Skip {
 /** Stands for the RTT of a provider that was never measured, so that it is tried. */
 const OPTIMISTIC_RTT_MS = 1;
 
-/**
- * Who loses races counts as if it were far away: at least so far, and so many times as far for each. As many count as
- * make it come last.
- */
-const SLOW_MS = 20;
+/** A provider nearer than this is not better for it. */
+export const NEAR_MS = 20;
+/** Who loses races counts as if it were so many times as far away for each, of as many as make it come last. */
 const SLOW_FACTOR = 4;
 const MAX_SLOW = 3;
 
 /** (1 − loss) · success rate / RTT, the RTT a longer one while it loses races; the higher, the better. */
 export function score(
-  { profile, seenAt }: Pick<CatalogEntry, 'profile' | 'seenAt'>,
+  entry: Pick<CatalogEntry, 'profile' | 'seenAt' | 'firstProbeMs'>,
   monotonicMs: number,
   policy: CatalogPolicy,
 ): number {
-  const rttMs = profile.rtt_ewma === 0 ? OPTIMISTIC_RTT_MS : profile.rtt_ewma;
-  const slow = racesLost({ profile, seenAt }, monotonicMs, policy);
-  const felt = slow === 0 ? rttMs : Math.max(rttMs, SLOW_MS) * SLOW_FACTOR ** slow;
+  const { profile, firstProbeMs } = entry;
+  // A new connection is at least a round trip more.
+  const guess = firstProbeMs === undefined ? OPTIMISTIC_RTT_MS : firstProbeMs / 2;
+  const rttMs = profile.rtt_ewma === 0 ? guess : profile.rtt_ewma;
+  const slow = racesLost(entry, monotonicMs, policy);
+  const felt = slow === 0 ? rttMs : Math.max(rttMs, NEAR_MS) * SLOW_FACTOR ** slow;
   return ((1 - profile.loss_ewma) * profile.success_rate_ewma) / felt;
 }
 

@@ -11,7 +11,14 @@ export type Observation =
   | { readonly type: 'slow'; readonly at: number; readonly sample: ChunkSample }
   /** What had been acknowledged was gone or altered. */
   | { readonly type: 'lied'; readonly at: number }
-  | { readonly type: 'probed'; readonly at: number; readonly rttMs: number; readonly mode?: ProbeMode }
+  /** `rttMs` is left out where the answer took the time of making a connection too; `measured` follows then. */
+  | {
+      readonly type: 'probed';
+      readonly at: number;
+      readonly rttMs?: number | undefined;
+      readonly mode?: ProbeMode;
+    }
+  | { readonly type: 'measured'; readonly at: number; readonly rttMs: number }
   | { readonly type: 'probe_failed'; readonly at: number; readonly mode?: ProbeMode };
 
 /**
@@ -80,6 +87,8 @@ export function observe(
         total_lies: count(seen.total_lies),
         lied_at: updated_at,
       };
+    case 'measured':
+      return { ...seen, rtt_ewma: blendRtt(seen.rtt_ewma, observation.rttMs) };
     case 'probed':
     case 'probe_failed':
       return observeProbe(seen, observation, countsProbe(profile, observation));

@@ -153,6 +153,28 @@ describe('probing', () => {
     expect(node.probes).toBe(1);
   });
 
+  it('asks once more when an answer came by a new connection, and goes by what that takes', async () => {
+    const world = newWorld();
+    const far = new Probed('far');
+    const near = new Probed('near', 15);
+    let probes = 0;
+    far.probe = async () => ({ rttMs: probes++ === 0 ? 160 : 40 });
+    const catalog = await world.open([far, near]);
+    await catalog.probeAll();
+    expect(catalog.snapshot()[0]!.rttMs).toBe(40);
+    expect([probes, near.probes]).toEqual([2, 1]);
+    await catalog.probeAll();
+    expect(probes).toBe(3);
+    // The next command within the quarter of a minute asks only whether it is there.
+    await catalog.close();
+    world.clock.advance(1_000);
+    probes = 0;
+    const next = await world.open([far, near]);
+    await next.probeCandidates({ canSpare: () => false });
+    expect(probes).toBe(1);
+    expect(next.snapshot()[0]!.rttMs).toBe(40);
+  });
+
   it('times a probe itself when the adapter names no possible RTT', async () => {
     const world = newWorld();
     const node = new Probed('a');
