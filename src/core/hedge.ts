@@ -10,6 +10,8 @@ export interface HedgeOptions<T> {
   readonly signal?: AbortSignal | undefined;
   /** For the text of errors. */
   readonly operation: string;
+  /** The winner's own signal stays linked to `signal`, for what it still reads. Default: it is over when it has won. */
+  readonly goesOn?: boolean | undefined;
   /** What came too late, to be let go of. */
   readonly discard?: ((late: T) => void) | undefined;
   /** Once no attempt is left to make: gives up when nothing happens for so long. What still runs then counts as failed. */
@@ -23,8 +25,7 @@ export interface HedgeOptions<T> {
 export interface Hedge {
   /**
    * Makes the attempts in their order: the next when the latest is late or has failed. The first to succeed wins, and
-   * the others are aborted without being waited for; the winner's signal stays linked to `signal`, for what it still
-   * reads.
+   * the others are aborted without being waited for.
    * @returns undefined when all have failed.
    * @throws HoldfastError `Aborted` as soon as `signal` fires, whatever the attempts do.
    */
@@ -148,7 +149,7 @@ class Race<T> {
     const outcome = await this.#within(waitMs, Promise.race([...outcomes, this.#aborted]));
     const ended = outcome && this.#running.get(outcome.attempt);
     if (outcome !== undefined) this.#running.delete(outcome.attempt);
-    if (outcome !== undefined && 'error' in outcome) ended?.stop.dispose();
+    if (outcome !== undefined && ('error' in outcome || this.#options.goesOn !== true)) ended?.stop.dispose();
     return outcome;
   }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { type Attempt, createHedge } from '../../src/core/hedge.ts';
@@ -89,6 +90,15 @@ describe('a hedged read', () => {
     const run = createHedge(clock, policy).run([hangs], { operation: 'read', signal: asked.signal });
     asked.abort(new HoldfastError('Aborted', 'gone'));
     await expect(run).rejects.toMatchObject({ kind: 'Aborted' });
+  });
+
+  it('leaves nothing behind on the signal of whoever asked', async () => {
+    const clock = createFakeClock();
+    const { signal } = new AbortController();
+    const run = createHedge(clock, policy).run([hangs, async () => 'here'], { operation: 'read', signal });
+    await clock.advance(200);
+    await run;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('has nothing to give when all have failed, and has told of each', async () => {

@@ -32,6 +32,7 @@ export function createStaggered(clock: Clock): Staggered {
       const won = await hedge.run(attempts, {
         signal,
         operation: 'read',
+        goesOn: true,
         discard,
         onFailure: (_, error) => failures.push(error),
       });
