@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliVault, MAIN, type Outcome, said } from '../helpers/cli.ts';
@@ -53,6 +55,26 @@ describe.skipIf(!here('zstd-napi/binding'))('a compressor that flips a bit of it
     expect(put.stderr).toContain('kernel_fault');
     expect(await cli.blobs()).toEqual(before);
     expect((await cli.run(['get', 'x'])).code).toBe(3);
+  });
+});
+
+describe.skipIf(!here('zstd-napi/binding'))('bytes that were put wrong with verify_writes = "off"', () => {
+  it('leave no file behind, end a stream with an error, and are found by verify --deep', async () => {
+    await cli.remove();
+    cli = await CliVault.create('[integrity]\nverify_writes = "off"\n');
+    const put = await withFault('zstd input above 200000', ['put', '-', '--name', 'x'], content);
+    expect(put.code, said(put)).toBe(0);
+    const target = join(cli.home, 'got');
+    const toFile = await cli.run(['get', 'x', '-o', target]);
+    expect(toFile.code, said(toFile)).toBe(5);
+    expect(existsSync(target)).toBe(false);
+    const streamed = await cli.run(['get', 'x']);
+    expect(streamed.code).toBe(5);
+    expect(streamed.stdout.length).toBeLessThan(content.length);
+    expect((await cli.run(['verify', 'x'])).code).toBe(0);
+    const deep = await cli.run(['verify', 'x', '--deep']);
+    expect(deep.code, said(deep)).toBe(5);
+    expect(deep.stdout.toString()).toMatch(/content +the object read is not the object that was put/);
   });
 });
 
