@@ -4,10 +4,13 @@ export const TABLE_NAMES: readonly string[] = [
   'manifests',
   'manifest_order',
   'manifest_times',
+  'manifest_usage',
   'slots_due',
   'journal',
   'trash',
   'provider_profiles',
   'provider_usage',
   'provider_last_failure',
+  'upkeep',
+  'vault',
 ];
