@@ -8,6 +8,8 @@ export const TABLE_NAMES: readonly string[] = [
   'slots_due',
   'journal',
   'trash',
+  'vault',
+  'upkeep',
   'provider_profiles',
   'provider_usage',
   'provider_last_failure',
