@@ -1,5 +1,6 @@
 /** Every table that is kept, by the name that `engine.overrides` knows it by. */
 export const TABLE_NAMES: readonly string[] = [
+  'vault',
   'names',
   'manifests',
   'manifest_order',
