@@ -14,6 +14,4 @@ export const TABLE_NAMES: readonly string[] = [
   'provider_profiles',
   'provider_usage',
   'provider_last_failure',
-  'upkeep',
-  'vault',
 ];
