@@ -9,7 +9,6 @@ export const TABLE_NAMES: readonly string[] = [
   'slots_due',
   'journal',
   'trash',
-  'vault',
   'upkeep',
   'provider_profiles',
   'provider_usage',
