@@ -10,6 +10,13 @@ import { probeEntries } from './probing.ts';
 const PROBES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5 };
 const CHECK_MS = 25;
 
+/** Round trips of a first request: two for TLS, one each for the connection and the answer. */
+const FIRST_ROUND_TRIPS = 4;
+
+/** A provider that is far away is not late for it, or commands would leave it out whenever they begin. */
+const usualOf = ({ connected, profile }: CatalogEntry): number =>
+  profile.rtt_ewma * (connected ? 1 : FIRST_ROUND_TRIPS);
+
 /** How long those are given to answer that nobody waits for, so that short runs let them back too. */
 const OTHERS_GRACE_MS = 250;
 
@@ -33,7 +40,7 @@ export async function probeCandidates(
   const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
   // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
   const entries = [...all].sort((a, b) => isAwaited(b) - isAwaited(a));
-  const usualMs = new Map(entries.map(({ provider, profile }) => [provider.id, profile.rtt_ewma]));
+  const usualMs = new Map(entries.map((entry) => [entry.provider.id, usualOf(entry)]));
   const startedMs = clock.monotonic();
   const field = { done: 0, slowestMs: 0 };
   const answered = deferred();

@@ -124,6 +124,38 @@ describe('probing', () => {
     await probed;
   });
 
+  it('before a put takes no provider for late that is known to be far away and must be connected to first', async () => {
+    const world = newWorld();
+    const near = [new Probed('a', 7), new Probed('b', 7)];
+    const far = new Probed('far', 400);
+    const before = await world.open([...near, far]);
+    await before.probeAll();
+    await before.close();
+    let answer = (): void => {};
+    far.probe = () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ rttMs: 1_600 });
+      });
+    const catalog = await world.open([...near, far]);
+    let asked = false;
+    const canSpare = (): boolean => {
+      asked = true;
+      return true;
+    };
+    const probed = catalog.probeCandidates({ canSpare });
+    for (let i = 0; i < 50; i++) {
+      await expect.poll(() => world.clock.asleep).toBe(1);
+      world.clock.advance(i === 0 ? 500 : 25);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(asked).toBe(false);
+    far.answers(400);
+    answer();
+    await expect.poll(() => world.clock.advance(250) ?? catalog.snapshot()[2]!.state).toBe('ok');
+    await probed;
+    expect(asked).toBe(false);
+  });
+
   it('before a put waits for all when none may take shards: that is how they come back', async () => {
     const world = newWorld();
     const node = new Probed('a');
