@@ -118,6 +118,23 @@ describe('an option that does not exist', () => {
   });
 });
 
+it('one signal may be given to many calls at once', async () => {
+  const providers = ['m1', 'm2', 'm3'].map((id) => ({ id, adapter: 'memory' }) as const);
+  const vault = await openVault({ home, config: { engine, providers }, rootKey, env });
+  await vault.putObject(noise(5_000), { name: 'shared' });
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  const { signal } = new AbortController();
+  await Promise.all(
+    Array.from({ length: 40 }, async () => readAll(await vault.getObject('shared', { signal }))),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+  await vault.close();
+});
+
 it('the emergency switch is warned of, to the log or else by the process', async () => {
   const config = {
     engine,
