@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises';
+import { systemClock } from '../core/clock.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { readAtMost } from '../core/files.ts';
+import { readNamedFile } from '../core/files.ts';
 import { ask as askOn } from './ask.ts';
 import type { Io } from './io.ts';
 
@@ -44,23 +44,13 @@ async function givenPassphrase(io: Io): Promise<string | undefined> {
   const file = io.env.HOLDFAST_PASSPHRASE_FILE;
   if (!file) return undefined;
   try {
-    return await contentOf(file);
+    return (await readNamedFile(file, MAX_BYTES, systemClock)).replace(/\r?\n$/, '');
   } catch (cause) {
     throw new HoldfastError('ConfigInvalid', `cannot read the passphrase file ${file}: ${errnoText(cause)}`, {
       code: 'passphrase_file',
       hint: 'Check HOLDFAST_PASSPHRASE_FILE.',
       cause,
     });
-  }
-}
-
-/** A pipe will do too: that of a shell's `<(command)`. */
-async function contentOf(path: string): Promise<string> {
-  const file = await open(path, 'r');
-  try {
-    return (await readAtMost(file, MAX_BYTES)).toString('utf8').replace(/\r?\n$/, '');
-  } finally {
-    await file.close();
   }
 }
 

@@ -1,10 +1,11 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
+import { systemClock } from '../core/clock.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { readAtMost, readSmallFile } from '../core/files.ts';
+import { readNamedFile, readSmallFile } from '../core/files.ts';
 
 export interface ConfigLocation {
   /** `--config`. */
@@ -76,7 +77,9 @@ function candidates({ file, home: named, env, cwd }: ConfigLocation, home: strin
 
 async function readConfig(file: string, required: boolean): Promise<string | undefined> {
   try {
-    return required ? await readNamed(file) : await readSmallFile(file, MAX_CONFIG_BYTES);
+    return required
+      ? await readNamedFile(file, MAX_CONFIG_BYTES, systemClock)
+      : await readSmallFile(file, MAX_CONFIG_BYTES);
   } catch (thrown) {
     const cause = thrown as NodeJS.ErrnoException;
     if (!required && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return undefined;
@@ -86,16 +89,6 @@ async function readConfig(file: string, required: boolean): Promise<string | und
       context: { file },
       cause,
     });
-  }
-}
-
-/** Who names a file may name a pipe, `<(…)` say. */
-async function readNamed(path: string): Promise<string> {
-  const file = await open(path, 'r');
-  try {
-    return (await readAtMost(file, MAX_CONFIG_BYTES)).toString('utf8');
-  } finally {
-    await file.close();
   }
 }
 

@@ -10,6 +10,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk is full',
   EFBIG: 'it is too long',
   EFTYPE: 'it is no regular file',
+  ETIMEDOUT: 'nothing came in time',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links lead round in a circle',
   EMFILE: 'too many files are open',

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
+import type { Clock } from './clock.ts';
 
 /** Opening what others may have put there: never waits for a pipe, never reads a device, never more than was meant. */
 
@@ -43,8 +44,59 @@ export async function readSmallFile(
   }
 }
 
+/** So long may a pipe be silent: who writes into it may be a program that starts, or asks somebody. */
+const PIPE_MS = 10_000;
+const LOOK_EVERY_MS = 20;
+
+/**
+ * The whole of a small file that somebody named, who may name a pipe as well: `<(command)`, say.
+ * @throws what `open` throws; an error with code `EFBIG` when there are more bytes, `ETIMEDOUT` for a pipe out of which
+ * nothing came for ten seconds.
+ */
+export async function readNamedFile(
+  path: string,
+  maxBytes: number,
+  clock: Pick<Clock, 'monotonic' | 'sleep'>,
+): Promise<string> {
+  const file = await open(path, READ);
+  try {
+    const isPipe = !(await file.stat()).isFile();
+    const bytes = await readAtMost(isPipe ? patient(file, clock) : file, maxBytes);
+    return bytes.toString('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads that wait for what comes: an open that does not wait gets nothing while nobody writes yet. */
+function patient(file: FileHandle, clock: Pick<Clock, 'monotonic' | 'sleep'>): Pick<FileHandle, 'read'> {
+  let started = false;
+  const attempt = async (buffer: Buffer): Promise<number | undefined> => {
+    try {
+      const { bytesRead } = await file.read(buffer);
+      return bytesRead === 0 && !started ? undefined : bytesRead;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      return undefined;
+    }
+  };
+  const read = async (buffer: Buffer): Promise<{ bytesRead: number; buffer: Buffer }> => {
+    const endMs = clock.monotonic() + PIPE_MS;
+    for (;;) {
+      const bytesRead = await attempt(buffer);
+      if (bytesRead !== undefined) {
+        started = true;
+        return { bytesRead, buffer };
+      }
+      if (clock.monotonic() >= endMs) throw failure('ETIMEDOUT', 'nothing came out of it');
+      await clock.sleep(LOOK_EVERY_MS);
+    }
+  };
+  return { read } as Pick<FileHandle, 'read'>;
+}
+
 /** What is left of an open file or pipe. @throws an error with code `EFBIG` when that is more. */
-export async function readAtMost(file: FileHandle, maxBytes: number): Promise<Buffer> {
+export async function readAtMost(file: Pick<FileHandle, 'read'>, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let left = maxBytes + 1;
   while (left > 0) {

@@ -181,6 +181,7 @@ it('a key, token or passphrase file without end, or a pipe where none may be, is
     start(['ls', '--home', folder], { env: { HOLDFAST_PASSPHRASE_FILE: '/dev/zero' } }),
     start(['ls', '--home', folder, '--config', '/dev/zero']),
     start(['ls', '--home', folder, '--config', pipe]),
+    start(['ls', '--home', folder], { env: { HOLDFAST_PASSPHRASE_FILE: pipe } }),
     start(['node', '--root', join(folder, 'n'), '--init', '--bind', '127.0.0.1:0', '--token-file', pipe]),
     start([
       'node',
