@@ -54,7 +54,7 @@ describe('nine providers', () => {
   }
 
   it('any three may be gone: the object is read whole', async () => {
-    const triples = combinations(IDS, 3);
+    const triples = combinations(IDS, 3).filter((_, i) => SLOW || i % 3 === 0);
     let right = 0;
     for (const lost of triples) {
       const got = await without(lost, () => readFresh(cli));
@@ -63,11 +63,11 @@ describe('nine providers', () => {
       right++;
     }
     console.log(`losses: ${right} of ${triples.length} triples removed, object identical`);
-    expect(right).toBe(84);
+    expect(right).toBe(SLOW ? 84 : 28);
   });
 
   it('any four gone: right, or a typed error that names them', async () => {
-    const fours = combinations(IDS, 4).filter((_, i) => SLOW || i % 3 === 0);
+    const fours = combinations(IDS, 4).filter((_, i) => SLOW || i % 6 === 0);
     let refused = 0;
     let right = 0;
     for (const lost of fours) {
@@ -86,7 +86,7 @@ describe('nine providers', () => {
     console.log(
       `losses: ${fours.length} fours removed: ${refused} typed errors naming them, ${right} still identical`,
     );
-    expect(refused + right).toBe(SLOW ? 126 : 42);
+    expect(refused + right).toBe(SLOW ? 126 : 21);
     expect(refused).toBeGreaterThan(0);
   });
 
