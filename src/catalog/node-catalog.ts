@@ -112,7 +112,7 @@ class Catalog implements NodeCatalog {
         return;
       case 'read':
         entry.answered();
-        entry.observe({ type: 'read', at });
+        entry.observe({ type: 'read', at, elapsedMs: outcome.elapsedMs });
         entry.throughput.read.add(outcome);
         return;
       case 'deleted':

@@ -8,7 +8,11 @@ import type { CatalogEntry } from './entry.ts';
 import { failureKind } from './failure-kind.ts';
 import { lastFailure } from './last-failure.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
-import { NEAR_MS, skipOf } from './rank.ts';
+import { NEAR_MS, ofConnecting, skipOf } from './rank.ts';
+
+/** How often a way is measured that seems to have become so many times longer: the machine may be busy. */
+const MEASURES = 3;
+const SUSPECT_FACTOR = 2;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -65,26 +69,47 @@ export async function probeEntry(
   }
 }
 
-/** Once more over the connection that the first answer came by: what that took says little of the way. */
+/** Again over the connection that the first answer came by: what that took says little of the way. The shortest counts. */
 async function measure(
   entry: CatalogEntry,
   options: Probing,
   mode: ProbeMode,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { adapter } = entry.provider;
-  const { clock, policy } = options;
-  const started = clock.monotonic();
-  const ask = (within: AbortSignal): Promise<ProbeResult> => adapter.probe({ signal: within });
-  const again = await withDeadline(policy.probe.timeoutMs, 'probe', ask, signal).catch(() => undefined);
+  const { clock } = options;
+  const usual = entry.profile.rtt_ewma;
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let asked = 0; asked < MEASURES; asked++) {
+    const took = await roundTrip(entry, options, signal);
+    if (took === undefined) break;
+    shortest = Math.min(shortest, took);
+    if (usual === 0 || shortest <= Math.max(NEAR_MS, SUSPECT_FACTOR * usual)) break;
+  }
   const first = entry.firstProbeMs;
   entry.firstProbeMs = undefined;
-  if (first === undefined || signal?.aborted) return;
-  const took = again?.rttMs ?? first;
-  const rttMs = Math.min(first, plausible(took) ? took : clock.monotonic() - started);
+  if (first === undefined) return;
+  if (signal?.aborted) {
+    // Short commands would never get to know one that is far away, and take it for the nearest.
+    if (usual === 0) entry.observe({ type: 'measured', at: clock.now(), rttMs: ofConnecting(first) });
+    return;
+  }
+  const rttMs = Math.min(first, shortest);
   entry.observe({ type: 'measured', at: clock.now(), rttMs });
   const pardon = mode === 'pardon' && entry.quarantine !== undefined;
   concluded(entry, options, { counts: true, pardon, rttMs });
+}
+
+/** Undefined when there is no answer. */
+async function roundTrip(
+  { provider: { adapter } }: CatalogEntry,
+  { clock, policy }: Probing,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const started = clock.monotonic();
+  const ask = (within: AbortSignal): Promise<ProbeResult> => adapter.probe({ signal: within });
+  const answer = await withDeadline(policy.probe.timeoutMs, 'probe', ask, signal).catch(() => undefined);
+  if (answer === undefined) return undefined;
+  return plausible(answer.rttMs) ? answer.rttMs : clock.monotonic() - started;
 }
 
 function failed(entry: CatalogEntry, options: Probing, mode: ProbeMode, failure: HoldfastError): void {
@@ -116,7 +141,8 @@ function succeeded(
   const asked = mode === 'pardon' && !pardon ? 'regular' : mode;
   const at = options.clock.now();
   const counts = countsProbe(entry.profile, { at, mode: asked });
-  const again = counts && !entry.connected && rttMs > NEAR_MS;
+  const unknown = entry.profile.rtt_ewma === 0;
+  const again = (counts || unknown) && !entry.connected && rttMs > NEAR_MS;
   entry.observe({ type: 'probed', at, rttMs: again ? undefined : rttMs, mode: asked });
   entry.firstProbeMs = again ? rttMs : undefined;
   entry.connected = true;

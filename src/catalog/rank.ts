@@ -41,6 +41,9 @@ export const NEAR_MS = 20;
 const SLOW_FACTOR = 4;
 const MAX_SLOW = 3;
 
+/** The most that a round trip takes where connecting and an answer took this long: that is two at least. */
+export const ofConnecting = (firstProbeMs: number): number => firstProbeMs / 2;
+
 /** (1 − loss) · success rate / RTT, the RTT a longer one while it loses races; the higher, the better. */
 export function score(
   entry: Pick<CatalogEntry, 'profile' | 'seenAt' | 'firstProbeMs'>,
@@ -48,8 +51,7 @@ export function score(
   policy: CatalogPolicy,
 ): number {
   const { profile, firstProbeMs } = entry;
-  // A new connection is at least a round trip more.
-  const guess = firstProbeMs === undefined ? OPTIMISTIC_RTT_MS : firstProbeMs / 2;
+  const guess = firstProbeMs === undefined ? OPTIMISTIC_RTT_MS : ofConnecting(firstProbeMs);
   const rttMs = profile.rtt_ewma === 0 ? guess : profile.rtt_ewma;
   const slow = racesLost(entry, monotonicMs, policy);
   const felt = slow === 0 ? rttMs : Math.max(rttMs, NEAR_MS) * SLOW_FACTOR ** slow;

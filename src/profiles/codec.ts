@@ -1,6 +1,7 @@
 import { equalBytes, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { ProviderProfile } from './profile.ts';
+import { FIRST_SAMPLES } from './rtt.ts';
 
 /** Version of the stored form that is written; see docs/format/profile.md. */
 export const PROFILE_VERSION = 2;
@@ -15,6 +16,7 @@ const isCount: Check = (value) => Number.isSafeInteger(value) && (value as numbe
 const FIELDS: Readonly<Record<keyof ProviderProfile, Check>> = {
   bw_ewma: isAmount,
   rtt_ewma: isAmount,
+  rtt_samples: (value) => isCount(value) && (value as number) <= FIRST_SAMPLES,
   loss_ewma: isShare,
   success_rate_ewma: isShare,
   preferred_chunk: (value) => isCount(value) && value !== 0,
@@ -37,6 +39,7 @@ type Field = keyof ProviderProfile;
 const NAMES = Object.keys(FIELDS) as Field[];
 /** Fields that came with version 2. */
 const NEW_IN_2: ReadonlySet<Field> = new Set([
+  'rtt_samples',
   'recent_slow',
   'total_slow',
   'total_lies',
@@ -47,13 +50,20 @@ const NEW_IN_2: ReadonlySet<Field> = new Set([
   'silent_since',
 ]);
 const NAMES_OF_1 = NAMES.filter((name) => !NEW_IN_2.has(name));
+/** Most profiles do not say how many samples their round trip is of: none, or all of the first. */
+const NAMES_SETTLED = NAMES.filter((name) => name !== 'rtt_samples');
 
 /** The same profile always gives the same bytes. */
 export function encodeProfile(profile: ProviderProfile): Uint8Array {
   for (const name of NAMES) {
     if (!FIELDS[name](profile[name])) throw new TypeError(`${name} of a profile cannot be ${profile[name]}`);
   }
-  return encoded(PROFILE_VERSION, canonical(profile, NAMES));
+  const { rtt_ewma, rtt_samples } = profile;
+  if ((rtt_samples === 0) !== (rtt_ewma === 0)) {
+    throw new TypeError(`an RTT of ${rtt_ewma} cannot be that of ${rtt_samples} samples`);
+  }
+  const settled = rtt_samples === settledSamples(profile);
+  return encoded(PROFILE_VERSION, canonical(profile, settled ? NAMES_SETTLED : NAMES));
 }
 
 /** Takes exactly what {@link encodeProfile} writes, or wrote in version 1. @throws HoldfastError `Corrupt`. */
@@ -61,14 +71,23 @@ export function decodeProfile(bytes: Uint8Array): ProviderProfile {
   const parsed = parse(bytes);
   if (parsed.v !== 1 && parsed.v !== PROFILE_VERSION)
     throw corrupt(`version ${String(parsed.v)} is not understood`);
-  const names = parsed.v === 1 ? NAMES_OF_1 : NAMES;
+  const settled = !('rtt_samples' in parsed);
+  const names = parsed.v === 1 ? NAMES_OF_1 : settled ? NAMES_SETTLED : NAMES;
   for (const name of names) {
     if (!FIELDS[name](parsed[name])) throw corrupt(`${name} is missing or out of range`);
   }
   const fields = canonical(parsed as Partial<ProviderProfile>, names);
   if (!equalBytes(encoded(parsed.v, fields), bytes)) throw corrupt('it is not in canonical form');
-  return parsed.v === 1 ? fromVersion1(fields as ProviderProfile) : (fields as ProviderProfile);
+  const told = parsed.v === 1 ? fromVersion1(fields as ProviderProfile) : (fields as ProviderProfile);
+  if (settled) return { ...told, rtt_samples: settledSamples(told) };
+  if (told.rtt_ewma === 0 || told.rtt_samples === 0 || told.rtt_samples === FIRST_SAMPLES) {
+    throw corrupt('it names a number of samples that goes without saying');
+  }
+  return told;
 }
+
+/** What is meant where the number is left out. */
+const settledSamples = ({ rtt_ewma }: ProviderProfile): number => (rtt_ewma === 0 ? 0 : FIRST_SAMPLES);
 
 /** Version 1 told neither the kinds of failure apart nor when they were: the last observation errs on the safe side. */
 function fromVersion1(fields: ProviderProfile): ProviderProfile {

@@ -5,7 +5,6 @@ export {
   type ChunkSample,
   countsProbe,
   type Delivery,
-  EWMA_WEIGHT,
   MIN_SAMPLE_BYTES,
   type Observation,
   observe,

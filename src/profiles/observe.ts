@@ -1,10 +1,11 @@
 import { type ChunkLadder, nextRung, rungAtMost, rungBelow, STABLE_CHUNKS } from './ladder.ts';
 import type { ProviderProfile } from './profile.ts';
+import { bounded, EWMA_WEIGHT, sampled } from './rtt.ts';
 
 /** One thing that happened on the way to a provider. `at` is in milliseconds since the Unix epoch. */
 export type Observation =
   | { readonly type: 'stored'; readonly at: number; readonly sample: Delivery }
-  | { readonly type: 'read'; readonly at: number }
+  | { readonly type: 'read'; readonly at: number; readonly elapsedMs?: number | undefined }
   /** @param counts recent failures it stands for; default 1. */
   | { readonly type: 'store_failed' | 'read_failed'; readonly at: number; readonly counts?: number }
   /** A race was lost. `sample`: what was under way, and for how long; the link carries less than that. */
@@ -40,15 +41,12 @@ export interface Delivery extends ChunkSample {
   readonly chunks?: number | undefined;
 }
 
-/** Weight of a new sample. */
-export const EWMA_WEIGHT = 0.2;
 /** Shorter transfers are all latency: they say nothing about bandwidth and do not count as stable. */
 export const MIN_SAMPLE_BYTES: number = 64 * 1024;
 /** Half the interval of those that run by themselves: two of these never count where one of those would. */
 export const PASSING_EVERY_MS = 15_000;
 /** Keeps a tick of a coarse clock from looking like infinite speed. 1 TiB a second. */
 const MAX_BANDWIDTH = 1024 ** 4;
-const RTT_MS = { min: 0.01, max: 3_600_000 } as const;
 
 /**
  * The profile after an observation: a pure function, so the same observations give the same bytes anywhere.
@@ -75,7 +73,7 @@ export function observe(
         preferred_chunk: rungBelow(ladder, seen.preferred_chunk),
       };
     case 'read':
-      return observeSucceeded(seen);
+      return { ...observeSucceeded(seen), ...bounded(seen, observation.elapsedMs) };
     case 'read_failed':
       return observeFailed(seen, observation.counts);
     case 'slow':
@@ -88,7 +86,7 @@ export function observe(
         lied_at: updated_at,
       };
     case 'measured':
-      return { ...seen, rtt_ewma: blendRtt(seen.rtt_ewma, observation.rttMs) };
+      return { ...seen, ...sampled(seen, observation.rttMs) };
     case 'probed':
     case 'probe_failed':
       return observeProbe(seen, observation, countsProbe(profile, observation));
@@ -110,13 +108,13 @@ function observeProbe(
 ): ProviderProfile {
   const answered = probe.type === 'probed';
   const silent_since = answered ? 0 : profile.silent_since || profile.updated_at;
-  if (!counts) return { ...profile, silent_since };
+  if (!counts) return { ...profile, ...bounded(profile, answered ? probe.rttMs : undefined), silent_since };
   const seen = { ...profile, silent_since, probed_at: profile.updated_at };
   if (!answered) return { ...seen, loss_ewma: blend(profile.loss_ewma, 1) };
   const pardon = probe.mode === 'pardon';
   return {
     ...seen,
-    rtt_ewma: blendRtt(pardon ? 0 : profile.rtt_ewma, probe.rttMs),
+    ...sampled(pardon ? { rtt_ewma: 0, rtt_samples: 0 } : profile, probe.rttMs),
     loss_ewma: pardon ? 0 : blend(profile.loss_ewma, 0),
   };
 }
@@ -127,7 +125,7 @@ function observeStored(profile: ProviderProfile, sample: Delivery, ladder: Chunk
   const told = {
     ...observeSucceeded(profile),
     preferred_chunk: rung,
-    rtt_ewma: blendRtt(profile.rtt_ewma, sample.rttMs),
+    ...bounded(sampled(profile, sample.rttMs), sample.elapsedMs),
     total_chunks: count(profile.total_chunks, chunks),
   };
   const bandwidth = bandwidthOf(sample);
@@ -176,12 +174,6 @@ export function bandwidthOf({ bytes, elapsedMs }: ChunkSample): number | undefin
 }
 
 const blend = (average: number, sample: number): number => average + EWMA_WEIGHT * (sample - average);
-
-function blendRtt(average: number, rttMs: number | undefined): number {
-  if (rttMs === undefined || !Number.isFinite(rttMs) || rttMs < 0) return average;
-  const sample = Math.min(Math.max(rttMs, RTT_MS.min), RTT_MS.max);
-  return average === 0 ? sample : blend(average, sample);
-}
 
 const count = (before: number, more = 1): number => Math.min(before + more, Number.MAX_SAFE_INTEGER);
 

@@ -6,6 +6,8 @@ export interface ProviderProfile {
   readonly bw_ewma: number;
   /** Milliseconds; 0 until measured. */
   readonly rtt_ewma: number;
+  /** How many of its first samples have been seen, at most `FIRST_SAMPLES`; the shortest of those stands. 0 until measured. */
+  readonly rtt_samples: number;
   /** Share of probes that failed, 0 to 1. Starts at 0. */
   readonly loss_ewma: number;
   /** Share of transfers that succeeded, 0 to 1. Starts at 1. */
@@ -45,6 +47,7 @@ export function newProfile(ladder: ChunkLadder): ProviderProfile {
   return {
     bw_ewma: 0,
     rtt_ewma: 0,
+    rtt_samples: 0,
     loss_ewma: 0,
     success_rate_ewma: 1,
     preferred_chunk: ladder.defaultBytes,

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { NodeCatalog } from '../../src/catalog/index.ts';
+import { abortable } from '../../src/core/abort.ts';
 import { newWorld, Probed } from './world.ts';
 
 describe('probing', () => {
@@ -205,6 +207,64 @@ describe('probing', () => {
     await next.probeCandidates({ canSpare: () => false });
     expect(probes).toBe(1);
     expect(next.snapshot()[0]!.rttMs).toBe(40);
+  });
+
+  it('asks up to three times more when the way seems to have become much longer, and takes the shortest', async () => {
+    const world = newWorld();
+    const node = new Probed('a', 40);
+    const before = await world.open([node]);
+    for (let i = 0; i < 4; i++) await before.probeAll();
+    await before.close();
+    const later = async (...answers: number[]): Promise<number> => {
+      const left = [...answers];
+      node.probe = async () => ({ rttMs: left.shift()! });
+      const catalog = await world.open([node]);
+      await catalog.probeAll();
+      expect(left).toEqual([]);
+      return catalog.snapshot()[0]!.rttMs!;
+    };
+    expect(await later(300, 250, 45)).toBeCloseTo(0.8 * 40 + 0.2 * 45, 12);
+    expect(await later(300, 75)).toBeCloseTo(0.8 * 40 + 0.2 * 75, 12);
+    expect(await later(300, 250, 240, 260)).toBeCloseTo(0.8 * 40 + 0.2 * 240, 12);
+  });
+
+  it('remembers of one that is far away what it knows when the command ends before it is measured', async () => {
+    const world = newWorld();
+    const [far, near] = [new Probed('far'), new Probed('near', 30)];
+    const command = async (): Promise<NodeCatalog> => {
+      let probes = 0;
+      far.probe = ({ signal }) =>
+        probes++ === 0 ? Promise.resolve({ rttMs: 860 }) : abortable(new Promise(() => {}), signal, 'probe');
+      const catalog = await world.open([far, near]);
+      const ended = new AbortController();
+      const probed = catalog.probeCandidates({ canSpare: () => false, signal: ended.signal });
+      await expect.poll(() => world.clock.advance(250) ?? probes).toBe(2);
+      expect(catalog.ranked().map(({ provider }) => provider.id)).toEqual(['near', 'far']);
+      ended.abort();
+      await probed.catch(() => {});
+      await expect.poll(() => catalog.snapshot()[0]!.rttMs).toBe(430);
+      return catalog;
+    };
+    await (await command()).close();
+    world.clock.advance(1_000);
+    const next = await world.open([far, near]);
+    expect(next.ranked().map(({ provider }) => provider.id)).toEqual(['near', 'far']);
+  });
+
+  it('asks once more too when others have asked lately and nobody got to know the way', async () => {
+    const world = newWorld();
+    const node = new Probed('a');
+    const before = await world.open([node]);
+    node.probe = async () => ({ rttMs: 860 });
+    // Asked about by itself, a provider is not measured.
+    await before.probe('a');
+    await before.close();
+    let probes = 0;
+    node.probe = async () => ({ rttMs: probes++ === 0 ? 860 : 429 });
+    world.clock.advance(1_000);
+    const next = await world.open([node]);
+    await next.probeCandidates({ canSpare: () => false });
+    await expect.poll(() => next.snapshot()[0]!.rttMs).toBe(429);
   });
 
   it('times a probe itself when the adapter names no possible RTT', async () => {

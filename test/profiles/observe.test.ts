@@ -29,15 +29,51 @@ const slow = chunk(MIB / 8, 10);
 const failed: Observation = { type: 'store_failed', at: 1 };
 const lost: Observation = { type: 'probe_failed', at: 1 };
 const probed = (rttMs: number): Observation => ({ type: 'probed', at: 1, rttMs });
+const settledAt = (rtt_ewma: number): ProviderProfile => ({ ...fresh, rtt_ewma, rtt_samples: 4 });
 const times = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 
 describe('averages of a profile', () => {
   it('takes the first sample whole and weighs each later one with 0.2', () => {
     const once = play(fresh, chunk(MIB, 50));
     expect([once.bw_ewma, once.rtt_ewma]).toEqual([MIB, 50]);
-    const twice = play(once, chunk(2 * MIB, 100));
+    const twice = play(once, chunk(2 * MIB, 50));
     expect(twice.bw_ewma).toBeCloseTo(0.8 * MIB + 0.2 * 2 * MIB, 6);
-    expect(twice.rtt_ewma).toBeCloseTo(60, 12);
+    expect(play(twice, probed(50), probed(50), probed(100)).rtt_ewma).toBeCloseTo(60, 12);
+  });
+
+  it('goes by the shortest of the first four round trips: none is ever measured too short', () => {
+    const rtts = (...ms: number[]): number[] => {
+      let profile = fresh;
+      return ms.map((each) => {
+        profile = play(profile, probed(each));
+        return profile.rtt_ewma;
+      });
+    };
+    expect(rtts(342, 186, 18, 250)).toEqual([342, 186, 18, 18]);
+    expect(rtts(342, 186, 18, 250, 118).at(-1)).toBeCloseTo(38, 12);
+    expect(rtts(18, 18, 18, 18, 8).at(-1)).toBeCloseTo(16, 12);
+  });
+
+  it('lets whatever was answered bound the first round trips, and no later ones', () => {
+    const early = play(fresh, probed(300));
+    const took = (elapsedMs: number): Observation[] => [
+      { type: 'read', at: 1, elapsedMs },
+      { type: 'stored', at: 1, sample: { bytes: 10, elapsedMs } },
+      { type: 'probed', at: 2, rttMs: elapsedMs, mode: 'passing' },
+    ];
+    for (const answered of took(25)) {
+      expect(play(early, answered)).toMatchObject({ rtt_ewma: 25, rtt_samples: 1 });
+      expect(play(settledAt(300), answered).rtt_ewma).toBe(300);
+      if (answered.type !== 'probed') expect(play(fresh, answered).rtt_ewma).toBe(0);
+    }
+    for (const elapsedMs of [301, 0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      for (const answered of took(elapsedMs).slice(0, 2)) expect(play(early, answered).rtt_ewma).toBe(300);
+    }
+  });
+
+  it('begins with the first again when an operator asks for a provider in quarantine', () => {
+    const pardoned = play(settledAt(3000), { type: 'probed', at: 1, rttMs: 90, mode: 'pardon' });
+    expect(pardoned).toMatchObject({ rtt_ewma: 90, rtt_samples: 1 });
   });
 
   it('counts probes into loss and transfers into the success rate', () => {
@@ -110,8 +146,8 @@ describe('the chunk ladder', () => {
 
   it('goes down a rung on loss over 2 % or RTT over 200 ms, however fast the link is', () => {
     expect(sizes(play(fresh, lost), times(6, fast))).toEqual([1, 1, 0.5, 0.5, 0.5, 0.25]);
-    expect(sizes(fresh, times(3, chunk(100 * MIB, 201)))).toEqual([1, 1, 0.5]);
-    expect(sizes(fresh, times(3, chunk(100 * MIB, 200)))).toEqual([1, 1, 1]);
+    expect(sizes(settledAt(201), times(3, chunk(100 * MIB, 201)))).toEqual([1, 1, 0.5]);
+    expect(sizes(settledAt(200), times(3, chunk(100 * MIB, 200)))).toEqual([1, 1, 1]);
     expect(sizes({ ...fresh, loss_ewma: 0.02 }, times(3, fast))).toEqual([1, 1, 1]);
     expect(sizes({ ...fresh, loss_ewma: 0.0201 }, times(3, fast))).toEqual([1, 1, 0.5]);
   });
@@ -119,8 +155,8 @@ describe('the chunk ladder', () => {
   it('goes up only with loss under 0.2 % and RTT measured and under 80 ms', () => {
     expect(sizes({ ...fresh, loss_ewma: 0.002 }, times(3, fast))).toEqual([1, 1, 1]);
     expect(sizes({ ...fresh, loss_ewma: 0.0019 }, times(3, fast))).toEqual([1, 1, 2]);
-    expect(sizes(fresh, times(3, chunk(100 * MIB, 80)))).toEqual([1, 1, 1]);
-    expect(sizes(fresh, times(3, chunk(100 * MIB, 79.9)))).toEqual([1, 1, 2]);
+    expect(sizes(settledAt(80), times(3, chunk(100 * MIB, 80)))).toEqual([1, 1, 1]);
+    expect(sizes(settledAt(79.9), times(3, chunk(100 * MIB, 79.9)))).toEqual([1, 1, 2]);
     expect(sizes(fresh, times(6, chunk(100 * MIB)))).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
@@ -181,11 +217,11 @@ describe('any run of observations', () => {
       type: fc.constantFrom(
         'store_failed' as const,
         'read_failed' as const,
-        'read' as const,
         'probe_failed' as const,
       ),
       at: number,
     }),
+    fc.record({ type: fc.constant('read' as const), at: number, elapsedMs: number }),
     fc.record({ type: fc.constant('probed' as const), at: number, rttMs: number }),
   );
   const history = fc.array(observation, { maxLength: 60 });

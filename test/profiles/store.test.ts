@@ -56,6 +56,8 @@ describe('the stored form of a profile', () => {
   it('is never written with a value that could not be read', () => {
     expect(() => encodeProfile({ ...fresh, bw_ewma: Number.NaN })).toThrow(TypeError);
     expect(() => encodeProfile({ ...fresh, loss_ewma: 1.1 })).toThrow(TypeError);
+    expect(() => encodeProfile({ ...fresh, rtt_ewma: 1, rtt_samples: 5 })).toThrow(TypeError);
+    expect(() => encodeProfile({ ...fresh, rtt_ewma: 1 })).toThrow(TypeError);
   });
 });
 
