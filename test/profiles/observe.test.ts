@@ -214,11 +214,7 @@ describe('any run of observations', () => {
       }),
     }),
     fc.record({
-      type: fc.constantFrom(
-        'store_failed' as const,
-        'read_failed' as const,
-        'probe_failed' as const,
-      ),
+      type: fc.constantFrom('store_failed' as const, 'read_failed' as const, 'probe_failed' as const),
       at: number,
     }),
     fc.record({ type: fc.constant('read' as const), at: number, elapsedMs: number }),

@@ -26,7 +26,8 @@ async function nine(farMs: number): Promise<Watched & { stored: number[]; read: 
     },
   });
   const vault = await watchedVault({ wrap });
-  await vault.catalog.probeAll();
+  // From the fourth on, that the bytes move in no time says nothing of the way.
+  for (let i = 0; i < 4; i++) await vault.catalog.probeAll();
   return { ...vault, stored, read };
 }
 
