@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import { throwIfAborted, withDeadline } from '../core/abort.ts';
 import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
-import { countsProbe, type ProbeMode } from '../profiles/index.ts';
+import { countsProbe, FIRST_SAMPLES, type ProbeMode } from '../profiles/index.ts';
 import type { ProbeResult } from '../providers/adapter.ts';
 import type { CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
@@ -10,7 +10,7 @@ import { lastFailure } from './last-failure.ts';
 import { quarantineAfterProbe } from './quarantine.ts';
 import { NEAR_MS, ofConnecting, skipOf } from './rank.ts';
 
-/** How often a way is measured that seems to have become so many times longer: the machine may be busy. */
+/** How often a way is measured that is not known yet, or seems so many times longer: the machine may be busy. */
 const MEASURES = 3;
 const SUSPECT_FACTOR = 2;
 
@@ -77,20 +77,22 @@ async function measure(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { clock } = options;
-  const usual = entry.profile.rtt_ewma;
+  const { rtt_ewma: usual, rtt_samples } = entry.profile;
+  const known = rtt_samples >= FIRST_SAMPLES;
   let shortest = Number.POSITIVE_INFINITY;
   for (let asked = 0; asked < MEASURES; asked++) {
     const took = await roundTrip(entry, options, signal);
     if (took === undefined) break;
     shortest = Math.min(shortest, took);
-    if (usual === 0 || shortest <= Math.max(NEAR_MS, SUSPECT_FACTOR * usual)) break;
+    if (shortest <= Math.max(NEAR_MS, known ? SUSPECT_FACTOR * usual : 0)) break;
   }
   const first = entry.firstProbeMs;
   entry.firstProbeMs = undefined;
   if (first === undefined) return;
   if (signal?.aborted) {
     // Short commands would never get to know one that is far away, and take it for the nearest.
-    if (usual === 0) entry.observe({ type: 'measured', at: clock.now(), rttMs: ofConnecting(first) });
+    const most = Math.min(ofConnecting(first), shortest);
+    if (!known) entry.observe({ type: 'measured', at: clock.now(), rttMs: most });
     return;
   }
   const rttMs = Math.min(first, shortest);

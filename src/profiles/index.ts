@@ -12,4 +12,5 @@ export {
   type ProbeMode,
 } from './observe.ts';
 export { newProfile, type ProviderProfile } from './profile.ts';
+export { FIRST_SAMPLES } from './rtt.ts';
 export { createProfileStore, PROFILES_TABLE, type ProfileStore } from './store.ts';

@@ -196,9 +196,9 @@ describe('probing', () => {
     const catalog = await world.open([far, near]);
     await catalog.probeAll();
     expect(catalog.snapshot()[0]!.rttMs).toBe(40);
-    expect([probes, near.probes]).toEqual([2, 1]);
+    expect([probes, near.probes]).toEqual([4, 1]);
     await catalog.probeAll();
-    expect(probes).toBe(3);
+    expect(probes).toBe(5);
     // The next command within the quarter of a minute asks only whether it is there.
     await catalog.close();
     world.clock.advance(1_000);
