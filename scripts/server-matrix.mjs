@@ -1,6 +1,7 @@
 // Runs the tests on machines that have no server, each kind alone, and pairs of them: a PATH of links hides the others.
 //   node scripts/server-matrix.mjs [--all-tests] [--cells none,alone,pairs] [--only ceph,nginx+rclone]
-// By default each cell runs the tests that can use a server; with --all-tests the whole suite. Exit code 1: a cell failed.
+// By default each cell runs the tests that can use a server, and pairs those that use several at once; with --all-tests
+// the whole suite. Exit code 1: a cell failed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ const KINDS = {
 };
 /** Programs of the tests that a machine with servers may well lack too. */
 const TOOLS = ['litmus', 'slowhttptest', 'promtool', 'wrk'];
+const USES_SEVERAL = /startPlaces/;
 const USES_SERVERS = /startServer|launchServer|startPlaces|rcloneFor|\babsent\(/;
 
 const { values } = parseArgs({
@@ -32,7 +34,6 @@ const names = Object.keys(KINDS);
 const missing = names.filter((name) => !KINDS[name].every(installed));
 if (missing.length > 0) console.log(`not installed here, so never present below: ${missing.join(', ')}`);
 
-const files = values['all-tests'] ? [] : serverTests();
 const results = cells().map((present) => ({ present, ...run(present) }));
 console.log('\n| servers present | tests passed | skipped | failed | s |\n|---|---|---|---|---|');
 for (const { present, passed, skipped, failed, seconds } of results)
@@ -59,6 +60,7 @@ function run(present) {
   const env = { ...process.env, PATH: path };
   delete env.CI;
   delete env.HOLDFAST_REQUIRE_SERVERS;
+  const files = values['all-tests'] ? [] : testsThat(present.length > 1 ? USES_SEVERAL : USES_SERVERS);
   const started = performance.now();
   const { stdout, status } = spawnSync(
     process.execPath,
@@ -80,11 +82,9 @@ function run(present) {
   return { ...counts, green: status === 0 };
 }
 
-function serverTests() {
+function testsThat(use) {
   const all = readdirSync(join(root, 'test'), { recursive: true }).map((file) => join('test', file));
-  return all.filter(
-    (file) => file.endsWith('.test.ts') && USES_SERVERS.test(readFileSync(join(root, file), 'utf8')),
-  );
+  return all.filter((file) => file.endsWith('.test.ts') && use.test(readFileSync(join(root, file), 'utf8')));
 }
 
 function folders() {
