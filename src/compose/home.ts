@@ -1,8 +1,8 @@
-import { chmod, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText, isFull } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { readSmallFile } from '../core/files.ts';
+import { makeFolders, readSmallFile } from '../core/files.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { decodeKeyFile, encodeKeyFile, needsPassphrase } from '../keys/key-file.ts';
 import { syncFolder } from '../providers/fs/layout.ts';
@@ -35,7 +35,7 @@ export async function createKeyFile(
   passphrase: string | undefined,
   random: RandomBytes,
 ): Promise<void> {
-  await mkdir(paths.home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeFolders(paths.home, 0o700).catch((cause: unknown) => {
     throw unusable(paths.home, cause);
   });
   const state = await readdir(paths.engine).catch(() => []);
@@ -51,7 +51,7 @@ export async function createKeyFile(
 /** Copies a key file, wrapped as it is, to where a home has its own. @returns false when there is one already. */
 export async function installKeyFile(paths: HomePaths, from: string): Promise<boolean> {
   if (await exists(paths.keyFile)) return false;
-  await mkdir(paths.home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeFolders(paths.home, 0o700).catch((cause: unknown) => {
     throw unusable(paths.home, cause);
   });
   return writeNewKeyFile(paths, await readKeyText(from));

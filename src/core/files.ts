@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Clock } from './clock.ts';
 
 /** Opening what others may have put there: never waits for a pipe, never reads a device, never more than was meant. */
@@ -112,3 +113,26 @@ export async function readAtMost(file: Pick<FileHandle, 'read'>, maxBytes: numbe
 export async function checkRealFolder(path: string): Promise<void> {
   if (!(await lstat(path)).isDirectory()) throw failure('ENOTDIR', 'it is no folder');
 }
+
+/**
+ * Makes a folder and those above it, where they are missing. Node's own way never ends where a file system says of a
+ * folder that its parent is missing and it is not, as /proc and mounts whose server is away do.
+ * @throws what `mkdir` throws.
+ */
+export async function makeFolders(path: string, mode = 0o777): Promise<void> {
+  const make = (): Promise<NodeJS.ErrnoException | undefined> =>
+    mkdir(path, { mode }).then(
+      () => undefined,
+      async (error: NodeJS.ErrnoException) => ((await isFolder(path)) ? undefined : error),
+    );
+  let error = await make();
+  const parent = dirname(path);
+  if (error?.code === 'ENOENT' && parent !== path) {
+    if (!(await isFolder(parent))) await makeFolders(parent, mode);
+    error = await make();
+  }
+  if (error !== undefined) throw error;
+}
+
+const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true;

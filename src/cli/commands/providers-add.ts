@@ -1,10 +1,11 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findConfigText } from '../../compose/load-config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { renderProvider } from '../../config/render.ts';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { makeFolders } from '../../core/files.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
 import { findBase } from '../add/base.ts';
 import { type AddFlags, collect, type GivenCredentials } from '../add/collect.ts';
@@ -33,7 +34,7 @@ export default async function add(
     const { id, answers, credentials } = await collect(io, kindName, kind, flags, terminal, taken);
     const undo: (() => Promise<void>)[] = [];
     try {
-      await mkdir(home, { recursive: true, mode: 0o700 });
+      await makeFolders(home, 0o700);
       const entry = {
         id,
         ...kind.table(

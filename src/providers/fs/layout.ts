@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { checkRealFolder, readSmallFile } from '../../core/files.ts';
+import { checkRealFolder, makeFolders, readSmallFile } from '../../core/files.ts';
 import { remoteText } from '../../core/remote-text.ts';
 import { errnoOf, fsError } from './errors.ts';
 
@@ -46,7 +46,7 @@ export const blobPathOf = (layout: Layout, address: BlobAddress): string =>
 export async function initFsProvider(root: string, id: string): Promise<void> {
   const layout = layoutOf(root);
   try {
-    await mkdir(root, { recursive: true }).catch((cause: unknown) => {
+    await makeFolders(root).catch((cause: unknown) => {
       throw errnoOf(cause) === 'EEXIST' || errnoOf(cause) === 'ENOTDIR' ? notAFolder(root, id, cause) : cause;
     });
     const foreign = (await readdir(root)).find((name) => !OURS.has(name));
@@ -58,7 +58,7 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
         context: { root, found: foreign },
       });
     }
-    for (const folder of foldersOf(layout)) await mkdir(folder, { recursive: true });
+    for (const folder of foldersOf(layout)) await makeFolders(folder);
     await checkFolders(layout, id);
     if (await isFile(layout.marker)) return await checkMarker(layout, id);
     await writeMarker(layout, id);
