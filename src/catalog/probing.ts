@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { throwIfAborted, withDeadline } from '../core/abort.ts';
-import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { countsProbe, FIRST_SAMPLES, type ProbeMode } from '../profiles/index.ts';
 import type { ProbeResult } from '../providers/adapter.ts';
 import type { CatalogOptions, ProbeReport } from './catalog.ts';
@@ -64,8 +64,10 @@ export async function probeEntry(
     return { provider: id, rttMs, error: undefined };
   } catch (error) {
     if (!late.has(id)) throwIfAborted(signal, 'probe');
-    failed(entry, options, mode, asHoldfastError(error));
-    return { provider: id, rttMs: undefined, error: asHoldfastError(error).message };
+    // That the caller went away is not what is wrong with the provider.
+    const failure = signal?.aborted ? silent(entry) : asHoldfastError(error);
+    failed(entry, options, mode, failure);
+    return { provider: id, rttMs: undefined, error: failure.message };
   }
 }
 
@@ -176,3 +178,6 @@ function concluded(entry: CatalogEntry, options: Probing, { counts, pardon, rttM
 }
 
 const plausible = (value: number): boolean => Number.isFinite(value) && value >= 0;
+
+const silent = ({ givenUp = 'no answer' }: CatalogEntry): HoldfastError =>
+  new HoldfastError('Timeout', givenUp, { operation: 'probe' });

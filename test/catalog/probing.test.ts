@@ -97,6 +97,21 @@ describe('probing', () => {
     await expect.poll(() => shown().state).toBe('ok');
   });
 
+  it('says of one that was given up why, not that the caller has gone', async () => {
+    const world = newWorld();
+    const hung = new Probed('hung');
+    const catalog = await world.open([new Probed('a', 7), new Probed('b', 7), hung]);
+    hung.probe = () => new Promise(() => {});
+    const closed = new AbortController();
+    const probed = catalog.probeCandidates({ canSpare: () => true, signal: closed.signal });
+    await expect.poll(() => catalog.snapshot().filter(({ rttMs }) => rttMs !== undefined)).toHaveLength(2);
+    world.clock.advance(500);
+    await probed;
+    closed.abort();
+    const why = 'its last probe failed: Timeout, no answer after 0.5 s, long after the others';
+    await expect.poll(() => catalog.snapshot()[2]!.why).toBe(why);
+  });
+
   it('before a put waits for one that hangs when the caller cannot spare it, or when it always took that long', async () => {
     const world = newWorld();
     const near = [new Probed('a', 7), new Probed('b', 7)];

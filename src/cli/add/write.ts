@@ -1,8 +1,8 @@
-import { mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { readSmallFile } from '../../core/files.ts';
+import { makeFolders, readSmallFile } from '../../core/files.ts';
 import { syncFolder } from '../../providers/fs/layout.ts';
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
@@ -34,7 +34,7 @@ export async function keepCredentials(
   fields: Readonly<Record<string, string>>,
 ): Promise<string> {
   const file = join(home, 'credentials', `${id}.json`);
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeFolders(dirname(file), 0o700).catch((cause: unknown) => {
     throw cannotWrite(file, cause);
   });
   const handle = await open(file, 'wx', PRIVATE).catch((cause: NodeJS.ErrnoException) => {

@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { mkdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { stat, unlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Level } from 'level';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { makeFolders } from '../../core/files.ts';
 import { levelFailure } from './failure.ts';
 
 export type Database = Level<Uint8Array, Uint8Array>;
@@ -57,7 +58,7 @@ function loadLevel(): typeof Level {
 export async function openOnce(location: string): Promise<Database | HoldfastError> {
   const Database = loadLevel();
   try {
-    await mkdir(location, { recursive: true, mode: 0o700 });
+    await makeFolders(location, 0o700);
     const database: Database = new Database(location, { keyEncoding: 'view', valueEncoding: 'view' });
     await database.open();
     return database;
