@@ -149,7 +149,7 @@ const warnOfProcess: LogSink = (_, code, { message }) =>
 /** What a probe found is believed so long. */
 const PROBE_EVERY_MS = 30_000;
 
-/** Tidying up after an operation takes no longer than this, and delays `close` no longer than that. */
+/** Tidying up after an operation takes no longer than this, and delays `close` no longer than that, unless a run died. */
 const TIDY_MS = 5_000;
 const TIDY_AT_CLOSE_MS = 250;
 
@@ -162,6 +162,8 @@ class OpenedVault implements Vault {
   #closing: Promise<void> | undefined;
   #tidying: Promise<void> | undefined;
   #tidyUntil: LinkedAbort | undefined;
+  /** A run has died and left something: seldom, and only seen to by commands that stay for it. */
+  #sweeps = false;
 
   constructor(internals: ComposedVault, { background, housekeeping = true }: OpenVaultOptions) {
     this.internals = internals;
@@ -250,6 +252,7 @@ class OpenedVault implements Vault {
     const tidied = new AbortController();
     const tidying = (this.#tidying ?? Promise.resolve()).finally(() => tidied.abort(NO_LONGER_NEEDED));
     await clock.sleep(TIDY_AT_CLOSE_MS, tidied.signal).catch(() => {});
+    if (this.#sweeps) await clock.sleep(TIDY_MS, tidied.signal).catch(() => {});
     this.#tidyUntil?.abort(new HoldfastError('Aborted', 'the vault was closed'));
     await tidying;
     await this.internals.close();
@@ -286,7 +289,13 @@ class OpenedVault implements Vault {
     this.#tidyUntil = linkedAbort(timeoutSignal(TIDY_MS), 'tidying up');
     const { signal } = this.#tidyUntil;
     const sweep = async (): Promise<void> => {
-      const swept = await sweepJournal(context, (owner) => owners.isDead(owner), { signal });
+      const isDead = async (owner: string): Promise<boolean> => {
+        const dead = await owners.isDead(owner);
+        if (dead) this.#sweeps = true;
+        return dead;
+      };
+      const swept = await sweepJournal(context, isDead, { signal });
+      this.#sweeps = false;
       if (swept.finished > 0) log('debug', 'journals_swept', { ...swept, owners: swept.owners.size });
       await owners.tidy(swept.owners);
     };
