@@ -55,6 +55,7 @@ interface Copy {
 }
 
 const CHECK_MS = 20;
+const REST_MS = 1_000;
 
 /** Copies of one node on their way. */
 class Storing {
@@ -85,7 +86,7 @@ class Storing {
         await this.#change();
       }
     } finally {
-      this.#end();
+      await this.#end();
     }
     if (this.#enough) return this.#acknowledged;
     throw tooFew(this.#domains.size, this.#copies.needed, this.#failures);
@@ -144,8 +145,11 @@ class Storing {
     }
   }
 
-  /** Cancels what is left, and waits for none of it: the bytes are nobody else's. */
-  #end(): void {
+  /**
+   * Cancels what is left and lets it come to rest: a copy that landed after the put has deleted what it wrote would be
+   * found by nobody. One that ignores its signal is not waited for long.
+   */
+  async #end(): Promise<void> {
     const lost = new HoldfastError('Aborted', 'others took the manifest node', { code: 'lost_race' });
     const { clock, directory } = this.#context;
     for (const { provider, stop, late, startedMs } of this.#running.keys()) {
@@ -153,6 +157,11 @@ class Storing {
       if (late && this.#signal?.aborted !== true) directory.late(provider.id, elapsedMs);
       stop.abort(lost);
     }
+    if (this.#running.size === 0) return;
+    const pacing = new AbortController();
+    const enough = clock.sleep(REST_MS, pacing.signal).catch(() => {});
+    await Promise.race([Promise.all(this.#running.values()), enough]);
+    pacing.abort(NO_LONGER_NEEDED);
   }
 }
 

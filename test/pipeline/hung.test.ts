@@ -89,7 +89,7 @@ describe('a manifest node', () => {
     const [id] = firstTwo(context, bytes);
     hung.add(id!);
     const storing = storeNode(context, bytes, providers, copies, intend);
-    await clock.advance(400);
+    await clock.advance(1_400);
     const stored = await storing;
     expect(stored.providers).toHaveLength(4);
     expect(stored.providers).not.toContain(id);
@@ -102,7 +102,7 @@ describe('a manifest node', () => {
     const four = providers.slice(0, 4);
     hung.add('p2');
     const storing = storeNode(context, bytes, four, copies, intend);
-    await clock.advance(400);
+    await clock.advance(1_400);
     expect((await storing).providers.toSorted()).toEqual(['p1', 'p3', 'p4']);
   });
 
@@ -120,7 +120,7 @@ describe('a manifest node', () => {
     await clock.advance(20_000);
     expect(over).toBe(false);
     stop.abort();
-    await clock.advance(20);
+    await clock.advance(1_020);
     expect(await storing).toMatchObject({ kind: 'Aborted' });
   });
 });
