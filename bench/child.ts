@@ -1,6 +1,6 @@
 /** One operation of the library in a process of its own: `child.js <ChildJob as JSON>`. */
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Vault } from '../src/compose/open-vault.ts';
+import type { Vault } from '../src/vault/open-vault.ts';
 import { generated } from './generated.ts';
 import { cpuSeconds, MIB } from './numbers.ts';
 

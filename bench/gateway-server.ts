@@ -1,6 +1,6 @@
-import { findConfig } from '../src/compose/load-config.ts';
-import { openVault } from '../src/compose/open-vault.ts';
 import { secureRandom } from '../src/core/random.ts';
+import { findConfig } from '../src/vault/load-config.ts';
+import { openVault } from '../src/vault/open-vault.ts';
 import { CONFIG, CROWD_CONFIG } from './holdfast.ts';
 import { type HoldfastServer, startCommand } from './load-servers.ts';
 

@@ -1,10 +1,10 @@
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createKeyFile, homePaths } from '../src/compose/home.ts';
-import { findConfig } from '../src/compose/load-config.ts';
 import { secureRandom } from '../src/core/random.ts';
 import { initFsProvider } from '../src/providers/fs/index.ts';
+import { createKeyFile, homePaths } from '../src/vault/home.ts';
+import { findConfig } from '../src/vault/load-config.ts';
 import type { ChildJob, ChildReport } from './child.ts';
 import { sum } from './numbers.ts';
 import { measure } from './processes.ts';

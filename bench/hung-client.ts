@@ -1,5 +1,5 @@
 /** Operations of the library in a process of its own, each timed: `hung-client.js <HungJob as JSON>`. */
-import type { Vault } from '../src/compose/open-vault.ts';
+import type { Vault } from '../src/vault/open-vault.ts';
 import { generated } from './generated.ts';
 
 export interface HungJob {

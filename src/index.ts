@@ -1,5 +1,3 @@
-export { createKeyFile } from './compose/home.ts';
-export { type NamedObject, type OpenVaultOptions, openVault, type Vault } from './compose/open-vault.ts';
 export type { ConfigInput, ProviderInput } from './config/object.ts';
 export type { Config } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
@@ -11,15 +9,17 @@ export {
   HoldfastError,
   isHoldfastError,
 } from './core/errors.ts';
-export type { Damage, DamageProblem } from './pipeline/damage.ts';
-export type { DeepResult } from './pipeline/deep.ts';
-export type { DeleteResult } from './pipeline/delete.ts';
+export type { Damage, DamageProblem } from './object/damage.ts';
 export type { GetOptions, ObjectReader } from './pipeline/get/get.ts';
-export type { ManifestEntry } from './pipeline/manifests.ts';
 export type { PutOptions, PutResult } from './pipeline/put/put.ts';
 export type { FailedAttempt, PutProgress } from './pipeline/put/session.ts';
-export type { RecoverResult } from './pipeline/recover/recover.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
-export type { ObjectStat } from './pipeline/stat.ts';
-export type { VerifyOptions, VerifyResult } from './pipeline/verify.ts';
 export type { Certificate } from './placement/certificate.ts';
+export type { ManifestEntry } from './records/manifests.ts';
+export type { DeepResult } from './upkeep/deep.ts';
+export type { DeleteResult } from './upkeep/delete.ts';
+export type { RecoverResult } from './upkeep/recover/recover.ts';
+export type { ObjectStat } from './upkeep/stat.ts';
+export type { VerifyOptions, VerifyResult } from './upkeep/verify.ts';
+export { createKeyFile } from './vault/home.ts';
+export { type NamedObject, type OpenVaultOptions, openVault, type Vault } from './vault/open-vault.ts';

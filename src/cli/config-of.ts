@@ -1,5 +1,5 @@
-import { findConfig } from '../compose/load-config.ts';
 import type { Config } from '../config/types.ts';
+import { findConfig } from '../vault/load-config.ts';
 import type { ConfigFlags } from './flags.ts';
 import { type Io, note } from './io.ts';
 

@@ -1,4 +1,4 @@
-import type { Damage } from '../pipeline/damage.ts';
+import type { Damage } from '../object/damage.ts';
 
 /** More providers or details than this are summed up. */
 const MAX_LINES = 40;

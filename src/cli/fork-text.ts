@@ -1,4 +1,4 @@
-import type { Fork } from '../pipeline/forks.ts';
+import type { Fork } from '../records/forks.ts';
 
 /** A fork in one sentence, for people. */
 export function forkText({ name, version, manifest, keptAs }: Fork): string {

@@ -1,4 +1,4 @@
-import type { NamedObject, Vault } from '../compose/open-vault.ts';
+import type { NamedObject, Vault } from '../vault/open-vault.ts';
 import type { Io } from './io.ts';
 
 /** The named objects whose names start with `prefix`, sorted by name. */

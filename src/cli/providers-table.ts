@@ -1,5 +1,5 @@
 import { describeFailure, type ProviderSnapshot } from '../catalog/index.ts';
-import type { Vault } from '../compose/open-vault.ts';
+import type { Vault } from '../vault/open-vault.ts';
 import { bytes, counted, isoTime, table } from './format.ts';
 
 /** A provider that objects name and the configuration lacks. */

@@ -1,5 +1,5 @@
-import { homePaths } from '../compose/home.ts';
-import { openVault, type Vault } from '../compose/open-vault.ts';
+import { homePaths } from '../vault/home.ts';
+import { openVault, type Vault } from '../vault/open-vault.ts';
 import { heldSubkeys } from './agent/client.ts';
 import { configOf, noteWarnings } from './config-of.ts';
 import type { CommonFlags } from './flags.ts';

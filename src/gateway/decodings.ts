@@ -1,7 +1,7 @@
 import { abortable } from '../core/abort.ts';
 import { type Deferred, deferred } from '../core/deferred.ts';
+import { chunkStartOf } from '../object/readable-segments.ts';
 import type { OpenedObject } from '../pipeline/get/get.ts';
-import { chunkStartOf } from '../pipeline/get/readable-segments.ts';
 
 /** Chunks on their way into memory: who wants one that another read decodes waits for it. */
 export interface Decodings {

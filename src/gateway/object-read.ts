@@ -1,8 +1,8 @@
 import { isHoldfastError } from '../core/errors.ts';
 import type { ByteRange } from '../http/message/range.ts';
+import type { VaultContext } from '../pipeline/context.ts';
 import { type OpenedObject, readOpened } from '../pipeline/get/get.ts';
 import { readMemory } from '../pipeline/get/read-memory.ts';
-import type { VaultContext } from '../pipeline/ports.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { Decodings } from './decodings.ts';
 import type { MemoryGate } from './memory-gate.ts';

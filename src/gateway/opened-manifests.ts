@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { createSharedWork } from '../core/shared-work.ts';
 import type { OpenRoot } from '../manifest/root.ts';
+import type { NodeMemory, OpenNode } from '../object/readable-segments.ts';
 import type { OpenedObject } from '../pipeline/get/get.ts';
-import type { NodeMemory, OpenNode } from '../pipeline/get/readable-segments.ts';
 
 /** Manifests that reads have opened, least recently used out first. A read of one that is here works on none. */
 export interface OpenedManifests {

@@ -1,6 +1,6 @@
 import { withDeadline } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
-import { isDecodable, isStorable, type ReachPolicy } from '../pipeline/reach.ts';
+import { isDecodable, isStorable, type ReachPolicy } from '../placement/reach.ts';
 import type { Provider } from '../providers/provider.ts';
 
 /** What the providers that answer are good for. */

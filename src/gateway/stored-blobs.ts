@@ -4,10 +4,10 @@ import type { Blake3 } from '../core/b3/blake3.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Hedge } from '../core/hedge.ts';
 import type { ByteRange } from '../http/message/range.ts';
-import { createVerifiedReader, type VerifiedReader } from '../node/verified/reader.ts';
-import { rendezvousOrder } from '../pipeline/rendezvous.ts';
+import { rendezvousOrder } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
+import { createVerifiedReader, type VerifiedReader } from '../verified/reader.ts';
 import type { StoredBlob } from './store.ts';
 
 export interface StoredBlobsOptions {

@@ -4,11 +4,11 @@ import type { Clock } from '../core/clock.ts';
 import type { ControlContext } from '../http/control.ts';
 import type { Endpoint } from '../http/route.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
+import type { VerifiedReader } from '../verified/reader.ts';
 import type { Inflater } from './body/inflate.ts';
 import type { NodeLimits } from './limits.ts';
 import type { Readiness } from './readiness.ts';
 import type { MakeWay } from './rotten.ts';
-import type { VerifiedReader } from './verified/reader.ts';
 
 /** What the routes work with. */
 export interface NodeContext extends ControlContext {

@@ -13,15 +13,15 @@ import { READ_DENIALS, REJECTIONS } from '../http/rejections.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
+import type { HotLimits } from '../verified/hot-cache.ts';
+import { INTEGRITY_REASONS } from '../verified/inspect.ts';
+import { mirrorReaders } from '../verified/mirrored.ts';
+import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions } from '../verified/reader.ts';
 import type { Inflaters, NodeContext } from './context.ts';
 import { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
 import { createReadiness } from './readiness.ts';
 import { createMakeWay } from './rotten.ts';
 import { ROUTES } from './routes/index.ts';
-import type { HotLimits } from './verified/hot-cache.ts';
-import { INTEGRITY_REASONS } from './verified/inspect.ts';
-import { mirrorReaders } from './verified/mirrored.ts';
-import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions } from './verified/reader.ts';
 
 export interface NodeOptions {
   /** Closed by its owner, after the node. */

@@ -3,7 +3,7 @@ import { addressOf, type BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
-import type { VerifiedReader } from './verified/reader.ts';
+import type { VerifiedReader } from '../verified/reader.ts';
 
 export interface RotParts {
   readonly reader: VerifiedReader;

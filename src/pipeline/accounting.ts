@@ -1,6 +1,6 @@
 import type { Stage } from '../telemetry/index.ts';
+import type { VaultContext } from './context.ts';
 import type { Spent } from './cpu/laps.ts';
-import type { VaultContext } from './ports.ts';
 
 /** Counts the time until `work` has settled to a stage. */
 export async function timed<T>(

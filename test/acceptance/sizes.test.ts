@@ -4,9 +4,9 @@ import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Vault } from '../../src/index.ts';
-import { DamageLog } from '../../src/pipeline/damage.ts';
-import { readableSegments } from '../../src/pipeline/get/readable-segments.ts';
-import { openManifest } from '../../src/pipeline/manifests.ts';
+import { DamageLog } from '../../src/object/damage.ts';
+import { readableSegments } from '../../src/object/readable-segments.ts';
+import { openManifest } from '../../src/records/manifests.ts';
 import { CliVault, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { VaultContext } from '../../src/pipeline/ports.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
 import type { TestVault, TestVaultOptions } from '../helpers/vault.ts';
 import { Fault, mockKernels, TARGETS, type Target } from './faulty-kernels.ts';
 

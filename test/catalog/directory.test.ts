@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { directoryOf } from '../../src/compose/directory.ts';
+import { directoryOf } from '../../src/catalog/directory.ts';
+import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
-import { createPunctuality } from '../../src/pipeline/punctuality.ts';
 import { newWorld, Probed } from './world.ts';
 
 const store = { operation: 'store', bytes: 1_000_000, elapsedMs: 100 } as const;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { describeDamage } from '../../src/cli/damage-text.ts';
 import { addressOf } from '../../src/core/address.ts';
-import type { Damage } from '../../src/pipeline/damage.ts';
+import type { Damage } from '../../src/object/damage.ts';
 
 const blobs = [1, 2].map((i) => addressOf(new Uint8Array(32).fill(i)));
 

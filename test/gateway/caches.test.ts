@@ -3,8 +3,8 @@ import type { BlobAddress } from '../../src/core/address.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { createChunkCache } from '../../src/gateway/chunk-cache.ts';
 import { createOpenedManifests } from '../../src/gateway/opened-manifests.ts';
-import { deleteObject } from '../../src/pipeline/delete.ts';
-import type { OpenNode } from '../../src/pipeline/get/readable-segments.ts';
+import type { OpenNode } from '../../src/object/readable-segments.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
 import { noise } from '../helpers/vault.ts';
 import { startGateway } from './harness.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { deleteObject } from '../../src/pipeline/delete.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
 import { noise } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { startGateway } from './harness.ts';

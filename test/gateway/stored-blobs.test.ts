@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import { createHedge } from '../../src/core/hedge.ts';
 import { createStoredBlobs } from '../../src/gateway/stored-blobs.ts';
-import { rendezvousOrder } from '../../src/pipeline/rendezvous.ts';
+import { rendezvousOrder } from '../../src/object/rendezvous.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';

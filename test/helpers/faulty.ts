@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/core/clock.ts';
-import type { VaultContext } from '../../src/pipeline/ports.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { type FaultyAdapter, withFaults } from '../../src/providers/layers/fault.ts';
 import { type TestVault, type TestVaultOptions, testVault } from './vault.ts';

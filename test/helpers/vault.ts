@@ -1,3 +1,4 @@
+import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { secondBlake3, selectBlake3 } from '../../src/core/b3/select.ts';
@@ -7,11 +8,10 @@ import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { deriveSubkeys } from '../../src/keys/subkeys.ts';
 import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
+import { NODE_READS } from '../../src/object/straggler-policies.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
+import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/context.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
-import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/ports.ts';
-import { createPunctuality } from '../../src/pipeline/punctuality.ts';
-import { NODE_READS } from '../../src/pipeline/stragglers.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';

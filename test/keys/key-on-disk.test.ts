@@ -2,8 +2,8 @@ import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createKeyFile, homePaths, readRootKey } from '../../src/compose/home.ts';
 import { secureRandom } from '../../src/core/random.ts';
+import { createKeyFile, homePaths, readRootKey } from '../../src/vault/home.ts';
 import { watchFlushes } from '../helpers/flushes.ts';
 
 it('a key file and its name are flushed before anything can be encrypted under it', async () => {

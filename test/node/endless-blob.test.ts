@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
+import { createVerifiedReader } from '../../src/verified/reader.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, blake3, deps } from './harness.ts';
 

@@ -3,11 +3,11 @@ import { rename, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { createBufferPool } from '../../src/core/buffer-pool.ts';
-import { digestsOf } from '../../src/node/verified/digests.ts';
-import { createVerifiedReader } from '../../src/node/verified/reader.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
+import { digestsOf } from '../../src/verified/digests.ts';
+import { createVerifiedReader } from '../../src/verified/reader.ts';
 import { noise } from '../helpers/vault.ts';
 import {
   addressFor,

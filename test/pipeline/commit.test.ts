@@ -3,13 +3,13 @@ import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { utf8Decode } from '../../src/core/bytes.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import type { Engine, Table } from '../../src/engine/engine.ts';
-import { deleteObject } from '../../src/pipeline/delete.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
-import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { domainOf } from '../../src/placement/domains.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { fetchVerified } from '../../src/providers/verified.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
 
 /** The same context, its engine's writes noted as `operation table` and `, flushed`. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
-import { deleteObject } from '../../src/pipeline/delete.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { emptyTrash } from '../../src/pipeline/trash.ts';
-import { verifyObject } from '../../src/pipeline/verify.ts';
 import type { FaultPlan } from '../../src/providers/layers/fault.ts';
 import { withTimeout } from '../../src/providers/layers/timeout.ts';
+import { emptyTrash } from '../../src/records/trash.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
 import { allBlobs, arenaIsFree, faultyVault } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import { createHedge } from '../../src/core/hedge.ts';
-import { DamageLog } from '../../src/pipeline/damage.ts';
-import { deleteObject } from '../../src/pipeline/delete.ts';
+import { DamageLog } from '../../src/object/damage.ts';
+import { fetchNode } from '../../src/object/fetch-node.ts';
+import { rendezvousOrder } from '../../src/object/rendezvous.ts';
+import { storeNode } from '../../src/object/store-node.ts';
+import { NODE_READS } from '../../src/object/straggler-policies.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
-import { fetchNode } from '../../src/pipeline/nodes.ts';
-import type { VaultContext } from '../../src/pipeline/ports.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { rendezvousOrder } from '../../src/pipeline/rendezvous.ts';
-import { storeNode } from '../../src/pipeline/store-node.ts';
-import { NODE_READS } from '../../src/pipeline/stragglers.ts';
-import { verifyObject } from '../../src/pipeline/verify.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 import { createFakeClock, type FakeClock } from '../providers/fake-clock.ts';
 

@@ -5,7 +5,7 @@ import { type CodeParams, DEFAULT_LRC } from '../../src/coding/erasure/params.ts
 import { HoldfastError } from '../../src/core/errors.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { verifyObject } from '../../src/pipeline/verify.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
 import { arenaIsFree } from '../helpers/faulty.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { verifyObject } from '../../src/pipeline/verify.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 
 /** Takes no blob, as a full disk. */

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
+import { rendezvousOrder } from '../../src/object/rendezvous.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
-import { forgetRoot } from '../../src/pipeline/manifests.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { rendezvousOrder } from '../../src/pipeline/rendezvous.ts';
 import type { FaultPlan } from '../../src/providers/layers/fault.ts';
+import { forgetRoot } from '../../src/records/manifests.ts';
 import { arenaIsFree } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { watchedVault } from './watched.ts';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OpenVaultOptions, openVault, type Vault } from '../../src/compose/open-vault.ts';
+import { type OpenVaultOptions, openVault, type Vault } from '../../src/vault/open-vault.ts';
 import type { Place } from './places.ts';
 
 const ROOT_KEY = new Uint8Array(32).fill(7);

@@ -1,8 +1,8 @@
+import { directoryOf } from '../../src/catalog/directory.ts';
 import { DEFAULT_CATALOG_POLICY, type NodeCatalog, openNodeCatalog } from '../../src/catalog/index.ts';
-import { directoryOf } from '../../src/compose/directory.ts';
+import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import type { VaultContext } from '../../src/pipeline/ports.ts';
-import { createPunctuality } from '../../src/pipeline/punctuality.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
 import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
 import { withLayers } from '../../src/providers/layers/with-layers.ts';
 import { type FaultyVault, faultyVault } from '../helpers/faulty.ts';

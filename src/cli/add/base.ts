@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type FoundConfig, ownConfigOf } from '../../compose/load-config.ts';
 import { DEFAULT_PROVIDERS } from '../../config/providers.ts';
 import { renderProvider, STARTER_HEAD, starterConfig } from '../../config/render.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { type FoundConfig, ownConfigOf } from '../../vault/load-config.ts';
 import type { ConfigFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 

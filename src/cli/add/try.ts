@@ -1,4 +1,3 @@
-import { buildProviders } from '../../compose/providers.ts';
 import type { Config } from '../../config/types.ts';
 import { withDeadline } from '../../core/abort.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
@@ -9,6 +8,7 @@ import { systemClock as clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import type { BlobAdapter } from '../../providers/adapter.ts';
+import { buildProviders } from '../../vault/providers.ts';
 import type { Io } from '../io.ts';
 
 /** What a trial showed, in milliseconds. */

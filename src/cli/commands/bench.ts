@@ -1,7 +1,7 @@
-import { compareCoders, type StackFigures } from '../../coding/compare-coders.ts';
 import { selectCodec } from '../../coding/compress/select.ts';
 import { type KernelMaker, workingKernels } from '../../coding/erasure/index.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
+import { compareCoders, type StackFigures } from '../compare-coders.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, table } from '../format.ts';
 import { output } from '../io.ts';

@@ -1,15 +1,15 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createKeyFile, homePaths } from '../../compose/home.ts';
-import { findConfig } from '../../compose/load-config.ts';
-import { openVault, type Vault } from '../../compose/open-vault.ts';
 import type { Config } from '../../config/types.ts';
 import { toHex } from '../../core/bytes.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
+import { createKeyFile, homePaths } from '../../vault/home.ts';
+import { findConfig } from '../../vault/load-config.ts';
+import { openVault, type Vault } from '../../vault/open-vault.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, counted, seconds, table } from '../format.ts';

@@ -1,5 +1,5 @@
-import type { NamedObject } from '../../compose/open-vault.ts';
 import { entryOf } from '../../core/maps.ts';
+import type { NamedObject } from '../../vault/open-vault.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
 import { output } from '../io.ts';

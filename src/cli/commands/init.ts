@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
-import { createKeyFile, homePaths, keepConfig } from '../../compose/home.ts';
-import { findConfigText, ownConfigOf } from '../../compose/load-config.ts';
 import { starterConfig } from '../../config/render.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
+import { createKeyFile, homePaths, keepConfig } from '../../vault/home.ts';
+import { findConfigText, ownConfigOf } from '../../vault/load-config.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
 import { counted } from '../format.ts';
 import { output } from '../io.ts';

@@ -1,4 +1,4 @@
-import type { NamedObject } from '../../compose/open-vault.ts';
+import type { NamedObject } from '../../vault/open-vault.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';

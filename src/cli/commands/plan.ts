@@ -1,6 +1,6 @@
 import { createLinearCode } from '../../coding/erasure/code.ts';
-import { codeOf } from '../../compose/codes.ts';
 import { DEFAULT_MODEL, planTable, renderPlan, USUAL_REPAIR } from '../../placement/index.ts';
+import { codeOf } from '../../vault/codes.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
 import { output } from '../io.ts';

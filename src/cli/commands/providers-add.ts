@@ -1,12 +1,12 @@
 import { rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { findConfigText } from '../../compose/load-config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { renderProvider } from '../../config/render.ts';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders } from '../../core/files.ts';
 import { initFsProvider } from '../../providers/fs/index.ts';
+import { findConfigText } from '../../vault/load-config.ts';
 import { findBase } from '../add/base.ts';
 import { type AddFlags, collect, type GivenCredentials } from '../add/collect.ts';
 import { KINDS } from '../add/kinds.ts';

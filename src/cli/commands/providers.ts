@@ -1,7 +1,4 @@
 import { createUsageStore } from '../../catalog/index.ts';
-import { silent } from '../../compose/observers.ts';
-import type { Vault } from '../../compose/open-vault.ts';
-import { openEngine } from '../../compose/vault.ts';
 import type { Config } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -9,6 +6,9 @@ import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider, readProviderId } from '../../providers/fs/index.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
+import { openEngine } from '../../vault/compose.ts';
+import { silent } from '../../vault/observers.ts';
+import type { Vault } from '../../vault/open-vault.ts';
 import { configOf } from '../config-of.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
@@ -117,7 +117,7 @@ async function validateProvider(config: Config, id: string, io: Io): Promise<Con
   const [{ runConformance }, { selectBlake3 }, { buildProviders }] = await Promise.all([
     import('../../providers/testing/index.ts'),
     import('../../core/b3/select.ts'),
-    import('../../compose/providers.ts'),
+    import('../../vault/providers.ts'),
   ]);
   const base = {
     clock: systemClock,

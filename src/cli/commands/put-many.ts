@@ -1,6 +1,6 @@
-import type { Vault } from '../../compose/open-vault.ts';
 import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
+import type { Vault } from '../../vault/open-vault.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import { bytes, counted, seconds } from '../format.ts';
 import { inOrder } from '../in-order.ts';

@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { Vault } from '../../compose/open-vault.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
+import type { Vault } from '../../vault/open-vault.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';

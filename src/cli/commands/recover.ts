@@ -1,7 +1,7 @@
-import { homePaths, installKeyFile, keepConfig } from '../../compose/home.ts';
-import { findConfigText, homeOf, ownConfigOf } from '../../compose/load-config.ts';
 import { starterConfig } from '../../config/render.ts';
-import type { RecoverResult } from '../../pipeline/recover/recover.ts';
+import type { RecoverResult } from '../../upkeep/recover/recover.ts';
+import { homePaths, installKeyFile, keepConfig } from '../../vault/home.ts';
+import { findConfigText, homeOf, ownConfigOf } from '../../vault/load-config.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { forkText } from '../fork-text.ts';

@@ -1,5 +1,5 @@
-import type { ObjectStat } from '../../pipeline/stat.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
+import type { ObjectStat } from '../../upkeep/stat.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime } from '../format.ts';
 import { output } from '../io.ts';

@@ -1,8 +1,8 @@
-import { homePaths, readKeyText } from '../../compose/home.ts';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { decodeKeyFile, needsPassphrase } from '../../keys/key-file.ts';
 import { deriveSubkeys, type VaultSubkeys } from '../../keys/subkeys.ts';
+import { homePaths, readKeyText } from '../../vault/home.ts';
 import { agentOff, askAbout, askToForget, hashOfKeyFile } from '../agent/client.ts';
 import { agentPlace, makeFolder } from '../agent/place.ts';
 import { startAgent } from '../agent/start.ts';

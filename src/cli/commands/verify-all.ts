@@ -1,6 +1,6 @@
-import type { Vault } from '../../compose/open-vault.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { VerifyResult } from '../../pipeline/verify.ts';
+import type { VerifyResult } from '../../upkeep/verify.ts';
+import type { Vault } from '../../vault/open-vault.ts';
 import { reasonsOf } from '../damage-text.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import { bytes, counted } from '../format.ts';

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../core/errors.ts';
-import type { DeepResult } from '../../pipeline/deep.ts';
-import type { VerifyResult } from '../../pipeline/verify.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
+import type { DeepResult } from '../../upkeep/deep.ts';
+import type { VerifyResult } from '../../upkeep/verify.ts';
 import { describeDamage } from '../damage-text.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';

@@ -1,5 +1,4 @@
 import { openNodeCatalog } from '../../catalog/index.ts';
-import { catalogSettings } from '../../compose/catalog-settings.ts';
 import type { Config } from '../../config/types.ts';
 import { NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { systemClock as clock, idleSleep } from '../../core/clock.ts';
@@ -7,6 +6,7 @@ import { createMemoryEngine } from '../../engine/index.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { catalogSettings } from '../../vault/catalog-settings.ts';
 import { warningsTo } from './log.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { homePaths } from '../../compose/home.ts';
-import { openVault, type Vault } from '../../compose/open-vault.ts';
 import type { Config } from '../../config/types.ts';
 import type { LineLog } from '../../http/line-log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { homePaths } from '../../vault/home.ts';
+import { openVault, type Vault } from '../../vault/open-vault.ts';
 import { heldSubkeys } from '../agent/client.ts';
 import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';

@@ -1,10 +1,10 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import type { SegmentView } from '../../object/segment-view.ts';
 import { timed } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
+import type { VaultContext } from '../context.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';
-import type { SegmentView } from '../object-view.ts';
-import type { VaultContext } from '../ports.ts';
 import type { Window } from './window.ts';
 
 /** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */

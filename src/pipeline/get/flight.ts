@@ -1,10 +1,16 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
+import { type DamageProblem, problemOf } from '../../object/damage.ts';
+import type { SegmentView } from '../../object/segment-view.ts';
+import {
+  FEW_READS,
+  SHARD_LOSERS,
+  SHARD_READS,
+  SMALL_READ_BYTES,
+  SMALL_READS,
+} from '../../object/straggler-policies.ts';
 import { timed } from '../accounting.ts';
-import { type DamageProblem, problemOf } from '../damage.ts';
-import type { SegmentView } from '../object-view.ts';
-import { FEW_READS, SHARD_LOSERS, SHARD_READS, SMALL_READ_BYTES, SMALL_READS } from '../stragglers.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';

@@ -1,4 +1,4 @@
-import type { SegmentView } from '../object-view.ts';
+import type { SegmentView } from '../../object/segment-view.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 
 export interface ShardRead {

@@ -1,7 +1,7 @@
 import type PQueue from 'p-queue';
 import type { OpenRoot } from '../../manifest/root.ts';
-import type { DamageLog } from '../damage.ts';
-import type { VaultContext } from '../ports.ts';
+import type { DamageLog } from '../../object/damage.ts';
+import type { VaultContext } from '../context.ts';
 
 /** What one read shares between its windows. */
 export interface ReadState {

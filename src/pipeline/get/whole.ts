@@ -1,7 +1,7 @@
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { timed } from '../accounting.ts';
-import type { VaultContext } from '../ports.ts';
+import type { VaultContext } from '../context.ts';
 import type { PlainChunk } from './window-read.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import type { SegmentView } from '../../object/segment-view.ts';
 import { accountFor } from '../accounting.ts';
-import type { SegmentView } from '../object-view.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { exclude, Flight } from './flight.ts';
 import { PackReads } from './pack-reads.ts';

@@ -1,5 +1,5 @@
 import type { OpenRoot } from '../../manifest/root.ts';
-import type { ReadableSegment } from './readable-segments.ts';
+import type { ReadableSegment } from '../../object/readable-segments.ts';
 
 /** Consecutive chunks of one segment that are fetched together, a range per pack. */
 export interface Window {

@@ -1,7 +1,7 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import { timed } from '../accounting.ts';
-import type { ShardMap } from '../ports.ts';
+import type { ShardMap } from '../context.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
 

@@ -1,9 +1,9 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
+import { PACK_WRITES } from '../../object/straggler-policies.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import { PACK_WRITES } from '../stragglers.ts';
 import type { PutSession } from './session.ts';
 
 /** Who is that late is asked whether it is there at all: it need not be given up on for it. */

@@ -4,7 +4,7 @@ import { MAX_PACKS } from '../../manifest/limits.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import type { LeftOut, VaultContext } from '../ports.ts';
+import type { LeftOut, VaultContext } from '../context.ts';
 import { MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
 
 export interface PutPlan {

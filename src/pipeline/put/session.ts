@@ -3,16 +3,16 @@ import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { HoldfastError } from '../../core/errors.ts';
 import { standings } from '../../core/standing.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
+import { storeNode } from '../../object/store-node.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
 import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
+import type { PutJournal } from '../../records/journal.ts';
+import type { BlobAt } from '../../records/trash.ts';
 import { timed } from '../accounting.ts';
+import type { ShardMap, VaultContext } from '../context.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { kernelFault } from '../cpu/write-check.ts';
-import type { PutJournal } from '../journal.ts';
-import type { ShardMap, VaultContext } from '../ports.ts';
-import { storeNode } from '../store-node.ts';
-import type { BlobAt } from '../trash.ts';
 import { CodecMemory } from './codec-memory.ts';
 
 export interface PutProgress {

@@ -1,0 +1,132 @@
+import { linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import type { Clock } from '../core/clock.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { standings } from '../core/standing.ts';
+import type { ProviderDirectory } from '../pipeline/context.ts';
+import { type LeftOut, type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED } from './index.ts';
+import type { Punctuality } from './punctuality.ts';
+
+/** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
+const SILENT_AFTER_MS = 500;
+/** What a byte costs more at a provider that is in doubt. */
+const POOR = 1000;
+/** Codes of errors of who was given up on. */
+const LATE: ReadonlySet<string> = new Set(['lost_race', STALLED]);
+/** What is known of the providers may be this old: reads ask for every shard of every chunk. */
+const KEPT_MS = 250;
+
+interface View {
+  readonly atMs: number;
+  readonly poor: ReadonlySet<string>;
+  /** 0 for the best and those about as good; see {@link standings}. */
+  readonly standing: ReadonlyMap<string, number>;
+}
+
+/** The catalog as the pipeline sees it. */
+export function directoryOf(
+  catalog: NodeCatalog,
+  clock: Clock,
+  { late, heard, isLate, isSilent }: Punctuality,
+): ProviderDirectory {
+  const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
+  const leftOut = (id: string, bytes: number): LeftOut | undefined =>
+    catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
+  let kept: View | undefined;
+  const view = (): View => {
+    const atMs = clock.monotonic();
+    if (kept === undefined || atMs - kept.atMs >= KEPT_MS) kept = { atMs, ...viewOf(catalog) };
+    return kept;
+  };
+  const flush = grouped(() => catalog.flush());
+  return {
+    all: () => catalog.providers,
+    get: (id) => byId.get(id),
+    forStore() {
+      const { candidates, leftOut: skipped } = catalog.eligible({ bytes: 1 });
+      return {
+        eligible: candidates.map(({ provider }) => provider),
+        scores: candidates.map(({ score }) => score),
+        leftOut: skipped.map(({ provider, why }) => ({ id: provider.id, why })),
+      };
+    },
+    noRoom(id, bytes) {
+      const out = leftOut(id, bytes);
+      return out?.reason === 'over_quota' || out?.reason === 'full' ? out.why : undefined;
+    },
+    readCost(id) {
+      const price = byId.get(id)?.price ?? 1;
+      const { poor, standing } = view();
+      return price * 4 ** (standing.get(id) ?? 0) * (poor.has(id) || isLate(id) ? POOR : 1);
+    },
+    preferredChunk: (id) => catalog.preferredChunk(id),
+    usualMs: (id, operation, bytes) =>
+      byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
+    late,
+    heard,
+    isLate,
+    worthAsking(id) {
+      const reason = leftOut(id, 1)?.reason;
+      return !isSilent(id) && (reason === undefined || !SILENT_REASONS.has(reason));
+    },
+    async answers(id, { signal } = {}) {
+      if (!byId.has(id)) return false;
+      const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
+      const stop = linkedAbort(signal, 'probe');
+      const asked = catalog.probe(id, { signal: stop.signal }).then(({ error }) => error === undefined);
+      const tooLate = clock.sleep(Math.max(SILENT_AFTER_MS, 3 * rttMs), stop.signal).then(() => false);
+      try {
+        return await Promise.race([asked, tooLate]);
+      } finally {
+        stop.dispose();
+        stop.abort(NO_LONGER_NEEDED);
+        asked.catch(() => {});
+        tooLate.catch(() => {});
+      }
+    },
+    flush,
+    recount: (count) => catalog.recount(count),
+    deleted(id, bytes) {
+      if (byId.has(id)) catalog.report(id, { type: 'deleted', bytes });
+    },
+    report(id, { operation, error, ...transfer }) {
+      if (!byId.has(id)) return;
+      if (isHoldfastError(error) && LATE.has(error.code)) late(id, transfer.elapsedMs);
+      else if (error === undefined) heard(id);
+      const store = operation === 'store';
+      if (error === undefined) catalog.report(id, { type: store ? 'stored' : 'read', ...transfer });
+      else {
+        catalog.report(id, { type: store ? 'store_failed' : 'read_failed', error, ...transfer });
+        kept = undefined;
+      }
+    },
+  };
+}
+
+function viewOf(catalog: NodeCatalog): Omit<View, 'atMs'> {
+  const ranked = catalog.ranked();
+  const { leftOut } = catalog.eligible({ bytes: 1 });
+  const poor = new Set(
+    leftOut.filter(({ reason }) => !ROOM_REASONS.has(reason)).map(({ provider }) => provider.id),
+  );
+  const good = ranked.filter(({ provider }) => !poor.has(provider.id));
+  const standing = standings(good.map(({ score }) => score));
+  return { poor, standing: new Map(good.map(({ provider }, i) => [provider.id, standing[i]!])) };
+}
+
+/** Callers who come while it runs share the next run: what they want written is in it. */
+function grouped(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const run = (): Promise<void> => {
+    next = undefined;
+    running = work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running === undefined) return run();
+    next ??= running.then(run, run);
+    return next;
+  };
+}

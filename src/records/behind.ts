@@ -1,0 +1,83 @@
+import { abortable } from '../core/abort.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { Laggards } from '../core/laggards.ts';
+import type { Pointer } from '../manifest/pointer.ts';
+import { LISTINGS } from '../object/straggler-policies.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import { readIfIntact, readSlotContent } from './slots.ts';
+
+/** What a read fails with when the blobs of a version are gone, or seem to be. */
+const GONE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
+
+/**
+ * A better reason why an object cannot be read, where there is one: its name has a newer version at the providers than
+ * in this state, as after a backup of the state was restored. Then no provider that comes back would help.
+ */
+export async function whyUnreadable(
+  context: VaultContext,
+  pointer: Pointer,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return error;
+  return (await behind(context, pointer, signal, error)) ?? error;
+}
+
+/** For what cannot be read as it stands. @throws HoldfastError `Unavailable`, code `state_behind`, if that is why. */
+export async function refuseIfBehind(
+  context: VaultContext,
+  pointer: Pointer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const reason = await behind(context, pointer, signal);
+  if (reason !== undefined) throw reason;
+}
+
+async function behind(
+  context: VaultContext,
+  pointer: Pointer,
+  signal: AbortSignal | undefined,
+  cause?: unknown,
+): Promise<HoldfastError | undefined> {
+  const newest = await newestVersion(context, pointer.name, signal);
+  if (newest <= pointer.version) return undefined;
+  const message = `this state knows version ${pointer.version} of "${pointer.name}", the providers have version ${newest}`;
+  return new HoldfastError('Unavailable', message, {
+    code: 'state_behind',
+    status: 'permanent',
+    hint: 'The state is older than the objects, as after a restored backup: run `holdfast recover`, then try again.',
+    context: { known: pointer.version, newest },
+    cause,
+  });
+}
+
+/** The highest version that a provider holds, of those that answer; 0 where none does. */
+async function newestVersion(
+  context: VaultContext,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { clock, directory, keys } = context;
+  const slot = keys.slotName(name);
+  const laggards = new Laggards(clock, LISTINGS);
+  const ask = async (id: string): Promise<number> => {
+    const { adapter } = directory.get(id)!;
+    const turn = laggards.begin(signal, 'get', () => directory.late(id));
+    const started = clock.monotonic();
+    try {
+      const there = await abortable(readIfIntact(adapter, slot, { signal: turn.signal }), turn.signal);
+      turn.progressed(clock.monotonic() - started);
+      return there === undefined ? 0 : (readSlotContent(context, there.bytes)?.pointer.version ?? 0);
+    } catch {
+      return 0;
+    } finally {
+      turn.end();
+    }
+  };
+  try {
+    const able = directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
+    return Math.max(0, ...(await Promise.all(able.map(({ id }) => ask(id)))));
+  } finally {
+    laggards.close();
+  }
+}

@@ -1,0 +1,64 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { Pointer } from '../manifest/pointer.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import { MAX_NAME_BYTES, type NameChange, pointName, readName } from './names.ts';
+
+/** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
+export interface Fork {
+  readonly name: string;
+  readonly version: number;
+  /** Undefined: there the name had been removed. */
+  readonly manifest: BlobAddress | undefined;
+  /** The name that its content has from now on; undefined where there is none, or that name was removed since. */
+  readonly keptAs: string | undefined;
+}
+
+export interface KeptFork {
+  readonly fork: Fork;
+  /** Set when the name was made just now, and is still to be backed up. */
+  readonly change: NameChange | undefined;
+}
+
+/**
+ * Gives the content of a fork a name of its own, so that whatever becomes of the name it had, nobody's acknowledged
+ * object is out of reach. The same fork always gets the same name, and not again once that was removed.
+ */
+export async function keepFork(context: VaultContext, pointer: Pointer): Promise<KeptFork> {
+  const { name, version, manifest, size, createdMs } = pointer;
+  const of = { name, version, manifest };
+  if (manifest === undefined) return { fork: { ...of, keptAs: undefined }, change: undefined };
+  const keptAs = nameOfFork(name, manifest);
+  const known = await readName(context, keptAs);
+  if (known !== undefined) {
+    return { fork: { ...of, keptAs: known.manifest && keptAs }, change: undefined };
+  }
+  const change = await pointName(context, keptAs, { manifest, size, createdMs });
+  return { fork: { ...of, keptAs }, change };
+}
+
+/** As many digits as tell forks of one name apart. */
+const DIGITS = 12;
+
+const suffixOf = (manifest: BlobAddress): string => ` (fork ${manifest.slice(-DIGITS)})`;
+
+/** What {@link keepFork} calls the content of a fork. */
+export function nameOfFork(name: string, manifest: BlobAddress): string {
+  const suffix = suffixOf(manifest);
+  const letters = [...name];
+  const bytes = (): number => Buffer.byteLength(letters.join('')) + suffix.length;
+  while (bytes() > MAX_NAME_BYTES) letters.pop();
+  return letters.join('') + suffix;
+}
+
+/** Whether a manifest has another name than this one: that of the fork that it was, or the one that it forked from. */
+export async function hasOtherName(
+  context: VaultContext,
+  name: string,
+  manifest: BlobAddress,
+): Promise<boolean> {
+  const suffix = suffixOf(manifest);
+  const others = [nameOfFork(name, manifest)];
+  if (name.endsWith(suffix) && name !== suffix) others.push(name.slice(0, -suffix.length));
+  const pointers = await Promise.all(others.map((other) => readName(context, other)));
+  return pointers.some((pointer) => pointer?.manifest === manifest);
+}

@@ -1,0 +1,194 @@
+import { type AbortOptions, abortable } from '../core/abort.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { Laggards } from '../core/laggards.ts';
+import { type Pointer, pointerHash } from '../manifest/pointer.ts';
+import { spread } from '../object/store-node.ts';
+import { POINTER_WRITES } from '../object/straggler-policies.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import type { Provider } from '../providers/provider.ts';
+import { type Fork, type KeptFork, keepFork } from './forks.ts';
+import { currentChange, type NameChange, supersede } from './names.ts';
+import { readIfIntact, readSlotContent, type SlotPointer, slotContent } from './slots.ts';
+import { queueSlot } from './slots-due.ts';
+
+export interface NameBackUp {
+  /** Providers that hold exactly this pointer, or one that is shown to follow it. */
+  readonly copies: number;
+  /** Providers that were asked to hold it and did not say in time that they do; they are told again later. */
+  readonly unconfirmed: readonly string[];
+  /** What the providers held that this state did not know of. */
+  readonly forks: readonly Fork[];
+}
+
+/** Another writer's pointer may come between so often. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A slot counts only if it holds
+ * these very bytes or a version that names them as the one before: an equal version with other bytes, or a later one that
+ * the engine has not heard of, is a fork. Its content is kept under a name of its own, and this pointer is put above it,
+ * or `recover` would bring the other back.
+ * @param copies so many are wanted; a provider that is late or fails is replaced by the next.
+ */
+export async function backUpPointer(
+  context: VaultContext,
+  change: NameChange,
+  providers: readonly Provider[],
+  copies: number,
+  options: AbortOptions = {},
+): Promise<NameBackUp> {
+  const able = providers.filter((provider) => provider.adapter.capabilities.supportsSlots);
+  const round = new BackUpRounds(context, able, copies, options);
+  const done = await round.run(change);
+  for (const kept of round.kept) {
+    if (kept.change !== undefined) await new BackUpRounds(context, able, copies, options).run(kept.change);
+  }
+  return { ...done, forks: round.kept.map(({ fork }) => fork) };
+}
+
+type Outcome = 'held' | 'silent' | SlotPointer;
+
+interface Pass {
+  readonly copies: number;
+  readonly unconfirmed: string[];
+  readonly rivals: SlotPointer[];
+}
+
+class BackUpRounds {
+  readonly kept: KeptFork[] = [];
+  readonly #context: VaultContext;
+  readonly #providers: readonly Provider[];
+  readonly #copies: number;
+  readonly #options: AbortOptions;
+  /** Hashes of forks that have been seen to. */
+  readonly #known = new Set<string>();
+
+  constructor(context: VaultContext, providers: readonly Provider[], copies: number, options: AbortOptions) {
+    this.#context = context;
+    this.#providers = providers;
+    this.#copies = copies;
+    this.#options = options;
+  }
+
+  async run(change: NameChange): Promise<Pick<NameBackUp, 'copies' | 'unconfirmed'>> {
+    let current = change;
+    for (let round = 0; ; round++) {
+      const { copies, unconfirmed, rivals } = await this.#pass(current);
+      const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
+      if (raised === undefined) {
+        const nameKey = this.#context.keys.nameKey(current.pointer.name);
+        for (const id of unconfirmed) await queueSlot(this.#context, id, nameKey, current.pointer.version);
+        return { copies, unconfirmed };
+      }
+      current = raised;
+    }
+  }
+
+  /** Undefined when the engine has gone on meanwhile, to what the slots may well hold: then there is no fork. */
+  async #above(current: NameChange, rivals: readonly SlotPointer[]): Promise<NameChange | undefined> {
+    const now = await currentChange(this.#context, rivals[0]!.nameKey);
+    if (now === undefined || !equalBytes(now.sealed, current.sealed)) return undefined;
+    for (const { pointer, sealed } of rivals) {
+      const hash = this.#hash(sealed);
+      if (!this.#known.has(hash) && differs(pointer, current.pointer)) {
+        this.kept.push(await keepFork(this.#context, pointer));
+      }
+      this.#known.add(hash);
+    }
+    const highest = rivals.reduce((a, b) => (a.pointer.version >= b.pointer.version ? a : b));
+    if (highest.pointer.version < current.pointer.version) return current;
+    return supersede(this.#context, current, highest);
+  }
+
+  async #pass(change: NameChange): Promise<Pass> {
+    const { clock, directory, keys } = this.#context;
+    const slot = keys.slotName(change.pointer.name);
+    const order = spread(this.#context, slot, this.#providers);
+    const queue = order.filter(({ id }) => directory.worthAsking(id));
+    const others = order.filter((provider) => !queue.includes(provider));
+    const pass = { copies: 0, unconfirmed: [] as string[], rivals: [] as SlotPointer[] };
+    const laggards = new Laggards(clock, POINTER_WRITES);
+    const fill = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const outcome = await this.#attempt(next, slot, change, laggards);
+        if (outcome === 'silent') pass.unconfirmed.push(next.id);
+        else if (outcome === 'held') return void pass.copies++;
+        else return void pass.rivals.push(outcome);
+      }
+    };
+    const ask = (): Promise<unknown> =>
+      Promise.all(Array.from({ length: Math.min(this.#copies, queue.length) }, fill));
+    try {
+      await ask();
+      // Who is known not to answer is told later, unless there is nobody else.
+      if (pass.copies === 0 && pass.rivals.length === 0) {
+        queue.push(...others);
+        await ask();
+      } else if (pass.copies < this.#copies) pass.unconfirmed.push(...others.map(({ id }) => id));
+    } finally {
+      laggards.close();
+    }
+    return pass;
+  }
+
+  async #attempt(provider: Provider, slot: string, change: NameChange, laggards: Laggards): Promise<Outcome> {
+    const { clock, directory } = this.#context;
+    const late = (): void => directory.late(provider.id);
+    const turn = laggards.begin(this.#options.signal, 'the copy of a name', late);
+    const started = clock.monotonic();
+    const writing = this.#write(provider, slot, change, turn.signal);
+    const outcome = await abortable(writing, turn.signal).catch((): Outcome => 'silent');
+    if (outcome !== 'silent') {
+      turn.progressed(clock.monotonic() - started);
+      directory.heard(provider.id);
+    }
+    turn.end();
+    return outcome;
+  }
+
+  async #write(
+    { adapter }: Provider,
+    slot: string,
+    change: NameChange,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const nameKey = this.#context.keys.nameKey(change.pointer.name);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      try {
+        const there = await readIfIntact(adapter, slot, { signal });
+        const held = there && readSlotContent(this.#context, there.bytes, nameKey);
+        const verdict = held === undefined ? 'older' : this.#compare(held, change);
+        if (verdict === 'holds') return 'held';
+        if (verdict === 'rival') return held!;
+        await adapter.writeSlot(slot, slotContent(nameKey, change.sealed), there?.version, { signal });
+        return 'held';
+      } catch (error) {
+        if (!isHoldfastError(error, 'Conflict')) return 'silent';
+      }
+    }
+    return 'silent';
+  }
+
+  #compare(held: SlotPointer, { pointer, sealed, replaced }: NameChange): 'holds' | 'older' | 'rival' {
+    const { blake3 } = this.#context;
+    if (equalBytes(held.sealed, sealed)) return 'holds';
+    const { version, previous } = held.pointer;
+    if (version > pointer.version) {
+      return equalBytes(previous, pointerHash(blake3, sealed)) ? 'holds' : 'rival';
+    }
+    if (version === pointer.version) return 'rival';
+    const before = version === pointer.version - 1 && held.pointer.manifest !== undefined;
+    if (!before || this.#known.has(this.#hash(held.sealed))) return 'older';
+    const follows = equalBytes(pointer.previous, pointerHash(blake3, held.sealed));
+    const known = held.pointer.manifest === replaced?.manifest || !differs(held.pointer, pointer);
+    return follows || known ? 'older' : 'rival';
+  }
+
+  #hash(sealed: Uint8Array): string {
+    return toHex(pointerHash(this.#context.blake3, sealed));
+  }
+}
+
+/** Whether something is lost when one of them is forgotten. */
+const differs = (a: Pointer, b: Pointer): boolean => a.manifest !== b.manifest;

@@ -1,0 +1,77 @@
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { decodeRoot } from '../manifest/root.ts';
+import { DamageLog } from '../object/damage.ts';
+import { publicSegments, type SegmentView } from '../object/segment-view.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import { noJournals } from './journal.ts';
+import { loadRoot, manifestAddresses, USAGE_TABLE } from './manifests.ts';
+import { recountDone, recountIsDue, whetherRecountIsDue } from './recount-due.ts';
+import { trashedBytes } from './trash.ts';
+
+/** Bytes of shards by provider, as they count against quotas. */
+export type Usage = ReadonlyMap<string, number>;
+
+/** What an object takes up, kept beside its root, so that what all take up can be counted without asking anyone. */
+export async function recordUsage(context: VaultContext, manifest: BlobAddress, usage: Usage): Promise<void> {
+  const text = JSON.stringify({ v: 1, bytes: Object.fromEntries(usage) });
+  await context.engine.table(USAGE_TABLE).put(manifest, utf8Encode(text));
+}
+
+/** Adds what the packs of a segment take up. */
+export function addPacks(usage: Map<string, number>, { record }: SegmentView): void {
+  for (const { provider, length } of record.packs) usage.set(provider, (usage.get(provider) ?? 0) + length);
+}
+
+/** Writes what was stored and deleted, before it is reported; what cannot be written is counted anew later. */
+export async function flushUsage(context: VaultContext): Promise<void> {
+  await context.directory.flush().catch(() => recountIsDue(context));
+}
+
+/** Corrects what is stored of the providers' usage, where that is due and nobody is at work just now. */
+export async function recountUsage(context: VaultContext, options: AbortOptions = {}): Promise<void> {
+  const due = await whetherRecountIsDue(context, options);
+  if (due === undefined) return;
+  const done = await context.directory.recount(() => countUsage(context, options));
+  if (done) await recountDone(context, due);
+}
+
+/** Undefined when it cannot be told: a put or removal that is under way is counted by halves. */
+async function countUsage(context: VaultContext, options: AbortOptions): Promise<Usage | undefined> {
+  if (!(await noJournals(context, options))) return undefined;
+  const sums = new Map<string, number>();
+  const add = (provider: string, bytes: number): void => {
+    sums.set(provider, (sums.get(provider) ?? 0) + bytes);
+  };
+  for await (const manifest of manifestAddresses(context, options)) {
+    throwIfAborted(options.signal, 'counting');
+    for (const [provider, bytes] of await usageOf(context, manifest, options)) add(provider, bytes);
+  }
+  for await (const { provider, bytes } of trashedBytes(context, options)) add(provider, bytes);
+  return (await noJournals(context, options)) ? sums : undefined;
+}
+
+async function usageOf(context: VaultContext, manifest: BlobAddress, options: AbortOptions): Promise<Usage> {
+  const recorded = await context.engine.table(USAGE_TABLE).get(manifest, options);
+  const known = recorded && usageIn(recorded);
+  if (known !== undefined) return known;
+  // As earlier versions left it, or somebody who was killed.
+  const damage = new DamageLog();
+  const root = decodeRoot(await loadRoot(context, manifest, damage, options));
+  const usage = new Map<string, number>();
+  for await (const { view } of publicSegments(context, root, damage, options.signal)) addPacks(usage, view);
+  await recordUsage(context, manifest, usage);
+  return usage;
+}
+
+function usageIn(stored: Uint8Array): Usage | undefined {
+  try {
+    const { v, bytes } = JSON.parse(utf8Decode(stored)) as { v: unknown; bytes: Record<string, number> };
+    const usage = new Map(Object.entries(bytes));
+    const right = v === 1 && [...usage.values()].every((count) => Number.isSafeInteger(count) && count >= 0);
+    return right ? usage : undefined;
+  } catch {
+    return undefined;
+  }
+}

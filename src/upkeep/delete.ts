@@ -1,0 +1,88 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { recordedTime } from '../core/clock.ts';
+import type { Pointer } from '../manifest/pointer.ts';
+import { DamageLog } from '../object/damage.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import { type Fork, hasOtherName, nameOfFork } from '../records/forks.ts';
+import { PutJournal } from '../records/journal.ts';
+import { openManifest } from '../records/manifests.ts';
+import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
+import { pointNameFrom, readName, resolveReference } from '../records/names.ts';
+import { flushUsage } from '../records/usage.ts';
+import { dropManifest } from './delete-manifest.ts';
+
+export interface DeleteResult {
+  readonly manifest: BlobAddress;
+  readonly name: string | undefined;
+  /** Blobs that were deleted at once, and those queued because their provider did not answer. */
+  readonly deleted: number;
+  readonly queued: number;
+  /** Providers that did not say in time that they know of the removal; they are told again later. */
+  readonly unconfirmed: readonly string[];
+  /** Versions of the name that the providers held and this state did not know of. */
+  readonly forks: readonly Fork[];
+}
+
+/**
+ * Removes an object: first the name, durably, then the blobs. Blobs that cannot be deleted now are queued and tried
+ * again later; a crash in between is made good by the journal's sweep. An address of a manifest that a name stands for
+ * removes the name too.
+ * @throws HoldfastError `NotFound`.
+ */
+export async function deleteObject(
+  context: VaultContext,
+  reference: string,
+  options: AbortOptions = {},
+): Promise<DeleteResult> {
+  const { manifest, name } = await whatToDelete(context, reference, options);
+  const removedMs = recordedTime(context.clock);
+  const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
+  const journal = await PutJournal.begin(context, nameKey);
+  // By its name whatever that stands for goes, by an address this object only.
+  const only = reference === name ? undefined : manifest;
+  const shared = name !== undefined && (await hasOtherName(context, name, manifest));
+  if (!shared) await journal.removing(manifest);
+  const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs);
+  const obsolete = removal?.replaced ?? manifest;
+  const dropped =
+    shared && obsolete === manifest
+      ? { deleted: 0, queued: 0 }
+      : await dropManifest(context, obsolete, options);
+  await flushUsage(context);
+  await journal.end();
+  const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
+  return { manifest: obsolete, name: removal && name, ...dropped, unconfirmed, forks };
+}
+
+async function whatToDelete(
+  context: VaultContext,
+  reference: string,
+  options: AbortOptions,
+): Promise<{ readonly manifest: BlobAddress; readonly name: string | undefined }> {
+  const { manifest, pointer } = await resolveReference(context, reference, options);
+  if (pointer !== undefined) return { manifest, name: pointer.name };
+  const { secrets } = await openManifest(context, manifest, new DamageLog(), options);
+  if (secrets.name === undefined) return { manifest, name: undefined };
+  for (const name of [secrets.name, nameOfFork(secrets.name, manifest)]) {
+    const current = await readName(context, name, options);
+    if (current?.manifest === manifest) return { manifest, name };
+  }
+  return { manifest, name: undefined };
+}
+
+/** @returns what the name stood for at that moment, and who was told; undefined when that is not `only`. */
+async function removeName(
+  context: VaultContext,
+  name: string,
+  only: BlobAddress | undefined,
+  createdMs: number,
+): Promise<{ readonly replaced: BlobAddress | undefined; readonly backUp: NameBackUp } | undefined> {
+  const gone = { manifest: undefined, size: 0, createdMs };
+  const agreed = (current: Pointer | undefined): boolean => only === undefined || current?.manifest === only;
+  const change = await pointNameFrom(context, name, gone, agreed);
+  if (change === undefined) return undefined;
+  const providers = context.directory.all();
+  const backUp = await backUpPointer(context, change, providers, providers.length);
+  return { replaced: change.replaced?.manifest, backUp };
+}

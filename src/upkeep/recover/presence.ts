@@ -1,0 +1,132 @@
+import { abortable, throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { Laggards } from '../../core/laggards.ts';
+import { openRoot, type RootRecord } from '../../manifest/root.ts';
+import { DamageLog } from '../../object/damage.ts';
+import { fetchNode } from '../../object/fetch-node.ts';
+import { publicSegments, type SegmentView } from '../../object/segment-view.ts';
+import type { VaultContext } from '../../pipeline/context.ts';
+import { localRoot } from '../../records/manifests.ts';
+import { addPacks, type Usage } from '../../records/usage.ts';
+
+/**
+ * `readable`: enough shards are there, as far as their providers say. `lost`: too few, whatever those have that were not
+ * heard. `unconfirmed`: it depends on them.
+ */
+export type Presence = 'readable' | 'lost' | 'unconfirmed';
+
+export interface ObjectPresence {
+  readonly presence: Presence;
+  readonly root?: Uint8Array;
+  /** What its shards take up; undefined when not all of its nodes could be had. */
+  readonly usage?: Usage;
+}
+
+/** Whether objects can be had again: all nodes are read, and of every pack it is asked whether it is there whole. */
+export class PresenceCheck {
+  readonly #context: VaultContext;
+  readonly #laggards: Laggards;
+  readonly #signal: AbortSignal | undefined;
+  /** Providers that did not answer; each is asked no more. */
+  readonly #silent: Map<string, string>;
+
+  /** @param silent is added to. */
+  constructor(
+    context: VaultContext,
+    silent: Map<string, string>,
+    laggards: Laggards,
+    signal: AbortSignal | undefined,
+  ) {
+    const { directory } = context;
+    const asked = { all: () => directory.all().filter(({ id }) => !silent.has(id)) };
+    this.#context = { ...context, directory: { ...directory, ...asked } };
+    this.#silent = silent;
+    this.#laggards = laggards;
+    this.#signal = signal;
+  }
+
+  async object(manifest: BlobAddress): Promise<ObjectPresence> {
+    const damage = new DamageLog();
+    try {
+      const root = await this.#root(manifest, damage);
+      const { record } = openRoot(root, this.#context.keys.wrap);
+      return { ...(await this.#segments(record, damage)), root };
+    } catch (error) {
+      throwIfAborted(this.#signal, 'recover');
+      return { presence: this.#whenMissing(error) };
+    }
+  }
+
+  /** What the providers have counts; the copy in this state only where they have none. */
+  async #root(manifest: BlobAddress, damage: DamageLog): Promise<Uint8Array> {
+    return fetchNode(this.#context, manifest, damage, this.#signal).catch(async (error: unknown) => {
+      const local = await localRoot(this.#context, manifest, { signal: this.#signal });
+      if (local === undefined) throw error;
+      return local;
+    });
+  }
+
+  async #segments(record: RootRecord, damage: DamageLog): Promise<Omit<ObjectPresence, 'root'>> {
+    let worst: Presence = 'readable';
+    const usage = new Map<string, number>();
+    for await (const { view } of publicSegments(this.#context, record, damage, this.#signal)) {
+      addPacks(usage, view);
+      const presence = await this.#segment(view);
+      if (presence === 'lost') return { presence };
+      if (presence === 'unconfirmed') worst = presence;
+    }
+    return { presence: worst, usage };
+  }
+
+  async #segment({ record, code, shardLengths }: SegmentView): Promise<Presence> {
+    const there = await Promise.all(record.packs.map((pack) => this.#pack(pack)));
+    const rows = new Set<string>();
+    let worst: Presence = 'readable';
+    for (let chunk = 0; chunk < shardLengths.length; chunk++) {
+      const row = record.places.subarray(chunk * code.totalShards, (chunk + 1) * code.totalShards);
+      const known = rows.size;
+      if (rows.add(row.join()).size === known) continue;
+      const shards = (allowed: readonly PackState[]): number[] =>
+        Array.from(row.keys()).filter((shard) => allowed.includes(there[row[shard]!]!));
+      if (!code.decodable(shards(['there', 'unknown']))) return 'lost';
+      if (!code.decodable(shards(['there']))) worst = 'unconfirmed';
+    }
+    return worst;
+  }
+
+  async #pack({ provider: id, address, length }: Pack): Promise<PackState> {
+    const provider = this.#context.directory.get(id);
+    if (provider === undefined || this.#silent.has(id)) return 'unknown';
+    const { clock, directory } = this.#context;
+    const late = (): void => {
+      this.#silent.set(id, 'it did not answer while others did');
+      directory.late(id);
+    };
+    const turn = this.#laggards.begin(this.#signal, 'recover', late);
+    const started = clock.monotonic();
+    try {
+      const { size } = await abortable(provider.adapter.stat(address, { signal: turn.signal }), turn.signal);
+      turn.progressed(clock.monotonic() - started);
+      return size === length ? 'there' : 'missing';
+    } catch (error) {
+      throwIfAborted(this.#signal, 'recover');
+      if (isHoldfastError(error, 'NotFound')) turn.progressed(clock.monotonic() - started);
+      if (isHoldfastError(error, 'NotFound')) return 'missing';
+      if (!turn.late) this.#silent.set(id, asHoldfastError(error).message);
+      return 'unknown';
+    } finally {
+      turn.end();
+    }
+  }
+
+  /** A node could not be had: for good only if all were asked, and each has said so. */
+  #whenMissing(error: unknown): Presence {
+    const { kind } = asHoldfastError(error);
+    const certain = kind === 'NotFound' || kind === 'Corrupt' || kind === 'PermissionDenied';
+    return certain && this.#silent.size === 0 ? 'lost' : 'unconfirmed';
+  }
+}
+
+type Pack = SegmentView['record']['packs'][number];
+type PackState = 'there' | 'missing' | 'unknown';

@@ -1,0 +1,105 @@
+import PQueue from 'p-queue';
+import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
+import { Laggards } from '../../core/laggards.ts';
+import type { Pointer } from '../../manifest/pointer.ts';
+import { LISTINGS } from '../../object/straggler-policies.ts';
+import type { VaultContext } from '../../pipeline/context.ts';
+import type { Fork } from '../../records/forks.ts';
+import { rememberRoot } from '../../records/manifests.ts';
+import { recountIsDue } from '../../records/recount-due.ts';
+import { recordUsage } from '../../records/usage.ts';
+import { collectPointers } from './collect.ts';
+import { type Presence, PresenceCheck } from './presence.ts';
+import { knownBefore, settleNames } from './settle.ts';
+
+export interface RecoverResult {
+  /** Names that stand for an object. */
+  readonly names: number;
+  /** Names that were removed; they are known so that no older version of them comes back. */
+  readonly deleted: number;
+  /** Manifests that were found and opened. */
+  readonly manifests: number;
+  /** Names whose object cannot be read any more, whatever the providers have that were not heard. */
+  readonly lost: readonly string[];
+  /** What is not certain. Empty lists: everything is. */
+  readonly unconfirmed: {
+    /** Providers that may know of more, or of newer versions, and why. */
+    readonly providers: readonly { readonly id: string; readonly why: string }[];
+    /** Names whose object can be read only with shards that providers hold which did not answer. */
+    readonly names: readonly string[];
+  };
+  /** What stands behind `lost` and `unconfirmed`: content is read by `verify` only. */
+  readonly checked: 'nodes_read_and_packs_present';
+  /** Names of which this state knew an older version only. */
+  readonly advanced: number;
+  /** Names of which every provider has gone back to an older version, or none. This state's were kept. */
+  readonly rolledBack: readonly string[];
+  /** Versions that contradict each other; all contents are kept. */
+  readonly forks: readonly Fork[];
+  /** Slots that cannot be read as such. */
+  readonly damagedSlots: number;
+}
+
+/** Objects looked at at once. */
+const PARALLEL = 8;
+
+/**
+ * Rebuilds names and manifests from the pointers in the providers' slots, with nothing but the vault's key. The
+ * highest valid version of a name wins, a removal like any other; a newer one that the engine already has is kept.
+ * Providers that do not answer are not waited for: what they might know is unconfirmed, never missing.
+ */
+export async function recoverVault(
+  context: VaultContext,
+  options: AbortOptions = {},
+): Promise<RecoverResult> {
+  const { signal } = options;
+  const before = await knownBefore(context, signal);
+  const collected = await collectPointers(context, signal);
+  const { pointers, advanced, rolledBack, forks } = await settleNames(context, before, collected, signal);
+  throwIfAborted(signal, 'recover');
+  const silent = new Map(collected.silent);
+  const standing = pointers.filter(({ manifest }) => manifest !== undefined);
+  const found = await lookAtObjects(context, standing, silent, signal);
+  const named = (presence: Presence): string[] =>
+    standing.filter((_, i) => found[i]!.presence === presence).map(({ name }) => name);
+  await recountIsDue(context);
+  const uncertain = new Map([...silent, ...collected.unconfirmed]);
+  return {
+    names: standing.length,
+    deleted: pointers.length - standing.length,
+    manifests: found.filter(({ opened }) => opened).length,
+    lost: named('lost'),
+    unconfirmed: {
+      providers: [...uncertain].map(([id, why]) => ({ id, why })),
+      names: named('unconfirmed'),
+    },
+    checked: 'nodes_read_and_packs_present',
+    advanced,
+    rolledBack,
+    forks,
+    damagedSlots: collected.damagedSlots,
+  };
+}
+
+async function lookAtObjects(
+  context: VaultContext,
+  pointers: readonly Pointer[],
+  silent: Map<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly presence: Presence; readonly opened: boolean }[]> {
+  const queue = new PQueue({ concurrency: PARALLEL });
+  const laggards = new Laggards(context.clock, LISTINGS);
+  const check = new PresenceCheck(context, silent, laggards, signal);
+  const look = async ({ manifest, createdMs }: Pointer) => {
+    throwIfAborted(signal, 'recover');
+    const { presence, root, usage } = await check.object(manifest!);
+    if (root !== undefined) await rememberRoot(context, root, createdMs, { signal });
+    if (usage !== undefined) await recordUsage(context, manifest!, usage);
+    return { presence, opened: root !== undefined };
+  };
+  try {
+    return await Promise.all(pointers.map((pointer) => queue.add(() => look(pointer))));
+  } finally {
+    laggards.close();
+  }
+}

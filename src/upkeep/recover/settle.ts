@@ -1,0 +1,182 @@
+import PQueue from 'p-queue';
+import { equalBytes } from '../../core/bytes.ts';
+import { isHoldfastError } from '../../core/errors.ts';
+import { openPointer, type Pointer, pointerHash } from '../../manifest/pointer.ts';
+import type { VaultContext } from '../../pipeline/context.ts';
+import { type Fork, keepFork } from '../../records/forks.ts';
+import { noJournals } from '../../records/journal.ts';
+import { backUpPointer } from '../../records/name-backup.ts';
+import { NAMES_TABLE, type NameChange } from '../../records/names.ts';
+import type { SlotPointer } from '../../records/slots.ts';
+import { namesDue } from '../../records/slots-due.ts';
+import type { Collected, Versions } from './collect.ts';
+
+export interface Settled {
+  /** What every name stands for now, those that were removed among them. */
+  readonly pointers: readonly Pointer[];
+  /** Names of which this state knew an older version only. */
+  readonly advanced: number;
+  /** Names of which every provider has an older version only, or none, than this state. */
+  readonly rolledBack: readonly string[];
+  readonly forks: readonly Fork[];
+}
+
+/** Names under way at once. */
+const PARALLEL = 8;
+/** Another writer's pointer may come between so often. */
+const MAX_ROUNDS = 8;
+
+/** What this state knew before the providers were heard. */
+export interface KnownBefore {
+  /** By name key; 0 for a record that cannot be read. */
+  readonly versions: ReadonlyMap<string, number>;
+  /** No put or removal was under way, whose copies at the providers may have been on their way. */
+  readonly quiet: boolean;
+}
+
+export async function knownBefore(
+  context: VaultContext,
+  signal: AbortSignal | undefined,
+): Promise<KnownBefore> {
+  const versions = new Map<string, number>();
+  const quiet = await noJournals(context, { signal });
+  try {
+    for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries({ signal })) {
+      versions.set(key, versionIn(context, key, sealed));
+    }
+  } catch (error) {
+    // A damaged record is no reason to give up the others: where a slot has it, its key comes from there.
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
+  }
+  return { versions, quiet };
+}
+
+function versionIn(context: VaultContext, key: string, sealed: Uint8Array): number {
+  try {
+    return openPointer(sealed, key, context.keys.pointer).version;
+  } catch {
+    return 0;
+  }
+}
+
+/** Brings the engine and the slots together: the highest version wins in both, and of a fork all contents are kept. */
+export async function settleNames(
+  context: VaultContext,
+  before: KnownBefore,
+  collected: Collected,
+  signal: AbortSignal | undefined,
+): Promise<Settled> {
+  const settling = new Settling(context, before, collected, await namesDue(context, { signal }));
+  const queue = new PQueue({ concurrency: PARALLEL });
+  const keys = new Set([...collected.names.keys(), ...before.versions.keys()]);
+  await Promise.all(
+    [...keys].map((key) => queue.add(() => settling.settle(key, collected.names.get(key)), { signal })),
+  );
+  return settling;
+}
+
+class Settling implements Settled {
+  readonly pointers: Pointer[] = [];
+  readonly rolledBack: string[] = [];
+  readonly forks: Fork[] = [];
+  advanced = 0;
+  readonly #context: VaultContext;
+  readonly #before: KnownBefore;
+  readonly #collected: Collected;
+  /** Name keys of which a provider is known to have an older version, since it was not there when they changed. */
+  readonly #due: ReadonlySet<string>;
+
+  constructor(context: VaultContext, before: KnownBefore, collected: Collected, due: ReadonlySet<string>) {
+    this.#context = context;
+    this.#before = before;
+    this.#collected = collected;
+    this.#due = due;
+  }
+
+  async settle(key: string, versions: Versions = []): Promise<void> {
+    const [best] = versions;
+    const { now, before } = await this.#highest(key, best);
+    if (now === undefined) return;
+    this.pointers.push(now.pointer);
+    const rivals = [...versions, ...(before === undefined ? [] : [before])].filter((one) =>
+      this.#isRival(one, now),
+    );
+    for (const rival of rivals) await this.#keep(rival.pointer);
+    const behind = best === undefined || best.pointer.version < now.pointer.version;
+    if (behind) this.#noteBehind(key, now.pointer, best);
+    if (rivals.length > 0 || behind) await this.#backUp({ ...now, replaced: undefined }, rivals.length > 0);
+  }
+
+  /** @returns what the engine has afterwards, and what it had if that was another. */
+  async #highest(
+    key: string,
+    best: SlotPointer | undefined,
+  ): Promise<{ readonly now: SlotPointer | undefined; readonly before?: SlotPointer | undefined }> {
+    const table = this.#context.engine.table(NAMES_TABLE);
+    for (let round = 0; ; round++) {
+      const current = await this.#current(key);
+      if (best === undefined) return { now: current.known };
+      const known = current.known?.pointer.version ?? 0;
+      if (best.pointer.version <= known) return { now: current.known };
+      if (current.damaged) await table.put(key, best.sealed, { sync: true });
+      const done =
+        current.damaged ||
+        (await table.compareAndSet(key, current.known?.sealed, best.sealed, { sync: true }));
+      if (done) {
+        if (known > 0) this.advanced++;
+        return { now: best, before: current.known };
+      }
+      if (round === MAX_ROUNDS) return { now: current.known };
+    }
+  }
+
+  async #current(nameKey: string): Promise<{ readonly known?: SlotPointer; readonly damaged?: boolean }> {
+    try {
+      const sealed = await this.#context.engine.table(NAMES_TABLE).get(nameKey);
+      if (sealed === undefined) return {};
+      return {
+        known: { nameKey, sealed, pointer: openPointer(sealed, nameKey, this.#context.keys.pointer) },
+      };
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      return { damaged: true };
+    }
+  }
+
+  /** Whether it holds content that the present version neither is nor follows from. Older ones cannot be told from that. */
+  #isRival({ pointer, sealed }: SlotPointer, now: SlotPointer): boolean {
+    const { version, previous, manifest } = now.pointer;
+    if (pointer.manifest === undefined || pointer.manifest === manifest) return false;
+    if (pointer.version === version) return true;
+    const hash = pointerHash(this.#context.blake3, sealed);
+    return pointer.version === version - 1 && !equalBytes(previous, hash);
+  }
+
+  #noteBehind(key: string, { name, version, manifest }: Pointer, best: SlotPointer | undefined): void {
+    const { unconfirmed, heard } = this.#collected;
+    const harmless = manifest === undefined && best === undefined;
+    const settled = this.#before.quiet && this.#before.versions.get(key) === version;
+    const known = unconfirmed.size > 0 || heard.size === 0 || this.#due.has(key);
+    if (settled && !harmless && !known) this.rolledBack.push(name);
+  }
+
+  async #keep(pointer: Pointer): Promise<void> {
+    const { fork, change } = await keepFork(this.#context, pointer);
+    this.forks.push(fork);
+    if (change === undefined) return;
+    this.pointers.push(change.pointer);
+    await this.#backUp(change, false);
+  }
+
+  /** @param everywhere also where nothing but another side of a fork may stand. */
+  async #backUp(change: NameChange, everywhere: boolean): Promise<void> {
+    const { directory, policy } = this.#context;
+    const heard = directory.all().filter(({ id }) => this.#collected.heard.has(id));
+    const copies = everywhere ? heard.length : Math.min(heard.length, policy.minTolerates + 2);
+    const { forks } = await backUpPointer(this.#context, change, heard, copies);
+    for (const fork of forks) {
+      const noted = this.forks.some(({ name, manifest }) => name === fork.name && manifest === fork.manifest);
+      if (!noted) this.forks.push(fork);
+    }
+  }
+}

@@ -1,0 +1,241 @@
+import { availableParallelism } from 'node:os';
+import { directoryOf } from '../catalog/directory.ts';
+import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
+import { openNodeCatalog } from '../catalog/index.ts';
+import { createPunctuality } from '../catalog/punctuality.ts';
+import { createLinearCode } from '../coding/erasure/code.ts';
+import { TileMemory } from '../coding/erasure/tile-memory.ts';
+import type { Config } from '../config/types.ts';
+import { linkedAbort } from '../core/abort.ts';
+import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
+import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
+import { systemClock } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { OnUnfit } from '../core/fitness.ts';
+import { createHedge } from '../core/hedge.ts';
+import { secureRandom } from '../core/random.ts';
+import {
+  createLevelEngine,
+  createMemoryEngine,
+  createOwnerLocks,
+  createRoutedEngine,
+  type Engine,
+  type EngineName,
+  type Owners,
+} from '../engine/index.ts';
+import type { VaultSubkeys } from '../keys/subkeys.ts';
+import { vaultKeysOf } from '../keys/vault-keys.ts';
+import { NODE_READS } from '../object/straggler-policies.ts';
+import type { Arena } from '../pipeline/arena.ts';
+import { createArena } from '../pipeline/arena.ts';
+import type { Policy, VaultContext } from '../pipeline/context.ts';
+import { createAutoStage } from '../pipeline/cpu/auto.ts';
+import { createInlineStage } from '../pipeline/cpu/inline.ts';
+import type { CpuStage } from '../pipeline/cpu/jobs.ts';
+import { solvePlacement } from '../placement/solve.ts';
+import type { LogSink } from '../providers/layers/log.ts';
+import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
+import { catalogSettings } from './catalog-settings.ts';
+import { codeOf } from './codes.ts';
+import { homePaths } from './home.ts';
+import { pinVault } from './pin.ts';
+import { buildProviders } from './providers.ts';
+
+/** Where figures and warnings of a running vault go. */
+export interface Observers {
+  readonly pipeline: PipelineMetrics;
+  readonly onAttempt: AttemptObserver;
+  readonly providers: ProviderMetrics;
+  readonly engines: EngineMetrics;
+  readonly log: LogSink;
+}
+
+/** A vault put together, with what must be closed again. */
+export interface ComposedVault {
+  readonly context: VaultContext;
+  readonly catalog: NodeCatalog;
+  readonly log: LogSink;
+  readonly config: Config;
+  /** Who works on the state, as journals name them. */
+  readonly owners: Owners;
+  /** Asks every provider once, because the operator wants to know: who answers well leaves quarantine. */
+  probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
+  /**
+   * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
+   * of `minTolerates` without it.
+   */
+  probeCandidates(minTolerates: number): Promise<void>;
+  /** Whether a provider was late since then, by the monotonic clock. */
+  lateSince(ms: number): boolean;
+  close(): Promise<void>;
+}
+
+const LOCK_WAIT_MS = 30_000;
+const IDLE_RELEASE_MS = 50;
+
+export interface KeysOfVault {
+  readonly subkeys: VaultSubkeys;
+  /** The home is this vault's, and no other's. */
+  readonly bound: boolean;
+}
+
+/** Builds everything a vault needs from its configuration and keys. The only such place. */
+export async function composeVault(
+  config: Config,
+  { subkeys, bound }: KeysOfVault,
+  env: Readonly<Record<string, string | undefined>>,
+  observers: Observers,
+): Promise<ComposedVault> {
+  const acceleration = accelerationFrom(env);
+  const onUnfit = reportUnfit(observers.log);
+  const blake3 = await selectBlake3(acceleration, onUnfit);
+  const keys = vaultKeysOf(subkeys);
+  const engine = openEngine(config, observers);
+  if (bound) {
+    await pinVault(engine, keys).catch(async (error: unknown) => {
+      await engine.close();
+      throw error;
+    });
+  }
+  const owners = createOwnerLocks({
+    folder: homePaths(config.home).owners,
+    clock: systemClock,
+    random: secureRandom,
+  });
+  const deps = { clock: systemClock, random: secureRandom, blake3 };
+  const providers = await buildProviders(config, {
+    ...deps,
+    env,
+    onAttempt: observers.onAttempt,
+    log: observers.log,
+  });
+  const catalog = await openNodeCatalog({
+    ...catalogSettings(config, observers.log),
+    providers,
+    engine,
+    clock: systemClock,
+    health: observers.providers,
+  });
+  const punctuality = createPunctuality(systemClock);
+  // What goes on in the background ends with the vault.
+  const open = linkedAbort(undefined, 'the vault');
+  const arena = createArena(config.limits.memoryBytes);
+  const cpu = cpuStage(arena, acceleration, config, observers.log, onUnfit);
+  const context: VaultContext = {
+    ...deps,
+    nodeReads: createHedge(systemClock, NODE_READS),
+    secondBlake3: () => secondBlake3(blake3, acceleration),
+    keys,
+    owner: () => owners.current(),
+    engine,
+    directory: directoryOf(catalog, systemClock, punctuality),
+    arena,
+    cpu,
+    metrics: observers.pipeline,
+    policy: policyOf(config),
+  };
+  return {
+    context,
+    catalog,
+    log: observers.log,
+    config,
+    probe: (signal) => catalog.probeAll({ signal, mode: 'pardon' }),
+    owners,
+    lateSince: (ms) => punctuality.lateSince(ms),
+    probeCandidates: (minTolerates) =>
+      catalog.probeCandidates({
+        canSpare: (late) => toleranceWithout(context, late) >= minTolerates,
+        signal: open.signal,
+      }),
+    async close() {
+      open.abort(new HoldfastError('Aborted', 'the vault was closed'));
+      await cpu.close();
+      await catalog.close();
+      await Promise.all(providers.map(({ adapter }) => adapter.close()));
+      await engine.close();
+      await owners.close();
+    },
+  };
+}
+
+/** Losses that an object would survive that is put without these; −1 where nobody is left. */
+function toleranceWithout({ directory, policy }: VaultContext, late: readonly string[]): number {
+  const providers = directory.forStore().eligible.filter(({ id }) => !late.includes(id));
+  if (providers.length === 0) return -1;
+  const { code, failureDomain } = policy;
+  return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
+}
+
+/** @throws HoldfastError `Unavailable`, `Corrupt`, when it is used. */
+export function openEngine(config: Config, observers: Pick<Observers, 'engines'>): Engine {
+  const { default: main, overrides } = config.engine;
+  const opened = new Map<EngineName, Engine>();
+  for (const name of new Set([main, ...Object.values(overrides)]))
+    opened.set(name, createEngine(name, config));
+  observers.engines.engineInfo('default', main);
+  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
+  return createRoutedEngine(opened.get(main)!, overrides, opened);
+}
+
+function createEngine(name: Config['engine']['default'], config: Config): Engine {
+  if (name === 'memory') return createMemoryEngine();
+  return createLevelEngine({
+    location: homePaths(config.home).engine,
+    clock: systemClock,
+    lockWaitMs: LOCK_WAIT_MS,
+    idleReleaseMs: IDLE_RELEASE_MS,
+  });
+}
+
+/** Jobs waiting for a thread; each holds a slab, so the arena bounds them far below. */
+const MAX_QUEUE = 65_536;
+
+/** Each once: every stage and thread chooses for itself. */
+function reportUnfit(log: LogSink): OnUnfit {
+  const told = new Set<string>();
+  return (what, implementation, why) => {
+    if (told.has(`${what} ${implementation}`)) return;
+    told.add(`${what} ${implementation}`);
+    log('warn', 'kernel_not_used', { kernel: what, implementation, why });
+  };
+}
+
+function cpuStage(
+  arena: Arena,
+  acceleration: Acceleration,
+  config: Config,
+  log: LogSink,
+  onUnfit: OnUnfit,
+): CpuStage {
+  const { memory } = arena;
+  const threads = config.limits.maxWorkers || availableParallelism();
+  const tiles = new TileMemory();
+  const inline = createInlineStage(memory, acceleration, systemClock, tiles, onUnfit);
+  return createAutoStage(inline, async () => {
+    const { createPoolStage, workerScript } = await import('../pipeline/cpu/pool.ts');
+    const script = workerScript();
+    if (script === undefined) {
+      log('warn', 'no_worker_threads', {
+        why: 'worker.js does not lie beside the program: all work is done by one thread',
+      });
+      return inline;
+    }
+    return createPoolStage({ memory, acceleration, tiles, threads, script, maxQueue: MAX_QUEUE });
+  });
+}
+
+export function policyOf(config: Config): Policy {
+  return {
+    code: createLinearCode(codeOf(config)),
+    replicaBelowBytes: config.erasure.replicaBelowBytes,
+    compression: config.compression.algorithm,
+    compressionLevel: config.compression.level,
+    packTargetBytes: config.packs.targetBytes,
+    minTolerates: config.placement.minTolerates,
+    failureDomain: config.placement.failureDomain,
+    stallMs: config.limits.stallMs,
+    maxInflight: config.limits.maxInflight,
+    verifyWrites: config.integrity.verifyWrites,
+  };
+}

@@ -1,0 +1,98 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
+import { equalBytes } from '../core/bytes.ts';
+
+/**
+ * What is remembered of a blob whose bytes were found to have its address: the hash of every piece of a grid. With
+ * it any window can be checked again on its way out, whatever happened to the disk since.
+ */
+export interface Proof {
+  readonly size: number;
+  /** Of the stored bytes when they were read; see `BlobStat`. */
+  readonly revision: string | undefined;
+  readonly pieceBytes: number;
+  /** 32 bytes a piece. */
+  readonly digests: Uint8Array;
+}
+
+const DIGEST_BYTES = 32;
+const SMALL_PIECE = 64 * 1024;
+const LARGE_PIECE = 1024 * 1024;
+const SMALL_PIECES_UP_TO = 64 * 1024 * 1024;
+
+/** Finer where a window is likely to be a good part of the blob, so that little is read beside it. */
+export const pieceBytesFor = (size: number): number =>
+  size <= SMALL_PIECES_UP_TO ? SMALL_PIECE : LARGE_PIECE;
+
+export const emptyDigests = (size: number): Uint8Array =>
+  new Uint8Array(DIGEST_BYTES * Math.ceil(size / pieceBytesFor(size)));
+
+export function setDigest(digests: Uint8Array, index: number, digest: Uint8Array): void {
+  digests.set(digest, index * DIGEST_BYTES);
+}
+
+export function pieceHolds(proof: Proof, index: number, piece: Uint8Array, blake3: Blake3): boolean {
+  const expected = proof.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+  return equalBytes(blake3.hash(piece), expected);
+}
+
+/** Where a window begins and ends with whole pieces around it. */
+export function piecesAround(
+  { size, pieceBytes }: Proof,
+  start: number,
+  end: number,
+): [from: number, to: number] {
+  const from = Math.floor(start / pieceBytes) * pieceBytes;
+  return [from, Math.min(size, Math.ceil(end / pieceBytes) * pieceBytes)];
+}
+
+/** Whether the bytes from a boundary of the grid on, to another one or to the end, are those that were proven. */
+export function windowHolds(proof: Proof, from: number, bytes: Uint8Array, blake3: Blake3): boolean {
+  const { pieceBytes } = proof;
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const piece = bytes.subarray(at, at + pieceBytes);
+    if (!pieceHolds(proof, (from + at) / pieceBytes, piece, blake3)) return false;
+  }
+  return true;
+}
+
+/** Proofs in memory, least recently used out first, within a bound on their bytes. */
+export interface ProofCache {
+  get(address: BlobAddress): Proof | undefined;
+  set(address: BlobAddress, proof: Proof): void;
+  drop(address: BlobAddress): void;
+}
+
+/** What an entry costs beside its digests. */
+const OVERHEAD_BYTES = 512;
+
+export function createProofCache(maxBytes: number): ProofCache {
+  const proofs = new Map<BlobAddress, Proof>();
+  let used = 0;
+  const costOf = (proof: Proof): number => proof.digests.length + OVERHEAD_BYTES;
+  const drop = (address: BlobAddress): void => {
+    const proof = proofs.get(address);
+    if (proof === undefined) return;
+    used -= costOf(proof);
+    proofs.delete(address);
+  };
+  return {
+    drop,
+    get(address) {
+      const proof = proofs.get(address);
+      if (proof === undefined) return undefined;
+      proofs.delete(address);
+      proofs.set(address, proof);
+      return proof;
+    },
+    set(address, proof) {
+      drop(address);
+      proofs.set(address, proof);
+      used += costOf(proof);
+      for (const oldest of proofs.keys()) {
+        if (used <= maxBytes || oldest === address) break;
+        drop(oldest);
+      }
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { Clock } from '../core/clock.ts';
+import type { HoldfastError } from '../core/errors.ts';
+import { type Attempt, createHedge } from '../core/hedge.ts';
+import type { StragglerPolicy } from '../core/stragglers.ts';
+import { worstOf } from '../providers/layers/mirror.ts';
+
+/** Several ways to the same thing, of which the next is tried when the last is slow or has failed. */
+export interface Staggered {
+  /**
+   * The first to succeed wins and the others are aborted; the winner's signal stays linked to `outer`.
+   * @param discard what came too late.
+   * @throws HoldfastError when all have failed.
+   */
+  run<T>(
+    attempts: readonly Attempt<T>[],
+    outer: AbortSignal | undefined,
+    discard: (late: T) => void,
+  ): Promise<T>;
+}
+
+/** Backends of one node are near each other: slower than 95 of 100 were is slow. */
+const POLICY: StragglerPolicy = { floorMs: 5, factor: 1, quorum: 0, aloneMs: 200, atMostMs: 10_000 };
+/** So many must have been seen. */
+const ENOUGH = 16;
+
+/** "Slow" is slower than 95 of 100 recent winners, each by its own time from when it was tried. */
+export function createStaggered(clock: Clock): Staggered {
+  const hedge = createHedge(clock, POLICY, ENOUGH);
+  return {
+    async run(attempts, signal, discard) {
+      const failures: HoldfastError[] = [];
+      const won = await hedge.run(attempts, {
+        signal,
+        operation: 'read',
+        goesOn: true,
+        discard,
+        onFailure: (_, error) => failures.push(error),
+      });
+      if (won === undefined) throw worstOf(failures);
+      return won.value;
+    },
+  };
+}

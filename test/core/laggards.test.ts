@@ -1,0 +1,82 @@
+import { expect, it } from 'vitest';
+import { createPunctuality } from '../../src/catalog/punctuality.ts';
+import { Laggards } from '../../src/core/laggards.ts';
+import type { StragglerPolicy } from '../../src/core/stragglers.ts';
+import { createFakeClock } from '../providers/fake-clock.ts';
+
+const POLICY: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
+
+it('one that stands still is given up on once half of the others have got something done, and not before', async () => {
+  const clock = createFakeClock();
+  const laggards = new Laggards(clock, POLICY);
+  const late: string[] = [];
+  const turns = ['a', 'b', 'c', 'd', 'e'].map((id) => laggards.begin(undefined, 'work', () => late.push(id)));
+  await clock.advance(1_000);
+  expect(late).toEqual([]);
+  turns[0]!.progressed(10);
+  turns[1]!.progressed(10);
+  await clock.advance(100);
+  // Two of the other four: the three that have got nothing done for longer than the floor.
+  expect(late).toEqual(['c', 'd', 'e']);
+  expect(turns.map((turn) => turn.late)).toEqual([false, false, true, true, true]);
+  expect(turns[2]!.signal.reason).toMatchObject({ code: 'lost_race' });
+  for (const turn of turns) turn.end();
+  laggards.close();
+});
+
+it('one that got on before has its time from then, and as many times what the slowest took', async () => {
+  const clock = createFakeClock();
+  const laggards = new Laggards(clock, POLICY);
+  const [done, other] = [laggards.begin(undefined, 'work'), laggards.begin(undefined, 'work')];
+  done.progressed(100);
+  done.end();
+  await clock.advance(150);
+  other.progressed(150);
+  await clock.advance(440);
+  expect(other.late).toBe(false);
+  await clock.advance(20);
+  expect(other.late).toBe(true);
+  other.end();
+  laggards.close();
+});
+
+it('one that says it is there is waited for, and asked again; one that does not is given up on', async () => {
+  const clock = createFakeClock();
+  const laggards = new Laggards(clock, POLICY);
+  const asked: number[] = [];
+  let there = true;
+  const quick = laggards.begin(undefined, 'work');
+  const slow = laggards.begin(undefined, 'work', undefined, async () => {
+    asked.push(clock.monotonic());
+    return there;
+  });
+  quick.progressed(10);
+  quick.end();
+  await clock.advance(4_000);
+  expect([asked, slow.late]).toEqual([[200], false]);
+  there = false;
+  await clock.advance(2_000);
+  expect([asked, slow.late]).toEqual([[200, 5_200], true]);
+  slow.end();
+  laggards.close();
+});
+
+it('who was late is asked last for half a minute or until it is heard of; a moment puts nothing off', async () => {
+  const clock = createFakeClock();
+  const { late, heard, isLate, isSilent, lateSince } = createPunctuality(clock);
+  late('a', 150);
+  late('b');
+  expect([isLate('a'), isSilent('a'), isLate('b'), isSilent('b'), isLate('c')]).toEqual([
+    true,
+    false,
+    true,
+    true,
+    false,
+  ]);
+  heard('b');
+  expect([isLate('b'), isSilent('b')]).toEqual([false, false]);
+  await clock.advance(29_999);
+  expect([isLate('a'), lateSince(-1), lateSince(10)]).toEqual([true, true, false]);
+  await clock.advance(1);
+  expect(isLate('a')).toBe(false);
+});

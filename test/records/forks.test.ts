@@ -1,0 +1,149 @@
+import { expect, it } from 'vitest';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { type PutResult, putObject } from '../../src/pipeline/put/put.ts';
+import { backUpPointer } from '../../src/records/name-backup.ts';
+import { listNames, pointName, readName } from '../../src/records/names.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { noise, readAll, testVault } from '../helpers/vault.ts';
+
+/** The same vault on a machine that has lost its state, or on another one. */
+const elsewhere = (context: VaultContext): VaultContext => ({ ...context, engine: createMemoryEngine() });
+
+const put = (context: VaultContext, seed: number, name = 'x'): Promise<PutResult> =>
+  putObject(context, noise(10_000, seed), { name });
+
+async function contents(context: VaultContext): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for await (const { name } of listNames(context)) {
+    const bytes = await readAll(await getObject(context, name));
+    found[name] = [1, 2, 3, 4].find((seed) => Buffer.compare(bytes, noise(10_000, seed)) === 0) ?? 0;
+  }
+  return found;
+}
+
+const forkOf = ({ manifest }: PutResult, name = 'x'): string => `${name} (fork ${manifest.slice(-12)})`;
+
+it('a version that ties with one the state had lost is put above it, and both contents are kept', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const lost = await put(context, 1);
+  const second = elsewhere(context);
+  const { forks, pointerCopies } = await put(second, 2);
+  const fork = { name: 'x', version: 1, manifest: lost.manifest, keptAs: forkOf(lost) };
+  expect(forks).toEqual([fork]);
+  expect(pointerCopies).toBeGreaterThan(1);
+  expect((await readName(second, 'x'))!.version).toBe(2);
+  // What was acknowledged last is what comes back, and nothing acknowledged is gone.
+  const third = elsewhere(context);
+  expect(await recoverVault(third)).toMatchObject({ names: 2, lost: [], forks: [] });
+  expect(await contents(third)).toEqual({ x: 2, [forkOf(lost)]: 1 });
+});
+
+it('two homes with one key lose nothing of each other', async () => {
+  const { context } = await testVault({ providers: 5 });
+  await put(context, 1);
+  const other = elsewhere(context);
+  await recoverVault(other);
+  const mine = await put(context, 2);
+  const { forks } = await put(other, 3);
+  expect(forks).toMatchObject([{ version: 2, manifest: mine.manifest }]);
+  expect(await contents(other)).toEqual({ x: 3, [forkOf(mine)]: 2 });
+  // The first home hears of it as soon as it writes the name again.
+  expect((await put(context, 4)).forks).toHaveLength(1);
+  const later = elsewhere(context);
+  await recoverVault(later);
+  expect(Object.values(await contents(later)).sort()).toEqual([2, 3, 4]);
+});
+
+it('a removal does not forget what it had not heard of', async () => {
+  const { context } = await testVault({ providers: 5 });
+  await put(context, 1);
+  const other = elsewhere(context);
+  await recoverVault(other);
+  const unheard = await put(context, 2);
+  expect((await deleteObject(other, 'x')).forks).toMatchObject([{ manifest: unheard.manifest }]);
+  const later = elsewhere(context);
+  expect(await recoverVault(later)).toMatchObject({ names: 1, deleted: 1, lost: [] });
+  expect(await contents(later)).toEqual({ [forkOf(unheard)]: 2 });
+});
+
+it('a kept fork that was removed does not come back', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const lost = await put(context, 1);
+  const second = elsewhere(context);
+  await put(second, 2);
+  await deleteObject(second, forkOf(lost));
+  await recoverVault(second);
+  expect(await contents(second)).toEqual({ x: 2 });
+});
+
+it('a kept fork that is removed by its address takes its name along', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const lost = await put(context, 1);
+  const second = elsewhere(context);
+  await put(second, 2);
+  expect((await deleteObject(second, lost.manifest)).name).toBe(forkOf(lost));
+  expect(await contents(second)).toEqual({ x: 2 });
+});
+
+it.each(['put', 'rm'])(
+  'a fork that its old name leads to again outlives a %s of that name',
+  async (change) => {
+    const { context } = await testVault({ providers: 5 });
+    const { manifest } = await put(context, 1);
+    const fork = forkOf({ manifest } as PutResult);
+    await pointName(context, fork, { manifest, size: 10_000, createdMs: 1 });
+    if (change === 'put') await put(context, 2);
+    else expect(await deleteObject(context, 'x')).toMatchObject({ name: 'x', deleted: 0, queued: 0 });
+    expect(await contents(context)).toEqual({ [fork]: 1, ...(change === 'put' ? { x: 2 } : {}) });
+    await deleteObject(context, fork);
+    await expect(getObject(context, manifest)).rejects.toMatchObject({ kind: 'NotFound' });
+  },
+);
+
+it('a removal by address leaves alone what was put under the name meanwhile', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const old = await put(context, 1);
+  const table = context.engine.table('names');
+  const swap = table.compareAndSet.bind(table);
+  // The other writer comes between the look at the name and its removal.
+  table.compareAndSet = async (...args) => {
+    table.compareAndSet = swap;
+    await put(context, 2);
+    return swap(...args);
+  };
+  await deleteObject(context, old.manifest);
+  expect(await contents(context)).toEqual({ x: 2 });
+});
+
+it('recovery from slots that tie keeps and reports both, and leaves no tie behind', async () => {
+  const { context, providers } = await testVault({ providers: 4 });
+  const other = elsewhere(context);
+  const [a, b] = [await putObject(context, noise(10_000, 1)), await putObject(context, noise(10_000, 2))];
+  const target = (manifest: PutResult['manifest']) => ({ manifest, size: 10_000, createdMs: 1 });
+  await backUpPointer(context, await pointName(context, 'x', target(a.manifest)), providers.slice(0, 2), 2);
+  await backUpPointer(other, await pointName(other, 'x', target(b.manifest)), providers.slice(2), 2);
+  const fresh = elsewhere(context);
+  const result = await recoverVault(fresh);
+  expect(result).toMatchObject({ names: 2, lost: [], forks: [{ name: 'x', version: 1 }] });
+  expect(Object.values(await contents(fresh)).sort()).toEqual([1, 2]);
+  const again = elsewhere(context);
+  expect(await recoverVault(again)).toMatchObject({ names: 2, lost: [], forks: [] });
+  expect(await contents(again)).toEqual(await contents(fresh));
+});
+
+it('writers of one state are no forks of each other, in whatever order their copies arrive', async () => {
+  const { context, providers } = await testVault({ providers: 3 });
+  const target = { manifest: undefined, size: 0, createdMs: 1 };
+  const changes = [];
+  for (let i = 0; i < 6; i++) changes.push(await pointName(context, 'x', target));
+  for (const at of [3, 0, 5, 1, 4, 2]) {
+    expect(await backUpPointer(context, changes[at]!, providers, 3)).toMatchObject({ forks: [] });
+  }
+  expect((await readName(context, 'x'))!.version).toBe(6);
+  const puts = await Promise.all([1, 2, 3, 4].map((seed) => put(context, seed)));
+  expect(puts.flatMap(({ forks }) => forks)).toEqual([]);
+  expect((await readName(context, 'x'))!.version).toBe(10);
+});

@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { PutJournal } from '../../src/records/journal.ts';
+import { renewSlots } from '../../src/records/renew-slots.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { faultyVault } from '../helpers/faulty.ts';
+import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
+
+const withoutState = (context: VaultContext): VaultContext => ({ ...context, engine: createMemoryEngine() });
+
+/** Slots of a provider as they are now, to be put back later. */
+async function remember({ adapter }: TestVault['providers'][number]): Promise<() => Promise<void>> {
+  const kept = new Map<string, Uint8Array>();
+  for await (const name of adapter.listSlots()) kept.set(name, (await adapter.readSlot(name))!.bytes);
+  return async () => {
+    for await (const name of adapter.listSlots()) if (!kept.has(name)) await adapter.deleteSlot(name);
+    for (const [name, bytes] of kept) {
+      await adapter.writeSlot(name, bytes, (await adapter.readSlot(name))?.version);
+    }
+  };
+}
+
+describe('a name that was removed while providers were away', () => {
+  it('does not come back, though only those are left that were away', async () => {
+    const { context, providers, gone } = await testVault({ providers: 3 });
+    await putObject(context, noise(10_000), { name: 'x' });
+    await putObject(context, noise(10_000, 2), { name: 'y' });
+    const away = ['p1', 'p2'];
+    const answering = { ...context.directory, all: () => providers };
+    const failing: VaultContext = {
+      ...context,
+      directory: {
+        ...answering,
+        all: () => providers.map((one) => (away.includes(one.id) ? unreachable(one) : one)),
+      },
+    };
+    const removed = await deleteObject(failing, 'x');
+    expect(removed.unconfirmed.toSorted()).toEqual(away);
+    expect(await renewSlots(context)).toEqual([]);
+    gone.add('p3');
+    const fresh = withoutState(context);
+    expect(await recoverVault(fresh)).toMatchObject({ names: 1, deleted: 1, lost: [] });
+    await expect(getObject(fresh, 'x')).rejects.toMatchObject({ code: 'name_not_found' });
+  });
+
+  it('is told of nothing more once all know', async () => {
+    const { context } = await testVault({ providers: 3 });
+    await putObject(context, noise(10_000), { name: 'x' });
+    expect((await deleteObject(context, 'x')).unconfirmed).toEqual([]);
+    for await (const _ of context.engine.table('slots_due').entries()) throw new Error('nothing is due');
+  });
+});
+
+function unreachable(provider: TestVault['providers'][number]): TestVault['providers'][number] {
+  const refuse = (): Promise<never> => Promise.reject(new TypeError('it is away'));
+  return { ...provider, adapter: { ...provider.adapter, readSlot: refuse, writeSlot: refuse } };
+}
+
+describe('recover', () => {
+  it('says that every provider has gone back to an older state, keeps its own, and copies it again', async () => {
+    const { context, providers } = await testVault({ providers: 4 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const back = await Promise.all(providers.map(remember));
+    await putObject(context, noise(10_000, 2), { name: 'x' });
+    await putObject(context, noise(10_000, 3), { name: 'only here' });
+    await deleteObject(context, 'only here');
+    for (const restore of back) await restore();
+    expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: ['x'], forks: [] });
+    expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: [] });
+    const fresh = withoutState(context);
+    await recoverVault(fresh);
+    expect(Buffer.compare(await readAll(await getObject(fresh, 'x')), noise(10_000, 2))).toBe(0);
+  });
+
+  it('takes a put that is under way for none that was forgotten', async () => {
+    const { context, providers } = await testVault({ providers: 4 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const back = await Promise.all(providers.map(remember));
+    await putObject(context, noise(10_000, 2), { name: 'x' });
+    for (const restore of back) await restore();
+    const journal = await PutJournal.begin(context, context.keys.nameKey('x'));
+    expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: [] });
+    await journal.end();
+  });
+
+  it('says how many names a state was behind in', async () => {
+    const { context } = await testVault({ providers: 4 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const old = withoutState(context);
+    await recoverVault(old);
+    await putObject(context, noise(10_000, 2), { name: 'x' });
+    expect(await recoverVault(old)).toMatchObject({ names: 1, advanced: 1, rolledBack: [], forks: [] });
+    expect(await recoverVault(old)).toMatchObject({ names: 1, advanced: 0 });
+  });
+
+  it('calls lost what has its root but too few shards left', async () => {
+    const { context, providers } = await testVault({ policy: { packTargetBytes: 64 * 1024 } });
+    await putObject(context, noise(700_000, 1), { name: 'torn' });
+    await putObject(context, noise(700_000, 2), { name: 'whole' });
+    const torn = await readAllAddresses(context, 'torn');
+    for (const { adapter } of providers.slice(0, 8))
+      for (const address of torn) await adapter.delete(address);
+    const result = await recoverVault(withoutState(context));
+    expect(result).toMatchObject({ names: 2, manifests: 2, lost: ['torn'], checked: expect.any(String) });
+    expect(result.unconfirmed).toEqual({ providers: [], names: [] });
+  });
+
+  it('calls lost what has no manifest any more', async () => {
+    const { context, providers } = await testVault({ providers: 3 });
+    const { manifest } = await putObject(context, noise(10_000, 1), { name: 'x' });
+    for (const { adapter } of providers) await adapter.delete(manifest);
+    expect(await recoverVault(withoutState(context))).toMatchObject({ names: 1, manifests: 0, lost: ['x'] });
+  });
+
+  it('calls unconfirmed, not lost, what those may have that do not answer', async () => {
+    const { context, faulty } = await faultyVault({ providers: 5 });
+    await putObject(context, noise(700_000, 1), { name: 'x' });
+    for (const adapter of faulty.slice(1)) adapter.setFaults({ error: 'Unavailable' });
+    const { lost, unconfirmed } = await recoverVault(withoutState(context));
+    expect(lost).toEqual([]);
+    expect(unconfirmed.providers.map(({ id }) => id)).toEqual(['p2', 'p3', 'p4', 'p5']);
+    for (const adapter of faulty) adapter.setFaults({});
+    expect((await recoverVault(withoutState(context))).unconfirmed).toEqual({ providers: [], names: [] });
+  });
+
+  it('replaces a damaged record of a name by what the providers have', async () => {
+    const { context } = await testVault({ providers: 3 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    await context.engine.table('names').put(context.keys.nameKey('x'), Uint8Array.of(1, 2, 3));
+    expect(await recoverVault(context)).toMatchObject({ names: 1, lost: [] });
+    expect(Buffer.compare(await readAll(await getObject(context, 'x')), noise(10_000, 1))).toBe(0);
+  });
+});
+
+async function readAllAddresses(context: VaultContext, name: string) {
+  const { publicSegments } = await import('../../src/object/segment-view.ts');
+  const { openManifest } = await import('../../src/records/manifests.ts');
+  const { resolveReference } = await import('../../src/records/names.ts');
+  const { DamageLog } = await import('../../src/object/damage.ts');
+  const damage = new DamageLog();
+  const { record } = await openManifest(context, (await resolveReference(context, name)).manifest, damage);
+  const packs = [];
+  for await (const { view } of publicSegments(context, record, damage)) packs.push(...view.record.packs);
+  return packs.map(({ address }) => address);
+}
+
+describe('a provider that does not answer', () => {
+  it.each([1, 2])(
+    '%i of nine: recovery ends soon, with every name, and says who is missing',
+    async (hung) => {
+      const { context, faulty } = await faultyVault();
+      for (let i = 0; i < 12; i++) await putObject(context, noise(20_000, i + 1), { name: `n${i}` });
+      const started = performance.now();
+      await recoverVault(withoutState(context));
+      const healthyMs = performance.now() - started;
+      for (const adapter of faulty.slice(0, hung)) adapter.setFaults({ hang: 1 });
+      const before = performance.now();
+      const { names, lost, unconfirmed } = await recoverVault(withoutState(context));
+      expect(performance.now() - before).toBeLessThan(2 * healthyMs + 4000);
+      expect({ names, lost, unsure: unconfirmed.names }).toEqual({ names: 12, lost: [], unsure: [] });
+      expect(unconfirmed.providers.map(({ id }) => id)).toEqual(['p1', 'p2'].slice(0, hung));
+    },
+  );
+
+  it('is not waited for by a removal, and told later', async () => {
+    const { context, faulty } = await faultyVault({ providers: 5 });
+    await putObject(context, noise(10_000), { name: 'x' });
+    faulty[2]!.setFaults({ hang: 1 });
+    const before = performance.now();
+    expect((await deleteObject(context, 'x')).unconfirmed).toEqual(['p3']);
+    expect(performance.now() - before).toBeLessThan(5000);
+  });
+});
+
+/** Time that flies: every look at it is a tenth of a second later. */
+function flyingClock(): Clock {
+  let ahead = 0;
+  const monotonic = (): number => {
+    ahead += 100;
+    return systemClock.monotonic() + ahead;
+  };
+  return { ...systemClock, monotonic };
+}
+
+describe('a provider that lists without end', () => {
+  const endless = (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    async *listSlots() {
+      yield* adapter.listSlots();
+      for (let i = 0; ; i++) {
+        yield i.toString(16).padStart(64, 'f');
+        if (i % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  });
+
+  it('is heard no further once it has nothing to say of this vault', async () => {
+    const { context } = await testVault({
+      providers: 4,
+      wrap: (adapter, i) => (i === 0 ? endless(adapter) : adapter),
+    });
+    await putObject(context, noise(10_000), { name: 'x' });
+    const result = await recoverVault({ ...withoutState(context), clock: flyingClock() });
+    expect(result).toMatchObject({ names: 1, manifests: 1, lost: [] });
+    expect(result.unconfirmed.providers).toMatchObject([
+      { id: 'p1', why: expect.stringContaining('on and on') },
+    ]);
+  });
+
+  it('gains nothing by repeating a true pointer under other names', async () => {
+    let truth: Uint8Array | undefined;
+    const { context, providers } = await testVault({
+      providers: 4,
+      wrap: (adapter, i) =>
+        i > 0
+          ? adapter
+          : { ...endless(adapter), readSlot: async () => truth && { bytes: truth, version: 'v' } },
+    });
+    await putObject(context, noise(10_000), { name: 'x' });
+    const slot = context.keys.slotName('x');
+    for (const { adapter } of providers.slice(1)) truth ??= (await adapter.readSlot(slot))?.bytes;
+    const result = await recoverVault({ ...withoutState(context), clock: flyingClock() });
+    expect(result).toMatchObject({ names: 1, lost: [] });
+    expect(result.unconfirmed.providers.map(({ id }) => id)).toEqual(['p1']);
+  });
+});

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
+import { sealPointer } from '../../src/manifest/pointer.ts';
+import { pinVault } from '../../src/vault/pin.ts';
+import { fixedRandom } from '../helpers/fixed-random.ts';
+
+const keysOf = (byte: number) => vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(byte)));
+const [MINE, OTHER] = [keysOf(1), keysOf(2)];
+const WRONG = { kind: 'PermissionDenied', code: 'wrong_vault' };
+
+/** State of a time before vaults were pinned. */
+async function stateWith(...names: readonly ('right' | 'damaged')[]) {
+  const engine = createMemoryEngine();
+  for (const [i, kind] of names.entries()) {
+    const key = MINE.nameKey(`${i}`);
+    const previous = new Uint8Array(32);
+    const pointer = { name: `${i}`, version: 1, manifest: undefined, previous, size: 0, createdMs: 0 };
+    const sealed = sealPointer(pointer, key, MINE.pointer, fixedRandom('pin'));
+    if (kind === 'damaged') sealed[40]! ^= 1;
+    await engine.table('names').put(key, sealed);
+  }
+  return engine;
+}
+
+describe('the vault of a state', () => {
+  it('is the first that opens an empty one', async () => {
+    const engine = createMemoryEngine();
+    await pinVault(engine, MINE);
+    await pinVault(engine, MINE);
+    await expect(pinVault(engine, OTHER)).rejects.toMatchObject(WRONG);
+  });
+
+  it('is one for all that open it at the same time', async () => {
+    const engine = createMemoryEngine();
+    const outcomes = await Promise.allSettled([pinVault(engine, MINE), pinVault(engine, OTHER)]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('is known by the names in an older state, damaged ones aside', async () => {
+    await expect(pinVault(await stateWith('right'), OTHER)).rejects.toMatchObject(WRONG);
+    const engine = await stateWith('damaged', 'right', 'damaged');
+    await pinVault(engine, MINE);
+    await expect(pinVault(engine, OTHER)).rejects.toMatchObject(WRONG);
+  });
+});
