@@ -22,6 +22,7 @@ import { withLayers } from '../src/providers/layers/with-layers.ts';
 import { createMemoryAdapter } from '../src/providers/memory/index.ts';
 import type { Provider } from '../src/providers/provider.ts';
 import { silentMetrics } from '../src/telemetry/index.ts';
+import { keepNothing } from '../src/upkeep/retention.ts';
 import { columns, MIB } from './numbers.ts';
 
 const PROVIDERS = 9;
@@ -125,7 +126,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const directory = directoryOf(catalog, systemClock, createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
   const patient = { ...directory, usualMs: () => Number.POSITIVE_INFINITY, report() {} };
-  const context: VaultContext = {
+  const base: Omit<VaultContext, 'retention'> = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, ACCELERATION),
@@ -149,6 +150,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
       verifyWrites: 'sample',
     },
   };
+  const context: VaultContext = { ...base, retention: keepNothing(base) };
   const close = async (): Promise<void> => {
     await Promise.all(providers.map(({ adapter }) => adapter.close()));
   };

@@ -1,10 +1,76 @@
-import { linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import { type AbortOptions, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { standings } from '../core/standing.ts';
-import type { ProviderDirectory } from '../pipeline/context.ts';
-import { type LeftOut, type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED } from './index.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { LeftOut as Excluded } from './catalog.ts';
+import { type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED } from './index.ts';
 import type { Punctuality } from './punctuality.ts';
+
+/** The providers as the pipeline sees them. */
+export interface ProviderDirectory {
+  /** All that are registered, whatever their state. */
+  all(): readonly Provider[];
+  get(id: string): Provider | undefined;
+  /** Those that may take new shards, best first, and why the others may not. */
+  forStore(): {
+    readonly eligible: readonly Provider[];
+    /** Of each of them; the higher, the better. Default: all alike. */
+    readonly scores?: readonly number[] | undefined;
+    readonly leftOut: readonly LeftOut[];
+  };
+  /** Why so many bytes more are not to go there, e.g. for its quota; undefined when they may. */
+  noRoom(id: string, bytes: number): string | undefined;
+  /** Relative cost of reading a byte there now; larger for slow or failing ones. */
+  readCost(id: string): number;
+  /** Chunk length that suits the provider, bytes of plaintext. */
+  preferredChunk(id: string): number;
+  /**
+   * How long a transfer takes when it is as slow as the slowest 5 % of the provider's recent ones; undefined while too
+   * few were seen.
+   */
+  usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
+  /**
+   * It was asked and let others answer long before it. Reads go elsewhere until it is heard of, and what can wait is put
+   * off, if that was not only for a moment.
+   * @param afterMs how long it had had; default: long.
+   */
+  late(id: string, afterMs?: number): void;
+  /** It answered, if only that it has nothing. */
+  heard(id: string): void;
+  /** Whether others are better asked first, for it was late. */
+  isLate(id: string): boolean;
+  /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
+  worthAsking(id: string): boolean;
+  /** Whether the provider answers a probe in about the time that its probes usually take. @throws Aborted. */
+  answers(id: string, options?: AbortOptions): Promise<boolean>;
+  /** Bytes of shards that are no longer there; gives quota back. */
+  deleted(id: string, bytes: number): void;
+  /** What a transfer came to; feeds profiles and ranking. */
+  report(id: string, outcome: TransferOutcome): void;
+  /** Writes what was observed, so that it outlives this process however it ends. */
+  flush(): Promise<void>;
+  /**
+   * Replaces what is stored of the bytes at each provider by what `count` finds.
+   * @returns false when that was nothing, or somebody changed it meanwhile.
+   */
+  recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean>;
+}
+
+export interface LeftOut {
+  readonly id: string;
+  readonly why: string;
+}
+
+export interface TransferOutcome {
+  readonly operation: 'store' | 'fetch';
+  readonly bytes: number;
+  readonly elapsedMs: number;
+  /** Chunks of which a store held shards. */
+  readonly chunks?: number | undefined;
+  /** Why it failed, if it did. */
+  readonly error?: unknown;
+}
 
 /** Who is asked whether it is there is silent after this, or three times what its probes usually take. */
 const SILENT_AFTER_MS = 500;
@@ -29,7 +95,7 @@ export function directoryOf(
   { late, heard, isLate, isSilent }: Punctuality,
 ): ProviderDirectory {
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
-  const leftOut = (id: string, bytes: number): LeftOut | undefined =>
+  const leftOut = (id: string, bytes: number): Excluded | undefined =>
     catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
   let kept: View | undefined;
   const view = (): View => {

@@ -2,8 +2,8 @@ import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { Attempt } from '../core/hedge.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
-import type { VaultContext } from '../pipeline/context.ts';
 import { fetchVerified } from '../providers/verified.ts';
+import type { ObjectContext } from './context.ts';
 import { type DamageLog, problemOf } from './damage.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
@@ -14,7 +14,7 @@ import { rendezvousOrder } from './rendezvous.ts';
  * @throws HoldfastError `NotFound` when every provider answered and none has it; `Unavailable` otherwise.
  */
 export async function fetchNode(
-  context: VaultContext,
+  context: ObjectContext,
   address: BlobAddress,
   damage: DamageLog,
   signal?: AbortSignal,
@@ -55,7 +55,7 @@ interface Problem {
 }
 
 /** Rendezvous order, those last that would rather not be asked: each may still be the only one that has it. */
-function nodeOrder({ blake3, directory }: VaultContext, address: BlobAddress): string[] {
+function nodeOrder({ blake3, directory }: ObjectContext, address: BlobAddress): string[] {
   const ids = directory.all().map((provider) => provider.id);
   const order = rendezvousOrder(blake3, address, ids);
   const first = order.filter((id) => directory.worthAsking(id) && !directory.isLate(id));
@@ -63,7 +63,7 @@ function nodeOrder({ blake3, directory }: VaultContext, address: BlobAddress): s
 }
 
 function copyAt(
-  { blake3, directory }: VaultContext,
+  { blake3, directory }: ObjectContext,
   id: string,
   address: BlobAddress,
   lastResort: boolean,
@@ -84,7 +84,7 @@ function copyAt(
 
 /** It lied: the node was had elsewhere. */
 function blame(
-  { directory }: VaultContext,
+  { directory }: ObjectContext,
   { provider, error }: Problem,
   blob: BlobAddress,
   bytes: number,

@@ -9,8 +9,8 @@ import {
   type SegmentSecrets,
   unsealSegment,
 } from '../manifest/segment.ts';
-import { timed } from '../pipeline/accounting.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import { timed } from '../telemetry/timed.ts';
+import type { ObjectContext } from './context.ts';
 import type { DamageLog } from './damage.ts';
 import { fetchNode } from './fetch-node.ts';
 import { type SegmentView, viewSegment } from './segment-view.ts';
@@ -36,7 +36,7 @@ export interface NodeMemory {
 
 /** The segments that overlap `[start, end)` of the plaintext, in order; nothing else is fetched. */
 export async function* readableSegments(
-  context: VaultContext,
+  context: ObjectContext,
   root: OpenRoot,
   start: number,
   end: number,

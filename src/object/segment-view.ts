@@ -4,7 +4,7 @@ import { HoldfastError } from '../core/errors.ts';
 import { decodeIndexNode, type PublicLink } from '../manifest/links.ts';
 import type { RootRecord } from '../manifest/root.ts';
 import { decodeSegmentNode, type SegmentRecord } from '../manifest/segment.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { ObjectContext } from './context.ts';
 import type { DamageLog } from './damage.ts';
 import { fetchNode } from './fetch-node.ts';
 import { type PackLayout, packLayout } from './pack-layout.ts';
@@ -56,7 +56,7 @@ export interface PublicSegment {
 
 /** Every segment of an object in order, by its public parts alone: enough to verify, repair and delete. */
 export async function* publicSegments(
-  context: VaultContext,
+  context: ObjectContext,
   root: RootRecord,
   damage: DamageLog,
   signal?: AbortSignal,
@@ -78,7 +78,7 @@ export async function* publicSegments(
 
 /** Addresses of all nodes below the root; `depth` 0 are segments. */
 export async function* publicNodes(
-  context: VaultContext,
+  context: ObjectContext,
   root: RootRecord,
   damage: DamageLog,
   signal?: AbortSignal,

@@ -2,9 +2,9 @@ import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED, throwIfAborted } from 
 import { addressOf, type BlobAddress } from '../core/address.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { lateAfterMs } from '../core/stragglers.ts';
-import type { VaultContext } from '../pipeline/context.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { ObjectContext } from './context.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 import { NODE_WRITES } from './straggler-policies.ts';
 
@@ -29,7 +29,7 @@ export interface CopiesWanted {
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer domains than `needed`.
  */
 export async function storeNode(
-  context: VaultContext,
+  context: ObjectContext,
   bytes: Uint8Array,
   usable: readonly Provider[],
   copies: CopiesWanted,
@@ -59,7 +59,7 @@ const REST_MS = 1_000;
 
 /** Copies of one node on their way. */
 class Storing {
-  readonly #context: VaultContext;
+  readonly #context: ObjectContext;
   readonly #copies: CopiesWanted;
   readonly #signal: AbortSignal | undefined;
   readonly #running = new Map<Copy, Promise<void>>();
@@ -68,7 +68,7 @@ class Storing {
   readonly #failures: HoldfastError[] = [];
   #slowestMs = 0;
 
-  constructor(context: VaultContext, copies: CopiesWanted, signal: AbortSignal | undefined) {
+  constructor(context: ObjectContext, copies: CopiesWanted, signal: AbortSignal | undefined) {
     this.#context = context;
     this.#copies = copies;
     this.#signal = signal;
@@ -167,7 +167,7 @@ class Storing {
 
 /** Rendezvous order of a key, those of a failure domain already used last. */
 export function spread(
-  context: VaultContext,
+  context: ObjectContext,
   key: BlobAddress | string,
   usable: readonly Provider[],
 ): Provider[] {

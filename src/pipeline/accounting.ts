@@ -2,20 +2,6 @@ import type { Stage } from '../telemetry/index.ts';
 import type { VaultContext } from './context.ts';
 import type { Spent } from './cpu/laps.ts';
 
-/** Counts the time until `work` has settled to a stage. */
-export async function timed<T>(
-  { clock, metrics }: VaultContext,
-  stage: Stage,
-  work: () => Promise<T>,
-): Promise<T> {
-  const started = clock.monotonic();
-  try {
-    return await work();
-  } finally {
-    metrics.stage(stage, (clock.monotonic() - started) / 1000);
-  }
-}
-
 /** A job's own account; what is left of the time since `startedMs` it has waited. */
 export function accountFor({ clock, metrics }: VaultContext, startedMs: number, spent: Spent): void {
   let waited = clock.monotonic() - startedMs;

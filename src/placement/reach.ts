@@ -1,15 +1,18 @@
 import type { LinearCode } from '../coding/erasure/code.ts';
-import type { Policy } from '../pipeline/context.ts';
-import type { Provider } from '../providers/provider.ts';
-import { rotate, solvePlacement } from './index.ts';
+import type { DomainLevel, PlacementProvider } from './domains.ts';
+import { rotate, solvePlacement } from './solve.ts';
 
 /** What of the policy decides how many providers are enough. */
-export type ReachPolicy = Pick<Policy, 'failureDomain' | 'minTolerates'> & { readonly code: LinearCode };
+export interface ReachPolicy {
+  readonly code: LinearCode;
+  readonly failureDomain: DomainLevel;
+  readonly minTolerates: number;
+}
 
 /** Whether an object over all providers can be decoded from what some of them have, whichever turn its chunks take. */
 export function isDecodable(
   { code, failureDomain }: ReachPolicy,
-  providers: readonly Provider[],
+  providers: readonly PlacementProvider[],
   there: ReadonlySet<string>,
 ): boolean {
   if (there.size === 0) return false;
@@ -24,7 +27,7 @@ export function isDecodable(
 /** Whether an object put at these providers would survive what it must. */
 export function isStorable(
   { code, failureDomain, minTolerates }: ReachPolicy,
-  providers: readonly Provider[],
+  providers: readonly PlacementProvider[],
 ): boolean {
   if (providers.length === 0) return false;
   return solvePlacement({ code, providers, failureDomain }).certificate.tolerates >= minTolerates;

@@ -3,7 +3,7 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { Laggards } from '../core/laggards.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { LISTINGS } from '../object/straggler-policies.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 import { readIfIntact, readSlotContent } from './slots.ts';
 
 /** What a read fails with when the blobs of a version are gone, or seem to be. */
@@ -14,7 +14,7 @@ const GONE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
  * in this state, as after a backup of the state was restored. Then no provider that comes back would help.
  */
 export async function whyUnreadable(
-  context: VaultContext,
+  context: RecordsContext,
   pointer: Pointer,
   error: unknown,
   signal: AbortSignal | undefined,
@@ -25,7 +25,7 @@ export async function whyUnreadable(
 
 /** For what cannot be read as it stands. @throws HoldfastError `Unavailable`, code `state_behind`, if that is why. */
 export async function refuseIfBehind(
-  context: VaultContext,
+  context: RecordsContext,
   pointer: Pointer,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function refuseIfBehind(
 }
 
 async function behind(
-  context: VaultContext,
+  context: RecordsContext,
   pointer: Pointer,
   signal: AbortSignal | undefined,
   cause?: unknown,
@@ -53,7 +53,7 @@ async function behind(
 
 /** The highest version that a provider holds, of those that answer; 0 where none does. */
 async function newestVersion(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<number> {

@@ -3,7 +3,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { Laggards, type Turn } from '../core/laggards.ts';
 import { entryOf } from '../core/maps.ts';
 import { DELETES } from '../object/straggler-policies.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 
 export interface BlobAt {
   readonly provider: string;
@@ -21,7 +21,7 @@ const PARALLEL = 4;
  * @returns those that are still there, as far as is known.
  */
 export async function deleteBlobs(
-  context: VaultContext,
+  context: RecordsContext,
   blobs: readonly BlobAt[],
   options: AbortOptions = {},
 ): Promise<BlobAt[]> {

@@ -1,6 +1,6 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { Pointer } from '../manifest/pointer.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 import { MAX_NAME_BYTES, type NameChange, pointName, readName } from './names.ts';
 
 /** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
@@ -23,7 +23,7 @@ export interface KeptFork {
  * Gives the content of a fork a name of its own, so that whatever becomes of the name it had, nobody's acknowledged
  * object is out of reach. The same fork always gets the same name, and not again once that was removed.
  */
-export async function keepFork(context: VaultContext, pointer: Pointer): Promise<KeptFork> {
+export async function keepFork(context: RecordsContext, pointer: Pointer): Promise<KeptFork> {
   const { name, version, manifest, size, createdMs } = pointer;
   const of = { name, version, manifest };
   if (manifest === undefined) return { fork: { ...of, keptAs: undefined }, change: undefined };
@@ -52,7 +52,7 @@ export function nameOfFork(name: string, manifest: BlobAddress): string {
 
 /** Whether a manifest has another name than this one: that of the fork that it was, or the one that it forked from. */
 export async function hasOtherName(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   manifest: BlobAddress,
 ): Promise<boolean> {

@@ -5,7 +5,7 @@ import { isHoldfastError } from '../core/errors.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import type { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 
 /** Roots this vault has put or recovered: address → block. Whole objects are found without asking a provider. */
 const ROOTS_TABLE = 'manifests';
@@ -22,7 +22,7 @@ const orderKey = (storedMs: number, address: BlobAddress): string =>
   `${String(storedMs).padStart(14, '0')}/${address}`;
 
 export async function rememberRoot(
-  context: VaultContext,
+  context: RecordsContext,
   root: Uint8Array,
   storedMs: number,
   options?: AbortOptions,
@@ -35,7 +35,7 @@ export async function rememberRoot(
 }
 
 export async function forgetRoot(
-  context: VaultContext,
+  context: RecordsContext,
   address: BlobAddress,
   options?: AbortOptions,
 ): Promise<void> {
@@ -52,7 +52,7 @@ export async function forgetRoot(
 
 /** A root block by address: from the engine, else from the providers. @throws HoldfastError `NotFound`. */
 export async function loadRoot(
-  context: VaultContext,
+  context: RecordsContext,
   address: BlobAddress,
   damage: DamageLog,
   options: AbortOptions = {},
@@ -62,7 +62,7 @@ export async function loadRoot(
 
 /** A root block from the engine; undefined for a damaged one too, for it is only a copy. */
 export async function localRoot(
-  context: VaultContext,
+  context: RecordsContext,
   address: BlobAddress,
   options: AbortOptions = {},
 ): Promise<Uint8Array | undefined> {
@@ -77,7 +77,7 @@ export async function localRoot(
 }
 
 export async function openManifest(
-  context: VaultContext,
+  context: RecordsContext,
   address: BlobAddress,
   damage: DamageLog,
   options: AbortOptions = {},
@@ -93,7 +93,7 @@ export interface ManifestEntry {
 
 /** Manifests of this vault, newest first. */
 export async function* listManifests(
-  context: VaultContext,
+  context: RecordsContext,
   options: AbortOptions & { readonly limit?: number | undefined } = {},
 ): AsyncIterable<ManifestEntry> {
   let left = options.limit ?? Number.POSITIVE_INFINITY;
@@ -111,7 +111,7 @@ export async function* listManifests(
 
 /** Addresses of all manifests of this vault. */
 export async function* manifestAddresses(
-  context: VaultContext,
+  context: RecordsContext,
   options: AbortOptions,
 ): AsyncGenerator<BlobAddress> {
   for await (const [key] of context.engine.table(ORDER_TABLE).entries(options)) {
@@ -120,7 +120,7 @@ export async function* manifestAddresses(
 }
 
 /** Whether an address is one of this vault's manifests, without decoding it. */
-export async function knowsManifest(context: VaultContext, address: BlobAddress): Promise<boolean> {
+export async function knowsManifest(context: RecordsContext, address: BlobAddress): Promise<boolean> {
   try {
     return (await context.engine.table(ROOTS_TABLE).get(address)) !== undefined;
   } catch (error) {

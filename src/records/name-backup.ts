@@ -5,8 +5,8 @@ import { Laggards } from '../core/laggards.ts';
 import { type Pointer, pointerHash } from '../manifest/pointer.ts';
 import { spread } from '../object/store-node.ts';
 import { POINTER_WRITES } from '../object/straggler-policies.ts';
-import type { VaultContext } from '../pipeline/context.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { RecordsContext } from './context.ts';
 import { type Fork, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { readIfIntact, readSlotContent, type SlotPointer, slotContent } from './slots.ts';
@@ -32,7 +32,7 @@ const MAX_ROUNDS = 8;
  * @param copies so many are wanted; a provider that is late or fails is replaced by the next.
  */
 export async function backUpPointer(
-  context: VaultContext,
+  context: RecordsContext,
   change: NameChange,
   providers: readonly Provider[],
   copies: number,
@@ -57,14 +57,19 @@ interface Pass {
 
 class BackUpRounds {
   readonly kept: KeptFork[] = [];
-  readonly #context: VaultContext;
+  readonly #context: RecordsContext;
   readonly #providers: readonly Provider[];
   readonly #copies: number;
   readonly #options: AbortOptions;
   /** Hashes of forks that have been seen to. */
   readonly #known = new Set<string>();
 
-  constructor(context: VaultContext, providers: readonly Provider[], copies: number, options: AbortOptions) {
+  constructor(
+    context: RecordsContext,
+    providers: readonly Provider[],
+    copies: number,
+    options: AbortOptions,
+  ) {
     this.#context = context;
     this.#providers = providers;
     this.#copies = copies;

@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer, pointerHash, sealPointer } from '../manifest/pointer.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 
 /** Engine table of name pointers: opaque name key → sealed pointer. The authority for names. */
 export const NAMES_TABLE = 'names';
@@ -36,7 +36,7 @@ export function checkName(name: string): string {
 }
 
 export async function readName(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   options?: AbortOptions,
 ): Promise<Pointer | undefined> {
@@ -45,7 +45,7 @@ export async function readName(
   return sealed === undefined ? undefined : openName(context, sealed, key);
 }
 
-function openName(context: VaultContext, sealed: Uint8Array, key: string): Pointer {
+function openName(context: RecordsContext, sealed: Uint8Array, key: string): Pointer {
   try {
     return openPointer(sealed, key, context.keys.pointer);
   } catch (cause) {
@@ -66,7 +66,7 @@ export type NameTarget = Pick<Pointer, 'manifest' | 'size' | 'createdMs'>;
  * later one wins and sees the earlier in `replaced`. Durable when it resolves.
  */
 export async function pointName(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   target: NameTarget,
   options?: AbortOptions,
@@ -76,7 +76,7 @@ export async function pointName(
 
 /** The same, but only while `from` agrees to what the name stands for; undefined when it does not. */
 export async function pointNameFrom(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   target: NameTarget,
   from: (current: Pointer | undefined) => boolean,
@@ -108,7 +108,7 @@ export async function pointNameFrom(
 
 /** The pointer that the engine holds for a name now, as if it had just been set; undefined where it holds none. */
 export async function currentChange(
-  context: VaultContext,
+  context: RecordsContext,
   nameKey: string,
   options?: AbortOptions,
 ): Promise<NameChange | undefined> {
@@ -122,7 +122,7 @@ export async function currentChange(
  * before. Undefined when it is no longer the current one: whoever replaced it sees to the rest.
  */
 export async function supersede(
-  context: VaultContext,
+  context: RecordsContext,
   change: NameChange,
   rival: { readonly pointer: Pointer; readonly sealed: Uint8Array },
 ): Promise<NameChange | undefined> {
@@ -137,7 +137,7 @@ export async function supersede(
 }
 
 /** All names that stand for something, in the order of their opaque keys. */
-export async function* listNames(context: VaultContext, options?: AbortOptions): AsyncIterable<Pointer> {
+export async function* listNames(context: RecordsContext, options?: AbortOptions): AsyncIterable<Pointer> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options ?? {})) {
     const pointer = openName(context, sealed, key);
     if (pointer.manifest !== undefined) yield pointer;
@@ -146,7 +146,7 @@ export async function* listNames(context: VaultContext, options?: AbortOptions):
 
 /** The manifest a reference stands for: an address, or a name. @throws HoldfastError `NotFound`. */
 export async function resolveReference(
-  context: VaultContext,
+  context: RecordsContext,
   reference: string,
   options?: AbortOptions,
 ): Promise<{ readonly manifest: BlobAddress; readonly pointer: Pointer | undefined }> {

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 import type { Fork } from './forks.ts';
 import { backUpPointer } from './name-backup.ts';
 import { currentChange } from './names.ts';
@@ -9,7 +9,7 @@ import { slotsDue } from './slots-due.ts';
 const MAX_RENEWED = 128;
 
 /** Brings slots up to date whose providers answer again. @returns forks that came to light. */
-export async function renewSlots(context: VaultContext, options: AbortOptions = {}): Promise<Fork[]> {
+export async function renewSlots(context: RecordsContext, options: AbortOptions = {}): Promise<Fork[]> {
   const forks: Fork[] = [];
   const table = slotsDue(context);
   const renewAt = async (provider: string): Promise<void> => {
@@ -31,7 +31,7 @@ export async function renewSlots(context: VaultContext, options: AbortOptions = 
 
 /** Undefined when the provider still does not take it. */
 async function renew(
-  context: VaultContext,
+  context: RecordsContext,
   id: string,
   nameKey: string,
   options: AbortOptions,

@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { u64 } from '../core/bytes.ts';
 import type { Table } from '../engine/engine.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 
 /**
  * Slots that lag behind the engine, because their provider did not take the name's pointer when it changed:
@@ -10,10 +10,10 @@ import type { VaultContext } from '../pipeline/context.ts';
  */
 const DUE_TABLE = 'slots_due';
 
-export const slotsDue = ({ engine }: VaultContext): Table => engine.table(DUE_TABLE);
+export const slotsDue = ({ engine }: RecordsContext): Table => engine.table(DUE_TABLE);
 
 export async function queueSlot(
-  context: VaultContext,
+  context: RecordsContext,
   provider: string,
   nameKey: string,
   version: number,
@@ -22,7 +22,7 @@ export async function queueSlot(
 }
 
 /** Name keys that some provider of the configuration is still to be told of. */
-export async function namesDue(context: VaultContext, options: AbortOptions = {}): Promise<Set<string>> {
+export async function namesDue(context: RecordsContext, options: AbortOptions = {}): Promise<Set<string>> {
   const due = new Set<string>();
   for await (const [key] of slotsDue(context).entries(options)) {
     const slash = key.lastIndexOf('/');

@@ -2,8 +2,8 @@ import type { AbortOptions } from '../core/abort.ts';
 import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
-import type { VaultContext } from '../pipeline/context.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
+import type { RecordsContext } from './context.ts';
 
 /** The slot's content; undefined where there is none, or a damaged one: that may be written over, and hides no other. */
 export async function readIfIntact(
@@ -33,7 +33,7 @@ export interface SlotPointer {
 
 /** The pointer in a slot; undefined for another vault's, a damaged one, or one for another name than expected. */
 export function readSlotContent(
-  context: VaultContext,
+  context: RecordsContext,
   content: Uint8Array,
   expected?: string,
 ): SlotPointer | undefined {

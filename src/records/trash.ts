@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
 import type { Table } from '../engine/engine.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 import { type BlobAt, deleteBlobs } from './delete-blobs.ts';
 
 export type { BlobAt } from './delete-blobs.ts';
@@ -16,7 +16,7 @@ const keyOf = ({ provider, address }: BlobAt): string => `${provider}/${address}
 
 /** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
 export async function discard(
-  context: VaultContext,
+  context: RecordsContext,
   blobs: readonly BlobAt[],
   options: AbortOptions = {},
 ): Promise<number> {
@@ -27,7 +27,7 @@ export async function discard(
 }
 
 /** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */
-export async function emptyTrash(context: VaultContext, options: AbortOptions = {}): Promise<number> {
+export async function emptyTrash(context: RecordsContext, options: AbortOptions = {}): Promise<number> {
   const table = context.engine.table(TRASH_TABLE);
   if (await isEmpty(table, options)) return 0;
   const tried: BlobAt[] = [];
@@ -46,7 +46,7 @@ export async function emptyTrash(context: VaultContext, options: AbortOptions = 
 
 /** Bytes of shards that are still there, waiting to be deleted. */
 export async function* trashedBytes(
-  context: VaultContext,
+  context: RecordsContext,
   options: AbortOptions,
 ): AsyncGenerator<{ readonly provider: string; readonly bytes: number }> {
   for await (const [key, value] of context.engine.table(TRASH_TABLE).entries(options)) {

@@ -4,7 +4,7 @@ import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { publicSegments, type SegmentView } from '../object/segment-view.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
 import { loadRoot, manifestAddresses, USAGE_TABLE } from './manifests.ts';
 import { recountDone, recountIsDue, whetherRecountIsDue } from './recount-due.ts';
@@ -14,7 +14,11 @@ import { trashedBytes } from './trash.ts';
 export type Usage = ReadonlyMap<string, number>;
 
 /** What an object takes up, kept beside its root, so that what all take up can be counted without asking anyone. */
-export async function recordUsage(context: VaultContext, manifest: BlobAddress, usage: Usage): Promise<void> {
+export async function recordUsage(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  usage: Usage,
+): Promise<void> {
   const text = JSON.stringify({ v: 1, bytes: Object.fromEntries(usage) });
   await context.engine.table(USAGE_TABLE).put(manifest, utf8Encode(text));
 }
@@ -25,12 +29,12 @@ export function addPacks(usage: Map<string, number>, { record }: SegmentView): v
 }
 
 /** Writes what was stored and deleted, before it is reported; what cannot be written is counted anew later. */
-export async function flushUsage(context: VaultContext): Promise<void> {
+export async function flushUsage(context: RecordsContext): Promise<void> {
   await context.directory.flush().catch(() => recountIsDue(context));
 }
 
 /** Corrects what is stored of the providers' usage, where that is due and nobody is at work just now. */
-export async function recountUsage(context: VaultContext, options: AbortOptions = {}): Promise<void> {
+export async function recountUsage(context: RecordsContext, options: AbortOptions = {}): Promise<void> {
   const due = await whetherRecountIsDue(context, options);
   if (due === undefined) return;
   const done = await context.directory.recount(() => countUsage(context, options));
@@ -38,7 +42,7 @@ export async function recountUsage(context: VaultContext, options: AbortOptions 
 }
 
 /** Undefined when it cannot be told: a put or removal that is under way is counted by halves. */
-async function countUsage(context: VaultContext, options: AbortOptions): Promise<Usage | undefined> {
+async function countUsage(context: RecordsContext, options: AbortOptions): Promise<Usage | undefined> {
   if (!(await noJournals(context, options))) return undefined;
   const sums = new Map<string, number>();
   const add = (provider: string, bytes: number): void => {
@@ -52,7 +56,11 @@ async function countUsage(context: VaultContext, options: AbortOptions): Promise
   return (await noJournals(context, options)) ? sums : undefined;
 }
 
-async function usageOf(context: VaultContext, manifest: BlobAddress, options: AbortOptions): Promise<Usage> {
+async function usageOf(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<Usage> {
   const recorded = await context.engine.table(USAGE_TABLE).get(manifest, options);
   const known = recorded && usageIn(recorded);
   if (known !== undefined) return known;

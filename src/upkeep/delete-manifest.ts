@@ -7,7 +7,7 @@ import { decodeRoot, type RootRecord } from '../manifest/root.ts';
 import { decodeSegmentNode, type SegmentRecord } from '../manifest/segment.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext } from '../records/context.ts';
 import { forgetRoot, loadRoot } from '../records/manifests.ts';
 import { type BlobAt, discard } from '../records/trash.ts';
 
@@ -19,7 +19,7 @@ const GIVE_UP_MS = 2_000;
  * is what leads to it, and a call that was cut off can be made again.
  */
 export async function dropManifest(
-  context: VaultContext,
+  context: RecordsContext,
   manifest: BlobAddress,
   options: AbortOptions = {},
 ): Promise<{ readonly deleted: number; readonly queued: number }> {
@@ -53,7 +53,7 @@ interface Remains {
  * deleted already, or that is left behind, unreadable.
  */
 async function remainsOf(
-  context: VaultContext,
+  context: RecordsContext,
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<Remains> {

@@ -36,6 +36,7 @@ import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
+import { keepNothing } from '../upkeep/retention.ts';
 import { catalogSettings } from './catalog-settings.ts';
 import { codeOf } from './codes.ts';
 import { homePaths } from './home.ts';
@@ -122,7 +123,7 @@ export async function composeVault(
   const open = linkedAbort(undefined, 'the vault');
   const arena = createArena(config.limits.memoryBytes);
   const cpu = cpuStage(arena, acceleration, config, observers.log, onUnfit);
-  const context: VaultContext = {
+  const base = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, acceleration),
@@ -135,6 +136,7 @@ export async function composeVault(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
+  const context: VaultContext = { ...base, retention: keepNothing(base) };
   return {
     context,
     catalog,

@@ -18,7 +18,6 @@ import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.
 import type { ObjectInput } from '../pipeline/source.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { Fork } from '../records/forks.ts';
-import { sweepJournal } from '../records/journal.ts';
 import { listManifests, type ManifestEntry } from '../records/manifests.ts';
 import { listNames } from '../records/names.ts';
 import { renewSlots } from '../records/renew-slots.ts';
@@ -27,6 +26,7 @@ import { recountUsage } from '../records/usage.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
+import { sweepJournal } from '../upkeep/sweep.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import { type ComposedVault, composeVault, type Observers } from './compose.ts';
 import { homePaths, readRootKey } from './home.ts';

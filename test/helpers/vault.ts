@@ -1,3 +1,4 @@
+import type { ProviderDirectory } from '../../src/catalog/directory.ts';
 import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
@@ -10,12 +11,13 @@ import { deriveSubkeys } from '../../src/keys/subkeys.ts';
 import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { NODE_READS } from '../../src/object/straggler-policies.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
-import type { Policy, ProviderDirectory, VaultContext } from '../../src/pipeline/context.ts';
+import type { Policy, VaultContext } from '../../src/pipeline/context.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
+import { keepNothing } from '../../src/upkeep/retention.ts';
 
 export const ACCELERATION = { native: process.env.HOLDFAST_NATIVE !== 'off', wasm: true } as const;
 
@@ -70,7 +72,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     worthAsking: (id) => !punctuality.isSilent(id),
     usualMs: () => undefined,
   };
-  const context: VaultContext = {
+  const base: Omit<VaultContext, 'retention'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',
     engine: createMemoryEngine(),
@@ -97,6 +99,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       ...options.policy,
     },
   };
+  const context: VaultContext = { ...base, retention: keepNothing(base) };
   return { context, providers, gone };
 }
 

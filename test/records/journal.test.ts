@@ -3,7 +3,8 @@ import { expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { utf8Decode } from '../../src/core/bytes.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
-import { PutJournal, sweepJournal } from '../../src/records/journal.ts';
+import { PutJournal } from '../../src/records/journal.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 

@@ -3,7 +3,7 @@ import type { Engine, Table } from '../../src/engine/engine.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import { sweepJournal } from '../../src/records/journal.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 
 /** A vault, and the same as a process sees it that ends before any one of the steps that leave something behind. */

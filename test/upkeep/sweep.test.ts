@@ -3,8 +3,8 @@ import type { Engine, Table } from '../../src/engine/engine.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { type PutOptions, putObject } from '../../src/pipeline/put/put.ts';
-import { sweepJournal } from '../../src/records/journal.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
 
 /** The process dies at a write to the engine: this one and all after it are never done. */

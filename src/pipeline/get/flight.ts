@@ -10,7 +10,7 @@ import {
   SMALL_READ_BYTES,
   SMALL_READS,
 } from '../../object/straggler-policies.ts';
-import { timed } from '../accounting.ts';
+import { timed } from '../../telemetry/timed.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';

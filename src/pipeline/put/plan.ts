@@ -1,10 +1,11 @@
+import type { LeftOut } from '../../catalog/directory.ts';
 import { createLinearCode, type LinearCode } from '../../coding/erasure/code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import type { LeftOut, VaultContext } from '../context.ts';
+import type { VaultContext } from '../context.ts';
 import { MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
 
 export interface PutPlan {

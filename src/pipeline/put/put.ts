@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import type { LeftOut } from '../../catalog/directory.ts';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
 import { type LinkedAbort, linkedAbort, timeoutSignal } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
@@ -14,8 +15,7 @@ import { backUpPointer } from '../../records/name-backup.ts';
 import { checkName, type NameChange, pointName, readName } from '../../records/names.ts';
 import { type BlobAt, discard } from '../../records/trash.ts';
 import { flushUsage, recordUsage } from '../../records/usage.ts';
-import { dropManifest } from '../../upkeep/delete-manifest.ts';
-import type { LeftOut, VaultContext } from '../context.ts';
+import type { VaultContext } from '../context.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
@@ -260,7 +260,7 @@ class Put {
     const signal = timeoutSignal(CLOSE_MS);
     try {
       await discard(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
-      if (replaced !== undefined) await dropManifest(this.#context, replaced, { signal });
+      if (replaced !== undefined) await this.#context.retention.replaced(replaced, { signal });
       await flushUsage(this.#context);
       await this.#setup.journal.end();
     } catch {

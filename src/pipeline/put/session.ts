@@ -9,7 +9,7 @@ import { type Placement, rotate, solvePlacement } from '../../placement/solve.ts
 import type { Provider } from '../../providers/provider.ts';
 import type { PutJournal } from '../../records/journal.ts';
 import type { BlobAt } from '../../records/trash.ts';
-import { timed } from '../accounting.ts';
+import { timed } from '../../telemetry/timed.ts';
 import type { ShardMap, VaultContext } from '../context.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
 import { kernelFault } from '../cpu/write-check.ts';
