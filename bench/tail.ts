@@ -125,7 +125,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   await catalog.probeAll();
   const directory = directoryOf(catalog, systemClock, createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
-  const patient = { ...directory, usualMs: () => Number.POSITIVE_INFINITY, report() {} };
+  const patient = { ...directory, p95Ms: () => Number.POSITIVE_INFINITY, report() {} };
   const base: Omit<VaultContext, 'retention'> = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),

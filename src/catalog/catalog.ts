@@ -27,7 +27,7 @@ export interface NodeCatalog {
    * How long a transfer of `bytes` takes when it is as slow as the slowest 5 % of recent ones; what lasts longer is
    * worth racing. Undefined while too few transfers have been seen.
    */
-  hedgeAfterMs(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined;
+  p95Ms(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined;
 
   /** What the pipeline saw. Keeps to memory: nothing is written before the next flush. */
   report(providerId: string, outcome: Outcome): void;

@@ -29,7 +29,7 @@ export interface ProviderDirectory {
    * How long a transfer takes when it is as slow as the slowest 5 % of the provider's recent ones; undefined while too
    * few were seen.
    */
-  usualMs(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
+  p95Ms(id: string, operation: 'store' | 'fetch', bytes: number): number | undefined;
   /**
    * It was asked and let others answer long before it. Reads go elsewhere until it is heard of, and what can wait is put
    * off, if that was not only for a moment.
@@ -41,9 +41,9 @@ export interface ProviderDirectory {
   /** Whether others are better asked first, for it was late. */
   isLate(id: string): boolean;
   /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
-  worthAsking(id: string): boolean;
-  /** Whether the provider answers a probe in about the time that its probes usually take. @throws Aborted. */
-  answers(id: string, options?: AbortOptions): Promise<boolean>;
+  isResponsive(id: string): boolean;
+  /** Whether the provider respondsToProbe a probe in about the time that its probes usually take. @throws Aborted. */
+  respondsToProbe(id: string, options?: AbortOptions): Promise<boolean>;
   /** Bytes of shards that are no longer there; gives quota back. */
   deleted(id: string, bytes: number): void;
   /** What a transfer came to; feeds profiles and ranking. */
@@ -125,16 +125,16 @@ export function directoryOf(
       return price * 4 ** (standing.get(id) ?? 0) * (poor.has(id) || isLate(id) ? POOR : 1);
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
-    usualMs: (id, operation, bytes) =>
-      byId.has(id) ? catalog.hedgeAfterMs(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
+    p95Ms: (id, operation, bytes) =>
+      byId.has(id) ? catalog.p95Ms(id, operation === 'fetch' ? 'read' : 'store', bytes) : undefined,
     late,
     heard,
     isLate,
-    worthAsking(id) {
+    isResponsive(id) {
       const reason = leftOut(id, 1)?.reason;
       return !isSilent(id) && (reason === undefined || !SILENT_REASONS.has(reason));
     },
-    async answers(id, { signal } = {}) {
+    async respondsToProbe(id, { signal } = {}) {
       if (!byId.has(id)) return false;
       const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
       const stop = linkedAbort(signal, 'probe');

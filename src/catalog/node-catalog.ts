@@ -95,7 +95,7 @@ class Catalog implements NodeCatalog {
     return this.#entry(providerId).preferredChunk;
   }
 
-  hedgeAfterMs(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined {
+  p95Ms(providerId: string, direction: 'store' | 'read', bytes: number): number | undefined {
     const throughput = this.#entry(providerId).throughput[direction].tail();
     return throughput === undefined ? undefined : (bytes / throughput) * 1000;
   }

@@ -40,7 +40,7 @@ export async function probeCandidates(
   const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
   // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
   const entries = [...all].sort((a, b) => isAwaited(b) - isAwaited(a));
-  const usualMs = new Map(entries.map((entry) => [entry.provider.id, usualOf(entry)]));
+  const p95Ms = new Map(entries.map((entry) => [entry.provider.id, usualOf(entry)]));
   const startedMs = clock.monotonic();
   const field = { done: 0, slowestMs: 0 };
   const answered = deferred();
@@ -68,7 +68,7 @@ export async function probeCandidates(
       const elapsedMs = clock.monotonic() - startedMs;
       const waiting = { ...field, running: awaited.size };
       const all = [...awaited];
-      if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, usualMs.get(id)))) continue;
+      if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, p95Ms.get(id)))) continue;
       if (canSpare(all)) break;
     }
     for (const entry of entries) {

@@ -22,7 +22,7 @@ export function stdinSource(io: Io): ObjectInput {
 }
 
 class PipeSource implements ByteSource {
-  readonly prompt = false;
+  readonly neverBlocks = false;
   readonly size = undefined;
   readonly #socket: Socket;
   #left: Uint8Array = new Uint8Array(0);

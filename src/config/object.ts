@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { HoldfastError } from '../core/errors.ts';
 import type { AdapterEntry, ProviderTerms } from '../providers/factory.ts';
-import type { FailureDomain } from '../providers/provider.ts';
+import type { DomainLabels } from '../providers/provider.ts';
 import { tomlKey } from './fields.ts';
 import { configOf, isLoaded, type Table } from './load.ts';
 import type { Positions } from './positions.ts';
@@ -13,7 +13,7 @@ import type { Config } from './types.ts';
 /** A provider as a program names it: only its id and what its adapter needs. */
 export type ProviderInput = AdapterEntry &
   Pick<ProviderTerms, 'id'> &
-  Partial<Omit<ProviderTerms, 'id' | 'domain'>> & { readonly domain?: Partial<FailureDomain> | undefined };
+  Partial<Omit<ProviderTerms, 'id' | 'domain'>> & { readonly domain?: Partial<DomainLabels> | undefined };
 
 /** A configuration as a program gives it; what it leaves out has its default. Relative paths start at the home. */
 export type ConfigInput = { readonly [S in SectionName]?: Partial<Config[S]> | undefined } & {

@@ -86,11 +86,11 @@ export interface IntegrityConfig {
   readonly verifyWrites: 'off' | 'sample' | 'full';
 }
 
-export type FailureDomain = 'provider' | 'account' | 'region';
+export type DomainLabels = 'provider' | 'account' | 'region';
 
 export interface PlacementConfig {
   readonly minTolerates: number;
-  readonly failureDomain: FailureDomain;
+  readonly failureDomain: DomainLabels;
 }
 
 export interface LimitsConfig {

@@ -22,14 +22,14 @@ export interface Field {
 
 /**
  * After how long one that is still running is late, in milliseconds; `Infinity`: not yet.
- * @param usualMs what it takes when it is as slow as it usually is, where that is known: never late before `factor`
+ * @param p95Ms what it takes when it is as slow as it usually is, where that is known: never late before `factor`
  * times that.
  */
-export function lateAfterMs(policy: StragglerPolicy, field: Field, usualMs = 0): number {
+export function lateAfterMs(policy: StragglerPolicy, field: Field, p95Ms = 0): number {
   const { floorMs, factor, quorum } = policy;
   const { aloneMs = Number.POSITIVE_INFINITY, atMostMs = Number.POSITIVE_INFINITY } = policy;
   const others = field.done + field.running - 1;
   const comparable = field.done > 0 && field.done >= quorum * others;
   const base = comparable ? Math.min(atMostMs, Math.max(floorMs, factor * field.slowestMs)) : aloneMs;
-  return Math.max(base, factor * usualMs);
+  return Math.max(base, factor * p95Ms);
 }

@@ -5,7 +5,7 @@ import type { Provider } from '../providers/provider.ts';
 
 /** What the providers that answer are good for. */
 export interface Outlook {
-  /** At least one answers. */
+  /** At least one respondsToProbe. */
   readonly answering: boolean;
   /** An object over all providers, in the code in force, can be decoded from what those have that answer. */
   readonly decodable: boolean;
@@ -17,10 +17,10 @@ export interface OutlookOptions {
   readonly policy: ReachPolicy;
   readonly clock: Clock;
   providers(): readonly Provider[];
-  answers(id: string): boolean;
+  respondsToProbe(id: string): boolean;
   /** Those that may take new shards. */
   eligible(): readonly Provider[];
-  /** Finds out who answers. */
+  /** Finds out who respondsToProbe. */
   probe(signal: AbortSignal): Promise<unknown>;
 }
 
@@ -64,7 +64,7 @@ export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
   return async () => {
     await probeLately();
     const ids = options.providers().map(({ id }) => id);
-    const there = new Set(ids.filter((id) => options.answers(id)));
+    const there = new Set(ids.filter((id) => options.respondsToProbe(id)));
     return lookAt(
       there,
       options.eligible().filter(({ id }) => there.has(id)),

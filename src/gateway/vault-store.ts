@@ -27,7 +27,7 @@ export interface VaultStoreOptions {
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];
-  /** Finds out who answers. */
+  /** Finds out who respondsToProbe. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
   readonly metrics: ServiceMetrics;
@@ -79,7 +79,7 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       policy: context.policy,
       clock: context.clock,
       providers: () => context.directory.all(),
-      answers: (id) => context.directory.worthAsking(id),
+      respondsToProbe: (id) => context.directory.isResponsive(id),
       eligible: () => context.directory.forStore().eligible,
       probe: options.probe,
     }),

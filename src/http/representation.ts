@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import type { Exchange, HeaderList, Headers } from './exchange.ts';
-import { firstStep, type HeldBytes, type Hold, sendHeld } from './held.ts';
 import { evaluate, ifRangeHolds } from './message/conditional.ts';
-import { createPatience, type Patience, type PatienceLimits } from './message/patience.ts';
 import { HttpProblem } from './message/problem.ts';
 import { type ByteRange, parseRange } from './message/range.ts';
 import { headerList, sendBytes, sendEmpty, sendPieces } from './message/respond.ts';
+import { createPatience, type PatienceLimits, type TransferAllowance } from './message/transfer-allowance.ts';
+import { firstStep, type Hold, type PinnedBytes, sendHeld } from './pinned-bytes.ts';
 
 /** What a socket takes whether or not anyone reads. */
 const SOCKET_BYTES = 64 * 1024;
@@ -128,8 +128,8 @@ async function stream(
   status: number,
   head: HeaderList,
   range: ByteRange,
-  held: HeldBytes | undefined,
-  patience: Patience,
+  held: PinnedBytes | undefined,
+  patience: TransferAllowance,
 ): Promise<void> {
   const { signal } = exchange;
   const withLength = [...head, 'content-length', range.end - range.start];

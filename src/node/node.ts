@@ -38,7 +38,7 @@ export interface NodeOptions {
   readonly inflaters: Inflaters;
   readonly log: ServiceLog;
   /** See `VerifiedReaderOptions`. Without it every request asks the adapter. */
-  readonly glance?: VerifiedReaderOptions['glance'];
+  readonly peekStat?: VerifiedReaderOptions['peekStat'];
   /** Of the program, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<NodeLimits> | undefined;

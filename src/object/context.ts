@@ -19,5 +19,5 @@ export interface ObjectContext {
 /** The providers, as far as copies of nodes and shards concern them. */
 export type ObjectProviders = Pick<
   ProviderDirectory,
-  'all' | 'get' | 'worthAsking' | 'answers' | 'isLate' | 'late' | 'heard' | 'report'
+  'all' | 'get' | 'isResponsive' | 'respondsToProbe' | 'isLate' | 'late' | 'heard' | 'report'
 >;

@@ -58,7 +58,7 @@ interface Problem {
 function nodeOrder({ blake3, directory }: ObjectContext, address: BlobAddress): string[] {
   const ids = directory.all().map((provider) => provider.id);
   const order = rendezvousOrder(blake3, address, ids);
-  const first = order.filter((id) => directory.worthAsking(id) && !directory.isLate(id));
+  const first = order.filter((id) => directory.isResponsive(id) && !directory.isLate(id));
   return [...first, ...order.filter((id) => !first.includes(id))];
 }
 

@@ -7,7 +7,7 @@ export interface ByteSource {
   /** Fills `into` as far as there is data. Fewer bytes than asked for mean the end. */
   read(into: Uint8Array, signal?: AbortSignal): Promise<number>;
   /** True when a read waits for nobody, as a file's does: it is made straight into the memory where work is done. */
-  readonly prompt: boolean;
+  readonly neverBlocks: boolean;
   /** Total bytes if known, for progress. */
   readonly size: number | undefined;
   /** Lets go of what is left unread. */
@@ -33,7 +33,7 @@ export async function toSource(input: ObjectInput): Promise<ByteSource> {
 }
 
 class BytesSource implements ByteSource {
-  readonly prompt = true;
+  readonly neverBlocks = true;
   readonly size: number;
   #left: Uint8Array;
 
@@ -64,7 +64,7 @@ async function fileSource(handle: FileHandle): Promise<ByteSource> {
  * another system call.
  */
 class FileSource implements ByteSource {
-  readonly prompt = true;
+  readonly neverBlocks = true;
   readonly size: number;
   readonly #handle: FileHandle;
   readonly #spare = new Uint8Array(1);
@@ -107,7 +107,7 @@ function iterableSource(
   let ended = false;
   let asked = false;
   return {
-    prompt: false,
+    neverBlocks: false,
     size,
     async read(into, signal) {
       let filled = 0;

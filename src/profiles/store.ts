@@ -11,46 +11,46 @@ const MAX_ROUNDS = 64;
 
 export interface ProfileStore {
   /** @throws Corrupt when what is stored cannot be read. */
-  load(nodeId: string, options?: AbortOptions): Promise<ProviderProfile | undefined>;
+  load(providerId: string, options?: AbortOptions): Promise<ProviderProfile | undefined>;
   /**
    * Replaces a profile by `change` of it, which may run several times: other processes write too, and none of their
    * observations is lost. Undefined stands for "none stored". @returns what was written.
    * @throws Corrupt when what is stored cannot be read, Conflict after {@link MAX_ROUNDS} lost rounds.
    */
   update(
-    nodeId: string,
+    providerId: string,
     change: (stored: ProviderProfile | undefined) => ProviderProfile,
     options?: WriteOptions,
   ): Promise<ProviderProfile>;
   /** Writes a profile whatever is stored, also over one that cannot be read. */
-  replace(nodeId: string, profile: ProviderProfile, options?: WriteOptions): Promise<void>;
+  replace(providerId: string, profile: ProviderProfile, options?: WriteOptions): Promise<void>;
 }
 
 export function createProfileStore(engine: Engine): ProfileStore {
   const table = engine.table(PROFILES_TABLE);
   return {
-    async load(nodeId, options = {}) {
-      const bytes = await table.get(nodeId, options);
+    async load(providerId, options = {}) {
+      const bytes = await table.get(providerId, options);
       return bytes === undefined ? undefined : decodeProfile(bytes);
     },
-    update: (nodeId, change, options = {}) => update(table, nodeId, change, options),
-    replace: (nodeId, profile, options = {}) => table.put(nodeId, encodeProfile(profile), options),
+    update: (providerId, change, options = {}) => update(table, providerId, change, options),
+    replace: (providerId, profile, options = {}) => table.put(providerId, encodeProfile(profile), options),
   };
 }
 
 async function update(
   table: Table,
-  nodeId: string,
+  providerId: string,
   change: (stored: ProviderProfile | undefined) => ProviderProfile,
   options: WriteOptions,
 ): Promise<ProviderProfile> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const bytes = await table.get(nodeId, options);
+    const bytes = await table.get(providerId, options);
     const next = change(bytes === undefined ? undefined : decodeProfile(bytes));
-    if (await table.compareAndSet(nodeId, bytes, encodeProfile(next), options)) return next;
+    if (await table.compareAndSet(providerId, bytes, encodeProfile(next), options)) return next;
   }
-  throw new HoldfastError('Conflict', `the profile of ${nodeId} keeps changing under this process`, {
-    provider: nodeId,
+  throw new HoldfastError('Conflict', `the profile of ${providerId} keeps changing under this process`, {
+    provider: providerId,
     status: 'temporary',
   });
 }

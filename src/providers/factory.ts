@@ -7,7 +7,7 @@ import type { AttemptObserver } from './layers/metrics.ts';
 import type { RetryOptions } from './layers/retry.ts';
 import type { TimeoutOptions } from './layers/timeout.ts';
 import { withLayers } from './layers/with-layers.ts';
-import type { FailureDomain, Provider } from './provider.ts';
+import type { DomainLabels, Provider } from './provider.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
 
 /** One provider as the configuration describes it. */
@@ -15,7 +15,7 @@ export type ProviderEntry = ProviderTerms & AdapterEntry;
 
 export interface ProviderTerms {
   readonly id: string;
-  readonly domain: FailureDomain;
+  readonly domain: DomainLabels;
   readonly credits?: number | undefined;
   readonly price: number;
   readonly maxConcurrency: number;

@@ -56,6 +56,6 @@ export {
   withTimeout,
 } from './layers/index.ts';
 export { createMemoryAdapter, type MemoryOptions } from './memory/index.ts';
-export type { FailureDomain, Provider } from './provider.ts';
+export type { DomainLabels, Provider } from './provider.ts';
 export { createRegistry, type Registry } from './registry.ts';
 export { fetchVerified } from './verified.ts';

@@ -1,6 +1,6 @@
 import { abortable } from '../core/abort.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { Laggards } from '../core/laggards.ts';
+import { Stragglers } from '../core/straggler-watch.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { LISTINGS } from '../object/straggler-policies.ts';
 import type { RecordsContext } from './context.ts';
@@ -59,7 +59,7 @@ async function newestVersion(
 ): Promise<number> {
   const { clock, directory, keys } = context;
   const slot = keys.slotName(name);
-  const laggards = new Laggards(clock, LISTINGS);
+  const laggards = new Stragglers(clock, LISTINGS);
   const ask = async (id: string): Promise<number> => {
     const { adapter } = directory.get(id)!;
     const turn = laggards.begin(signal, 'get', () => directory.late(id));

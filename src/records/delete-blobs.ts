@@ -1,7 +1,7 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { Laggards, type Turn } from '../core/laggards.ts';
 import { entryOf } from '../core/maps.ts';
+import { Stragglers, type Turn } from '../core/straggler-watch.ts';
 import { DELETES } from '../object/straggler-policies.ts';
 import type { RecordsContext } from './context.ts';
 
@@ -41,9 +41,9 @@ export async function deleteBlobs(
       left.push(blob);
     }
   };
-  const laggards = new Laggards(clock, DELETES);
+  const laggards = new Stragglers(clock, DELETES);
   const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
-    if (!directory.worthAsking(provider)) return void left.push(...its);
+    if (!directory.isResponsive(provider)) return void left.push(...its);
     const turn = laggards.begin(options.signal, 'delete', () => directory.late(provider));
     const work = async (): Promise<void> => {
       for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);

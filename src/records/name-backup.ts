@@ -1,7 +1,7 @@
 import { type AbortOptions, abortable } from '../core/abort.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { Laggards } from '../core/laggards.ts';
+import { Stragglers } from '../core/straggler-watch.ts';
 import { type Pointer, pointerHash } from '../manifest/pointer.ts';
 import { spread } from '../object/store-node.ts';
 import { POINTER_WRITES } from '../object/straggler-policies.ts';
@@ -110,10 +110,10 @@ class BackUpRounds {
     const { clock, directory, keys } = this.#context;
     const slot = keys.slotName(change.pointer.name);
     const order = spread(this.#context, slot, this.#providers);
-    const queue = order.filter(({ id }) => directory.worthAsking(id));
+    const queue = order.filter(({ id }) => directory.isResponsive(id));
     const others = order.filter((provider) => !queue.includes(provider));
     const pass = { copies: 0, unconfirmed: [] as string[], rivals: [] as SlotPointer[] };
-    const laggards = new Laggards(clock, POINTER_WRITES);
+    const laggards = new Stragglers(clock, POINTER_WRITES);
     const fill = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const outcome = await this.#attempt(next, slot, change, laggards);
@@ -137,7 +137,12 @@ class BackUpRounds {
     return pass;
   }
 
-  async #attempt(provider: Provider, slot: string, change: NameChange, laggards: Laggards): Promise<Outcome> {
+  async #attempt(
+    provider: Provider,
+    slot: string,
+    change: NameChange,
+    laggards: Stragglers,
+  ): Promise<Outcome> {
     const { clock, directory } = this.#context;
     const late = (): void => directory.late(provider.id);
     const turn = laggards.begin(this.#options.signal, 'the copy of a name', late);

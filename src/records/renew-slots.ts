@@ -13,7 +13,7 @@ export async function renewSlots(context: RecordsContext, options: AbortOptions 
   const forks: Fork[] = [];
   const table = slotsDue(context);
   const renewAt = async (provider: string): Promise<void> => {
-    if (!context.directory.worthAsking(provider)) return;
+    if (!context.directory.isResponsive(provider)) return;
     const due: (readonly [string, Uint8Array])[] = [];
     const its = { ...options, prefix: `${provider}/`, limit: MAX_RENEWED };
     for await (const entry of table.entries(its)) due.push(entry);

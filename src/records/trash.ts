@@ -15,7 +15,7 @@ const MAX_RETRIED = 128;
 const keyOf = ({ provider, address }: BlobAt): string => `${provider}/${address}`;
 
 /** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
-export async function discard(
+export async function deleteOrQueue(
   context: RecordsContext,
   blobs: readonly BlobAt[],
   options: AbortOptions = {},

@@ -9,7 +9,7 @@ import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { forgetRoot, loadRoot } from '../records/manifests.ts';
-import { type BlobAt, discard } from '../records/trash.ts';
+import { type BlobAt, deleteOrQueue } from '../records/trash.ts';
 
 /** Nodes that all others lack are waited for so long at those that do not answer. */
 const GIVE_UP_MS = 2_000;
@@ -18,7 +18,7 @@ const GIVE_UP_MS = 2_000;
  * Deletes the blobs of a manifest that nothing points to any more, and forgets it. From below: while a blob is there, so
  * is what leads to it, and a call that was cut off can be made again.
  */
-export async function dropManifest(
+export async function deleteManifestBlobs(
   context: RecordsContext,
   manifest: BlobAddress,
   options: AbortOptions = {},
@@ -36,7 +36,7 @@ export async function dropManifest(
   let queued = 0;
   for (const blobs of stages) {
     all += blobs.length;
-    queued += await discard(context, blobs, options);
+    queued += await deleteOrQueue(context, blobs, options);
   }
   await forgetRoot(context, manifest, options);
   return { deleted: all - queued, queued };

@@ -10,7 +10,7 @@ import { openManifest } from '../records/manifests.ts';
 import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
 import { pointNameFrom, readName, resolveReference } from '../records/names.ts';
 import { flushUsage } from '../records/usage.ts';
-import { dropManifest } from './delete-manifest.ts';
+import { deleteManifestBlobs } from './delete-manifest.ts';
 
 export interface DeleteResult {
   readonly manifest: BlobAddress;
@@ -48,7 +48,7 @@ export async function deleteObject(
   const dropped =
     shared && obsolete === manifest
       ? { deleted: 0, queued: 0 }
-      : await dropManifest(context, obsolete, options);
+      : await deleteManifestBlobs(context, obsolete, options);
   await flushUsage(context);
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};

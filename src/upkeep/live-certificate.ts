@@ -22,7 +22,7 @@ export async function liveCertificate(
   signal?: AbortSignal,
 ): Promise<LiveCertificate> {
   const { directory } = context;
-  const isThere = (id: string): boolean => directory.get(id) !== undefined && directory.worthAsking(id);
+  const isThere = (id: string): boolean => directory.get(id) !== undefined && directory.isResponsive(id);
   const without = root.providers.filter((id) => !isThere(id));
   if (without.length === 0) return { certificate: root.certificate, without };
   const providers = directory.all();

@@ -1,7 +1,7 @@
 import type PQueue from 'p-queue';
 import { allOrFirstError, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
-import { Laggards } from '../core/laggards.ts';
 import { entryOf } from '../core/maps.ts';
+import { Stragglers } from '../core/straggler-watch.ts';
 import { CHECKS } from '../object/straggler-policies.ts';
 import type { VaultContext } from '../pipeline/context.ts';
 
@@ -9,8 +9,8 @@ import type { VaultContext } from '../pipeline/context.ts';
 const NOT_CONFIRMED = 'it does not answer, while others do: not confirmed';
 
 /**
- * Asks all providers for much, and decides of each once whether it answers. Silent is who gets nothing done while others
- * do and answers no probe; who is only slow is waited for. Close it in the end.
+ * Asks all providers for much, and decides of each once whether it respondsToProbe. Silent is who gets nothing done while others
+ * do and respondsToProbe no probe; who is only slow is waited for. Close it in the end.
  */
 export class RollCall {
   readonly #context: VaultContext;
@@ -44,7 +44,7 @@ export class RollCall {
     providerOf: (read: T) => string,
     ask: (read: T, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    const laggards = new Laggards(this.#context.clock, CHECKS);
+    const laggards = new Stragglers(this.#context.clock, CHECKS);
     const byProvider = new Map<string, T[]>();
     for (const read of reads) entryOf(byProvider, providerOf(read), () => []).push(read);
     try {
@@ -62,7 +62,7 @@ export class RollCall {
     id: string,
     its: readonly T[],
     ask: (read: T, signal: AbortSignal) => Promise<void>,
-    laggards: Laggards,
+    laggards: Stragglers,
   ): Promise<void> {
     const { clock, directory } = this.#context;
     const silent = (): void => {
@@ -87,6 +87,6 @@ export class RollCall {
   }
 
   #probe(id: string): Promise<boolean> {
-    return this.#context.directory.answers(id, { signal: this.#over.signal }).catch(() => true);
+    return this.#context.directory.respondsToProbe(id, { signal: this.#over.signal }).catch(() => true);
   }
 }

@@ -6,8 +6,8 @@ import { forgetJournal, intentsOf, type JournalHeader, readJournals } from '../r
 import { forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/names.ts';
 import { recountIsDue } from '../records/recount-due.ts';
-import { discard } from '../records/trash.ts';
-import { dropManifest } from './delete-manifest.ts';
+import { deleteOrQueue } from '../records/trash.ts';
+import { deleteManifestBlobs } from './delete-manifest.ts';
 
 export interface SweepResult {
   /** Journals of dead owners that were finished. */
@@ -55,11 +55,11 @@ async function finish(
   if (!(await isVisible(context, header, current))) {
     if (header.manifest !== undefined) await forgetRoot(context, header.manifest, options);
     const intents = await intentsOf(context, id, options);
-    await discard(context, intents, options);
+    await deleteOrQueue(context, intents, options);
     swept += intents.length;
   }
   if (header.obsolete !== undefined && current !== header.obsolete) {
-    swept += (await dropManifest(context, header.obsolete, options)).deleted;
+    swept += (await deleteManifestBlobs(context, header.obsolete, options)).deleted;
   }
   await forgetJournal(context, id);
   return swept;

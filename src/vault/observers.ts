@@ -1,7 +1,7 @@
 import { silentMetrics } from '../telemetry/index.ts';
 import type { Observers } from './compose.ts';
 
-/** Nobody watches. */
+/** Discards metrics and logs. */
 export const silent: Observers = {
   pipeline: silentMetrics.pipeline,
   providers: silentMetrics.providers,

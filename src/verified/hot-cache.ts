@@ -1,6 +1,6 @@
 import type { BlobAddress } from '../core/address.ts';
 import { createBufferPool } from '../core/buffer-pool.ts';
-import type { HeldBytes } from '../http/held.ts';
+import type { PinnedBytes } from '../http/pinned-bytes.ts';
 
 /**
  * Whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are; among
@@ -26,7 +26,7 @@ export interface HotBlob {
   /** Of the stored bytes when they were read; see `BlobStat`. */
   readonly revision: string | undefined;
   /** The bytes until `release` is called, once; undefined when they are gone already. */
-  hold(): HeldBytes | undefined;
+  hold(): PinnedBytes | undefined;
 }
 
 export interface HotLimits {
@@ -130,7 +130,7 @@ class Entry implements HotBlob {
     return this.#holders > 0;
   }
 
-  hold(): HeldBytes | undefined {
+  hold(): PinnedBytes | undefined {
     if (this.#dropped && this.#holders === 0) return undefined;
     this.#holders++;
     let released = false;

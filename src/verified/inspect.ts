@@ -2,8 +2,8 @@ import { addressOf, type BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { BufferPool } from '../core/buffer-pool.ts';
 import { type HoldfastError, isHoldfastError } from '../core/errors.ts';
-import type { HeldBytes } from '../http/held.ts';
 import type { ByteRange } from '../http/message/range.ts';
+import type { PinnedBytes } from '../http/pinned-bytes.ts';
 import type { BlobAdapter, BlobStat } from '../providers/adapter.ts';
 import { digestsOf } from './digests.ts';
 import { toGrid } from './grid.ts';
@@ -23,7 +23,7 @@ export const INTEGRITY_REASONS = ['blob', 'length', 'piece', 'unreadable'] as co
 export type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
 
 /** What is asked of an adapter before its bytes are looked at. */
-export type Sketch = Pick<BlobStat, 'size' | 'revision'>;
+export type StatHint = Pick<BlobStat, 'size' | 'revision'>;
 
 export interface InspectorOptions {
   readonly adapter: BlobAdapter;
@@ -44,19 +44,19 @@ export interface Inspector {
    */
   readAll(
     address: BlobAddress,
-    stat: Sketch,
+    stat: StatHint,
     into: Uint8Array,
     signal?: AbortSignal,
   ): Promise<Proof | undefined>;
   /** Reads a whole blob piece by piece and keeps none of it. @throws what `mismatch` makes */
-  prove(address: BlobAddress, stat: Sketch, signal?: AbortSignal): Promise<Proof>;
+  prove(address: BlobAddress, stat: StatHint, signal?: AbortSignal): Promise<Proof>;
   /** A window in memory, if there is any to spare. @throws what `mismatch` makes */
   hold(
     address: BlobAddress,
     proof: Proof,
     range: ByteRange,
     signal?: AbortSignal,
-  ): Promise<HeldBytes | undefined>;
+  ): Promise<PinnedBytes | undefined>;
   /** A window in pieces. @throws what `mismatch` makes, at the first piece that is not right */
   read(address: BlobAddress, proof: Proof, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -76,7 +76,7 @@ export function createInspector(options: InspectorOptions): Inspector {
 
   const readAll = async (
     address: BlobAddress,
-    { size, revision }: Sketch,
+    { size, revision }: StatHint,
     into: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<Proof | undefined> => {
@@ -92,7 +92,7 @@ export function createInspector(options: InspectorOptions): Inspector {
 
   const prove = async (
     address: BlobAddress,
-    { size, revision }: Sketch,
+    { size, revision }: StatHint,
     signal: AbortSignal | undefined,
   ): Promise<Proof> => {
     const pieceBytes = pieceBytesFor(size);

@@ -5,13 +5,13 @@ import type { ByteRange } from '../http/message/range.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 import type { ServiceCache } from '../telemetry/index.ts';
+import { createStaggered } from './hedged-read.ts';
 import {
   createVerifiedReader,
   type VerifiedBlob,
   type VerifiedReader,
   type VerifiedReaderOptions,
 } from './reader.ts';
-import { createStaggered } from './staggered.ts';
 
 /** A place that has every blob, and what is known of those there. */
 export interface MirrorBackend {
@@ -32,7 +32,7 @@ interface Started extends Opened {
 /** A reader for each backend, sharing the memory that one would have, made into one. */
 export function mirrorReaders(
   adapters: readonly BlobAdapter[],
-  options: Omit<VerifiedReaderOptions, 'adapter' | 'glance'> & { readonly clock: Clock },
+  options: Omit<VerifiedReaderOptions, 'adapter' | 'peekStat'> & { readonly clock: Clock },
 ): VerifiedReader {
   const { hot, proofBytes, metrics, blake3, clock } = options;
   const share = (bytes: number): number => Math.floor(bytes / adapters.length);

@@ -4,12 +4,12 @@ import type { Blake3 } from '../core/b3/blake3.ts';
 import type { BufferPool } from '../core/buffer-pool.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { createSharedWork } from '../core/shared-work.ts';
-import type { HeldBytes } from '../http/held.ts';
 import type { ByteRange } from '../http/message/range.ts';
+import type { PinnedBytes } from '../http/pinned-bytes.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createHotCache, type HotBlob, type HotLimits, type HotReservation } from './hot-cache.ts';
-import { createInspector, type Sketch } from './inspect.ts';
+import { createInspector, type StatHint } from './inspect.ts';
 import { createProofCache, type Proof } from './proof.ts';
 
 /**
@@ -46,7 +46,7 @@ export interface VerifiedBlob {
    * Checked bytes of a window, in memory until they are released; undefined when there is none for them.
    * @throws as `read`, but before any byte is handed out.
    */
-  hold?(range: ByteRange, signal?: AbortSignal): Promise<HeldBytes | undefined>;
+  hold?(range: ByteRange, signal?: AbortSignal): Promise<PinnedBytes | undefined>;
   /** Checked bytes of a window, in pieces. @throws HashMismatch, counted, at the first piece that is not right. */
   read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -61,13 +61,13 @@ export interface VerifiedReaderOptions {
   /** Bound of what is remembered of verified blobs. */
   readonly proofBytes: number;
   /** Part of the adapter's `stat` without waiting; undefined where that cannot be had. */
-  readonly glance?: ((address: BlobAddress) => Sketch | 'absent' | undefined) | undefined;
+  readonly peekStat?: ((address: BlobAddress) => StatHint | 'absent' | undefined) | undefined;
 }
 
 type Known = Proof | HotBlob;
 
 export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedReader {
-  const { adapter, blake3, metrics, glance, windows } = options;
+  const { adapter, blake3, metrics, peekStat, windows } = options;
   const hot = createHotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
   const proofs = createProofCache(options.proofBytes);
   const verifications = createSharedWork<Known>();
@@ -98,7 +98,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
   /** Takes a blob into memory. */
   const fill = async (
     address: BlobAddress,
-    stat: Sketch,
+    stat: StatHint,
     room: HotReservation,
     signal: AbortSignal | undefined,
   ): Promise<HotBlob> => {
@@ -107,7 +107,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     return room.keep(address, stat.revision);
   };
 
-  const verify = async (address: BlobAddress, stat: Sketch, signal: AbortSignal): Promise<Known> => {
+  const verify = async (address: BlobAddress, stat: StatHint, signal: AbortSignal): Promise<Known> => {
     const room = hot.reserve(stat.size);
     try {
       if (room !== undefined) return await fill(address, stat, room, signal);
@@ -119,8 +119,8 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
     }
   };
 
-  const statOf = async (address: BlobAddress, signal: AbortSignal | undefined): Promise<Sketch> => {
-    const seen = glance?.(address);
+  const statOf = async (address: BlobAddress, signal: AbortSignal | undefined): Promise<StatHint> => {
+    const seen = peekStat?.(address);
     // Whether it is the blob that is absent or all of them, only the adapter can tell.
     if (seen !== undefined && seen !== 'absent') return seen;
     try {
@@ -162,7 +162,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
    * A blob on its way into memory, for all who ask at the time, whether or not they stay: that saves them a signal each.
    * Undefined when it is too long for that, its pieces are known, or there is no memory to spare.
    */
-  const load = (address: BlobAddress, seen: Sketch): Promise<HotBlob> | undefined => {
+  const load = (address: BlobAddress, seen: StatHint): Promise<HotBlob> | undefined => {
     const key = `${address} ${seen.revision}`;
     const running = loads.get(key);
     if (running !== undefined || stillGood(proofs.get(address), seen)) return running;
@@ -178,9 +178,9 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
 
   return {
     forget,
-    absent: (address) => glance?.(address) === 'absent',
+    absent: (address) => peekStat?.(address) === 'absent',
     open(address, options) {
-      const seen = glance?.(address);
+      const seen = peekStat?.(address);
       if (seen === undefined || seen === 'absent') return find(address, options?.signal);
       const held = inMemory(stillGood(hot.get(address), seen)?.hold());
       const loading = held === undefined ? load(address, seen) : undefined;
@@ -195,7 +195,7 @@ export function createVerifiedReader(options: VerifiedReaderOptions): VerifiedRe
   };
 }
 
-function inMemory(held: HeldBytes | undefined): VerifiedBlob | undefined {
+function inMemory(held: PinnedBytes | undefined): VerifiedBlob | undefined {
   if (held === undefined) return undefined;
   const { bytes, release } = held;
   return { size: bytes.length, bytes, release, read: ({ start, end }) => once(bytes.subarray(start, end)) };
@@ -205,6 +205,6 @@ async function* once(piece: Uint8Array): AsyncGenerator<Uint8Array, void, undefi
   yield piece;
 }
 
-function stillGood<T extends Known>(known: T | undefined, { size, revision }: Sketch): T | undefined {
+function stillGood<T extends Known>(known: T | undefined, { size, revision }: StatHint): T | undefined {
   return known !== undefined && known.revision === revision && known.size === size ? known : undefined;
 }

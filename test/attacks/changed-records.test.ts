@@ -24,7 +24,7 @@ import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 import type { buildVectors } from '../manifest/vector-cases.ts';
-import { Dice, mutateBytes, mutateValue } from './mutations.ts';
+import { mutateBytes, mutateValue, SeededRandom } from './mutations.ts';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../vectors/manifest-v1.json', import.meta.url), 'utf8'),
@@ -39,7 +39,7 @@ const CASES = process.env.SLOW ? 50_000 : 5000;
 /** Nothing here takes a hundredth of it; a hang takes all. */
 const SLOWEST_MS = 5000;
 
-const dice = new Dice(20_261_128);
+const dice = new SeededRandom(20_261_128);
 const totals = new Map<string, { cases: number; opened: number; slowestMs: number }>();
 afterAll(() => {
   console.table(Object.fromEntries(totals));

@@ -2,7 +2,7 @@ import { Cid } from '../../src/manifest/cid.ts';
 import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
 
 /** Small and fast, and the same run again from the same seed. */
-export class Dice {
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
@@ -42,7 +42,7 @@ const BOMBS: readonly (readonly number[])[] = [
 ];
 
 /** One to three changes to the bytes themselves. */
-export function mutateBytes(bytes: Uint8Array, dice: Dice): Uint8Array {
+export function mutateBytes(bytes: Uint8Array, dice: SeededRandom): Uint8Array {
   let out = bytes;
   for (let left = 1 + dice.below(3); left > 0; left--) {
     const at = dice.below(out.length + 1);
@@ -63,13 +63,13 @@ export function mutateBytes(bytes: Uint8Array, dice: Dice): Uint8Array {
 type Tree = Record<string, unknown> | unknown[];
 
 /** One to three changes to the values, in canonical form again: what a hostile writer with a key would make. */
-export function mutateValue(bytes: Uint8Array, dice: Dice): Uint8Array {
+export function mutateValue(bytes: Uint8Array, dice: SeededRandom): Uint8Array {
   const root = decodeNode(bytes) as Tree;
   for (let left = 1 + dice.below(3); left > 0; left--) mutateOnce(root, dice);
   return encodeNode(root);
 }
 
-function mutateOnce(root: Tree, dice: Dice): void {
+function mutateOnce(root: Tree, dice: SeededRandom): void {
   let tree = root;
   for (;;) {
     const keys = Object.keys(tree);
@@ -86,7 +86,7 @@ function mutateOnce(root: Tree, dice: Dice): void {
   }
 }
 
-function change(tree: Tree, key: string, value: unknown, dice: Dice): void {
+function change(tree: Tree, key: string, value: unknown, dice: SeededRandom): void {
   const all = tree as Record<string, unknown>;
   const kind = dice.below(5);
   if (Array.isArray(tree)) {
@@ -102,7 +102,7 @@ function change(tree: Tree, key: string, value: unknown, dice: Dice): void {
 const add = (tree: object, key: string, value: unknown): unknown =>
   Object.defineProperty(tree, key, { value, enumerable: true, configurable: true, writable: true });
 
-function strange(value: unknown, dice: Dice): unknown {
+function strange(value: unknown, dice: SeededRandom): unknown {
   if (typeof value === 'number' && dice.below(2) === 0) {
     return dice.of(
       [value + 1, value - 1, -value, 0, 2 ** 31, 2 ** 32, 2 ** 53 - 1, value * 2, value * 512].filter(

@@ -301,21 +301,21 @@ describe('chunk length and tail', () => {
   it('hedges after the time of the slowest 5 % of recent transfers, apart for stores and reads', async () => {
     const catalog = await newWorld().open([new Probed('a')]);
     for (let i = 0; i < 7; i++) catalog.report('a', stored(MIB, 1000));
-    expect(catalog.hedgeAfterMs('a', 'store', MIB)).toBeUndefined();
+    expect(catalog.p95Ms('a', 'store', MIB)).toBeUndefined();
     catalog.report('a', stored(MIB, 4000));
-    expect(catalog.hedgeAfterMs('a', 'store', MIB)).toBeCloseTo(4000, 6);
+    expect(catalog.p95Ms('a', 'store', MIB)).toBeCloseTo(4000, 6);
     for (let i = 0; i < 12; i++) catalog.report('a', stored(MIB, 1000));
-    expect(catalog.hedgeAfterMs('a', 'store', MIB)).toBeCloseTo(1000, 6);
-    expect(catalog.hedgeAfterMs('a', 'store', 2 * MIB)).toBeCloseTo(2000, 6);
-    expect(catalog.hedgeAfterMs('a', 'read', MIB)).toBeUndefined();
+    expect(catalog.p95Ms('a', 'store', MIB)).toBeCloseTo(1000, 6);
+    expect(catalog.p95Ms('a', 'store', 2 * MIB)).toBeCloseTo(2000, 6);
+    expect(catalog.p95Ms('a', 'read', MIB)).toBeUndefined();
     for (let i = 0; i < 8; i++) catalog.report('a', { type: 'read', bytes: MIB, elapsedMs: 50 });
-    expect(catalog.hedgeAfterMs('a', 'read', MIB)).toBeCloseTo(50, 6);
+    expect(catalog.p95Ms('a', 'read', MIB)).toBeCloseTo(50, 6);
   });
 
   it('forgets transfers that are no longer recent', async () => {
     const catalog = await newWorld().open([new Probed('a')]);
     for (let i = 0; i < 20; i++) catalog.report('a', stored(MIB, 9000));
     for (let i = 0; i < 128; i++) catalog.report('a', stored(MIB, 10));
-    expect(catalog.hedgeAfterMs('a', 'store', MIB)).toBeCloseTo(10, 6);
+    expect(catalog.p95Ms('a', 'store', MIB)).toBeCloseTo(10, 6);
   });
 });

@@ -118,7 +118,7 @@ describe('readiness, provider by provider', () => {
   async function without(count: number) {
     const vault = await testVault({ policy: { minTolerates: 2 } });
     const away = new Set(vault.providers.slice(0, count).map(({ id }) => id));
-    Object.assign(vault.context.directory, { worthAsking: (id: string) => !away.has(id) });
+    Object.assign(vault.context.directory, { isResponsive: (id: string) => !away.has(id) });
     const { url } = await startGateway({ over: vault });
     const answer = await fetch(`${url}/readyz`);
     return [answer.status, await answer.json()];

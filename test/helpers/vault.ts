@@ -65,12 +65,12 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     deleted: () => {},
     flush: async () => {},
     recount: async () => true,
-    answers: async () => true,
+    respondsToProbe: async () => true,
     late: punctuality.late,
     heard: punctuality.heard,
     isLate: punctuality.isLate,
-    worthAsking: (id) => !punctuality.isSilent(id),
-    usualMs: () => undefined,
+    isResponsive: (id) => !punctuality.isSilent(id),
+    p95Ms: () => undefined,
   };
   const base: Omit<VaultContext, 'retention'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),

@@ -16,7 +16,7 @@ function uncaught(): unknown[] {
 
 it('an adapter that throws where it should reject costs the one request', async () => {
   const seen = uncaught();
-  const node = await startNode({ glance: undefined });
+  const node = await startNode({ peekStat: undefined });
   const broken = (): never => {
     throw new Error('thrown, not rejected');
   };
@@ -47,7 +47,7 @@ it('a log that fails costs nothing but its lines', async () => {
     throw new Error('the log is broken');
   };
   const log: ServiceLog = { access: fail, event: fail };
-  const node = await startNode({ glance: undefined });
+  const node = await startNode({ peekStat: undefined });
   const logging = await startNode({ log: { access: fail, event: () => {} }, adapter: node.adapter });
   expect((await sendRaw(logging.port, requestText('GET', `/o/${A}`))).status).toBe(404);
   const reset = await openSocket(logging.port);

@@ -19,7 +19,7 @@ import {
   selectZstdInflater,
 } from '../../src/node/index.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter, fsPeekStat, initFsProvider } from '../../src/providers/fs/index.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
 import { metricIn } from '../helpers/metrics.ts';
 
@@ -66,7 +66,7 @@ export async function startNode(
   const root = await mkdtemp(join(tmpdir(), 'holdfast-node-'));
   await initFsProvider(root, 'test');
   const adapter = options.adapter ?? createFsAdapter({ id: 'test', root, ...deps });
-  const glance = options.adapter === undefined ? await createFsGlance(root, clock) : undefined;
+  const peekStat = options.adapter === undefined ? await fsPeekStat(root, clock) : undefined;
   const telemetry = await createTelemetry();
   const access: AccessEntry[] = [];
   const log: ServiceLog = { access: (entry) => access.push(entry), event() {} };
@@ -79,7 +79,7 @@ export async function startNode(
     inflaters: { gzip: gunzip, zstd: await selectZstdInflater(ACCELERATION) },
     log,
     version: '0.0.0',
-    glance,
+    peekStat,
     allowedHosts: ['test', 't', 'anyone'],
     ...options,
     adapter,

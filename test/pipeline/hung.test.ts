@@ -38,11 +38,11 @@ async function hungVault(options: { readonly clock?: FakeClock; readonly deaf?: 
   const policy = { packTargetBytes: 65_536 };
   const vault = await testVault({ wrap, policy, chunkBytes: 65_536 });
   const { directory } = vault.context;
-  const answers = async (id: string): Promise<boolean> => !hung.has(id);
+  const respondsToProbe = async (id: string): Promise<boolean> => !hung.has(id);
   const { clock } = options;
   const context: VaultContext = {
     ...vault.context,
-    directory: { ...directory, answers },
+    directory: { ...directory, respondsToProbe },
     ...(clock === undefined ? {} : { clock, nodeReads: createHedge(clock, NODE_READS) }),
   };
   return { ...vault, context, hung };
@@ -72,7 +72,7 @@ describe('a manifest node', () => {
     expect(Buffer.compare(await again, bytes)).toBe(0);
   });
 
-  it('that nobody who answers has is given up on soon by who can do without', async () => {
+  it('that nobody who respondsToProbe has is given up on soon by who can do without', async () => {
     const clock = createFakeClock();
     const { context, hung } = await hungVault({ clock, deaf: true });
     const [id] = firstTwo(context, bytes);
@@ -143,12 +143,12 @@ describe('two of nine providers that hang', () => {
     await putObject(context, noise(1_500_000), { name: 'x' });
     for (const id of ['p3', 'p6']) hung.add(id);
     const asked: string[] = [];
-    const { answers } = context.directory;
+    const { respondsToProbe } = context.directory;
     const noting = (id: string): Promise<boolean> => {
       asked.push(id);
-      return answers(id);
+      return respondsToProbe(id);
     };
-    const counting = { ...context.directory, answers: noting };
+    const counting = { ...context.directory, respondsToProbe: noting };
     const result = await verifyObject({ ...context, directory: counting }, 'x');
     expect(asked.filter((id) => hung.has(id)).toSorted()).toEqual(['p3', 'p6']);
     expect(result.readable).toBe(true);
@@ -159,7 +159,7 @@ describe('two of nine providers that hang', () => {
     expect(result.nodes.leastCopies).toBeGreaterThanOrEqual(1);
   });
 
-  it('but one that is slow and answers probes is waited for by a verification', async () => {
+  it('but one that is slow and respondsToProbe probes is waited for by a verification', async () => {
     const { context: plain, providers } = await testVault();
     const slow = providers.find(({ id }) => id === 'p3')!.adapter as {
       fetchRange: BlobAdapter['fetchRange'];
@@ -171,8 +171,8 @@ describe('two of nine providers that hang', () => {
       return quick(...args);
     };
     let asked = 0;
-    const answers = async (): Promise<boolean> => ++asked > 0;
-    const result = await verifyObject({ ...plain, directory: { ...plain.directory, answers } }, 'x');
+    const respondsToProbe = async (): Promise<boolean> => ++asked > 0;
+    const result = await verifyObject({ ...plain, directory: { ...plain.directory, respondsToProbe } }, 'x');
     expect([result.intact, asked > 0]).toEqual([true, true]);
   });
 
@@ -182,7 +182,7 @@ describe('two of nine providers that hang', () => {
     for (const id of ['p3', 'p6']) hung.add(id);
     const { queued } = await deleteObject(context, 'x');
     expect(queued).toBeGreaterThan(2);
-    expect(['p3', 'p6'].map((id) => context.directory.worthAsking(id))).toEqual([false, false]);
+    expect(['p3', 'p6'].map((id) => context.directory.isResponsive(id))).toEqual([false, false]);
   });
 });
 

@@ -7,7 +7,7 @@ import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
 import { systemClock as clock } from '../../src/core/clock.ts';
 import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, createFsGlance, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter, fsPeekStat, initFsProvider } from '../../src/providers/fs/index.ts';
 import { mountSmallDisk, onSmallDisk } from '../helpers/root.ts';
 
 const deps = { clock, random, blake3 };
@@ -206,16 +206,16 @@ describe('a full disk', () => {
 
 describe('a look that waits for nothing', () => {
   it('sees what stat sees', async () => {
-    const glance = (await createFsGlance(root, clock))!;
-    expect(glance(address)).toBe('absent');
+    const peekStat = (await fsPeekStat(root, clock))!;
+    expect(peekStat(address)).toBe('absent');
     await adapter.store(address, [bytes]);
     const { size, revision } = await adapter.stat(address);
-    expect(glance(address)).toEqual({ size, revision });
+    expect(peekStat(address)).toEqual({ size, revision });
     await writeFile(blobPath(root, address), bytes.slice(1));
-    expect(glance(address)).not.toEqual({ size, revision });
+    expect(peekStat(address)).not.toEqual({ size, revision });
     await rm(blobPath(root, address));
     await mkdir(blobPath(root, address));
-    expect(glance(address)).toBeUndefined();
+    expect(peekStat(address)).toBeUndefined();
   });
 
   it('leaves a disk alone that made it wait', async () => {
@@ -225,11 +225,11 @@ describe('a look that waits for nothing', () => {
       now += slow ? 150 : 0;
       return now;
     };
-    const glance = (await createFsGlance(root, { ...clock, monotonic }))!;
-    expect(glance(address)).toBe('absent');
+    const peekStat = (await fsPeekStat(root, { ...clock, monotonic }))!;
+    expect(peekStat(address)).toBe('absent');
     slow = false;
-    expect(glance(address)).toBeUndefined();
+    expect(peekStat(address)).toBeUndefined();
     now += 2_000;
-    expect(glance(address)).toBe('absent');
+    expect(peekStat(address)).toBe('absent');
   });
 });

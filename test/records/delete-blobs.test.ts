@@ -3,7 +3,7 @@ import { addressOf } from '../../src/core/address.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { BlobAt } from '../../src/records/delete-blobs.ts';
-import { discard, emptyTrash } from '../../src/records/trash.ts';
+import { deleteOrQueue, emptyTrash } from '../../src/records/trash.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 
@@ -41,7 +41,7 @@ it('deletes wait for nobody who stands still while others get on; what is left t
   const { context } = await world(hanging);
   const its = blobsAt('p3', 20);
   const blobs = [...its, ...blobsAt('p1', 20), ...blobsAt('p2', 20)];
-  expect(await discard(context, blobs)).toBe(20);
+  expect(await deleteOrQueue(context, blobs)).toBe(20);
   expect(await trashOf(context)).toEqual(its.map(({ address }) => `p3/${address}`).sort());
   hanging.clear();
   expect(await emptyTrash(context)).toBe(20);
@@ -54,13 +54,13 @@ it('deletes wait for everybody while nobody gets on, until they are told to stop
   const { context } = await world(new Set(['p1', 'p2']));
   const blobs = [...blobsAt('p1', 2), ...blobsAt('p2', 2)];
   const started = performance.now();
-  expect(await discard(context, blobs, { signal: AbortSignal.timeout(1_500) })).toBe(4);
+  expect(await deleteOrQueue(context, blobs, { signal: AbortSignal.timeout(1_500) })).toBe(4);
   expect(performance.now() - started).toBeGreaterThan(1_400);
 });
 
 it('deletes do not ask who is known not to answer, and do not let the others’ queue wait behind its own', async () => {
   const { context: plain, asked } = await world(new Set(['p1']));
-  const context = { ...plain, directory: { ...plain.directory, worthAsking: (id: string) => id !== 'p1' } };
+  const context = { ...plain, directory: { ...plain.directory, isResponsive: (id: string) => id !== 'p1' } };
   const { engine } = context;
   for (const { provider, address } of [...blobsAt('p1', 600), ...blobsAt('p2', 3)])
     await engine.table('trash').put(`${provider}/${address}`, new Uint8Array(8));

@@ -78,8 +78,8 @@ it('who is known not to answer is told of a name later, and waited for only if t
       },
     },
   }));
-  const worthAsking = (id: string): boolean => !silent.has(id);
-  const context = { ...plain, directory: { ...plain.directory, worthAsking } };
+  const isResponsive = (id: string): boolean => !silent.has(id);
+  const context = { ...plain, directory: { ...plain.directory, isResponsive } };
   const first = await pointName(context, 'x', target);
   expect(await backUpPointer(context, first, spied, 3)).toMatchObject({ copies: 2, unconfirmed: ['p2'] });
   expect(asked.toSorted()).toEqual(['p1', 'p3']);

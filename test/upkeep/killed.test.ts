@@ -3,6 +3,7 @@ import type { Engine, Table } from '../../src/engine/engine.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { keepNothing } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 
@@ -23,6 +24,7 @@ async function stoppable() {
     chunkBytes: 64 * 1024,
   });
   const doomed = { ...context, engine: stepping(context.engine, step), directory: context.directory };
+  doomed.retention = keepNothing(doomed);
   const itsProviders = providers.map((provider): Provider => {
     const { adapter } = provider;
     const store: BlobAdapter['store'] = (...given) => step(() => adapter.store(...given));

@@ -50,7 +50,7 @@ describe('a blob that rotted on the disk', () => {
   ])('is never served: %s', async (_, readFirst, options) => {
     for (const at of [0, 65_536, SIZE - 1]) {
       // By the quick look, by the adapter's, and without memory.
-      const node = await startNode([{}, { glance: undefined }, { limits: { hotBytes: 0 } }][at % 3]!);
+      const node = await startNode([{}, { peekStat: undefined }, { limits: { hotBytes: 0 } }][at % 3]!);
       await node.adapter.store(address, [bytes]);
       if (readFirst) expect((await get(node)).status).toBe(200);
       await rot(node.pathOf(address), at, options);

@@ -6,7 +6,7 @@ import { HoldfastError } from '../../src/core/errors.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
 import { mirrorOf } from '../../src/providers/layers/index.ts';
-import { createStaggered } from '../../src/verified/staggered.ts';
+import { createStaggered } from '../../src/verified/hedged-read.ts';
 import { flipBit } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, bearer, deps, startNode, type TestNode } from '../node/harness.ts';

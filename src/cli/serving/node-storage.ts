@@ -22,7 +22,7 @@ export interface StorageSettings {
   readonly amnesiaBytes: number;
 }
 
-interface Storage extends Pick<NodeOptions, 'adapter' | 'glance' | 'backends'> {
+interface Storage extends Pick<NodeOptions, 'adapter' | 'peekStat' | 'backends'> {
   /** The backends as providers. */
   readonly providers?: readonly Provider[];
 }
@@ -75,7 +75,7 @@ async function openAdapter(settings: StorageSettings, io: Io, deps: AdapterDeps)
   }
   if (settings.root === undefined)
     throw usage('a folder is needed', 'Pass --root DIR, and --init the first time, or name a --backend.');
-  const { createFsAdapter, createFsGlance, initFsProvider, readProviderId } = await import(
+  const { createFsAdapter, fsPeekStat, initFsProvider, readProviderId } = await import(
     '../../providers/fs/index.ts'
   );
   const root = resolve(io.cwd, settings.root);
@@ -87,5 +87,5 @@ async function openAdapter(settings: StorageSettings, io: Io, deps: AdapterDeps)
     if (!(error instanceof HoldfastError) || error.code !== 'provider_missing') throw error;
     throw error.with({ hint: 'Mount the disk again, or pass --init to make a new folder.' });
   });
-  return { adapter, glance: await createFsGlance(root, deps.clock) };
+  return { adapter, peekStat: await fsPeekStat(root, deps.clock) };
 }

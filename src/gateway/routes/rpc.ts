@@ -1,9 +1,9 @@
 import { concatBytes, utf8Decode } from '../../core/bytes.ts';
 import { checkStatedLength, incomingBody } from '../../http/body/incoming.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import { createPatience } from '../../http/message/patience.ts';
 import { badRequest, HttpProblem, problemOf } from '../../http/message/problem.ts';
 import { sendEmpty, sendJson } from '../../http/message/respond.ts';
+import { createPatience } from '../../http/message/transfer-allowance.ts';
 import type { Endpoint } from '../../http/route.ts';
 import type { GatewayContext } from '../context.ts';
 import { checkLimit, DEFAULT_LIMIT, manifestsPage, providersPage } from '../explorer.ts';

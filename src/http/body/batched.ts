@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Exchange } from '../exchange.ts';
-import { type PatienceLimits, tooSlow } from '../message/patience.ts';
 import { tooLarge } from '../message/problem.ts';
+import { type PatienceLimits, tooSlow } from '../message/transfer-allowance.ts';
 import { cutShort } from './incoming.ts';
 
 export interface BatchOptions {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Exchange } from '../exchange.ts';
-import { type PatienceLimits, tooSlow } from '../message/patience.ts';
+import { type PatienceLimits, tooSlow } from '../message/transfer-allowance.ts';
 import { beyondLength, cutShort } from './incoming.ts';
 
 export interface GatherOptions {

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../../core/errors.ts';
-import type { Patience } from '../message/patience.ts';
 import { HttpProblem, tooLarge } from '../message/problem.ts';
+import type { TransferAllowance } from '../message/transfer-allowance.ts';
 
 export interface IncomingOptions {
   /** Bytes as they come over the wire. */
   readonly maxBytes: number;
-  readonly patience: Patience;
+  readonly patience: TransferAllowance;
   readonly onBytes: (count: number) => void;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange, HeaderList, Headers } from '../exchange.ts';
-import type { Patience } from './patience.ts';
 import type { HttpProblem } from './problem.ts';
+import type { TransferAllowance } from './transfer-allowance.ts';
 
 /** Pieces that a socket is given at once. */
 const SEND_PIECE_BYTES = 64 * 1024;
@@ -55,7 +55,7 @@ export function sendText(
 export async function sendPieces(
   exchange: Exchange,
   pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[],
-  patience: Patience,
+  patience: TransferAllowance,
 ): Promise<void> {
   const { response } = exchange;
   for await (const piece of pieces) {

@@ -7,48 +7,50 @@ import type { DecodeJob, DecodeResult } from './jobs.ts';
 import { Laps } from './laps.ts';
 import type { Primitives } from './primitives.ts';
 
-export async function decodeChunk(job: DecodeJob, use: Primitives): Promise<DecodeResult> {
-  const laps = new Laps(use.now);
+export async function decodeChunk(job: DecodeJob, primitives: Primitives): Promise<DecodeResult> {
+  const laps = new Laps(primitives.now);
   const { spent } = laps;
-  const bad = await badShards(job, use);
+  const bad = await badShards(job, primitives);
   laps.end('shard-check');
   if (bad.length > 0) return { bad, spent };
-  const { dataShards } = use.code(job.code);
+  const { dataShards } = primitives.code(job.code);
   const missing = dataShardsMissing(job.present, dataShards);
   if (missing.length > 0) {
-    const coder = await use.coder(job.code);
+    const coder = await primitives.coder(job.code);
     await coder.rebuild(job.offsets, job.shardLength, missing, job.present);
   }
   laps.end('rebuild');
   const base = job.offsets[0]!;
-  const frame = use.memory.subarray(base, base + dataShards * job.shardLength);
-  const shards = job.offsets.slice(0, dataShards).map((at) => use.memory.subarray(at, at + job.shardLength));
-  use.aead.open(job.key, chunkAad(job), shards, job.tag, frame);
+  const frame = primitives.memory.subarray(base, base + dataShards * job.shardLength);
+  const shards = job.offsets
+    .slice(0, dataShards)
+    .map((at) => primitives.memory.subarray(at, at + job.shardLength));
+  primitives.aead.open(job.key, chunkAad(job), shards, job.tag, frame);
   laps.end('decrypt');
   const stored = frame.subarray(0, job.storedLength);
   if (job.codec === CODEC_IDS.none) {
     if (job.storedLength !== job.plainLength) throw wrongLength(job);
     return { bad, spent };
   }
-  const codec = await use.codecById(job.codec);
-  const plain = codec.decompress(stored, job.plainLength, use.scratch(job.plainLength));
+  const codec = await primitives.codecById(job.codec);
+  const plain = codec.decompress(stored, job.plainLength, primitives.scratch(job.plainLength));
   if (plain.length !== job.plainLength) throw wrongLength(job);
-  use.memory.set(plain, base);
+  primitives.memory.set(plain, base);
   laps.end('decompress');
   return { bad, spent };
 }
 
 /** A provider is blamed only when another implementation says so too: the first may have been wrong itself. */
-async function badShards(job: DecodeJob, use: Primitives): Promise<number[]> {
-  const suspects = job.present.filter((shard) => !shardIsRight(job, shard, use, use.blake3));
+async function badShards(job: DecodeJob, primitives: Primitives): Promise<number[]> {
+  const suspects = job.present.filter((shard) => !shardIsRight(job, shard, primitives, primitives.blake3));
   if (suspects.length === 0) return suspects;
-  const second = await use.second.blake3(suspects.length * job.shardLength);
-  return suspects.filter((shard) => !shardIsRight(job, shard, use, second));
+  const second = await primitives.second.blake3(suspects.length * job.shardLength);
+  return suspects.filter((shard) => !shardIsRight(job, shard, primitives, second));
 }
 
-function shardIsRight(job: DecodeJob, shard: number, use: Primitives, blake3: Blake3): boolean {
+function shardIsRight(job: DecodeJob, shard: number, primitives: Primitives, blake3: Blake3): boolean {
   const offset = job.offsets[shard]!;
-  const digest = blake3.hash(use.memory.subarray(offset, offset + job.shardLength));
+  const digest = blake3.hash(primitives.memory.subarray(offset, offset + job.shardLength));
   return equalBytes(digest, job.digests.subarray(32 * shard, 32 * shard + 32));
 }
 

@@ -38,18 +38,18 @@ export function createInlineStage(
 }
 
 /** @throws HoldfastError `Corrupt`, code `kernel_fault`, when it is hashed twice and the digests differ. */
-export async function hashRanges(job: HashJob, use: Primitives): Promise<Uint8Array[]> {
+export async function hashRanges(job: HashJob, primitives: Primitives): Promise<Uint8Array[]> {
   const bytes = job.ranges.reduce((sum, ranges) => sum + lengthOf(ranges), 0);
-  const second = job.twice ? await use.second.blake3(bytes) : undefined;
+  const second = job.twice ? await primitives.second.blake3(bytes) : undefined;
   return job.ranges.map((ranges) => {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < ranges.length; i += 2) {
       const offset = ranges[i]!;
-      parts.push(use.memory.subarray(offset, offset + ranges[i + 1]!));
+      parts.push(primitives.memory.subarray(offset, offset + ranges[i + 1]!));
     }
-    const digest = use.blake3.hashParts(parts);
+    const digest = primitives.blake3.hashParts(parts);
     if (second !== undefined && !equalBytes(second.hashParts(parts), digest)) {
-      throw kernelFault(`blake3 (${use.blake3.name})`, 'a pack has another address');
+      throw kernelFault(`blake3 (${primitives.blake3.name})`, 'a pack has another address');
     }
     return digest;
   });

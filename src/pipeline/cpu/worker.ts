@@ -11,10 +11,10 @@ import type { SerializedError, WorkerAnswer, WorkerJob, WorkerSetup } from './wo
 const { memory, acceleration, tiles } = workerData as WorkerSetup;
 const primitives = loadPrimitives(memory, acceleration, systemClock, new TileMemory(tiles));
 
-async function answer(work: WorkerJob, use: Primitives): Promise<unknown> {
-  if (work.kind === 'encode') return encodeChunk(work.job, use);
-  if (work.kind === 'decode') return decodeChunk(work.job, use);
-  return hashRanges(work.job, use);
+async function answer(work: WorkerJob, primitives: Primitives): Promise<unknown> {
+  if (work.kind === 'encode') return encodeChunk(work.job, primitives);
+  if (work.kind === 'decode') return decodeChunk(work.job, primitives);
+  return hashRanges(work.job, primitives);
 }
 
 parentPort!.on('message', async ({ id, work }: { id: number; work: WorkerJob }) => {

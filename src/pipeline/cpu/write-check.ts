@@ -20,31 +20,31 @@ export function checkCompressed(
   compressed: Uint8Array,
   plain: Uint8Array,
   codec: Codec,
-  use: Primitives,
+  primitives: Primitives,
 ): void {
-  const back = decompressed(compressed, plain.length, codec, use);
+  const back = decompressed(compressed, plain.length, codec, primitives);
   if (Buffer.compare(back, plain) !== 0) {
     throw kernelFault(`${codec.name} (${codec.implementation})`, 'what it compressed gives other bytes back');
   }
 }
 
 /** As much of the check as the job asks for. A coder's first parity is looked at in any case: it is newly compiled. */
-export async function checkEncoded(job: EncodeJob, encoded: Encoded, use: Primitives): Promise<void> {
+export async function checkEncoded(job: EncodeJob, encoded: Encoded, primitives: Primitives): Promise<void> {
   if (job.check === 'none') return;
-  const coder = await use.coder(job.code);
+  const coder = await primitives.coder(job.code);
   const goesBack = job.check !== 'compression';
-  if (goesBack || !proven.has(coder)) checkParity(coder, job, encoded, use);
+  if (goesBack || !proven.has(coder)) checkParity(coder, job, encoded, primitives);
   proven.add(coder);
-  if (goesBack) await checkWayBack(coder, job, encoded, use);
+  if (goesBack) await checkWayBack(coder, job, encoded, primitives);
 }
 
 function checkParity(
   { code, kernel }: Coder,
   { seed }: EncodeJob,
   { offsets, shardLength }: Encoded,
-  use: Primitives,
+  primitives: Primitives,
 ): void {
-  if (parityHolds(code, use.memory.buffer, offsets, shardLength, seed)) return;
+  if (parityHolds(code, primitives.memory.buffer, offsets, shardLength, seed)) return;
   throw kernelFault(`the erasure kernel (${kernel.name})`, 'parity does not belong to the data');
 }
 
@@ -57,35 +57,36 @@ async function checkWayBack(
   { code }: Coder,
   job: EncodeJob,
   { codec, storedLength, shardLength, tag, digests, offsets }: Encoded,
-  use: Primitives,
+  primitives: Primitives,
 ): Promise<void> {
   const [blake3, aead, unpacker] = await Promise.all([
-    job.check === 'twice' ? use.second.blake3(offsets.length * shardLength) : use.blake3,
-    use.second.aead(code.dataShards * shardLength),
-    use.codecById(codec),
+    job.check === 'twice' ? primitives.second.blake3(offsets.length * shardLength) : primitives.blake3,
+    primitives.second.aead(code.dataShards * shardLength),
+    primitives.codecById(codec),
   ]);
   // Nothing below waits: scratch memory is this job's only until another one runs.
-  const shards = offsets.map((offset) => use.memory.subarray(offset, offset + shardLength));
+  const shards = offsets.map((offset) => primitives.memory.subarray(offset, offset + shardLength));
   const right = shards.every((shard, i) =>
     equalBytes(blake3.hash(shard), digests.subarray(32 * i, 32 * i + 32)),
   );
-  if (!right) throw kernelFault(`blake3 (${use.blake3.name})`, 'a shard has another digest');
-  const frame = use.scratch(code.dataShards * shardLength).subarray(0, code.dataShards * shardLength);
+  if (!right) throw kernelFault(`blake3 (${primitives.blake3.name})`, 'a shard has another digest');
+  const frame = primitives.scratch(code.dataShards * shardLength).subarray(0, code.dataShards * shardLength);
   const aad = chunkAad({ ...job, codec });
-  const cipher = `chacha20-poly1305 (${use.aead.name})`;
+  const cipher = `chacha20-poly1305 (${primitives.aead.name})`;
   attempt(cipher, 'what it encrypted does not authenticate', () =>
     aead.open(job.key, aad, shards.slice(0, code.dataShards), tag, frame),
   );
   const stored = frame.subarray(0, storedLength);
-  const plain = codec === CODEC_IDS.none ? stored : decompressed(stored, job.plainLength, unpacker, use);
+  const plain =
+    codec === CODEC_IDS.none ? stored : decompressed(stored, job.plainLength, unpacker, primitives);
   if (!equalBytes(blake3.hash(plain), job.plainHash)) {
     throw kernelFault('the memory or the compressor', 'a chunk does not give back the bytes that were read');
   }
 }
 
-function decompressed(stored: Uint8Array, length: number, codec: Codec, use: Primitives): Uint8Array {
+function decompressed(stored: Uint8Array, length: number, codec: Codec, primitives: Primitives): Uint8Array {
   return attempt(`${codec.name} (${codec.implementation})`, 'what it compressed cannot be decompressed', () =>
-    codec.decompress(stored, length, use.scratch(length, 'check')),
+    codec.decompress(stored, length, primitives.scratch(length, 'check')),
   );
 }
 

@@ -144,15 +144,15 @@ export class ChunkFetch {
 
   /** Gives shards that are not data a place. @throws NoRoom: nobody waits for more memory while holding some. */
   makeRoom(shards: readonly number[]): void {
-    const homeless = shards.filter((shard) => this.offsets[shard] === -1);
-    const lacking = homeless.length - this.#spare.length;
+    const unplaced = shards.filter((shard) => this.offsets[shard] === -1);
+    const lacking = unplaced.length - this.#spare.length;
     if (lacking > 0) {
       const slab = this.#context.arena.tryAllocate(lacking * shardStride(this.shardLength));
-      if (slab === undefined) throw new NoRoom(this.#sparesUsed() + homeless.length);
+      if (slab === undefined) throw new NoRoom(this.#sparesUsed() + unplaced.length);
       this.#slabs.push(slab);
       this.#spare.push(...shardOffsets(slab.offset, lacking, this.shardLength));
     }
-    for (const shard of homeless) this.offsets[shard] = this.#spare.pop()!;
+    for (const shard of unplaced) this.offsets[shard] = this.#spare.pop()!;
   }
 
   #sparesUsed(): number {

@@ -3,8 +3,8 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { SegmentView } from '../../object/segment-view.ts';
 import { accountFor } from '../accounting.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
-import { exclude, Flight } from './flight.ts';
 import { PackReads } from './pack-reads.ts';
+import { exclude, RangeReads } from './range-reads.ts';
 import type { ReadState } from './read-state.ts';
 import { isLast, type Window } from './window.ts';
 
@@ -42,7 +42,7 @@ async function fetchUntilDecodable(
   view: SegmentView,
   fetches: readonly ChunkFetch[],
 ): Promise<void> {
-  const flight = new Flight(state, view);
+  const flight = new RangeReads(state, view);
   try {
     for (;;) {
       throwIfAborted(state.signal, 'get');

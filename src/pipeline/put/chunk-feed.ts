@@ -121,11 +121,11 @@ export class ChunkFeed {
     }
   }
 
-  /** Whoever waits for memory here holds none but what is on its way out already, so puts cannot block each other. */
+  /** A put waits for memory only while everything it holds is already being sent, so puts cannot deadlock. */
   async #readChunk(index: number): Promise<ReadChunk> {
     const startedMs = this.#session.context.clock.monotonic();
     const wanted = this.#chunkLength(index);
-    const staged = this.#source.prompt ? undefined : await this.#read(this.#staging(wanted));
+    const staged = this.#source.neverBlocks ? undefined : await this.#read(this.#staging(wanted));
     const slab = await this.#slab(index, wanted);
     try {
       const frame = frameOffset(this.#session.code, wanted);
@@ -206,7 +206,7 @@ export class ChunkFeed {
       throw new HoldfastError('Unavailable', 'no provider is left', { code: 'not_enough_providers' });
     }
     const { code, usable, context } = this.#session;
-    const preferred = context.directory.preferredChunk(this.#session.leadOf(index).id);
+    const preferred = context.directory.preferredChunk(this.#session.keyProviderOf(index).id);
     // A shard goes to one provider whole, so the least that one takes bounds them all.
     const longest = longestShard(usable);
     let length = preferred;

@@ -10,7 +10,7 @@ import { timed } from '../../telemetry/timed.ts';
 import type { ShardMap } from '../context.ts';
 import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
 import { fitDraft, takesAtMost } from './pack-limits.ts';
-import { PackRace } from './pack-race.ts';
+import { PackUploads } from './pack-uploads.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
 
@@ -35,7 +35,7 @@ export async function storePacks(
   const maps = chunks.map((chunk) => session.mapOf(chunk.index));
   const packs: PackRecord[] = [];
   const places = new Uint8Array(totalShards * chunks.length);
-  const race = new PackRace(session);
+  const race = new PackUploads(session);
   const plainShare = plainShareOf(session, chunks);
   let drafts = draftPacks(maps, [...places.keys()], totalShards);
   try {
@@ -47,17 +47,17 @@ export async function storePacks(
         fitting.map((draft) => queue.add(() => storeDraft(session, chunks, draft, race, plainShare))),
       );
       throwIfAborted(session.signal, 'put');
-      const homeless: number[] = [];
+      const unplaced: number[] = [];
       for (const { stored, left } of outcomes) {
-        homeless.push(...left);
+        unplaced.push(...left);
         for (const { pack, shards } of stored) {
           if (packs.length === MAX_PACKS) throw tooManyPacks();
           const index = packs.push(pack) - 1;
           for (const at of shards) places[at] = index;
         }
       }
-      rehouse(session, maps, homeless);
-      drafts = draftPacks(maps, homeless, totalShards);
+      reassignShards(session, maps, unplaced);
+      drafts = draftPacks(maps, unplaced, totalShards);
     }
   } finally {
     await race.end();
@@ -78,11 +78,11 @@ function plainShareOf({ code }: PutSession, chunks: readonly BuiltChunk[]): numb
 }
 
 /** Finds shards without a home another one, where their chunk then survives most. */
-function rehouse(session: PutSession, maps: ShardMap[], homeless: readonly number[]): void {
+function reassignShards(session: PutSession, maps: ShardMap[], unplaced: readonly number[]): void {
   const { code, candidates: providers } = session;
   const { failureDomain } = session.context.policy;
   const byChunk = new Map<number, number[]>();
-  for (const at of homeless) {
+  for (const at of unplaced) {
     const chunk = Math.floor(at / code.totalShards);
     byChunk.set(chunk, [...(byChunk.get(chunk) ?? []), at % code.totalShards]);
   }
@@ -118,7 +118,7 @@ async function storeDraft(
   session: PutSession,
   chunks: readonly BuiltChunk[],
   draft: Draft,
-  race: PackRace,
+  race: PackUploads,
   plainShare: number,
 ): Promise<Outcome> {
   const stored: Outcome['stored'][number][] = [];
@@ -145,7 +145,7 @@ async function storeFitting(
   session: PutSession,
   chunks: readonly BuiltChunk[],
   draft: Draft,
-  race: PackRace,
+  race: PackUploads,
   mayFit: boolean,
 ): Promise<PackRecord | 'too long' | undefined> {
   const { context } = session;
@@ -172,7 +172,7 @@ async function sendDraft(
   session: PutSession,
   provider: Provider,
   { address, parts, length, chunks }: AddressedPack & { readonly chunks: number },
-  race: PackRace,
+  race: PackUploads,
   canFit: () => boolean,
 ): Promise<PackRecord | 'too long' | undefined> {
   const { context, signal } = session;

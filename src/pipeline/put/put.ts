@@ -13,7 +13,7 @@ import { PutJournal } from '../../records/journal.ts';
 import { rememberRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { checkName, type NameChange, pointName, readName } from '../../records/names.ts';
-import { type BlobAt, discard } from '../../records/trash.ts';
+import { type BlobAt, deleteOrQueue } from '../../records/trash.ts';
 import { flushUsage, recordUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { slabBytes } from '../cpu/slab-layout.ts';
@@ -259,7 +259,7 @@ class Put {
   async #close(blobs: readonly BlobAt[], blobsMs: number, replaced?: BlobAddress): Promise<void> {
     const signal = timeoutSignal(CLOSE_MS);
     try {
-      await discard(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
+      await deleteOrQueue(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
       if (replaced !== undefined) await this.#context.retention.replaced(replaced, { signal });
       await flushUsage(this.#context);
       await this.#setup.journal.end();

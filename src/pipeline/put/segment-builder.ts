@@ -71,7 +71,7 @@ export class SegmentBuilder {
   async #encode(chunk: ReadChunk, last: boolean): Promise<BuiltChunk> {
     const { index, slab, frame, plainLength, startedMs, check, plainHash } = chunk;
     const { context, keys, objectId, code, codecs, signal } = this.#session;
-    const lead = this.#session.leadOf(index).id;
+    const lead = this.#session.keyProviderOf(index).id;
     const salt = context.random(16);
     const started = context.clock.monotonic();
     // The signal is not passed on: a job cut off in mid-flight would still write to a slab given to someone else.

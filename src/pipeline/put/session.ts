@@ -113,7 +113,7 @@ export class PutSession {
   }
 
   /** The provider that leads a chunk: it names its length, and the chunk's key is its. The best take turns. */
-  leadOf(chunk: number): Provider {
+  keyProviderOf(chunk: number): Provider {
     return this.#leads[chunk % this.#leads.length]!;
   }
 

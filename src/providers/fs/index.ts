@@ -4,8 +4,8 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { type FsOptions, fsDriver } from './driver.ts';
 
 export type { FsOptions } from './driver.ts';
-export { createFsGlance } from './glance.ts';
 export { initFsProvider, readProviderId } from './layout.ts';
+export { fsPeekStat } from './peek-stat.ts';
 
 /**
  * A provider that is a folder. What it acknowledged survives a power cut, as far as the disk keeps its word about

@@ -2,7 +2,7 @@ import { abortError } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 import type { BlobAdapter } from '../adapter.ts';
-import { createDice, type Dice } from './dice.ts';
+import { createDice, type SeededRandom } from './seeded-random.ts';
 import { type Operation, wrapAdapter } from './wrap.ts';
 
 /** What goes wrong, and how often: probabilities from 0 to 1. All absent: nothing does. */
@@ -122,7 +122,7 @@ export function withFaults(
 
 function damage(
   bytes: Uint8Array,
-  dice: Dice,
+  dice: SeededRandom,
   kinds: { readonly truncate: boolean; readonly flipBit: boolean; readonly lengthen: boolean },
 ): Uint8Array {
   if (kinds.flipBit) dice.flipBit(bytes);

@@ -2,8 +2,8 @@ import { linkedAbort, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { AdapterCapabilities, BlobAdapter, FetchStreamOptions, ProbeResult } from '../adapter.ts';
-import { inStep } from './in-step.ts';
-import { joinedListing } from './joined-listing.ts';
+import { mergeListings } from './merge-listings.ts';
+import { teeStream } from './tee-stream.ts';
 
 type Signal = AbortSignal | undefined;
 export type Backends = readonly [BlobAdapter, ...BlobAdapter[]];
@@ -29,7 +29,7 @@ export function mirrorOf(adapterId: string, backends: Backends): BlobAdapter {
       return { existed: results.every(({ existed }) => existed) };
     },
     async storeStream(address, source, options = {}) {
-      const copies = inStep(source, backends.length);
+      const copies = teeStream(source, backends.length);
       const results = await everywhere(backends, options.signal, (each, signal, i) =>
         each.storeStream(address, copies[i]!, { ...options, signal }).finally(copies[i]!.leave),
       );
@@ -52,7 +52,7 @@ export function mirrorOf(adapterId: string, backends: Backends): BlobAdapter {
     },
     prefetch: (address, options) => main.prefetch(address, options),
     stat: (address, options) => anyOf(options?.signal, (each) => each.stat(address, options)),
-    list: (options) => joinedListing(backends, options),
+    list: (options) => mergeListings(backends, options),
     probe: ({ signal } = {}) => probeAll(backends, signal),
     readSlot: (name, options) => main.readSlot(name, options),
     writeSlot: (name, bytes, expected, options) => main.writeSlot(name, bytes, expected, options),

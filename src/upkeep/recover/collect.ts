@@ -1,8 +1,8 @@
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
-import { Laggards, type Turn } from '../../core/laggards.ts';
 import { entryOf } from '../../core/maps.ts';
+import { Stragglers, type Turn } from '../../core/straggler-watch.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
 import type { VaultContext } from '../../pipeline/context.ts';
 import type { Provider } from '../../providers/provider.ts';
@@ -44,7 +44,7 @@ export async function collectPointers(
 ): Promise<Collected> {
   const able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
   const gathering = new Gathering(context);
-  const laggards = new Laggards(context.clock, LISTINGS);
+  const laggards = new Stragglers(context.clock, LISTINGS);
   try {
     await Promise.all(able.map((provider) => gathering.hear(provider, laggards, signal)));
   } finally {
@@ -70,7 +70,7 @@ class Gathering implements Collected {
     this.#startedMs = context.clock.monotonic();
   }
 
-  async hear(provider: Provider, laggards: Laggards, signal: AbortSignal | undefined): Promise<void> {
+  async hear(provider: Provider, laggards: Stragglers, signal: AbortSignal | undefined): Promise<void> {
     const { directory } = this.#context;
     const turn = laggards.begin(signal, 'recover', () => directory.late(provider.id));
     const hearing = new Hearing(this, provider, turn);

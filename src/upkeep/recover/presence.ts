@@ -1,7 +1,7 @@
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { Laggards } from '../../core/laggards.ts';
+import type { Stragglers } from '../../core/straggler-watch.ts';
 import { openRoot, type RootRecord } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { fetchNode } from '../../object/fetch-node.ts';
@@ -26,7 +26,7 @@ export interface ObjectPresence {
 /** Whether objects can be had again: all nodes are read, and of every pack it is asked whether it is there whole. */
 export class PresenceCheck {
   readonly #context: VaultContext;
-  readonly #laggards: Laggards;
+  readonly #laggards: Stragglers;
   readonly #signal: AbortSignal | undefined;
   /** Providers that did not answer; each is asked no more. */
   readonly #silent: Map<string, string>;
@@ -35,7 +35,7 @@ export class PresenceCheck {
   constructor(
     context: VaultContext,
     silent: Map<string, string>,
-    laggards: Laggards,
+    laggards: Stragglers,
     signal: AbortSignal | undefined,
   ) {
     const { directory } = context;

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
-import { Laggards } from '../../core/laggards.ts';
+import { Stragglers } from '../../core/straggler-watch.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
 import type { VaultContext } from '../../pipeline/context.ts';
@@ -88,7 +88,7 @@ async function lookAtObjects(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly presence: Presence; readonly opened: boolean }[]> {
   const queue = new PQueue({ concurrency: PARALLEL });
-  const laggards = new Laggards(context.clock, LISTINGS);
+  const laggards = new Stragglers(context.clock, LISTINGS);
   const check = new PresenceCheck(context, silent, laggards, signal);
   const look = async ({ manifest, createdMs }: Pointer) => {
     throwIfAborted(signal, 'recover');

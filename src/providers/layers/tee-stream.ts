@@ -13,7 +13,7 @@ interface Asking {
  * A source for several readers, which all get the same pieces. The next piece is pulled when all who still read have
  * asked for it, so none is copied or kept; whoever never reads must leave. The source is closed when nobody is left.
  */
-export function inStep(source: AsyncIterable<Uint8Array>, count: number): readonly StepReader[] {
+export function teeStream(source: AsyncIterable<Uint8Array>, count: number): readonly StepReader[] {
   let iterator: AsyncIterator<Uint8Array> | undefined;
   const reading = new Set<StepReader>();
   let asking: Asking[] = [];

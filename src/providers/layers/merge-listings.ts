@@ -3,7 +3,7 @@ import type { BlobAdapter, ListOptions } from '../adapter.ts';
 import { checkListing } from '../guard.ts';
 
 /** What any of them has, each address once. All must answer: what only the silent one has would be missing. */
-export async function* joinedListing(
+export async function* mergeListings(
   backends: readonly BlobAdapter[],
   options: ListOptions = {},
 ): AsyncGenerator<BlobAddress, void, undefined> {

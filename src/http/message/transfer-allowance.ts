@@ -6,7 +6,7 @@ import { HoldfastError } from '../../core/errors.ts';
  * How long a peer may keep us waiting, all waits of one message together: a grace, and more for every byte that
  * came or went. Cheap to be slow with is what slow-loris lives on; this makes it cost bytes.
  */
-export interface Patience {
+export interface TransferAllowance {
   /** Waits for `work`. @throws HoldfastError `Timeout` when the allowance is used up. */
   wait<T>(work: Promise<T>): Promise<T>;
   moved(bytes: number): void;
@@ -17,7 +17,10 @@ export interface PatienceLimits {
   readonly minBytesPerSecond: number;
 }
 
-export function createPatience(clock: Clock, { graceMs, minBytesPerSecond }: PatienceLimits): Patience {
+export function createPatience(
+  clock: Clock,
+  { graceMs, minBytesPerSecond }: PatienceLimits,
+): TransferAllowance {
   let waitedMs = 0;
   let bytes = 0;
   return {

@@ -5,7 +5,7 @@ import type { StragglerPolicy } from '../core/stragglers.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 
 /** Several ways to the same thing, of which the next is tried when the last is slow or has failed. */
-export interface Staggered {
+export interface HedgedRead {
   /**
    * The first to succeed wins and the others are aborted; the winner's signal stays linked to `outer`.
    * @param discard what came too late.
@@ -24,7 +24,7 @@ const POLICY: StragglerPolicy = { floorMs: 5, factor: 1, quorum: 0, aloneMs: 200
 const ENOUGH = 16;
 
 /** "Slow" is slower than 95 of 100 recent winners, each by its own time from when it was tried. */
-export function createStaggered(clock: Clock): Staggered {
+export function createStaggered(clock: Clock): HedgedRead {
   const hedge = createHedge(clock, POLICY, ENOUGH);
   return {
     async run(attempts, signal, discard) {

@@ -1,5 +1,5 @@
 /** Chance that can be repeated. Never for keys, salts or names. */
-export interface Dice {
+export interface SeededRandom {
   hits(probability: number): boolean;
   within(range: number | readonly [number, number]): number;
   /** Changes one bit in place, if there is one. */
@@ -7,7 +7,7 @@ export interface Dice {
 }
 
 /** Numbers from xorshift32 (G. Marsaglia, "Xorshift RNGs", 2003). */
-export function createDice(seed: number): Dice {
+export function createDice(seed: number): SeededRandom {
   let state = (seed ^ 0x9e3779b9) | 0 || 1;
   const next = (): number => {
     state ^= state << 13;

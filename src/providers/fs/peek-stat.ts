@@ -12,7 +12,7 @@ const LOCAL: ReadonlySet<number> = new Set([
 ]);
 
 /** What a look tells: undefined where it cannot. */
-export type Glance = (address: BlobAddress) => Pick<BlobStat, 'size' | 'revision'> | 'absent' | undefined;
+export type PeekStat = (address: BlobAddress) => Pick<BlobStat, 'size' | 'revision'> | 'absent' | undefined;
 
 /** A busy machine takes a process off its processor for some tens of milliseconds; that is not the disk. */
 const SLOW_MS = 100;
@@ -23,7 +23,7 @@ const REST_MS = 1_000;
  * two threads' turns. Metadata only; a disk that makes it wait is not asked that way again for a second.
  * @returns undefined for a folder on a file system that may wait for a network.
  */
-export async function createFsGlance(root: string, clock: Clock): Promise<Glance | undefined> {
+export async function fsPeekStat(root: string, clock: Clock): Promise<PeekStat | undefined> {
   const layout = layoutOf(root);
   const { type } = await statfs(layout.blobs);
   if (!LOCAL.has(type)) return undefined;

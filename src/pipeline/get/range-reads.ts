@@ -32,7 +32,7 @@ interface Running {
  * Range reads on their way. One that is far behind the others is called slow, so that any other shard that adds rank
  * may be fetched in its stead; whoever is still reading when the chunks are complete is cancelled.
  */
-export class Flight {
+export class RangeReads {
   readonly #state: ReadState;
   readonly #view: SegmentView;
   readonly #running = new Map<Running, Promise<void>>();
@@ -123,8 +123,8 @@ export class Flight {
   #isLate({ provider, bytes, startedMs }: Running, policy: StragglerPolicy): boolean {
     const { clock, directory } = this.#state.context;
     const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
-    const usualMs = directory.usualMs(provider, 'fetch', bytes);
-    return clock.monotonic() - startedMs >= lateAfterMs(policy, field, usualMs);
+    const p95Ms = directory.p95Ms(provider, 'fetch', bytes);
+    return clock.monotonic() - startedMs >= lateAfterMs(policy, field, p95Ms);
   }
 
   async #read(running: Running): Promise<void> {

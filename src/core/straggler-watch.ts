@@ -35,7 +35,7 @@ interface Running {
  * while others get on. While too few do, it is not the provider, and everybody is waited for (or, where the policy has
  * `aloneMs`, for so long). Call `close` in the end.
  */
-export class Laggards {
+export class Stragglers {
   readonly #clock: Clock;
   readonly #policy: StragglerPolicy;
   readonly #running = new Set<Running>();

@@ -1,16 +1,16 @@
 import type { Exchange } from './exchange.ts';
-import type { Patience } from './message/patience.ts';
 import type { ByteRange } from './message/range.ts';
+import type { TransferAllowance } from './message/transfer-allowance.ts';
 
 /** Bytes in memory that is used again. */
-export interface HeldBytes {
+export interface PinnedBytes {
   readonly bytes: Uint8Array;
   /** Nothing reads the bytes any more. Called again it does nothing. */
   release(): void;
 }
 
 /** Bytes of a window, or undefined when there is no memory for them now. */
-export type Hold = (range: ByteRange, signal: AbortSignal) => Promise<HeldBytes | undefined>;
+export type Hold = (range: ByteRange, signal: AbortSignal) => Promise<PinnedBytes | undefined>;
 
 /** A window up to this long is held as one. */
 const WHOLE_BYTES = 2 * 1024 * 1024;
@@ -29,13 +29,13 @@ export function firstStep({ start, end }: ByteRange): ByteRange {
  */
 export async function sendHeld(
   exchange: Exchange,
-  first: HeldBytes,
+  first: PinnedBytes,
   { start, end }: ByteRange,
   hold: Hold,
-  patience: Patience,
+  patience: TransferAllowance,
 ): Promise<number> {
   let at = start;
-  let held: HeldBytes | undefined = first;
+  let held: PinnedBytes | undefined = first;
   exchange.atEnd(() => held?.release());
   for (;;) {
     const { length } = held.bytes;

@@ -22,7 +22,7 @@ interface Straggler {
  * elsewhere while it may still be trying. Where the object would then survive fewer losses it is waited for longer: up
  * to the policy's `stallMs`, or until it does not even answer a probe. And for good where fewer than promised.
  */
-export class PackRace {
+export class PackUploads {
   readonly #session: PutSession;
   readonly #stragglers: Straggler[] = [];
   readonly #pacing = new AbortController();
@@ -104,7 +104,7 @@ export class PackRace {
   }
 
   #isBehind(policy: StragglerPolicy, provider: Provider, bytes: number, elapsedMs: number): boolean {
-    const usual = this.#session.context.directory.usualMs(provider.id, 'store', bytes);
+    const usual = this.#session.context.directory.p95Ms(provider.id, 'store', bytes);
     const running = this.#running - this.#done;
     const field = { done: this.#done, running, slowestMs: this.#slowestMs };
     return elapsedMs >= lateAfterMs(policy, field, usual);
@@ -127,7 +127,7 @@ export class PackRace {
     const { signal } = this.#pacing;
     there.asked = true;
     while (!settled.yes && !signal.aborted) {
-      const answers = await directory.answers(provider.id, { signal }).catch(() => true);
+      const answers = await directory.respondsToProbe(provider.id, { signal }).catch(() => true);
       there.silent = !answers && !signal.aborted;
       if (there.silent) return;
       await clock.sleep(ASK_EVERY_MS, signal).catch(() => {});

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createPunctuality } from '../../src/catalog/punctuality.ts';
-import { Laggards } from '../../src/core/laggards.ts';
+import { Stragglers } from '../../src/core/straggler-watch.ts';
 import type { StragglerPolicy } from '../../src/core/stragglers.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';
 
@@ -8,7 +8,7 @@ const POLICY: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
 
 it('one that stands still is given up on once half of the others have got something done, and not before', async () => {
   const clock = createFakeClock();
-  const laggards = new Laggards(clock, POLICY);
+  const laggards = new Stragglers(clock, POLICY);
   const late: string[] = [];
   const turns = ['a', 'b', 'c', 'd', 'e'].map((id) => laggards.begin(undefined, 'work', () => late.push(id)));
   await clock.advance(1_000);
@@ -26,7 +26,7 @@ it('one that stands still is given up on once half of the others have got someth
 
 it('one that got on before has its time from then, and as many times what the slowest took', async () => {
   const clock = createFakeClock();
-  const laggards = new Laggards(clock, POLICY);
+  const laggards = new Stragglers(clock, POLICY);
   const [done, other] = [laggards.begin(undefined, 'work'), laggards.begin(undefined, 'work')];
   done.progressed(100);
   done.end();
@@ -42,7 +42,7 @@ it('one that got on before has its time from then, and as many times what the sl
 
 it('one that says it is there is waited for, and asked again; one that does not is given up on', async () => {
   const clock = createFakeClock();
-  const laggards = new Laggards(clock, POLICY);
+  const laggards = new Stragglers(clock, POLICY);
   const asked: number[] = [];
   let there = true;
   const quick = laggards.begin(undefined, 'work');
