@@ -5,7 +5,7 @@ import { noise } from '../helpers/vault.ts';
 it('bytes in memory are read as asked, at once, to a short piece at the end', async () => {
   const bytes = noise(250, 1);
   const source = await toSource(bytes);
-  expect(source).toMatchObject({ prompt: true, size: 250 });
+  expect(source).toMatchObject({ neverBlocks: true, size: 250 });
   const pieces: Uint8Array[] = [];
   for (const expected of [100, 100, 50, 0]) {
     const into = new Uint8Array(100);
