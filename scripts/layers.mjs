@@ -1,9 +1,5 @@
-// Checks that imports inside src/ go down only. Prints every arrow that goes up and exits 1.
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, posix, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const SRC = join(dirname(fileURLToPath(import.meta.url)), '../src');
+// Checks that imports inside src/ go down only and never in a circle. Prints what is wrong and exits 1.
+import { circlesOf, readHouse } from './house.mjs';
 
 /** From the bottom to the top: a folder may import itself and those before it. */
 const LAYERS = [
@@ -68,33 +64,58 @@ const ONLY = {
   ],
 };
 
-const IMPORT = /(?:from|import)\s*\(?\s*'(\.[^']+)'/g;
+/** Packages that one folder alone may import. */
 const OWN = { 'prom-client': 'telemetry', level: 'engine', '@stricli/core': 'cli' };
-const PACKAGE = /(?:from|import)\s*\(?\s*'([^'.][^']*)'/g;
 
-const wrong = [];
-for (const file of readdirSync(SRC, { recursive: true }).filter((name) => name.endsWith('.ts'))) {
-  const path = file.split('\\').join('/');
-  const layer = path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index';
-  const text = readFileSync(join(SRC, file), 'utf8');
-  for (const [, target] of text.matchAll(IMPORT)) {
-    const to = posix.join(posix.dirname(path), target);
-    const other = to.includes('/') ? to.slice(0, to.indexOf('/')) : 'index';
-    if (layer !== 'index' && other !== layer && !allowed(layer, other)) wrong.push(`${path} imports ${to}`);
-  }
-  for (const [, name] of text.matchAll(PACKAGE)) {
-    if (name in OWN && OWN[name] !== layer)
-      wrong.push(`${path} imports ${name}, which only ${OWN[name]} may`);
-  }
-  const lines = text.split('\n').length;
-  if (lines > 350) wrong.push(`${path} has ${lines} lines; the limit is 350`);
-}
+const folderOf = (path) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index');
 
 function allowed(from, to) {
+  if (from === 'index' || from === to) return true;
   if (!LAYERS.includes(from) || !LAYERS.includes(to)) return false;
   return ONLY[from]?.includes(to) ?? LAYERS.indexOf(to) < LAYERS.indexOf(from);
 }
 
+const files = readHouse();
+const wrong = [];
+for (const { path, imports } of files.values()) {
+  const layer = folderOf(path);
+  for (const { to, name, line } of imports) {
+    if (to && !allowed(layer, folderOf(to))) wrong.push(`src/${path}:${line} imports ${to}`);
+    if (name in OWN && OWN[name] !== layer)
+      wrong.push(`src/${path}:${line} imports ${name}, which only ${OWN[name]} may`);
+  }
+}
+
+/** Circles that are still to be broken, by the names of their files. */
+const BEING_BROKEN = new Set([
+  'checks.ts code.ts',
+  'code.ts repair-plan.ts undecodable.ts',
+  'kernel-portable.ts kernel.ts',
+  'kernel-wasm.ts kernel.ts',
+  'kernel-native.ts kernel.ts',
+  'catalog.ts probe-candidates.ts probing.ts',
+  'open-vault.ts vault-options.ts',
+  'put-many.ts put.ts',
+  'verify-all.ts verify.ts',
+  'auth exchange.ts message',
+  'admission connection.ts exchange.ts message',
+]);
+const known = (circle) =>
+  BEING_BROKEN.has(
+    circle
+      .map(({ from }) => from.split('/').at(-1))
+      .sort()
+      .join(' '),
+  );
+
+const circles = circlesOf(files).filter((circle) => !known(circle));
+for (const circle of circles) {
+  const arrows = circle.map(
+    ({ to, type, by }) => `\n  src/${by} imports ${to}${type ? ' (types only)' : ''}`,
+  );
+  wrong.push(`circle:${arrows.join('')}`);
+}
+
 for (const line of wrong) console.error(line);
-console.log(`layers: ${wrong.length} wrong imports in ${relative(process.cwd(), SRC) || SRC}`);
-process.exit(wrong.length > 0 ? 1 : 0);
+console.log(`layers: ${wrong.length - circles.length} wrong imports, ${circles.length} circles`);
+if (wrong.length > 0) process.exitCode = 1;
