@@ -142,14 +142,28 @@ function shortestCircles(graph) {
     if (seen.has(start)) continue;
     const circle = wayRound(graph, start);
     if (!circle) continue;
-    for (const { from } of circle) seen.add(from);
+    const within = arrowsFrom(graph, start);
+    for (const room of within.keys()) if (arrowsFrom(graph, room).has(start)) seen.add(room);
     circles.push(circle);
   }
   return circles;
 }
 
-/** The shortest way from a room back to itself, breadth first. */
+/** The shortest way from a room back to itself, if there is one. */
 function wayRound(graph, start) {
+  const cameBy = arrowsFrom(graph, start);
+  const circle = [];
+  for (
+    let arrow = cameBy.get(start);
+    arrow;
+    arrow = arrow.from === start ? undefined : cameBy.get(arrow.from)
+  )
+    circle.unshift(arrow);
+  return circle.length > 0 ? circle : undefined;
+}
+
+/** Every room that arrows lead to from here, with the last arrow of the shortest way: breadth first. */
+function arrowsFrom(graph, start) {
   const cameBy = new Map();
   const queue = [start];
   for (let room = queue.shift(); room !== undefined; room = queue.shift()) {
@@ -159,12 +173,5 @@ function wayRound(graph, start) {
       queue.push(to);
     }
   }
-  const circle = [];
-  for (
-    let arrow = cameBy.get(start);
-    arrow;
-    arrow = arrow.from === start ? undefined : cameBy.get(arrow.from)
-  )
-    circle.unshift(arrow);
-  return circle.length > 0 ? circle : undefined;
+  return cameBy;
 }
