@@ -187,7 +187,7 @@ class Catalog implements NodeCatalog {
     const entry = this.#entries.get(providerId);
     if (entry !== undefined) return entry;
     throw new HoldfastError('NotFound', `no provider "${providerId}" is registered`, {
-      code: 'provider_unknown',
+      code: 'unknown_provider',
     });
   }
 

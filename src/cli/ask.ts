@@ -1,5 +1,5 @@
 import { abortError } from '../core/abort.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { type ErrorCode, HoldfastError } from '../core/errors.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Io } from './io.ts';
 export async function ask(
   io: Io,
   question: string,
-  { hidden, code }: { readonly hidden: boolean; readonly code: string },
+  { hidden, code }: { readonly hidden: boolean; readonly code: ErrorCode },
 ): Promise<string> {
   const { createInterface } = await import('node:readline');
   return new Promise((resolve, reject) => {

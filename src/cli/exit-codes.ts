@@ -1,4 +1,4 @@
-import { type ErrorKind, isHoldfastError } from '../core/errors.ts';
+import { type ErrorCode, type ErrorKind, isHoldfastError } from '../core/errors.ts';
 
 /** What the process exits with; documented in the README and never renumbered. */
 export const EXIT = {
@@ -31,9 +31,8 @@ const BY_KIND: Readonly<Record<ErrorKind, ExitCode>> = {
   Unexpected: EXIT.unexpected,
 };
 
-const BY_CODE: Readonly<Record<string, ExitCode>> = {
+const BY_CODE: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
   certificate_shortfall: EXIT.policy,
-  fallback_refused: EXIT.policy,
   key_file_missing: EXIT.notFound,
   already_initialised: EXIT.policy,
   access_denied: EXIT.unexpected,

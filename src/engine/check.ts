@@ -1,4 +1,4 @@
-import { HoldfastError } from '../core/errors.ts';
+import { type ErrorCode, HoldfastError } from '../core/errors.ts';
 import { type EntriesOptions, MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
@@ -39,7 +39,7 @@ export function checkRange(options: EntriesOptions): EntriesOptions {
   return options;
 }
 
-function checkText(text: string, code: string, what: string): void {
+function checkText(text: string, code: ErrorCode, what: string): void {
   if (text.includes('\0') || LONE_SURROGATE.test(text)) {
     throw malformed(code, `${what} is well-formed text without NUL`);
   }
@@ -48,7 +48,7 @@ function checkText(text: string, code: string, what: string): void {
   }
 }
 
-const malformed = (code: string, message: string): HoldfastError =>
+const malformed = (code: ErrorCode, message: string): HoldfastError =>
   new HoldfastError('Unexpected', message, { code });
 
 export const engineClosed = (): HoldfastError =>

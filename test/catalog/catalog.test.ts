@@ -53,9 +53,9 @@ describe('ranking', () => {
     });
     const catalog = await world.open([new Probed('a')]);
     expect(() => catalog.report('x', stored())).toThrow(
-      expect.objectContaining({ code: 'provider_unknown' }),
+      expect.objectContaining({ code: 'unknown_provider' }),
     );
-    await expect(catalog.setMaintenance('x', true)).rejects.toMatchObject({ code: 'provider_unknown' });
+    await expect(catalog.setMaintenance('x', true)).rejects.toMatchObject({ code: 'unknown_provider' });
   });
 });
 

@@ -43,7 +43,7 @@ describe('probing', () => {
     expect(await catalog.probe('stuck')).toMatchObject({ provider: 'stuck', rttMs: undefined });
     expect(catalog.snapshot()[0]!.lossRate).toBeCloseTo(0.2, 12);
     expect(fine.probes).toBe(0);
-    await expect(async () => catalog.probe('nobody')).rejects.toMatchObject({ code: 'provider_unknown' });
+    await expect(async () => catalog.probe('nobody')).rejects.toMatchObject({ code: 'unknown_provider' });
   });
 
   it('before a put waits only for those that may take shards, and goes on with the others', async () => {

@@ -12,7 +12,7 @@ describe('errors', () => {
   test('say more with every layer and lose nothing', () => {
     const cause = new Error('socket');
     const inner = new HoldfastError('Unavailable', 'no answer', {
-      code: 'reset',
+      code: 'connection_lost',
       operation: 'store',
       context: { attempt: 1 },
       cause,
@@ -21,7 +21,7 @@ describe('errors', () => {
     expect(outer).toMatchObject({ kind: 'Unavailable', message: 'no answer', cause });
     expect(outer.toJSON()).toEqual({
       error: 'Unavailable',
-      code: 'reset',
+      code: 'connection_lost',
       status: 'persistent',
       message: 'no answer',
       operation: 'store',

@@ -1,10 +1,10 @@
-import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import { type ErrorCode, type ErrorKind, HoldfastError } from '../../core/errors.ts';
 
 interface Rule {
   /** Matched against LevelDB's code and message; it passes the system's text on and no errno. */
   readonly pattern: RegExp;
   readonly kind: ErrorKind;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
 }

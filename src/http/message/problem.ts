@@ -1,4 +1,4 @@
-import type { ErrorKind, HoldfastError } from '../../core/errors.ts';
+import type { ErrorCode, ErrorKind, HoldfastError } from '../../core/errors.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 
 /** What `error` says in an error body; stable. Kinds of the library keep their names. */
@@ -69,7 +69,7 @@ const STATUS: Readonly<Record<ErrorKind, number>> = {
   Unexpected: 500,
 };
 
-const STATUS_BY_CODE: Readonly<Record<string, number>> = {
+const STATUS_BY_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   unsupported: 501,
   invalid_argument: 400,
   blob_too_large: 413,

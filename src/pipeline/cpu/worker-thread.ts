@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { KnownTiles } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
-import { type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
+import { type ErrorCode, type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import type { DecodeJob, EncodeJob, HashJob } from './jobs.ts';
 
@@ -25,7 +25,7 @@ export type WorkerAnswer = { readonly id: number } & (
 /** Errors cross the thread border as data: a class would arrive as a plain `Error`. */
 export interface SerializedError {
   readonly error: ErrorKind;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly status: ErrorStatus;
   readonly message: string;
   readonly hint?: string;

@@ -1,6 +1,6 @@
 import type { LinearCode } from '../../coding/erasure/code.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
-import type { HoldfastError } from '../../core/errors.ts';
+import type { ErrorCode, HoldfastError } from '../../core/errors.ts';
 import { standings } from '../../core/standing.ts';
 import type { ObjectKeys } from '../../keys/object-keys.ts';
 import { storeNode } from '../../object/store-node.ts';
@@ -27,7 +27,7 @@ export interface PutProgress {
 export interface FailedAttempt {
   readonly provider: string;
   readonly error: string;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly bytes: number;
 }
 

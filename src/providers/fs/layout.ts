@@ -65,7 +65,7 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
   } catch (error) {
     const failure = fsError(error);
     if (!(failure instanceof HoldfastError) || failure.provider !== undefined) throw failure;
-    const code = failure.kind === 'PermissionDenied' ? { code: 'access_denied' } : {};
+    const code = failure.kind === 'PermissionDenied' ? { code: 'access_denied' as const } : {};
     throw failure.with({ provider: id, context: { root }, ...code });
   }
 }

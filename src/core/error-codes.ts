@@ -1,0 +1,260 @@
+/**
+ * Every code that is finer than its kind, with the kinds it occurs under. Codes are stable. The comment says when it
+ * occurs and, after "Do:", what to do; docs/api/errors.md is made of it. Types only: nothing of this is loaded.
+ */
+export interface ErrorCodeTable {
+  /** A file or folder on this machine cannot be read or written. Do: check its owner, permissions and path. */
+  access_denied: 'PermissionDenied';
+  /** The agent of `holdfast unlock` ended before it answered. Do: give the passphrase each time, and report it. */
+  agent_failed: 'Unexpected';
+  /** The folder of the agent's socket could be another user's. Do: remove it, or set `XDG_RUNTIME_DIR`. */
+  agent_folder_unsafe: 'PermissionDenied';
+  /** `HOLDFAST_AGENT` is off, so that nothing would ask the agent. Do: unset it. */
+  agent_off: 'ConfigInvalid';
+  /** The agent's socket cannot be made here. Do: set `XDG_RUNTIME_DIR` to a folder of your own with a short path. */
+  agent_unsupported: 'ConfigInvalid';
+  /** There is a vault in the home already, or the state of one. Do: use another home, or restore the key file. */
+  already_initialised: 'PermissionDenied';
+  /** A node in amnesia mode was given an adapter that keeps what it stores. Do: use the memory adapter. */
+  amnesia_refused: 'ConfigInvalid';
+  /** One chunk needs more than all the memory that is allowed. Do: raise `limits.memory_bytes`. */
+  arena_too_small: 'QuotaExceeded';
+  /** Sealed bytes do not open under this key. Do: use the right key file; otherwise treat the bytes as damaged. */
+  authentication: 'Corrupt';
+  /** A backend of a node does not answer. Do: bring it back; what it held is still served by the others. */
+  backend_down: 'Unavailable';
+  /** The access log cannot be opened. Do: check its path and the permissions of its folder. */
+  bad_access_log: 'ConfigInvalid';
+  /** An answer at the terminal, or of a server, is none that can be used. Do: give another, or see its log. */
+  bad_answer: 'ConfigInvalid' | 'Unavailable';
+  /** The text names no erasure code. Do: give one such as `lrc` or `reed-solomon:16+8`. */
+  bad_code: 'ConfigInvalid';
+  /** The content type is no media type. Do: give one such as `image/png`. */
+  bad_content_type: 'ConfigInvalid';
+  /** The key file is damaged, or none of ours. Do: restore it from a backup. */
+  bad_key_file: 'Corrupt';
+  /** A link in a manifest is malformed. Do: treat the manifest as damaged; its copies may be whole. */
+  bad_link: 'Corrupt';
+  /** The name is empty, too long, or has characters that cannot be typed. Do: choose another name. */
+  bad_name: 'ConfigInvalid';
+  /** An option has a value that it cannot have. Do: see its type. */
+  bad_option: 'ConfigInvalid';
+  /** A certificate was asked of a placement that is none. Do: report it. */
+  bad_placement: 'Corrupt';
+  /** The text is no range of bytes. Do: give `FIRST-LAST`, `FIRST-` or `-SUFFIX`. */
+  bad_range: 'ConfigInvalid';
+  /** A reference starts like an address and is none. Do: give `b3:` and 64 lower-case hex digits. */
+  bad_reference: 'ConfigInvalid';
+  /** The shards given to a code have wrong lengths or places. Do: give what `encode` returned. */
+  bad_shards: 'Corrupt';
+  /** What was given as an object's content has no bytes. Do: give bytes, a Blob, a stream or an iterable of bytes. */
+  bad_source: 'ConfigInvalid';
+  /** The flags do not go together with several files. Do: put them one by one, or with a prefix. */
+  bad_sources: 'ConfigInvalid';
+  /** A certificate, key or authority for TLS cannot be used. Do: check the files and their permissions. */
+  bad_tls_files: 'ConfigInvalid';
+  /** A line of the token file cannot be read. Do: write `name scopes token`. */
+  bad_token_file: 'ConfigInvalid';
+  /** The XML of a server is malformed, or lacks what it must have. Do: see the logs of the provider. */
+  bad_xml: 'Unavailable';
+  /** Binary content would go to a terminal. Do: write it to a file with `-o`. */
+  binary_to_terminal: 'ConfigInvalid';
+  /** The blob is longer than the provider takes. Do: lower `packs.target_bytes`, or raise the limit there. */
+  blob_too_large: 'RangeNotSatisfiable';
+  /** No provider returned the blob that a gateway was asked for. Do: bring providers back, then try again. */
+  blob_unavailable: 'Unavailable' | 'NotFound';
+  /** A server sent more bytes than were asked for. Do: see the logs of the provider. */
+  body_too_long: 'Corrupt';
+  /** The object would survive fewer losses than it must. Do: bring providers back or add some, or lower the minimum. */
+  certificate_shortfall: 'PermissionDenied';
+  /** The provider failed repeatedly and is given a rest. Do: wait; see `holdfast providers`. */
+  circuit_open: 'Unavailable';
+  /** A secret would be sent unencrypted. Do: use `https://`. */
+  cleartext_secret: 'ConfigInvalid';
+  /** The clock of this machine shows an impossible time. Do: set it. */
+  clock_implausible: 'ConfigInvalid';
+  /** The adapter was used after it had been closed. Do: open it again. @status permanent */
+  closed: 'Unavailable';
+  /** Somebody else changed the configuration meanwhile. Do: run it again. */
+  config_changed: 'Conflict';
+  /** The configuration cannot be read. Do: check `--config` and `HOLDFAST_CONFIG`. */
+  config_unreadable: 'ConfigInvalid';
+  /** The connection broke. Do: try again. */
+  connection_lost: 'Unavailable';
+  /** There is a file of credentials of that name already. Do: use it, choose another id, or remove it. */
+  credentials_exist: 'ConfigInvalid';
+  /** The credentials of a provider cannot be read or lack a field. Do: correct them in the configuration. */
+  credentials_invalid: 'ConfigInvalid';
+  /** The credentials changed in the middle of an upload. Do: try again. */
+  credentials_rotated: 'Unavailable';
+  /** The disk is full. Do: free some space. */
+  disk_full: 'QuotaExceeded';
+  /** Two providers have one id. Do: give every provider its own. */
+  duplicate_provider: 'ConfigInvalid';
+  /** A key of an engine is empty, too long or ill-formed. Do: mend the caller. */
+  engine_bad_key: 'Unexpected';
+  /** A range of an engine has bounds or a limit that it cannot have. Do: mend the caller. */
+  engine_bad_range: 'Unexpected';
+  /** A table of an engine has a name that it cannot have. Do: mend the caller. */
+  engine_bad_table: 'Unexpected';
+  /** A value of an engine is no bytes, or too long. Do: mend the caller. */
+  engine_bad_value: 'Unexpected';
+  /** The engine was used after it had been closed. Do: open the vault again. @status permanent */
+  engine_closed: 'Unavailable';
+  /** The database of the state is damaged. Do: move its folder aside and run `holdfast recover`. */
+  engine_corrupt: 'Corrupt';
+  /** The disk of the state is full. Do: free some space. */
+  engine_full: 'QuotaExceeded';
+  /** The database of the state cannot be used. Do: see the message; check the disk. */
+  engine_io: 'Unavailable';
+  /** The state cannot be kept at that path. Do: name a folder, or a path at which one can be made. */
+  engine_location: 'ConfigInvalid';
+  /** Another process holds the state. Do: wait for it to finish, then try again. */
+  engine_locked: 'Unavailable';
+  /** The state may not be read or written. Do: give this user access to the folder. */
+  engine_permission: 'PermissionDenied';
+  /** LevelDB cannot be loaded on this machine. Do: reinstall the packages, or choose another engine. @status permanent */
+  engine_unsupported: 'Unavailable';
+  /** The parameters of an erasure code are out of range. Do: see the message. */
+  erasure_params: 'ConfigInvalid';
+  /** A gateway has no memory free for one more read. Do: try again soon. */
+  gateway_busy: 'Unavailable';
+  /** The SFTP server showed another host key than the configured one. Do: find out why before you change it. */
+  host_key_mismatch: 'ConfigInvalid';
+  /** The configuration lists its providers in one array. Do: write each as a `[[providers]]` table. */
+  inline_providers: 'ConfigInvalid';
+  /** An argument breaks the contract of the call. Do: mend the caller. */
+  invalid_argument: 'Unexpected';
+  /** This machine computed wrong bytes, and nothing was stored. Do: set `HOLDFAST_NATIVE=off`; test the memory. */
+  kernel_fault: 'Corrupt';
+  /** There is no key file. Do: run `holdfast init` or `createVault`, name the right home, or restore a backup. */
+  key_file_missing: 'NotFound';
+  /** A service cannot listen at that address. Do: choose one that is free and allowed. */
+  listen_failed: 'ConfigInvalid';
+  /** A listing of a provider is not in order. Do: see the logs of the provider; do not trust its listings. */
+  listing_disordered: 'Corrupt';
+  /** A listing of a provider does not end. Do: see the logs of the provider; do not trust its listings. */
+  listing_too_long: 'Corrupt';
+  /** Another provider was faster, so that this call was ended. Do: nothing. */
+  lost_race: 'Aborted' | 'Timeout';
+  /** Bytes that should be DAG-CBOR are not. Do: treat the record as damaged; its copies may be whole. */
+  malformed_cbor: 'Corrupt';
+  /** Compressed bytes do not decompress. Do: treat them as damaged. */
+  malformed_compression: 'Corrupt';
+  /** A manifest is authentic DAG-CBOR and still no manifest. Do: treat it as damaged; its copies may be whole. */
+  malformed_manifest: 'Corrupt';
+  /** Too many write one name at once. Nothing was changed. Do: try again. @status temporary */
+  name_contended: 'Conflict';
+  /** No object has that name. Do: see `listObjects`, or `holdfast ls`. */
+  name_not_found: 'NotFound';
+  /** The current folder was removed. Do: change to another. */
+  no_folder: 'NotFound';
+  /** The server does not say how long a blob is. Do: see the logs of the provider. */
+  no_length: 'Unavailable';
+  /** No provider may take new shards. Do: see `holdfast providers` for what keeps each out. */
+  no_providers: 'Unavailable';
+  /** No provider returned an intact copy of a part of the manifest. Do: bring providers back, then try again. */
+  node_unavailable: 'Unavailable' | 'NotFound' | 'Corrupt';
+  /** The key of this vault does not open the object. Do: use the key file of the vault that put it. */
+  not_a_reader: 'PermissionDenied';
+  /** A record is not in its one canonical form. Do: treat it as damaged. */
+  not_canonical: 'Corrupt';
+  /** Too few providers took the data or the manifest. Do: free space or bring providers back, then try again. */
+  not_enough_providers: 'Unavailable';
+  /** Something is there already that must be new. Do: see the message. */
+  not_new: 'ConfigInvalid' | 'PermissionDenied';
+  /** A question has no answer, and there is no terminal to ask. Do: give it as a flag. */
+  not_told: 'ConfigInvalid';
+  /** No object was named. Do: give a name or an address. */
+  nothing_named: 'ConfigInvalid';
+  /** The key file has no passphrase. Do: nothing; every command can use it. */
+  nothing_to_unlock: 'ConfigInvalid';
+  /** The output of a command cannot be written. Do: see why in the message. */
+  output_failed: 'Unexpected';
+  /** There are more bytes than the caller allowed. Do: allow more, or read a part or the stream. */
+  over_max_bytes: 'RangeNotSatisfiable';
+  /** The passphrase file cannot be read. Do: check `HOLDFAST_PASSPHRASE_FILE`. */
+  passphrase_file: 'ConfigInvalid';
+  /** The new passphrase is empty, or was not typed the same twice. Do: try again. */
+  passphrase_mismatch: 'ConfigInvalid';
+  /** A new vault needs a passphrase. Do: give one, or say that the key is to stay unwrapped. */
+  passphrase_needed: 'ConfigInvalid';
+  /** The other side of a connection is too slow to be waited for. Do: look at the network. */
+  peer_too_slow: 'Timeout';
+  /** The worker threads were stopped while they had work. Do: nothing; the vault was being closed. */
+  pool_closed: 'Aborted';
+  /** Too many jobs wait for a processor. Do: do less at once. */
+  pool_full: 'QuotaExceeded';
+  /** What is stored of a provider's speed cannot be read. Do: nothing; it is measured again. */
+  profile_corrupt: 'Corrupt';
+  /** The folder of a provider holds other files. Do: name an empty folder. */
+  provider_folder_in_use: 'ConfigInvalid';
+  /** A folder inside a provider's folder is a link, or none. Do: find out who put it there. */
+  provider_folder_unsafe: 'Corrupt';
+  /** The folder belongs to another provider. Do: correct its root, or mount the right disk. */
+  provider_mismatch: 'ConfigInvalid';
+  /** The folder of a provider is not there. Do: mount the disk, or set the folder up if it is new. @status permanent */
+  provider_missing: 'Unavailable';
+  /** The root of a provider is no folder. Do: name one. */
+  provider_root: 'ConfigInvalid';
+  /** Too many calls wait for one provider. Do: do less at once, or raise its `max_concurrency`. */
+  queue_full: 'RateLimited';
+  /** The server sends us elsewhere. Do: configure the address that it names. */
+  redirected: 'ConfigInvalid';
+  /** Two files would have one name. Do: put them apart, or with a prefix each. */
+  same_name: 'ConfigInvalid';
+  /** The vault or gateway was opened without a key. Do: ask one that has it. */
+  sealed: 'PermissionDenied';
+  /** A slot is rewritten faster than it can be read. Do: try again. */
+  slot_busy: 'Unavailable';
+  /** It cannot be told whether a write of a slot was made. Do: read the slot again and decide anew. */
+  slot_outcome_unknown: 'Unavailable';
+  /** A slot would be longer than slots are. Do: mend the caller. */
+  slot_too_large: 'RangeNotSatisfiable';
+  /** A file to be stored cannot be read. Do: check its path; a folder is put file by file or as an archive. */
+  source_unreadable: 'NotFound';
+  /** A transfer made no progress for `limits.stall_ms`. Do: see `holdfast providers`; look at the network. */
+  stalled: 'Timeout';
+  /** The state is older than the objects. Do: run `holdfast recover`, then try again. @status permanent */
+  state_behind: 'Unavailable';
+  /** The TLS handshake was refused. Do: configure a client certificate if the server asks for one. */
+  tls_refused: 'ConfigInvalid';
+  /** The certificate of the server is not trusted. Do: name the authority that signed it. */
+  tls_untrusted: 'ConfigInvalid';
+  /** A pattern stands for too many files. Do: store them in parts, or as one archive. */
+  too_many_files: 'ConfigInvalid';
+  /** A provider gave back other bytes than were written to it. Do: do not use it. */
+  trial_failed: 'HashMismatch';
+  /** Too few intact shards are left. Do: bring providers back, then try again. */
+  undecodable: 'Unavailable';
+  /** An object was compressed by a codec that is not known. Do: update Holdfast. */
+  unknown_codec: 'Corrupt';
+  /** There is no such kind of provider. Do: choose one of those in the message. */
+  unknown_kind: 'ConfigInvalid';
+  /** The call has no such option. Do: see the suggestion in the hint. */
+  unknown_option: 'ConfigInvalid';
+  /** No provider of that id is configured. Do: see `vault.providers.list`, or `holdfast providers`. */
+  unknown_provider: 'NotFound' | 'ConfigInvalid';
+  /** A record was written by a newer Holdfast. Do: update this one. */
+  unknown_version: 'Corrupt';
+  /** The provider cannot do that, as its capabilities say. Do: ask another. */
+  unsupported: 'PermissionDenied' | 'Unavailable' | 'Unexpected';
+  /** The command line does not say what is to be done. Do: see `holdfast help`. */
+  usage: 'ConfigInvalid';
+  /** What is stored of a provider's usage cannot be read. Do: nothing; it is counted again. */
+  usage_corrupt: 'Corrupt';
+  /** The key file is wrapped so cheaply that its passphrase can be guessed. Do: restore the file that was made. */
+  weak_key_file: 'PermissionDenied';
+  /** A worker thread ended. Do: try again; report it if it comes back. */
+  worker_failed: 'Unexpected';
+  /** Bytes have another length than they must have. Do: treat them as damaged. */
+  wrong_length: 'Corrupt' | 'Unavailable';
+  /** The passphrase does not open the key file. Do: check it. */
+  wrong_passphrase: 'PermissionDenied';
+  /** The object read is not the one that was put. Do: do not use it; read it again, on another machine too. */
+  wrong_plain_hash: 'Corrupt';
+  /** The server sent another range than was asked for. Do: see the logs of the provider. */
+  wrong_range: 'Unavailable';
+  /** The home belongs to another vault. Do: put its key file back, or use another home. */
+  wrong_vault: 'PermissionDenied';
+}
