@@ -22,17 +22,31 @@ export interface MetricsOptions {
   readonly onAttempt: AttemptObserver;
 }
 
+const failedAfterMs = new WeakMap<object, number>();
+
+/** How long the attempt that ended in this error took at the provider; undefined when it passed no metrics layer. */
+export const attemptMs = (error: object): number | undefined => failedAfterMs.get(error);
+
 /** Tells how every single attempt went. */
 export function withMetrics(inner: BlobAdapter, { clock, onAttempt }: MetricsOptions): BlobAdapter {
-  const report = (info: CallInfo, start: number, upBytes: number, downBytes: number, error?: unknown): void =>
+  const report = (
+    info: CallInfo,
+    start: number,
+    upBytes: number,
+    downBytes: number,
+    error?: unknown,
+  ): void => {
+    const ms = clock.monotonic() - start;
+    if (typeof error === 'object' && error !== null) failedAfterMs.set(error, ms);
     onAttempt({
       provider: info.provider,
       operation: info.operation,
-      ms: clock.monotonic() - start,
+      ms,
       upBytes,
       downBytes,
       error: error === undefined ? undefined : asHoldfastError(error),
     });
+  };
 
   return wrapAdapter(inner, {
     async call(info, signal, run) {

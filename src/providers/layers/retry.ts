@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { BlobAdapter } from '../adapter.ts';
+import { attemptMs } from './metrics.ts';
 import { type CallInfo, wrapAdapter } from './wrap.ts';
 
 export interface RetryOptions {
@@ -11,7 +12,10 @@ export interface RetryOptions {
   readonly maxAttempts?: number | undefined;
   /** Upper bound of the first wait; doubled each time. Default 100 ms. */
   readonly baseDelayMs?: number | undefined;
-  /** Starts no attempt once so long has passed, and the time for its bytes: by then one alone may take as long. Default 30 s. */
+  /**
+   * No attempt starts once those before it, and the pauses between them, took this long and the time for the call's
+   * bytes: one attempt alone may take as long. Time in the queues of the limits does not count. Default 30 s.
+   */
   readonly callTimeoutMs?: number | undefined;
   /** No wait is longer; a provider that asks for a longer one is given up on for now. Default 10 s. */
   readonly maxDelayMs?: number | undefined;
@@ -39,43 +43,47 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
   const jitter = (attempt: number): number => fraction(random) * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
 
   /** Waits and resolves if the call may be tried again; throws what the caller is to see if not. */
-  const pauseOrThrow = async (
-    error: unknown,
-    info: CallInfo,
-    attempt: number,
-    startedMs: number,
-    signal?: AbortSignal,
-  ): Promise<void> => {
+  const pauseOrThrow = async (error: unknown, call: Call, signal?: AbortSignal): Promise<void> => {
+    const { info, attempts } = call;
     if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
-    if (signal?.aborted) throw error;
+    // Refused by our own queue: the provider was not asked, and asking again would only make the queue longer.
+    if (signal?.aborted || error.code === 'queue_full') throw error;
+    call.spentMs += attemptMs(error) ?? clock.monotonic() - call.attemptedMs;
     const asked = retryAfterMs(error);
-    const tooLate = clock.monotonic() - startedMs >= callMs + (info.upBytes + info.downBytes) / BYTES_PER_MS;
-    if (attempt >= maxAttempts || tokens < 1 || asked > maxMs || tooLate) {
-      throw error.with({ status: 'persistent', context: { attempts: attempt } });
+    const tooLate = call.spentMs >= callMs + (info.upBytes + info.downBytes) / BYTES_PER_MS;
+    if (attempts >= maxAttempts || tokens < 1 || asked > maxMs || tooLate) {
+      throw error.with({ status: 'persistent', context: { attempts } });
     }
     tokens -= 1;
-    await clock.sleep(Math.max(asked, jitter(attempt)), signal);
+    const pauseMs = Math.max(asked, jitter(attempts));
+    call.spentMs += pauseMs;
+    await clock.sleep(pauseMs, signal);
   };
-  const earn = (): void => {
+  const begin = (info: CallInfo): Call => {
     tokens = Math.min(BUDGET_TOKENS, tokens + TOKENS_PER_CALL);
+    return { info, attempts: 0, attemptedMs: 0, spentMs: 0 };
+  };
+  const attempt = (call: Call): void => {
+    call.attempts++;
+    call.attemptedMs = clock.monotonic();
   };
 
   return wrapAdapter(inner, {
     async call(info, signal, run) {
-      earn();
-      const startedMs = clock.monotonic();
-      for (let attempt = 1; ; attempt++) {
+      const call = begin(info);
+      for (;;) {
+        attempt(call);
         try {
           return await run(signal);
         } catch (error) {
-          await pauseOrThrow(error, info, attempt, startedMs, signal);
+          await pauseOrThrow(error, call, signal);
         }
       }
     },
     async *stream(info, signal, open) {
-      earn();
-      const startedMs = clock.monotonic();
-      for (let attempt = 1; ; attempt++) {
+      const call = begin(info);
+      for (;;) {
+        attempt(call);
         let yielded = false;
         try {
           for await (const item of open(signal)) {
@@ -86,11 +94,21 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
         } catch (error) {
           // What the reader has already seen cannot be taken back.
           if (yielded) throw error;
-          await pauseOrThrow(error, info, attempt, startedMs, signal);
+          await pauseOrThrow(error, call, signal);
         }
       }
     },
   });
+}
+
+/** One call and its attempts so far. */
+interface Call {
+  readonly info: CallInfo;
+  attempts: number;
+  /** When the latest attempt was begun. */
+  attemptedMs: number;
+  /** What attempts and pauses took. */
+  spentMs: number;
 }
 
 /** `context.retryAfterMs`, which adapters set from the provider's answer; 0 where there is none. */

@@ -15,13 +15,16 @@ export type LayerOptions = TimeoutOptions &
   BreakerOptions &
   LogOptions;
 
-/** An adapter made fit for use: the layers around it, innermost first. */
+/**
+ * An adapter made fit for use: the layers around it, innermost first. Retry stands outside both limits: a call that backs
+ * off holds no seat, and each attempt pays for its bytes.
+ */
 export function withLayers(adapter: BlobAdapter, options: LayerOptions): BlobAdapter {
   const timed = withTimeout(adapter, options);
   const measured = withMetrics(timed, options);
-  const retried = withRetry(measured, options);
-  const limited = withConcurrencyLimit(retried, options);
+  const limited = withConcurrencyLimit(measured, options);
   const paced = withBandwidthLimit(limited, options);
-  const broken = withBreaker(paced, options);
+  const retried = withRetry(paced, options);
+  const broken = withBreaker(retried, options);
   return withLog(broken, options);
 }
