@@ -62,7 +62,7 @@ export interface LeftOut {
   readonly why: string;
 }
 
-export interface TransferOutcome {
+interface TransferOutcome {
   readonly operation: 'store' | 'fetch';
   readonly bytes: number;
   readonly elapsedMs: number;

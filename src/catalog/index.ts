@@ -16,10 +16,9 @@ export { describeFailure, type LastFailure } from './last-failure.ts';
 export { openNodeCatalog } from './node-catalog.ts';
 export { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from './policy.ts';
 export {
-  CREDIT_BYTES,
   type CreditBalance,
   configuredCredits,
   createUsageStore,
   type Settlement,
 } from './quota.ts';
-export { ROOM_REASONS, SILENT_REASONS, SKIP_REASONS, type Skip, type SkipReason } from './rank.ts';
+export { ROOM_REASONS, SILENT_REASONS, type Skip, type SkipReason } from './rank.ts';

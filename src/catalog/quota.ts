@@ -5,7 +5,7 @@ import type { Engine, WriteOptions } from '../engine/engine.ts';
 import type { Provider } from '../providers/provider.ts';
 
 /** Bytes of logical quota that one credit buys. */
-export const CREDIT_BYTES: number = 1024 ** 2;
+const CREDIT_BYTES: number = 1024 ** 2;
 
 export interface CreditBalance {
   /** Set by hand; undefined: the config sets no limit. */
@@ -37,7 +37,7 @@ export function quotaBytes(balance: CreditBalance, zeroCreditsUnlimited: boolean
 const isAmount = (value: number): boolean => Number.isFinite(value) && value >= 0;
 
 /** Table of the bytes stored at each provider; the key is the provider's id, the value JSON. */
-export const USAGE_TABLE = 'provider_usage';
+const USAGE_TABLE = 'provider_usage';
 const MAX_ROUNDS = 64;
 
 export interface UsageStore {

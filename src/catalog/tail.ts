@@ -25,7 +25,7 @@ export class ThroughputWindow {
 }
 
 /** Nearest-rank percentile: the largest sample that at least 95 % of the samples reach. */
-export function tailThroughput(samples: readonly number[]): number | undefined {
+function tailThroughput(samples: readonly number[]): number | undefined {
   if (samples.length < MIN_SAMPLES) return undefined;
   const falling = samples.toSorted((a, b) => b - a);
   return falling[Math.ceil(TAIL * falling.length) - 1];

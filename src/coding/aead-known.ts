@@ -7,6 +7,7 @@ import type { Aead } from './aead.ts';
  * BLAKE3 of ciphertext ‖ tag for the first so many bytes of 0, 1 … 250, 0, 1 …, under {@link KEY} and {@link AAD}.
  * Lengths stand where a code path begins or ends: blocks of 64 bytes, runs of them, and the pieces of
  * 64 KiB that we cut ourselves. A test compares them with the portable one.
+ * @internal Tests compare it with the reference.
  */
 export const KNOWN_SEALED: readonly (readonly [length: number, digest: string])[] = [
   [0, 'cf01f95c0388cc8c6cf1634eb1b80f91db0ffc8cd07edff818727458437e71ff'],
@@ -21,8 +22,12 @@ export const KNOWN_SEALED: readonly (readonly [length: number, digest: string])[
   [65_537, '714c77bd854d18e9fb06d77d441e56d240318375abbe443e273edc78d9828b19'],
 ];
 
+/** @internal Tests compare it with the reference. */
 export const KEY: Uint8Array = Uint8Array.from({ length: 32 }, (_, i) => i);
-/** As long as a chunk's. */
+/**
+ * As long as a chunk's.
+ * @internal Tests compare it with the reference.
+ */
 export const AAD: Uint8Array = Uint8Array.from({ length: 35 }, (_, i) => 200 - i);
 
 /** The length that is also opened with a wrong tag. */

@@ -27,7 +27,10 @@ export const nodeAead: Aead = {
   },
 };
 
-/** {@link Aead.seal} under any 12-byte nonce, so that published vectors can be run through it. */
+/**
+ * {@link Aead.seal} under any 12-byte nonce, so that published vectors can be run through it.
+ * @internal Tests compare the twins.
+ */
 export function sealWith(
   key: Uint8Array,
   nonce: Uint8Array,
@@ -44,7 +47,10 @@ export function sealWith(
   return new Uint8Array(cipher.getAuthTag());
 }
 
-/** {@link Aead.open} under any 12-byte nonce. */
+/**
+ * {@link Aead.open} under any 12-byte nonce.
+ * @internal Tests compare the twins.
+ */
 export function openWith(
   key: Uint8Array,
   nonce: Uint8Array,

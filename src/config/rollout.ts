@@ -17,7 +17,7 @@ export const FALLBACK_COMPRESSOR: CompressionAlgorithm = 'rle';
 
 const TRUTHY = ['1', 'true', 'yes', 'on'];
 
-export const isTruthy = (value: string | undefined): boolean =>
+const isTruthy = (value: string | undefined): boolean =>
   value !== undefined && TRUTHY.includes(value.trim().toLowerCase());
 
 /** May objects be written with `algorithm`? Those that are no fallbacks always may. */

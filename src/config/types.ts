@@ -86,11 +86,11 @@ export interface IntegrityConfig {
   readonly verifyWrites: 'off' | 'sample' | 'full';
 }
 
-export type DomainLabels = 'provider' | 'account' | 'region';
+export type DomainLevel = 'provider' | 'account' | 'region';
 
 export interface PlacementConfig {
   readonly minTolerates: number;
-  readonly failureDomain: DomainLabels;
+  readonly failureDomain: DomainLevel;
 }
 
 export interface LimitsConfig {

@@ -16,7 +16,7 @@ export interface BufferPool {
 const SMALLEST = 4096;
 
 /** Lengths of buffers: four steps to each doubling, so at most a fifth is wasted. */
-export function capacityFor(size: number): number {
+function capacityFor(size: number): number {
   if (size <= SMALLEST) return SMALLEST;
   const step = 2 ** (Math.ceil(Math.log2(size)) - 3);
   return Math.ceil(size / step) * step;

@@ -6,7 +6,7 @@ import { lateAfterMs, type StragglerPolicy } from './stragglers.ts';
 /** One of several ways to the same thing. It must settle, sooner or later, once its signal has fired. */
 export type Attempt<T> = (signal: AbortSignal) => Promise<T>;
 
-export interface HedgeOptions<T> {
+interface HedgeOptions<T> {
   readonly signal?: AbortSignal | undefined;
   /** For the text of errors. */
   readonly operation: string;
@@ -32,7 +32,7 @@ export interface Hedge {
   run<T>(attempts: readonly Attempt<T>[], options: HedgeOptions<T>): Promise<Won<T> | undefined>;
 }
 
-export interface Won<T> {
+interface Won<T> {
   readonly value: T;
   readonly attempt: number;
 }

@@ -1,6 +1,6 @@
 /** JSON-RPC 2.0 (jsonrpc.org/specification), apart from how its bytes travel. */
 
-export type RpcId = string | number | null;
+type RpcId = string | number | null;
 
 /** @throws RpcError for parameters that are no good; anything else becomes an internal error. */
 export type RpcMethod = (params: unknown) => Promise<unknown>;

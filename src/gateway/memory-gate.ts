@@ -16,7 +16,7 @@ export interface MemoryGate {
   readonly waiting: number;
 }
 
-export interface Permit {
+interface Permit {
   /** The holder waits for its client: if that lasts and others want the memory, `park` is called, once. */
   idle(park: () => void): void;
   busy(): void;

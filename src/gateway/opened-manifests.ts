@@ -25,7 +25,7 @@ export interface OpenedManifestsOptions {
   onGone(address: BlobAddress): void;
 }
 
-export interface LoadedManifest {
+interface LoadedManifest {
   readonly root: OpenRoot;
   /** Length of the root block. */
   readonly bytes: number;

@@ -2,7 +2,7 @@ import type { ByteRange } from '../http/message/range.ts';
 import type { MemoryGate } from './memory-gate.ts';
 
 /** Bytes of a window. Each piece is valid only until the next is asked for. */
-export type OpenWindow = (range: ByteRange) => AsyncIterable<Uint8Array>;
+type OpenWindow = (range: ByteRange) => AsyncIterable<Uint8Array>;
 
 export interface PatientReadOptions {
   readonly gate: MemoryGate;

@@ -9,7 +9,7 @@ import { asksForClients, type TlsSource } from './tls.ts';
 /** Where a service listens. */
 export type Listener = TcpListener | UnixListener;
 
-export interface TcpListener {
+interface TcpListener {
   readonly kind: 'tcp';
   readonly host: string;
   /** 0: any that is free. */
@@ -18,7 +18,7 @@ export interface TcpListener {
 }
 
 /** A socket that only this user can open. */
-export interface UnixListener {
+interface UnixListener {
   readonly kind: 'unix';
   readonly path: string;
 }

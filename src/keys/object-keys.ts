@@ -15,8 +15,6 @@ export interface ObjectKeys {
   chunkKey(leadProviderId: string, salt: Uint8Array, chunkIndex: number): Uint8Array;
 }
 
-export const SALT_BYTES: number = 16;
-
 export function deriveObjectKeys(objectKey: Uint8Array): ObjectKeys {
   if (objectKey.length !== 32) throw new TypeError('an object key has 32 bytes');
   const providerKeys = new Map<string, Uint8Array>();

@@ -8,7 +8,7 @@ import { type CborLimits, scanCbor } from './scan.ts';
 const CID_TAG = 42;
 
 /** What a node may cost before it is decoded. A node is under 1 MiB by format. */
-export const NODE_LIMITS: CborLimits = { maxBytes: 1024 * 1024, maxDepth: 12, maxItems: 200_000 };
+const NODE_LIMITS: CborLimits = { maxBytes: 1024 * 1024, maxDepth: 12, maxItems: 200_000 };
 
 const ENCODE: EncodeOptions = {
   float64: true,

@@ -14,7 +14,7 @@ import { joinLinks, type Link, linkFields, type PublicLink, readLinkFields } fro
 import { readSegmentFields, type SegmentRecord, segmentFields } from './segment.ts';
 
 /** The root's body: one segment inside it, or links to nodes. */
-export type Body =
+type Body =
   | { readonly depth: 0; readonly segment: SegmentRecord }
   | { readonly depth: number; readonly links: readonly PublicLink[] };
 
@@ -38,13 +38,13 @@ export interface RootRecord {
 }
 
 /** The object key, sealed for one reader. `vault`: by the vault's wrap key. */
-export interface KeyWrap {
+interface KeyWrap {
   readonly recipient: 'vault';
   readonly sealed: Uint8Array;
 }
 
 /** What only readers learn. */
-export interface RootSecrets {
+interface RootSecrets {
   readonly name?: string | undefined;
   readonly contentType: string;
   readonly size: number;
@@ -161,7 +161,7 @@ function readBody(fields: Fields, shards: number): Body {
   return { depth: 0, segment };
 }
 
-export function totalShards(code: CodeParams): number {
+function totalShards(code: CodeParams): number {
   switch (code.algorithm) {
     case 'lrc':
       return code.dataShards + code.localParity + code.globalParity + code.fountainShards;

@@ -24,7 +24,7 @@ export interface ReadableSegment {
 }
 
 /** A segment that has been unsealed. */
-export type OpenSegment = Omit<ReadableSegment, 'plainStart'>;
+type OpenSegment = Omit<ReadableSegment, 'plainStart'>;
 export type OpenNode = OpenSegment | readonly Link[];
 
 /** What was read of one object's manifest below its root: nodes by address, or the segment inside the root. */

@@ -49,4 +49,4 @@ export interface Policy {
   readonly verifyWrites: VerifyWrites;
 }
 
-export type VerifyWrites = 'off' | 'sample' | 'full';
+type VerifyWrites = 'off' | 'sample' | 'full';

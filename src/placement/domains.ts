@@ -2,7 +2,7 @@
 export type DomainLevel = 'provider' | 'account' | 'region';
 
 /** Labels of what fails together; see {@link domainOf} for how they are read. */
-export interface DomainLabels {
+interface DomainLabels {
   readonly provider: string;
   readonly account: string;
   readonly region: string;

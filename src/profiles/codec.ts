@@ -4,7 +4,7 @@ import type { ProviderProfile } from './profile.ts';
 import { FIRST_SAMPLES } from './rtt.ts';
 
 /** Version of the stored form that is written; see docs/format/profile.md. */
-export const PROFILE_VERSION = 2;
+const PROFILE_VERSION = 2;
 
 type Check = (value: unknown) => boolean;
 

@@ -36,15 +36,15 @@ export interface ChunkSample {
   readonly rttMs?: number | undefined;
 }
 
-export interface Delivery extends ChunkSample {
+interface Delivery extends ChunkSample {
   /** Chunks of which the delivery held shards. Default 1. */
   readonly chunks?: number | undefined;
 }
 
 /** Shorter transfers are all latency: they say nothing about bandwidth and do not count as stable. */
-export const MIN_SAMPLE_BYTES: number = 64 * 1024;
+const MIN_SAMPLE_BYTES: number = 64 * 1024;
 /** Half the interval of those that run by themselves: two of these never count where one of those would. */
-export const PASSING_EVERY_MS = 15_000;
+const PASSING_EVERY_MS = 15_000;
 /** Keeps a tick of a coarse clock from looking like infinite speed. 1 TiB a second. */
 const MAX_BANDWIDTH = 1024 ** 4;
 

@@ -5,7 +5,7 @@ import { decodeProfile, encodeProfile } from './codec.ts';
 import type { ProviderProfile } from './profile.ts';
 
 /** Table of the profiles; the key is the provider's id. */
-export const PROFILES_TABLE = 'provider_profiles';
+const PROFILES_TABLE = 'provider_profiles';
 /** Rivals each win at least one of these rounds, so this many lost in a row means something else is wrong. */
 const MAX_ROUNDS = 64;
 

@@ -15,4 +15,4 @@ export interface RecordsContext extends ObjectContext {
 }
 
 /** The providers, as far as the records concern them. */
-export type RecordsProviders = ObjectProviders & Pick<ProviderDirectory, 'deleted' | 'flush' | 'recount'>;
+type RecordsProviders = ObjectProviders & Pick<ProviderDirectory, 'deleted' | 'flush' | 'recount'>;

@@ -1,13 +1,9 @@
-export { METRICS, type MetricName } from './names.ts';
 export type {
-  CodecLabels,
   EngineMetrics,
-  Metrics,
   PipelineMetrics,
   ProviderMetrics,
   ServiceCache,
   ServiceMetrics,
-  ServiceSeries,
 } from './ports.ts';
 export { STAGES, type Stage } from './ports.ts';
 export { silentMetrics } from './silent.ts';

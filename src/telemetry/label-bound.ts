@@ -1,7 +1,7 @@
 import { entryOf } from '../core/maps.ts';
 
 /** Distinct values per label of a metric; a time series each, so they must not follow what outsiders send. */
-export const MAX_LABEL_VALUES = 128;
+const MAX_LABEL_VALUES = 128;
 const MAX_LABEL_LENGTH = 64;
 const OTHER = 'other';
 

@@ -39,7 +39,7 @@ export const STAGES = [
 
 export type Stage = (typeof STAGES)[number];
 
-export interface CodecLabels {
+interface CodecLabels {
   /** Name of the erasure code. */
   readonly erasure: string;
   /** Name of the compression codec. */
@@ -62,7 +62,7 @@ export interface EngineMetrics {
 export type ServiceCache = 'blobs' | 'manifests' | 'chunks';
 
 /** Series that a service may come to have, known from its start so that their first count is a rise. */
-export interface ServiceSeries {
+interface ServiceSeries {
   /** Patterns of its routes: each with the server errors that alerts look at. */
   readonly routes: readonly string[];
   /** Why it turns requests away. */

@@ -227,7 +227,7 @@ function cpuStage(
   });
 }
 
-export function policyOf(config: Config): Policy {
+function policyOf(config: Config): Policy {
   return {
     code: createLinearCode(codeOf(config)),
     replicaBelowBytes: config.erasure.replicaBelowBytes,

@@ -20,7 +20,7 @@ import {
 
 /** In which ways bytes that are kept may prove wrong: the values of the metric's label. */
 export const INTEGRITY_REASONS = ['blob', 'length', 'piece', 'unreadable'] as const;
-export type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
+type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
 
 /** What is asked of an adapter before its bytes are looked at. */
 export type StatHint = Pick<BlobStat, 'size' | 'revision'>;

@@ -14,7 +14,7 @@ import {
 } from './reader.ts';
 
 /** A place that has every blob, and what is known of those there. */
-export interface MirrorBackend {
+interface MirrorBackend {
   readonly adapter: BlobAdapter;
   readonly reader: VerifiedReader;
 }
@@ -62,7 +62,7 @@ export function mirrorReaders(
  * recent reads took, or has failed, or has other bytes than the address says. Each verifies by itself, so whichever
  * wins is right.
  */
-export function createMirroredReader(backends: readonly MirrorBackend[], clock: Clock): VerifiedReader {
+function createMirroredReader(backends: readonly MirrorBackend[], clock: Clock): VerifiedReader {
   const opening = createStaggered(clock);
   const reading = createStaggered(clock);
 

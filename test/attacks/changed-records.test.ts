@@ -18,7 +18,8 @@ import { decodeSegmentNode, unsealSegment } from '../../src/manifest/segment.ts'
 import { viewSegment } from '../../src/object/segment-view.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { DEFAULT_LADDER, decodeProfile, encodeProfile, newProfile } from '../../src/profiles/index.ts';
+import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
+import { DEFAULT_LADDER, newProfile } from '../../src/profiles/index.ts';
 import { readSlotContent } from '../../src/records/slots.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';

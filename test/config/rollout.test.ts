@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { coderGate, isTruthy } from '../../src/config/rollout.ts';
+import { coderGate } from '../../src/config/rollout.ts';
 import type { RolloutConfig } from '../../src/config/types.ts';
 
 const rollout: RolloutConfig = {
@@ -11,11 +11,11 @@ const rollout: RolloutConfig = {
 
 describe('the rollout gates', () => {
   it.each(['1', 'true', 'yes', 'on', 'TRUE', 'On', ' yes '])('take %j for yes', (value) => {
-    expect(isTruthy(value)).toBe(true);
+    expect(coderGate('xor', rollout, { SWITCH: value }).allowed).toBe(true);
   });
 
   it.each([undefined, '', '0', 'false', 'no', 'off', 'enabled', '2'])('take %j for no', (value) => {
-    expect(isTruthy(value)).toBe(false);
+    expect(coderGate('xor', rollout, { SWITCH: value }).allowed).toBe(false);
   });
 
   it('never stand in the way of a code that is no fallback', () => {

@@ -2,15 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLinearCode, type LinearCode } from '../../src/coding/erasure/code.ts';
 import { type CodeParams, DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import {
-  Certifier,
-  certify,
-  describeCertificate,
-  NOT_PLACED,
-  rotate,
-  shortfall,
-  solvePlacement,
-} from '../../src/placement/index.ts';
+import { Certifier, certify, describeCertificate, shortfall } from '../../src/placement/certificate.ts';
+import { NOT_PLACED } from '../../src/placement/domains.ts';
+import { rotate, solvePlacement } from '../../src/placement/solve.ts';
 import {
   bits,
   decodes,

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import { durability, planTable, renderPlan, rotate, solvePlacement } from '../../src/placement/index.ts';
+import { durability } from '../../src/placement/plan/durability.ts';
+import { planTable } from '../../src/placement/plan/plan.ts';
+import { renderPlan } from '../../src/placement/plan/render.ts';
+import { rotate, solvePlacement } from '../../src/placement/solve.ts';
 import { bits, providersOf, survivors } from './reference.ts';
 
 const LRC = createLinearCode(DEFAULT_LRC);

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import { certify, NOT_PLACED, reassign, rotate, solvePlacement } from '../../src/placement/index.ts';
+import { certify } from '../../src/placement/certificate.ts';
+import { NOT_PLACED } from '../../src/placement/domains.ts';
+import { reassign } from '../../src/placement/reassign.ts';
+import { rotate, solvePlacement } from '../../src/placement/solve.ts';
 import { labels, providersOf } from './reference.ts';
 
 const code = createLinearCode(DEFAULT_LRC);

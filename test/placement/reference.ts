@@ -1,5 +1,5 @@
 import type { LinearCode } from '../../src/coding/erasure/code.ts';
-import type { DomainLabels, PlacementProvider } from '../../src/placement/index.ts';
+import type { PlacementProvider } from '../../src/placement/domains.ts';
 
 /** Slow and obvious: schoolbook multiplication over GF(2^8), Gaussian elimination, every subset. */
 
@@ -58,7 +58,11 @@ export function toleratedBy(survives: readonly boolean[], domains: number): numb
 
 export const bits = (mask: number): number => mask.toString(2).replaceAll('0', '').length;
 
-export const labels = (provider: string, account = 'default', region = 'unknown'): DomainLabels => ({
+export const labels = (
+  provider: string,
+  account = 'default',
+  region = 'unknown',
+): PlacementProvider['domain'] => ({
   provider,
   account,
   region,

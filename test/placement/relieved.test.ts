@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { standings } from '../../src/core/standing.ts';
-import { certify, rotate, solvePlacement } from '../../src/placement/index.ts';
+import { certify } from '../../src/placement/certificate.ts';
+import { rotate, solvePlacement } from '../../src/placement/solve.ts';
 import { providersOf } from './reference.ts';
 
 const LRC = createLinearCode(DEFAULT_LRC);

@@ -2,13 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
-import {
-  certify,
-  domainOf,
-  type PlacementProvider,
-  rotate,
-  solvePlacement,
-} from '../../src/placement/index.ts';
+import { certify } from '../../src/placement/certificate.ts';
+import { domainOf, type PlacementProvider } from '../../src/placement/domains.ts';
+import { rotate, solvePlacement } from '../../src/placement/solve.ts';
 import { labels, providersOf } from './reference.ts';
 
 const LRC = createLinearCode(DEFAULT_LRC);

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
 import {
   checkLadder,
   DEFAULT_LADDER,
-  decodeProfile,
-  encodeProfile,
   newProfile,
   type Observation,
   observe,

@@ -5,11 +5,10 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLevelEngine, createMemoryEngine, type Engine } from '../../src/engine/index.ts';
+import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
 import {
   createProfileStore,
   DEFAULT_LADDER,
-  decodeProfile,
-  encodeProfile,
   newProfile,
   observe,
   type ProviderProfile,

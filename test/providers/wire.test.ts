@@ -2,11 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import type { HoldfastError } from '../../src/core/errors.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createHttpAdapter } from '../../src/providers/http/index.ts';
 import { withTimeout } from '../../src/providers/layers/index.ts';
 import { createS3Adapter } from '../../src/providers/s3/index.ts';
-import { retryAfterMs } from '../../src/providers/wire/errors.ts';
 import { blake3, deps } from './conform.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -30,12 +31,13 @@ async function serve(answer: Answer): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function facing(answer: Answer): Promise<BlobAdapter> {
+async function facing(answer: Answer, clock: Clock = deps.clock): Promise<BlobAdapter> {
   const adapter = createHttpAdapter({
     id: 'h',
     url: await serve(answer),
     credentials: async () => ({}),
     ...deps,
+    clock,
   });
   cleanUps.push(() => adapter.close());
   return adapter;
@@ -96,10 +98,18 @@ describe('against a server that misbehaves, an adapter', () => {
       kind: 'RateLimited',
       context: { retryAfterMs: 7000 },
     });
+  });
+
+  it.each([
+    ['Tue, 01 Jan 2030 00:00:30 GMT', 30_000],
+    ['Mon, 31 Dec 2029 00:00:30 GMT', 0],
+    ['soon', undefined],
+  ])('understands to wait until %s', async (when, waitMs) => {
     const clock = { ...deps.clock, now: () => Date.UTC(2030, 0, 1) };
-    expect(retryAfterMs('Tue, 01 Jan 2030 00:00:30 GMT', clock)).toBe(30_000);
-    expect(retryAfterMs('Mon, 31 Dec 2029 00:00:30 GMT', clock)).toBe(0);
-    expect(retryAfterMs('soon', clock)).toBeUndefined();
+    const late = await facing((_, response) => response.writeHead(429, { 'retry-after': when }).end(), clock);
+    const error: unknown = await late.probe().catch((reason) => reason);
+    expect(error).toMatchObject({ kind: 'RateLimited' });
+    expect((error as HoldfastError).context.retryAfterMs).toBe(waitMs);
   });
 
   it('passes on why a node is not ready', async () => {

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import type { ProviderSnapshot } from '../../src/catalog/index.ts';
-import { PROFILES_TABLE } from '../../src/profiles/store.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import type { Vault } from '../../src/vault/open-vault.ts';
 import { type Link, startFaultProxy } from '../helpers/fault-proxy.ts';
@@ -168,7 +167,7 @@ it('the chunk length walks the ladder by what happens on the wire, and restarts 
   await walk('good again', { link: {}, until: 512 * KIB });
   console.log(table(steps));
 
-  const stored = (vault: Vault) => vault.internals.context.engine.table(PROFILES_TABLE).get('far');
+  const stored = (vault: Vault) => vault.internals.context.engine.table('provider_profiles').get('far');
   const bytes = await run(QUICK_SECONDS, stored);
   expect(bytes).toBeInstanceOf(Uint8Array);
   for (let restart = 0; restart < 2; restart++) expect(await run(QUICK_SECONDS, stored)).toEqual(bytes);

@@ -7,7 +7,7 @@ import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { addressOf } from '../../src/core/address.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
 import type { PutResult } from '../../src/pipeline/put/put.ts';
-import { solvePlacement } from '../../src/placement/index.ts';
+import { solvePlacement } from '../../src/placement/solve.ts';
 import { createS3Adapter } from '../../src/providers/s3/index.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { blake3, deps } from '../providers/conform.ts';

@@ -1,10 +1,10 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
 import { createS3Client, type S3Place } from '../../src/providers/s3/client.ts';
 import type { S3Options } from '../../src/providers/s3/index.ts';
-import { fingerprintOf } from '../../src/providers/sftp/connection.ts';
 import type { SftpOptions } from '../../src/providers/sftp/index.ts';
 import type { WebDavOptions } from '../../src/providers/webdav/index.ts';
 import type { RunningServer } from './servers.ts';
@@ -88,5 +88,6 @@ async function sftpHost(server: RunningServer): Promise<Pick<SftpOptions, 'host'
 
 export async function hostKeyOf({ dir }: RunningServer): Promise<string> {
   const [, key = ''] = (await readFile(join(dir, 'host.pub'), 'utf8')).split(' ');
-  return fingerprintOf(Buffer.from(key, 'base64'));
+  const digest = createHash('sha256').update(Buffer.from(key, 'base64')).digest('base64');
+  return `SHA256:${digest.replaceAll('=', '')}`;
 }

@@ -2,13 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ProviderHealth } from '../../src/catalog/index.ts';
-import {
-  createTelemetry,
-  METRICS,
-  type MetricName,
-  type Metrics,
-  silentMetrics,
-} from '../../src/telemetry/index.ts';
+import { createTelemetry, silentMetrics } from '../../src/telemetry/index.ts';
+import { METRICS, type MetricName } from '../../src/telemetry/names.ts';
+import type { Metrics } from '../../src/telemetry/ports.ts';
 
 const codec = { erasure: 'lrc', compression: 'zstd' };
 

@@ -9,14 +9,14 @@ export interface Kind {
 }
 
 /** One of the flags, and how it is asked for on a terminal. */
-export interface Question {
+interface Question {
   readonly flag: Flag;
   readonly ask: string;
   /** Taken when nothing is given or typed. Without one it must be. */
   readonly usual?: string;
 }
 
-export interface Secret {
+interface Secret {
   readonly field: string;
   readonly ask: string;
   /** Shown as it is typed. */

@@ -16,7 +16,7 @@ function skewed(length: number): Uint8Array {
  * Streams made by the portable implementations, in Base64: of 65,537 periodic bytes and of 1,025 skewed ones. A test
  * reads them with every implementation.
  */
-export const KNOWN_STREAMS: Readonly<Partial<Record<CodecName, { periodic: string; skewed: string }>>> = {
+const KNOWN_STREAMS: Readonly<Partial<Record<CodecName, { periodic: string; skewed: string }>>> = {
   zstd: {
     periodic:
       'KLUv/WAB/y0IALQPAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+' +

@@ -19,6 +19,7 @@ export function nativeZstd(level: number): Codec[] {
 /** The reference, on WebAssembly. */
 export const portableZstd = async (level: number): Promise<Codec> => zstdCodec(await wasmZstd(), level);
 
+/** @internal Tests compare the twins. */
 export function zstdCodec(zstd: Zstd, level: number): Codec {
   return {
     id: CODEC_IDS.zstd,
@@ -50,6 +51,7 @@ interface ZlibWithZstd {
   readonly constants: { readonly ZSTD_c_compressionLevel?: number };
 }
 
+/** @internal Tests compare the twins. */
 export function zlibZstd(): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibWithZstd;
   const key = constants.ZSTD_c_compressionLevel;
@@ -74,6 +76,7 @@ interface ZstdNapi {
   compressBound(length: number): number;
 }
 
+/** @internal Tests compare the twins. */
 export function addonZstd(): Zstd | undefined {
   try {
     const addon = createRequire(import.meta.url)('zstd-napi/binding') as ZstdNapi;
@@ -108,6 +111,7 @@ async function initialised(): Promise<typeof import('@bokuweb/zstd-wasm')> {
   return wasm;
 }
 
+/** @internal Tests compare the twins. */
 export async function wasmZstd(): Promise<Zstd> {
   instance ??= initialised();
   const wasm = await instance;

@@ -69,7 +69,10 @@ export async function* workingKernels(
   yield portableKernel;
 }
 
-/** Undefined where the optional addon is not installed, or there is no Node to load it. */
+/**
+ * Undefined where the optional addon is not installed, or there is no Node to load it.
+ * @internal Tests compare the twins.
+ */
 export async function nativeMaker(): Promise<KernelMaker | undefined> {
   try {
     const { loadAddon, nativeKernel } = await import('./kernel-native.ts');

@@ -5,6 +5,7 @@ import type { Blake3 } from './blake3.ts';
  * BLAKE3 of the first so many bytes of 0, 1 … 250, 0, 1 …, as in the official vectors. Lengths stand where a code path
  * begins or ends: blocks of 64 bytes, chunks of 1024, the batches of 4, 8 and 16 chunks of the vector units, and the
  * 64 chunks that one implementation pools. A test compares them with the portable one.
+ * @internal Tests compare it with the reference.
  */
 export const KNOWN_HASHES: readonly (readonly [length: number, digest: string])[] = [
   [0, 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262'],

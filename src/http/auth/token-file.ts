@@ -18,7 +18,7 @@ const ANONYMOUS = 'anonymous';
  * `#` starts a comment.
  * @throws HoldfastError `ConfigInvalid`, with the line; never with a token.
  */
-export function parseTokenFile(text: string): TokenTable {
+function parseTokenFile(text: string): TokenTable {
   const tokens: TokenEntry[] = [];
   let anonymous: ReadonlySet<Scope> = new Set();
   text.split('\n').forEach((raw, index) => {

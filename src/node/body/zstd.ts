@@ -47,6 +47,7 @@ interface ZstdBinding {
   readonly DParameter: { readonly windowLogMax: number };
 }
 
+/** @internal Tests compare the twins. */
 export function addonInflater(): Inflater | undefined {
   try {
     const binding = createRequire(import.meta.url)('zstd-napi/binding') as ZstdBinding;
@@ -78,7 +79,10 @@ async function* inflateWith(
   if (unfinished) throw new Error('the last frame is not complete');
 }
 
-/** One frame that states its size, taken whole and checked against that size before it is decoded. */
+/**
+ * One frame that states its size, taken whole and checked against that size before it is decoded.
+ * @internal Tests compare the twins.
+ */
 export async function heldInflater(): Promise<Inflater> {
   const codec = await selectCodec('zstd', 1, { native: false, wasm: true });
   return async function* (source) {

@@ -23,7 +23,7 @@ export interface Uploaded {
 }
 
 /** Longest body this client may send, inflated. */
-export function bodyCap({ limits }: NodeContext, { principal }: Exchange): number {
+function bodyCap({ limits }: NodeContext, { principal }: Exchange): number {
   const cap = principal.authenticated ? limits.maxBodyBytes : limits.maxForeignBodyBytes;
   return Math.min(cap, MAX_BLOB_BYTES);
 }

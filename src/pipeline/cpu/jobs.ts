@@ -17,7 +17,7 @@ export interface CpuStage {
   close(): Promise<void>;
 }
 
-export interface ChunkJob {
+interface ChunkJob {
   readonly code: CodeParams;
   /** 32 bytes, for this chunk only. */
   readonly key: Uint8Array;

@@ -15,7 +15,7 @@ export interface PlanRequest {
 }
 
 /** Sets of domains are counted as the bits of one number. */
-export const MAX_PLANNED = 53;
+const MAX_PLANNED = 53;
 
 /** Plain data, as `--json` prints it. */
 export interface PlanTable {

@@ -42,14 +42,14 @@ export function withBandwidthLimit(inner: BlobAdapter, options: BandwidthOptions
   };
 }
 
-export interface Bucket {
+interface Bucket {
   /** Resolves when the bytes may move; they are given back if the wait is aborted. */
   take(bytes: number, signal?: AbortSignal): Promise<void>;
   charge(bytes: number): void;
 }
 
 /** A token bucket of one second that may go into debt, so that a piece larger than it can still pass. */
-export function createBucket(clock: Clock, bytesPerSecond: number | undefined): Bucket {
+function createBucket(clock: Clock, bytesPerSecond: number | undefined): Bucket {
   if (bytesPerSecond === undefined) return { take: async () => {}, charge: () => {} };
   let tokens = bytesPerSecond;
   let filledAt = clock.monotonic();

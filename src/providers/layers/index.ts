@@ -4,7 +4,7 @@ export { type ConcurrencyOptions, withConcurrencyLimit } from './concurrency.ts'
 export { type FaultOptions, type FaultPlan, type FaultyAdapter, withFaults } from './fault.ts';
 export { type LogOptions, type LogSink, withLog } from './log.ts';
 export { type Attempt, type AttemptObserver, type MetricsOptions, withMetrics } from './metrics.ts';
-export { type Backends, mirrorOf } from './mirror.ts';
+export { mirrorOf } from './mirror.ts';
 export { redact } from './redact.ts';
 export { type RetryOptions, withRetry } from './retry.ts';
 export { type TimeoutOptions, withTimeout } from './timeout.ts';

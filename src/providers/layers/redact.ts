@@ -22,7 +22,7 @@ export function redact(value: unknown, depth = 0): unknown {
 }
 
 /** In time that grows with the text and no faster: some of it was written by servers. */
-export const redactText = (text: string): string =>
+const redactText = (text: string): string =>
   withoutQuerySecrets(withoutUserInfo(text)).replace(BEARER, `$1 ${GONE}`);
 
 /** `scheme://user:password@host` without what stands before the host. */

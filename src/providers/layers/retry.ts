@@ -112,7 +112,7 @@ interface Call {
 }
 
 /** `context.retryAfterMs`, which adapters set from the provider's answer; 0 where there is none. */
-export function retryAfterMs(error: HoldfastError): number {
+function retryAfterMs(error: HoldfastError): number {
   const asked = error.context.retryAfterMs;
   return typeof asked === 'number' && asked > 0 ? asked : 0;
 }

@@ -19,7 +19,7 @@ export interface S3Place extends TlsIdentity {
   readonly credentials: CredentialReader<S3Credentials>;
 }
 
-export interface S3Request {
+interface S3Request {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   /** Undefined: the bucket itself. */
   readonly key?: string | undefined;

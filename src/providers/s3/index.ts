@@ -4,7 +4,6 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { type S3Options, s3Driver } from './driver.ts';
 
 export type { S3Options } from './driver.ts';
-export type { S3Credentials } from './sign.ts';
 
 /** A provider that is a bucket, or a prefix in one, on anything that speaks S3. The bucket is never created here. */
 export function createS3Adapter(options: S3Options & AdapterDeps): BlobAdapter {

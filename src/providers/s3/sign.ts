@@ -22,7 +22,7 @@ export interface SignRequest {
 }
 
 /** Escapes all but RFC 3986's unreserved characters, as the signature demands. */
-export const escapeText = (text: string): string =>
+const escapeText = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 export const escapePath = (path: string): string => path.split('/').map(escapeText).join('/');

@@ -102,7 +102,7 @@ export function createSftpConnection(place: SftpPlace): SftpConnection {
   };
 }
 
-export const fingerprintOf = (key: Buffer): string =>
+const fingerprintOf = (key: Buffer): string =>
   `SHA256:${createHash('sha256')
     .update(key)
     .digest('base64')

@@ -13,7 +13,7 @@ const STEPS_AT_ONCE = 8;
 type Signal = AbortSignal | undefined;
 type Done<T> = (error: Error | null | undefined, value: T) => void;
 
-export interface SftpStat {
+interface SftpStat {
   readonly isFile: boolean;
   readonly isFolder: boolean;
   readonly size: number;
@@ -45,7 +45,7 @@ export interface SftpFiles {
   freeBytes(path: string, signal: Signal): Promise<number | undefined>;
 }
 
-export interface OpenFile {
+interface OpenFile {
   append(part: Uint8Array): Promise<void>;
   /** Flushed where the server can. */
   finish(): Promise<void>;

@@ -115,7 +115,7 @@ export function statusError(
 }
 
 /** Seconds or a date (RFC 9110, 10.2.3). */
-export function retryAfterMs(value: string | undefined, clock: Clock): number | undefined {
+function retryAfterMs(value: string | undefined, clock: Clock): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const at = Date.parse(value);
