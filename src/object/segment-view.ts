@@ -1,4 +1,5 @@
-import { createLinearCode, type LinearCode } from '../coding/erasure/code.ts';
+import { createLinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { decodeIndexNode, type PublicLink } from '../manifest/links.ts';

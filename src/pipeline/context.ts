@@ -1,6 +1,6 @@
 import type { ProviderDirectory } from '../catalog/directory.ts';
 import type { CodecName } from '../coding/compress/codec.ts';
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';

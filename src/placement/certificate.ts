@@ -1,4 +1,4 @@
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { type DomainLevel, domainOf, NOT_PLACED, type PlacementProvider } from './domains.ts';

@@ -1,4 +1,4 @@
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 
 /** Shards that vanish together. */
 export type Block = readonly number[];

@@ -1,4 +1,4 @@
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { DomainLevel, PlacementProvider } from './domains.ts';
 import { rotate, solvePlacement } from './solve.ts';
 

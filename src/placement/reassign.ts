@@ -1,4 +1,4 @@
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { ShardPlaces } from './certificate.ts';
 import { type DomainLevel, domainOf, groupByDomain, NOT_PLACED, type PlacementProvider } from './domains.ts';
 import { countFatalSets, smallestFatalSet } from './losses.ts';

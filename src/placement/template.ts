@@ -1,4 +1,4 @@
-import type { LinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import { type Block, countFatalSets, eachFatalSet, isMds } from './losses.ts';
 
 /** How the shards of a chunk are parted, whoever then takes the parts. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createLinearCode, type LinearCode } from '../../src/coding/erasure/code.ts';
+import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import type { LinearCode } from '../../src/coding/erasure/linear-code.ts';
 import { type CodeParams, DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { Certifier, certify, describeCertificate, shortfall } from '../../src/placement/certificate.ts';
 import { NOT_PLACED } from '../../src/placement/domains.ts';

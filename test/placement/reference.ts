@@ -1,4 +1,4 @@
-import type { LinearCode } from '../../src/coding/erasure/code.ts';
+import type { LinearCode } from '../../src/coding/erasure/linear-code.ts';
 import type { PlacementProvider } from '../../src/placement/domains.ts';
 
 /** Slow and obvious: schoolbook multiplication over GF(2^8), Gaussian elimination, every subset. */

@@ -1,5 +1,5 @@
-import type { LinearCode, ShardCost } from './code.ts';
 import { Basis, express } from './elimination.ts';
+import type { LinearCode, ShardCost } from './linear-code.ts';
 
 /** Shards of which any one follows from the others. */
 export interface Check {

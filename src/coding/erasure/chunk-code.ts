@@ -1,8 +1,10 @@
 import { createMemory, WASM_PAGE_BYTES, type WasmMemory } from '../../core/wasm.ts';
-import { createLinearCode, type LinearCode, type RepairPlan, type ShardCost } from './code.ts';
+import { createLinearCode } from './code.ts';
 import { type Coder, createCoder } from './coder.ts';
-import { type KernelName, selectKernel } from './kernel.ts';
+import type { KernelName } from './kernel.ts';
+import type { LinearCode, RepairPlan, ShardCost } from './linear-code.ts';
 import { type CodeParams, DEFAULT_LRC } from './params.ts';
+import { selectKernel } from './select-kernel.ts';
 import { assertShardLength, badShards, shardSet, shardStride } from './shape.ts';
 import { undecodable } from './undecodable.ts';
 

@@ -1,5 +1,5 @@
-import type { LinearCode } from './code.ts';
 import type { Kernel, ShardOffsets } from './kernel.ts';
+import type { LinearCode } from './linear-code.ts';
 import { encodeProgram, rebuildProgram, type ShardProgram } from './program.ts';
 import { assertShardLength, badShards, shardSet } from './shape.ts';
 

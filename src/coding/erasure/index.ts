@@ -1,22 +1,14 @@
 export { createCode, type ErasureCode, type ErasureCodeOptions, type MaybeShard } from './chunk-code.ts';
-export {
-  createLinearCode,
-  type LinearCode,
-  type RepairPlan,
-  type RepairStep,
-  type ShardCost,
-  type ShardKind,
-} from './code.ts';
+export { createLinearCode } from './code.ts';
 export { type Coder, createCoder } from './coder.ts';
-export {
-  type Kernel,
-  type KernelMaker,
-  type KernelName,
-  type KernelOptions,
-  type ShardOffsets,
-  selectKernel,
-  workingKernels,
+export type { ShardKind } from './generator.ts';
+export type {
+  Kernel,
+  KernelMaker,
+  KernelName,
+  ShardOffsets,
 } from './kernel.ts';
+export type { LinearCode, RepairPlan, RepairStep, ShardCost } from './linear-code.ts';
 export {
   type CodeParams,
   DEFAULT_LRC,
@@ -29,4 +21,5 @@ export {
   type XorParams,
 } from './params.ts';
 export type { ShardProgram } from './program.ts';
+export { type KernelOptions, selectKernel, workingKernels } from './select-kernel.ts';
 export { packetLengthOf, shardStride } from './shape.ts';

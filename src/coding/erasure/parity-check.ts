@@ -1,6 +1,6 @@
-import type { LinearCode } from './code.ts';
 import { bitRows } from './gf256.ts';
 import type { ShardOffsets } from './kernel.ts';
+import type { LinearCode } from './linear-code.ts';
 import { packetLengthOf } from './shape.ts';
 
 /**

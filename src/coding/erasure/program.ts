@@ -1,5 +1,5 @@
-import type { LinearCode } from './code.ts';
 import { express } from './elimination.ts';
+import type { LinearCode } from './linear-code.ts';
 
 /**
  * A linear map between shards: `outputs[i]` becomes the sum over `j` of `coefficients[i][j]` times `inputs[j]`.

@@ -1,21 +1,7 @@
 import { cheapestBasis, checksFor } from './checks.ts';
-import type { LinearCode, ShardCost } from './code.ts';
 import { express } from './elimination.ts';
+import type { LinearCode, RepairPlan, RepairStep, ShardCost } from './linear-code.ts';
 import { undecodable } from './undecodable.ts';
-
-export interface RepairPlan {
-  /** Every shard to read, ascending, each once. */
-  readonly reads: readonly number[];
-  readonly steps: readonly RepairStep[];
-}
-
-/** One shard and what it comes from: shards read, or rebuilt by an earlier step. */
-export interface RepairStep {
-  readonly shard: number;
-  readonly from: readonly number[];
-  /** `local`: the rest of its group. `sum`: parities that add up to it. `solve`: a linear system with factors. */
-  readonly why: 'local' | 'sum' | 'solve';
-}
 
 interface Draft {
   readonly steps: readonly RepairStep[];

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../core/errors.ts';
-import type { LinearCode } from './code.ts';
+import type { LinearCode } from './linear-code.ts';
 
 const MAX_ADVICE = 64;
 

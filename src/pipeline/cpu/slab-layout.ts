@@ -1,4 +1,4 @@
-import type { LinearCode } from '../../coding/erasure/code.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 
 /** Bytes of a slab that holds a chunk's plaintext and then all its shards. */

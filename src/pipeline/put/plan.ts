@@ -1,5 +1,6 @@
 import type { LeftOut } from '../../catalog/directory.ts';
-import { createLinearCode, type LinearCode } from '../../coding/erasure/code.ts';
+import { createLinearCode } from '../../coding/erasure/code.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';

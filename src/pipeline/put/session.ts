@@ -1,4 +1,4 @@
-import type { LinearCode } from '../../coding/erasure/code.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { ErrorCode, HoldfastError } from '../../core/errors.ts';
 import { standings } from '../../core/standing.ts';

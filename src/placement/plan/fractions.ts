@@ -1,4 +1,4 @@
-import type { LinearCode } from '../../coding/erasure/code.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { type Block, eachFatalSet } from '../losses.ts';
 
 /** What the loss of any so many domains does to an object that uses every turn of its placement. */

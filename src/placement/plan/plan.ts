@@ -1,4 +1,4 @@
-import type { LinearCode } from '../../coding/erasure/code.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { Certificate } from '../certificate.ts';
 import type { PlacementProvider } from '../domains.ts';

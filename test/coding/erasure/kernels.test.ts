@@ -7,9 +7,9 @@ import {
   type Kernel,
   selectKernel,
 } from '../../../src/coding/erasure/index.ts';
-import { nativeMaker } from '../../../src/coding/erasure/kernel.ts';
 import { portableKernel } from '../../../src/coding/erasure/kernel-portable.ts';
 import { wasmKernel } from '../../../src/coding/erasure/kernel-wasm.ts';
+import { nativeMaker } from '../../../src/coding/erasure/select-kernel.ts';
 import { createMemory, createSharedMemory, type WasmMemory } from '../../../src/core/wasm.ts';
 import { someBytes, without } from './helpers.ts';
 
