@@ -1,3 +1,4 @@
+import { WRITTEN_TOGETHER } from '../engine/tables.ts';
 import { keyPath as at } from './fields.ts';
 import type { Problems } from './problems.ts';
 import { coderGate, compressorGate, type Environment } from './rollout.ts';
@@ -23,6 +24,16 @@ export function checkCombinations(
   checkMemory(config, problems);
   checkRollout(config, env, problems);
   checkServing(config, problems);
+  checkEngines(config, problems);
+}
+
+function checkEngines({ engine }: Pick<Config, 'engine'>, problems: Problems): void {
+  const { default: main, overrides } = engine;
+  const engineOf = (table: string): string => (Object.hasOwn(overrides, table) ? overrides[table]! : main);
+  const other = WRITTEN_TOGETHER.find((table) => engineOf(table) !== engineOf(WRITTEN_TOGETHER[0]!));
+  if (other === undefined) return;
+  const problem = `keeps ${WRITTEN_TOGETHER[0]} and ${other} in different engines, and they are written together`;
+  problems.add(at('engine', 'overrides'), problem, `one engine for ${WRITTEN_TOGETHER.join(', ')}`);
 }
 
 function checkLadder({ chunks }: Pick<Config, 'chunks'>, problems: Problems): void {

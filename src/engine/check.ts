@@ -1,5 +1,14 @@
+import { equalBytes } from '../core/bytes.ts';
 import { type ErrorCode, HoldfastError } from '../core/errors.ts';
-import { type EntriesOptions, MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
+import {
+  type BatchOp,
+  type EntriesOptions,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ENTRIES,
+  MAX_KEY_BYTES,
+  MAX_VALUE_BYTES,
+  type Precondition,
+} from './engine.ts';
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -23,6 +32,38 @@ export function checkValue(value: Uint8Array): Uint8Array {
     throw malformed('engine_bad_value', `a value has at most ${MAX_VALUE_BYTES} bytes, not ${value.length}`);
   }
   return value;
+}
+
+/** @throws HoldfastError as {@link Engine.batch} says of what is malformed or too large. */
+export function checkBatch(ops: readonly BatchOp[], preconditions: readonly Precondition[]): void {
+  if (ops.length + preconditions.length > MAX_BATCH_ENTRIES) {
+    const limit = `a batch has at most ${MAX_BATCH_ENTRIES} operations and preconditions`;
+    throw malformed('engine_bad_batch', limit);
+  }
+  let bytes = 0;
+  const check = (table: string, key: string, value: Uint8Array | undefined): void => {
+    checkTableName(table);
+    bytes += checkKey(key).length + (value === undefined ? 0 : checkValue(value).length);
+  };
+  const written = new Set<string>();
+  for (const { table, key, value } of ops) {
+    check(table, key, value);
+    written.add(placeOf(table, key));
+  }
+  for (const { table, key, expected } of preconditions) check(table, key, expected);
+  if (written.size < ops.length) throw malformed('engine_bad_batch', 'a batch writes one key twice');
+  if (bytes > MAX_BATCH_BYTES) {
+    throw malformed('engine_bad_batch', `a batch has at most ${MAX_BATCH_BYTES} bytes`);
+  }
+}
+
+/** Tells entries of all tables apart. */
+export const placeOf = (table: string, key: string): string => `${table}:${key}`;
+
+/** Undefined stands for "no entry", which differs from an empty value. */
+export function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return equalBytes(a, b);
 }
 
 export function checkRange(options: EntriesOptions): EntriesOptions {

@@ -6,8 +6,8 @@ import type { AbortOptions } from '../core/abort.ts';
  * Holds for every method: it rejects with a `HoldfastError` and nothing else; an already-aborted signal rejects
  * with `Aborted` before anything is touched; an abort in mid-flight rejects promptly, and a write that was under
  * way then may or may not take effect. A malformed key, value or range rejects with `Unexpected`, code
- * `engine_bad_key`, `engine_bad_value` or `engine_bad_range`; a closed engine with `Unavailable`, code
- * `engine_closed`. Methods may be called concurrently; writes to one key take effect in the order of the calls.
+ * `engine_bad_key`, `engine_bad_value`, `engine_bad_batch` or `engine_bad_range`; a closed engine with `Unavailable`,
+ * code `engine_closed`. Methods may be called concurrently; writes to one key take effect in the order of the calls.
  */
 export interface Engine {
   readonly name: EngineName;
@@ -16,6 +16,21 @@ export interface Engine {
    * @param name 1 to 63 of `a-z0-9_`, starting with a letter.
    */
   table(name: string): Table;
+  /**
+   * Applies all of `ops`, over any tables, if every precondition holds, and none of them otherwise. One step for all
+   * tasks and processes that share the database, and for a crash: nobody ever finds some of it done. Readers of
+   * several entries may still see the state before for one and after for another. Values are copied before the call
+   * returns. At most {@link MAX_BATCH_ENTRIES} operations and preconditions, and {@link MAX_BATCH_BYTES} of their keys
+   * and values; no two operations on one key. With `sync` it is flushed as a whole.
+   * @returns false when a precondition did not hold; nothing is changed then.
+   * @throws ConfigInvalid, code `batch_across_engines`, when its tables are kept in different engines; QuotaExceeded
+   * when the disk is full; Corrupt when what a precondition asks about is damaged.
+   */
+  batch(
+    ops: readonly BatchOp[],
+    preconditions?: readonly Precondition[],
+    options?: WriteOptions,
+  ): Promise<boolean>;
   /**
    * A mark that differs from an earlier one if another process may have written in between, and is cheap to ask for;
    * undefined where only looking tells.
@@ -52,6 +67,20 @@ export interface Table {
   entries(options?: EntriesOptions): AsyncIterable<readonly [key: string, value: Uint8Array]>;
 }
 
+/** Writes one entry; a value of undefined deletes it, also where it is not there. */
+export interface BatchOp {
+  readonly table: string;
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+/** What an entry must hold, byte for byte; undefined: it must not be there. */
+export interface Precondition {
+  readonly table: string;
+  readonly key: string;
+  readonly expected: Uint8Array | undefined;
+}
+
 export interface WriteOptions extends AbortOptions {
   /** True: resolves once the write would outlive a power cut. Default false: it outlives the process. */
   readonly sync?: boolean | undefined;
@@ -69,3 +98,6 @@ export interface EntriesOptions extends AbortOptions {
 /** Longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
 export const MAX_VALUE_BYTES: number = 16 * 1024 ** 2;
+/** Operations and preconditions of one batch. */
+export const MAX_BATCH_ENTRIES = 4096;
+export const MAX_BATCH_BYTES: number = 4 * MAX_VALUE_BYTES;

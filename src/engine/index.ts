@@ -1,7 +1,14 @@
-export type { Engine, EngineName, EntriesOptions, Table, WriteOptions } from './engine.ts';
-export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
+export type {
+  BatchOp,
+  Engine,
+  EngineName,
+  EntriesOptions,
+  Precondition,
+  Table,
+  WriteOptions,
+} from './engine.ts';
+export { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from './engine.ts';
 export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
 export { createOwnerLocks, type Owners } from './level/owner-locks.ts';
 export { createMemoryEngine } from './memory.ts';
 export { createRoutedEngine } from './routed.ts';
-export { TABLE_NAMES } from './tables.ts';

@@ -6,16 +6,28 @@ export class KeyedMutex {
   readonly #tails = new Map<string, Promise<void>>();
 
   /** Runs `work` once those before it have settled; an abort while waiting gives up the turn. */
-  async run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const before = this.#tails.get(key);
+  run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.runAll([key], work, signal);
+  }
+
+  /**
+   * Runs `work` once those before it at any of its keys have settled; an abort while waiting gives up the turn. It
+   * queues at all keys in one step, so who waits waits only for earlier calls, and nobody for each other.
+   */
+  async runAll<T>(keys: readonly string[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const mine = deferred();
-    const tail = before === undefined ? mine.promise : before.then(() => mine.promise);
-    this.#tails.set(key, tail);
-    void tail.then(() => {
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
-    });
+    const before: Promise<void>[] = [];
+    for (const key of new Set(keys)) {
+      const ahead = this.#tails.get(key);
+      if (ahead !== undefined) before.push(ahead);
+      const tail = ahead === undefined ? mine.promise : ahead.then(() => mine.promise);
+      this.#tails.set(key, tail);
+      void tail.then(() => {
+        if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      });
+    }
     try {
-      if (before !== undefined) await abortable(before, signal);
+      if (before.length > 0) await abortable(Promise.all(before), signal);
       return await work();
     } finally {
       mine.resolve();

@@ -1,23 +1,63 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { entryOf } from '../core/maps.ts';
-import { checkKey, checkRange, checkTableName, checkValue, engineClosed } from './check.ts';
-import type { Engine, EntriesOptions, Table, WriteOptions } from './engine.ts';
-import { compareKeys } from './key-order.ts';
-import { sameValue } from './same-value.ts';
+import {
+  checkBatch,
+  checkKey,
+  checkRange,
+  checkTableName,
+  checkValue,
+  engineClosed,
+  sameValue,
+} from './check.ts';
+import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from './engine.ts';
 
 /** Keeps everything in this process's memory: for tests, and for nodes that must forget on exit. */
 export function createMemoryEngine(): Engine {
   return new MemoryEngine();
 }
 
+/** Every step runs without a gap between reading and writing, so it is atomic by itself. */
 class MemoryEngine implements Engine {
   readonly name = 'memory';
   readonly #tables = new Map<string, MemoryTable>();
-  readonly #state = { closed: false };
+  #closed = false;
 
-  table(name: string): Table {
+  table(name: string): MemoryTable {
     checkTableName(name);
-    return entryOf(this.#tables, name, () => new MemoryTable(this.#state));
+    return entryOf(this.#tables, name, () => new MemoryTable(this, name));
+  }
+
+  async batch(
+    ops: readonly BatchOp[],
+    preconditions: readonly Precondition[] = [],
+    options: WriteOptions = {},
+  ): Promise<boolean> {
+    return this.write('batch', ops, preconditions, options);
+  }
+
+  write(
+    operation: string,
+    ops: readonly BatchOp[],
+    preconditions: readonly Precondition[],
+    options: WriteOptions,
+  ): boolean {
+    this.enter(operation, options);
+    checkBatch(ops, preconditions);
+    const holds = preconditions.every(({ table, key, expected }) =>
+      sameValue(this.table(table).values.get(key), expected),
+    );
+    if (!holds) return false;
+    for (const { table, key, value } of ops) {
+      const { values } = this.table(table);
+      if (value === undefined) values.delete(key);
+      else values.set(key, Uint8Array.from(value));
+    }
+    return true;
+  }
+
+  enter(operation: string, options: AbortOptions): void {
+    throwIfAborted(options.signal, operation);
+    if (this.#closed) throw engineClosed();
   }
 
   async revision(): Promise<undefined> {
@@ -25,33 +65,32 @@ class MemoryEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#state.closed = true;
+    this.#closed = true;
     this.#tables.clear();
   }
 }
 
-/** Every step runs without a gap between reading and writing, so it is atomic by itself. */
 class MemoryTable implements Table {
-  readonly #state: { readonly closed: boolean };
-  readonly #values = new Map<string, Uint8Array>();
+  readonly values = new Map<string, Uint8Array>();
+  readonly #engine: MemoryEngine;
+  readonly #name: string;
 
-  constructor(state: { readonly closed: boolean }) {
-    this.#state = state;
+  constructor(engine: MemoryEngine, name: string) {
+    this.#engine = engine;
+    this.#name = name;
   }
 
   async get(key: string, options: AbortOptions = {}): Promise<Uint8Array | undefined> {
-    this.#enter('get', options);
-    return this.#values.get(checkKey(key))?.slice();
+    this.#engine.enter('get', options);
+    return this.values.get(checkKey(key))?.slice();
   }
 
   async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    this.#enter('put', options);
-    this.#set(checkKey(key), checkValue(value));
+    this.#engine.write('put', [{ table: this.#name, key, value: checkValue(value) }], [], options);
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<void> {
-    this.#enter('delete', options);
-    this.#set(checkKey(key), undefined);
+    this.#engine.write('delete', [{ table: this.#name, key, value: undefined }], [], options);
   }
 
   async compareAndSet(
@@ -60,19 +99,19 @@ class MemoryTable implements Table {
     next: Uint8Array | undefined,
     options: WriteOptions = {},
   ): Promise<boolean> {
-    this.#enter('compareAndSet', options);
-    checkKey(key);
-    if (expected !== undefined) checkValue(expected);
-    if (next !== undefined) checkValue(next);
-    if (!sameValue(this.#values.get(key), expected)) return false;
-    this.#set(key, next);
-    return true;
+    const entry = { table: this.#name, key };
+    return this.#engine.write(
+      'compareAndSet',
+      [{ ...entry, value: next }],
+      [{ ...entry, expected }],
+      options,
+    );
   }
 
   async *entries(options: EntriesOptions = {}): AsyncGenerator<readonly [string, Uint8Array]> {
-    this.#enter('entries', options);
+    this.#engine.enter('entries', options);
     const { gte, lt, prefix = '', limit = Number.POSITIVE_INFINITY, reverse = false } = checkRange(options);
-    const keys = [...this.#values.keys()].filter(
+    const keys = [...this.values.keys()].filter(
       (key) =>
         key.startsWith(prefix) &&
         (gte === undefined || compareKeys(key, gte) >= 0) &&
@@ -82,21 +121,28 @@ class MemoryTable implements Table {
     let left = limit;
     for (const key of keys) {
       if (left <= 0) return;
-      this.#enter('entries', options);
-      const value = this.#values.get(key);
+      this.#engine.enter('entries', options);
+      const value = this.values.get(key);
       if (value === undefined) continue;
       yield [key, value.slice()];
       left--;
     }
   }
+}
 
-  #enter(operation: string, options: AbortOptions): void {
-    throwIfAborted(options.signal, operation);
-    if (this.#state.closed) throw engineClosed();
+/** Orders keys by their UTF-8 bytes, which is by code point; JavaScript's `<` orders by UTF-16 units instead. */
+function compareKeys(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return rank(x) - rank(y);
   }
+  return a.length - b.length;
+}
 
-  #set(key: string, value: Uint8Array | undefined): void {
-    if (value === undefined) this.#values.delete(key);
-    else this.#values.set(key, Uint8Array.from(value));
-  }
+/** Lifts surrogates, which stand for code points above U+FFFF, over the units U+E000 to U+FFFF. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

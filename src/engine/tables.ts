@@ -14,3 +14,16 @@ export const TABLE_NAMES: readonly string[] = [
   'provider_usage',
   'provider_last_failure',
 ];
+
+/** Tables of which several change in one step, and which one engine therefore keeps. */
+export const WRITTEN_TOGETHER: readonly string[] = [
+  'names',
+  'manifests',
+  'manifest_order',
+  'manifest_times',
+  'manifest_usage',
+  'slots_due',
+  'journal',
+  'trash',
+  'upkeep',
+];

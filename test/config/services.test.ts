@@ -84,7 +84,8 @@ chunk_cache_bytes = "1 GiB"
 });
 
 describe('the configuration in force', () => {
-  const text = '[gateway]\npublic = true\nbind = "0.0.0.0:80"\n[engine]\noverrides = { names = "memory" }\n';
+  const text =
+    '[gateway]\npublic = true\nbind = "0.0.0.0:80"\n[engine]\noverrides = { provider_usage = "memory" }\n';
 
   it('reads back as the same configuration', () => {
     const config = load(text);
@@ -97,7 +98,7 @@ describe('the configuration in force', () => {
       .split('\n')
       .filter((line) => line.includes('# default'));
     expect(noted).toEqual([
-      'overrides = { names = "memory" } # default: {}',
+      'overrides = { provider_usage = "memory" } # default: {}',
       'bind = "0.0.0.0:80" # default: ""',
       'public = true # default: false',
     ]);

@@ -10,15 +10,13 @@ it('what is to outlive a power cut is flushed by LevelDB before it is acknowledg
   const location = await mkdtemp(join(tmpdir(), 'holdfast-flushed-'));
   const flushed: string[] = [];
   const prototype = Level.prototype as unknown as Record<string, unknown>;
-  for (const call of ['put', 'del'] as const) {
-    const real = prototype[call] as (...args: unknown[]) => unknown;
-    prototype[call] = function noted(this: unknown, ...args: unknown[]) {
-      flushed.push(`${call} ${(args.at(-1) as { sync?: boolean }).sync}`);
-      return real.apply(this, args);
-    };
-    // It was inherited.
-    onTestFinished(() => void delete prototype[call]);
-  }
+  const real = prototype.batch as (...args: unknown[]) => unknown;
+  prototype.batch = function noted(this: unknown, ops: { type: string }[], options: { sync?: boolean }) {
+    flushed.push(`${ops.map(({ type }) => type).join(' ')} ${options.sync}`);
+    return real.call(this, ops, options);
+  };
+  // It was inherited.
+  onTestFinished(() => void delete prototype.batch);
   const engine = createLevelEngine({ location, clock, lockWaitMs: 1000, idleReleaseMs: 1000 });
   const table = engine.table('t');
   const one = Uint8Array.of(1);
@@ -27,8 +25,15 @@ it('what is to outlive a power cut is flushed by LevelDB before it is acknowledg
     await table.delete('a', options);
     await table.compareAndSet('a', undefined, one, options);
     await table.compareAndSet('a', one, undefined, options);
+    const both = [
+      { table: 't', key: 'a', value: one },
+      { table: 'u', key: 'b', value: undefined },
+    ];
+    expect(await engine.batch(both, [{ table: 't', key: 'a', expected: undefined }], options)).toBe(true);
+    expect(await engine.batch(both, [{ table: 't', key: 'a', expected: undefined }], options)).toBe(false);
+    await table.delete('a', options);
   }
-  const each = ['put', 'del', 'put', 'del'];
+  const each = ['put', 'del', 'put', 'del', 'put del', 'del'];
   expect(flushed).toEqual([...each.map((call) => `${call} true`), ...each.map((call) => `${call} false`)]);
   await engine.close();
   await rm(location, { recursive: true });
@@ -38,10 +43,10 @@ it('after a write that failed the database is opened anew before anything else i
   const location = await mkdtemp(join(tmpdir(), 'holdfast-failed-'));
   const prototype = Level.prototype as unknown as Record<string, unknown>;
   const done: string[] = [];
-  for (const call of ['put', 'open', 'close'] as const) {
+  for (const call of ['batch', 'open', 'close'] as const) {
     const real = prototype[call] as (...args: unknown[]) => unknown;
     prototype[call] = function noted(this: unknown, ...args: unknown[]) {
-      const failing = call === 'put' && !done.includes('put');
+      const failing = call === 'batch' && !done.includes('batch');
       done.push(call);
       if (failing) return Promise.reject(Object.assign(new Error('IO error'), { code: 'LEVEL_IO_ERROR' }));
       return real.apply(this, args);
@@ -52,7 +57,7 @@ it('after a write that failed the database is opened anew before anything else i
   const table = engine.table('t');
   await expect(table.put('a', Uint8Array.of(1))).rejects.toMatchObject({ name: 'HoldfastError' });
   await table.put('a', Uint8Array.of(2));
-  expect(done.filter((call, i) => call !== done[i - 1])).toEqual(['open', 'put', 'close', 'open', 'put']);
+  expect(done.filter((call, i) => call !== done[i - 1])).toEqual(['open', 'batch', 'close', 'open', 'batch']);
   await engine.close();
   await rm(location, { recursive: true });
 });

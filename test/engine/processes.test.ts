@@ -80,6 +80,30 @@ describe('level engine shared by processes', () => {
     expect(acknowledged.length).toBeGreaterThan(10 * ROUNDS);
   });
 
+  it('never has one half of a batch without the other after kill -9', { timeout: 300_000 }, async () => {
+    let least = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const writers = [worker('pair'), worker('pair')];
+      const acknowledged = (): number[] => writers.flatMap(({ lines }) => lines.map(Number));
+      await expect.poll(() => acknowledged().length).toBeGreaterThan(5 + 13 * round);
+      for (const { child } of writers) child.kill('SIGKILL');
+      await Promise.all(writers.map(({ ended }) => ended));
+      const numbers = acknowledged();
+      expect(new Set(numbers).size).toBe(numbers.length);
+      least = Math.max(least, ...numbers);
+
+      const engine = open();
+      const [one, other] = [
+        await engine.table('shared').get('one'),
+        await engine.table('others').get('other'),
+      ];
+      await engine.close();
+      expect(other).toEqual(one);
+      expect(new DataView(one!.buffer).getUint32(0)).toBeGreaterThanOrEqual(least);
+    }
+    expect(least).toBeGreaterThan(5 * ROUNDS);
+  });
+
   it('reports a full disk and keeps what it had', { timeout: 60_000 }, async () => {
     const before = worker('put', '2');
     await before.ended;

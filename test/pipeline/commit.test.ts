@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { utf8Decode } from '../../src/core/bytes.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
-import type { Engine, Table } from '../../src/engine/engine.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
@@ -10,42 +9,22 @@ import { domainOf } from '../../src/placement/domains.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { fetchVerified } from '../../src/providers/verified.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { aroundWrites } from '../helpers/engine.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
 
-/** The same context, its engine's writes noted as `operation table` and `, flushed`. */
+/** The same context, its engine's writes noted as `write tables` and `, flushed`. */
 function noting(context: VaultContext, log: string[]): VaultContext {
-  const { engine } = context;
-  const table = (name: string): Table => {
-    const inner = engine.table(name);
-    const note = (what: string, sync: boolean | undefined): void =>
-      void log.push(`${what} ${name}${sync ? ', flushed' : ''}`);
-    return {
-      get: (key, options) => inner.get(key, options),
-      entries: (options) => inner.entries(options),
-      async put(key, value, options) {
-        if (name !== 'journal' || !key.includes('/')) note('put', options?.sync);
-        await inner.put(key, value, options);
-        if (name === 'journal' && key.includes('/'))
-          for (const place of utf8Decode(value).split('\n')) log.push(`intent ${place}`);
-      },
-      async delete(key, options) {
-        await inner.delete(key, options);
-      },
-      async compareAndSet(key, expected, next, options) {
-        note('compareAndSet', options?.sync);
-        return inner.compareAndSet(key, expected, next, options);
-      },
-    };
-  };
-  return {
-    ...context,
-    engine: {
-      name: engine.name,
-      table,
-      revision: () => engine.revision(),
-      close: () => engine.close(),
-    } satisfies Engine,
-  };
+  const engine = aroundWrites(context.engine, async ({ ops, sync }, work) => {
+    const tables = [...new Set(ops.map(({ table }) => table))].sort();
+    log.push(`write ${tables.join(' ')}${sync ? ', flushed' : ''}`);
+    const result = await work();
+    for (const { table, key, value } of ops) {
+      if (table !== 'journal' || !key.includes('/') || value === undefined) continue;
+      for (const place of utf8Decode(value).split('\n')) log.push(`intent ${place}`);
+    }
+    return result;
+  });
+  return { ...context, engine };
 }
 
 const noted =
@@ -61,7 +40,7 @@ const noted =
   });
 
 describe('what a put returned is durable', () => {
-  const flushed = ['put journal, flushed', 'put manifests, flushed', 'compareAndSet names, flushed'] as const;
+  const flushed = ['write journal, flushed', 'write manifests, flushed', 'write names, flushed'] as const;
 
   it('once all blobs are stored the journal, the manifest and the name are flushed, in this order', async () => {
     const log: string[] = [];
@@ -99,7 +78,7 @@ describe('what a put returned is durable', () => {
     await putObject(context, noise(50_000), { name: 'x' });
     await deleteObject(noting(context, log), 'x');
     const steps = [...new Set(log.filter((step) => step === 'delete' || step.endsWith('flushed')))];
-    expect(steps).toEqual(['put journal, flushed', 'compareAndSet names, flushed', 'delete']);
+    expect(steps).toEqual(['write journal, flushed', 'write names, flushed', 'delete']);
   });
 });
 

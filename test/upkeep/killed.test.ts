@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { Engine, Table } from '../../src/engine/engine.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { keepNothing } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { aroundWrites } from '../helpers/engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 
 /** A vault, and the same as a process sees it that ends before any one of the steps that leave something behind. */
@@ -23,7 +23,11 @@ async function stoppable() {
     policy: { packTargetBytes: 32 * 1024 },
     chunkBytes: 64 * 1024,
   });
-  const doomed = { ...context, engine: stepping(context.engine, step), directory: context.directory };
+  const doomed = {
+    ...context,
+    engine: aroundWrites(context.engine, (_, work) => step(work)),
+    directory: context.directory,
+  };
   doomed.retention = keepNothing(doomed);
   const itsProviders = providers.map((provider): Provider => {
     const { adapter } = provider;
@@ -51,20 +55,6 @@ async function stoppable() {
       return blobs;
     },
   };
-}
-
-function stepping(engine: Engine, step: <T>(work: () => Promise<T>) => Promise<T>): Engine {
-  const table = (name: string): Table => {
-    const real = engine.table(name);
-    return {
-      get: (...given) => real.get(...given),
-      entries: (...given) => real.entries(...given),
-      put: (...given) => step(() => real.put(...given)),
-      delete: (...given) => step(() => real.delete(...given)),
-      compareAndSet: (...given) => step(() => real.compareAndSet(...given)),
-    };
-  };
-  return { name: engine.name, close: () => engine.close(), revision: () => engine.revision(), table };
 }
 
 const object = noise(700_000, 1);

@@ -1,46 +1,29 @@
 import { expect, it } from 'vitest';
-import type { Engine, Table } from '../../src/engine/engine.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { type PutOptions, putObject } from '../../src/pipeline/put/put.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { aroundWrites, touches } from '../helpers/engine.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
 
-/** The process dies at a write to the engine: this one and all after it are never done. */
-function dyingAt(context: VaultContext, write: string, done: 'before' | 'after'): VaultContext {
-  const { engine } = context;
+/** The process dies at its first write to a table: this one and all after it are never done. */
+function dyingAt(context: VaultContext, table: string, done: 'before' | 'after'): VaultContext {
   let dead = false;
-  const guarded = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    if (dead || (name === write && done === 'before')) {
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    const last = touches(write, table);
+    if (dead || (last && done === 'before')) {
       dead = true;
       throw new Error('the process is gone');
     }
     const result = await work();
-    if (name === write) {
+    if (last) {
       dead = true;
       throw new Error('the process is gone');
     }
     return result;
-  };
-  const table = (name: string): Table => {
-    const inner = engine.table(name);
-    return {
-      get: (key, options) => inner.get(key, options),
-      entries: (options) => inner.entries(options),
-      put: (key, value, options) => guarded(`put ${name}`, () => inner.put(key, value, options)),
-      delete: (key, options) => guarded(`delete ${name}`, () => inner.delete(key, options)),
-      compareAndSet: (key, expected, next, options) =>
-        guarded(`set ${name}`, () => inner.compareAndSet(key, expected, next, options)),
-    };
-  };
-  const dying = {
-    name: engine.name,
-    table,
-    revision: () => engine.revision(),
-    close: () => engine.close(),
-  } satisfies Engine;
-  return { ...context, engine: dying, owner: async () => 'dead' };
+  });
+  return { ...context, engine, owner: async () => 'dead' };
 }
 
 const [old, fresh] = [noise(200_000, 1), noise(200_000, 2)];
@@ -62,20 +45,20 @@ const contentOf = async (vault: TestVault, reference: string): Promise<Buffer> =
   Buffer.from(await readAll(await getObject(vault.context, reference)));
 
 /** A vault with an old version of `x`, and a put of a new one whose process died. */
-async function interrupted(write: string, done: 'before' | 'after', options: PutOptions): Promise<TestVault> {
+async function interrupted(table: string, done: 'before' | 'after', options: PutOptions): Promise<TestVault> {
   const vault = await testVault();
   await putObject(vault.context, old, { name: 'x' });
-  await putObject(dyingAt(vault.context, write, done), fresh, options).catch(() => {});
+  await putObject(dyingAt(vault.context, table, done), fresh, options).catch(() => {});
   return vault;
 }
 
 it.each([
-  ['before the manifest was remembered', 'put manifests', 'before'],
-  ['after the manifest was remembered', 'put manifests', 'after'],
-  ['before the name was pointed', 'set names', 'before'],
-] as const)('a put that died %s is undone: its blobs go, the old version stays', async (_, write, done) => {
+  ['before the manifest was remembered', 'manifests', 'before'],
+  ['after the manifest was remembered', 'manifests', 'after'],
+  ['before the name was pointed', 'names', 'before'],
+] as const)('a put that died %s is undone: its blobs go, the old version stays', async (_, table, done) => {
   const whole = await blobsOf(await oldOnly());
-  const vault = await interrupted(write, done, { name: 'x' });
+  const vault = await interrupted(table, done, { name: 'x' });
   expect(await blobsOf(vault)).toBeGreaterThan(whole);
   await sweepJournal(vault.context, isDead);
   expect(await blobsOf(vault)).toBe(whole);
@@ -94,7 +77,7 @@ async function oldOnly(): Promise<TestVault> {
 
 it('a put that died after its name was pointed stands, and the version before goes', async () => {
   const whole = await blobsOf(await oldOnly());
-  const vault = await interrupted('set names', 'after', { name: 'x' });
+  const vault = await interrupted('names', 'after', { name: 'x' });
   await sweepJournal(vault.context, isDead);
   expect((await contentOf(vault, 'x')).equals(fresh)).toBe(true);
   expect(await blobsOf(vault)).toBe(whole);
@@ -102,7 +85,7 @@ it('a put that died after its name was pointed stands, and the version before go
 });
 
 it('a put without a name that died once its manifest was remembered stands', async () => {
-  const vault = await interrupted('put manifest_order', 'after', {});
+  const vault = await interrupted('manifest_order', 'after', {});
   const before = await blobsOf(vault);
   const roots: string[] = [];
   for await (const [key] of vault.context.engine.table('manifests').entries()) roots.push(key);
@@ -115,7 +98,7 @@ it('a put without a name that died once its manifest was remembered stands', asy
 });
 
 it('nothing of a put whose process is alive is touched', async () => {
-  const vault = await interrupted('set names', 'before', { name: 'x' });
+  const vault = await interrupted('names', 'before', { name: 'x' });
   const [blobs, journal] = [await blobsOf(vault), await journalOf(vault)];
   expect(await sweepJournal(vault.context, () => false)).toMatchObject({ finished: 0, blobs: 0 });
   expect([await blobsOf(vault), await journalOf(vault)]).toEqual([blobs, journal]);
@@ -127,7 +110,7 @@ it.each([
 ] as const)('an object whose removal died %s the name was removed %s', async (done, _) => {
   const vault = await oldOnly();
   const whole = await blobsOf(vault);
-  await deleteObject(dyingAt(vault.context, 'set names', done), 'x').catch(() => {});
+  await deleteObject(dyingAt(vault.context, 'names', done), 'x').catch(() => {});
   await sweepJournal(vault.context, isDead);
   expect(await blobsOf(vault)).toBe(done === 'before' ? whole : 0);
   if (done === 'before') expect((await contentOf(vault, 'x')).equals(old)).toBe(true);

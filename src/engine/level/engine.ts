@@ -1,10 +1,17 @@
+import type { BatchOperation } from 'level';
 import { type AbortOptions, abortable, throwIfAborted } from '../../core/abort.ts';
 import { entryOf } from '../../core/maps.ts';
-import { checkKey, checkRange, checkTableName, checkValue } from '../check.ts';
-import type { Engine, EntriesOptions, Table, WriteOptions } from '../engine.ts';
-
+import {
+  checkBatch,
+  checkKey,
+  checkRange,
+  checkTableName,
+  checkValue,
+  placeOf,
+  sameValue,
+} from '../check.ts';
+import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
-import { sameValue } from '../same-value.ts';
 import { type Database, folderRevision } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
 import { readPage } from './page.ts';
@@ -22,7 +29,7 @@ export function createLevelEngine(options: LevelEngineOptions): Engine {
 
 class LevelEngine implements Engine {
   readonly name = 'level';
-  readonly #lease: DatabaseLease;
+  readonly lease: DatabaseLease;
   readonly #tables = new Map<string, LevelTable>();
   readonly #writes = new KeyedMutex();
   readonly #location: string;
@@ -30,12 +37,46 @@ class LevelEngine implements Engine {
 
   constructor(options: LevelEngineOptions) {
     this.#location = options.location;
-    this.#lease = new DatabaseLease(options);
+    this.lease = new DatabaseLease(options);
   }
 
   table(name: string): Table {
     checkTableName(name);
-    return entryOf(this.#tables, name, () => new LevelTable(name, this.#lease, this.#writes));
+    return entryOf(this.#tables, name, () => new LevelTable(this, name));
+  }
+
+  async batch(
+    ops: readonly BatchOp[],
+    preconditions: readonly Precondition[] = [],
+    options: WriteOptions = {},
+  ): Promise<boolean> {
+    return this.write('batch', ops, preconditions, options);
+  }
+
+  /** The turns of the keys and the lease are kept until the write is over, even when the caller has left. */
+  async write(
+    operation: string,
+    ops: readonly BatchOp[],
+    preconditions: readonly Precondition[],
+    { signal, sync = false }: WriteOptions,
+  ): Promise<boolean> {
+    throwIfAborted(signal, operation);
+    checkBatch(ops, preconditions);
+    const writes = ops.map(storedWrite);
+    const wanted = preconditions.map(({ table, key, expected }) => ({
+      stored: recordKey(table, key),
+      expected: expected && Uint8Array.from(expected),
+    }));
+    const work = async (database: Database): Promise<boolean> => {
+      for (const { stored, expected } of wanted) {
+        if (!sameValue(await read(database, stored), expected)) return false;
+      }
+      if (writes.length > 0) await database.batch(writes, { sync });
+      return true;
+    };
+    const turns = [...ops, ...preconditions].map(({ table, key }) => placeOf(table, key));
+    const done = this.#writes.runAll(turns, () => this.lease.use(work, signal), signal);
+    return abortable(done, signal, operation);
   }
 
   revision(): Promise<string | undefined> {
@@ -43,66 +84,58 @@ class LevelEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#lease.close();
+    this.#closing ??= this.lease.close();
     return this.#closing;
   }
 }
 
-class LevelTable implements Table {
-  readonly #name: string;
-  readonly #lease: DatabaseLease;
-  readonly #writes: KeyedMutex;
+type StoredWrite = BatchOperation<Database, Uint8Array, Uint8Array>;
 
-  constructor(name: string, lease: DatabaseLease, writes: KeyedMutex) {
+function storedWrite({ table, key, value }: BatchOp): StoredWrite {
+  const stored = recordKey(table, key);
+  return value === undefined
+    ? { type: 'del', key: stored }
+    : { type: 'put', key: stored, value: encodeRecord(stored, value) };
+}
+
+class LevelTable implements Table {
+  readonly #engine: LevelEngine;
+  readonly #name: string;
+
+  constructor(engine: LevelEngine, name: string) {
+    this.#engine = engine;
     this.#name = name;
-    this.#lease = lease;
-    this.#writes = writes;
   }
 
   async get(key: string, { signal }: AbortOptions = {}): Promise<Uint8Array | undefined> {
     throwIfAborted(signal, 'get');
     const stored = recordKey(this.#name, checkKey(key));
     return abortable(
-      this.#lease.use((database) => read(database, stored), signal),
+      this.#engine.lease.use((database) => read(database, stored), signal),
       signal,
       'get',
     );
   }
 
   async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    throwIfAborted(options.signal, 'put');
-    const stored = recordKey(this.#name, checkKey(key));
-    const record = encodeRecord(stored, checkValue(value));
-    await this.#write('put', key, options, (database) =>
-      database.put(stored, record, { sync: options.sync ?? false }),
-    );
+    const op = { table: this.#name, key, value: checkValue(value) };
+    await this.#engine.write('put', [op], [], options);
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<void> {
-    throwIfAborted(options.signal, 'delete');
-    const stored = recordKey(this.#name, checkKey(key));
-    await this.#write('delete', key, options, (database) =>
-      database.del(stored, { sync: options.sync ?? false }),
-    );
+    await this.#engine.write('delete', [{ table: this.#name, key, value: undefined }], [], options);
   }
 
-  async compareAndSet(
+  compareAndSet(
     key: string,
     expected: Uint8Array | undefined,
     next: Uint8Array | undefined,
     options: WriteOptions = {},
   ): Promise<boolean> {
-    throwIfAborted(options.signal, 'compareAndSet');
-    const stored = recordKey(this.#name, checkKey(key));
-    const wanted = expected === undefined ? undefined : Uint8Array.from(checkValue(expected));
-    const record = next === undefined ? undefined : encodeRecord(stored, checkValue(next));
-    const sync = options.sync ?? false;
-    return this.#write('compareAndSet', key, options, async (database) => {
-      if (!sameValue(await read(database, stored), wanted)) return false;
-      if (record !== undefined) await database.put(stored, record, { sync });
-      else if (wanted !== undefined) await database.del(stored, { sync });
-      return true;
-    });
+    const entry = { table: this.#name, key };
+    // Of what is not there and is not to be nothing is written.
+    const ops = expected === undefined && next === undefined ? [] : [{ ...entry, value: next }];
+    return this.#engine.write('compareAndSet', ops, [{ ...entry, expected }], options);
   }
 
   async *entries(options: EntriesOptions = {}): AsyncGenerator<readonly [string, Uint8Array]> {
@@ -113,7 +146,7 @@ class LevelTable implements Table {
     while (left > 0) {
       const from = after;
       const page = await abortable(
-        this.#lease.use((database) => readPage(database, this.#name, options, from, left), signal),
+        this.#engine.lease.use((database) => readPage(database, this.#name, options, from, left), signal),
         signal,
         'entries',
       );
@@ -125,18 +158,6 @@ class LevelTable implements Table {
       left -= page.entries.length;
       after = page.entries.at(-1)?.[0];
     }
-  }
-
-  /** The turn of the key and the lease are kept until the write is over, even when the caller has left. */
-  #write<T>(
-    operation: string,
-    key: string,
-    { signal }: AbortOptions,
-    work: (database: Database) => Promise<T>,
-  ): Promise<T> {
-    const turn = `${this.#name}:${key}`;
-    const done = this.#writes.run(turn, () => this.#lease.use(work, signal), signal);
-    return abortable(done, signal, operation);
   }
 }
 

@@ -40,6 +40,30 @@ const tasks = {
       );
     }
   },
+  // Writes the same number to two tables, step by step, until it is killed.
+  async pair() {
+    const [one, other] = [
+      { table: 'shared', key: 'one' },
+      { table: 'others', key: 'other' },
+    ];
+    for (let now = await table.get('one'); ; ) {
+      const next = bytes(number(now) + 1);
+      const ops = [
+        { ...one, value: next },
+        { ...other, value: next },
+      ];
+      const done = await engine.batch(
+        ops,
+        [
+          { ...one, expected: now },
+          { ...other, expected: now },
+        ],
+        { sync: true },
+      );
+      if (done) process.stdout.write(`${number(next)}\n`);
+      now = done ? next : await table.get('one');
+    }
+  },
   async put() {
     const value = new Uint8Array(64 * 1024).map((_, i) => (i * 2654435761) >>> 13);
     for (let i = 0; i < Number(argument); i++) await table.put(`key ${i}`, value, { sync: true });
