@@ -209,7 +209,7 @@ export function engineConformance(name: string, underTest: EngineUnderTest): voi
       expect(left[0]).toBeLessThan(20);
     });
 
-    it('shows a batch whole to whoever reads what it wrote last first', async () => {
+    it('shows a batch whole to whoever reads its entries in any order', async () => {
       const writing = (async () => {
         for (let i = 1; i <= 50; i++) await engine.batch([set('a', bytes(i)), set('b', bytes(i), 'others')]);
       })();
@@ -219,9 +219,10 @@ export function engineConformance(name: string, underTest: EngineUnderTest): voi
         done = true;
       });
       while (!done) {
-        const b = (await engine.table('others').get('b'))?.[0] ?? 0;
-        const a = (await table.get('a'))?.[0] ?? 0;
-        if (a < b) torn++;
+        const before = (await table.get('a'))?.[0] ?? 0;
+        const between = (await engine.table('others').get('b'))?.[0] ?? 0;
+        const after = (await table.get('a'))?.[0] ?? 0;
+        if (between < before || after < between) torn++;
       }
       await writing;
       expect(torn).toBe(0);
