@@ -57,6 +57,8 @@ export interface ErrorCodeTable {
   bad_token_file: 'ConfigInvalid';
   /** The XML of a server is malformed, or lacks what it must have. Do: see the logs of the provider. */
   bad_xml: 'Unavailable';
+  /** Tables that change in one step are kept in different engines. Do: give them one engine in `engine.overrides`. */
+  batch_across_engines: 'ConfigInvalid';
   /** Binary content would go to a terminal. Do: write it to a file with `-o`. */
   binary_to_terminal: 'ConfigInvalid';
   /** The blob is longer than the provider takes. Do: lower `packs.target_bytes`, or raise the limit there. */
@@ -91,6 +93,8 @@ export interface ErrorCodeTable {
   disk_full: 'QuotaExceeded';
   /** Two providers have one id. Do: give every provider its own. */
   duplicate_provider: 'ConfigInvalid';
+  /** A batch of an engine is too large, or writes a key twice. Do: mend the caller. */
+  engine_bad_batch: 'Unexpected';
   /** A key of an engine is empty, too long or ill-formed. Do: mend the caller. */
   engine_bad_key: 'Unexpected';
   /** A range of an engine has bounds or a limit that it cannot have. Do: mend the caller. */
