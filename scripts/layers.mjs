@@ -92,8 +92,6 @@ const BEING_BROKEN = new Set([
   'open-vault.ts vault-options.ts',
   'put-many.ts put.ts',
   'verify-all.ts verify.ts',
-  'auth exchange.ts message',
-  'admission connection.ts exchange.ts message',
 ]);
 const known = (circle) =>
   BEING_BROKEN.has(

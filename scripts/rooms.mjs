@@ -23,7 +23,6 @@ const BEING_SPLIT = new Set([
   'createMirroredReader',
   'createOpenedManifests',
   'createService',
-  'createServiceTally',
   'createSftpConnection',
   'createSftpFiles',
   'createVerifiedReader',

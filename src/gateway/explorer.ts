@@ -1,10 +1,18 @@
+import { concatBytes, utf8Decode } from '../core/bytes.ts';
+import { checkStatedLength, incomingBody } from '../http/body.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Endpoint } from '../http/handle.ts';
+import { badRequest, HttpProblem, problemOf } from '../http/problem.ts';
+import { sendEmpty, sendJson } from '../http/respond.ts';
+import { createPatience } from '../http/slow-peers.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
+import { answerRpc, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import type { ManifestSummary, ProviderSummary } from './store.ts';
 
 export const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 
-export interface ManifestsPage {
+interface ManifestsPage {
   readonly manifests: readonly ManifestSummary[];
   /** In force for what is put now; each manifest says itself what it was put with. */
   readonly policy: StoragePolicy;
@@ -16,12 +24,112 @@ export function checkLimit(value: unknown): number | undefined {
   return whole && value >= 1 && value <= MAX_LIMIT ? value : undefined;
 }
 
-export const manifestsPage = async (
+const manifestsPage = async (
   { store, policy }: GatewayContext,
   limit: number,
   signal: AbortSignal,
 ): Promise<ManifestsPage> => ({ manifests: await store.manifests(limit, signal), policy });
 
-export const providersPage = ({
-  store,
-}: GatewayContext): { readonly providers: readonly ProviderSummary[] } => ({ providers: store.providers() });
+const providersPage = ({ store }: GatewayContext): { readonly providers: readonly ProviderSummary[] } => ({
+  providers: store.providers(),
+});
+
+/** `/storage/manifests?limit=N`: the newest manifests by their public parts, and the policy in force. */
+export const listManifests: Endpoint<GatewayContext> = {
+  scope: 'admin',
+  load: 'read',
+  async run(context, exchange) {
+    const text = exchange.target?.query.get('limit') ?? String(DEFAULT_LIMIT);
+    const limit = checkLimit(/^\d{1,9}$/.test(text) ? Number(text) : undefined);
+    if (limit === undefined) throw badRequest('limit is a whole number from 1 to 1000');
+    sendJson(exchange, 200, await manifestsPage(context, limit, exchange.signal));
+  },
+};
+
+/** `/storage/providers`: what is known of each provider. */
+export const listProviders: Endpoint<GatewayContext> = {
+  scope: 'admin',
+  load: 'read',
+  run: async (context, exchange) => sendJson(exchange, 200, providersPage(context)),
+};
+
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_BATCH = 32;
+
+/** `POST /rpc`: JSON-RPC 2.0, single calls and batches. */
+export const rpc: Endpoint<GatewayContext> = {
+  scope: 'admin',
+  load: 'read',
+  takesBody: true,
+  async run(context, exchange) {
+    const type = exchange.header('content-type')?.split(';')[0]?.trim().toLowerCase();
+    if (type !== 'application/json') {
+      throw new HttpProblem(415, 'UnsupportedMediaType', 'JSON-RPC comes as application/json');
+    }
+    const answer = await answerRpc(await readText(context, exchange), {
+      methods: methodsOf(context, exchange.signal),
+      maxBatch: MAX_BATCH,
+      onInternal(error) {
+        const { problem, message } = problemOf(error);
+        return { message, data: { error: problem, corr_id: exchange.corrId } };
+      },
+    });
+    if (answer === undefined) sendEmpty(exchange, 204);
+    else sendJson(exchange, 200, answer);
+  },
+};
+
+function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<string, RpcMethod> {
+  return new Map<string, RpcMethod>([
+    [
+      'storage.manifests',
+      async (params) => {
+        const limit = checkLimit(named(params, ['limit']).limit ?? DEFAULT_LIMIT);
+        if (limit === undefined) {
+          throw new RpcError(RPC.invalidParams, 'limit is a whole number from 1 to 1000');
+        }
+        return manifestsPage(context, limit, signal);
+      },
+    ],
+    [
+      'storage.providers',
+      async (params) => {
+        named(params, []);
+        return providersPage(context);
+      },
+    ],
+  ]);
+}
+
+/** Parameters by name, or by position in the order of `names`. @throws RpcError for what is not known. */
+function named(params: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const entries = Array.isArray(params)
+    ? params.map((value, i) => [names[i] ?? `#${i}`, value] as const)
+    : Object.entries(params ?? {});
+  const unknown = entries.find(([name]) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new RpcError(RPC.invalidParams, `the parameter ${unknown[0]} is not known`);
+  return Object.fromEntries(entries);
+}
+
+async function readText({ clock, limits }: GatewayContext, exchange: Exchange): Promise<string> {
+  const { request } = exchange;
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new HttpProblem(415, 'UnsupportedMediaType', 'JSON-RPC comes without a content coding');
+  }
+  checkStatedLength(request, MAX_BODY_BYTES);
+  exchange.invite();
+  const pieces: Uint8Array[] = [];
+  const onBytes = (count: number): void => {
+    exchange.bytesIn += count;
+  };
+  const patience = createPatience(clock, limits);
+  for await (const piece of incomingBody(request, { maxBytes: MAX_BODY_BYTES, patience, onBytes })) {
+    pieces.push(piece);
+  }
+  try {
+    return utf8Decode(concatBytes(...pieces));
+  } catch {
+    throw badRequest('the body is not UTF-8');
+  }
+}

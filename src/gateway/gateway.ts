@@ -1,19 +1,27 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
-import { createAdmission } from '../http/admission/admission.ts';
-import type { Authenticator } from '../http/auth/principal.ts';
-import type { Exposition, ReadinessReport } from '../http/control.ts';
+import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
+import type { Authenticator } from '../http/auth.ts';
+import { controlRoutes, type Exposition, type ReadinessReport } from '../http/control.ts';
+import { at, oneAfter, type Route, readable } from '../http/handle.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
 import type { ServiceLog } from '../http/log.ts';
-import { READ_DENIALS, REJECTIONS } from '../http/rejections.ts';
+import { MAX_TARGET_LENGTH, parseTarget, type Target } from '../http/request.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
-import { ROUTES } from './routes/index.ts';
+import { listManifests, listProviders, rpc } from './explorer.ts';
+import {
+  fetchBlob,
+  fetchWasm,
+  getByManifest,
+  getByName,
+  getManifestBlock,
+  getStoredBlob,
+} from './objects.ts';
 import { createSlowReaders } from './slow-readers.ts';
 import { type ObjectStore, SEALED, SHARD_IS_WRONG } from './store.ts';
-import { parseGatewayTarget } from './target.ts';
 
 export interface GatewayOptions {
   readonly store: ObjectStore;
@@ -91,3 +99,53 @@ async function readiness(store: ObjectStore, draining: boolean): Promise<Readine
   if (answering && !storable) reasons.push('too_few_providers');
   return { reads, writes: reads && storable, reasons };
 }
+
+const NAMES = '/n/';
+/** Names have up to 1024 bytes, each of which may be escaped. */
+const MAX_NAME_TARGET = 3 * 1024 + NAMES.length;
+const ABSOLUTE = /^https?:\/\/[^/?#]*(?=\/)/i;
+/** RFC 3986 `pchar` and slashes. */
+const ESCAPED = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})+$/;
+const NO_QUERY = new URLSearchParams();
+
+/**
+ * As `parseTarget`, and for `/n/…` a path whose rest is a name, percent-decoded once. Segments of the name as it was
+ * sent are never empty, `.` or `..`: proxies rewrite those, so they would mean different names to different readers.
+ */
+export function parseGatewayTarget(target: string): Target | undefined {
+  const origin = target.startsWith('/') ? target : target.replace(ABSOLUTE, '');
+  if (!origin.startsWith(NAMES)) return target.length > MAX_TARGET_LENGTH ? undefined : parseTarget(target);
+  if (origin.length > MAX_NAME_TARGET) return undefined;
+  const name = decodeName(origin.slice(NAMES.length));
+  return name === undefined ? undefined : { path: NAMES + name, query: NO_QUERY };
+}
+
+function decodeName(escaped: string): string | undefined {
+  if (!ESCAPED.test(escaped)) return undefined;
+  try {
+    const segments = escaped.split('/').map(decodeURIComponent);
+    const odd = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
+    return odd ? undefined : segments.join('/');
+  } catch {
+    return undefined; // escapes that are not UTF-8
+  }
+}
+
+/** The name in a decoded path. */
+export const nameIn = (path: string): readonly string[] | undefined =>
+  path.startsWith(NAMES) && path.length > NAMES.length ? [path.slice(NAMES.length)] : undefined;
+
+/** Every path of a gateway. */
+export const ROUTES: readonly Route<GatewayContext>[] = [
+  { pattern: '/m/{address}', match: oneAfter('/m/'), methods: readable(getByManifest) },
+  { pattern: '/n/{name}', match: nameIn, methods: readable(getByName) },
+  { pattern: '/blob/{address}', match: oneAfter('/blob/'), methods: readable(fetchBlob) },
+  { pattern: '/wasm/{address}', match: oneAfter('/wasm/'), methods: readable(fetchWasm) },
+  { pattern: '/manifests/{address}', match: oneAfter('/manifests/'), methods: readable(getManifestBlock) },
+  { pattern: '/o/{address}', match: oneAfter('/o/'), methods: readable(getStoredBlob) },
+  at('/storage/manifests', readable(listManifests)),
+  at('/storage/providers', readable(listProviders)),
+  at('/rpc', { POST: rpc }),
+  // They name the providers.
+  ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),
+];

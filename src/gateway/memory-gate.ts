@@ -24,7 +24,7 @@ interface Permit {
   release(): void;
 }
 
-export interface GateOptions {
+interface GateOptions {
   readonly clock: Clock;
   readonly capacityBytes: number;
   readonly maxWaiting: number;

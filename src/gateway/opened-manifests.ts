@@ -13,7 +13,7 @@ export interface OpenedManifests {
   forget(address: BlobAddress): void;
 }
 
-export interface OpenedManifestsOptions {
+interface OpenedManifestsOptions {
   readonly clock: Clock;
   /** What the manifests may take in memory; 0 keeps none. */
   readonly maxBytes: number;

@@ -13,7 +13,7 @@ export interface Outlook {
   readonly storable: boolean;
 }
 
-export interface OutlookOptions {
+interface OutlookOptions {
   readonly policy: ReachPolicy;
   readonly clock: Clock;
   providers(): readonly Provider[];

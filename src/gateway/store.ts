@@ -1,5 +1,5 @@
 import type { BlobAddress } from '../core/address.ts';
-import type { ByteRange } from '../http/message/range.ts';
+import type { ByteRange } from '../http/selection.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
 import type { Outlook } from './outlook.ts';
 

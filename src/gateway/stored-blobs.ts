@@ -3,14 +3,14 @@ import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Hedge } from '../core/hedge.ts';
-import type { ByteRange } from '../http/message/range.ts';
+import type { ByteRange } from '../http/selection.ts';
 import { rendezvousOrder } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createVerifiedReader, type VerifiedReader } from '../verified/reader.ts';
 import type { StoredBlob } from './store.ts';
 
-export interface StoredBlobsOptions {
+interface StoredBlobsOptions {
   readonly providers: () => readonly Provider[];
   readonly blake3: Blake3;
   /** The next provider is asked beside one that is late. */

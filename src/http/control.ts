@@ -1,6 +1,6 @@
-import type { Scope } from './auth/principal.ts';
-import { sendJson, sendText } from './message/respond.ts';
-import { at, type Route, readable } from './route.ts';
+import type { Scope } from './auth.ts';
+import { at, type Route, readable } from './handle.ts';
+import { sendJson, sendText } from './respond.ts';
 
 /** The text of `/metrics`. */
 export interface Exposition {
@@ -24,7 +24,7 @@ export interface ControlContext {
   readonly version: object;
 }
 
-export interface ControlOptions {
+interface ControlOptions {
   /** False: being ready is being able to read. */
   readonly takesWrites: boolean;
   /** What those need for metrics who show no token. */

@@ -1,18 +1,14 @@
 import type { Clock } from '../core/clock.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import type { Admission } from './admission/admission.ts';
-import { checkPage, type PageRules } from './admission/pages.ts';
-import type { Authenticator } from './auth/principal.ts';
-import { requireScope } from './auth/tokens.ts';
+import type { Admission, Load } from './admission.ts';
+import { type Authenticator, checkPage, type PageRules, requireScope, type Scope } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import type { ServiceLog } from './log.ts';
-import { badRequest, HttpProblem, problemOf } from './message/problem.ts';
-import { sendProblem } from './message/respond.ts';
-import { checkStrict } from './message/strict.ts';
-import type { Target } from './message/target.ts';
-import type { Endpoint, Route } from './route.ts';
+import { badRequest, HttpProblem, problemOf } from './problem.ts';
+import { checkStrict, type Target } from './request.ts';
+import { sendProblem } from './respond.ts';
 
-export interface HandlerOptions<C> {
+interface HandlerOptions<C> {
   readonly routes: readonly Route<C>[];
   readonly context: C;
   readonly auth: Authenticator;
@@ -27,7 +23,7 @@ export interface HandlerOptions<C> {
 }
 
 /** Serves one request; resolves when its work is done. Never rejects. */
-export type Handler = (exchange: Exchange) => Promise<void>;
+type Handler = (exchange: Exchange) => Promise<void>;
 
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 /** Logged and counted, never sent: the client went before it was told anything. */
@@ -146,3 +142,42 @@ function describe({ status, problem, message, cause }: HttpProblem): Record<stri
   const inner = cause instanceof Error ? { cause: String(cause.cause ?? cause) } : {};
   return { status, error: problem, message, ...inner };
 }
+
+/** What can be done at a path, with a service's own context `C`. `params` are the parts of the path that vary. */
+export interface Route<C> {
+  readonly pattern: string;
+  match(path: string): readonly string[] | undefined;
+  readonly methods: Readonly<Record<string, Endpoint<C>>>;
+}
+
+export interface Endpoint<C> {
+  /** Undefined: open to all. */
+  readonly scope: Scope | undefined;
+  /** What those need who show nothing, where that is more. */
+  readonly strangerScope?: Scope;
+  readonly load: Load;
+  /** Whether the request may have a body. */
+  readonly takesBody?: boolean;
+  run(context: C, exchange: Exchange, params: readonly string[]): Promise<void>;
+}
+
+export const readable = <C>(endpoint: Endpoint<C>): Record<'GET' | 'HEAD', Endpoint<C>> => ({
+  GET: endpoint,
+  HEAD: endpoint,
+});
+
+/** A path with nothing variable. */
+export const at = <C>(pattern: string, methods: Route<C>['methods']): Route<C> => ({
+  pattern,
+  match: (path) => (path === pattern ? [] : undefined),
+  methods,
+});
+
+/** One segment after `prefix`. */
+export const oneAfter =
+  (prefix: string): ((path: string) => readonly string[] | undefined) =>
+  (path) => {
+    if (!path.startsWith(prefix)) return undefined;
+    const rest = path.slice(prefix.length);
+    return rest === '' || rest.includes('/') ? undefined : [rest];
+  };

@@ -1,3 +1,7 @@
+import type { Writable } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+import { printableLine } from '../core/remote-text.ts';
+
 /** Where a service tells what it does. Never waits, never throws. */
 export interface ServiceLog {
   /** Undefined: nobody wants to know. */
@@ -24,3 +28,69 @@ export interface AccessEntry {
 }
 
 export const silentLog: ServiceLog = { event() {} };
+
+/** What may wait for a reader that is slow; lines beyond are counted and left out. */
+const MAX_PENDING_BYTES = 1024 * 1024;
+const FLUSH_BYTES = 32 * 1024;
+const FLUSH_MS = 100;
+
+export interface LineLog extends ServiceLog {
+  /** Writes what is still held back. */
+  flush(): void;
+}
+
+/**
+ * One JSON object a line. Of accesses they are written in batches: a log must cost less than what it tells of.
+ * @param access undefined: no access log.
+ */
+export function createLineLog(events: Writable, access: Writable | undefined, clock: Clock): LineLog {
+  const writeAccess = access && bounded(access);
+  const accessLines = writeAccess && batched(writeAccess);
+  const writeEvents = bounded(events);
+  return {
+    access: accessLines && ((entry) => accessLines.add(printableLine(JSON.stringify(entry)))),
+    event(level, event, fields) {
+      const time = new Date(clock.now()).toISOString();
+      writeEvents([printableLine(JSON.stringify({ time, level, event, ...fields }))]);
+    },
+    flush: () => accessLines?.flush(),
+  };
+}
+
+type WriteLines = (lines: readonly string[]) => void;
+
+/** Leaves lines out while too much waits, and says afterwards how many. */
+function bounded(to: Writable): WriteLines {
+  let dropped = 0;
+  return (lines) => {
+    if (to.writableLength > MAX_PENDING_BYTES) {
+      dropped += lines.length;
+      return;
+    }
+    const told = dropped > 0 ? [...lines, JSON.stringify({ dropped_lines: dropped })] : lines;
+    dropped = 0;
+    to.write(`${told.join('\n')}\n`);
+  };
+}
+
+function batched(write: WriteLines): { add(line: string): void; flush(): void } {
+  let lines: string[] = [];
+  let size = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (lines.length > 0) write(lines);
+    lines = [];
+    size = 0;
+  };
+  return {
+    flush,
+    add(line) {
+      lines.push(line);
+      size += line.length;
+      if (size >= FLUSH_BYTES) flush();
+      else timer ??= setTimeout(flush, FLUSH_MS).unref();
+    },
+  };
+}

@@ -1,15 +1,19 @@
-import type { Server } from 'node:http';
-import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { Connection, type Peer, peerOf } from './connection.ts';
+import type { Rejection } from './admission.ts';
 import type { Arrival, Exchange } from './exchange.ts';
+import { Connection, type Peer, peerOf } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
-import { type Refusal, refusalOf, sendRefusal, TOO_MANY_CONNECTIONS } from './refusal.ts';
-import type { Rejection } from './rejections.ts';
-import { type TlsMaterial, tlsOptions } from './tls.ts';
+import { type TlsMaterial, tlsOptions } from './listener.ts';
 
-export interface ServerHooks {
+interface ServerHooks {
   /** @returns what is to be called when the connection has gone; undefined when the client has too many. */
   onConnection(peer: Peer): (() => void) | undefined;
   onRequest(arrival: Arrival): Exchange;
@@ -18,7 +22,7 @@ export interface ServerHooks {
   corrId(): string;
 }
 
-export interface ServerPlace {
+interface ServerPlace {
   readonly kind: 'tcp' | 'unix';
   readonly tls: TlsMaterial | undefined;
 }
@@ -114,4 +118,61 @@ export function createHttpServer(
     socket.destroy();
   });
   return { server, renewTls: (material) => secure?.setSecureContext(tlsOptions(material)) };
+}
+
+/** The answer to what never became a request. */
+interface Refusal {
+  /** Stable, for metrics. */
+  readonly reason: Rejection;
+  readonly status: string;
+  readonly name: string;
+  readonly message: string;
+  readonly headers?: readonly string[];
+  /** There is nobody to tell. */
+  readonly silent?: boolean;
+}
+
+const MALFORMED: Refusal = {
+  reason: 'malformed',
+  status: '400 Bad Request',
+  name: 'BadRequest',
+  message: 'this is not a well-formed request',
+};
+const LATE: Refusal = {
+  reason: 'request_timeout',
+  status: '408 Request Timeout',
+  name: 'Timeout',
+  message: 'the request took too long to arrive',
+};
+const TOO_MANY_CONNECTIONS: Refusal = {
+  reason: 'client_connections',
+  status: '503 Service Unavailable',
+  name: 'Unavailable',
+  message: 'this client has as many connections as one may have here',
+  headers: ['retry-after: 1'],
+};
+
+function refusalOf(error: NodeJS.ErrnoException): Refusal {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return LATE;
+  return error.code === 'ECONNRESET' ? { ...MALFORMED, silent: true } : MALFORMED;
+}
+
+/** Answers in raw bytes and ends the connection. */
+function sendRefusal(socket: Socket, refusal: Refusal, corrId: string): void {
+  if (refusal.silent || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = `${JSON.stringify({ error: refusal.name, message: refusal.message, corr_id: corrId })}\n`;
+  const head = [
+    `HTTP/1.1 ${refusal.status}`,
+    'content-type: application/json',
+    'cache-control: no-store',
+    'x-content-type-options: nosniff',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-corr-id: ${corrId}`,
+    ...(refusal.headers ?? []),
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

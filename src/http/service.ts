@@ -1,23 +1,28 @@
 import type { Server } from 'node:http';
+import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import type { Admission } from './admission/admission.ts';
-import { createClientCounts } from './admission/client-counts.ts';
-import type { PageRules } from './admission/pages.ts';
-import type { Authenticator } from './auth/principal.ts';
-import { createCorrelationIds } from './correlation.ts';
+import { type Admission, createClientCounts } from './admission.ts';
+import type { Authenticator, PageRules } from './auth.ts';
 import { type Arrival, Exchange, type ExchangePlace } from './exchange.ts';
+import type { Route } from './handle.ts';
 import { createHandler } from './handle.ts';
 import type { HttpLimits } from './limits.ts';
-import { type BoundAddress, bind, type Listener, planeOf } from './listener.ts';
+import {
+  type BoundAddress,
+  bind,
+  followTls,
+  type Listener,
+  planeOf,
+  type TlsMaterial,
+  type TlsSource,
+} from './listener.ts';
 import type { ServiceLog } from './log.ts';
-import type { Target } from './message/target.ts';
-import type { Route } from './route.ts';
+import type { Target } from './request.ts';
 import { createHttpServer } from './server.ts';
-import { createSlowWatch } from './slow-watch.ts';
-import { followTls, type TlsMaterial, type TlsSource } from './tls.ts';
+import { createSlowWatch } from './slow-peers.ts';
 
 /** A program that answers HTTP requests, at one place or several. */
 export interface Service {
@@ -32,7 +37,7 @@ export interface Service {
   close(): Promise<void>;
 }
 
-export interface ServiceOptions<C> {
+interface ServiceOptions<C> {
   readonly routes: readonly Route<C>[];
   readonly context: C;
   readonly limits: HttpLimits;
@@ -159,4 +164,14 @@ function closed(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeIdleConnections();
   });
+}
+
+const GIVEN = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** Names of requests: the client's own if it is harmless in a log, else one that is unique among all nodes. */
+function createCorrelationIds(random: RandomBytes): (given: string | undefined) => string {
+  const prefix = toHex(random(8));
+  let count = 0;
+  return (given) =>
+    given !== undefined && GIVEN.test(given) ? given : `${prefix}-${(count++).toString(36)}`;
 }

@@ -3,25 +3,24 @@ import { createBufferPool } from '../core/buffer-pool.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
-import { createAdmission } from '../http/admission/admission.ts';
-import type { PageRules } from '../http/admission/pages.ts';
-import type { Authenticator } from '../http/auth/principal.ts';
-import type { Exposition } from '../http/control.ts';
+import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
+import type { Authenticator, PageRules } from '../http/auth.ts';
+import { controlRoutes, type Exposition } from '../http/control.ts';
+import { at, oneAfter, type Route, readable } from '../http/handle.ts';
 import type { ServiceLog } from '../http/log.ts';
-import { parseTarget } from '../http/message/target.ts';
-import { READ_DENIALS, REJECTIONS } from '../http/rejections.ts';
+import { parseTarget } from '../http/request.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { HotLimits } from '../verified/hot-cache.ts';
 import { INTEGRITY_REASONS } from '../verified/inspect.ts';
-import { mirrorReaders } from '../verified/mirrored.ts';
+import { mirrorReaders } from '../verified/mirrored-reader.ts';
 import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions } from '../verified/reader.ts';
-import type { Inflaters, NodeContext } from './context.ts';
-import { DEFAULT_LIMITS, type NodeLimits } from './limits.ts';
+import { deleteBlob, getBlob, listBlobs, postBlob, putBlob, repair } from './blobs.ts';
+import { DEFAULT_LIMITS, type Inflaters, type NodeContext, type NodeLimits } from './context.ts';
 import { createReadiness } from './readiness.ts';
-import { createMakeWay } from './rotten.ts';
-import { ROUTES } from './routes/index.ts';
+import { createMakeWay } from './rot.ts';
+import { deleteSlot, getSlot, listSlots, putSlot } from './slots.ts';
 
 export interface NodeOptions {
   /** Closed by its owner, after the node. */
@@ -115,3 +114,21 @@ function amnesiaRefused(adapterId: string): HoldfastError {
     hint: 'Use the memory adapter, or leave amnesia mode.',
   });
 }
+
+/** Every path of a node. */
+export const ROUTES: readonly Route<NodeContext>[] = [
+  {
+    pattern: '/o/{address}',
+    match: oneAfter('/o/'),
+    methods: { ...readable(getBlob), PUT: putBlob, DELETE: deleteBlob },
+  },
+  at('/o', { ...readable(listBlobs), POST: postBlob }),
+  {
+    pattern: '/slots/{name}',
+    match: oneAfter('/slots/'),
+    methods: { ...readable(getSlot), PUT: putSlot, DELETE: deleteSlot },
+  },
+  at('/slots', readable(listSlots)),
+  at('/admin/repair', { POST: repair }),
+  ...controlRoutes<NodeContext>({ takesWrites: true, strangerScope: 'read' }),
+];

@@ -2,8 +2,8 @@ import { withDeadline } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { ReadinessReport } from '../http/control.ts';
+import { HttpProblem } from '../http/problem.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
-import { type Claim, createSpace } from './space.ts';
 
 export interface Readiness {
   report(client: string): Promise<ReadinessReport>;
@@ -11,7 +11,7 @@ export interface Readiness {
   claim(bytes: number): Promise<Claim>;
 }
 
-export interface ReadinessOptions {
+interface ReadinessOptions {
   readonly adapter: BlobAdapter;
   readonly clock: Clock;
   readonly minFreeBytes: number;
@@ -83,3 +83,62 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     },
   };
 }
+
+/** What a body that comes will take of the disk. */
+export interface Claim {
+  /** It is longer than was said. @throws HttpProblem 507 */
+  grow(bytes: number): void;
+  /** It is stored, or will not be. Idempotent. */
+  release(): void;
+}
+
+/** Free space as it was seen last, less what has been promised since. */
+export interface Space {
+  /** A look begins: what is claimed from now on it will not see. @returns how to say what it saw. */
+  look(): (freeBytes: number | undefined) => void;
+  /** @throws HttpProblem 507 when `minFreeBytes` would not stay free. */
+  claim(bytes: number): Claim;
+}
+
+/** @param minFreeBytes 0: whatever is free may be used, and what is not there the storage itself says. */
+function createSpace(minFreeBytes: number): Space {
+  let free: number | undefined;
+  /** Claimed since the last look began, whether or not it is written by now; and of that, what is still open. */
+  let claimed = 0;
+  let open = 0;
+
+  const take = (bytes: number): void => {
+    if (minFreeBytes > 0 && free !== undefined && free - claimed - bytes < minFreeBytes) throw noRoom();
+    claimed += bytes;
+    open += bytes;
+  };
+
+  return {
+    look() {
+      const before = claimed;
+      const openThen = open;
+      return (seen) => {
+        free = seen;
+        // What was open may have been seen or not: counted once too often rather than not at all.
+        claimed += openThen - before;
+      };
+    },
+    claim(bytes) {
+      take(bytes);
+      let mine = bytes;
+      return {
+        grow(more) {
+          take(more);
+          mine += more;
+        },
+        release() {
+          open -= mine;
+          mine = 0;
+        },
+      };
+    },
+  };
+}
+
+const noRoom = (): HttpProblem =>
+  new HttpProblem(507, 'QuotaExceeded', 'this node has no room for more', { close: true });

@@ -9,7 +9,7 @@ import {
   type SegmentSecrets,
   unsealSegment,
 } from '../manifest/segment.ts';
-import { timed } from '../telemetry/timed.ts';
+import { timed } from '../telemetry/metrics.ts';
 import type { ObjectContext } from './context.ts';
 import type { DamageLog } from './damage.ts';
 import { fetchNode } from './fetch-node.ts';

@@ -1,7 +1,7 @@
 import type { ProviderDirectory } from '../catalog/directory.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { VaultKeys } from '../keys/vault-keys.ts';
+import type { VaultKeys } from '../keys/derivation.ts';
 import type { ObjectContext, ObjectProviders } from '../object/context.ts';
 
 /** What keeping a vault's records takes. */

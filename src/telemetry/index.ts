@@ -4,7 +4,6 @@ export type {
   ProviderMetrics,
   ServiceCache,
   ServiceMetrics,
-} from './ports.ts';
-export { STAGES, type Stage } from './ports.ts';
-export { silentMetrics } from './silent.ts';
+} from './metrics.ts';
+export { STAGES, type Stage, silentMetrics } from './metrics.ts';
 export { createTelemetry, type Telemetry } from './telemetry.ts';

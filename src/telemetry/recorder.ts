@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { LabelBound } from './label-bound.ts';
+import { entryOf } from '../core/maps.ts';
 import { METRICS, type MetricDefinition, type MetricName } from './names.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -9,8 +9,8 @@ type RecordOne = (labels: Record<string, string>, value: number) => void;
 export type Recorder = (name: MetricName, value: number, labels?: Labels) => void;
 
 /**
- * Declares every metric in the registry, so that all names show from the start; but no series before something was
- * recorded: a zero would be a statement by a program that has nothing to say, e.g. of repairs where nothing repairs.
+ * Declares every metric in the registry, so that all names show from the start. A series appears with its first value:
+ * a zero would be a statement by a program that has nothing to say, for example of repairs where nothing repairs.
  */
 export function createRecorder(client: typeof import('prom-client'), registry: Registry): Recorder {
   const records = new Map<MetricName, RecordOne>();
@@ -43,4 +43,30 @@ function declare(
   }
   const histogram: Histogram = new client.Histogram({ ...shared, buckets: [...(buckets ?? [])] });
   return (values, value) => histogram.observe(values, value);
+}
+
+/** Distinct values per label of a metric. Each is a time series, so outsiders must not be able to make more. */
+const MAX_LABEL_VALUES = 128;
+const MAX_LABEL_LENGTH = 64;
+const OTHER = 'other';
+
+/** Lets the first values of each label through and calls all others "other". */
+class LabelBound {
+  readonly #seen = new Map<string, Set<string>>();
+
+  bound(metric: string, labels: Readonly<Record<string, string>>): Record<string, string> {
+    const out: Record<string, string> = {};
+    for (const [label, value] of Object.entries(labels))
+      out[label] = this.#value(`${metric} ${label}`, value);
+    return out;
+  }
+
+  #value(of: string, value: string): string {
+    if (value.length > MAX_LABEL_LENGTH) return OTHER;
+    const seen = entryOf(this.#seen, of, () => new Set<string>());
+    if (seen.has(value)) return value;
+    if (seen.size >= MAX_LABEL_VALUES) return OTHER;
+    seen.add(value);
+    return value;
+  }
 }

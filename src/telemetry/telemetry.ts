@@ -1,4 +1,4 @@
-import type { Metrics } from './ports.ts';
+import type { Metrics } from './metrics.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { createServiceTally } from './service-tally.ts';
 

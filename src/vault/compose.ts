@@ -23,8 +23,8 @@ import {
   type EngineName,
   type Owners,
 } from '../engine/index.ts';
-import type { VaultSubkeys } from '../keys/subkeys.ts';
-import { vaultKeysOf } from '../keys/vault-keys.ts';
+import type { VaultSubkeys } from '../keys/derivation.ts';
+import { vaultKeysOf } from '../keys/derivation.ts';
 import { NODE_READS } from '../object/straggler-policies.ts';
 import type { Arena } from '../pipeline/arena.ts';
 import { createArena } from '../pipeline/arena.ts';

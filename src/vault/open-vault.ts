@@ -11,7 +11,7 @@ import {
 import { idleSleep } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
-import type { VaultSubkeys } from '../keys/subkeys.ts';
+import type { VaultSubkeys } from '../keys/derivation.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
 import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
@@ -131,7 +131,7 @@ export async function openVault(options: OpenVaultOptions = {}): Promise<Vault> 
     const { keyFile = homePaths(config.home).keyFile } = options;
     // A key that nothing was ever sealed with opens nothing.
     const root = options.sealed ? secureRandom(32) : (options.rootKey ?? (await readRootKey(keyFile, ask)));
-    const { deriveSubkeys } = await import('../keys/subkeys.ts');
+    const { deriveSubkeys } = await import('../keys/derivation.ts');
     return deriveSubkeys(root);
   };
   const subkeys = options.subkeys ?? (await derive());

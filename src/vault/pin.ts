@@ -1,7 +1,7 @@
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Engine } from '../engine/index.ts';
-import type { VaultKeys } from '../keys/vault-keys.ts';
+import type { VaultKeys } from '../keys/derivation.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import { NAMES_TABLE } from '../records/names.ts';
 

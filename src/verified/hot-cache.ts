@@ -1,13 +1,13 @@
 import type { BlobAddress } from '../core/address.ts';
 import { createBufferPool } from '../core/buffer-pool.ts';
-import type { PinnedBytes } from '../http/pinned-bytes.ts';
+import type { PinnedBytes } from '../http/representation.ts';
 
 /**
  * Whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are; among
  * these and those, the ones not used since they were last looked at. The bound covers blobs being filled and those that
  * answers still hold after they were dropped. Memory is used again, so bytes may be read only while they are held.
  */
-export interface HotCache {
+interface HotCache {
   /** Room for a blob; undefined when it is too long to be kept, or too much is held. To be kept or released. */
   reserve(size: number): HotReservation | undefined;
   get(address: BlobAddress): HotBlob | undefined;

@@ -2,19 +2,19 @@ import { addressOf, type BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { BufferPool } from '../core/buffer-pool.ts';
 import { type HoldfastError, isHoldfastError } from '../core/errors.ts';
-import type { ByteRange } from '../http/message/range.ts';
-import type { PinnedBytes } from '../http/pinned-bytes.ts';
+import type { PinnedBytes } from '../http/representation.ts';
+import type { ByteRange } from '../http/selection.ts';
 import type { BlobAdapter, BlobStat } from '../providers/adapter.ts';
-import { digestsOf } from './digests.ts';
-import { toGrid } from './grid.ts';
 import { isLong } from './hot-cache.ts';
 import {
+  digestsOf,
   emptyDigests,
   type Proof,
   pieceBytesFor,
   pieceHolds,
   piecesAround,
   setDigest,
+  toGrid,
   windowHolds,
 } from './proof.ts';
 
@@ -25,7 +25,7 @@ type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
 /** What is asked of an adapter before its bytes are looked at. */
 export type StatHint = Pick<BlobStat, 'size' | 'revision'>;
 
-export interface InspectorOptions {
+interface InspectorOptions {
   readonly adapter: BlobAdapter;
   readonly blake3: Blake3;
   /** For windows that are held. */
@@ -37,7 +37,7 @@ export interface InspectorOptions {
 }
 
 /** Reads what an adapter keeps and finds out whether it is what the address says. Remembers nothing. */
-export interface Inspector {
+interface Inspector {
   /**
    * Reads a whole blob. @param into as long as the blob. @returns the proof of a long one, whose windows are worth
    * reading by themselves. @throws what `mismatch` makes

@@ -1,4 +1,5 @@
-import type { BlobAddress } from '../core/address.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { addressOf, type BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { equalBytes } from '../core/bytes.ts';
 
@@ -57,7 +58,7 @@ export function windowHolds(proof: Proof, from: number, bytes: Uint8Array, blake
 }
 
 /** Proofs in memory, least recently used out first, within a bound on their bytes. */
-export interface ProofCache {
+interface ProofCache {
   get(address: BlobAddress): Proof | undefined;
   set(address: BlobAddress, proof: Proof): void;
   drop(address: BlobAddress): void;
@@ -95,4 +96,56 @@ export function createProofCache(maxBytes: number): ProofCache {
       }
     },
   };
+}
+
+/**
+ * Cuts a stream of pieces into pieces of exactly `pieceBytes` (the last one shorter). Copies only where a boundary
+ * of the source falls inside a piece.
+ */
+export async function* toGrid(
+  source: AsyncIterable<Uint8Array>,
+  pieceBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let pending: Uint8Array | undefined;
+  let filled = 0;
+  for await (const piece of source) {
+    let at = 0;
+    if (pending !== undefined) {
+      at = Math.min(piece.length, pieceBytes - filled);
+      pending.set(piece.subarray(0, at), filled);
+      filled += at;
+      if (filled < pieceBytes) continue;
+      yield pending;
+      pending = undefined;
+    }
+    for (; at + pieceBytes <= piece.length; at += pieceBytes) yield piece.subarray(at, at + pieceBytes);
+    if (at === piece.length) continue;
+    pending = new Uint8Array(pieceBytes);
+    pending.set(piece.subarray(at));
+    filled = piece.length - at;
+  }
+  if (pending !== undefined) yield pending.subarray(0, filled);
+}
+
+/** Hashed at a time: a quarter of a millisecond or so, twice. A multiple of every grid's pieces. */
+const TURN_BYTES = 1024 * 1024;
+
+/** A blob's address and the hashes of its pieces, in one pass; others are served in between. */
+export async function digestsOf(
+  bytes: Uint8Array,
+  blake3: Blake3,
+): Promise<{ readonly address: BlobAddress; readonly digests: Uint8Array }> {
+  const size = bytes.length;
+  const pieceBytes = pieceBytesFor(size);
+  const digests = emptyDigests(size);
+  const whole = blake3.createHasher();
+  for (let from = 0; from < size; from += TURN_BYTES) {
+    if (from > 0) await nextTurn();
+    const part = bytes.subarray(from, from + TURN_BYTES);
+    whole.update(part);
+    for (let at = 0; at < part.length; at += pieceBytes) {
+      setDigest(digests, (from + at) / pieceBytes, blake3.hash(part.subarray(at, at + pieceBytes)));
+    }
+  }
+  return { address: addressOf(whole.digest()), digests };
 }

@@ -8,7 +8,7 @@ import { Keeper } from '../../src/cli/agent/keeper.ts';
 import { type AgentPlace, agentPlace, makeFolder } from '../../src/cli/agent/place.ts';
 import { type Agent, serveAgent } from '../../src/cli/agent/server.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { deriveSubkeys } from '../../src/keys/subkeys.ts';
+import { deriveSubkeys } from '../../src/keys/derivation.ts';
 
 /** The agent's socket: who is answered, with what, and whom a client trusts. */
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Keeper } from '../../src/cli/agent/keeper.ts';
-import type { VaultSubkeys } from '../../src/keys/subkeys.ts';
+import type { VaultSubkeys } from '../../src/keys/derivation.ts';
 
 const HOUR = 3_600_000;
 

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
 import { type DefaultAccess, openTokens } from '../../src/cli/serving/access.ts';
-import type { LineLog } from '../../src/http/line-log.ts';
 import type { Listener } from '../../src/http/listener.ts';
+import type { LineLog } from '../../src/http/log.ts';
 import { startAsConfigured } from '../helpers/services.ts';
 import { addressFor } from '../node/harness.ts';
 

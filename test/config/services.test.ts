@@ -5,7 +5,7 @@ import { renderConfig, sectionsOf } from '../../src/config/render.ts';
 import type { Config, ServingConfig } from '../../src/config/types.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
 import { DEFAULT_HTTP_LIMITS } from '../../src/http/limits.ts';
-import { DEFAULT_LIMITS } from '../../src/node/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/node/context.ts';
 
 const load = (text: string): Config => loadConfig({ text, file: 'my.toml', env: {}, home: '/h' });
 

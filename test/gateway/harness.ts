@@ -9,8 +9,8 @@ import {
   createVaultStore,
   type ObjectStore,
 } from '../../src/gateway/index.ts';
-import type { Scope } from '../../src/http/auth/principal.ts';
-import { createAuthenticator, hashToken } from '../../src/http/auth/tokens.ts';
+import type { Scope } from '../../src/http/auth.ts';
+import { createAuthenticator, hashToken } from '../../src/http/auth.ts';
 import type { AccessEntry } from '../../src/http/log.ts';
 import type { Service } from '../../src/http/service.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ROUTES } from '../../src/gateway/routes/index.ts';
+import { ROUTES } from '../../src/gateway/gateway.ts';
 import { openApiDocument } from '../helpers/openapi.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ADMIN, bearer, startGateway, WRITER } from './harness.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
-import { providerForManifest } from '../../src/gateway/provider-for-manifest.ts';
+import { providerForManifest } from '../../src/gateway/objects.ts';
 import { ACCELERATION } from '../helpers/vault.ts';
 
 const blake3 = await selectBlake3(ACCELERATION);

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import type { MemoryGate } from '../../src/gateway/memory-gate.ts';
 import { createMemoryGate } from '../../src/gateway/memory-gate.ts';
-import { patientRead } from '../../src/gateway/patient-read.ts';
+import { patientRead } from '../../src/gateway/object-read.ts';
 import { createSlowReaders } from '../../src/gateway/slow-readers.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
-import { createSlowWatch } from '../../src/http/slow-watch.ts';
+import { createSlowWatch } from '../../src/http/slow-peers.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';
 
 const never = new AbortController().signal;

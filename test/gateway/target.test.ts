@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { nameIn, parseGatewayTarget } from '../../src/gateway/target.ts';
+import { nameIn, parseGatewayTarget } from '../../src/gateway/gateway.ts';
 
 const nameOf = (target: string): string | undefined => {
   const parsed = parseGatewayTarget(target);

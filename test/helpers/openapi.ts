@@ -4,7 +4,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'vitest';
 import { parse } from 'yaml';
-import type { Route } from '../../src/http/route.ts';
+import type { Route } from '../../src/http/handle.ts';
 
 interface Json {
   readonly [key: string]: Json;

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BatchedBody, batchBody } from '../../src/http/body/batched.ts';
+import { type BatchedBody, batchBody } from '../../src/http/batched-body.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
-import { createSlowWatch } from '../../src/http/slow-watch.ts';
+import { createSlowWatch } from '../../src/http/slow-peers.ts';
 import { noise } from '../helpers/vault.ts';
 import { createFakeClock, type FakeClock } from '../providers/fake-clock.ts';
 

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { gatherBody } from '../../src/http/body/gathered.ts';
+import { gatherBody } from '../../src/http/body.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
-import { HttpProblem } from '../../src/http/message/problem.ts';
-import { createSlowWatch } from '../../src/http/slow-watch.ts';
+import { HttpProblem } from '../../src/http/problem.ts';
+import { createSlowWatch } from '../../src/http/slow-peers.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';
 
 async function gathered(stated: number, pieces: readonly number[]): Promise<number | undefined> {

@@ -1,11 +1,14 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { describe, expect, test } from 'vitest';
 import { toHex, utf8Encode } from '../../src/core/bytes.ts';
-import { CONTEXT } from '../../src/keys/contexts.ts';
-import { deriveKey, keyedHash } from '../../src/keys/derive.ts';
-import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
-import { deriveSubkeys } from '../../src/keys/subkeys.ts';
-import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
+import {
+  CONTEXT,
+  deriveKey,
+  deriveObjectKeys,
+  deriveSubkeys,
+  keyedHash,
+  vaultKeysOf,
+} from '../../src/keys/derivation.ts';
 import { vectorTest } from '../helpers/third-party.ts';
 
 const ROOT = new Uint8Array(32).fill(0x11);

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { decodeKeyFile } from '../../src/keys/key-file.ts';
-import { deriveSubkeys } from '../../src/keys/subkeys.ts';
-import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
 import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
 import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
 import { openPointer } from '../../src/manifest/pointer.ts';

@@ -2,8 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { gunzip, inflateBody } from '../../src/node/body/inflate.ts';
-import { addonInflater, heldInflater } from '../../src/node/body/zstd.ts';
+import { addonInflater, gunzip, heldInflater, inflateBody } from '../../src/node/inflate.ts';
 import { noise } from '../helpers/vault.ts';
 import {
   addressFor,

@@ -8,8 +8,8 @@ import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { systemClock as clock } from '../../src/core/clock.ts';
 import { secureRandom as random } from '../../src/core/random.ts';
-import type { Scope } from '../../src/http/auth/principal.ts';
-import { createAuthenticator, hashToken, type TokenTable } from '../../src/http/auth/tokens.ts';
+import type { Scope } from '../../src/http/auth.ts';
+import { createAuthenticator, hashToken, type TokenTable } from '../../src/http/auth.ts';
 import type { AccessEntry, ServiceLog } from '../../src/http/log.ts';
 import {
   createNode,

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createLineLog } from '../../src/http/line-log.ts';
+import { createLineLog } from '../../src/http/log.ts';
 import { deps } from './harness.ts';
 
 /** Takes what is written only when told to. */

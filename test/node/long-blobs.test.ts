@@ -6,7 +6,7 @@ import { createBufferPool } from '../../src/core/buffer-pool.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
-import { digestsOf } from '../../src/verified/digests.ts';
+import { digestsOf } from '../../src/verified/proof.ts';
 import { createVerifiedReader } from '../../src/verified/reader.ts';
 import { noise } from '../helpers/vault.ts';
 import {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { createAuthenticator, hashToken } from '../../src/http/auth/tokens.ts';
-import { ROUTES } from '../../src/node/routes/index.ts';
+import { createAuthenticator, hashToken } from '../../src/http/auth.ts';
+import { ROUTES } from '../../src/node/node.ts';
 import { openApiDocument } from '../helpers/openapi.ts';
 import { bearer, requestText, sendRaw, startNode, tableOf, tokenOf } from './harness.ts';
 import { A, BYTES, ROWS, type Row, SLOT } from './route-table.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { createAdmission } from '../../src/http/admission/admission.ts';
-import type { HttpProblem } from '../../src/http/message/problem.ts';
-import { createPatience } from '../../src/http/message/transfer-allowance.ts';
+import { createAdmission } from '../../src/http/admission.ts';
+import type { HttpProblem } from '../../src/http/problem.ts';
+import { createPatience } from '../../src/http/slow-peers.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';
 

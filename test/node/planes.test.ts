@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/core/clock.ts';
-import { watchTokenFile } from '../../src/http/auth/token-file.ts';
-import type { TokenTable } from '../../src/http/auth/tokens.ts';
-import { createAuthenticator } from '../../src/http/auth/tokens.ts';
+import type { TokenTable } from '../../src/http/auth.ts';
+import { createAuthenticator } from '../../src/http/auth.ts';
+import { watchTokenFile } from '../../src/http/token-file.ts';
 import { createAuthority, hasOpenssl } from '../helpers/authority.ts';
 import { addressFor, startNode, tokenOf } from './harness.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRange } from '../../src/http/message/range.ts';
+import { parseRange } from '../../src/http/selection.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, requestText, sendRaw, startNode } from './harness.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAdmission } from '../../src/http/admission/admission.ts';
+import { createAdmission } from '../../src/http/admission.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';

@@ -4,7 +4,7 @@ import { chunkAad } from '../../src/coding/chunk-cipher.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { deriveObjectKeys } from '../../src/keys/object-keys.ts';
+import { deriveObjectKeys } from '../../src/keys/derivation.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { DecodeJob } from '../../src/pipeline/cpu/jobs.ts';

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ProviderHealth } from '../../src/catalog/index.ts';
 import { createTelemetry, silentMetrics } from '../../src/telemetry/index.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { METRICS, type MetricName } from '../../src/telemetry/names.ts';
-import type { Metrics } from '../../src/telemetry/ports.ts';
 
 const codec = { erasure: 'lrc', compression: 'zstd' };
 

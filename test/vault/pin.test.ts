@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryEngine } from '../../src/engine/index.ts';
-import { deriveSubkeys } from '../../src/keys/subkeys.ts';
-import { vaultKeysOf } from '../../src/keys/vault-keys.ts';
+import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { sealPointer } from '../../src/manifest/pointer.ts';
 import { pinVault } from '../../src/vault/pin.ts';
 import { fixedRandom } from '../helpers/fixed-random.ts';

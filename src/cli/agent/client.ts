@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { VaultSubkeys } from '../../keys/subkeys.ts';
+import type { VaultSubkeys } from '../../keys/derivation.ts';
 import type { Io } from '../io.ts';
 import { type AgentPlace, agentPlace, hasFolder } from './place.ts';
 import { type Answer, MAX_ANSWER_BYTES, type Question, readAnswer, subkeysOf, VERSION } from './protocol.ts';

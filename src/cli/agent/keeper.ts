@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
-import type { VaultSubkeys } from '../../keys/subkeys.ts';
+import type { VaultSubkeys } from '../../keys/derivation.ts';
 
 /** How often it should be looked whether the machine slept. */
 export const LOOK_EVERY_MS = 10_000;

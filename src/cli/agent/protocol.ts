@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { fromHex, toHex } from '../../core/bytes.ts';
-import type { VaultSubkeys } from '../../keys/subkeys.ts';
+import type { VaultSubkeys } from '../../keys/derivation.ts';
 
 /**
  * One question and one answer a connection, each a line of JSON. `forget` is understood in every version, so that a

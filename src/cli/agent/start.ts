@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { abortable, withDeadline } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import type { VaultSubkeys } from '../../keys/subkeys.ts';
+import type { VaultSubkeys } from '../../keys/derivation.ts';
 import type { AgentPlace } from './place.ts';
 import { type Handover, subkeysText } from './protocol.ts';
 

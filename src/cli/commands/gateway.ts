@@ -15,10 +15,10 @@ import {
   type FallbackPolicy,
   type StoragePolicy,
 } from '../../gateway/index.ts';
-import { createAuthenticator } from '../../http/auth/tokens.ts';
+import { createAuthenticator } from '../../http/auth.ts';
 import type { HttpLimits } from '../../http/limits.ts';
-import type { LineLog } from '../../http/line-log.ts';
 import type { Listener } from '../../http/listener.ts';
+import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';

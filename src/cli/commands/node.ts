@@ -4,7 +4,7 @@ import { accelerationFrom } from '../../core/acceleration.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { secureRandom as random } from '../../core/random.ts';
-import { createAuthenticator } from '../../http/auth/tokens.ts';
+import { createAuthenticator } from '../../http/auth.ts';
 import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../node/index.ts';
 import { createTelemetry } from '../../telemetry/index.ts';
 import { configOf } from '../config-of.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { deriveSubkeys, type VaultSubkeys } from '../../keys/derivation.ts';
 import { decodeKeyFile, needsPassphrase } from '../../keys/key-file.ts';
-import { deriveSubkeys, type VaultSubkeys } from '../../keys/subkeys.ts';
 import { homePaths, readKeyText } from '../../vault/home.ts';
 import { agentOff, askAbout, askToForget, hashOfKeyFile } from '../agent/client.ts';
 import { agentPlace, makeFolder } from '../agent/place.ts';

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { systemClock as clock } from '../../core/clock.ts';
 import { isLoopback } from '../../core/loopback.ts';
-import type { Scope } from '../../http/auth/principal.ts';
-import { type WatchedTokens, watchTokenFile } from '../../http/auth/token-file.ts';
-import { BEARER_RULE, hashToken, isBearerToken, type TokenTable } from '../../http/auth/tokens.ts';
-import type { LineLog } from '../../http/line-log.ts';
+import type { Scope } from '../../http/auth.ts';
+import { BEARER_RULE, hashToken, isBearerToken, type TokenTable } from '../../http/auth.ts';
 import type { Listener } from '../../http/listener.ts';
+import type { LineLog } from '../../http/log.ts';
+import { type WatchedTokens, watchTokenFile } from '../../http/token-file.ts';
 import type { Io } from '../io.ts';
 import { type ServingSettings, usage } from './settings.ts';
 

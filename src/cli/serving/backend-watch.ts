@@ -3,7 +3,7 @@ import type { Config } from '../../config/types.ts';
 import { NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { systemClock as clock, idleSleep } from '../../core/clock.ts';
 import { createMemoryEngine } from '../../engine/index.ts';
-import type { LineLog } from '../../http/line-log.ts';
+import type { LineLog } from '../../http/log.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { catalogSettings } from '../../vault/catalog-settings.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/types.ts';
-import type { LineLog } from '../../http/line-log.ts';
+import type { LineLog } from '../../http/log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { homePaths } from '../../vault/home.ts';
 import { openVault, type Vault } from '../../vault/open-vault.ts';

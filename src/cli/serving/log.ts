@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { systemClock as clock } from '../../core/clock.ts';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { createLineLog, type LineLog } from '../../http/line-log.ts';
+import { createLineLog, type LineLog } from '../../http/log.ts';
 import type { LogSink } from '../../providers/layers/log.ts';
 import type { Io } from '../io.ts';
 import type { ServingSettings } from './settings.ts';

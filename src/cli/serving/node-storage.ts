@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import type { LineLog } from '../../http/line-log.ts';
+import type { LineLog } from '../../http/log.ts';
 import type { NodeOptions } from '../../node/index.ts';
 import type { AdapterDeps } from '../../providers/driver.ts';
 import { createProvider } from '../../providers/factory.ts';

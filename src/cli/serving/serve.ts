@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
-import type { BoundAddress, Listener } from '../../http/listener.ts';
+import type { BoundAddress, Listener, TlsFiles } from '../../http/listener.ts';
 import type { Service } from '../../http/service.ts';
-import type { TlsFiles } from '../../http/tls.ts';
 import { type Io, output } from '../io.ts';
 import { type ServingSettings, usage } from './settings.ts';
 

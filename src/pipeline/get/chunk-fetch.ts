@@ -1,7 +1,7 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { SegmentView } from '../../object/segment-view.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { Slab } from '../arena.ts';
 import type { VaultContext } from '../context.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';

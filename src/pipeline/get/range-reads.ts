@@ -10,7 +10,7 @@ import {
   SMALL_READ_BYTES,
   SMALL_READS,
 } from '../../object/straggler-policies.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { VaultContext } from '../context.ts';
 import type { PlainChunk } from './window-read.ts';
 

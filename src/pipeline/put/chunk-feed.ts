@@ -2,7 +2,7 @@ import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { maxSegmentChunks } from '../../manifest/limits.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { Slab } from '../arena.ts';
 import type { VaultContext } from '../context.ts';
 import type { WriteCheck } from '../cpu/jobs.ts';

@@ -1,6 +1,6 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { ShardMap } from '../context.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';

@@ -6,7 +6,7 @@ import type { PackRecord } from '../../manifest/segment.ts';
 import { NOT_PLACED } from '../../placement/domains.ts';
 import { reassign } from '../../placement/reassign.ts';
 import type { Provider } from '../../providers/provider.ts';
-import { timed } from '../../telemetry/timed.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { ShardMap } from '../context.ts';
 import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
 import { fitDraft, takesAtMost } from './pack-limits.ts';

@@ -5,7 +5,7 @@ import { type LinkedAbort, linkedAbort, timeoutSignal } from '../../core/abort.t
 import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
-import { deriveObjectKeys } from '../../keys/object-keys.ts';
+import { deriveObjectKeys } from '../../keys/derivation.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
 import { type Fork, hasOtherName } from '../../records/forks.ts';

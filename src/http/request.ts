@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http';
+import { type BlobAddress, parseAddress } from '../core/address.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { badRequest, HttpProblem } from './problem.ts';
+
+/** Fields of which a second one would let two readers of the request disagree about it. */
+const ONCE: ReadonlySet<string> = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'expect',
+  'if-range',
+  'range',
+  'transfer-encoding',
+]);
+
+/** As Node looks for it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** Node counts them too if it is let, and then leaves out those beyond. */
+const MAX_HEADERS = 128;
+
+/**
+ * What Node's strict parser leaves to us. It already refuses a length beside a transfer coding, unequal or repeated
+ * lengths, bare line feeds, folded lines, NUL, and space before a colon.
+ * @throws HttpProblem 400 or 505; the connection is to be closed.
+ */
+export function checkStrict(request: IncomingMessage): void {
+  const { httpVersion, headers, rawHeaders } = request;
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw badRequest(`at most ${MAX_HEADERS} headers are taken`);
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw new HttpProblem(505, 'VersionNotSupported', 'HTTP/1.1 is spoken here', { close: true });
+  }
+  if (httpVersion === '1.1' && headers.host === undefined) throw badRequest('a Host header is required');
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined) {
+    if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no transfer codings');
+    if (coding.toLowerCase() !== 'chunked') throw badRequest('chunked is the only transfer coding taken');
+  }
+  if (headers.expect !== undefined && !CONTINUE.test(headers.expect)) {
+    throw badRequest('100-continue is all that can be expected here');
+  }
+  let seen: Set<string> | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase();
+    if (!ONCE.has(name)) continue;
+    seen ??= new Set();
+    if (seen.has(name)) throw badRequest(`the ${name} header is given twice`);
+    seen.add(name);
+  }
+}
+
+/** A request target that has been found harmless. */
+export interface Target {
+  /** Starts with `/`; printable ASCII without percent signs, empty segments or dot segments. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+export const MAX_TARGET_LENGTH = 2048;
+const ABSOLUTE = /^https?:\/\/[^/?#]*/i;
+const PATH = /^\/[A-Za-z0-9:._~/-]*$/;
+const DOTS = /\/\.\.?(?:\/|$)/;
+const QUERY = /^[A-Za-z0-9:._~=&%+-]*$/;
+const NO_QUERY = new URLSearchParams();
+
+/**
+ * Parses a request target (RFC 9112, 3.2). Every path served here is plain, so whatever needs escapes, dots or
+ * doubled slashes is an attempt at something else and is undefined.
+ */
+export function parseTarget(target: string): Target | undefined {
+  if (target.length > MAX_TARGET_LENGTH) return undefined;
+  const origin = target.startsWith('/') ? target : target.replace(ABSOLUTE, '');
+  const mark = origin.indexOf('?');
+  const path = mark < 0 ? origin || '/' : origin.slice(0, mark) || '/';
+  const query = mark < 0 ? '' : origin.slice(mark + 1);
+  if (!PATH.test(path) || path.includes('//') || DOTS.test(path)) return undefined;
+  if (query === '') return { path, query: NO_QUERY };
+  return QUERY.test(query) ? { path, query: new URLSearchParams(query) } : undefined;
+}
+
+/** @throws HttpProblem 400 for what is no address of ours. */
+export function addressFrom(text: string | undefined): BlobAddress {
+  try {
+    return parseAddress(text ?? '');
+  } catch (error) {
+    const name = isHoldfastError(error, 'UnsupportedScheme') ? 'UnsupportedScheme' : 'BadRequest';
+    throw new HttpProblem(400, name, 'an address is b3: and 64 lower-case hex digits', { cause: error });
+  }
+}
+
+/** Bytes under an address never change, so their address is their strong entity tag. */
+export const etagOf = (address: BlobAddress): string => `"${address}"`;

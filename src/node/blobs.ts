@@ -1,0 +1,179 @@
+import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { HttpProblem } from '../http/problem.ts';
+import { sendRepresentation } from '../http/representation.ts';
+import { addressFrom, etagOf } from '../http/request.ts';
+import { sendEmpty, sendJson } from '../http/respond.ts';
+import { evaluate } from '../http/selection.ts';
+import type { NodeContext, NodeEndpoint } from './context.ts';
+import { limitOf, type Page, pageOf, parameter } from './page.ts';
+import { stateOf } from './rot.ts';
+import { upload } from './upload.ts';
+
+/** Private: what a token was needed for is not for shared caches. */
+const CACHE_CONTROL = 'private, max-age=31536000, immutable';
+
+/** `GET` and `HEAD /o/{address}`: 200, 206, 304, 412, 416, 404; 500 for bytes that are not what they should be. */
+export const getBlob: NodeEndpoint = {
+  scope: 'read',
+  load: 'read',
+  async run({ reader, clock, limits }, exchange, [text]) {
+    const address = addressFrom(text);
+    const blob = await reader.open(address, exchange);
+    const representation = {
+      etag: etagOf(address),
+      size: blob.size,
+      bytes: blob.bytes,
+      release: blob.release,
+      hold: blob.hold,
+      read: blob.read,
+      contentType: 'application/octet-stream',
+      cacheControl: CACHE_CONTROL,
+    };
+    await sendRepresentation(exchange, representation, clock, limits);
+  },
+};
+
+/** `PUT /o/{address}`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. */
+export const putBlob: NodeEndpoint = {
+  scope: 'write',
+  load: 'write',
+  takesBody: true,
+  async run(context, exchange, [text]) {
+    const address = addressFrom(text);
+    const state = await stateOf(context, address, exchange);
+    const present = state === 'good';
+    const etag = etagOf(address);
+    const preconditions = {
+      ifMatch: exchange.header('if-match'),
+      ifNoneMatch: exchange.header('if-none-match'),
+    };
+    if (evaluate(preconditions, present ? etag : undefined, false) === 'failed') {
+      throw new HttpProblem(412, 'PreconditionFailed', present ? 'the blob is here' : 'the blob is not here');
+    }
+    const { existed } = await upload(context, exchange, { address, rotten: state === 'rotten' });
+    sendEmpty(exchange, existed ? 200 : 201, { etag, location: `/o/${address}` });
+  },
+};
+
+/** `POST /o`: computes the address. 201, or 200 when the blob was there; `Location` either way. */
+export const postBlob: NodeEndpoint = {
+  scope: 'write',
+  load: 'write',
+  takesBody: true,
+  async run(context, exchange) {
+    const { address, size, existed } = await upload(context, exchange, {});
+    if (existed) await checkKept(context, exchange, address);
+    const headers = { location: `/o/${address}`, etag: etagOf(address) };
+    sendJson(exchange, existed ? 200 : 201, { address, size }, headers);
+  },
+};
+
+/**
+ * What was there counts as the same blob by its length alone. Where it rotted, it goes, and the bytes are to be sent
+ * once more: they passed through, and were not kept.
+ */
+async function checkKept(context: NodeContext, exchange: Exchange, address: BlobAddress): Promise<void> {
+  if ((await stateOf(context, address, exchange)) === 'good') return;
+  await context.makeWay(address, exchange);
+  throw new HttpProblem(503, 'Unavailable', 'what was kept of this blob is damaged: send it again', {
+    headers: { 'retry-after': '1' },
+  });
+}
+
+/** `DELETE /o/{address}`: 204, whether or not it was there. */
+export const deleteBlob: NodeEndpoint = {
+  scope: 'delete',
+  load: 'write',
+  async run({ adapter, reader }, exchange, [text]) {
+    const address = addressFrom(text);
+    const { signal } = exchange;
+    const preconditions = {
+      ifMatch: exchange.header('if-match'),
+      ifNoneMatch: exchange.header('if-none-match'),
+    };
+    if (preconditions.ifMatch !== undefined || preconditions.ifNoneMatch !== undefined) {
+      const present = await adapter.exists(address, { signal });
+      if (evaluate(preconditions, present ? etagOf(address) : undefined, false) === 'failed') {
+        throw new HttpProblem(
+          412,
+          'PreconditionFailed',
+          present ? 'the blob is here' : 'the blob is not here',
+        );
+      }
+    }
+    await adapter.delete(address, { signal });
+    reader.forget(address);
+    sendEmpty(exchange, 204);
+  },
+};
+
+/** `GET /o?prefix=&limit=&after=`: addresses in ascending order. */
+export const listBlobs: NodeEndpoint = {
+  scope: 'read',
+  load: 'read',
+  async run(context, exchange) {
+    const { names, next } = await pageOfBlobs(context, exchange, limitOf(exchange));
+    sendJson(exchange, 200, { addresses: names, ...(next === undefined ? {} : { next }) });
+  },
+};
+
+/** The page of addresses that a request's parameters ask for. */
+function pageOfBlobs(context: NodeContext, exchange: Exchange, limit: number): Promise<Page> {
+  const prefix = parameter(exchange, 'prefix', /^[0-9a-f]{0,64}$/);
+  const after = parameter(exchange, 'after', /^(b3:[0-9a-f]{64})?$/);
+  const from = after === '' ? {} : { after: after as BlobAddress };
+  const listing = { prefixHex: prefix, ...from, limit: limit + 1, signal: exchange.signal };
+  return pageOf(context.adapter.list(listing), limit);
+}
+
+interface ScrubReport {
+  readonly checked: number;
+  readonly checkedBytes: number;
+  /** Blobs whose bytes are not theirs. */
+  readonly damaged: readonly BlobAddress[];
+  /** Of these, the ones that were removed, so that their owners see them missing and put them back. */
+  readonly removed: readonly BlobAddress[];
+  /** What to give as `after` to go on. */
+  readonly next?: string;
+}
+
+/**
+ * `POST /admin/repair?prefix=&limit=&after=&remove=`: reads a page of blobs from the disk, caches or not, and reports
+ * those that rotted. A node over one folder holds no other copy; with `remove=true` it makes room for one.
+ */
+export const repair: NodeEndpoint = {
+  scope: 'admin',
+  load: 'write',
+  async run(context, exchange) {
+    const remove = parameter(exchange, 'remove', /^(true|false)?$/) === 'true';
+    const { names, next } = await pageOfBlobs(context, exchange, limitOf(exchange));
+    const report = await scrub(context, names.filter(isBlobAddress), remove, exchange.signal);
+    sendJson(exchange, 200, { ...report, ...(next === undefined ? {} : { next }) });
+  },
+};
+
+async function scrub(
+  { reader, adapter }: NodeContext,
+  addresses: readonly BlobAddress[],
+  remove: boolean,
+  signal: AbortSignal,
+): Promise<ScrubReport> {
+  const damaged: BlobAddress[] = [];
+  const removed: BlobAddress[] = [];
+  let checkedBytes = 0;
+  for (const address of addresses) {
+    try {
+      checkedBytes += await reader.scrub(address, signal);
+    } catch (error) {
+      if (isHoldfastError(error, 'NotFound')) continue;
+      if (!isHoldfastError(error, 'HashMismatch') && !isHoldfastError(error, 'Corrupt')) throw error;
+      damaged.push(address);
+      if (!remove) continue;
+      await adapter.delete(address, { signal });
+      removed.push(address);
+    }
+  }
+  return { checked: addresses.length, checkedBytes, damaged, removed };
+}

@@ -1,0 +1,143 @@
+import type { Clock } from '../core/clock.ts';
+
+/** Where the parts of the program report figures to. Recording never throws, waits or does I/O. */
+
+export interface PipelineMetrics {
+  /** One object put: from the first byte read to the commit. */
+  putObject(seconds: number, codec: CodecLabels): void;
+  /** One chunk put: from the first byte to the last acknowledgement. */
+  putChunk(seconds: number, codec: CodecLabels): void;
+  chunkSize(bytes: number): void;
+  /** Length of an object's first chunk, and of its last full one: what the adaptation did. */
+  objectChunkSizes(initialBytes: number, finalBytes: number): void;
+  /** Estimated time until the put under way is acknowledged. */
+  putEta(seconds: number): void;
+  /** All objects were verified. Losses that each should survive, and the fewest that one does; −1: it is not readable. */
+  survival(target: number, observed: number): void;
+  /** Time spent in one stage of a put or get. Many run side by side: together they exceed what the clock says. */
+  stage(stage: Stage, seconds: number): void;
+}
+
+/** Where the time of a put or get can go, in the order of the data. */
+export const STAGES = [
+  'source', // reading what is to be stored
+  'object-hash',
+  'memory', // waiting for room in the arena
+  'queue', // waiting for a processor
+  'compress',
+  'encrypt',
+  'encode',
+  'shard-hash',
+  'write-check', // of what was just compressed, encrypted, encoded and hashed
+  'pack-hash',
+  'store', // packs at providers
+  'manifest', // nodes at providers
+  'fetch', // ranges from providers
+  'shard-check',
+  'rebuild',
+  'decrypt',
+  'decompress',
+] as const;
+
+export type Stage = (typeof STAGES)[number];
+
+interface CodecLabels {
+  /** Name of the erasure code. */
+  readonly erasure: string;
+  /** Name of the compression codec. */
+  readonly compression: string;
+}
+
+export interface ProviderMetrics {
+  /** Averages after a probe. @param lossRate 0 to 1. */
+  providerHealth(provider: string, rttMs: number, lossRate: number): void;
+  /** So many more transfers went wrong in this way; 0 makes the series known. */
+  providerFailures(provider: string, kind: string, count: number): void;
+}
+
+export interface EngineMetrics {
+  /** Table `name` is kept by `engine`. */
+  engineInfo(name: string, engine: string): void;
+}
+
+/** `blobs`: whole blobs at a node. `manifests` and `chunks`: opened manifests and plaintext at a gateway. */
+export type ServiceCache = 'blobs' | 'manifests' | 'chunks';
+
+/** Series that a service may come to have, known from its start so that their first count is a rise. */
+export interface ServiceSeries {
+  /** Patterns of its routes: each with the server errors that alerts look at. */
+  readonly routes: readonly string[];
+  /** Why it turns requests away. */
+  readonly rejections: readonly string[];
+  /** Why it refuses reads. */
+  readonly readDenials: readonly string[];
+  /** Ways in which bytes may prove wrong. */
+  readonly integrity: readonly string[];
+}
+
+export interface ServiceMetrics {
+  /** Makes series known, at 0. */
+  declare(series: ServiceSeries): void;
+  /** @param route the pattern of the route, never the path of a request. */
+  request(route: string, code: number, seconds: number): void;
+  bytesIn(bytes: number): void;
+  bytesOut(bytes: number): void;
+  /** Requests being served now. */
+  inflight(count: number): void;
+  rejected(reason: string): void;
+  readDenied(reason: string): void;
+  integrityFail(reason: string): void;
+  /** Something was looked for in memory, and was there or not. */
+  cache(which: ServiceCache, hit: boolean): void;
+  cacheBytes(which: ServiceCache, bytes: number): void;
+}
+
+export interface Metrics {
+  readonly pipeline: PipelineMetrics;
+  readonly providers: ProviderMetrics;
+  readonly engines: EngineMetrics;
+  readonly services: ServiceMetrics;
+}
+
+const nothing = (): void => {};
+
+/** Records nothing: for commands that expose no metrics, and for library callers that want none. */
+export const silentMetrics: Metrics = {
+  pipeline: {
+    putObject: nothing,
+    putChunk: nothing,
+    chunkSize: nothing,
+    objectChunkSizes: nothing,
+    putEta: nothing,
+    survival: nothing,
+    stage: nothing,
+  },
+  providers: { providerHealth: nothing, providerFailures: nothing },
+  engines: { engineInfo: nothing },
+  services: {
+    declare: nothing,
+    request: nothing,
+    bytesIn: nothing,
+    bytesOut: nothing,
+    inflight: nothing,
+    rejected: nothing,
+    readDenied: nothing,
+    integrityFail: nothing,
+    cache: nothing,
+    cacheBytes: nothing,
+  },
+};
+
+/** Counts the time until `work` has settled to a stage. */
+export async function timed<T>(
+  { clock, metrics }: { readonly clock: Clock; readonly metrics: Pick<PipelineMetrics, 'stage'> },
+  stage: Stage,
+  work: () => Promise<T>,
+): Promise<T> {
+  const started = clock.monotonic();
+  try {
+    return await work();
+  } finally {
+    metrics.stage(stage, (clock.monotonic() - started) / 1000);
+  }
+}

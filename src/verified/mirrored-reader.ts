@@ -1,0 +1,180 @@
+import type { BlobAddress } from '../core/address.ts';
+import type { Clock } from '../core/clock.ts';
+import { asHoldfastError, type ErrorKind, type HoldfastError } from '../core/errors.ts';
+import type { ByteRange } from '../http/selection.ts';
+import type { BlobAdapter } from '../providers/adapter.ts';
+import { worstOf } from '../providers/layers/mirror.ts';
+import type { ServiceCache } from '../telemetry/index.ts';
+import { createStaggered } from './hedged-read.ts';
+import {
+  createVerifiedReader,
+  type VerifiedBlob,
+  type VerifiedReader,
+  type VerifiedReaderOptions,
+} from './reader.ts';
+
+/** A place that has every blob, and what is known of those there. */
+interface MirrorBackend {
+  readonly adapter: BlobAdapter;
+  readonly reader: VerifiedReader;
+}
+
+interface Opened {
+  readonly backend: MirrorBackend;
+  readonly blob: VerifiedBlob;
+}
+
+interface Started extends Opened {
+  readonly pieces: AsyncIterator<Uint8Array>;
+  readonly first: IteratorResult<Uint8Array>;
+}
+
+/** A reader for each backend, sharing the memory that one would have, made into one. */
+export function mirrorReaders(
+  adapters: readonly BlobAdapter[],
+  options: Omit<VerifiedReaderOptions, 'adapter' | 'peekStat'> & { readonly clock: Clock },
+): VerifiedReader {
+  const { hot, proofBytes, metrics, blake3, clock } = options;
+  const share = (bytes: number): number => Math.floor(bytes / adapters.length);
+  const used = adapters.map(() => 0);
+  const backends = adapters.map((adapter, i) => {
+    const cacheBytes = (which: ServiceCache, bytes: number): void => {
+      used[i] = bytes;
+      metrics.cacheBytes(
+        which,
+        used.reduce((sum, each) => sum + each, 0),
+      );
+    };
+    const reader = createVerifiedReader({
+      adapter,
+      blake3,
+      metrics: { ...metrics, cacheBytes },
+      hot: { ...hot, maxBytes: share(hot.maxBytes) },
+      proofBytes: share(proofBytes),
+    });
+    return { adapter, reader };
+  });
+  return createMirroredReader(backends, clock);
+}
+
+/**
+ * Reads from the first of several backends; from the next too when it has not answered in the time that 95 of 100
+ * recent reads took, or has failed, or has other bytes than the address says. Each verifies by itself, so whichever
+ * wins is right.
+ */
+function createMirroredReader(backends: readonly MirrorBackend[], clock: Clock): VerifiedReader {
+  const opening = createStaggered(clock);
+  const reading = createStaggered(clock);
+
+  const openOne = async (
+    backend: MirrorBackend,
+    address: BlobAddress,
+    signal: AbortSignal,
+  ): Promise<Opened> => ({
+    backend,
+    blob: await backend.reader.open(address, { signal }),
+  });
+
+  /** The first piece of a window, from whoever has it first. */
+  const start = (
+    address: BlobAddress,
+    opened: Opened,
+    range: ByteRange,
+    without: ReadonlySet<MirrorBackend>,
+    signal: AbortSignal | undefined,
+  ): Promise<Started> => {
+    const order = [opened.backend, ...backends.filter((other) => other !== opened.backend)];
+    const attempts = order
+      .filter((backend) => !without.has(backend))
+      .map((backend) => async (stop: AbortSignal): Promise<Started> => {
+        const here = backend === opened.backend ? opened : await openOne(backend, address, stop);
+        const pieces = here.blob.read(range, stop)[Symbol.asyncIterator]();
+        return { ...here, pieces, first: await pieces.next() };
+      });
+    return reading.run(attempts, signal, (late) => void letGo(late, opened).catch(() => {}));
+  };
+
+  /** Where a backend fails in the middle, the next goes on. */
+  async function* read(
+    address: BlobAddress,
+    opened: Opened,
+    { start: from, end }: ByteRange,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const failed = new Set<MirrorBackend>();
+    let at = from;
+    while (at < end) {
+      const started = await start(address, opened, { start: at, end }, failed, signal);
+      try {
+        for (let step = started.first; !step.done; step = await started.pieces.next()) {
+          at += step.value.length;
+          yield step.value;
+        }
+        return;
+      } catch (error) {
+        failed.add(started.backend);
+        if (signal?.aborted || failed.size === backends.length) throw error;
+      } finally {
+        await letGo(started, opened);
+      }
+    }
+  }
+
+  return {
+    async open(address, options) {
+      const attempts = backends.map((backend) => (stop: AbortSignal) => openOne(backend, address, stop));
+      const opened = await opening.run(attempts, options?.signal, ({ blob }) => blob.release?.());
+      const { blob } = opened;
+      return blob.bytes === undefined
+        ? { size: blob.size, read: (range, stop) => read(address, opened, range, stop) }
+        : blob;
+    },
+    scrub: (address, signal) => scrub(backends, address, signal),
+    absent: (address) => backends.every(({ reader }) => reader.absent(address)),
+    forget(address) {
+      for (const { reader } of backends) reader.forget(address);
+    },
+  };
+}
+
+/** Ends a window. @param opened what the caller of the reader will release. */
+async function letGo({ backend, blob, pieces }: Started, opened: Opened): Promise<void> {
+  if (backend !== opened.backend) blob.release?.();
+  await pieces.return?.();
+}
+
+/** Reads every copy; one that is wrong or gone is written again from one that is right. @throws as `open` */
+async function scrub(
+  backends: readonly MirrorBackend[],
+  address: BlobAddress,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const failures: HoldfastError[] = [];
+  const bad: MirrorBackend[] = [];
+  let good: MirrorBackend | undefined;
+  let size = 0;
+  for (const backend of backends) {
+    try {
+      size = await backend.reader.scrub(address, signal);
+      good ??= backend;
+    } catch (error) {
+      const failure = asHoldfastError(error);
+      if (!LOST.has(failure.kind)) throw failure;
+      failures.push(failure);
+      bad.push(backend);
+    }
+  }
+  if (good === undefined) throw worstOf(failures);
+  for (const { adapter, reader } of bad) {
+    // A blob of the same length would be taken for the same blob.
+    await adapter.delete(address, { signal });
+    await adapter.storeStream(address, good.adapter.fetchStream(address, { signal }), {
+      maxBytes: size,
+      signal,
+    });
+    reader.forget(address);
+  }
+  return size;
+}
+
+const LOST: ReadonlySet<ErrorKind> = new Set(['NotFound', 'HashMismatch', 'Corrupt']);
