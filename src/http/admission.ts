@@ -151,7 +151,7 @@ function bucketOf(clients: Map<string, Bucket>, client: string, rate: BucketRate
 }
 
 /** A token bucket: `rate` requests a second on average, `burst` at once. Time comes in as an argument. */
-export interface Bucket {
+interface Bucket {
   level: number;
   updatedMs: number;
 }

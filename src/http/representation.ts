@@ -166,7 +166,7 @@ export interface PinnedBytes {
 }
 
 /** Bytes of a window, or undefined when there is no memory for them now. */
-export type Hold = (range: ByteRange, signal: AbortSignal) => Promise<PinnedBytes | undefined>;
+type Hold = (range: ByteRange, signal: AbortSignal) => Promise<PinnedBytes | undefined>;
 
 /** A window up to this long is held as one. */
 const WHOLE_BYTES = 2 * 1024 * 1024;

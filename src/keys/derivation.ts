@@ -8,7 +8,7 @@ import { entryOf } from '../core/maps.ts';
  */
 
 /** @param context a fixed, application-unique string. @returns a 32-byte subkey. */
-export const deriveKey = (context: string, material: Uint8Array): Uint8Array =>
+const deriveKey = (context: string, material: Uint8Array): Uint8Array =>
   blake3(material, { context: utf8Encode(context) });
 
 /** @param key 32 bytes. @returns 32 bytes. */
@@ -18,7 +18,7 @@ export const keyedHash = (key: Uint8Array, data: Uint8Array): Uint8Array => blak
  * Every `derive_key` context in use, each for one purpose. A string here never changes its meaning;
  * a new meaning gets a new string. `docs/format/keys.md` lists them for other implementations.
  */
-export const CONTEXT = {
+const CONTEXT = {
   vaultWrap: 'holdfast 2026-11 vault wrap key',
   vaultName: 'holdfast 2026-11 vault name key',
   vaultPointer: 'holdfast 2026-11 vault pointer key',
