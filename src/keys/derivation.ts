@@ -7,8 +7,11 @@ import { entryOf } from '../core/maps.ts';
  * key or what is derived from them, but for the single-use key of a chunk that it is given to encrypt.
  */
 
-/** @param context a fixed, application-unique string. @returns a 32-byte subkey. */
-const deriveKey = (context: string, material: Uint8Array): Uint8Array =>
+/**
+ * @param context a fixed, application-unique string. @returns a 32-byte subkey.
+ * @internal Tests compare it with the official vectors.
+ */
+export const deriveKey = (context: string, material: Uint8Array): Uint8Array =>
   blake3(material, { context: utf8Encode(context) });
 
 /** @param key 32 bytes. @returns 32 bytes. */
@@ -17,8 +20,9 @@ export const keyedHash = (key: Uint8Array, data: Uint8Array): Uint8Array => blak
 /**
  * Every `derive_key` context in use, each for one purpose. A string here never changes its meaning;
  * a new meaning gets a new string. `docs/format/keys.md` lists them for other implementations.
+ * @internal Tests compare it with that page.
  */
-const CONTEXT = {
+export const CONTEXT = {
   vaultWrap: 'holdfast 2026-11 vault wrap key',
   vaultName: 'holdfast 2026-11 vault name key',
   vaultPointer: 'holdfast 2026-11 vault pointer key',
