@@ -67,7 +67,7 @@ export default defineConfig({
       groups: [
         {
           name: 'base',
-          test: /src\/(cli\/(duration|exit-codes|io|version)|core\/(bytes|clock|deferred))\.ts$/,
+          test: /src\/(cli\/(duration|exit-codes|io|version)|core\/(bytes|clock|deferred|errno))\.ts$/,
         },
         // What the agent needs, and no more.
         { name: 'protocol', test: /src\/cli\/agent\/protocol\.ts$/ },
@@ -78,8 +78,9 @@ export default defineConfig({
         },
         {
           name: 'providers',
-          test: /src\/providers\/(adapter|factory|from-driver|generations|guard|stale)\.ts$/,
+          test: /src\/(providers\/(adapter|ascending|from-driver|generations|guard|once|provider|registry|stale)|cli\/add\/kinds)\.ts$/,
         },
+        { name: 'fs', test: /src\/providers\/fs\/(driver|layout|peek-stat)\.ts$/ },
         { name: 'vault', test: /src\/compose\// },
         {
           name: 'command',

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { secureRandom } from '../src/core/random.ts';
-import { initFsProvider } from '../src/providers/fs/index.ts';
+import { initFsProvider } from '../src/providers/fs/layout.ts';
 import { createKeyFile, homePaths } from '../src/vault/home.ts';
 import { findConfig } from '../src/vault/load-config.ts';
 import type { ChildJob, ChildReport } from './child.ts';

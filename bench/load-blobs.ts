@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { selectBlake3 } from '../src/core/b3/select.ts';
 import { toHex } from '../src/core/bytes.ts';
-import { initFsProvider } from '../src/providers/fs/index.ts';
+import { initFsProvider } from '../src/providers/fs/layout.ts';
 
 const blake3 = await selectBlake3({ native: true, wasm: true });
 const HEAD_BYTES = 16;

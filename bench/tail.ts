@@ -18,7 +18,7 @@ import { putObject } from '../src/pipeline/put/put.ts';
 import { DEFAULT_LADDER } from '../src/profiles/index.ts';
 import type { BlobAdapter } from '../src/providers/adapter.ts';
 import { withLayers } from '../src/providers/layers/with-layers.ts';
-import { createMemoryAdapter } from '../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../src/providers/memory/driver.ts';
 import type { Provider } from '../src/providers/provider.ts';
 import { silentMetrics } from '../src/telemetry/index.ts';
 import { keepNothing } from '../src/upkeep/retention.ts';

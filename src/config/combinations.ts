@@ -1,6 +1,5 @@
 import { WRITTEN_TOGETHER } from '../engine/tables.ts';
-import { keyPath as at } from './fields.ts';
-import type { Problems } from './problems.ts';
+import { keyPath as at, type Problems } from './problems.ts';
 import { coderGate, compressorGate, type Environment } from './rollout.ts';
 import type { SectionName } from './schema.ts';
 import { checkServing } from './serving-combinations.ts';

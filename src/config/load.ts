@@ -1,13 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parse, TomlError } from 'smol-toml';
 import type { HoldfastError } from '../core/errors.ts';
+import { type Field, isTable, tomlKey } from '../core/fields.ts';
+import { type AdapterKinds, BUILT_IN } from '../providers/registry.ts';
 import { checkCombinations } from './combinations.ts';
-import { type Field, tomlKey } from './fields.ts';
 import { findPositions } from './positions.ts';
 import { configInvalid, displayValue, Problems } from './problems.ts';
 import { DEFAULT_PROVIDERS, readProviders } from './providers.ts';
 import { coderGate, compressorGate, type Environment, emergencyWarnings } from './rollout.ts';
-import { isTable, SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
+import { SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
 import type { Config } from './types.ts';
 
 export interface ConfigSource {
@@ -21,6 +22,8 @@ export interface ConfigSource {
   readonly home: string;
   /** False for a file that was only found lying about: it may not set guarded keys. Default true. */
   readonly trusted?: boolean | undefined;
+  /** Kinds of adapters that providers may name. Default: those that come with Holdfast. */
+  readonly kinds?: AdapterKinds | undefined;
 }
 
 const MAX_TEXT = 256 * 1024;
@@ -34,9 +37,9 @@ export type Table = Readonly<Record<string, unknown>>;
  * the message and in `context.problems`; the first one's `file, line, key, allowed` stand in the context too.
  */
 export function loadConfig(source: ConfigSource): Config {
-  const { text, file, env, home, trusted = true } = source;
+  const { text, file, env, home, trusted = true, kinds } = source;
   const table = parseToml(text, file);
-  return configOf(table, { file, env, home }, new Problems(file, findPositions(text), trusted));
+  return configOf(table, { file, env, home, kinds }, new Problems(file, findPositions(text), trusted));
 }
 
 const loaded = new WeakSet<object>();
@@ -47,14 +50,14 @@ export const isLoaded = (config: object): config is Config => loaded.has(config)
 /** The same of a table that was parsed before. */
 export function configOf(
   table: Table,
-  { file, env, home }: Pick<ConfigSource, 'file' | 'env' | 'home'>,
+  { file, env, home, kinds = BUILT_IN }: Pick<ConfigSource, 'file' | 'env' | 'home' | 'kinds'>,
   problems: Problems,
 ): Config {
   refuseUnknownSections(table, problems);
   const sections = Object.fromEntries(
     SECTION_NAMES.map((name) => [name, readSection(name, table[name], problems)]),
   ) as unknown as Pick<Config, SectionName>;
-  const providers = readProviders(table.providers ?? DEFAULT_PROVIDERS, home, problems);
+  const providers = readProviders(table.providers ?? DEFAULT_PROVIDERS, home, problems, kinds);
   // Keys that are wrong have read as their defaults, and would only cause false alarms here.
   if (problems.none) checkCombinations({ ...sections, providers }, env, problems);
   problems.throwIfAny();

@@ -1,24 +1,26 @@
 import { isAbsolute, resolve } from 'node:path';
 import { HoldfastError } from '../core/errors.ts';
-import type { AdapterEntry, ProviderTerms } from '../providers/factory.ts';
-import type { DomainLabels } from '../providers/provider.ts';
-import { tomlKey } from './fields.ts';
+import { isTable, tomlKey } from '../core/fields.ts';
+import type { DomainLabels, ProviderTerms } from '../providers/provider.ts';
+import type { AdapterEntry, AdapterKinds } from '../providers/registry.ts';
 import { configOf, isLoaded, type Table } from './load.ts';
 import type { Positions } from './positions.ts';
 import { Problems } from './problems.ts';
 import type { Environment } from './rollout.ts';
-import { isTable, type SectionName } from './schema.ts';
+import type { SectionName } from './schema.ts';
 import type { Config } from './types.ts';
 
-/** A provider as a program names it: only its id and what its adapter needs. */
-export type ProviderInput = AdapterEntry &
+/** A provider as a program names it: only its id and what its adapter needs. @param Entry of the kinds it may be of. */
+export type ProviderInput<Entry = AdapterEntry> = Entry &
   Pick<ProviderTerms, 'id'> &
   Partial<Omit<ProviderTerms, 'id' | 'domain'>> & { readonly domain?: Partial<DomainLabels> | undefined };
 
 /** A configuration as a program gives it; what it leaves out has its default. Relative paths start at the home. */
-export type ConfigInput = { readonly [S in SectionName]?: Partial<Config[S]> | undefined } & {
+export type ConfigInput<Entry = AdapterEntry> = {
+  readonly [S in SectionName]?: Partial<Config[S]> | undefined;
+} & {
   readonly home?: string | undefined;
-  readonly providers?: readonly ProviderInput[] | undefined;
+  readonly providers?: readonly ProviderInput<Entry>[] | undefined;
 };
 
 /** For messages. */
@@ -31,17 +33,22 @@ const MAX_DEPTH = 8;
 
 /**
  * A complete and frozen configuration from parts of one. What was loaded before is taken as it is.
- * @param home for who names none.
+ * @param home for who names none. @param kinds default: those that come with Holdfast.
  * @throws HoldfastError `ConfigInvalid`, as `loadConfig` does, without lines.
  */
-export function configFrom(input: ConfigInput | Config, env: Environment, home: string): Config {
+export function configFrom(
+  input: ConfigInput<object> | Config,
+  env: Environment,
+  home: string,
+  kinds?: AdapterKinds,
+): Config {
   if (isLoaded(input)) return input;
   if (!isTable(input)) throw notAnObject();
   const entries = Object.entries(input).filter(([key]) => !ABOUT.includes(key));
   const table = tableOf(Object.fromEntries(entries), 0) as Table;
   const named: unknown = input.home;
   const at = typeof named === 'string' && named !== '' ? (isAbsolute(named) ? named : resolve(named)) : home;
-  return configOf(table, { file: NAME, env, home: at }, new Problems(NAME, positionsIn(table), true));
+  return configOf(table, { file: NAME, env, home: at, kinds }, new Problems(NAME, positionsIn(table), true));
 }
 
 /** As the TOML parser would give it: keys as in a file, integers as such, nothing where there is nothing. */

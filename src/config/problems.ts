@@ -1,4 +1,5 @@
 import { HoldfastError } from '../core/errors.ts';
+import { tomlKey } from '../core/fields.ts';
 import type { KeyPath, Positions } from './positions.ts';
 
 /** One thing that is wrong with a configuration file. */
@@ -58,6 +59,9 @@ export class Problems {
     if (!this.none) throw configInvalid(this.#found);
   }
 }
+
+/** Where a key of a section stands in the file. */
+export const keyPath = (section: string, name: string): KeyPath => [section, tomlKey(name)];
 
 const MAX_SHOWN = 50;
 

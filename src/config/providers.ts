@@ -1,17 +1,15 @@
 import { isAbsolute, join } from 'node:path';
-import { isCleartext } from '../core/loopback.ts';
-import type { CredentialSource } from '../providers/credentials.ts';
-import type { AdapterEntry } from '../providers/factory.ts';
-import { ADAPTER_KEYS, type AdapterKey } from './adapters.ts';
-import { bytes, decimal, type Field, integer, text, tomlKey } from './fields.ts';
+import { bytes, decimal, type Field, integer, isTable, text, tomlKey } from '../core/fields.ts';
+import type { AdapterKey, AdapterKind } from '../providers/kind.ts';
+import { type AdapterKinds, COMMON_KEYS } from '../providers/registry.ts';
 import type { KeyPath } from './positions.ts';
 import { displayValue, type Problems } from './problems.ts';
-import { isTable } from './schema.ts';
 import type { ProviderConfig } from './types.ts';
 
-const ADAPTERS = Object.keys(ADAPTER_KEYS) as AdapterEntry['adapter'][];
 /** Placements keep a provider's place in the list in one byte. */
 const MAX_PROVIDERS = 255;
+
+type Values = Readonly<Record<string, unknown>>;
 
 const LABEL = /^[^\p{Cc}]{1,128}$/u;
 const ID: Field<string> = text(
@@ -20,16 +18,6 @@ const ID: Field<string> = text(
   'a-z, 0-9, ".", "_", "-", up to 64 of them',
 );
 const label: Field<string> = text('', LABEL, 'a text of 1 to 128 characters');
-const COMMON_KEYS = [
-  'id',
-  'adapter',
-  'domain',
-  'credits',
-  'price',
-  'max_concurrency',
-  'up_bytes_per_second',
-  'down_bytes_per_second',
-];
 const rate: Field<number> = bytes(0, 1024, 2 ** 40);
 
 /** Nine directories under the home, so that the program does its whole job unconfigured. */
@@ -39,7 +27,12 @@ export const DEFAULT_PROVIDERS: readonly Readonly<Record<string, unknown>>[] = A
 );
 
 /** Reads `[[providers]]`; what is wrong goes to `problems` and out of the result. */
-export function readProviders(value: unknown, home: string, problems: Problems): ProviderConfig[] {
+export function readProviders(
+  value: unknown,
+  home: string,
+  problems: Problems,
+  kinds: AdapterKinds,
+): ProviderConfig[] {
   if (!Array.isArray(value) || value.length < 1 || value.length > MAX_PROVIDERS || !value.every(isTable)) {
     problems.add(
       ['providers'],
@@ -49,10 +42,10 @@ export function readProviders(value: unknown, home: string, problems: Problems):
     return [];
   }
   const read = value.map((table, index) =>
-    new ProviderReader(table, ['providers', index], problems).read(home),
+    new ProviderReader(table, ['providers', index], problems).read(home, kinds),
   );
-  refuseRepeats(read, 'id', problems);
-  refuseRepeats(read, 'root', problems);
+  refuseRepeats(read, 'id', ({ id }) => id, problems);
+  for (const kind of kinds.all) refuseShared(read, kind, problems);
   return read.filter((provider) => provider !== undefined);
 }
 
@@ -67,16 +60,16 @@ class ProviderReader {
     this.#problems = problems;
   }
 
-  read(home: string): ProviderConfig | undefined {
-    const adapter = ADAPTERS.find((name) => name === this.#table.adapter);
-    if (adapter === undefined) {
+  read(home: string, kinds: AdapterKinds): ProviderConfig | undefined {
+    const kind = kinds.get(typeof this.#table.adapter === 'string' ? this.#table.adapter : '');
+    if (kind === undefined) {
       const shown =
         this.#table.adapter === undefined ? 'is missing' : `is ${displayValue(this.#table.adapter)}`;
-      this.#problems.add([...this.#path, 'adapter'], shown, ADAPTERS.map((name) => `"${name}"`).join(', '));
+      const allowed = kinds.names.map((name) => `"${name}"`).join(', ');
+      this.#problems.add([...this.#path, 'adapter'], shown, allowed);
       return undefined;
     }
-    const keys = ADAPTER_KEYS[adapter];
-    this.#refuseUnknown(this.#table, this.#path, [...COMMON_KEYS, ...Object.keys(keys).map(tomlKey)]);
+    this.#refuseUnknown(this.#table, this.#path, [...COMMON_KEYS, ...Object.keys(kind.keys)].map(tomlKey));
     const id = this.#required('id', ID);
     const common = {
       id: id ?? '',
@@ -87,27 +80,16 @@ class ProviderReader {
       ...given('upBytesPerSecond', this.#optional('up_bytes_per_second', rate, undefined)),
       ...given('downBytesPerSecond', this.#optional('down_bytes_per_second', rate, undefined)),
     };
-    const own = this.#own(keys);
+    const own = this.#own(kind.keys);
     if (id === undefined || own === undefined) return undefined;
-    const provider = { ...common, adapter, ...own } as ProviderConfig;
-    this.#refuseCleartext(provider);
-    return fromHome(provider, home);
-  }
-
-  /** S3 sends signatures, which give no secret away. */
-  #refuseCleartext(entry: ProviderConfig): void {
-    if (entry.adapter !== 'http' && entry.adapter !== 'webdav' && entry.adapter !== 'ipfs') return;
-    if (entry.credentials === undefined || ('socketPath' in entry && entry.socketPath !== undefined)) return;
-    const urls = entry.adapter === 'ipfs' ? { api: entry.api, gateway: entry.gateway } : { url: entry.url };
-    for (const [key, url] of Object.entries(urls)) {
-      if (url === undefined || !isCleartext(url)) continue;
-      const problem = 'would send its credentials over the network unencrypted';
-      this.#problems.add([...this.#path, key], problem, 'https://, or http:// to this machine');
-    }
+    kind.check?.({ ...own, id }, (key, problem, allowed) =>
+      this.#problems.add([...this.#path, tomlKey(key)], problem, allowed),
+    );
+    return { ...common, adapter: kind.name, ...fromHome(own, kind.keys, home) } as unknown as ProviderConfig;
   }
 
   /** The keys of the adapter itself; undefined when a required one is missing or wrong. */
-  #own(keys: Readonly<Record<string, AdapterKey>>): Record<string, unknown> | undefined {
+  #own(keys: Readonly<Record<string, AdapterKey>>): Values | undefined {
     const own: Record<string, unknown> = {};
     let whole = true;
     for (const [name, { field, required }] of Object.entries(keys)) {
@@ -165,48 +147,49 @@ class ProviderReader {
   }
 }
 
-/** Keys that name a file of this machine. */
-const PLACES: readonly string[] = ['caFile', 'clientCertFile', 'clientKeyFile', 'socketPath'];
-
-/** The entry with every path absolute, so that it means the same wherever a command runs. */
-function fromHome(entry: ProviderConfig, home: string): ProviderConfig {
+/** The same with every path absolute, so that it means the same wherever a command runs. */
+function fromHome(own: Values, keys: AdapterKind['keys'], home: string): Values {
   const place = (path: string): string => (isAbsolute(path) ? join(path) : join(home, path));
-  const out: Record<string, unknown> = { ...entry };
-  for (const [key, value] of Object.entries(out)) {
-    if (typeof value === 'string' && (PLACES.includes(key) || (key === 'root' && entry.adapter === 'fs')))
-      out[key] = place(value);
-  }
-  if ('credentials' in entry && entry.credentials !== undefined)
-    out.credentials = secretsFromHome(entry.credentials, place);
-  return out as unknown as ProviderConfig;
-}
-
-function secretsFromHome(source: CredentialSource, place: (path: string) => string): CredentialSource {
-  if ('file' in source) return { file: place(source.file) };
-  if (!('command' in source)) return source;
-  const [program = '', ...rest] = source.command;
-  // A bare name is looked for in the PATH.
-  return { ...source, command: [program.includes('/') ? place(program) : program, ...rest] };
+  const entries = Object.entries(own).map(([key, value]) => [
+    key,
+    keys[key]?.fromHome === undefined ? value : keys[key].fromHome(value, place),
+  ]);
+  return Object.fromEntries(entries) as Values;
 }
 
 const given = <K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } =>
   (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
 
-/** Two providers of one id or one root are one provider, and would be counted as two by the certificate. */
+/** What is to be distinct among providers of a kind, such as their folders. */
+function refuseShared(
+  providers: readonly (ProviderConfig | undefined)[],
+  kind: AdapterKind,
+  problems: Problems,
+): void {
+  for (const [name, { distinct }] of Object.entries(kind.keys)) {
+    if (!distinct) continue;
+    const sameOf = (provider: ProviderConfig): string | undefined => {
+      const value = (provider as unknown as Values)[name];
+      if (provider.adapter !== kind.name || value === undefined) return undefined;
+      return String(value).replace(/(?<!\/)\/+$/, '');
+    };
+    refuseRepeats(providers, tomlKey(name), sameOf, problems);
+  }
+}
+
+/** Two providers of one id or one folder are one provider, and would be counted as two by the certificate. */
 function refuseRepeats(
   providers: readonly (ProviderConfig | undefined)[],
-  key: 'id' | 'root',
+  key: string,
+  sameOf: (provider: ProviderConfig) => string | undefined,
   problems: Problems,
 ): void {
   const seen = new Map<string, number>();
   providers.forEach((provider, index) => {
-    const value = provider === undefined ? undefined : key === 'id' ? provider.id : rootOf(provider);
+    const value = provider === undefined ? undefined : sameOf(provider);
     if (value === undefined) return;
     const first = seen.get(value);
     if (first === undefined) seen.set(value, index);
     else problems.add(['providers', index, key], `is that of providers[${first}] too`, `one of its own`);
   });
 }
-
-const rootOf = (provider: ProviderConfig): string | undefined =>
-  provider.adapter === 'fs' ? provider.root.replace(/(?<!\/)\/+$/, '') : undefined;

@@ -1,5 +1,5 @@
 import { stringify } from 'smol-toml';
-import { type Field, tomlKey } from './fields.ts';
+import { type Field, tomlKey } from '../core/fields.ts';
 import { DEFAULT_PROVIDERS } from './providers.ts';
 import { SCHEMA, SECTION_NAMES } from './schema.ts';
 import type { Config } from './types.ts';

@@ -1,4 +1,3 @@
-import { TABLE_NAMES } from '../engine/tables.ts';
 import {
   bool,
   bytes,
@@ -6,12 +5,14 @@ import {
   type Field,
   guarded,
   integer,
+  isTable,
   listOf,
   oneOf,
   path,
   type SectionFields,
   text,
-} from './fields.ts';
+} from '../core/fields.ts';
+import { TABLE_NAMES } from '../engine/tables.ts';
 import { servingFields } from './serving.ts';
 import type { Config, ErasureAlgorithm } from './types.ts';
 
@@ -136,9 +137,4 @@ function tableOf<T>(value: Field<T>, names: readonly string[]): Field<Readonly<R
       return valid ? (Object.fromEntries(entries) as Record<string, T>) : undefined;
     },
   };
-}
-
-/** A TOML table: neither a list nor a date. */
-export function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

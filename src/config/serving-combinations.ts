@@ -1,5 +1,4 @@
-import { keyPath as at } from './fields.ts';
-import type { Problems } from './problems.ts';
+import { keyPath as at, type Problems } from './problems.ts';
 import type { Config, NodeConfig, ProviderConfig, ServingConfig } from './types.ts';
 
 /** What keys of `[node]` and `[gateway]` may say alone but not together. */

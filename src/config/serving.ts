@@ -1,4 +1,13 @@
-import { bytes, type Field, guarded, integer, listOf, path, type SectionFields, text } from './fields.ts';
+import {
+  bytes,
+  type Field,
+  guarded,
+  integer,
+  listOf,
+  path,
+  type SectionFields,
+  text,
+} from '../core/fields.ts';
 import type { ServingConfig } from './types.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,4 +1,4 @@
-import type { ProviderEntry } from '../providers/factory.ts';
+import type { ProviderEntry } from '../providers/provider.ts';
 
 /** The configuration as the program sees it: complete, checked, frozen. Sizes in bytes, names as in the file. */
 export interface Config {

@@ -1,3 +1,4 @@
+export { bool, bytes, decimal, type Field, integer, listOf, oneOf, text } from '../core/fields.ts';
 export type {
   AdapterCapabilities,
   BlobAdapter,
@@ -18,15 +19,25 @@ export type {
 export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from './adapter.ts';
 export type { CredentialReader, CredentialSource } from './credentials.ts';
 export type { AdapterDeps, Driver, Upload } from './driver.ts';
-export {
-  type AdapterEntry,
-  createAdapter,
-  createProvider,
-  type ProviderDeps,
-  type ProviderEntry,
-} from './factory.ts';
 export { adapterFromDriver } from './from-driver.ts';
-export { createFsAdapter, type FsOptions, initFsProvider } from './fs/index.ts';
+export { createFsAdapter, type FsOptions } from './fs/driver.ts';
+export { initFsProvider } from './fs/layout.ts';
+export { credentials, path, refuseCleartext, TLS_KEYS, url, word } from './keys.ts';
+export {
+  type AdapterKey,
+  type AdapterKind,
+  type Answers,
+  type EntryOf,
+  type KeysOf,
+  type OpenDeps,
+  type OptionsOf,
+  optional,
+  type Question,
+  type Refuse,
+  required,
+  type Secret,
+  type Setup,
+} from './kind.ts';
 export {
   type Attempt,
   type AttemptObserver,
@@ -55,7 +66,14 @@ export {
   withRetry,
   withTimeout,
 } from './layers/index.ts';
-export { createMemoryAdapter, type MemoryOptions } from './memory/index.ts';
+export { createMemoryAdapter, type MemoryOptions } from './memory/driver.ts';
 export type { DomainLabels, Provider } from './provider.ts';
-export { createRegistry, type Registry } from './registry.ts';
+export { createProvider, type ProviderDeps, type ProviderEntry, type ProviderTerms } from './provider.ts';
+export {
+  type AdapterEntry,
+  type AdapterKinds,
+  type AnyEntry,
+  adapterKinds,
+  openAdapter,
+} from './registry.ts';
 export { fetchVerified } from './verified.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '../config/types.ts';
-import { createProvider, type ProviderDeps } from '../providers/factory.ts';
 import type { Provider } from '../providers/provider.ts';
+import { createProvider, type ProviderDeps } from '../providers/provider.ts';
 
 /** The configured providers, each with its layers. */
 export function buildProviders(

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { initFsProvider } from '../../src/providers/fs/index.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { builtLibrary } from '../helpers/cli.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 

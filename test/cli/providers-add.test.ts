@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type AddFlags, collect } from '../../src/cli/add/collect.ts';
-import { type Answers, type Flag, KINDS } from '../../src/cli/add/kinds.ts';
+import { ADD_KINDS } from '../../src/cli/add/kinds.ts';
 import { keepCredentials } from '../../src/cli/add/write.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderProvider } from '../../src/config/render.ts';
+import type { Answers } from '../../src/providers/kind.ts';
 import { type Outcome, said, start } from '../helpers/cli.ts';
 import { startService } from '../helpers/services.ts';
 
@@ -119,7 +120,7 @@ it('moves what merely lies in the current folder into the home, where secrets ma
   expect(said(await add(['folder', '--root', 'one']))).toMatch(/^2: .*in one array/s);
 });
 
-const ANSWERS: Record<Flag, string> = {
+const ANSWERS: Readonly<Record<string, string>> = {
   root: '/srv/shards',
   endpoint: 'https://s3.example.org',
   region: 'us-west-004',
@@ -133,14 +134,14 @@ const ANSWERS: Record<Flag, string> = {
   hostKey: `SHA256:${'A'.repeat(43)}`,
 };
 
-it.each(Object.keys(KINDS))(
+it.each([...ADD_KINDS.keys()])(
   'asks on a terminal for all that %s needs, and no secret is in the table',
   async (name) => {
-    const kind = KINDS[name]!;
+    const kind = ADD_KINDS.get(name)!;
     const asked = kind.secrets.filter(({ inFile, when }) => !inFile && when !== 'private_key');
     const secrets = asked.map(({ field }) => `the ${field}`);
     const noKey = kind.secrets.some(({ inFile }) => inFile) ? [''] : [];
-    const lines = ['mine', ...kind.questions.map(({ flag }) => ANSWERS[flag]), ...noKey, ...secrets];
+    const lines = ['mine', ...kind.questions.map(({ flag }) => ANSWERS[flag]!), ...noKey, ...secrets];
     const flags: AddFlags = { noSlots: false, untried: false, first: false };
     const { id, answers, credentials } = await collect(terminal(lines), name, kind, flags, true, new Set());
     expect(id).toBe('mine');
@@ -154,6 +155,7 @@ it.each(Object.keys(KINDS))(
     }
     const text = renderProvider({
       id,
+      adapter: kind.adapter,
       ...kind.table(answers),
       ...(secrets.length > 0 ? { credentials: { file: 'c' } } : {}),
     });
@@ -166,9 +168,16 @@ it('takes a private key from its file, and overwrites no credentials', async () 
   const keyFile = join(folder, 'id_ed25519');
   await writeFile(keyFile, 'the key');
   const flags: AddFlags = { noSlots: false, untried: false, first: false };
-  const answers = ['', ...KINDS.sftp!.questions.map(({ flag }) => ANSWERS[flag])];
+  const answers = ['', ...ADD_KINDS.get('sftp')!.questions.map(({ flag }) => ANSWERS[flag]!)];
   const typed = [...answers, keyFile, 'its passphrase'];
-  const { credentials } = await collect(terminal(typed), 'sftp', KINDS.sftp!, flags, true, new Set());
+  const { credentials } = await collect(
+    terminal(typed),
+    'sftp',
+    ADD_KINDS.get('sftp')!,
+    flags,
+    true,
+    new Set(),
+  );
   expect(credentials).toEqual({ typed: { private_key: 'the key', passphrase: 'its passphrase' } });
   const kept = await keepCredentials(home, 'attic', { password: 'a' });
   expect((await stat(kept)).mode & 0o777).toBe(0o600);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
-import { tomlKey } from '../../src/config/fields.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { SCHEMA, SECTION_NAMES } from '../../src/config/schema.ts';
+import { tomlKey } from '../../src/core/fields.ts';
 
 const file = 'config/storage.toml';
 const text = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');

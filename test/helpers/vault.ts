@@ -13,7 +13,7 @@ import { createArena } from '../../src/pipeline/arena.ts';
 import type { Policy, VaultContext } from '../../src/pipeline/context.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { keepNothing } from '../../src/upkeep/retention.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { createVerifiedReader } from '../../src/verified/reader.ts';
 import { noise } from '../helpers/vault.ts';

@@ -19,7 +19,9 @@ import {
   selectZstdInflater,
 } from '../../src/node/index.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, fsPeekStat, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
+import { fsPeekStat } from '../../src/providers/fs/peek-stat.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
 import { metricIn } from '../helpers/metrics.ts';
 

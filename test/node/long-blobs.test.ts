@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { createBufferPool } from '../../src/core/buffer-pool.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { digestsOf } from '../../src/verified/proof.ts';
 import { createVerifiedReader } from '../../src/verified/reader.ts';

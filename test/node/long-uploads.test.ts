@@ -7,7 +7,7 @@ import { abortable } from '../../src/core/abort.ts';
 import { createBufferPool } from '../../src/core/buffer-pool.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { noise } from '../helpers/vault.ts';
 import {
   addressFor,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createAdmission } from '../../src/http/admission.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { createFakeClock } from '../providers/fake-clock.ts';
 import { asBody, bearer, deps, startNode, type TestNode } from './harness.ts';

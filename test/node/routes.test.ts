@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { addressFor, bearer, deps, requestText, sendRaw, startNode } from './harness.ts';
 import { A, ABSENT, BYTES, ETAG, HELLO, hello, OTHER, ROWS, SLOT } from './route-table.ts';
 

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { CliVault, said } from '../helpers/cli.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { blobsIn, flipBit } from '../helpers/files.ts';

@@ -2,11 +2,13 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { integer, text } from '../../src/core/fields.ts';
 import { type CredentialSource, credentialsFrom } from '../../src/providers/credentials.ts';
-import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/factory.ts';
-import { initFsProvider } from '../../src/providers/fs/index.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
-import { createRegistry } from '../../src/providers/registry.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
+import { type AdapterKind, optional } from '../../src/providers/kind.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
+import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/provider.ts';
+import { adapterKinds, openAdapter } from '../../src/providers/registry.ts';
 import { deps } from './conform.ts';
 import { createFakeClock } from './fake-clock.ts';
 
@@ -59,13 +61,54 @@ describe('createProvider', () => {
   });
 });
 
-describe('the registry', () => {
-  it('refuses a second adapter with the same id', () => {
-    const registry = createRegistry([createMemoryAdapter({ id: 'a', ...deps })]);
-    expect(() => registry.register(createMemoryAdapter({ id: 'a', ...deps }))).toThrow(/already a provider/);
-    registry.register(createMemoryAdapter({ id: 'b', ...deps }));
-    expect(registry.list().map((adapter) => adapter.adapterId)).toEqual(['a', 'b']);
-    expect(() => registry.get('c')).toThrow(/no provider/);
+describe('kinds of adapters', () => {
+  const mine: AdapterKind = {
+    name: 'mine',
+    keys: {},
+    open: async ({ id }) => ({ ...createMemoryAdapter({ id, ...deps }), acceptedSchemes: ['cid', 'sha256'] }),
+  };
+
+  it('refuse a second one of a name, and one that is none', () => {
+    expect(() => adapterKinds([mine, mine])).toThrow(/two kinds of adapters called "mine"/);
+    expect(() => adapterKinds([{ ...mine, name: 's3' }])).toThrow(/two kinds of adapters called "s3"/);
+    expect(() => adapterKinds([{ ...mine, name: 'Mine' }])).toThrow(/bad one/);
+    expect(() => adapterKinds([{ name: 'mine' } as AdapterKind])).toThrow(/lacks keys or open/);
+    const key = { field: text('', /^a$/, 'a'), required: false, default: 'a', help: '' };
+    expect(() => adapterKinds([{ ...mine, keys: { maxConcurrency: key } }])).toThrow(/"maxConcurrency"/);
+  });
+
+  it('refuse an adapter that does not take the addresses in use, and say which it takes', async () => {
+    const opened = openAdapter({ id: 'p', adapter: 'mine' }, all, adapterKinds([mine]));
+    await expect(opened).rejects.toMatchObject({
+      kind: 'UnsupportedScheme',
+      provider: 'p',
+      context: { accepted: ['cid', 'sha256'] },
+    });
+    await expect(openAdapter({ id: 'p', adapter: 'yours' }, all)).rejects.toMatchObject({
+      code: 'unknown_kind',
+      hint: expect.stringMatching(/^There are fs, http, .*webdav\.$/),
+    });
+  });
+
+  it('give what an entry leaves out its default', async () => {
+    let seen: unknown;
+    const kind: AdapterKind = {
+      ...mine,
+      keys: {
+        depth: optional(integer(3, 1, 9), 'how deep', 3),
+        name: optional(text('', /^a$/, 'a'), 'what'),
+      },
+      async open(options) {
+        seen = options;
+        return createMemoryAdapter({ id: options.id, ...deps });
+      },
+    };
+    const { adapter } = await createProvider(
+      { id: 'p', adapter: 'mine', ...terms },
+      { ...all, kinds: adapterKinds([kind]) },
+    );
+    await adapter.close();
+    expect(seen).toEqual({ id: 'p', depth: 3, name: undefined });
   });
 });
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { readAll } from '../helpers/vault.ts';
 import { blake3, deps } from './deps.ts';
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { watchFlushes } from '../helpers/flushes.ts';
 import { blake3, deps } from './deps.ts';
 

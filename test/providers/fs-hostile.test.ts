@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
-import { createFsAdapter, initFsProvider, readProviderId } from '../../src/providers/fs/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider, readProviderId } from '../../src/providers/fs/layout.ts';
 import { noise } from '../helpers/vault.ts';
 import { blake3, deps } from './deps.ts';
 

@@ -7,7 +7,9 @@ import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
 import { systemClock as clock } from '../../src/core/clock.ts';
 import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createFsAdapter, fsPeekStat, initFsProvider } from '../../src/providers/fs/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
+import { fsPeekStat } from '../../src/providers/fs/peek-stat.ts';
 import { mountSmallDisk, onSmallDisk } from '../helpers/root.ts';
 
 const deps = { clock, random, blake3 };

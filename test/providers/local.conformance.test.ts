@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { createFsAdapter, initFsProvider } from '../../src/providers/fs/index.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createFsAdapter } from '../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../src/providers/fs/layout.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { deps, describeConformance } from './conform.ts';
 
 describeConformance('memory', { open: () => createMemoryAdapter({ id: 'm', ...deps }) });

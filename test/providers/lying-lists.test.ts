@@ -6,10 +6,10 @@ import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { inOrder } from '../../src/providers/ascending.ts';
 import type { Driver } from '../../src/providers/driver.ts';
 import { adapterFromDriver } from '../../src/providers/from-driver.ts';
-import { createHttpAdapter } from '../../src/providers/http/index.ts';
+import { createHttpAdapter } from '../../src/providers/http/driver.ts';
 import { memoryDriver } from '../../src/providers/memory/driver.ts';
-import { createS3Adapter } from '../../src/providers/s3/index.ts';
-import { createWebDavAdapter } from '../../src/providers/webdav/index.ts';
+import { createS3Adapter } from '../../src/providers/s3/driver.ts';
+import { createWebDavAdapter } from '../../src/providers/webdav/driver.ts';
 import { blake3, deps } from './deps.ts';
 
 /** Servers whose listings never end, go round, or are far too long for what they are about. */

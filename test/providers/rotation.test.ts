@@ -6,12 +6,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/core/address.ts';
 import { type CredentialSource, credentialsFrom } from '../../src/providers/credentials.ts';
-import {
-  type AdapterEntry,
-  createProvider,
-  type ProviderDeps,
-  type ProviderEntry,
-} from '../../src/providers/factory.ts';
+import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/provider.ts';
+import type { AdapterEntry } from '../../src/providers/registry.ts';
 import { createWireClient } from '../../src/providers/wire/client.ts';
 import { deps } from './conform.ts';
 import { createFakeClock } from './fake-clock.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { runConformance } from '../../src/providers/testing/index.ts';
 import { deps } from './conform.ts';
 

@@ -5,9 +5,9 @@ import { addressOf } from '../../src/core/address.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { HoldfastError } from '../../src/core/errors.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createHttpAdapter } from '../../src/providers/http/index.ts';
+import { createHttpAdapter } from '../../src/providers/http/driver.ts';
 import { withTimeout } from '../../src/providers/layers/index.ts';
-import { createS3Adapter } from '../../src/providers/s3/index.ts';
+import { createS3Adapter } from '../../src/providers/s3/driver.ts';
 import { blake3, deps } from './conform.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;

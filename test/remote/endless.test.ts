@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import type { Driver } from '../../src/providers/driver.ts';
 import { adapterFromDriver } from '../../src/providers/from-driver.ts';
-import { createHttpAdapter } from '../../src/providers/http/index.ts';
+import { createHttpAdapter } from '../../src/providers/http/driver.ts';
 import { memoryDriver } from '../../src/providers/memory/driver.ts';
 import { noise } from '../helpers/vault.ts';
 import { blake3 } from '../providers/conform.ts';

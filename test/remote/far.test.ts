@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { CliVault } from '../helpers/cli.ts';
 import { type Link, startFaultProxy } from '../helpers/fault-proxy.ts';
 import { noise } from '../helpers/vault.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import type { ProviderSnapshot } from '../../src/catalog/index.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import type { Vault } from '../../src/vault/open-vault.ts';
 import { type Link, startFaultProxy } from '../helpers/fault-proxy.ts';
 import { noise } from '../helpers/vault.ts';

@@ -8,7 +8,7 @@ import { addressOf } from '../../src/core/address.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
 import type { PutResult } from '../../src/pipeline/put/put.ts';
 import { solvePlacement } from '../../src/placement/solve.ts';
-import { createS3Adapter } from '../../src/providers/s3/index.ts';
+import { createS3Adapter } from '../../src/providers/s3/driver.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { blake3, deps } from '../providers/conform.ts';
 import { S3_KEYS } from '../servers/accounts.ts';

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { allBlobs, arenaIsFree } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { deps } from '../providers/conform.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { createMemoryAdapter } from '../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { deps } from '../providers/deps.ts';

@@ -4,9 +4,9 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
 import { createS3Client, type S3Place } from '../../src/providers/s3/client.ts';
-import type { S3Options } from '../../src/providers/s3/index.ts';
-import type { SftpOptions } from '../../src/providers/sftp/index.ts';
-import type { WebDavOptions } from '../../src/providers/webdav/index.ts';
+import type { S3Options } from '../../src/providers/s3/driver.ts';
+import type { SftpOptions } from '../../src/providers/sftp/driver.ts';
+import type { WebDavOptions } from '../../src/providers/webdav/driver.ts';
 import type { RunningServer } from './servers.ts';
 
 /** How the servers that the scripts beside this start are to be spoken to. */

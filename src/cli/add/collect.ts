@@ -2,15 +2,15 @@ import { resolve } from 'node:path';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { readSmallFile } from '../../core/files.ts';
+import type { Answers } from '../../providers/kind.ts';
 import { ask } from '../ask.ts';
 import type { Io } from '../io.ts';
-import type { Answers, Flag, Kind } from './kinds.ts';
+import { type AddKind, QUESTIONS } from './kinds.ts';
 
 const MAX_SECRET_BYTES = 64 * 1024;
 
-export interface AddFlags extends Partial<Readonly<Record<Exclude<Flag, 'hostKey'>, string>>> {
+export interface AddFlags {
   readonly id?: string;
-  readonly hostKey?: readonly string[];
   readonly env?: readonly string[];
   readonly credentialsFile?: string;
   readonly caFile?: string;
@@ -18,6 +18,9 @@ export interface AddFlags extends Partial<Readonly<Record<Exclude<Flag, 'hostKey
   readonly untried: boolean;
   readonly first: boolean;
 }
+
+/** Answers to questions, by flag. */
+export type AnswerFlags = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Where the credentials are, or themselves: those that were typed are kept in a file of their own. */
 export type GivenCredentials =
@@ -35,25 +38,23 @@ export interface Collected {
 export async function collect(
   io: Io,
   kindName: string,
-  kind: Kind,
+  kind: AddKind,
   flags: AddFlags,
   terminal: boolean,
   taken: ReadonlySet<string>,
 ): Promise<Collected> {
-  const given: Answers = {
-    ...flags,
-    hostKey: flags.hostKey?.join(','),
-  } as Answers;
+  const given = givenAnswers(flags as unknown as AnswerFlags);
   refuseOthers(kindName, kind, given);
   const usualId = freeId(kindName, taken);
   const id = flags.id ?? (terminal ? await answerOr(io, 'Id, for good', usualId) : usualId);
-  const answers: Partial<Record<Flag, string>> = {};
+  const answers: Record<string, string> = {};
   const missing: string[] = [];
-  for (const { flag, ask: text, usual } of kind.questions) {
+  for (const { flag, ask: text, usual, path } of kind.questions) {
     if (given[flag] !== undefined) answers[flag] = given[flag];
     else if (terminal) answers[flag] = await answerOr(io, text, usual);
     else if (usual !== undefined) answers[flag] = usual;
     else missing.push(flagOf(flag));
+    if (path && answers[flag]) answers[flag] = resolve(io.cwd, answers[flag]);
   }
   const credentials = await credentialsOf(io, kind, flags, terminal);
   if (credentials === undefined && kind.secrets.some(({ optional }) => !optional)) {
@@ -65,7 +66,7 @@ export async function collect(
 
 async function credentialsOf(
   io: Io,
-  { secrets }: Kind,
+  { secrets }: AddKind,
   { env, credentialsFile }: AddFlags,
   terminal: boolean,
 ): Promise<GivenCredentials | undefined> {
@@ -116,29 +117,25 @@ function freeId(kind: string, taken: ReadonlySet<string>): string {
   }
 }
 
+const givenAnswers = (flags: AnswerFlags): Answers =>
+  Object.fromEntries(
+    QUESTIONS.map(({ flag, several }) => {
+      const value = flags[flag];
+      return [flag, several && Array.isArray(value) ? value.join(',') : value] as const;
+    }),
+  ) as Answers;
+
 /** A flag that this kind does not heed is a mistake. */
-function refuseOthers(name: string, { questions }: Kind, given: Answers): void {
-  const heeded = new Set<string>(questions.map(({ flag }) => flag));
-  const all: readonly Flag[] = [
-    'root',
-    'endpoint',
-    'region',
-    'bucket',
-    'prefix',
-    'account',
-    'url',
-    'host',
-    'port',
-    'username',
-    'hostKey',
-  ];
-  const other = all.find((flag) => given[flag] !== undefined && !heeded.has(flag));
+function refuseOthers(name: string, { questions }: AddKind, given: Answers): void {
+  const heeded = new Set(questions.map(({ flag }) => flag));
+  const other = QUESTIONS.find(({ flag }) => given[flag] !== undefined && !heeded.has(flag));
   if (other === undefined) return;
-  const taken = [...heeded].map((flag) => flagOf(flag as Flag)).join(', ');
-  throw bad(`${flagOf(other)} is nothing that "${name}" takes`, `It takes ${taken}.`);
+  const taken = [...heeded].map(flagOf).join(', ');
+  throw bad(`${flagOf(other.flag)} is nothing that "${name}" takes`, `It takes ${taken}.`);
 }
 
-const flagOf = (flag: Flag): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const flagOf = (flag: string): string =>
+  `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 function notTold(kind: string, missing: readonly string[]): HoldfastError {
   return new HoldfastError('ConfigInvalid', `a provider of kind "${kind}" needs ${missing.join(', ')}`, {

@@ -6,7 +6,7 @@ import { toHex } from '../../core/bytes.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
-import { initFsProvider } from '../../providers/fs/index.ts';
+import { initFsProvider } from '../../providers/fs/layout.ts';
 import { createKeyFile, homePaths } from '../../vault/home.ts';
 import { findConfig } from '../../vault/load-config.ts';
 import { openVault, type Vault } from '../../vault/open-vault.ts';

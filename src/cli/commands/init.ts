@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { starterConfig } from '../../config/render.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
-import { initFsProvider } from '../../providers/fs/index.ts';
+import { initFsProvider } from '../../providers/fs/layout.ts';
 import { createKeyFile, homePaths, keepConfig } from '../../vault/home.ts';
 import { findConfigText, ownConfigOf } from '../../vault/load-config.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';

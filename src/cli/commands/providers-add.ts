@@ -5,11 +5,11 @@ import { renderProvider } from '../../config/render.ts';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders } from '../../core/files.ts';
-import { initFsProvider } from '../../providers/fs/index.ts';
+import { initFsProvider } from '../../providers/fs/layout.ts';
 import { findConfigText } from '../../vault/load-config.ts';
 import { findBase } from '../add/base.ts';
 import { type AddFlags, collect, type GivenCredentials } from '../add/collect.ts';
-import { KINDS } from '../add/kinds.ts';
+import { ADD_KINDS } from '../add/kinds.ts';
 import { type Trial, tryProvider } from '../add/try.ts';
 import { keepCredentials, replaceConfig } from '../add/write.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
@@ -24,8 +24,8 @@ export default async function add(
   kindName: string,
 ): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    if (!Object.hasOwn(KINDS, kindName)) throw unknownKind(kindName);
-    const kind = KINDS[kindName]!;
+    const kind = ADD_KINDS.get(kindName);
+    if (kind === undefined) throw unknownKind(kindName);
     const found = await findConfigText({ home: flags.home, file: flags.config, env: io.env, cwd: io.cwd });
     const { home } = found.config;
     const base = await findBase(found, flags, io);
@@ -37,9 +37,8 @@ export default async function add(
       await makeFolders(home, 0o700);
       const entry = {
         id,
-        ...kind.table(
-          answers.root && kindName === 'folder' ? { root: resolve(io.cwd, answers.root) } : answers,
-        ),
+        adapter: kind.adapter,
+        ...kind.table(answers),
         ...(flags.caFile === undefined ? {} : { ca_file: resolve(io.cwd, flags.caFile) }),
         ...(flags.noSlots ? { slots: false } : {}),
         ...(await credentialsEntry(credentials, home, id, io, undo)),
@@ -105,7 +104,7 @@ function report(io: Io, json: boolean, config: Config, id: string, trial: Trial 
 }
 
 function unknownKind(kind: string): HoldfastError {
-  const kinds = Object.entries(KINDS).map(([name, { brief }]) => `${name} (${brief})`);
+  const kinds = [...ADD_KINDS.values()].map(({ name, brief }) => `${name} (${brief})`);
   return new HoldfastError('ConfigInvalid', `"${kind}" is no kind of provider`, {
     code: 'unknown_kind',
     hint: `There are ${kinds.join(', ')}.`,

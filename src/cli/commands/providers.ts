@@ -4,7 +4,7 @@ import { accelerationFrom } from '../../core/acceleration.ts';
 import { systemClock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
-import { initFsProvider, readProviderId } from '../../providers/fs/index.ts';
+import { initFsProvider, readProviderId } from '../../providers/fs/layout.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
 import { openEngine } from '../../vault/compose.ts';
 import { silent } from '../../vault/observers.ts';

@@ -1,6 +1,21 @@
 import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
+import { ADD_KINDS, QUESTIONS } from '../add/kinds.ts';
 import { anyText, type CliContext, commonFlags, configFlags } from '../flags.ts';
 import { off, onOff, optional, providerId } from './parameters.ts';
+
+/** One for all that some kind of provider asks. */
+const questionFlags = (): Readonly<Record<string, typeof optional & { readonly brief: string }>> =>
+  Object.fromEntries(
+    QUESTIONS.map(({ flag, brief, placeholder, several }) => [
+      flag,
+      {
+        ...optional,
+        brief,
+        ...(placeholder === undefined ? {} : { placeholder }),
+        ...(several ? { variadic: true } : {}),
+      },
+    ]),
+  );
 
 const providersModule = () => import('../commands/providers.ts');
 
@@ -22,22 +37,7 @@ export const providers: RouteMap<CliContext> = buildRouteMap({
         flags: {
           ...configFlags,
           id: { ...optional, brief: 'Its id, for good (default: the kind)' },
-          bucket: { ...optional, brief: 'Bucket, which must exist' },
-          region: { ...optional, brief: 'Region of the bucket' },
-          endpoint: { ...optional, brief: 'Address of an S3 server', placeholder: 'URL' },
-          account: { ...optional, brief: 'Account id of Cloudflare', placeholder: 'ID' },
-          prefix: { ...optional, brief: 'Prefix of all keys in the bucket' },
-          url: { ...optional, brief: 'Address of a WebDAV folder or a node' },
-          host: { ...optional, brief: 'SFTP server' },
-          port: { ...optional, brief: 'Its port (default: 22)' },
-          username: { ...optional, brief: 'User there', placeholder: 'NAME' },
-          root: { ...optional, brief: 'Folder here, or on the SFTP server', placeholder: 'DIR' },
-          hostKey: {
-            ...optional,
-            variadic: true,
-            brief: 'Fingerprint of a key of the SFTP server',
-            placeholder: 'SHA256:…',
-          },
+          ...questionFlags(),
           env: {
             ...optional,
             variadic: true,
@@ -54,7 +54,7 @@ export const providers: RouteMap<CliContext> = buildRouteMap({
           kind: 'tuple',
           parameters: [
             {
-              brief: 'folder, aws, r2, b2, s3, webdav, sftp, rclone or node',
+              brief: `One of ${[...ADD_KINDS.keys()].join(', ')}`,
               parse: anyText,
               placeholder: 'kind',
             },
@@ -65,11 +65,12 @@ export const providers: RouteMap<CliContext> = buildRouteMap({
         brief: 'Add a provider to the configuration, once it has worked',
         fullDescription: `Add a provider to the configuration, once it has worked.
 
-Kinds: folder, aws, r2 (Cloudflare), b2 (Backblaze), s3 (MinIO, Ceph and others), webdav (Nextcloud and others), sftp,
-rclone, node (Holdfast's own). What no option says is asked for on a terminal. A blob and a pointer are written, read
-and deleted; only then the table is put behind the others in the configuration, which stays as it is otherwise. Secrets
-never stand there: name variables (--env) or a file (--credentials-file), or type them, and they are kept in
-credentials/<id>.json of the home, mode 0600.`,
+Kinds:
+${[...ADD_KINDS.values()].map(({ name, brief }) => `  ${name}: ${brief}`).join('\n')}
+
+What no option says is asked for on a terminal. A blob and a pointer are written, read and deleted; only then the table is
+put behind the others in the configuration, which stays as it is otherwise. Secrets never stand there: name variables
+(--env) or a file (--credentials-file), or type them, and they are kept in credentials/<id>.json of the home, mode 0600.`,
       },
     }),
     maintenance: buildCommand({

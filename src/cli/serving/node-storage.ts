@@ -4,9 +4,9 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { LineLog } from '../../http/log.ts';
 import type { NodeOptions } from '../../node/index.ts';
 import type { AdapterDeps } from '../../providers/driver.ts';
-import { createProvider } from '../../providers/factory.ts';
 import { mirrorOf } from '../../providers/layers/index.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { createProvider } from '../../providers/provider.ts';
 import type { Io } from '../io.ts';
 import { warningsTo } from './log.ts';
 import { usage } from './settings.ts';
@@ -69,15 +69,17 @@ async function openAdapter(settings: StorageSettings, io: Io, deps: AdapterDeps)
   if (settings.amnesia) {
     if (settings.root !== undefined)
       throw usage('an amnesiac node keeps nothing', 'Leave out --root, or --amnesia.');
-    const { createMemoryAdapter } = await import('../../providers/memory/index.ts');
+    const { createMemoryAdapter } = await import('../../providers/memory/driver.ts');
     const { id = DEFAULT_ID, amnesiaBytes: capacityBytes } = settings;
     return { adapter: createMemoryAdapter({ ...deps, id, capacityBytes }) };
   }
   if (settings.root === undefined)
     throw usage('a folder is needed', 'Pass --root DIR, and --init the first time, or name a --backend.');
-  const { createFsAdapter, fsPeekStat, initFsProvider, readProviderId } = await import(
-    '../../providers/fs/index.ts'
-  );
+  const [{ createFsAdapter }, { fsPeekStat }, { initFsProvider, readProviderId }] = await Promise.all([
+    import('../../providers/fs/driver.ts'),
+    import('../../providers/fs/peek-stat.ts'),
+    import('../../providers/fs/layout.ts'),
+  ]);
   const root = resolve(io.cwd, settings.root);
   const id = settings.id ?? (await readProviderId(root)) ?? DEFAULT_ID;
   if (settings.init) await initFsProvider(root, id);

@@ -3,9 +3,10 @@ import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { type ErrorKind, isHoldfastError } from '../../core/errors.ts';
 import { checkRealFolder } from '../../core/files.ts';
-import { isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { type BlobAdapter, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots } from '../generations.ts';
 import { notFound } from '../guard.ts';
 import { once } from '../once.ts';
@@ -35,6 +36,14 @@ export interface FsOptions {
 
 /** A disk that cannot read a blob's sectors has lost that blob, and repair can replace it. */
 const ON_READ: Readonly<Record<string, ErrorKind>> = { EIO: 'Corrupt' };
+
+/**
+ * A provider that is a folder. What it acknowledged survives a power cut, as far as the disk keeps its word about
+ * flushing. The folder is never created here: see `initFsProvider`.
+ */
+export function createFsAdapter(options: FsOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(fsDriver(options, options), options);
+}
 
 /** Blobs as files under one folder: one disk, one mount or one network share. */
 export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Driver {

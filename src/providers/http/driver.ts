@@ -1,7 +1,8 @@
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { type BlobAdapter, type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
 import { wireReads } from '../wire/reads.ts';
 import { createSizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
@@ -20,6 +21,11 @@ export interface NodeOptions extends NodePlace {
 const MAX_PAGE_BYTES = 256 * 1024;
 
 type Signal = AbortSignal | undefined;
+
+/** A provider that is a Holdfast storage node. */
+export function createHttpAdapter(options: NodeOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(nodeDriver(options, options), options);
+}
 
 /** Blobs at a storage node, over its HTTP interface. */
 export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {

@@ -1,10 +1,11 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { StoreResult } from '../adapter.ts';
+import type { BlobAdapter, StoreResult } from '../adapter.ts';
 import { inOrder } from '../ascending.ts';
 import type { CredentialReader } from '../credentials.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { unsupported } from '../guard.ts';
 import type { TlsIdentity } from '../wire/client.ts';
 import { wireReads } from '../wire/reads.ts';
@@ -29,6 +30,11 @@ const LISTED_AT_ONCE = 200_000;
 const EXCHANGEABLE_BYTES = 1024 * 1024;
 
 type Signal = AbortSignal | undefined;
+
+/** A provider that is an IPFS node (Kubo), or, to be read only, a trustless gateway. */
+export function createIpfsAdapter(options: IpfsOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(ipfsDriver(options, options), options);
+}
 
 /** Blobs as pinned raw blocks of an IPFS node. */
 export function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {

@@ -2,8 +2,9 @@ import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { MAX_BLOB_BYTES, type Slot } from '../adapter.ts';
+import { type BlobAdapter, MAX_BLOB_BYTES, type Slot } from '../adapter.ts';
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { notFound, rangeBeyondEnd, slotConflict } from '../guard.ts';
 import { join, MAX_PIECE_BYTES, overFetchLimit } from '../pieces.ts';
 
@@ -11,6 +12,11 @@ export interface MemoryOptions {
   readonly id: string;
   /** Sum of the blobs' lengths above which `store` rejects with `QuotaExceeded`. Default: none. */
   readonly capacityBytes?: number | undefined;
+}
+
+/** A provider in this process's memory. `durable` is false: a placement must not count on it. */
+export function createMemoryAdapter(options: MemoryOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(memoryDriver(options, options), options);
 }
 
 /** Blobs in this process's memory, gone with it: for tests, caches and nodes that must not touch a disk. */

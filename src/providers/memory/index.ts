@@ -1,11 +1,13 @@
-import type { BlobAdapter } from '../adapter.ts';
-import type { AdapterDeps } from '../driver.ts';
-import { adapterFromDriver } from '../from-driver.ts';
-import { type MemoryOptions, memoryDriver } from './driver.ts';
+import type { AdapterKind } from '../kind.ts';
 
-export type { MemoryOptions } from './driver.ts';
+/** It takes no keys. */
+type MemoryKeys = Readonly<Record<never, never>>;
 
-/** A provider in this process's memory. `durable` is false: a placement must not count on it. */
-export function createMemoryAdapter(options: MemoryOptions & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(memoryDriver(options, options), options);
-}
+export const memory: AdapterKind<'memory', MemoryKeys> = {
+  name: 'memory',
+  keys: {},
+  async open({ id }, deps) {
+    const { createMemoryAdapter } = await import('./driver.ts');
+    return createMemoryAdapter({ id, ...deps });
+  },
+};

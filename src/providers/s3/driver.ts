@@ -1,7 +1,8 @@
 import type { BlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
-import { type BlobStat, isSlotName } from '../adapter.ts';
+import { type BlobAdapter, type BlobStat, isSlotName } from '../adapter.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, generationOf } from '../generations.ts';
 import { STALE_MS, sweepOnce } from '../stale.ts';
 import { lengthOf, rangeHeader } from '../wire/body.ts';
@@ -33,6 +34,11 @@ const MAX_S3_BLOB_BYTES = 5 * 1024 ** 3;
 const PART_BYTES = 16 * 1024 * 1024;
 
 type Signal = AbortSignal | undefined;
+
+/** A provider that is a bucket, or a prefix in one, on anything that speaks S3. The bucket is never created here. */
+export function createS3Adapter(options: S3Options & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(s3Driver(options, options), options);
+}
 
 /** Blobs as objects `<prefix>blobs/<64 hex>` in one bucket. */
 export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {

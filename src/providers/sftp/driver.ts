@@ -2,9 +2,10 @@ import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import { type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
+import { type BlobAdapter, type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
 import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots } from '../generations.ts';
 import { collect, fill } from '../pieces.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
@@ -30,6 +31,11 @@ const MAX_SWEPT = 100;
 const HEAD = /^[0-9a-f]{2}$/;
 
 type Signal = AbortSignal | undefined;
+
+/** A provider that is a folder on an SFTP server. The folder is never created here. */
+export function createSftpAdapter(options: SftpOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(sftpDriver(options, options), options);
+}
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a folder on an SFTP server. */
 export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps): Driver {

@@ -1,9 +1,10 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex, utf8Encode } from '../../core/bytes.ts';
-import { type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
+import { type BlobAdapter, type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
 import { inOrder } from '../ascending.ts';
 import type { AdapterDeps, Driver } from '../driver.ts';
+import { adapterFromDriver } from '../from-driver.ts';
 import { unsupported } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
 import { rangeHeader } from '../wire/body.ts';
@@ -25,6 +26,11 @@ const HEAD = /^[0-9a-f]{2}$/;
 const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 
 type Signal = AbortSignal | undefined;
+
+/** A provider that is a collection on a WebDAV server. The collection is never created here. */
+export function createWebDavAdapter(options: WebDavOptions & AdapterDeps): BlobAdapter {
+  return adapterFromDriver(webDavDriver(options, options), options);
+}
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a collection. No slots: WebDAV promises no atomic condition. */
 export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {

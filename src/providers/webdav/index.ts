@@ -1,11 +1,48 @@
-import type { BlobAdapter } from '../adapter.ts';
-import type { AdapterDeps } from '../driver.ts';
-import { adapterFromDriver } from '../from-driver.ts';
-import { type WebDavOptions, webDavDriver } from './driver.ts';
+import { type CredentialSource, credentialsFrom } from '../credentials.ts';
+import { credentials, LOGIN, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
+import { type AdapterKind, required } from '../kind.ts';
+import { readTls, type TlsFiles } from '../tls-files.ts';
 
-export type { WebDavOptions } from './driver.ts';
-
-/** A provider that is a collection on a WebDAV server. The collection is never created here. */
-export function createWebDavAdapter(options: WebDavOptions & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(webDavDriver(options, options), options);
+interface WebDavKeys extends TlsFiles {
+  readonly url: string;
+  /** Fields `username` and `password`, or `token`. */
+  readonly credentials?: CredentialSource | undefined;
 }
+
+const URL_FLAG = { flag: 'url', brief: 'Address of a WebDAV folder or a node' };
+
+export const webdav: AdapterKind<'webdav', WebDavKeys> = {
+  name: 'webdav',
+  keys: {
+    url: required(url, 'address of the folder, which must exist'),
+    ...TLS_KEYS,
+    credentials: credentials('`username` and `password`, or `token`'),
+  },
+  check: ({ url: address, credentials: source }, refuse) => refuseCleartext(source, { url: address }, refuse),
+  async open({ credentials: source, ...options }, deps) {
+    const { createWebDavAdapter } = await import('./driver.ts');
+    const secrets = credentialsFrom(source, options.id, deps);
+    return createWebDavAdapter({
+      ...options,
+      credentials: secrets,
+      ...(await readTls(options, options.id)),
+      ...deps,
+    });
+  },
+  setups: [
+    {
+      name: 'webdav',
+      brief: 'WebDAV, e.g. Nextcloud',
+      questions: [{ ...URL_FLAG, ask: 'Address of the folder (it must exist)' }],
+      secrets: LOGIN.map((secret) => ({ ...secret, optional: true })),
+      table: ({ url: address }) => ({ url: address }),
+    },
+    {
+      name: 'rclone',
+      brief: 'any storage that `rclone serve webdav` reaches',
+      questions: [{ ...URL_FLAG, ask: 'Where rclone serves', usual: 'http://127.0.0.1:8080' }],
+      secrets: LOGIN,
+      table: ({ url: address }) => ({ url: address }),
+    },
+  ],
+};

@@ -11,7 +11,7 @@ import {
   withRetry,
   withTimeout,
 } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { deps, describeConformance } from '../conform.ts';
 
 const options = { ...deps, onAttempt: () => {}, log: () => {}, maxConcurrency: 8, maxWaiting: 100_000 };

@@ -3,7 +3,7 @@ import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { type GoodputState, nextGoodput } from '../../../src/providers/layers/goodput.ts';
 import { withBandwidthLimit, withConcurrencyLimit } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { deps } from '../conform.ts';
 import { createFakeClock } from '../fake-clock.ts';
 

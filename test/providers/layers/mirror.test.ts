@@ -3,7 +3,7 @@ import { addressOf } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { mirrorOf } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { noise } from '../../helpers/vault.ts';
 import { blake3, deps } from '../conform.ts';
 

@@ -9,7 +9,7 @@ import {
   withLog,
   withMetrics,
 } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { fetchVerified } from '../../../src/providers/verified.ts';
 import { blake3, deps } from '../conform.ts';
 import { createFakeClock } from '../fake-clock.ts';

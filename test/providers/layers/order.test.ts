@@ -3,7 +3,7 @@ import { addressOf } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withLayers } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { deps } from '../conform.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 

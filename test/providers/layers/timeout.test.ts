@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withFaults, withTimeout } from '../../../src/providers/layers/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { deps } from '../conform.ts';
 import { createFakeClock } from '../fake-clock.ts';
 

@@ -12,8 +12,9 @@ import {
   silentLog,
 } from '../../../src/node/index.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { createFsAdapter, initFsProvider } from '../../../src/providers/fs/index.ts';
-import { createHttpAdapter, type NodeOptions } from '../../../src/providers/http/index.ts';
+import { createFsAdapter } from '../../../src/providers/fs/driver.ts';
+import { initFsProvider } from '../../../src/providers/fs/layout.ts';
+import { createHttpAdapter, type NodeOptions } from '../../../src/providers/http/driver.ts';
 import { silentMetrics } from '../../../src/telemetry/index.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
 

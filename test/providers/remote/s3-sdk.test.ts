@@ -13,7 +13,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { createS3Adapter } from '../../../src/providers/s3/index.ts';
+import { createS3Adapter } from '../../../src/providers/s3/driver.ts';
 import { fetchVerified } from '../../../src/providers/verified.ts';
 import { noise } from '../../helpers/vault.ts';
 import { S3_KEYS, type S3Server, s3Place } from '../../servers/accounts.ts';

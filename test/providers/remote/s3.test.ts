@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { createS3Adapter, type S3Options } from '../../../src/providers/s3/index.ts';
+import { createS3Adapter, type S3Options } from '../../../src/providers/s3/driver.ts';
 import { S3_KEYS, type S3Server, s3Place } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';

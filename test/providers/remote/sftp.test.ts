@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { createSftpAdapter, type SftpOptions } from '../../../src/providers/sftp/index.ts';
+import { createSftpAdapter, type SftpOptions } from '../../../src/providers/sftp/driver.ts';
 import { SFTP_PLACES } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';

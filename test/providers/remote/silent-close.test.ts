@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { type AdapterEntry, createAdapter } from '../../../src/providers/factory.ts';
+import { type AdapterEntry, openAdapter } from '../../../src/providers/registry.ts';
 import { startUnreachable } from '../../helpers/unreachable.ts';
 import { deps } from '../deps.ts';
 
@@ -40,7 +40,7 @@ function open(kind: (typeof KINDS)[number], at: number): Promise<BlobAdapter> {
     s3: { adapter: 's3', endpoint: url, region: 'r', bucket: 'b', pathStyle: true, credentials },
     sftp: { adapter: 'sftp', host: '127.0.0.1', port: at, ...login },
   };
-  return createAdapter({ id: kind, ...entries[kind] }, { ...deps, env, onAttempt() {}, log() {} });
+  return openAdapter({ id: kind, ...entries[kind] }, { ...deps, env });
 }
 
 const outcomeOf = (work: Promise<unknown>): Promise<string> =>

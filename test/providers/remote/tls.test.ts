@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
-import { createAdapter, type HttpEntry, type ProviderDeps } from '../../../src/providers/factory.ts';
-import { createHttpAdapter, type NodeOptions } from '../../../src/providers/http/index.ts';
-import { createMemoryAdapter } from '../../../src/providers/memory/index.ts';
-import { createWebDavAdapter } from '../../../src/providers/webdav/index.ts';
+import { createHttpAdapter, type NodeOptions } from '../../../src/providers/http/driver.ts';
+import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import type { ProviderDeps } from '../../../src/providers/provider.ts';
+import { type AdapterEntry, openAdapter } from '../../../src/providers/registry.ts';
+import { createWebDavAdapter } from '../../../src/providers/webdav/driver.ts';
 import { createAuthority, hasOpenssl } from '../../helpers/authority.ts';
 import { noise, readAll } from '../../helpers/vault.ts';
 import { serveNode } from '../../remote/node.ts';
@@ -83,9 +84,14 @@ else {
 
   describe('the files of the configuration', () => {
     const all: ProviderDeps = { ...deps, env: {}, onAttempt: () => {}, log: () => {} };
-    const entry: HttpEntry = { adapter: 'http', url, caFile: authority.caFile };
+    const entry: Extract<AdapterEntry, { readonly adapter: 'http' }> = {
+      adapter: 'http',
+      url,
+      caFile: authority.caFile,
+    };
     const files = { clientCertFile: client.certFile, clientKeyFile: client.keyFile };
-    const make = (more: Partial<HttpEntry>) => createAdapter({ id: 'h', ...entry, ...more }, all);
+    const make = (more: Partial<Extract<AdapterEntry, { readonly adapter: 'http' }>>) =>
+      openAdapter({ id: 'h', ...entry, ...more }, all);
     const invalid = { kind: 'ConfigInvalid', provider: 'h' };
 
     it('are read', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { createWebDavAdapter, type WebDavOptions } from '../../../src/providers/webdav/index.ts';
+import { createWebDavAdapter, type WebDavOptions } from '../../../src/providers/webdav/driver.ts';
 import { WEBDAV_PLACES } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';

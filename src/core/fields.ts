@@ -1,4 +1,4 @@
-import type { KeyPath } from './positions.ts';
+/** Keys of a configuration: what each accepts, and how it is read. */
 
 /** What one key accepts. TOML integers arrive as bigint, floats as number. */
 export interface Field<T> {
@@ -21,9 +21,6 @@ export type SectionFields<T> = { readonly [K in keyof T]-?: Field<T[K]> };
 /** `dataShards` stands in the file as `data_shards`. */
 export const tomlKey = (name: string): string =>
   name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** Where a key of a section stands in the file. */
-export const keyPath = (section: string, name: string): KeyPath => [section, tomlKey(name)];
 
 export function oneOf<const T extends string>(values: readonly T[], fallback: NoInfer<T>): Field<T> {
   return {
@@ -118,3 +115,8 @@ function parseSize(value: unknown): number | undefined {
 
 const within = (value: number, min: number, max: number): number | undefined =>
   value >= min && value <= max ? value : undefined;
+
+/** A TOML table: neither a list nor a date. */
+export function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
