@@ -20,7 +20,7 @@ export interface AddFlags {
 }
 
 /** Answers to questions, by flag. */
-export type AnswerFlags = Readonly<Record<string, string | readonly string[] | undefined>>;
+type AnswerFlags = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Where the credentials are, or themselves: those that were typed are kept in a file of their own. */
 export type GivenCredentials =

@@ -46,7 +46,7 @@ export function createFsAdapter(options: FsOptions & AdapterDeps): BlobAdapter {
 }
 
 /** Blobs as files under one folder: one disk, one mount or one network share. */
-export function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Driver {
+function fsDriver(options: FsOptions, { clock, random }: AdapterDeps): Driver {
   const { id } = options;
   const layout = layoutOf(options.root);
   const sync = createFolderSync();

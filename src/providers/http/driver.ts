@@ -28,7 +28,7 @@ export function createHttpAdapter(options: NodeOptions & AdapterDeps): BlobAdapt
 }
 
 /** Blobs at a storage node, over its HTTP interface. */
-export function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {
+function nodeDriver(options: NodeOptions, { clock }: AdapterDeps): Driver {
   const client = createNodeClient(options, clock);
   const slots = createNodeSlots(client);
   const limit = createSizeLimit(

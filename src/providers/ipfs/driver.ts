@@ -37,7 +37,7 @@ export function createIpfsAdapter(options: IpfsOptions & AdapterDeps): BlobAdapt
 }
 
 /** Blobs as pinned raw blocks of an IPFS node. */
-export function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
+function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
   const { clock } = deps;
   const maxBlobBytes = options.maxBlobBytes ?? EXCHANGEABLE_BYTES;
   const rpc =

@@ -19,7 +19,7 @@ export function createMemoryAdapter(options: MemoryOptions & AdapterDeps): BlobA
   return adapterFromDriver(memoryDriver(options, options), options);
 }
 
-/** Blobs in this process's memory, gone with it: for tests, caches and nodes that must not touch a disk. */
+/** Blobs in this process's memory, gone with it: for tests, caches and nodes that must not touch a disk. @internal Tests alter it. */
 export function memoryDriver(options: MemoryOptions, { clock, random }: AdapterDeps): Driver {
   const capacity = options.capacityBytes ?? Number.POSITIVE_INFINITY;
   const blobs = new Map<BlobAddress, Uint8Array>();

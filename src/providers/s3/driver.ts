@@ -41,7 +41,7 @@ export function createS3Adapter(options: S3Options & AdapterDeps): BlobAdapter {
 }
 
 /** Blobs as objects `<prefix>blobs/<64 hex>` in one bucket. */
-export function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
+function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
   const { clock, random } = deps;
   const prefix = options.prefix ?? '';
   const partBytes = options.partBytes ?? PART_BYTES;

@@ -38,7 +38,7 @@ export function createSftpAdapter(options: SftpOptions & AdapterDeps): BlobAdapt
 }
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a folder on an SFTP server. */
-export function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps): Driver {
+function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps): Driver {
   const connection = createSftpConnection(options);
   const files = createSftpFiles(connection);
   const swept = sweepOnce(async (signal) => {

@@ -33,7 +33,7 @@ export function createWebDavAdapter(options: WebDavOptions & AdapterDeps): BlobA
 }
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a collection. No slots: WebDAV promises no atomic condition. */
-export function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
+function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
   const { clock, random } = deps;
   const client = createWebDavClient(options, deps);
   const limit = createSizeLimit(
