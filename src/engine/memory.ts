@@ -1,4 +1,5 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { compareUtf8 } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
 import {
   checkBatch,
@@ -114,10 +115,10 @@ class MemoryTable implements Table {
     const keys = [...this.values.keys()].filter(
       (key) =>
         key.startsWith(prefix) &&
-        (gte === undefined || compareKeys(key, gte) >= 0) &&
-        (lt === undefined || compareKeys(key, lt) < 0),
+        (gte === undefined || compareUtf8(key, gte) >= 0) &&
+        (lt === undefined || compareUtf8(key, lt) < 0),
     );
-    keys.sort(reverse ? (a, b) => compareKeys(b, a) : compareKeys);
+    keys.sort(reverse ? (a, b) => compareUtf8(b, a) : compareUtf8);
     let left = limit;
     for (const key of keys) {
       if (left <= 0) return;
@@ -128,21 +129,4 @@ class MemoryTable implements Table {
       left--;
     }
   }
-}
-
-/** Orders keys by their UTF-8 bytes, which is by code point; JavaScript's `<` orders by UTF-16 units instead. */
-function compareKeys(a: string, b: string): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return rank(x) - rank(y);
-  }
-  return a.length - b.length;
-}
-
-/** Lifts surrogates, which stand for code points above U+FFFF, over the units U+E000 to U+FFFF. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

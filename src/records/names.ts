@@ -1,5 +1,6 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import { compareUtf8 } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer, pointerHash, sealPointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
@@ -136,12 +137,78 @@ export async function supersede(
   return done ? { ...change, pointer, sealed } : undefined;
 }
 
-/** All names that stand for something, in the order of their opaque keys. */
-export async function* listNames(context: RecordsContext, options?: AbortOptions): AsyncIterable<Pointer> {
-  for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options ?? {})) {
-    const pointer = openName(context, sealed, key);
-    if (pointer.manifest !== undefined) yield pointer;
+/** What a listing says of a name. */
+export type ListedName = Required<Pick<Pointer, 'name' | 'version' | 'manifest' | 'size' | 'createdMs'>>;
+
+/** Stands for all names that begin with it; it ends with the delimiter. */
+export interface ListedPrefix {
+  readonly prefix: string;
+}
+
+export interface ListNamesOptions extends AbortOptions {
+  /** Only names that begin with it. */
+  readonly prefix?: string | undefined;
+  /** Names that have it after the prefix come as one {@link ListedPrefix}, up to and with its first occurrence. */
+  readonly delimiter?: string | undefined;
+  /** Only what comes later in the order; a prefix that was listed stands for all names under it. */
+  readonly after?: string | undefined;
+  /** As many names and prefixes at the most. */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Names that stand for something, in the order of their UTF-8 bytes, each once. Of names that are written or removed
+ * meanwhile it may see either state. Costs what it returns: nothing is read of names before `after` or beside `prefix`,
+ * nor of those under a prefix that is listed.
+ */
+export async function* listNames(
+  context: RecordsContext,
+  options: ListNamesOptions = {},
+): AsyncGenerator<ListedName | ListedPrefix> {
+  const { prefix = '', delimiter, signal } = options;
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  const past = (text: string): string => text + LAST_CHARACTERS;
+  const groupOf = (name: string): string | undefined => {
+    const at = delimiter ? name.indexOf(delimiter, prefix.length) : -1;
+    return at < 0 ? undefined : name.slice(0, at + delimiter!.length);
+  };
+  let after = options.after ?? '';
+  if (after.startsWith(prefix) && groupOf(after) === after) after = past(after);
+  while (left > 0) {
+    const page = await namesAfter(context, { prefix, after, limit: Math.min(left, PAGE_NAMES), signal });
+    for (const listed of page) {
+      if (compareUtf8(listed.name, after) <= 0) continue;
+      throwIfAborted(signal, 'list');
+      const group = groupOf(listed.name);
+      after = group === undefined ? listed.name : past(group);
+      yield group === undefined ? listed : { prefix: group };
+      left--;
+    }
+    if (page.length === 0) return;
   }
+}
+
+/** No name is longer, so none that begins with a text sorts after the text and these. */
+const LAST_CHARACTERS = '\u{10ffff}'.repeat(MAX_NAME_BYTES / 4);
+const PAGE_NAMES = 256;
+
+/** The first names after one, in order. */
+async function namesAfter(
+  context: RecordsContext,
+  { prefix, after, limit, signal }: { prefix: string; after: string; limit: number } & AbortOptions,
+): Promise<ListedName[]> {
+  let found: ListedName[] = [];
+  const keepFirst = (): void => {
+    found = found.sort((a, b) => compareUtf8(a.name, b.name)).slice(0, limit);
+  };
+  for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries({ signal })) {
+    const { name, version, manifest, size, createdMs } = openName(context, sealed, key);
+    if (manifest === undefined || !name.startsWith(prefix) || compareUtf8(name, after) <= 0) continue;
+    found.push({ name, version, manifest, size, createdMs });
+    if (found.length >= 2 * limit) keepFirst();
+  }
+  keepFirst();
+  return found;
 }
 
 /** The manifest a reference stands for: an address, or a name. @throws HoldfastError `NotFound`. */

@@ -12,14 +12,13 @@ import { idleSleep } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
 import type { VaultSubkeys } from '../keys/derivation.ts';
-import type { Pointer } from '../manifest/pointer.ts';
 import { type GetOptions, getObject, type ObjectReader } from '../pipeline/get/get.ts';
 import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { Fork } from '../records/forks.ts';
 import { listManifests, type ManifestEntry } from '../records/manifests.ts';
-import { listNames } from '../records/names.ts';
+import { type ListedName, listNames } from '../records/names.ts';
 import { renewSlots } from '../records/renew-slots.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
@@ -68,7 +67,7 @@ export interface OpenVaultOptions {
 }
 
 /** A listed name. */
-export type NamedObject = Required<Pick<Pointer, 'name' | 'version' | 'manifest' | 'size' | 'createdMs'>>;
+export type NamedObject = ListedName;
 
 /**
  * A client's objects on many providers. Methods may be called concurrently. A `signal` in the last argument ends the
@@ -91,7 +90,7 @@ export interface Vault {
   getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
   /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
   stat(reference: string, options?: AbortOptions): Promise<ObjectStat>;
-  /** Names that stand for something, in no promised order. */
+  /** Names that stand for something, in the order of their UTF-8 bytes. */
   list(options?: AbortOptions): AsyncIterable<NamedObject>;
   /** Newest first. @param options `limit`: as many at the most. */
   manifests(options?: AbortOptions & { readonly limit?: number | undefined }): AsyncIterable<ManifestEntry>;
@@ -203,11 +202,8 @@ class OpenedVault implements Vault {
 
   async *list(options?: AbortOptions): AsyncIterable<NamedObject> {
     acceptOptions('list', options);
-    for await (const { name, version, manifest, size, createdMs } of listNames(
-      this.internals.context,
-      options,
-    )) {
-      if (manifest !== undefined) yield { name, version, manifest, size, createdMs };
+    for await (const listed of listNames(this.internals.context, options)) {
+      if ('name' in listed) yield listed;
     }
   }
 

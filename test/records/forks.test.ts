@@ -17,7 +17,9 @@ const put = (context: VaultContext, seed: number, name = 'x'): Promise<PutResult
 
 async function contents(context: VaultContext): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  for await (const { name } of listNames(context)) {
+  for await (const listed of listNames(context)) {
+    if (!('name' in listed)) continue;
+    const { name } = listed;
     const bytes = await readAll(await getObject(context, name));
     found[name] = [1, 2, 3, 4].find((seed) => Buffer.compare(bytes, noise(10_000, seed)) === 0) ?? 0;
   }
