@@ -7,7 +7,6 @@ import type { Provider } from '../providers/provider.ts';
 import type { FailureKind } from './failure-kind.ts';
 import type { LastFailure } from './last-failure.ts';
 import type { CatalogPolicy } from './policy.ts';
-import type { CandidateOptions } from './probe-candidates.ts';
 import type { Settlement } from './quota.ts';
 import type { Skip, SkipReason } from './rank.ts';
 
@@ -74,6 +73,11 @@ export interface CatalogDaemon {
   readonly firstAfterMs?: number | undefined;
   /** Called after each round of probes. */
   readonly onRound?: (() => void) | undefined;
+}
+
+export interface CandidateOptions extends AbortOptions {
+  /** Whether the caller can do without these, which are late. */
+  readonly canSpare: (late: readonly string[]) => boolean;
 }
 
 export interface CatalogOptions {

@@ -4,6 +4,7 @@ import { standings } from '../core/standing.ts';
 import { checkLadder, type Observation, type ProbeMode } from '../profiles/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
+  CandidateOptions,
   CatalogDaemon,
   CatalogOptions,
   Eligibility,
@@ -19,7 +20,7 @@ import { CatalogEntry } from './entry.ts';
 import { FAILURE_KINDS, type FailureKind, failureKind, isGrave } from './failure-kind.ts';
 import { lastFailure } from './last-failure.ts';
 import { CatalogPersistence } from './persistence.ts';
-import { type CandidateOptions, probeCandidates } from './probe-candidates.ts';
+import { probeCandidates } from './probe-candidates.ts';
 import { probeEntries, probeEntry } from './probing.ts';
 import { score, skipOf } from './rank.ts';
 import { snapshotOf } from './snapshot.ts';

@@ -1,8 +1,7 @@
-import type { AbortOptions } from '../core/abort.ts';
 import { NO_LONGER_NEEDED } from '../core/abort.ts';
 import { deferred } from '../core/deferred.ts';
 import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
-import type { CatalogOptions } from './catalog.ts';
+import type { CandidateOptions, CatalogOptions } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { probeEntries } from './probing.ts';
 
@@ -19,11 +18,6 @@ const usualOf = ({ connected, profile }: CatalogEntry): number =>
 
 /** How long those are given to answer that nobody waits for, so that short runs let them back too. */
 const OTHERS_GRACE_MS = 250;
-
-export interface CandidateOptions extends AbortOptions {
-  /** Whether the caller can do without these, which are late. */
-  readonly canSpare: (late: readonly string[]) => boolean;
-}
 
 /**
  * Probes all, and resolves once those have answered that may take new shards, or are so late that others' answers say

@@ -2,6 +2,7 @@ import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import type { Vault } from '../../vault/open-vault.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
+import type { CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, counted, seconds } from '../format.ts';
 import { inOrder } from '../in-order.ts';
 import { type Io, note, output } from '../io.ts';
@@ -11,7 +12,12 @@ import { putWarnings } from '../put-warnings.ts';
 import { openSource } from '../source-file.ts';
 import { findSources, type Source } from '../sources/sources.ts';
 import { withVault } from '../with-vault.ts';
-import type { PutFlags } from './put.ts';
+
+export interface PutManyFlags extends CommonFlags, ProfileFlags {
+  readonly prefix?: string;
+  readonly contentType?: string;
+  readonly minTolerates?: number;
+}
 
 /** Small files mostly wait: so many are stored at a time. */
 const AT_ONCE = 4;
@@ -22,7 +28,7 @@ interface Outcome extends Source {
 }
 
 /** Stores several files, each an object of its own. One that fails does not keep the others from being stored. */
-export async function putMany(io: Io, flags: PutFlags, words: readonly string[]): Promise<ExitCode> {
+export async function putMany(io: Io, flags: PutManyFlags, words: readonly string[]): Promise<ExitCode> {
   const { files, failures } = await findSources(words, flags.prefix ?? '', io);
   const profile = flags.profile ? new Profile() : undefined;
   const report = new Report(io, flags.json, files.length);
@@ -37,7 +43,7 @@ export async function putMany(io: Io, flags: PutFlags, words: readonly string[])
 async function putAll(
   io: Io,
   vault: Vault,
-  flags: PutFlags,
+  flags: PutManyFlags,
   files: readonly Source[],
   report: Report,
 ): Promise<void> {
@@ -45,7 +51,7 @@ async function putAll(
   for await (const outcome of inOrder(files, AT_ONCE, store, () => !io.signal.aborted)) report.add(outcome);
 }
 
-async function putOne(io: Io, vault: Vault, flags: PutFlags, source: Source): Promise<Outcome> {
+async function putOne(io: Io, vault: Vault, flags: PutManyFlags, source: Source): Promise<Outcome> {
   try {
     const handle = await openSource(source.file);
     try {

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { Vault } from '../../vault/open-vault.ts';
-import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
+import type { CliContext } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
@@ -15,12 +15,10 @@ import { openSource } from '../source-file.ts';
 import { isSeveral } from '../sources/sources.ts';
 import { stdinSource } from '../stdin-source.ts';
 import { withVault } from '../with-vault.ts';
+import type { PutManyFlags } from './put-many.ts';
 
-export interface PutFlags extends CommonFlags, ProfileFlags {
+export interface PutFlags extends PutManyFlags {
   readonly name?: string;
-  readonly prefix?: string;
-  readonly contentType?: string;
-  readonly minTolerates?: number;
 }
 
 export default async function put(this: CliContext, flags: PutFlags, ...words: string[]): Promise<void> {
