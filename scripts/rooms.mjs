@@ -49,14 +49,18 @@ else print();
 
 function check() {
   const wrong = [];
+  const letPass = new Set();
   for (const { path, lines, functions } of files.values()) {
     if (lines > MAX_FILE) wrong.push(`src/${path} has ${lines} lines; at most ${MAX_FILE}`);
     for (const { name, line, lines: length } of functions)
-      if (length > MAX_FUNCTION && !BEING_SPLIT.has(name))
+      if (length > MAX_FUNCTION && BEING_SPLIT.has(name)) letPass.add(name);
+      else if (length > MAX_FUNCTION)
         wrong.push(`src/${path}:${line} ${name} has ${length} lines; at most ${MAX_FUNCTION}`);
   }
   for (const line of wrong) console.error(line);
-  console.log(`rooms: ${wrong.length} too long`);
+  for (const name of BEING_SPLIT)
+    if (!letPass.has(name)) console.error(`scripts/rooms.mjs: ${name} is short now; take it off the list`);
+  console.log(`rooms: ${wrong.length} too long, ${letPass.size} let pass`);
   if (wrong.length > 0) process.exitCode = 1;
 }
 
