@@ -1,7 +1,7 @@
 // How many files of src/ one has to know to follow one put, one get and one HTTP GET at a node: those with a function
 // that runs during it, once an earlier one has loaded everything. `--list` names them; `--root DIR` is another checkout.
 // It needs the unbundled build: `tsc -p tsconfig.bench.json`.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
@@ -10,14 +10,13 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { startCoverage, takeCoverage } from './coverage.mjs';
 import { ROOT } from './house.mjs';
 
 const OBJECT_BYTES = 1024 * 1024;
 /** The first object is smaller: with both, no work moves to other threads, where it would not be seen. */
 const FIRST_BYTES = OBJECT_BYTES / 4;
-const PROVIDERS = 9;
 /** After it, what goes on in the background has come to rest. */
 const SETTLING_MS = 1500;
 
@@ -25,8 +24,11 @@ const { values: options } = parseArgs({
   options: { root: { type: 'string', default: ROOT }, list: { type: 'boolean', default: false } },
 });
 const built = resolve(options.root, 'dist-bench/src');
+const program = join(built, 'cli/main.js');
 const load = (path) => import(pathToFileURL(join(built, path)).href);
 const dir = await mkdtemp(join(tmpdir(), 'holdfast-entered-'));
+// The program reads its version there.
+await copyFile(join(options.root, 'package.json'), join(built, '../package.json'));
 try {
   await vaultOperations();
   await nodeOperations();
@@ -43,20 +45,9 @@ function report(what, urls) {
 
 async function vaultOperations() {
   const { openVault } = await load('index.js');
-  const { initFsProvider } = await load('providers/fs/index.js');
-  const providers = Array.from({ length: PROVIDERS }, (_, i) => ({
-    id: `p${i}`,
-    adapter: 'fs',
-    root: join(dir, `p${i}`),
-  }));
-  for (const { id, root } of providers) await initFsProvider(root, id);
-  const vault = await openVault({
-    home: join(dir, 'home'),
-    config: { providers },
-    rootKey: randomBytes(32),
-    env: {},
-    housekeeping: false,
-  });
+  const place = ['--home', join(dir, 'home'), '--config', join(options.root, 'config/storage.toml')];
+  await promisify(execFile)(process.execPath, [program, 'init', '--unwrapped', ...place], { env: {} });
+  const vault = await openVault({ home: place[1], config: place[3], env: {}, housekeeping: false });
   const put = (name, length) => vault.putObject(randomBytes(length), { name });
   const get = async (name) => {
     for await (const _ of (await vault.getObject(name)).borrow());
@@ -76,13 +67,11 @@ async function vaultOperations() {
 
 /** In a process of its own, so that the client's code does not count. */
 async function nodeOperations() {
-  // The program reads its version there.
-  await copyFile(join(options.root, 'package.json'), join(built, '../package.json'));
   const hook = pathToFileURL(fileURLToPath(new URL('./coverage.mjs', import.meta.url))).href;
   const args = ['node', '--root', join(dir, 'node'), '--init', '--json'];
   const child = spawn(
     process.execPath,
-    ['--import', hook, join(built, 'cli/main.js'), ...args, '--bind', '127.0.0.1:0', '--access-log', 'off'],
+    ['--import', hook, program, ...args, '--bind', '127.0.0.1:0', '--access-log', 'off'],
     { stdio: ['ignore', 'pipe', 'ignore', 'ipc'] },
   );
   try {
