@@ -291,9 +291,11 @@ class OpenedVault implements Vault {
         return dead;
       };
       const swept = await sweepJournal(context, isDead, { signal });
+      const { finished, blobs, forks, owners: alive } = swept;
       this.#sweeps = false;
-      if (swept.finished > 0) log('debug', 'journals_swept', { ...swept, owners: swept.owners.size });
-      await owners.tidy(swept.owners);
+      if (finished > 0) log('debug', 'journals_swept', { finished, blobs, owners: alive.size });
+      this.#tellOf(forks);
+      await owners.tidy(alive);
     };
     const renew = async (): Promise<void> => this.#tellOf(await renewSlots(context, { signal }));
     const chores = [

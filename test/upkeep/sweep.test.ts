@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
+import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { type PutOptions, putObject } from '../../src/pipeline/put/put.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { aroundWrites, touches } from '../helpers/engine.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
@@ -116,4 +118,33 @@ it.each([
   if (done === 'before') expect((await contentOf(vault, 'x')).equals(old)).toBe(true);
   else await expect(getObject(vault.context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
   expect(await journalOf(vault)).toEqual([]);
+});
+
+it('a recovery finds the version whose put died before its name was copied, and not the one that was deleted', async () => {
+  const vault = await interrupted('names', 'after', { name: 'x' });
+  await sweepJournal(vault.context, isDead);
+  const elsewhere = { ...vault.context, engine: createMemoryEngine() };
+  expect(await recoverVault(elsewhere)).toMatchObject({ names: 1, lost: [] });
+  expect(Buffer.from(await readAll(await getObject(elsewhere, 'x'))).equals(fresh)).toBe(true);
+});
+
+it('a recovery finds no name whose removal died before it was copied', async () => {
+  const vault = await oldOnly();
+  await deleteObject(dyingAt(vault.context, 'names', 'after'), 'x').catch(() => {});
+  await sweepJournal(vault.context, isDead);
+  const elsewhere = { ...vault.context, engine: createMemoryEngine() };
+  expect(await recoverVault(elsewhere)).toMatchObject({ names: 0, deleted: 1, lost: [] });
+});
+
+it('a sweep leaves what a dead put replaced where another home has changed the name too, and says so', async () => {
+  const vault = await oldOnly();
+  const elsewhere = { ...vault.context, engine: createMemoryEngine() };
+  await recoverVault(elsewhere);
+  await putObject(elsewhere, noise(200_000, 3), { name: 'x' });
+  const { context } = vault;
+  await putObject(dyingAt(context, 'names', 'after'), fresh, { name: 'x' }).catch(() => {});
+  expect((await sweepJournal(context, isDead)).forks).toMatchObject([{ name: 'x', version: 2 }]);
+  expect((await contentOf(vault, 'x')).equals(fresh)).toBe(true);
+  const third = { ...context, engine: createMemoryEngine() };
+  expect(await recoverVault(third)).toMatchObject({ names: 2, lost: [], forks: [] });
 });
