@@ -67,8 +67,6 @@ export interface NodeCatalog {
 
 export interface CatalogDaemon {
   readonly signal: AbortSignal;
-  /** Waits; rejects once the signal fires. One that does not keep the process alive. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** When to probe first. Default: at once. */
   readonly firstAfterMs?: number | undefined;
   /** Called after each round of probes. */

@@ -9,15 +9,16 @@ type Means = Pick<CatalogOptions, 'clock' | 'engine' | 'policy' | 'log'>;
 export async function runDaemon(
   catalog: Running,
   { clock, engine, policy, log }: Means,
-  { signal, sleep, firstAfterMs = 0, onRound }: CatalogDaemon,
+  { signal, firstAfterMs = 0, onRound }: CatalogDaemon,
 ): Promise<void> {
   const { intervalMs, refreshMs } = policy.probe;
   // All providers at once.
   manyMayListen(signal);
+  const sleep = (ms: number): Promise<void> => clock.sleep(ms, signal, { idle: true }).catch(() => {});
   let probeAt = clock.monotonic() + firstAfterMs;
   let seen: string | undefined;
   // What is stored was read when the catalog was opened.
-  if (firstAfterMs > 0) await sleep(Math.min(refreshMs, firstAfterMs), signal).catch(() => {});
+  if (firstAfterMs > 0) await sleep(Math.min(refreshMs, firstAfterMs));
   while (!signal.aborted) {
     try {
       const due = clock.monotonic() >= probeAt;
@@ -36,6 +37,6 @@ export async function runDaemon(
       if (signal.aborted) return;
       log?.({ type: 'round_failed', error: asHoldfastError(error) });
     }
-    await sleep(Math.min(refreshMs, intervalMs), signal).catch(() => {});
+    await sleep(Math.min(refreshMs, intervalMs));
   }
 }

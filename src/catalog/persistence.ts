@@ -1,4 +1,5 @@
-import { type AbortOptions, throwIfAborted, withDeadline } from '../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import { withDeadline } from '../core/clock.ts';
 import { asHoldfastError, isHoldfastError } from '../core/errors.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import { createProfileStore, type ProfileStore, type ProviderProfile } from '../profiles/index.ts';
@@ -150,7 +151,13 @@ export class CatalogPersistence {
     const { settlement, policy, log } = this.#options;
     const ask = (within: AbortSignal) => settlement.balanceSplit(entry.provider, { signal: within });
     try {
-      const balance = await withDeadline(policy.probe.timeoutMs, 'balanceSplit', ask, signal);
+      const balance = await withDeadline(
+        this.#options.clock,
+        policy.probe.timeoutMs,
+        'balanceSplit',
+        ask,
+        signal,
+      );
       entry.quota = quotaBytes(balance, policy.zeroCreditsUnlimited);
     } catch (error) {
       throwIfAborted(signal, 'balanceSplit');

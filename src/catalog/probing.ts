@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
-import { throwIfAborted, withDeadline } from '../core/abort.ts';
+import { throwIfAborted } from '../core/abort.ts';
+import { withDeadline } from '../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { countsProbe, FIRST_SAMPLES, type ProbeMode } from '../profiles/index.ts';
 import type { ProbeResult } from '../providers/adapter.ts';
@@ -54,6 +55,7 @@ export async function probeEntry(
   try {
     const { timeoutMs } = options.policy.probe;
     const result = await withDeadline(
+      options.clock,
       timeoutMs,
       'probe',
       (within) => adapter.probe({ signal: within }),
@@ -111,7 +113,9 @@ async function roundTrip(
 ): Promise<number | undefined> {
   const started = clock.monotonic();
   const ask = (within: AbortSignal): Promise<ProbeResult> => adapter.probe({ signal: within });
-  const answer = await withDeadline(policy.probe.timeoutMs, 'probe', ask, signal).catch(() => undefined);
+  const answer = await withDeadline(clock, policy.probe.timeoutMs, 'probe', ask, signal).catch(
+    () => undefined,
+  );
   if (answer === undefined) return undefined;
   return plausible(answer.rttMs) ? answer.rttMs : clock.monotonic() - started;
 }

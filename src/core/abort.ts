@@ -48,33 +48,6 @@ export async function abortable<T>(
   }
 }
 
-/**
- * Runs `work` under a deadline: its signal fires with a `Timeout` after `ms` milliseconds, or with the
- * outer signal. Rejects at the deadline even if `work` ignores its signal.
- */
-export async function withDeadline<T>(
-  ms: number,
-  operation: string,
-  work: (signal: AbortSignal) => Promise<T>,
-  outer?: AbortSignal,
-): Promise<T> {
-  throwIfAborted(outer, operation);
-  const controller = new AbortController();
-  const onOuter = (): void => controller.abort(outer?.reason);
-  outer?.addEventListener('abort', onOuter, { once: true });
-  const timer = setTimeout(() => {
-    controller.abort(
-      new HoldfastError('Timeout', `${operation} took longer than ${ms} ms`, { operation, context: { ms } }),
-    );
-  }, ms);
-  try {
-    return await abortable(work(controller.signal), controller.signal, operation);
-  } finally {
-    clearTimeout(timer);
-    outer?.removeEventListener('abort', onOuter);
-  }
-}
-
 export interface LinkedAbort {
   readonly signal: AbortSignal;
   /** Stops the operation's own work; the outer signal is not touched. */
@@ -103,13 +76,6 @@ export function linkedAbort(outer: AbortSignal | undefined, operation: string): 
     abort: (reason) => controller.abort(reason),
     dispose: () => outer?.removeEventListener('abort', onOuter),
   };
-}
-
-/** A signal that fires after `ms`, for work that is worth only so much time. */
-export function timeoutSignal(ms: number): AbortSignal {
-  const signal = AbortSignal.timeout(ms);
-  manyMayListen(signal);
-  return signal;
 }
 
 /**

@@ -1,5 +1,4 @@
-import { withDeadline } from '../core/abort.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, withDeadline } from '../core/clock.ts';
 import { isDecodable, isStorable, type ReachPolicy } from '../placement/reach.ts';
 import type { Provider } from '../providers/provider.ts';
 
@@ -44,7 +43,8 @@ export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
         });
     }
     const running = probing;
-    if (running !== undefined) await withDeadline(PROBE_WAIT_MS, 'probe', () => running).catch(() => {});
+    if (running !== undefined)
+      await withDeadline(clock, PROBE_WAIT_MS, 'probe', () => running).catch(() => {});
   };
 
   let known: { readonly key: string; readonly outlook: Outlook } | undefined;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { clientOf } from './admission.ts';
 import { NOBODY, type Plane, type Principal } from './auth.ts';
@@ -24,6 +25,7 @@ export interface Arrival {
 export interface ExchangePlace {
   readonly plane: Plane;
   readonly slow: SlowWatch;
+  readonly clock: Clock;
   /** Told of what failed where nobody waits for it. Never throws. */
   readonly fault: (error: unknown) => void;
 }
@@ -37,6 +39,7 @@ export class Exchange {
   readonly corrId: string;
   readonly startMs: number;
   readonly slow: SlowWatch;
+  readonly clock: Clock;
   /** One request more than may wait on its connection. */
   readonly excess: boolean;
   /** Pattern of the route, for metrics. */
@@ -62,13 +65,14 @@ export class Exchange {
 
   constructor(
     { request, response, peer, expectsContinue, excess }: Arrival,
-    { plane, slow, fault }: ExchangePlace,
+    { plane, slow, clock, fault }: ExchangePlace,
     corrId: string,
     startMs: number,
   ) {
     this.request = request;
     this.response = response;
     this.plane = plane;
+    this.clock = clock;
     this.peer = peer;
     this.excess = excess;
     this.fault = fault;

@@ -45,7 +45,7 @@ export interface LineLog extends ServiceLog {
  */
 export function createLineLog(events: Writable, access: Writable | undefined, clock: Clock): LineLog {
   const writeAccess = access && bounded(access);
-  const accessLines = writeAccess && batched(writeAccess);
+  const accessLines = writeAccess && batched(writeAccess, clock);
   const writeEvents = bounded(events);
   return {
     access: accessLines && ((entry) => accessLines.add(printableLine(JSON.stringify(entry)))),
@@ -73,13 +73,13 @@ function bounded(to: Writable): WriteLines {
   };
 }
 
-function batched(write: WriteLines): { add(line: string): void; flush(): void } {
+function batched(write: WriteLines, clock: Clock): { add(line: string): void; flush(): void } {
   let lines: string[] = [];
   let size = 0;
-  let timer: NodeJS.Timeout | undefined;
+  let cancel: (() => void) | undefined;
   const flush = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
+    cancel?.();
+    cancel = undefined;
     if (lines.length > 0) write(lines);
     lines = [];
     size = 0;
@@ -90,7 +90,7 @@ function batched(write: WriteLines): { add(line: string): void; flush(): void } 
       lines.push(line);
       size += line.length;
       if (size >= FLUSH_BYTES) flush();
-      else timer ??= setTimeout(flush, FLUSH_MS).unref();
+      else cancel ??= clock.timer(FLUSH_MS, flush, { idle: true });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../core/clock.ts';
 import type { Exchange, HeaderList, Headers } from './exchange.ts';
 import type { HttpProblem } from './problem.ts';
 import type { TransferAllowance } from './slow-peers.ts';
@@ -114,7 +115,7 @@ export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
     response.write(body);
   }
   if (close && unread && !exchange.uninvited) {
-    linger(request, () => response.end());
+    linger(exchange.clock, request, () => response.end());
     return;
   }
   response.end();
@@ -128,10 +129,10 @@ function shortRest(request: IncomingMessage): boolean {
 }
 
 /** Closing a socket with unread input resets it, and the client may never see what was answered. */
-function linger(request: IncomingMessage, done: () => void): void {
+function linger(clock: Clock, request: IncomingMessage, done: () => void): void {
   let size = 0;
   const finish = (): void => {
-    clearTimeout(timer);
+    cancel();
     request.off('data', count).off('end', finish).off('close', finish).off('error', finish);
     done();
   };
@@ -139,7 +140,7 @@ function linger(request: IncomingMessage, done: () => void): void {
     size += piece.length;
     if (size > LINGER_BYTES) finish();
   };
-  const timer = setTimeout(finish, LINGER_MS);
+  const cancel = clock.timer(LINGER_MS, finish);
   request.on('data', count).once('end', finish).once('close', finish).once('error', finish);
   request.resume();
 }

@@ -118,7 +118,7 @@ export function createService<C>(options: ServiceOptions<C>): Service {
     },
     async listen(listener) {
       if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
-      const place = { plane: planeOf(listener), slow, fault };
+      const place = { plane: planeOf(listener), slow, clock, fault };
       const tls =
         listener.kind === 'tcp' ? await follow(listener.tls, (fresh) => renewTls(fresh)) : undefined;
       const { server, renewTls } = createHttpServer(

@@ -1,5 +1,4 @@
-import { withDeadline } from '../core/abort.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, withDeadline } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { ReadinessReport } from '../http/control.ts';
 import { HttpProblem } from '../http/problem.ts';
@@ -41,7 +40,9 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const probe = async (): Promise<Probed> => {
     const atMs = clock.monotonic();
     try {
-      const { freeBytes } = await withDeadline(PROBE_MS, 'probe', (signal) => adapter.probe({ signal }));
+      const { freeBytes } = await withDeadline(clock, PROBE_MS, 'probe', (signal) =>
+        adapter.probe({ signal }),
+      );
       return { atMs, freeBytes, failure: undefined };
     } catch (error) {
       if (isHoldfastError(error, 'QuotaExceeded')) return { atMs, freeBytes: 0, failure: 'full' };

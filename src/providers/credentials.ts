@@ -1,5 +1,4 @@
-import { timeoutSignal } from '../core/abort.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { openRegular, readAtMost } from '../core/files.ts';
 import { childEnv } from './child-env.ts';
@@ -52,7 +51,7 @@ export function credentialsFrom(
     return parse(
       'file' in source
         ? await readSecret(source.file, 'credentials', provider)
-        : await runCommand(source, env, provider),
+        : await runCommand(source, { env, clock }, provider),
       provider,
     );
   };
@@ -149,7 +148,7 @@ export async function readSecret(path: string, what: string, provider: string): 
 
 async function runCommand(
   { command: [program, ...args], passEnv = [] }: Extract<CredentialSource, { readonly command: unknown }>,
-  env: CredentialDeps['env'],
+  { env, clock }: CredentialDeps,
   provider: string,
 ): Promise<string> {
   if (program === undefined) throw invalid(provider, 'the credentials command is empty');
@@ -160,7 +159,7 @@ async function runCommand(
     const options = {
       maxBuffer: MAX_BYTES,
       env: childEnv(env, passEnv),
-      signal: timeoutSignal(COMMAND_TIMEOUT_MS),
+      signal: timeoutSignal(clock, COMMAND_TIMEOUT_MS),
       killSignal: 'SIGKILL' as const,
     };
     execFile(program, args, options, (error, stdout) => {

@@ -223,7 +223,15 @@ function cpuStage(
       });
       return inline;
     }
-    return createPoolStage({ memory, acceleration, tiles, threads, script, maxQueue: MAX_QUEUE });
+    return createPoolStage({
+      memory,
+      acceleration,
+      tiles,
+      threads,
+      script,
+      clock: systemClock,
+      maxQueue: MAX_QUEUE,
+    });
   });
 }
 

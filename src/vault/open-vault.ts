@@ -6,9 +6,8 @@ import {
   type LinkedAbort,
   linkedAbort,
   NO_LONGER_NEEDED,
-  timeoutSignal,
 } from '../core/abort.ts';
-import { idleSleep } from '../core/clock.ts';
+import { timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
 import type { VaultSubkeys } from '../keys/derivation.ts';
@@ -168,7 +167,6 @@ class OpenedVault implements Vault {
     this.internals = internals;
     this.#daemon = internals.catalog.start({
       signal: this.#end.signal,
-      sleep: idleSleep,
       // Who opens a vault for one operation is not to pay for this; a put asks by itself.
       firstAfterMs: background === 'at once' ? 0 : PROBE_EVERY_MS,
       ...(housekeeping ? { onRound: () => this.#tidy() } : {}),
@@ -282,7 +280,7 @@ class OpenedVault implements Vault {
   /** One chore does not keep the others from being done; what fails is tried again after the next success. */
   async #keepHouse(): Promise<void> {
     const { context, owners, log } = this.internals;
-    this.#tidyUntil = linkedAbort(timeoutSignal(TIDY_MS), 'tidying up');
+    this.#tidyUntil = linkedAbort(timeoutSignal(this.internals.context.clock, TIDY_MS), 'tidying up');
     const { signal } = this.#tidyUntil;
     const sweep = async (): Promise<void> => {
       const isDead = async (owner: string): Promise<boolean> => {

@@ -134,9 +134,9 @@ describe('failing and full providers', () => {
     expect(why(catalog, 'a')).toContain(
       '3 recent failures, the last a read: Unexpected, boom; tried again in 60 s',
     );
-    world.clock.advance(59_999);
+    world.clock.move(59_999);
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
-    world.clock.advance(1);
+    world.clock.move(1);
     expect(ids(catalog)).toEqual(['a']);
     catalog.report('a', failed);
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
@@ -151,7 +151,7 @@ describe('failing and full providers', () => {
     for (let i = 0; i < 100; i++) catalog.report('a', stored());
     expect(reasons(catalog)).toEqual({ a: 'recently_failing' });
     expect(why(catalog, 'a')).toContain('the last a store: stalled, never done; tried again in 60 s');
-    world.clock.advance(60_000);
+    world.clock.move(60_000);
     expect(reasons(catalog)).toEqual({});
   });
 
@@ -170,11 +170,11 @@ describe('failing and full providers', () => {
     const first = await world.open([node]);
     for (let i = 0; i < 3; i++) first.report('a', failed);
     await first.close();
-    world.clock.advance(30_000);
+    world.clock.move(30_000);
     const second = await world.open([node]);
     expect(reasons(second)).toEqual({ a: 'recently_failing' });
     expect(why(second, 'a')).toContain('the last a store: Unavailable');
-    world.clock.advance(30_000);
+    world.clock.move(30_000);
     expect(ids(second)).toEqual(['a']);
     expect(ids(await world.open([node]))).toEqual(['a']);
     world.clock.jump = -10_000_000;

@@ -31,11 +31,11 @@ describe('the daemon loop', () => {
     const nodes = [new Probed('a'), new Probed('b')];
     const [operator, daemon] = [await world.open(nodes), await world.open(nodes)];
     const end = new AbortController();
-    const running = daemon!.start({ signal: end.signal, sleep: world.clock.sleep.bind(world.clock) });
+    const running = daemon!.start({ signal: end.signal });
     await expect.poll(() => world.clock.asleep).toBe(1);
     await operator!.setMaintenance('a', true);
     const probes = nodes[0]!.probes;
-    world.clock.advance(5_000);
+    world.clock.move(5_000);
     await expect.poll(() => daemon!.snapshot()[0]!.state).toBe('maintenance');
     expect(nodes[0]!.probes).toBe(probes);
     expect(world.events).toContainEqual({
@@ -45,7 +45,7 @@ describe('the daemon loop', () => {
     });
     await expect.poll(() => world.clock.asleep).toBe(1);
     await operator!.setMaintenance('a', false);
-    world.clock.advance(5_000);
+    world.clock.move(5_000);
     await expect.poll(() => daemon!.snapshot()[0]!.state).toBe('ok');
     expect(world.events.at(-1)).toMatchObject({ type: 'maintenance_off', provider: 'a' });
     end.abort();
@@ -58,11 +58,11 @@ describe('the daemon loop', () => {
     const world = newWorld();
     const catalog = await world.open([new Probed('a')], { engine });
     const end = new AbortController();
-    const running = catalog.start({ signal: end.signal, sleep: world.clock.sleep.bind(world.clock) });
+    const running = catalog.start({ signal: end.signal });
     const round = async (): Promise<number> => {
       await expect.poll(() => world.clock.asleep).toBe(1);
       const before = reads.count;
-      world.clock.advance(5_000);
+      world.clock.move(5_000);
       await expect.poll(() => world.clock.asleep).toBe(1);
       return reads.count - before;
     };
@@ -79,14 +79,13 @@ describe('the daemon loop', () => {
     const node = new Probed('a');
     const catalog = await world.open([node]);
     const end = new AbortController();
-    const sleep = world.clock.sleep.bind(world.clock);
     let rounds = 0;
     const onRound = (): void => void rounds++;
-    const running = catalog.start({ signal: end.signal, sleep, firstAfterMs: 30_000, onRound });
+    const running = catalog.start({ signal: end.signal, firstAfterMs: 30_000, onRound });
     for (let at = 0; at < 30_000; at += 5_000) {
       await expect.poll(() => world.clock.asleep).toBe(1);
       expect([node.probes, rounds]).toEqual([0, 0]);
-      world.clock.advance(5_000);
+      world.clock.move(5_000);
     }
     await expect.poll(() => node.probes).toBe(1);
     await expect.poll(() => rounds).toBe(1);

@@ -20,7 +20,7 @@ it('a read costs more while a provider is left out after failures, and not a mom
   expect(directory.readCost('a')).toBe(3);
   for (let i = 0; i < 3; i++) directory.report('a', failed);
   expect(directory.readCost('a')).toBe(3_000);
-  world.clock.advance(60_000);
+  world.clock.move(60_000);
   expect(directory.readCost('a')).toBe(3);
 });
 

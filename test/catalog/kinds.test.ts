@@ -47,7 +47,7 @@ describe('slow, failing, lying and denied', () => {
     await catalog.close();
     const later = await world.open([new Probed('a'), new Probed('b')]);
     expect(state(later).why).toContain('slow');
-    world.clock.advance(world.policy.slow.rememberMs);
+    world.clock.move(world.policy.slow.rememberMs);
     expect(state(catalog).why).toBe('takes new shards');
     expect(state(await world.open([new Probed('a'), new Probed('b')])).why).toBe('takes new shards');
   });
@@ -69,10 +69,10 @@ describe('slow, failing, lying and denied', () => {
       'gone or altered (a read: HashMismatch, other bytes); tried again in 60 s',
     );
     await catalog.close();
-    world.clock.advance(30_000);
+    world.clock.move(30_000);
     const later = await world.open([new Probed('a')]);
     expect(state(later).state).toBe('lying');
-    world.clock.advance(30_000);
+    world.clock.move(30_000);
     expect(state(later).state).toBe('ok');
   });
 
@@ -89,7 +89,7 @@ describe('slow, failing, lying and denied', () => {
     await right!.refresh();
     expect(state(right!).state).toBe('unprobed');
     expect(state(await world.open([node])).state).toBe('unprobed');
-    world.clock.advance(60_000);
+    world.clock.move(60_000);
     expect(state(wrong!).state).toBe('unprobed');
   });
 
@@ -140,7 +140,7 @@ describe('how long it lasts', () => {
     // Commands every ten seconds, each with a probe of its own.
     const states = [];
     for (let at = 10; at <= 60; at += 10) {
-      world.clock.advance(10_000);
+      world.clock.move(10_000);
       const catalog = await world.open([node]);
       await catalog.probeAll();
       states.push(state(catalog).state);
@@ -188,7 +188,7 @@ describe('how long it lasts', () => {
       const before = state(catalog);
       await catalog.probeCandidates({ canSpare: () => false });
       await catalog.close();
-      world.clock.advance(100);
+      world.clock.move(100);
       return before;
     };
     expect((await run()).state).toBe('unprobed');

@@ -27,7 +27,9 @@ describe('probing', () => {
     stuck.probe = () => new Promise(() => {});
     const world = newWorld({ probe: { intervalMs: 1000, refreshMs: 1000, timeoutMs: 20, concurrency: 1 } });
     const catalog = await world.open([stuck, fine]);
-    expect(await catalog.probeAll()).toMatchObject([
+    const asked = catalog.probeAll();
+    await world.clock.advance(20);
+    expect(await asked).toMatchObject([
       { provider: 'stuck', rttMs: undefined, error: expect.stringContaining('20 ms') },
       { provider: 'fine', rttMs: 7, error: undefined },
     ]);
@@ -40,7 +42,9 @@ describe('probing', () => {
     stuck.probe = () => new Promise(() => {});
     const world = newWorld({ probe: { intervalMs: 1000, refreshMs: 1000, timeoutMs: 20, concurrency: 1 } });
     const catalog = await world.open([stuck, fine]);
-    expect(await catalog.probe('stuck')).toMatchObject({ provider: 'stuck', rttMs: undefined });
+    const asked = catalog.probe('stuck');
+    await world.clock.advance(20);
+    expect(await asked).toMatchObject({ provider: 'stuck', rttMs: undefined });
     expect(catalog.snapshot()[0]!.lossRate).toBeCloseTo(0.2, 12);
     expect(fine.probes).toBe(0);
     await expect(async () => catalog.probe('nobody')).rejects.toMatchObject({ code: 'unknown_provider' });
@@ -58,11 +62,11 @@ describe('probing', () => {
       new Promise((resolve) => {
         answer = () => resolve({ rttMs: 5 });
       });
-    world.clock.advance(15_000);
+    world.clock.move(15_000);
     const probed = catalog.probeCandidates({ canSpare: () => false });
     // Until somebody may be late, and until the others have had their time.
     await expect.poll(() => world.clock.asleep).toBe(2);
-    world.clock.advance(250);
+    world.clock.move(250);
     await probed;
     expect(fine.probes).toBe(5);
     answer();
@@ -85,7 +89,7 @@ describe('probing', () => {
       canSpare: (late) => asked.push([...late]) > 0,
     });
     await expect.poll(() => world.clock.asleep).toBe(1);
-    world.clock.advance(500);
+    world.clock.move(500);
     await probed;
     expect(asked).toEqual([['hung']]);
     const shown = () => catalog.snapshot()[3]!;
@@ -105,7 +109,7 @@ describe('probing', () => {
     const closed = new AbortController();
     const probed = catalog.probeCandidates({ canSpare: () => true, signal: closed.signal });
     await expect.poll(() => catalog.snapshot().filter(({ rttMs }) => rttMs !== undefined)).toHaveLength(2);
-    world.clock.advance(500);
+    world.clock.move(500);
     await probed;
     closed.abort();
     const why = 'its last probe failed: Timeout, no answer after 0.5 s, long after the others';
@@ -132,12 +136,12 @@ describe('probing', () => {
       await expect.poll(() => world.clock.asleep).toBe(1);
       // Three times what it usually takes are 1.2 s.
       expect(spared.length > 0).toBe(world.clock.ms >= 1_000_000 + 1_200);
-      world.clock.advance(i === 0 ? 500 : 25);
+      world.clock.move(i === 0 ? 500 : 25);
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(over).toBe(false);
     answer();
-    await expect.poll(() => over || world.clock.advance(250)).toBe(true);
+    await expect.poll(() => over || world.clock.move(250)).toBe(true);
     await probed;
   });
 
@@ -162,13 +166,13 @@ describe('probing', () => {
     const probed = catalog.probeCandidates({ canSpare });
     for (let i = 0; i < 50; i++) {
       await expect.poll(() => world.clock.asleep).toBe(1);
-      world.clock.advance(i === 0 ? 500 : 25);
+      world.clock.move(i === 0 ? 500 : 25);
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(asked).toBe(false);
     far.answers(400);
     answer();
-    await expect.poll(() => world.clock.advance(250) ?? catalog.snapshot()[2]!.state).toBe('ok');
+    await expect.poll(() => world.clock.move(250) ?? catalog.snapshot()[2]!.state).toBe('ok');
     await probed;
     expect(asked).toBe(false);
   });
@@ -181,7 +185,7 @@ describe('probing', () => {
     for (let i = 0; i < 4; i++) await catalog.probeAll();
     node.answers(5);
     for (let i = 0; i < 10; i++) {
-      world.clock.advance(15_000);
+      world.clock.move(15_000);
       await catalog.probeCandidates({ canSpare: () => false });
     }
     expect(catalog.snapshot()[0]!.state).toBe('ok');
@@ -216,7 +220,7 @@ describe('probing', () => {
     expect(probes).toBe(5);
     // The next command within the quarter of a minute asks only whether it is there.
     await catalog.close();
-    world.clock.advance(1_000);
+    world.clock.move(1_000);
     probes = 0;
     const next = await world.open([far, near]);
     await next.probeCandidates({ canSpare: () => false });
@@ -253,7 +257,7 @@ describe('probing', () => {
       const catalog = await world.open([far, near]);
       const ended = new AbortController();
       const probed = catalog.probeCandidates({ canSpare: () => false, signal: ended.signal });
-      await expect.poll(() => world.clock.advance(250) ?? probes).toBe(2);
+      await expect.poll(() => world.clock.move(250) ?? probes).toBe(2);
       expect(catalog.ranked().map(({ provider }) => provider.id)).toEqual(['near', 'far']);
       ended.abort();
       await probed.catch(() => {});
@@ -261,7 +265,7 @@ describe('probing', () => {
       return catalog;
     };
     await (await command()).close();
-    world.clock.advance(1_000);
+    world.clock.move(1_000);
     const next = await world.open([far, near]);
     expect(next.ranked().map(({ provider }) => provider.id)).toEqual(['near', 'far']);
   });
@@ -276,7 +280,7 @@ describe('probing', () => {
     await before.close();
     let probes = 0;
     node.probe = async () => ({ rttMs: probes++ === 0 ? 860 : 429 });
-    world.clock.advance(1_000);
+    world.clock.move(1_000);
     const next = await world.open([node]);
     await next.probeCandidates({ canSpare: () => false });
     await expect.poll(() => next.snapshot()[0]!.rttMs).toBe(429);
@@ -286,7 +290,7 @@ describe('probing', () => {
     const world = newWorld();
     const node = new Probed('a');
     node.probe = async () => {
-      world.clock.advance(25);
+      world.clock.move(25);
       return { rttMs: Number.NaN, freeBytes: -1 };
     };
     const catalog = await world.open([node]);
@@ -313,19 +317,17 @@ describe('probing', () => {
     const node = new Probed('a', 10);
     const catalog = await world.open([node]);
     const controller = new AbortController();
-    const running = catalog.start({ signal: controller.signal, sleep: world.clock.sleep.bind(world.clock) });
+    const running = catalog.start({ signal: controller.signal });
     for (let round = 1; round <= 3; round++) {
       await expect.poll(() => world.clock.asleep).toBe(1);
       expect(node.probes).toBe(round);
-      world.clock.advance(world.policy.probe.intervalMs);
+      world.clock.move(world.policy.probe.intervalMs);
     }
     await expect.poll(() => world.clock.asleep).toBe(1);
     controller.abort();
     await running;
     expect((await world.open([node])).snapshot()[0]).toMatchObject({ rttMs: 10, state: 'ok' });
-    await expect(
-      catalog.start({ signal: controller.signal, sleep: world.clock.sleep.bind(world.clock) }),
-    ).rejects.toThrow(TypeError);
+    await expect(catalog.start({ signal: controller.signal })).rejects.toThrow(TypeError);
   });
 
   it('goes on after a round that failed, and says so', async () => {
@@ -334,9 +336,9 @@ describe('probing', () => {
     const catalog = await world.open([node]);
     await world.engine.close();
     const controller = new AbortController();
-    const running = catalog.start({ signal: controller.signal, sleep: world.clock.sleep.bind(world.clock) });
+    const running = catalog.start({ signal: controller.signal });
     await expect.poll(() => world.clock.asleep).toBe(1);
-    world.clock.advance(world.policy.probe.intervalMs);
+    world.clock.move(world.policy.probe.intervalMs);
     await expect.poll(() => node.probes).toBe(2);
     controller.abort();
     await running;

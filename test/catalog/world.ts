@@ -7,44 +7,11 @@ import {
   type NodeCatalog,
   openNodeCatalog,
 } from '../../src/catalog/index.ts';
-import { abortable } from '../../src/core/abort.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
 import type { BlobAdapter, ProbeResult } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-
-/** A clock that moves when told to. Sleepers wake when it passes their time. */
-export class HandClock implements Clock {
-  ms = 1_000_000;
-  jump = 0;
-  readonly #sleepers = new Set<{ readonly until: number; wake(): void }>();
-
-  now(): number {
-    return this.ms + this.jump;
-  }
-  monotonic(): number {
-    return this.ms;
-  }
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    const asleep = new Promise<void>((wake) => {
-      this.#sleepers.add({ until: this.ms + ms, wake });
-    });
-    return abortable(asleep, signal, 'sleep');
-  }
-  /** Sleeps that have been started and not woken. */
-  get asleep(): number {
-    return this.#sleepers.size;
-  }
-  advance(ms: number): void {
-    this.ms += ms;
-    for (const sleeper of this.#sleepers) {
-      if (sleeper.until > this.ms) continue;
-      this.#sleepers.delete(sleeper);
-      sleeper.wake();
-    }
-  }
-}
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 type Probe = (options: { readonly signal?: AbortSignal | undefined }) => Promise<ProbeResult>;
 
@@ -78,7 +45,7 @@ export class Probed {
 }
 
 export interface World {
-  readonly clock: HandClock;
+  readonly clock: FakeClock;
   readonly engine: Engine;
   readonly events: CatalogEvent[];
   readonly policy: CatalogPolicy;
@@ -86,7 +53,7 @@ export interface World {
 }
 
 export function newWorld(policy: Partial<CatalogPolicy> = {}): World {
-  const clock = new HandClock();
+  const clock = new FakeClock({ ms: 1_000_000 });
   const engine = createMemoryEngine();
   const events: CatalogEvent[] = [];
   const whole = { ...DEFAULT_CATALOG_POLICY, ...policy };

@@ -22,7 +22,12 @@ let place: AgentPlace;
 let agent: Agent;
 
 const serve = (forMs = HOUR): Promise<Agent> =>
-  serveAgent(place.socket, hashOfKeyFile(KEY_FILE), new Keeper(deriveSubkeys(ROOT), forMs, systemClock));
+  serveAgent(
+    place.socket,
+    hashOfKeyFile(KEY_FILE),
+    new Keeper(deriveSubkeys(ROOT), forMs, systemClock),
+    systemClock,
+  );
 const held = async (): Promise<boolean> => (await heldSubkeys(env, keyFile)) !== undefined;
 const names = (): Promise<string[]> => readdir(place.folder);
 

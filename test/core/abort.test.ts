@@ -1,14 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import {
-  abortable,
-  abortError,
-  allOrFirstError,
-  linkedAbort,
-  throwIfAborted,
-  withDeadline,
-} from '../../src/core/abort.ts';
-import { systemClock } from '../../src/core/clock.ts';
+import { abortable, abortError, allOrFirstError, linkedAbort, throwIfAborted } from '../../src/core/abort.ts';
+import { systemClock, withDeadline } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 
 const ABORTED = { kind: 'Aborted' };
@@ -42,7 +35,7 @@ describe('abort', () => {
 
   test('a deadline ends work that ignores its signal', async () => {
     const outer = new AbortController();
-    await expect(withDeadline(5, 'probe', () => never, outer.signal)).rejects.toMatchObject({
+    await expect(withDeadline(systemClock, 5, 'probe', () => never, outer.signal)).rejects.toMatchObject({
       kind: 'Timeout',
       status: 'temporary',
       operation: 'probe',
@@ -54,6 +47,7 @@ describe('abort', () => {
     const outer = new AbortController();
     let inner: AbortSignal | undefined;
     const work = withDeadline(
+      systemClock,
       60_000,
       'probe',
       (signal) => {
@@ -67,6 +61,7 @@ describe('abort', () => {
     expect(inner?.aborted).toBe(true);
     let started = false;
     const late = withDeadline(
+      systemClock,
       1000,
       'probe',
       async () => {

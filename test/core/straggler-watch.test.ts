@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { Stragglers } from '../../src/core/straggler-watch.ts';
 import type { StragglerPolicy } from '../../src/core/stragglers.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 const POLICY: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
 
 it('one that stands still is given up on once half of the others have got something done, and not before', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const laggards = new Stragglers(clock, POLICY);
   const late: string[] = [];
   const turns = ['a', 'b', 'c', 'd', 'e'].map((id) => laggards.begin(undefined, 'work', () => late.push(id)));
@@ -25,7 +25,7 @@ it('one that stands still is given up on once half of the others have got someth
 });
 
 it('one that got on before has its time from then, and as many times what the slowest took', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const laggards = new Stragglers(clock, POLICY);
   const [done, other] = [laggards.begin(undefined, 'work'), laggards.begin(undefined, 'work')];
   done.progressed(100);
@@ -41,7 +41,7 @@ it('one that got on before has its time from then, and as many times what the sl
 });
 
 it('one that says it is there is waited for, and asked again; one that does not is given up on', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const laggards = new Stragglers(clock, POLICY);
   const asked: number[] = [];
   let there = true;
@@ -62,7 +62,7 @@ it('one that says it is there is waited for, and asked again; one that does not 
 });
 
 it('who was late is asked last for half a minute or until it is heard of; a moment puts nothing off', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const { late, heard, isLate, isSilent, lateSince } = createPunctuality(clock);
   late('a', 150);
   late('b');

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { type Attempt, createHedge } from '../../src/core/hedge.ts';
 import { lateAfterMs, type StragglerPolicy } from '../../src/core/stragglers.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 const POLICY: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };
 
@@ -42,7 +42,7 @@ describe('a hedged read', () => {
   const policy = { floorMs: 100, factor: 3, quorum: 0, aloneMs: 150 };
 
   it('goes round two that never answer, not even to being stopped, and names them', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const late: number[] = [];
     const run = createHedge(clock, policy).run<string>([hangs, hangs, async () => 'here'], {
       operation: 'read',
@@ -54,7 +54,7 @@ describe('a hedged read', () => {
   });
 
   it('calls nobody late who would have been next when another won', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const late: number[] = [];
     const lasting = (ms: number) => async () => clock.sleep(ms).then(() => ms);
     const run = createHedge(clock, policy).run([lasting(400), lasting(400)], {
@@ -67,7 +67,7 @@ describe('a hedged read', () => {
   });
 
   it('waits longer with each copy, so that a slow link is not filled with them', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const started: number[] = [];
     const slow = (ms: number) => async () => {
       started.push(clock.monotonic());
@@ -85,7 +85,7 @@ describe('a hedged read', () => {
   });
 
   it('ends with whoever asked, whatever the attempts do', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const asked = new AbortController();
     const run = createHedge(clock, policy).run([hangs], { operation: 'read', signal: asked.signal });
     asked.abort(new HoldfastError('Aborted', 'gone'));
@@ -93,7 +93,7 @@ describe('a hedged read', () => {
   });
 
   it('leaves nothing behind on the signal of whoever asked', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { signal } = new AbortController();
     const run = createHedge(clock, policy).run([hangs, async () => 'here'], { operation: 'read', signal });
     await clock.advance(200);
@@ -104,7 +104,7 @@ describe('a hedged read', () => {
   it('has nothing to give when all have failed, and has told of each', async () => {
     const failures: string[] = [];
     const fails = (kind: 'NotFound' | 'Unavailable') => () => Promise.reject(new HoldfastError(kind, 'no'));
-    const run = createHedge(createFakeClock(), policy).run([fails('NotFound'), fails('Unavailable')], {
+    const run = createHedge(new FakeClock(), policy).run([fails('NotFound'), fails('Unavailable')], {
       operation: 'read',
       onFailure: (attempt, error) => failures.push(`${attempt} ${error.kind}`),
     });

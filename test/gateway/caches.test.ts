@@ -5,6 +5,7 @@ import { createChunkCache } from '../../src/gateway/chunk-cache.ts';
 import { createOpenedManifests } from '../../src/gateway/opened-manifests.ts';
 import type { OpenNode } from '../../src/object/readable-segments.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise } from '../helpers/vault.ts';
 import { startGateway } from './harness.ts';
 
@@ -25,7 +26,7 @@ describe('opened manifests', () => {
       usedBytes: 0,
     };
     const manifests = createOpenedManifests({
-      clock: { now: () => 0, monotonic: () => state.nowMs, sleep: () => Promise.reject(new Error('no')) },
+      clock: { ...new FakeClock(), monotonic: () => state.nowMs },
       maxBytes,
       async load() {
         state.loads++;

@@ -5,12 +5,12 @@ import { patientRead } from '../../src/gateway/object-read.ts';
 import { createSlowReaders } from '../../src/gateway/slow-readers.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
 import { createSlowWatch } from '../../src/http/slow-peers.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 const never = new AbortController().signal;
 
 function setUp() {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const slowReaders = createSlowReaders(clock);
   const slow = createSlowWatch(clock, () => {});
   /** A client that takes one piece and does not come for the next. */
@@ -53,7 +53,7 @@ it('a client that holds more than 64 KiB keeps its place, however slow', async (
 });
 
 it('a read waits as long for memory as it is told to, and not longer', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const gate = createMemoryGate({ clock, capacityBytes: 10, maxWaiting: 8, parkAfterMs: 250 });
   await gate.enter(10, 1, never);
   let outcome = 'waiting';

@@ -5,8 +5,8 @@ import { createStoredBlobs } from '../../src/gateway/stored-blobs.ts';
 import { rendezvousOrder } from '../../src/object/rendezvous.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
 
 it('a blob is opened at the next provider when the first ones hang, whatever they do when told to stop', async () => {
   const hung = new Set<string>();
@@ -31,7 +31,7 @@ it('a blob is opened at the next provider when the first ones hang, whatever the
     providers.map(({ id }) => id),
   );
   for (const id of order.slice(0, 2)) hung.add(id);
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const open = createStoredBlobs({
     providers: () => providers,
     blake3,

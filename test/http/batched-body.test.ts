@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { type BatchedBody, batchBody } from '../../src/http/batched-body.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
 import { createSlowWatch } from '../../src/http/slow-peers.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise } from '../helpers/vault.ts';
-import { createFakeClock, type FakeClock } from '../providers/fake-clock.ts';
 
 const SIZE = 1000;
 const PATIENCE = { graceMs: 5_000, minBytesPerSecond: 100 };
@@ -29,7 +29,7 @@ interface Receiving {
 }
 
 function receiving(maxBytes = 1_000_000): Receiving {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const request = new Incoming();
   const exchange = {
     request,

@@ -4,10 +4,10 @@ import { gatherBody } from '../../src/http/body.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
 import { HttpProblem } from '../../src/http/problem.ts';
 import { createSlowWatch } from '../../src/http/slow-peers.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 async function gathered(stated: number, pieces: readonly number[]): Promise<number | undefined> {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const request = Object.assign(Readable.from(pieces.map((size) => Buffer.alloc(size, 7))), {
     complete: true,
   });

@@ -4,6 +4,7 @@ import { clientOf, createAdmission } from '../../src/http/admission.ts';
 import { HttpProblem } from '../../src/http/problem.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import {
   addressFor,
   bearer,
@@ -18,19 +19,6 @@ import {
 const bytes = Buffer.from('a blob');
 const A = addressFor(bytes);
 const AUTH = { Authorization: bearer('writer') };
-
-/** A clock that only the test moves. */
-function handClock(): { now(): number; monotonic(): number; sleep(): Promise<void>; move(ms: number): void } {
-  let ms = 0;
-  return {
-    now: () => ms,
-    monotonic: () => ms,
-    sleep: () => new Promise(() => {}),
-    move: (by) => {
-      ms += by;
-    },
-  };
-}
 
 function outcome(work: () => unknown): { status: number; retryAfter?: number } {
   try {
@@ -47,7 +35,7 @@ describe('admission', () => {
   const metrics = silentMetrics.services;
 
   it('keeps a quarter of what may be in flight for reads', () => {
-    const admission = createAdmission({ ...unlimited, maxInflight: 8 }, { clock: handClock(), metrics });
+    const admission = createAdmission({ ...unlimited, maxInflight: 8 }, { clock: new FakeClock(), metrics });
     const leave = Array.from({ length: 6 }, () => admission.enter('write', 'c'));
     expect(outcome(() => admission.enter('write', 'c'))).toEqual({ status: 503, retryAfter: 1 });
     leave.push(admission.enter('read', 'c'), admission.enter('read', 'c'));
@@ -59,7 +47,7 @@ describe('admission', () => {
   });
 
   it('takes so many requests a second, and says when to come back', () => {
-    const clock = handClock();
+    const clock = new FakeClock();
     const admission = createAdmission({ ...unlimited, maxRps: 4 }, { clock, metrics });
     const read = () => outcome(() => admission.enter('read', 'c')()).status;
     const write = () => outcome(() => admission.enter('write', 'c')()).status;
@@ -72,7 +60,7 @@ describe('admission', () => {
   });
 
   it('counts each client address by itself', () => {
-    const admission = createAdmission({ ...unlimited, maxClientRps: 2 }, { clock: handClock(), metrics });
+    const admission = createAdmission({ ...unlimited, maxClientRps: 2 }, { clock: new FakeClock(), metrics });
     const read = (client: string) => outcome(() => admission.enter('read', client)()).status;
     expect([read('a'), read('a'), read('a'), read('b')]).toEqual([200, 200, 429, 200]);
     // A flood of addresses pushes out the oldest, and nothing grows without bound.
@@ -81,7 +69,7 @@ describe('admission', () => {
   });
 
   it('shows for a while that writes were turned away', () => {
-    const clock = handClock();
+    const clock = new FakeClock();
     const admission = createAdmission({ ...unlimited, maxInflight: 2 }, { clock, metrics });
     const leave = admission.enter('write', 'c');
     outcome(() => admission.enter('write', 'c'));

@@ -3,12 +3,12 @@ import { createAdmission } from '../../src/http/admission.ts';
 import type { HttpProblem } from '../../src/http/problem.ts';
 import { createPatience } from '../../src/http/slow-peers.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 
 const LIMITS = { graceMs: 15_000, minBytesPerSecond: 16 * 1024 };
 
 it('a peer that moves a byte now and then has the grace once, not each time', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const patience = createPatience(clock, LIMITS);
   let outcome = 'waiting';
   const drip = async (): Promise<void> => {
@@ -27,7 +27,7 @@ it('a peer that moves a byte now and then has the grace once, not each time', as
 });
 
 it('every 16 KiB that moved are worth another second', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const patience = createPatience(clock, LIMITS);
   patience.moved(10 * 16 * 1024);
   let outcome = 'waiting';
@@ -41,7 +41,7 @@ it('every 16 KiB that moved are worth another second', async () => {
 });
 
 it('Retry-After is as long as the rate needs, in whole seconds', () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const limits = { maxInflight: 10, maxRps: undefined, maxClientRps: 0.25 };
   const admission = createAdmission(limits, { clock, metrics: silentMetrics.services });
   admission.enter('read', 'c');

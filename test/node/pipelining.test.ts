@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { openSocket, requestText, sendRaw, startNode, type TestNode } from './harness.ts';
 
 const LIST = requestText('GET', '/o?limit=1&prefix=ab');
@@ -109,7 +109,7 @@ describe('connections of one client', () => {
 
 describe('whoever shows a wrong token', () => {
   it('takes no place, and cannot guess faster than others may ask', async () => {
-    const clock = { ...createFakeClock(), now: () => 0 };
+    const clock = { ...new FakeClock(), now: () => 0 };
     const node = await startNode({ clock, limits: { maxClientRps: 3, maxInflight: 1 } });
     const guess = async (): Promise<number> =>
       (await sendRaw(node.port, requestText('GET', '/o', { Authorization: 'Bearer wrong' }))).status;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createAdmission } from '../../src/http/admission.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { asBody, bearer, deps, startNode, type TestNode } from './harness.ts';
 
 const AUTH = { Authorization: bearer('writer') };
@@ -50,7 +50,7 @@ describe('free space that is to stay free', () => {
 
 describe('readiness', () => {
   it('says that a write would be turned away before one is', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const metrics = silentMetrics.services;
     const limits = { maxInflight: 100, maxRps: 4, maxClientRps: 3 };
     const admission = createAdmission(limits, { clock, metrics });
@@ -66,7 +66,7 @@ describe('readiness', () => {
   });
 
   it('is not taken from all by what one client brings upon itself', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const limits = { maxInflight: 100, maxRps: undefined, maxClientRps: 2 };
     const admission = createAdmission(limits, { clock, metrics: silentMetrics.services });
     for (let i = 0; i < 2; i++) admission.enter('write', 'a')();

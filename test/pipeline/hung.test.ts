@@ -12,8 +12,8 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
-import { createFakeClock, type FakeClock } from '../providers/fake-clock.ts';
 
 /** Ends only when told to. */
 const hang = (signal?: AbortSignal): Promise<never> =>
@@ -59,7 +59,7 @@ describe('a manifest node', () => {
   const intend = async (): Promise<void> => {};
 
   it('is read from the third when the first two never answer, not even to being stopped', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     const { address } = await storeNode(context, bytes, providers, copies, intend);
     for (const id of firstTwo(context, bytes)) hung.add(id);
@@ -73,7 +73,7 @@ describe('a manifest node', () => {
   });
 
   it('that nobody who respondsToProbe has is given up on soon by who can do without', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { context, hung } = await hungVault({ clock, deaf: true });
     const [id] = firstTwo(context, bytes);
     hung.add(id!);
@@ -84,7 +84,7 @@ describe('a manifest node', () => {
   });
 
   it('is stored at others in place of one that hangs', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     const [id] = firstTwo(context, bytes);
     hung.add(id!);
@@ -97,7 +97,7 @@ describe('a manifest node', () => {
   });
 
   it('is content with the copies that are needed when nobody is left to take the place of one that hangs', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     const four = providers.slice(0, 4);
     hung.add('p2');
@@ -107,7 +107,7 @@ describe('a manifest node', () => {
   });
 
   it('waits for a copy that is needed, however late', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     hung.add('p2');
     const stop = new AbortController();

@@ -8,9 +8,9 @@ import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { type AdapterKind, optional } from '../../src/providers/kind.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/provider.ts';
-import { adapterKinds, openAdapter } from '../../src/providers/registry.ts';
+import { adapterKinds, createRegistry, openAdapter } from '../../src/providers/registry.ts';
+
 import { deps } from './conform.ts';
-import { createFakeClock } from './fake-clock.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'holdfast-factory-'));
 afterAll(() => rm(dir, { recursive: true }));
@@ -113,7 +113,7 @@ describe('kinds of adapters', () => {
 });
 
 describe('credentials', () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const from = (source: CredentialSource) => credentialsFrom(source, 'p', { env: { A: 'alpha' }, clock });
 
   it('come from environment variables', async () => {

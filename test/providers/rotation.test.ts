@@ -9,8 +9,8 @@ import { type CredentialSource, credentialsFrom } from '../../src/providers/cred
 import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/provider.ts';
 import type { AdapterEntry } from '../../src/providers/registry.ts';
 import { createWireClient } from '../../src/providers/wire/client.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { deps } from './conform.ts';
-import { createFakeClock } from './fake-clock.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'holdfast-rotation-'));
 const servers: Server[] = [];
@@ -84,7 +84,7 @@ describe('rotated credentials', () => {
   });
 
   it('are not read for every refusal: a wrong secret runs no program per request', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const counter = join(dir, 'runs');
     const read = credentialsFrom(
       { command: ['/bin/sh', '-c', `echo x >> ${counter}; echo '{"token":"wrong"}'`] },

@@ -8,10 +8,10 @@ import { createFsAdapter } from '../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { mirrorOf } from '../../src/providers/layers/index.ts';
 import { createStaggered } from '../../src/verified/hedged-read.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { flipBit } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, bearer, deps, startNode, type TestNode } from '../node/harness.ts';
-import { createFakeClock } from '../providers/fake-clock.ts';
 
 const BYTES = noise(300_000, 21);
 const ADDRESS = addressFor(BYTES);
@@ -168,7 +168,7 @@ const hang = (signal: AbortSignal | undefined): Promise<never> =>
 
 describe('attempts one after the other', () => {
   const taking =
-    (clock: ReturnType<typeof createFakeClock>, ms: number, value: string, started: string[]) =>
+    (clock: FakeClock, ms: number, value: string, started: string[]) =>
     async (signal: AbortSignal): Promise<string> => {
       started.push(value);
       await clock.sleep(ms, signal);
@@ -176,7 +176,7 @@ describe('attempts one after the other', () => {
     };
 
   it('ask the next only when the first is slower than 95 of 100 were, and abort who is behind', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const staggered = createStaggered(clock);
     const run = (firstMs: number, secondMs: number, started: string[]) => {
       const attempts = [taking(clock, firstMs, 'first', started), taking(clock, secondMs, 'second', started)];
@@ -199,7 +199,7 @@ describe('attempts one after the other', () => {
   });
 
   it('ask the next at once when one fails, and fail when all have', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const staggered = createStaggered(clock);
     const gone = () => Promise.reject(new HoldfastError('NotFound', 'not here'));
     const down = () => Promise.reject(new HoldfastError('Unavailable', 'no answer'));
@@ -213,7 +213,7 @@ describe('attempts one after the other', () => {
   });
 
   it('discard what comes too late, and stop with whoever asked', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const staggered = createStaggered(clock);
     const late: string[] = [];
     const deaf = async (): Promise<string> => {

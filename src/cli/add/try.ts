@@ -1,10 +1,9 @@
 import type { Config } from '../../config/types.ts';
-import { withDeadline } from '../../core/abort.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { addressOf } from '../../core/address.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
 import { equalBytes, toHex } from '../../core/bytes.ts';
-import { systemClock as clock } from '../../core/clock.ts';
+import { systemClock as clock, timeoutSignal, withDeadline } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import type { BlobAdapter } from '../../providers/adapter.ts';
@@ -21,6 +20,7 @@ export interface Trial {
   readonly slots: boolean;
 }
 
+const CLEAN_UP_MS = 5_000;
 const TRIAL_MS = 90_000;
 const TRIAL_BYTES = 4096;
 
@@ -44,8 +44,8 @@ export async function tryProvider(config: Config, id: string, io: Io): Promise<T
     return { probeMs: rttMs, writeMs, readMs, deleteMs, slots: adapter.capabilities.supportsSlots };
   };
   try {
-    return await withDeadline(TRIAL_MS, 'the trial', work, io.signal).catch(async (error: unknown) => {
-      const options = { signal: AbortSignal.timeout(5_000) };
+    return await withDeadline(clock, TRIAL_MS, 'the trial', work, io.signal).catch(async (error: unknown) => {
+      const options = { signal: timeoutSignal(clock, CLEAN_UP_MS) };
       await provider!.adapter.delete(address, options).catch(() => {});
       throw error;
     });

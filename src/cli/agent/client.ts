@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { systemClock as clock } from '../../core/clock.ts';
 import type { VaultSubkeys } from '../../keys/derivation.ts';
 import type { Io } from '../io.ts';
 import { type AgentPlace, agentPlace, hasFolder } from './place.ts';
@@ -59,7 +60,7 @@ function exchange({ socket }: AgentPlace, question: Question): Promise<string | 
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
       else reject(error);
     };
-    const deadline = setTimeout(() => failed(new Error('the agent does not answer')), ANSWER_MS);
+    const cancel = clock.timer(ANSWER_MS, () => failed(new Error('the agent does not answer')));
     connection.setEncoding('utf8');
     connection.on('connect', () => connection.write(`${JSON.stringify(question)}\n`));
     connection.on('data', (piece: string) => {
@@ -68,6 +69,6 @@ function exchange({ socket }: AgentPlace, question: Question): Promise<string | 
     });
     connection.on('end', () => resolve(text));
     connection.on('error', failed);
-    connection.on('close', () => clearTimeout(deadline));
+    connection.on('close', cancel);
   });
 }

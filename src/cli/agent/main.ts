@@ -23,7 +23,7 @@ if (handover === undefined) {
   process.exitCode = 2;
 } else {
   const keeper = new Keeper(subkeysOf(handover.keys), handover.forMs, systemClock);
-  const agent = await serveAgent(handover.socket, handover.key_file, keeper);
+  const agent = await serveAgent(handover.socket, handover.key_file, keeper, systemClock);
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => agent.end());
   process.stdout.on('error', () => {});
   process.stdout.write('ready\n');

@@ -1,5 +1,7 @@
 import { chmod, lstat, rename, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { NO_LONGER_NEEDED } from '../../core/abort.ts';
+import type { Clock } from '../../core/clock.ts';
 import { deferred } from '../../core/deferred.ts';
 import { type Keeper, LOOK_EVERY_MS } from './keeper.ts';
 import {
@@ -23,39 +25,46 @@ export interface Agent {
 }
 
 /** Answers at `socket` with what `keeper` holds, until it is forgotten. @param keyFile SHA-256, hex. */
-export async function serveAgent(socket: string, keyFile: string, keeper: Keeper): Promise<Agent> {
+export async function serveAgent(
+  socket: string,
+  keyFile: string,
+  keeper: Keeper,
+  clock: Clock,
+): Promise<Agent> {
   const { promise: ended, resolve } = deferred();
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (connection) => {
     open.add(connection);
     connection.once('close', () => open.delete(connection));
-    attend(connection, (question) => answer(question));
+    attend(clock, connection, (question) => answer(question));
   });
   server.maxConnections = MAX_CONNECTIONS;
   const inode = await listenAt(server, socket);
   const own = async (): Promise<boolean> => (await lstat(socket).catch(() => undefined))?.ino === inode;
 
-  let over = false;
+  const stop = new AbortController();
   const end = (): void => {
-    if (over) return;
-    over = true;
+    if (stop.signal.aborted) return;
+    stop.abort(NO_LONGER_NEEDED);
     keeper.forget();
-    clearInterval(looks);
-    clearTimeout(timeOver);
+    cancelEnd();
     server.close();
     // Who asked for it is answered once the socket is gone.
     void own()
       .then((ours) => (ours ? rm(socket, { force: true }) : undefined))
       .finally(() => {
         for (const connection of open) connection.end();
-        setTimeout(resolve, 0);
+        setImmediate(resolve);
       });
   };
-  const looks = setInterval(() => {
-    if (keeper.held() === undefined) return end();
-    // Another agent took its place, or the folder was removed, as it is when a user logs out.
-    void own().then((ours) => ours || end());
-  }, LOOK_EVERY_MS);
+  const look = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await clock.sleep(LOOK_EVERY_MS, stop.signal);
+      // Another agent took its place, or the folder was removed, as it is when a user logs out.
+      if (keeper.held() === undefined || !(await own())) end();
+    }
+  };
+  look().catch(() => {});
   const answer = (question: Question): Answer | undefined => {
     const keys = keeper.held();
     if (question.ask === 'forget' || keys === undefined) {
@@ -67,17 +76,17 @@ export async function serveAgent(socket: string, keyFile: string, keeper: Keeper
     const found = { ...base, unlocked: true, leftMs: keeper.leftMs(), id: keys.id };
     return question.ask === 'keys' ? { ...found, keys: subkeysText(keys) } : found;
   };
-  const timeOver = setTimeout(() => keeper.held() ?? end(), keeper.leftMs() + 1);
+  const cancelEnd = clock.timer(keeper.leftMs() + 1, () => void (keeper.held() ?? end()));
   return { ended, end };
 }
 
 /** One question, one answer. A question without an answer leaves the connection open for the end of the agent. */
-function attend(connection: Socket, answer: (question: Question) => Answer | undefined): void {
-  const deadline = setTimeout(() => connection.destroy(), CONNECTION_MS);
+function attend(clock: Clock, connection: Socket, answer: (question: Question) => Answer | undefined): void {
+  const cancel = clock.timer(CONNECTION_MS, () => connection.destroy());
   let text = '';
   connection.setEncoding('utf8');
   connection.on('error', () => connection.destroy());
-  connection.once('close', () => clearTimeout(deadline));
+  connection.once('close', cancel);
   connection.on('end', () => connection.end());
   const onData = (piece: string): void => {
     text += piece;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { abortable, withDeadline } from '../../core/abort.ts';
+import { abortable } from '../../core/abort.ts';
+import { systemClock, withDeadline } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { VaultSubkeys } from '../../keys/derivation.ts';
 import type { AgentPlace } from './place.ts';
@@ -39,7 +40,13 @@ export async function startAgent(
     if (!first.startsWith('ready')) throw failed();
   };
   try {
-    await withDeadline(START_MS, 'starting the agent', (until) => abortable(ready(), until), signal);
+    await withDeadline(
+      systemClock,
+      START_MS,
+      'starting the agent',
+      (until) => abortable(ready(), until),
+      signal,
+    );
   } catch (error) {
     child.kill('SIGKILL');
     throw error;

@@ -1,7 +1,7 @@
 import { openNodeCatalog } from '../../catalog/index.ts';
 import type { Config } from '../../config/types.ts';
 import { NO_LONGER_NEEDED } from '../../core/abort.ts';
-import { systemClock as clock, idleSleep } from '../../core/clock.ts';
+import { systemClock as clock } from '../../core/clock.ts';
 import { createMemoryEngine } from '../../engine/index.ts';
 import type { LineLog } from '../../http/log.ts';
 import type { Provider } from '../../providers/provider.ts';
@@ -29,7 +29,7 @@ export async function watchBackends(
     health: telemetry.providers,
   });
   const end = new AbortController();
-  const running = catalog.start({ signal: end.signal, sleep: idleSleep });
+  const running = catalog.start({ signal: end.signal });
   return async () => {
     end.abort(NO_LONGER_NEEDED);
     await running;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
+import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import type { CpuStage } from './jobs.ts';
@@ -18,6 +19,7 @@ export interface PoolOptions {
   readonly idleMs?: number;
   /** What the threads run. */
   readonly script: URL;
+  readonly clock: Clock;
 }
 
 interface Queued {
@@ -58,6 +60,7 @@ export function createPoolStage(options: PoolOptions): CpuStage {
         script,
         { memory, acceleration, tiles: tiles.known },
         idleMs,
+        options.clock,
         onGone,
         assign,
       );

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { KnownTiles } from '../../coding/erasure/tile-memory.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
+import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import type { DecodeJob, EncodeJob, HashJob } from './jobs.ts';
@@ -45,8 +46,9 @@ export class WorkerThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #idleMs: number;
+  readonly #clock: Clock;
   readonly #onGone: () => void;
-  #idle: NodeJS.Timeout | undefined;
+  #cancelIdle: () => void = () => {};
   #nextId = 0;
 
   /**
@@ -57,10 +59,12 @@ export class WorkerThread {
     script: URL,
     setup: WorkerSetup,
     idleMs: number,
+    clock: Clock,
     onGone: (thread: WorkerThread) => void,
     onFree: () => void,
   ) {
     this.#idleMs = idleMs;
+    this.#clock = clock;
     let gone = false;
     this.#onGone = () => {
       if (!gone) onGone(this);
@@ -80,7 +84,7 @@ export class WorkerThread {
       cause = error;
     });
     this.#worker.on('exit', () => {
-      clearTimeout(this.#idle);
+      this.#cancelIdle();
       for (const { reject } of this.#waiting.values()) reject(workerFailed(cause));
       this.#waiting.clear();
       this.#onGone();
@@ -94,7 +98,7 @@ export class WorkerThread {
   }
 
   run(work: WorkerJob): Promise<unknown> {
-    clearTimeout(this.#idle);
+    this.#cancelIdle();
     if (this.#waiting.size === 0) this.#worker.ref();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -118,7 +122,7 @@ export class WorkerThread {
 
   #rest(): void {
     this.#worker.unref();
-    this.#idle = setTimeout(() => void this.stop(), this.#idleMs).unref();
+    this.#cancelIdle = this.#clock.timer(this.#idleMs, () => void this.stop(), { idle: true });
   }
 }
 

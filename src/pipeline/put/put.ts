@@ -1,9 +1,9 @@
 import PQueue from 'p-queue';
 import type { LeftOut } from '../../catalog/directory.ts';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
-import { type LinkedAbort, linkedAbort, timeoutSignal } from '../../core/abort.ts';
+import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
-import { recordedTime } from '../../core/clock.ts';
+import { recordedTime, timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
@@ -257,9 +257,9 @@ class Put {
 
   /** Deletes what nobody needs and closes the journal. What fails stays in the journal, for a sweep to finish. */
   async #close(blobs: readonly BlobAt[], blobsMs: number, replaced?: BlobAddress): Promise<void> {
-    const signal = timeoutSignal(CLOSE_MS);
+    const signal = timeoutSignal(this.#context.clock, CLOSE_MS);
     try {
-      await deleteOrQueue(this.#context, blobs, { signal: timeoutSignal(blobsMs) });
+      await deleteOrQueue(this.#context, blobs, { signal: timeoutSignal(this.#context.clock, blobsMs) });
       if (replaced !== undefined) await this.#context.retention.replaced(replaced, { signal });
       await flushUsage(this.#context);
       await this.#setup.journal.end();

@@ -1,6 +1,5 @@
-import { withDeadline } from '../../core/abort.ts';
 import { utf8Encode } from '../../core/bytes.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, withDeadline } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { checkedBody, type S3Client } from './client.ts';
 import { completeBody, uploadIdOf } from './xml.ts';
@@ -47,7 +46,7 @@ export async function beginMultipart(
       await checkedBody(await client.call(request), clock);
     },
     async cancel() {
-      const cancelling = withDeadline(CANCEL_TIMEOUT_MS, 'cancel', async (deadline) => {
+      const cancelling = withDeadline(clock, CANCEL_TIMEOUT_MS, 'cancel', async (deadline) => {
         const answer = await client.call({ method: 'DELETE', key, query: { uploadId }, signal: deadline });
         await answer.discard();
       });

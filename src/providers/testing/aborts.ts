@@ -1,3 +1,4 @@
+import { systemClock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { callsWith } from './blobs.ts';
 import { check, checkBytes, checkRejects, drain, eventually, piecesOf } from './check.ts';
@@ -91,7 +92,7 @@ export const abortCases: readonly ConformanceCase[] = [
       const { bytes, address } = blob(largeBytes);
       const controller = new AbortController();
       const attempt = adapter.store(address, [bytes], { signal: controller.signal });
-      setTimeout(() => controller.abort(), 2);
+      systemClock.timer(2, () => controller.abort());
       const stored = await attempt.then(
         () => true,
         async (error: unknown) => {
@@ -109,14 +110,14 @@ export const abortCases: readonly ConformanceCase[] = [
       const controller = new AbortController();
       const into = new Uint8Array(largeBytes);
       const attempt = adapter.fetchRange(address, 0, [into], { signal: controller.signal });
-      setTimeout(() => controller.abort(), 1);
+      systemClock.timer(1, () => controller.abort());
       const finished = await attempt.then(
         () => true,
         (error: unknown) => checkRejects(Promise.reject(error), 'Aborted', 'fetchRange').then(() => false),
       );
       if (finished) return checkBytes(into, bytes, 'fetchRange');
       into.fill(9);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await systemClock.sleep(50);
       check(
         into.every((byte) => byte === 9),
         'a buffer was written to after the call had settled',

@@ -1,3 +1,4 @@
+import { systemClock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 
 /** Assertions without a test framework. */
@@ -40,7 +41,6 @@ export async function* piecesOf(bytes: Uint8Array, pieceBytes: number): AsyncGen
 
 /** For what follows soon after, without a promise to wait for. */
 export async function eventually(condition: () => boolean, message: string): Promise<void> {
-  for (let round = 0; round < 200 && !condition(); round++)
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let round = 0; round < 200 && !condition(); round++) await systemClock.sleep(5);
   check(condition(), message);
 }

@@ -1,6 +1,5 @@
-import { withDeadline } from '../../core/abort.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, systemClock, withDeadline } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { BlobAdapter } from '../adapter.ts';
 import { abortCases } from './aborts.ts';
@@ -69,7 +68,9 @@ export async function runCase(test: ConformanceCase, options: ConformanceOptions
       await adapter.close();
       return done('skipped', { reason: `the adapter states that it has no support for ${test.requires}` });
     }
-    await withDeadline(options.timeoutMs ?? 60_000, test.name, () => attempt(test, adapter, options));
+    await withDeadline(systemClock, options.timeoutMs ?? 60_000, test.name, () =>
+      attempt(test, adapter, options),
+    );
     return done('passed');
   } catch (error) {
     return done('failed', { reason: error instanceof Error ? error.message : String(error), error });

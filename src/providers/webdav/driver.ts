@@ -115,7 +115,7 @@ function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
       throwIfAborted(signal, 'store');
       await publish(temp, address, signal);
     } catch (error) {
-      await cleanUp(client, temp);
+      await cleanUp(clock, client, temp);
       throw error;
     }
   };
@@ -133,9 +133,9 @@ function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
     },
     async openUpload(_address, signal) {
       const temp = await newTemp(signal);
-      return webDavUpload(client, temp, signal, async (address, size) => {
+      return webDavUpload(clock, client, temp, signal, async (address, size) => {
         const existed = await isThere(address, size, signal);
-        if (existed) await cleanUp(client, temp);
+        if (existed) await cleanUp(clock, client, temp);
         else await publish(temp, address, signal);
         return existed;
       });

@@ -1,5 +1,6 @@
-import { throwIfAborted, withDeadline } from '../../core/abort.ts';
+import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
+import { type Clock, withDeadline } from '../../core/clock.ts';
 import type { Upload } from '../driver.ts';
 import { createPushBody } from '../wire/upload.ts';
 import type { WebDavClient } from './client.ts';
@@ -7,14 +8,15 @@ import type { WebDavClient } from './client.ts';
 const CLEAN_UP_TIMEOUT_MS = 10_000;
 
 /** Removes an unfinished upload; best effort, since whatever failed before may fail again. */
-export async function cleanUp(client: WebDavClient, temp: string): Promise<void> {
-  await withDeadline(CLEAN_UP_TIMEOUT_MS, 'clean up', (signal) => client.remove(temp, signal)).catch(
+export async function cleanUp(clock: Clock, client: WebDavClient, temp: string): Promise<void> {
+  await withDeadline(clock, CLEAN_UP_TIMEOUT_MS, 'clean up', (signal) => client.remove(temp, signal)).catch(
     () => {},
   );
 }
 
 /** Streams to a temporary name and moves it once the address is known. */
 export function webDavUpload(
+  clock: Clock,
   client: WebDavClient,
   temp: string,
   signal: AbortSignal | undefined,
@@ -38,7 +40,7 @@ export function webDavUpload(
     async discard() {
       push.fail(new Error('the upload was given up'));
       await sent.catch(() => {});
-      await cleanUp(client, temp);
+      await cleanUp(clock, client, temp);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { TileMemory } from '../../../src/coding/erasure/tile-memory.ts';
+import { systemClock } from '../../../src/core/clock.ts';
 import { createSharedMemory } from '../../../src/core/wasm.ts';
 import type { CpuStage, DecodeJob } from '../../../src/pipeline/cpu/jobs.ts';
 import { createPoolStage } from '../../../src/pipeline/cpu/pool.ts';
@@ -24,6 +25,7 @@ function start(options: { threads?: number; maxQueue?: number; idleMs?: number }
     threads: 2,
     maxQueue: 100,
     script: SCRIPT,
+    clock: systemClock,
     ...options,
   });
   return pool;

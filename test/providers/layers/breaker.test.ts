@@ -3,8 +3,8 @@ import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withBreaker } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { deps } from '../conform.ts';
-import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 
 const address = `b3:${'0'.repeat(64)}` as Parameters<BlobAdapter['exists']>[0];
 let clock: FakeClock;
@@ -16,7 +16,7 @@ let adapter: BlobAdapter;
 let answering: Promise<void>;
 
 beforeEach(() => {
-  clock = createFakeClock();
+  clock = new FakeClock();
   error = undefined;
   asked = 0;
   states = [];

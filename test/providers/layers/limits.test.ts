@@ -4,8 +4,8 @@ import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { type GoodputState, nextGoodput } from '../../../src/providers/layers/goodput.ts';
 import { withBandwidthLimit, withConcurrencyLimit } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { deps } from '../conform.ts';
-import { createFakeClock } from '../fake-clock.ts';
 
 const address = `b3:${'0'.repeat(64)}` as Parameters<BlobAdapter['exists']>[0];
 const memory = (): BlobAdapter => createMemoryAdapter({ id: 'm', ...deps });
@@ -33,7 +33,7 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 describe('the concurrency limit', () => {
   it('lets no more calls in than it says, in the order they came', async () => {
     const { adapter, open, most, running } = gated();
-    const limited = withConcurrencyLimit(adapter, { clock: createFakeClock(), maxConcurrency: 2 });
+    const limited = withConcurrencyLimit(adapter, { clock: new FakeClock(), maxConcurrency: 2 });
     const order: number[] = [];
     const calls = Array.from({ length: 6 }, (_, i) => limited.exists(address).then(() => order.push(i)));
     for (let i = 0; i < 6; i++) {
@@ -50,7 +50,7 @@ describe('the concurrency limit', () => {
 
   it('lets probes pass, which would else tell of the queue', async () => {
     const { adapter, open } = gated();
-    const limited = withConcurrencyLimit(adapter, { clock: createFakeClock(), maxConcurrency: 1 });
+    const limited = withConcurrencyLimit(adapter, { clock: new FakeClock(), maxConcurrency: 1 });
     const busy = [limited.exists(address), limited.exists(address)];
     expect(await limited.probe()).toMatchObject({ rttMs: expect.any(Number) });
     while (open.length > 0) {
@@ -63,7 +63,7 @@ describe('the concurrency limit', () => {
   it('bounds the queue, and an abandoned call leaves it', async () => {
     const { adapter, open } = gated();
     const limited = withConcurrencyLimit(adapter, {
-      clock: createFakeClock(),
+      clock: new FakeClock(),
       maxConcurrency: 1,
       maxWaiting: 1,
     });
@@ -144,7 +144,7 @@ describe('the concurrency limit', () => {
       ...memory(),
       exists: () => Promise.reject(new HoldfastError('RateLimited', 'slow')),
     };
-    const limited = withConcurrencyLimit(adapter, { clock: createFakeClock(), maxConcurrency: 8 });
+    const limited = withConcurrencyLimit(adapter, { clock: new FakeClock(), maxConcurrency: 8 });
     for (let i = 0; i < 40; i++) await limited.exists(address).catch(() => {});
     const { adapter: slow, open, running } = gated();
     Object.assign(adapter, { exists: slow.exists });
@@ -161,7 +161,7 @@ describe('the concurrency limit', () => {
 
 describe('the bandwidth limit', () => {
   it('makes a long run of bytes take its time, up and down', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const limited = withBandwidthLimit(memory(), { clock, upBytesPerSecond: 1000, downBytesPerSecond: 2000 });
     const bytes = deps.random(500);
     const { address: stored } = await limited.storeStream(
@@ -181,7 +181,7 @@ describe('the bandwidth limit', () => {
   });
 
   it('gives bytes back that were never sent', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const limited = withBandwidthLimit(memory(), { clock, upBytesPerSecond: 100 });
     const blob = deps.random(1000);
     const controller = new AbortController();

@@ -11,8 +11,8 @@ import {
 } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { fetchVerified } from '../../../src/providers/verified.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { blake3, deps } from '../conform.ts';
-import { createFakeClock } from '../fake-clock.ts';
 
 const address = `b3:${'0'.repeat(64)}` as Parameters<BlobAdapter['exists']>[0];
 const memory = (): BlobAdapter => createMemoryAdapter({ id: 'm', ...deps });
@@ -22,7 +22,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 describe('the metrics layer', () => {
   it('tells time, bytes and outcome of every attempt', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const seen: Attempt[] = [];
     const slow = withFaults(memory(), { clock, seed: 1 }, { latencyMs: 20 });
     const measured = withMetrics(slow, { clock, onAttempt: (attempt) => seen.push(attempt) });
@@ -42,7 +42,7 @@ describe('the metrics layer', () => {
   });
 
   it('counts retries one by one', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const seen: Attempt[] = [];
     const lossy = withFaults(memory(), { clock, seed: 1 }, { error: 'Unavailable' });
     const log = (): void => {};
@@ -74,7 +74,7 @@ describe('the log layer', () => {
       },
     );
     const inner: BlobAdapter = { ...memory(), exists: () => Promise.reject(cause) };
-    const logged = withLog(inner, { clock: createFakeClock(), log: (...line) => lines.push(line) });
+    const logged = withLog(inner, { clock: new FakeClock(), log: (...line) => lines.push(line) });
     await expect(logged.exists(address)).rejects.toBe(cause);
     expect(lines).toMatchObject([
       ['warn', 'provider_call_failed', { provider: 'm', operation: 'exists', error: 'PermissionDenied' }],
@@ -107,7 +107,12 @@ describe('the fault layer', () => {
     const inner = memory();
     const bytes = deps.random(size);
     const { address: of } = await inner.storeStream(undefined, once(bytes));
-    return { inner, bytes, of, adapter: withFaults(inner, { clock: createFakeClock(true), seed: 3 }, plan) };
+    return {
+      inner,
+      bytes,
+      of,
+      adapter: withFaults(inner, { clock: new FakeClock({ auto: true }), seed: 3 }, plan),
+    };
   };
 
   it.each([{ flipBit: 1 }, { truncate: 1 }, { lengthen: 1 }])(
@@ -159,7 +164,7 @@ describe('the fault layer', () => {
 
   it('repeats itself for the same seed', async () => {
     const run = async (seed: number): Promise<string> => {
-      const adapter = withFaults(memory(), { clock: createFakeClock(true), seed }, { lose: 0.5 });
+      const adapter = withFaults(memory(), { clock: new FakeClock({ auto: true }), seed }, { lose: 0.5 });
       let outcomes = '';
       for (let i = 0; i < 64; i++)
         outcomes += await adapter.exists(address).then(

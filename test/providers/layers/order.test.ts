@@ -4,8 +4,8 @@ import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withLayers } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { deps } from '../conform.ts';
-import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 
 const bytes = new Uint8Array(1_000);
 const at = addressOf(deps.blake3.hash(bytes));
@@ -41,7 +41,7 @@ const busy = (retryAfterMs: number): HoldfastError =>
 
 describe('all layers together', () => {
   it('hold no seat for a call that backs off', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const provider = layered(clock, { store: [busy(5_000)] });
     const storing = provider.store(at, [bytes]);
     await clock.advance(0);
@@ -56,7 +56,7 @@ describe('all layers together', () => {
   });
 
   it('have each attempt pay for its bytes', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const provider = layered(clock, { store: [busy(1)] }, { upBytesPerSecond: 1_000 });
     let stored = false;
     void provider.store(at, [bytes]).then(() => {
@@ -70,7 +70,7 @@ describe('all layers together', () => {
   });
 
   it('do not count time in the queues of the limits as time that a call had', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     // Both attempts wait for bandwidth longer than a call may take.
     const provider = layered(clock, { store: [busy(1)] }, { upBytesPerSecond: 20 });
     const storing = provider.store(at, [bytes]);
@@ -80,7 +80,7 @@ describe('all layers together', () => {
   });
 
   it('refuse a call at once when too many wait, without trying it again', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const inner = createMemoryAdapter({ id: 'm', ...deps });
     const open: (() => void)[] = [];
     const slow: BlobAdapter = {

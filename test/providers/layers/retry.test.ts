@@ -3,8 +3,8 @@ import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withRetry } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { deps } from '../conform.ts';
-import { createFakeClock } from '../fake-clock.ts';
 
 const address = `b3:${'0'.repeat(64)}` as Parameters<BlobAdapter['exists']>[0];
 const half = (length: number): Uint8Array => new Uint8Array(length).fill(128);
@@ -35,7 +35,7 @@ const gone = (): HoldfastError => new HoldfastError('Unavailable', 'gone');
 
 describe('retry', () => {
   it('repeats what failed for a while, after doubling random waits', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const { adapter, calls } = failing([gone(), gone(), gone()]);
     expect(await withRetry(adapter, { clock, random: half, baseDelayMs: 100 }).exists(address)).toBe(false);
     expect(calls()).toBe(4);
@@ -43,7 +43,7 @@ describe('retry', () => {
   });
 
   it('gives up after the last attempt and says that it had tried', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const { adapter, calls } = failing(Array.from({ length: 9 }, gone));
     const attempt = withRetry(adapter, { clock, random: half, maxAttempts: 3 }).exists(address);
     await expect(attempt).rejects.toMatchObject({
@@ -55,7 +55,7 @@ describe('retry', () => {
   });
 
   it('starts no attempt after as long as one alone may take: silence is not asked for four times over', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     let calls = 0;
     const exists = async (): Promise<boolean> => {
       calls++;
@@ -72,7 +72,7 @@ describe('retry', () => {
   });
 
   it('waits as long as the provider asks, and gives up where that is too long', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const limited = (retryAfterMs: number) =>
       new HoldfastError('RateLimited', 'slow', { context: { retryAfterMs } });
     await withRetry(failing([limited(7000)]).adapter, { clock, random: half }).exists(address);
@@ -85,7 +85,7 @@ describe('retry', () => {
   });
 
   it('never repeats a permanent failure, a slot write or a stream of input', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const permanent = failing([new HoldfastError('PermissionDenied', 'no')]);
     await expect(withRetry(permanent.adapter, { clock, random: half }).exists(address)).rejects.toThrow('no');
     const slot = failing([gone()]);
@@ -104,7 +104,7 @@ describe('retry', () => {
   });
 
   it('opens a stream again only before its first piece', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const early = failing([gone()]);
     const pieces: number[] = [];
     for await (const piece of withRetry(early.adapter, { clock, random: half }).fetchStream(address))
@@ -121,7 +121,7 @@ describe('retry', () => {
   });
 
   it('spends a budget, so that a dead provider is not asked many times as often', async () => {
-    const clock = createFakeClock(true);
+    const clock = new FakeClock({ auto: true });
     const { adapter, calls } = failing(Array.from({ length: 1000 }, gone));
     const layered = withRetry(adapter, { clock, random: half });
     for (let i = 0; i < 200; i++) await layered.exists(address).catch(() => {});
@@ -129,7 +129,7 @@ describe('retry', () => {
   });
 
   it('stops waiting when the caller gives up', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const { adapter, calls } = failing([gone(), gone()]);
     const controller = new AbortController();
     const attempt = withRetry(adapter, { clock, random: half }).exists(address, {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { withFaults, withTimeout } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { deps } from '../conform.ts';
-import { createFakeClock } from '../fake-clock.ts';
 
 const address = `b3:${'0'.repeat(64)}` as Parameters<BlobAdapter['exists']>[0];
 const memory = (): BlobAdapter => createMemoryAdapter({ id: 'm', ...deps });
@@ -18,7 +18,7 @@ const outcome = (promise: Promise<unknown>): { value?: unknown } => {
 
 describe('the timeout layer', () => {
   it('ends a call that hangs, even if the adapter ignores its signal', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const deaf: BlobAdapter = { ...memory(), exists: () => new Promise(() => {}) };
     const result = outcome(withTimeout(deaf, { clock, callTimeoutMs: 5000 }).exists(address));
     await clock.advance(4900);
@@ -28,7 +28,7 @@ describe('the timeout layer', () => {
   });
 
   it('gives a transfer time for its bytes', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const hung = withFaults(memory(), { clock, seed: 1 }, { hang: 1 });
     const timed = withTimeout(hung, { clock, callTimeoutMs: 1000, minBytesPerSecond: 1000 });
     const result = outcome(timed.fetchRange(address, 0, [new Uint8Array(9000)]));
@@ -39,7 +39,7 @@ describe('the timeout layer', () => {
   });
 
   it('keeps the buffers of a range until the adapter has let go of them', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     let release = (): void => {};
     const slow: BlobAdapter = {
       ...memory(),
@@ -56,7 +56,7 @@ describe('the timeout layer', () => {
   });
 
   it('closes a stream that was left in the middle of a step, once the step is over', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     let step = (): void => {};
     let closed = false;
     const slow: BlobAdapter = {
@@ -85,7 +85,7 @@ describe('the timeout layer', () => {
   });
 
   it('counts neither the reader’s nor the source’s own time', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const timed = withTimeout(memory(), { clock, callTimeoutMs: 1000 });
     async function* slow(): AsyncGenerator<Uint8Array> {
       for (let i = 0; i < 3; i++) {
@@ -108,7 +108,7 @@ describe('the timeout layer', () => {
   });
 
   it('ends a stream of which no piece comes', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const hung = withFaults(memory(), { clock, seed: 1 }, { operations: ['fetchStream'], hang: 1 });
     const result = outcome(
       (async () => {
@@ -120,7 +120,7 @@ describe('the timeout layer', () => {
   });
 
   it('leaves no sleeper behind once all calls are done', async () => {
-    const clock = createFakeClock();
+    const clock = new FakeClock();
     const timed = withTimeout(memory(), { clock });
     for (let i = 0; i < 50; i++) await timed.exists(address);
     await clock.advance(2000);

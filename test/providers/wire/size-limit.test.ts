@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { createSizeLimit } from '../../../src/providers/wire/size-limit.ts';
-import { createFakeClock } from '../fake-clock.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 
 const KNOWN = {
   supportsList: true,
@@ -15,13 +15,13 @@ const refused = (maxBodyBytes?: number) => async () => {
 };
 
 it('what was taken once is sure from then on', async () => {
-  const { capabilities, sending } = createSizeLimit(KNOWN, createFakeClock());
+  const { capabilities, sending } = createSizeLimit(KNOWN, new FakeClock());
   await sending(300, async () => {});
   expect(capabilities).toMatchObject({ maxBlobBytes: 1000, sureBlobBytes: 300 });
 });
 
 it('a limit holds for ten minutes, and is then looked for anew', async () => {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   const { capabilities, sending } = createSizeLimit(KNOWN, clock);
   await expect(sending(800, refused(60))).rejects.toMatchObject({
     code: 'blob_too_large',
@@ -35,13 +35,13 @@ it('a limit holds for ten minutes, and is then looked for anew', async () => {
 });
 
 it('a limit that is more than what was refused is not believed', async () => {
-  const { capabilities, sending } = createSizeLimit(KNOWN, createFakeClock());
+  const { capabilities, sending } = createSizeLimit(KNOWN, new FakeClock());
   await expect(sending(800, refused(9999))).rejects.toMatchObject({ context: { cap: 400 } });
   expect(capabilities.maxBlobBytes).toBe(400);
 });
 
 it('another failure says nothing of lengths', async () => {
-  const { capabilities, sending } = createSizeLimit(KNOWN, createFakeClock());
+  const { capabilities, sending } = createSizeLimit(KNOWN, new FakeClock());
   await expect(
     sending(800, async () => {
       throw new HoldfastError('Unavailable', 'no', { context: { status: 500 } });
