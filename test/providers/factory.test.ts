@@ -8,8 +8,9 @@ import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { type AdapterKind, optional } from '../../src/providers/kind.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { createProvider, type ProviderDeps, type ProviderEntry } from '../../src/providers/provider.ts';
-import { adapterKinds, createRegistry, openAdapter } from '../../src/providers/registry.ts';
+import { adapterKinds, openAdapter } from '../../src/providers/registry.ts';
 
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { deps } from './conform.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'holdfast-factory-'));
