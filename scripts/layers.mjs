@@ -1,4 +1,5 @@
 // Checks that imports inside src/ go down only and never in a circle. Prints what is wrong and exits 1.
+import { readFileSync } from 'node:fs';
 import { circlesOf, readHouse } from './house.mjs';
 
 /** From the bottom to the top: a folder may import itself and those before it. */
@@ -75,6 +76,10 @@ function allowed(from, to) {
   return ONLY[from]?.includes(to) ?? LAYERS.indexOf(to) < LAYERS.indexOf(from);
 }
 
+/** Time comes from the clock that a part is given; only the clock itself may use the machine's. */
+const TIMER = /\b(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\b/;
+const CLOCK = 'core/clock.ts';
+
 const files = readHouse();
 const wrong = [];
 for (const { path, imports } of files.values()) {
@@ -84,6 +89,8 @@ for (const { path, imports } of files.values()) {
     if (name in OWN && OWN[name] !== layer)
       wrong.push(`src/${path}:${line} imports ${name}, which only ${OWN[name]} may`);
   }
+  if (path !== CLOCK && TIMER.test(readFileSync(new URL(`../src/${path}`, import.meta.url), 'utf8')))
+    wrong.push(`src/${path} starts a timer; only ${CLOCK} may`);
 }
 
 /** Circles that are still to be broken, by the names of their files. */
