@@ -20,6 +20,7 @@ import type { BlobAdapter } from '../src/providers/adapter.ts';
 import { withLayers } from '../src/providers/layers/with-layers.ts';
 import { createMemoryAdapter } from '../src/providers/memory/driver.ts';
 import type { Provider } from '../src/providers/provider.ts';
+import { recordedRelocations } from '../src/records/relocations.ts';
 import { silentMetrics } from '../src/telemetry/index.ts';
 import { keepNothing } from '../src/upkeep/retention.ts';
 import { columns, MIB } from './numbers.ts';
@@ -132,6 +133,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     keys: vaultKeysOf(deriveSubkeys(random(32))),
     owner: async () => 'bench',
     engine,
+    relocations: recordedRelocations(engine, systemClock),
     directory: racing ? directory : patient,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),

@@ -6,6 +6,7 @@ export const TABLE_NAMES: readonly string[] = [
   'manifest_order',
   'manifest_times',
   'manifest_usage',
+  'relocations',
   'slots_due',
   'journal',
   'trash',

@@ -2,8 +2,8 @@ import { abortable } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { createBufferPool } from '../core/buffer-pool.ts';
 import { type Deferred, deferred } from '../core/deferred.ts';
-import { chunkStartOf } from '../object/readable-segments.ts';
-import type { ChunkOfObject, OpenedObject } from '../pipeline/get/get.ts';
+import { chunkStartOf, type OpenedManifest } from '../object/readable-segments.ts';
+import type { ChunkOfObject } from '../pipeline/get/get.ts';
 
 /** Chunks that were decoded a while ago, least recently used out first, within a budget of bytes. */
 export interface ChunkCache {
@@ -102,9 +102,9 @@ function indexOf(list: readonly Kept[], at: number): number {
 /** Chunks on their way into memory: who wants one that another read decodes waits for it. */
 export interface Decodings {
   /** A read begins to decode the chunk that has the byte `at`. @returns how to say that it is in memory, or will not be. */
-  begin(opened: OpenedObject, at: number): () => void;
+  begin(opened: OpenedManifest, at: number): () => void;
   /** Resolves when nobody is decoding the chunk that has the byte `at`. @throws Aborted. */
-  over(opened: OpenedObject, at: number, signal: AbortSignal): Promise<void>;
+  over(opened: OpenedManifest, at: number, signal: AbortSignal): Promise<void>;
 }
 
 export function createDecodings(): Decodings {
@@ -129,7 +129,7 @@ export function createDecodings(): Decodings {
 }
 
 /** Undefined where the manifest's nodes are not in memory. */
-function keyOf({ manifest, root, nodes }: OpenedObject, at: number): string | undefined {
+function keyOf({ manifest, root, nodes }: OpenedManifest, at: number): string | undefined {
   const start = nodes && chunkStartOf(root, nodes, at);
   return start === undefined ? undefined : `${manifest} ${start}`;
 }

@@ -1,8 +1,9 @@
 import { isHoldfastError } from '../core/errors.ts';
 import type { ByteRange } from '../http/selection.ts';
+import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { VaultContext } from '../pipeline/context.ts';
-import { type OpenedObject, readOpened } from '../pipeline/get/get.ts';
-import { readMemory } from '../pipeline/get/read-memory.ts';
+import { readOpened } from '../pipeline/get/get.ts';
+import { readMemory } from '../pipeline/get/read-ahead.ts';
 import type { ChunkCache, Decodings } from './chunk-cache.ts';
 import type { MemoryGate } from './memory-gate.ts';
 import type { OpenedManifests } from './opened-manifests.ts';
@@ -25,7 +26,7 @@ const PIECE_BYTES = 64 * 1024;
 /** Bytes of a window: what is in memory or about to be, from there on decoded. */
 export async function* readObject(
   parts: ObjectReadParts,
-  opened: OpenedObject,
+  opened: OpenedManifest,
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -50,7 +51,7 @@ export async function* readObject(
 
 async function* decode(
   parts: ObjectReadParts,
-  opened: OpenedObject,
+  opened: OpenedManifest,
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {

@@ -3,13 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { createSharedWork } from '../core/shared-work.ts';
 import type { OpenRoot } from '../manifest/root.ts';
-import type { NodeMemory, OpenNode } from '../object/readable-segments.ts';
-import type { OpenedObject } from '../pipeline/get/get.ts';
+import type { NodeMemory, OpenedManifest, OpenNode } from '../object/readable-segments.ts';
 
 /** Manifests that reads have opened, least recently used out first. A read of one that is here works on none. */
 export interface OpenedManifests {
   /** @throws HoldfastError as opening does. */
-  open(address: BlobAddress, signal: AbortSignal): Promise<OpenedObject>;
+  open(address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest>;
   forget(address: BlobAddress): void;
 }
 
@@ -38,7 +37,7 @@ const MAX_AGE_MS = 60_000;
 const EXPANSION = 2;
 const OVERHEAD_BYTES = 4096;
 
-interface Entry extends OpenedObject {
+interface Entry extends OpenedManifest {
   readonly openedMs: number;
   readonly nodes: KeptNodes;
   /** Without its nodes. */
@@ -48,7 +47,7 @@ interface Entry extends OpenedObject {
 export function createOpenedManifests(options: OpenedManifestsOptions): OpenedManifests {
   const { clock, maxBytes, load, onLookup, onUsed, onGone } = options;
   const entries = new Map<BlobAddress, Entry>();
-  const openings = createSharedWork<OpenedObject>();
+  const openings = createSharedWork<OpenedManifest>();
   let used = 0;
   const use = (bytes: number): void => {
     used += bytes;
@@ -62,7 +61,7 @@ export function createOpenedManifests(options: OpenedManifestsOptions): OpenedMa
     entries.delete(address);
   };
 
-  const keep = (manifest: BlobAddress, { root, bytes }: LoadedManifest): OpenedObject => {
+  const keep = (manifest: BlobAddress, { root, bytes }: LoadedManifest): OpenedManifest => {
     const rootBytes = OVERHEAD_BYTES + EXPANSION * bytes;
     const grow = (by: number): boolean => {
       // Whoever still reads with what was dropped here has it for itself, and it must not grow.
@@ -92,7 +91,7 @@ export function createOpenedManifests(options: OpenedManifestsOptions): OpenedMa
     return entry;
   };
 
-  const openAnew = async (address: BlobAddress, signal: AbortSignal): Promise<OpenedObject> => {
+  const openAnew = async (address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest> => {
     try {
       return keep(address, await load(address, signal));
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Hedge } from '../core/hedge.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { PipelineMetrics } from '../telemetry/index.ts';
+import type { Relocations } from './relocations.ts';
 
 /** What reading and keeping manifest nodes takes. */
 export interface ObjectContext {
@@ -12,6 +13,7 @@ export interface ObjectContext {
   /** For manifest nodes, of which any copy will do. */
   readonly nodeReads: Hedge;
   readonly directory: ObjectProviders;
+  readonly relocations: Relocations;
   readonly metrics: Pick<PipelineMetrics, 'stage'>;
   readonly policy: { readonly failureDomain: DomainLevel };
 }

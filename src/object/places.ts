@@ -1,22 +1,31 @@
-import { createLinearCode } from '../coding/erasure/code.ts';
 import type { LinearCode } from '../coding/erasure/linear-code.ts';
-import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { decodeIndexNode, type PublicLink } from '../manifest/links.ts';
-import type { RootRecord } from '../manifest/root.ts';
-import { decodeSegmentNode, type SegmentRecord } from '../manifest/segment.ts';
-import type { ObjectContext } from './context.ts';
-import type { DamageLog } from './damage.ts';
-import { fetchNode } from './fetch-node.ts';
-import { type PackLayout, packLayout } from './pack-layout.ts';
+import type { PackRecord, SegmentRecord } from '../manifest/segment.ts';
 
-/** A segment with the places of its shards worked out. */
+/** A segment with the places of its shards worked out. Ask {@link locate} where one is. */
 export interface SegmentView {
   readonly record: SegmentRecord;
   readonly code: LinearCode;
   readonly layout: PackLayout;
-  /** By chunk. */
+  /** Bytes of a shard, by chunk. */
   readonly shardLengths: readonly number[];
+  /** Laid over the recorded places by `relocate`. */
+  readonly moved?: MovedShards | undefined;
+}
+
+/** Where a shard is, or may be. */
+export interface Place {
+  /** The same object for all shards of a pack. */
+  readonly pack: PackRecord;
+  /** Of the shard's first byte in the pack. */
+  readonly offset: number;
+}
+
+export interface MovedShards {
+  /** All places of each shard that was moved, the likeliest first. Key: `chunk × totalShards + shard`. */
+  readonly places: ReadonlyMap<number, readonly Place[]>;
+  /** See {@link packsOf}. */
+  readonly packs: readonly PackRecord[];
 }
 
 /** @throws HoldfastError `Corrupt` when lengths contradict each other. */
@@ -43,58 +52,78 @@ export function viewSegment(record: SegmentRecord, code: LinearCode): SegmentVie
   return { record, code, layout, shardLengths };
 }
 
+/**
+ * Where a shard is: the only way to ask. Element 0 of its places is where the vault says it is, and always there; what
+ * follows are places where it may be too, each worth one read, for the shard's digest proves it. Undefined past the last.
+ */
+export function locate(view: SegmentView, chunk: number, shard: number): Place;
+export function locate(view: SegmentView, chunk: number, shard: number, nth: number): Place | undefined;
+export function locate(view: SegmentView, chunk: number, shard: number, nth = 0): Place | undefined {
+  const at = chunk * view.code.totalShards + shard;
+  const places = view.moved?.places.get(at);
+  if (places !== undefined) return places[nth];
+  return nth === 0 ? recordedPlace(view, at) : undefined;
+}
+
+/** Where a shard was put. @param at `chunk × totalShards + shard`. */
+export const recordedPlace = ({ record, layout }: SegmentView, at: number): Place => ({
+  pack: record.packs[record.places[at]!]!,
+  offset: layout.offsets[at]!,
+});
+
+/** The packs that the vault keeps for a segment: where its shards were put, or moved to since. */
+export const packsOf = ({ record, moved }: SegmentView): readonly PackRecord[] =>
+  moved?.packs ?? record.packs;
+
 /** Digest of a shard: 32 bytes. */
-export const shardDigest = ({ record, code }: SegmentView, chunk: number, shard: number): Uint8Array => {
-  const at = 32 * (chunk * code.totalShards + shard);
-  return record.shards.subarray(at, at + 32);
+export const shardDigest = (view: SegmentView, chunk: number, shard: number): Uint8Array => {
+  const at = 32 * (chunk * view.code.totalShards + shard);
+  return view.record.shards.subarray(at, at + 32);
 };
 
-export interface PublicSegment {
-  readonly view: SegmentView;
-  /** Undefined when it stands inside the root. */
-  readonly node: BlobAddress | undefined;
+/** Digests of all shards of a chunk, back to back. */
+export const chunkDigests = ({ record, code }: SegmentView, chunk: number): Uint8Array =>
+  record.shards.subarray(32 * chunk * code.totalShards, 32 * (chunk + 1) * code.totalShards);
+
+/**
+ * Where shards stand in packs. The rule of the format: in a pack the data shards come first, then all others, each
+ * part ordered by chunk and then by shard, without gaps. So a read of consecutive chunks is one range per provider.
+ */
+export interface PackLayout {
+  /** Offset in its pack of each shard: element `chunk × totalShards + shard`. */
+  readonly offsets: Float64Array;
+  /** Bytes of each pack. */
+  readonly lengths: readonly number[];
+  /** Of each pack, the shards it holds, in order: `chunk × totalShards + shard`. */
+  readonly contents: readonly (readonly number[])[];
 }
 
-/** Every segment of an object in order, by its public parts alone: enough to verify, repair and delete. */
-export async function* publicSegments(
-  context: ObjectContext,
-  root: RootRecord,
-  damage: DamageLog,
-  signal?: AbortSignal,
-): AsyncGenerator<PublicSegment> {
-  const code = createLinearCode(root.code);
-  if (!('links' in root.body)) {
-    yield { view: viewSegment(root.body.segment, code), node: undefined };
-    return;
-  }
-  for await (const { address, depth } of publicNodes(context, root, damage, signal)) {
-    if (depth > 0) continue;
-    const bytes = await fetchNode(context, address, damage, signal);
-    yield {
-      view: viewSegment(decodeSegmentNode(bytes, root.objectId, code.totalShards), code),
-      node: address,
-    };
-  }
-}
-
-/** Addresses of all nodes below the root; `depth` 0 are segments. */
-export async function* publicNodes(
-  context: ObjectContext,
-  root: RootRecord,
-  damage: DamageLog,
-  signal?: AbortSignal,
-): AsyncGenerator<{ readonly address: BlobAddress; readonly depth: number }> {
-  if (!('links' in root.body)) return;
-  const below = async function* (
-    links: readonly PublicLink[],
-    depth: number,
-  ): AsyncGenerator<{ readonly address: BlobAddress; readonly depth: number }> {
-    for (const { cid } of links) {
-      yield { address: cid.address, depth };
-      if (depth === 0) continue;
-      const node = decodeIndexNode(await fetchNode(context, cid.address, damage, signal), root.objectId);
-      yield* below(node.links, depth - 1);
-    }
+/**
+ * @param places pack index of each (chunk, shard).
+ * @param shardLengths bytes of a shard, by chunk.
+ */
+export function packLayout(
+  places: Uint8Array,
+  packs: number,
+  shardLengths: readonly number[],
+  dataShards: number,
+  totalShards: number,
+): PackLayout {
+  const offsets = new Float64Array(places.length);
+  const lengths: number[] = new Array(packs).fill(0);
+  const contents: number[][] = Array.from({ length: packs }, () => []);
+  const lay = (from: number, to: number): void => {
+    shardLengths.forEach((length, chunk) => {
+      for (let shard = from; shard < to; shard++) {
+        const at = chunk * totalShards + shard;
+        const pack = places[at]!;
+        offsets[at] = lengths[pack]!;
+        lengths[pack]! += length;
+        contents[pack]!.push(at);
+      }
+    });
   };
-  yield* below(root.body.links, root.body.depth - 1);
+  lay(0, dataShards);
+  lay(dataShards, totalShards);
+  return { offsets, lengths, contents };
 }

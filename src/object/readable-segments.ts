@@ -1,4 +1,5 @@
 import { createLinearCode } from '../coding/erasure/code.ts';
+import { throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { decodeIndexNode, type Link, unsealIndexNode } from '../manifest/links.ts';
@@ -13,18 +14,22 @@ import { timed } from '../telemetry/metrics.ts';
 import type { ObjectContext } from './context.ts';
 import type { DamageLog } from './damage.ts';
 import { fetchNode } from './fetch-node.ts';
-import { type SegmentView, viewSegment } from './segment-view.ts';
+import { linksOver, type ManifestTree, type PlainRange, walkManifest } from './manifest-tree.ts';
+import { type SegmentView, viewSegment } from './places.ts';
+import { relocate } from './relocations.ts';
 
 /** A segment that can be read. */
-export interface ReadableSegment {
-  readonly view: SegmentView;
-  readonly secrets: SegmentSecrets;
+export interface ReadableSegment extends OpenSegment {
   /** Offset of its first byte of plaintext in the object. */
   readonly plainStart: number;
 }
 
 /** A segment that has been unsealed. */
-type OpenSegment = Omit<ReadableSegment, 'plainStart'>;
+export interface OpenSegment {
+  readonly view: SegmentView;
+  readonly secrets: SegmentSecrets;
+}
+
 export type OpenNode = OpenSegment | readonly Link[];
 
 /** What was read of one object's manifest below its root: nodes by address, or the segment inside the root. */
@@ -34,61 +39,86 @@ export interface NodeMemory {
   set(key: BlobAddress | 'root', node: OpenNode, bytes: number): void;
 }
 
-/** The segments that overlap `[start, end)` of the plaintext, in order; nothing else is fetched. */
+/** A manifest that has been opened: what several reads of an object may share. */
+export interface OpenedManifest {
+  readonly manifest: BlobAddress;
+  readonly root: OpenRoot;
+  /** Keeps what lies below the root; without it every read fetches its part again. */
+  readonly nodes?: NodeMemory | undefined;
+}
+
+/** The segments that overlap a range of the plaintext, in order, their shards where they are now; nothing else is fetched. */
 export async function* readableSegments(
   context: ObjectContext,
-  root: OpenRoot,
-  start: number,
-  end: number,
+  { manifest, root, nodes }: OpenedManifest,
+  range: PlainRange,
   damage: DamageLog,
   signal?: AbortSignal,
-  memory?: NodeMemory,
 ): AsyncGenerator<ReadableSegment> {
-  const { objectId, body } = root.record;
+  const tree = sealedTree(
+    root,
+    (address) => timed(context, 'manifest', () => fetchNode(context, address, damage, signal)),
+    nodes,
+  );
+  // Where the engine cannot tell, the recorded places may do.
+  const ask = <T>(answer: Promise<T>): Promise<T | undefined> =>
+    answer.catch(() => throwIfAborted(signal, 'get') as undefined);
+  const relocationsOf = await ask(context.relocations.open({ signal }));
+  for await (const { address, segment, plainStart, plainBytes } of walkManifest(tree, { range })) {
+    if (segment === undefined) continue;
+    checkLength(segment, address === undefined ? root.secrets.size : plainBytes);
+    const { view, secrets } = segment;
+    const relocations = relocationsOf && (await ask(relocationsOf(address ?? manifest)));
+    yield { view: relocations ? relocate(view, relocations) : view, secrets, plainStart };
+  }
+}
+
+/** A manifest's tree with its sealed parts opened, remembering what was. */
+function sealedTree(
+  root: OpenRoot,
+  fetch: (address: BlobAddress) => Promise<Uint8Array>,
+  memory: NodeMemory | undefined,
+): ManifestTree<Link, OpenSegment> {
+  const { objectId, body, code: params } = root.record;
   const open = (read: (shards: number) => SegmentRecord): OpenSegment => {
-    const code = createLinearCode(root.record.code);
+    const code = createLinearCode(params);
     const record = read(code.totalShards);
     return { view: viewSegment(record, code), secrets: unsealSegment(root.keys.sealed, objectId, record) };
   };
-  if (!('links' in body)) {
-    const known = memory?.get('root') as OpenSegment | undefined;
-    const segment = known ?? open(() => body.segment);
-    if (known === undefined) memory?.set('root', segment, 0);
-    yield placed(segment, 0, root.secrets.size);
-    return;
-  }
-  const nodeAt = async (address: BlobAddress, depth: number): Promise<OpenNode> => {
+  const remembered = async <N extends OpenNode>(
+    address: BlobAddress,
+    decode: (bytes: Uint8Array) => N,
+  ): Promise<N> => {
     const known = memory?.get(address);
-    if (known !== undefined) return known;
-    const bytes = await timed(context, 'manifest', () => fetchNode(context, address, damage, signal));
-    const node =
-      depth === 0
-        ? open((shards) => decodeSegmentNode(bytes, objectId, shards))
-        : unsealIndexNode(decodeIndexNode(bytes, objectId), objectId, root.keys.sealed);
+    if (known !== undefined) return known as N;
+    const bytes = await fetch(address);
+    const node = decode(bytes);
     memory?.set(address, node, bytes.length);
     return node;
   };
-  const below = async function* (
-    links: readonly Link[],
-    depth: number,
-    from: number,
-  ): AsyncGenerator<ReadableSegment> {
-    let at = from;
-    for (const { cid, plainBytes } of links) {
-      if (at < end && at + plainBytes > start) {
-        const node = await nodeAt(cid.address, depth);
-        if (depth === 0) yield placed(node as OpenSegment, at, plainBytes);
-        else yield* below(node as readonly Link[], depth - 1, at);
+  return {
+    depth: body.depth,
+    links: root.links,
+    async segment(address) {
+      if (address !== undefined) {
+        return remembered(address, (bytes) => open((shards) => decodeSegmentNode(bytes, objectId, shards)));
       }
-      at += plainBytes;
-    }
+      const known = memory?.get('root') as OpenSegment | undefined;
+      if (known !== undefined || 'links' in body) return known;
+      const segment = open(() => body.segment);
+      memory?.set('root', segment, 0);
+      return segment;
+    },
+    index: (address) =>
+      remembered(address, (bytes) =>
+        unsealIndexNode(decodeIndexNode(bytes, objectId), objectId, root.keys.sealed),
+      ),
   };
-  yield* below(root.links, body.depth - 1, 0);
 }
 
 /** @throws HoldfastError `Corrupt` where it is not as long as the node above says. */
-function placed(segment: OpenSegment, plainStart: number, expected: number): ReadableSegment {
-  if (segment.secrets.plainLens.reduce((a, b) => a + b, 0) === expected) return { ...segment, plainStart };
+function checkLength({ secrets }: OpenSegment, expected: number): void {
+  if (secrets.plainLens.reduce((a, b) => a + b, 0) === expected) return;
   throw new HoldfastError('Corrupt', 'lengths in the manifest contradict each other', {
     code: 'malformed_manifest',
   });
@@ -100,13 +130,10 @@ export function chunkStartOf(root: OpenRoot, memory: NodeMemory, at: number): nu
   let node = 'links' in body ? root.links : memory.get('root');
   let start = 0;
   for (let depth = body.depth; depth > 0 && node !== undefined; depth--) {
-    const links = node as readonly Link[];
-    const index = links.findIndex((link) => {
-      if (at < start + link.plainBytes) return true;
-      start += link.plainBytes;
-      return false;
-    });
-    node = index < 0 ? undefined : memory.get(links[index]!.cid.address);
+    const { value } = linksOver(node as readonly Link[], start, { start: at, end: at + 1 }).next();
+    if (value === undefined) return undefined;
+    start = value.plainStart;
+    node = memory.get(value.link.cid.address);
   }
   for (const length of (node as OpenSegment | undefined)?.secrets.plainLens ?? []) {
     if (at < start + length) return start;

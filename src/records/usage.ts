@@ -3,7 +3,8 @@ import type { BlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
-import { publicSegments, type SegmentView } from '../object/segment-view.ts';
+import { publicSegments } from '../object/manifest-tree.ts';
+import { packsOf, type SegmentView } from '../object/places.ts';
 import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
 import { loadRoot, manifestAddresses, USAGE_TABLE } from './manifests.ts';
@@ -24,8 +25,8 @@ export async function recordUsage(
 }
 
 /** Adds what the packs of a segment take up. */
-export function addPacks(usage: Map<string, number>, { record }: SegmentView): void {
-  for (const { provider, length } of record.packs) usage.set(provider, (usage.get(provider) ?? 0) + length);
+export function addPacks(usage: Map<string, number>, view: SegmentView): void {
+  for (const { provider, length } of packsOf(view)) usage.set(provider, (usage.get(provider) ?? 0) + length);
 }
 
 /** Writes what was stored and deleted, before it is reported; what cannot be written is counted anew later. */
@@ -66,9 +67,10 @@ async function usageOf(
   if (known !== undefined) return known;
   // As earlier versions left it, or somebody who was killed.
   const damage = new DamageLog();
-  const root = decodeRoot(await loadRoot(context, manifest, damage, options));
+  const record = decodeRoot(await loadRoot(context, manifest, damage, options));
   const usage = new Map<string, number>();
-  for await (const { view } of publicSegments(context, root, damage, options.signal)) addPacks(usage, view);
+  const segments = publicSegments(context, { manifest, record }, damage, options.signal);
+  for await (const view of segments) addPacks(usage, view);
   await recordUsage(context, manifest, usage);
   return usage;
 }

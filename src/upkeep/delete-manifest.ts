@@ -1,14 +1,14 @@
-import { createLinearCode } from '../coding/erasure/code.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { decodeIndexNode, type PublicLink } from '../manifest/links.ts';
-import { decodeRoot, type RootRecord } from '../manifest/root.ts';
-import { decodeSegmentNode, type SegmentRecord } from '../manifest/segment.ts';
+import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
+import { publicTree, walkManifest } from '../object/manifest-tree.ts';
+import { allPacks, keptPacks } from '../object/relocations.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { forgetRoot, loadRoot } from '../records/manifests.ts';
+import { forgetRelocations } from '../records/relocations.ts';
 import { type BlobAt, deleteOrQueue } from '../records/trash.ts';
 
 /** Nodes that all others lack are waited for so long at those that do not answer. */
@@ -23,7 +23,7 @@ export async function deleteManifestBlobs(
   manifest: BlobAddress,
   options: AbortOptions = {},
 ): Promise<{ readonly deleted: number; readonly queued: number }> {
-  const { packs, nodes } = await remainsOf(context, manifest, options);
+  const { packs, nodes, relocated } = await remainsOf(context, manifest, options);
   /** A node may have a copy at every provider. */
   const everywhere = (addresses: readonly BlobAddress[]): BlobAt[] =>
     addresses.flatMap((address) =>
@@ -37,6 +37,8 @@ export async function deleteManifestBlobs(
   for (const blobs of stages) {
     all += blobs.length;
     queued += await deleteOrQueue(context, blobs, options);
+    // What leads to where the shards were moved to goes after them, and before what leads to it.
+    if (blobs === packs) await forgetRelocations(context.engine, relocated, options);
   }
   await forgetRoot(context, manifest, options);
   return { deleted: all - queued, queued };
@@ -46,6 +48,8 @@ interface Remains {
   readonly packs: BlobAt[];
   /** By depth: segments, then what leads to them. */
   readonly nodes: readonly (readonly BlobAddress[])[];
+  /** Segments, by node or root, of which shards were moved. */
+  readonly relocated: readonly BlobAddress[];
 }
 
 /**
@@ -58,27 +62,32 @@ async function remainsOf(
   options: AbortOptions,
 ): Promise<Remains> {
   const damage = new DamageLog();
-  const packs: BlobAt[] = [];
-  const take = (segment: SegmentRecord): void => {
-    for (const { provider, address, length: bytes } of segment.packs)
-      packs.push({ provider, address, bytes });
-  };
-  const walk = async (root: RootRecord, links: readonly PublicLink[], depth: number): Promise<void> => {
-    for (const { cid } of links) {
-      nodes[depth]!.push(cid.address);
-      const node = await unlessLost(fetchNode(context, cid.address, damage, options.signal, GIVE_UP_MS));
-      if (node === undefined) continue;
-      if (depth > 0) await walk(root, decodeIndexNode(node, root.objectId).links, depth - 1);
-      else take(decodeSegmentNode(node, root.objectId, createLinearCode(root.code).totalShards));
-    }
-  };
   const block = await unlessLost(loadRoot(context, manifest, damage, options));
-  if (block === undefined) return { packs, nodes: [] };
+  if (block === undefined) return { packs: [], nodes: [], relocated: [] };
   const root = decodeRoot(block);
+  const tree = publicTree(root, (address) =>
+    unlessLost(fetchNode(context, address, damage, options.signal, GIVE_UP_MS)),
+  );
+  const relocationsOf = await context.relocations.open({ ...options, fresh: true });
+  const packs: BlobAt[] = [];
   const nodes: BlobAddress[][] = Array.from({ length: root.body.depth }, () => []);
-  if ('links' in root.body) await walk(root, root.body.links, root.body.depth - 1);
-  else take(root.body.segment);
-  return { packs, nodes };
+  const relocated: BlobAddress[] = [];
+  for await (const { address, depth, segment } of walkManifest(tree)) {
+    if (segment === undefined) {
+      nodes[depth]!.push(address!);
+      continue;
+    }
+    const key = address ?? manifest;
+    const relocations = (await relocationsOf?.(key)) ?? [];
+    // What moved away is perhaps still there, but does not count any more.
+    const counted = new Set(keptPacks(segment, relocations));
+    for (const pack of allPacks(segment, relocations)) {
+      const { provider, address, length } = pack;
+      packs.push({ provider, address, bytes: counted.has(pack) ? length : 0 });
+    }
+    if (relocations.length > 0) relocated.push(key);
+  }
+  return { packs, nodes, relocated };
 }
 
 const LOST = ['NotFound', 'Unavailable', 'Corrupt'] as const;

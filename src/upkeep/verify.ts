@@ -1,24 +1,15 @@
-import PQueue from 'p-queue';
-import { parityHolds } from '../coding/erasure/parity-check.ts';
-import { type AbortOptions, linkedAbort, throwIfAborted } from '../core/abort.ts';
+import { type AbortOptions, linkedAbort } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { equalBytes } from '../core/bytes.ts';
-import { asHoldfastError, HoldfastError } from '../core/errors.ts';
-import { MAX_NODE_BYTES } from '../manifest/limits.ts';
-import type { OpenRoot, RootRecord } from '../manifest/root.ts';
-import { type Damage, DamageLog, problemOf } from '../object/damage.ts';
-import { publicNodes, publicSegments, type SegmentView, shardDigest } from '../object/segment-view.ts';
-import type { Slab } from '../pipeline/arena.ts';
+import { asHoldfastError } from '../core/errors.ts';
+import { type Damage, DamageLog } from '../object/damage.ts';
+import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { VaultContext } from '../pipeline/context.ts';
-import { type Certificate, Certifier } from '../placement/certificate.ts';
-import { NOT_PLACED } from '../placement/domains.ts';
-import type { Provider } from '../providers/provider.ts';
-import { fetchVerified } from '../providers/verified.ts';
+import { readOpened } from '../pipeline/get/get.ts';
+import type { Certificate } from '../placement/certificate.ts';
 import { refuseIfBehind, whyUnreadable } from '../records/behind.ts';
 import { openManifest } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
-import { type DeepResult, readDeeply, withDeep } from './deep.ts';
-import { RollCall } from './roll-call.ts';
+import { ObjectCheck } from './object-check.ts';
 
 export interface VerifyResult {
   readonly manifest: BlobAddress;
@@ -78,10 +69,10 @@ async function runVerify(
     throw pointer === undefined ? error : await whyUnreadable(context, pointer, error, options.signal);
   };
   const root = await openManifest(context, manifest, damage, options).catch(explained);
-  const check = new ObjectCheck(context, root, damage, options);
+  const check = new ObjectCheck(context, { manifest, record: root.record }, damage, options);
   try {
     const name = pointer?.name ?? root.secrets.name;
-    const result = { manifest, name, ...(await runCheck(check, manifest, options).catch(explained)) };
+    const result = { manifest, name, ...(await runCheck(check, options).catch(explained)) };
     if (!result.readable && pointer !== undefined) await refuseIfBehind(context, pointer, options.signal);
     if (!options.deep) return result;
     const opened = { manifest, root };
@@ -93,11 +84,10 @@ async function runVerify(
 
 async function runCheck(
   check: ObjectCheck,
-  manifest: BlobAddress,
   { onProgress }: VerifyOptions,
 ): Promise<Omit<VerifyResult, 'manifest' | 'name'>> {
   const { damage, record } = check;
-  const nodes = await check.nodes(manifest);
+  const nodes = await check.nodes();
   let done = 0;
   for await (const view of check.segments()) {
     for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
@@ -121,164 +111,53 @@ async function runCheck(
   };
 }
 
-class ObjectCheck {
-  shards = 0;
-  bytesRead = 0;
-  chunksWithWrongParity = 0;
-  readonly #context: VaultContext;
-  readonly record: RootRecord;
-  readonly damage: DamageLog;
-  readonly #signal: AbortSignal | undefined;
-  readonly #queue: PQueue;
-  readonly #providers: readonly Provider[];
-  readonly #deep: boolean;
-  #certifier: Certifier | undefined;
-  /** Who does not answer is asked once, then counted as gone. */
-  readonly #rollCall: RollCall;
+/** What reading an object as its owner would came to. */
+export interface DeepResult {
+  /** Bytes of plaintext read and compared. */
+  readonly plainBytes: number;
+  /** Chunks whose shards are all as they were put, and do not belong together: the parity of these rebuilds nothing. */
+  readonly chunksWithWrongParity: number;
+  /** Why it is not the object that was put, or cannot be read; undefined when it is. */
+  readonly problem: { readonly code: string; readonly message: string } | undefined;
+}
 
-  constructor(
-    context: VaultContext,
-    root: OpenRoot,
-    damage: DamageLog,
-    { signal, deep }: Pick<VerifyOptions, 'signal' | 'deep'>,
-  ) {
-    this.#context = context;
-    this.record = root.record;
-    this.damage = damage;
-    this.#signal = signal;
-    this.#deep = deep === true;
-    this.#queue = new PQueue({ concurrency: context.policy.maxInflight });
-    this.#providers = context.directory.all();
-    this.#rollCall = new RollCall(context, this.#queue, signal);
-  }
+/** What deep reading ends with when the shards are all as they were put. */
+const WRONG: ReadonlySet<string> = new Set(['wrong_plain_hash', 'authentication', 'malformed_compression']);
 
-  /** Counts good copies of the root and of every node below it. A copy that lies is damage; too few show in the count. */
-  async nodes(root: BlobAddress): Promise<{ total: number; leastCopies: number }> {
-    let total = 0;
-    let leastCopies = Number.POSITIVE_INFINITY;
-    const count = async (address: BlobAddress): Promise<void> => {
-      const copies = await this.#copiesOf(address);
-      total++;
-      leastCopies = Math.min(leastCopies, copies);
-    };
-    await count(root);
-    for await (const { address } of publicNodes(this.#context, this.record, this.damage, this.#signal)) {
-      await count(address);
+interface Verdict {
+  readonly intact: boolean;
+  readonly readable: boolean;
+  readonly corrupt: boolean;
+}
+
+/** The verdict of the shards alone, and what reading them came to. */
+function withDeep<T extends Verdict>(result: T, deep: DeepResult): T & { readonly deep: DeepResult } {
+  const { problem, chunksWithWrongParity } = deep;
+  return {
+    ...result,
+    intact: result.intact && problem === undefined && chunksWithWrongParity === 0,
+    readable: result.readable && problem === undefined,
+    corrupt: result.corrupt || chunksWithWrongParity > 0 || WRONG.has(problem?.code ?? ''),
+    deep,
+  };
+}
+
+/** Reads, decrypts and decompresses all of an object and compares it with the hash that was taken when it was put. */
+async function readDeeply(
+  context: VaultContext,
+  opened: OpenedManifest,
+  chunksWithWrongParity: number,
+  signal: AbortSignal,
+): Promise<DeepResult> {
+  let plainBytes = 0;
+  try {
+    for await (const piece of readOpened(context, opened, { signal }).borrow()) {
+      plainBytes += piece.length;
     }
-    return { total, leastCopies };
-  }
-
-  async *segments(): AsyncGenerator<SegmentView> {
-    const segments = publicSegments(this.#context, this.record, this.damage, this.#signal);
-    for await (const { view } of segments) yield view;
-  }
-
-  async chunk(view: SegmentView, chunk: number): Promise<void> {
-    const { code, record } = view;
-    const places = new Uint8Array(code.totalShards).fill(NOT_PLACED);
-    const slab = await this.#context.arena.allocate(
-      code.totalShards * view.shardLengths[chunk]!,
-      this.#signal,
-    );
-    const providerOf = (shard: number): string =>
-      record.packs[record.places[chunk * code.totalShards + shard]!]!.provider;
-    const all = Array.from({ length: code.totalShards }, (_, shard) => shard);
-    try {
-      await this.#rollCall.askAll(all, providerOf, async (shard, signal) => {
-        if (!(await this.#shard(view, chunk, shard, slab.bytes, signal))) return;
-        places[shard] = this.#providers.findIndex((provider) => provider.id === providerOf(shard));
-      });
-      const complete = this.#deep && !places.includes(NOT_PLACED);
-      if (complete && !this.#belongTogether(view, chunk, slab)) this.chunksWithWrongParity++;
-    } finally {
-      this.#context.arena.release(slab);
-    }
-    throwIfAborted(this.#signal, 'verify');
-    this.#certifier ??= new Certifier({
-      code,
-      providers: this.#providers,
-      failureDomain: this.record.certificate.domains.level,
-    });
-    this.#certifier.add(places);
-  }
-
-  close(): void {
-    this.#rollCall.close();
-  }
-
-  /** Whether the parity is that of the data: every digest may be right and the shards were put wrong all the same. */
-  #belongTogether({ code, shardLengths }: SegmentView, chunk: number, slab: Slab): boolean {
-    const { arena, random } = this.#context;
-    const length = shardLengths[chunk]!;
-    const offsets = Array.from({ length: code.totalShards }, (_, shard) => slab.offset + shard * length);
-    const seed = new DataView(random(4).buffer).getInt32(0);
-    return parityHolds(code, arena.memory.buffer, offsets, length, seed);
-  }
-
-  certificate(): Certificate {
-    if (this.#certifier === undefined) throw new HoldfastError('Corrupt', 'the manifest names no chunk');
-    return this.#certifier.certificate();
-  }
-
-  async #shard(
-    view: SegmentView,
-    chunk: number,
-    shard: number,
-    slab: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const { record, code, layout } = view;
-    const at = chunk * code.totalShards + shard;
-    const pack = record.packs[record.places[at]!]!;
-    const length = view.shardLengths[chunk]!;
-    const into = slab.subarray(shard * length, (shard + 1) * length);
-    this.shards++;
-    const problem = await this.#attempt(pack.provider, async (provider) => {
-      await provider.adapter.fetchRange(pack.address, layout.offsets[at]!, [into], { signal });
-      this.bytesRead += length;
-      const right = equalBytes(this.#context.blake3.hash(into), shardDigest(view, chunk, shard));
-      if (!right) throw new HoldfastError('HashMismatch', 'the shard has other bytes than the manifest says');
-    });
-    if (problem === undefined) return true;
-    const where = { provider: pack.provider, blob: pack.address, chunk: record.firstChunk + chunk, shard };
-    this.damage.add({ ...where, problem: problemOf(problem), detail: problem.message });
-    return false;
-  }
-
-  async #copiesOf(address: BlobAddress): Promise<number> {
-    let copies = 0;
-    const idOf = ({ id }: Provider): string => id;
-    await this.#rollCall.askAll(this.#providers, idOf, async ({ id }, signal) => {
-      const problem = await this.#attempt(id, async ({ adapter }) => {
-        await fetchVerified(adapter, address, this.#context.blake3, { maxBytes: MAX_NODE_BYTES, signal });
-      });
-      if (problem === undefined) copies++;
-      else if (problemOf(problem) === 'corrupt')
-        this.damage.add({ provider: id, problem: 'corrupt', blob: address });
-    });
-    return copies;
-  }
-
-  /** @returns what went wrong. */
-  async #attempt(
-    id: string,
-    work: (provider: Provider) => Promise<void>,
-  ): Promise<HoldfastError | undefined> {
-    const silent = this.#rollCall.whyNot(id);
-    if (silent !== undefined) return new HoldfastError('Unavailable', silent);
-    const provider = this.#context.directory.get(id);
-    if (provider === undefined)
-      return new HoldfastError('Unavailable', 'the provider is not in the configuration');
-    try {
-      await work(provider);
-      return undefined;
-    } catch (thrown) {
-      throwIfAborted(this.#signal, 'verify');
-      const error = asHoldfastError(thrown);
-      const unheard = this.#rollCall.whyNot(id);
-      if (unheard !== undefined) return new HoldfastError('Unavailable', unheard);
-      if (problemOf(error) === 'unavailable') this.#rollCall.failed(id, error.message);
-      return error;
-    }
+    return { plainBytes, chunksWithWrongParity, problem: undefined };
+  } catch (thrown) {
+    const { code, message, kind } = asHoldfastError(thrown);
+    if (kind === 'Aborted') throw thrown;
+    return { plainBytes, chunksWithWrongParity, problem: { code, message } };
   }
 }

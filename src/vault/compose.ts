@@ -35,6 +35,7 @@ import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import { recordedRelocations } from '../records/relocations.ts';
 import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
 import { keepNothing } from '../upkeep/retention.ts';
 import { catalogSettings } from './catalog-settings.ts';
@@ -130,6 +131,7 @@ export async function composeVault(
     keys,
     owner: () => owners.current(),
     engine,
+    relocations: recordedRelocations(engine, systemClock),
     directory: directoryOf(catalog, systemClock, punctuality),
     arena,
     cpu,

@@ -20,7 +20,8 @@ async function chunkEdges(vault: Vault, name: string): Promise<number[]> {
   const damage = new DamageLog();
   const root = await openManifest(context, manifest, damage);
   const edges = [0];
-  for await (const segment of readableSegments(context, root, 0, root.secrets.size, damage)) {
+  const all = { start: 0, end: root.secrets.size };
+  for await (const segment of readableSegments(context, { manifest, root }, all, damage)) {
     for (const length of segment.secrets.plainLens) edges.push(edges.at(-1)! + length);
   }
   return edges;

@@ -12,7 +12,7 @@ import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
 import { openPointer } from '../../src/manifest/pointer.ts';
 import { decodeRoot, openRoot } from '../../src/manifest/root.ts';
 import { decodeSegmentNode, unsealSegment } from '../../src/manifest/segment.ts';
-import { viewSegment } from '../../src/object/segment-view.ts';
+import { viewSegment } from '../../src/object/places.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createMemoryGate } from '../../src/gateway/memory-gate.ts';
-import { readMemory } from '../../src/pipeline/get/read-memory.ts';
+import { readMemory } from '../../src/pipeline/get/read-ahead.ts';
 
 const never = new AbortController().signal;
 const gateOf = (capacityBytes: number, maxWaiting = 8) =>

@@ -15,6 +15,7 @@ import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { recordedRelocations } from '../../src/records/relocations.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { keepNothing } from '../../src/upkeep/retention.ts';
 
@@ -71,10 +72,12 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     isResponsive: (id) => !punctuality.isSilent(id),
     p95Ms: () => undefined,
   };
+  const engine = createMemoryEngine();
   const base: Omit<VaultContext, 'retention'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',
-    engine: createMemoryEngine(),
+    engine,
+    relocations: recordedRelocations(engine, systemClock),
     directory,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),

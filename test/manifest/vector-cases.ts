@@ -13,7 +13,7 @@ import { encodeIndexNode, type Link } from '../../src/manifest/links.ts';
 import { type Pointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
 import { encodeRoot, type RootInput } from '../../src/manifest/root.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../src/manifest/segment.ts';
-import { packLayout } from '../../src/object/pack-layout.ts';
+import { packLayout } from '../../src/object/places.ts';
 
 /** Makes every byte of `test/vectors/manifest-v1.json` from fixed keys, times and randomness. */
 

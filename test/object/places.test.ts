@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { packLayout } from '../../src/object/pack-layout.ts';
+import { packLayout } from '../../src/object/places.ts';
 
 const RUNS = process.env.SLOW === '1' ? 5000 : 300;
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { addressOf } from '../../src/core/address.ts';
 import type { OpenRoot } from '../../src/manifest/root.ts';
 import { DamageLog } from '../../src/object/damage.ts';
 import { type NodeMemory, type OpenNode, readableSegments } from '../../src/object/readable-segments.ts';
@@ -12,13 +13,19 @@ it.each([
   async (_, stated) => {
     const { context } = await testVault({ providers: 1 });
     const segment = { view: {}, secrets: { plainLens: [4, 6] } } as unknown as OpenNode;
-    const memory: NodeMemory = { get: () => segment, set() {} };
+    const manifest = addressOf(new Uint8Array(32));
+    const nodes: NodeMemory = { get: () => segment, set() {} };
     const root = {
       record: { body: { depth: 0, segment: {} } },
       secrets: { size: stated },
     } as unknown as OpenRoot;
     const read = async (): Promise<void> => {
-      const segments = readableSegments(context, root, 0, 5, new DamageLog(), undefined, memory);
+      const segments = readableSegments(
+        context,
+        { manifest, root, nodes },
+        { start: 0, end: 5 },
+        new DamageLog(),
+      );
       for await (const _ of segments) expect.unreachable();
     };
     await expect(read()).rejects.toMatchObject({ kind: 'Corrupt', code: 'malformed_manifest' });

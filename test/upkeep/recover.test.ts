@@ -140,14 +140,16 @@ describe('recover', () => {
 });
 
 async function readAllAddresses(context: VaultContext, name: string) {
-  const { publicSegments } = await import('../../src/object/segment-view.ts');
+  const { publicSegments } = await import('../../src/object/manifest-tree.ts');
   const { openManifest } = await import('../../src/records/manifests.ts');
   const { resolveReference } = await import('../../src/records/names.ts');
   const { DamageLog } = await import('../../src/object/damage.ts');
   const damage = new DamageLog();
-  const { record } = await openManifest(context, (await resolveReference(context, name)).manifest, damage);
+  const { manifest } = await resolveReference(context, name);
+  const { record } = await openManifest(context, manifest, damage);
   const packs = [];
-  for await (const { view } of publicSegments(context, record, damage)) packs.push(...view.record.packs);
+  for await (const view of publicSegments(context, { manifest, record }, damage))
+    packs.push(...view.record.packs);
   return packs.map(({ address }) => address);
 }
 

@@ -1,7 +1,6 @@
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
-import type { DeepResult } from '../../upkeep/deep.ts';
-import type { VerifyResult } from '../../upkeep/verify.ts';
+import type { DeepResult, VerifyResult } from '../../upkeep/verify.ts';
 import type { Vault } from '../../vault/open-vault.ts';
 import { describeDamage, reasonsOf } from '../damage-text.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';

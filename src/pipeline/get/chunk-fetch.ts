@@ -1,11 +1,12 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import type { SegmentView } from '../../object/segment-view.ts';
-import { timed } from '../../telemetry/metrics.ts';
+import { entryOf } from '../../core/maps.ts';
+import type { PackRecord } from '../../manifest/segment.ts';
+import type { DamageProblem } from '../../object/damage.ts';
+import { locate, type Place, type SegmentView } from '../../object/places.ts';
 import type { Slab } from '../arena.ts';
-import type { VaultContext } from '../context.ts';
 import { shardOffsets } from '../cpu/slab-layout.ts';
-import type { Window } from './window.ts';
+import type { ReadState } from './read-state.ts';
 
 /** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */
 const LATE = 1e6;
@@ -26,32 +27,41 @@ export class NoRoom extends Error {
  */
 export class ChunkFetch {
   readonly chunk: number;
-  readonly present: Set<number> = new Set();
-  /** On their way; `slow`: far behind, so another shard may take its place. */
-  readonly pending: Map<number, 'fresh' | 'slow'> = new Map();
-  /** Missing, corrupt, or at a provider that does not answer. */
-  readonly excluded: Set<number>;
+  /** Where each shard is in the arena's memory; −1 for those without room. */
   readonly offsets: number[];
+  readonly #state: ReadState;
   readonly #view: SegmentView;
-  readonly #context: VaultContext;
   readonly #slabs: Slab[] = [];
   /** Places for shards that are not data. */
   readonly #spare: number[];
+  /** Shards that are there, and the pack that each came from. */
+  readonly #present: Map<number, PackRecord> = new Map();
+  /** On their way; `slow`: far behind, so another shard may take its place. */
+  readonly #pending: Map<number, 'fresh' | 'slow'> = new Map();
+  /** Missing, corrupt, or at providers that do not answer, at all their places. */
+  readonly #excluded: Set<number>;
+  /** Packs that shards with more than one place were looked for in, in vain. */
+  readonly #tried: Map<number, Set<PackRecord>> = new Map();
   /** Shards that, once there, decode the chunk. */
   #chosen: readonly number[] | undefined;
 
-  private constructor(
-    context: VaultContext,
+  /**
+   * @param slab released with the fetch.
+   * @param spares shards beside data that the slab has room for.
+   * @param excluded what is known to be no good; added to.
+   */
+  constructor(
+    state: ReadState,
     view: SegmentView,
     chunk: number,
     slab: Slab,
     spares: number,
     excluded: Set<number>,
   ) {
-    this.#context = context;
+    this.#state = state;
     this.#view = view;
     this.chunk = chunk;
-    this.excluded = excluded;
+    this.#excluded = excluded;
     this.#slabs.push(slab);
     this.offsets = new Array(view.code.totalShards).fill(-1);
     const from = slab.offset + spares * shardStride(this.shardLength);
@@ -61,85 +71,117 @@ export class ChunkFetch {
     });
   }
 
-  /**
-   * All chunks of a window, their memory granted in one piece.
-   * @param spares shards beside data to have room for, in each.
-   * @param excluded by chunk, what is known to be no good; added to.
-   */
-  static async startAll(
-    context: VaultContext,
-    { segment: { view, secrets }, chunks }: Window,
-    spares: number,
-    excluded: readonly Set<number>[],
-    signal: AbortSignal,
-  ): Promise<ChunkFetch[]> {
-    const lengths = chunks.map((chunk) => {
-      const stride = shardStride(view.shardLengths[chunk]!);
-      return spares * stride + Math.max(view.code.dataShards * stride, secrets.plainLens[chunk]!);
-    });
-    const slabs = await timed(context, 'memory', () => context.arena.allocateEach(lengths, signal));
-    return chunks.map((chunk, i) => new ChunkFetch(context, view, chunk, slabs[i]!, spares, excluded[i]!));
-  }
-
   get shardLength(): number {
     return this.#view.shardLengths[this.chunk]!;
   }
 
-  get #packs(): Uint8Array {
-    const { totalShards } = this.#view.code;
-    return this.#view.record.places.subarray(this.chunk * totalShards, (this.chunk + 1) * totalShards);
+  /** The place to read a shard from. */
+  placeOf(shard: number): Place {
+    const first = locate(this.#view, this.chunk, shard);
+    if (this.#view.moved === undefined) return first;
+    const tried = this.#tried.get(shard);
+    let untried: Place | undefined;
+    for (
+      let nth = 0, place: Place | undefined = first;
+      place !== undefined;
+      place = locate(this.#view, this.chunk, shard, ++nth)
+    ) {
+      if (tried?.has(place.pack)) continue;
+      if (!this.#isDoubtful(place.pack)) return place;
+      untried ??= place;
+    }
+    return untried ?? first;
   }
 
-  providerOf(shard: number): string {
-    return this.#view.record.packs[this.#packs[shard]!]!.provider;
+  /** Whether a shard ought to be in a pack, rather than perhaps. */
+  expects(shard: number, pack: PackRecord): boolean {
+    return locate(this.#view, this.chunk, shard).pack === pack;
   }
 
   /**
-   * Shards still to fetch so that the chunk decodes, cheapest first choice.
-   * @param avoid providers that failed or were far behind in this read: asked only where nothing else decodes.
+   * Shards still to fetch so that the chunk decodes, cheapest first choice. Of providers that failed or were far behind
+   * in this read none is wanted unless nothing else decodes.
    * @throws HoldfastError `Unavailable` or `Corrupt`, code `undecodable`, naming what is gone.
    */
-  wanted(avoid: ReadonlySet<string>): number[] {
-    if (this.complete || this.#isSettled(avoid)) return [];
-    const { code, record } = this.#view;
+  wanted(): number[] {
+    if (this.complete || this.#isSettled()) return [];
+    const { code } = this.#view;
     const usable: number[] = [];
     for (let shard = 0; shard < code.totalShards; shard++) {
-      if (this.present.has(shard) || !this.excluded.has(shard)) usable.push(shard);
+      if (this.#present.has(shard) || !this.#excluded.has(shard)) usable.push(shard);
     }
-    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard, avoid));
-    if (chosen === undefined) throw this.#undecodable(record.firstChunk, usable, avoid);
+    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard));
+    if (chosen === undefined) throw this.#undecodable(usable);
     this.#chosen = chosen;
-    return chosen.filter((shard) => !this.present.has(shard) && !this.pending.has(shard));
+    return chosen.filter((shard) => !this.#present.has(shard) && !this.#pending.has(shard));
   }
 
   /** Whether what is there decodes. */
   get complete(): boolean {
     if (this.#chosen === undefined) return false;
-    const there = this.#chosen.filter((shard) => this.present.has(shard)).length;
+    const there = this.#chosen.filter((shard) => this.#present.has(shard)).length;
     if (there === this.#chosen.length) return true;
     // One that was late, and that others were fetched in the stead of, may have come after all.
-    return this.present.size > there && this.#view.code.decodable([...this.present]);
+    return this.#present.size > there && this.#view.code.decodable(this.present);
   }
 
-  #cost(shard: number, avoid: ReadonlySet<string>): number {
-    if (this.present.has(shard)) return 0;
-    const pending = this.pending.get(shard);
-    const provider = this.providerOf(shard);
-    const late = pending === 'slow' || avoid.has(provider);
-    if (pending === 'fresh' && !late) return 0;
-    const cost = this.#context.directory.readCost(provider);
-    return late ? LATE * cost : cost;
+  get present(): number[] {
+    return [...this.#present.keys()];
   }
 
-  /** Whether the last choice still stands: all of it is there, or on its way in good time. */
-  #isSettled(avoid: ReadonlySet<string>): boolean {
-    return (
-      this.#chosen?.every(
-        (shard) =>
-          this.present.has(shard) ||
-          (this.pending.get(shard) === 'fresh' && !avoid.has(this.providerOf(shard))),
-      ) ?? false
-    );
+  starts(shard: number): void {
+    this.#pending.set(shard, 'fresh');
+  }
+
+  /** It is far behind: others may be fetched in its stead. */
+  isSlow(shard: number): void {
+    this.#pending.set(shard, 'slow');
+  }
+
+  lands(shard: number, pack: PackRecord): void {
+    this.#present.set(shard, pack);
+  }
+
+  /** Its read is over, however it ended. */
+  ends(shard: number): void {
+    this.#pending.delete(shard);
+  }
+
+  /** A shard will not be had from a pack. It is looked for at its next place, if it has one that was not tried. */
+  misses(shard: number, pack: PackRecord, problem: DamageProblem, detail?: string): void {
+    const { moved, code, record } = this.#view;
+    const elsewhere = moved?.places.get(this.chunk * code.totalShards + shard);
+    if (elsewhere === undefined) this.#excluded.add(shard);
+    else {
+      const tried = entryOf(this.#tried, shard, () => new Set<PackRecord>()).add(pack);
+      if (elsewhere.every((place) => tried.has(place.pack))) this.#excluded.add(shard);
+      if (problem !== 'unavailable') this.#state.doubt(pack);
+    }
+    // Where it need not be, it is no damage that it is not.
+    if (!this.expects(shard, pack)) return;
+    this.#state.damage.add({
+      provider: pack.provider,
+      problem,
+      blob: pack.address,
+      chunk: record.firstChunk + this.chunk,
+      shard,
+      ...(detail === undefined ? {} : { detail }),
+    });
+  }
+
+  /**
+   * Shards that came have other bytes than the manifest says.
+   * @returns the providers that ought to have had the right ones.
+   */
+  foundWrong(shards: readonly number[]): Set<string> {
+    const liars = new Set<string>();
+    for (const shard of shards) {
+      const pack = this.#present.get(shard)!;
+      this.#present.delete(shard);
+      this.misses(shard, pack, 'corrupt');
+      if (this.expects(shard, pack)) liars.add(pack.provider);
+    }
+    return liars;
   }
 
   /** Gives shards that are not data a place. @throws NoRoom: nobody waits for more memory while holding some. */
@@ -147,7 +189,7 @@ export class ChunkFetch {
     const unplaced = shards.filter((shard) => this.offsets[shard] === -1);
     const lacking = unplaced.length - this.#spare.length;
     if (lacking > 0) {
-      const slab = this.#context.arena.tryAllocate(lacking * shardStride(this.shardLength));
+      const slab = this.#state.context.arena.tryAllocate(lacking * shardStride(this.shardLength));
       if (slab === undefined) throw new NoRoom(this.#sparesUsed() + unplaced.length);
       this.#slabs.push(slab);
       this.#spare.push(...shardOffsets(slab.offset, lacking, this.shardLength));
@@ -155,43 +197,71 @@ export class ChunkFetch {
     for (const shard of unplaced) this.offsets[shard] = this.#spare.pop()!;
   }
 
+  bytesOf(shard: number): Uint8Array {
+    return new Uint8Array(this.#state.context.arena.memory.buffer, this.offsets[shard]!, this.shardLength);
+  }
+
+  plainInPlace(length: number): Uint8Array {
+    return new Uint8Array(this.#state.context.arena.memory.buffer, this.offsets[0]!, length);
+  }
+
+  release(): void {
+    for (const slab of this.#slabs.splice(0)) this.#state.context.arena.release(slab);
+  }
+
   #sparesUsed(): number {
     return this.offsets.filter((offset, shard) => shard >= this.#view.code.dataShards && offset !== -1)
       .length;
   }
 
-  bytesOf(shard: number): Uint8Array {
-    return new Uint8Array(this.#context.arena.memory.buffer, this.offsets[shard]!, this.shardLength);
+  #isDoubtful(pack: PackRecord): boolean {
+    return this.#state.avoids(pack.provider) || this.#state.doubts(pack);
   }
 
-  plainInPlace(length: number): Uint8Array {
-    return new Uint8Array(this.#context.arena.memory.buffer, this.offsets[0]!, length);
+  #cost(shard: number): number {
+    if (this.#present.has(shard)) return 0;
+    const pending = this.#pending.get(shard);
+    const { pack } = this.placeOf(shard);
+    const late = pending === 'slow' || this.#isDoubtful(pack);
+    if (pending === 'fresh' && !late) return 0;
+    const cost = this.#state.context.directory.readCost(pack.provider);
+    return late ? LATE * cost : cost;
   }
 
-  release(): void {
-    for (const slab of this.#slabs.splice(0)) this.#context.arena.release(slab);
+  /** Whether the last choice still stands: all of it is there, or on its way in good time. */
+  #isSettled(): boolean {
+    return (
+      this.#chosen?.every(
+        (shard) =>
+          this.#present.has(shard) ||
+          (this.#pending.get(shard) === 'fresh' && !this.#state.avoids(this.placeOf(shard).pack.provider)),
+      ) ?? false
+    );
   }
 
-  #undecodable(firstChunk: number, usable: readonly number[], avoid: ReadonlySet<string>): HoldfastError {
-    const { code } = this.#view;
+  #undecodable(usable: readonly number[]): HoldfastError {
+    const { code, record } = this.#view;
+    const isAvoided = (shard: number): boolean => this.#state.avoids(this.placeOf(shard).pack.provider);
+    const providerOf = (shard: number): string => locate(this.#view, this.chunk, shard).pack.provider;
     // Shards not asked for yet at providers that failed are as good as gone: the figures should say so.
-    const left = usable.filter((shard) => this.present.has(shard) || !avoid.has(this.providerOf(shard)));
+    const left = usable.filter((shard) => this.#present.has(shard) || !isAvoided(shard));
     const gone = Array.from({ length: code.totalShards }, (_, shard) => shard).filter(
       (s) => !left.includes(s),
     );
-    const corrupt = gone.filter((shard) => this.excluded.has(shard) && !avoid.has(this.providerOf(shard)));
-    const providers = [...new Set(gone.map((shard) => this.providerOf(shard)))].sort();
+    const corrupt = gone.filter((shard) => this.#excluded.has(shard) && !isAvoided(shard));
+    const providers = [...new Set(gone.map(providerOf))].sort();
     const onlyDamage = corrupt.length === gone.length;
+    const chunk = record.firstChunk + this.chunk;
     return new HoldfastError(
       onlyDamage ? 'Corrupt' : 'Unavailable',
-      `chunk ${firstChunk + this.chunk} cannot be decoded: ${gone.length} of its ${code.totalShards} shards are gone ` +
+      `chunk ${chunk} cannot be decoded: ${gone.length} of its ${code.totalShards} shards are gone ` +
         `(at ${providers.join(', ')}), ${code.rank(left)} of ${code.dataShards} independent ones are left`,
       {
         code: 'undecodable',
         hint: `Bring back any of: ${providers.join(', ')}. Nothing was changed.`,
         context: {
-          chunk: firstChunk + this.chunk,
-          missing: gone.map((shard) => ({ shard, provider: this.providerOf(shard) })),
+          chunk,
+          missing: gone.map((shard) => ({ shard, provider: providerOf(shard) })),
           providers,
           available: left.length,
         },

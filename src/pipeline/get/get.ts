@@ -1,19 +1,15 @@
-import PQueue from 'p-queue';
-import { linkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
+import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { CertificateRecord } from '../../manifest/certificate.ts';
-import type { OpenRoot } from '../../manifest/root.ts';
 import { type Damage, DamageLog } from '../../object/damage.ts';
-import { type NodeMemory, readableSegments } from '../../object/readable-segments.ts';
+import type { OpenedManifest } from '../../object/readable-segments.ts';
 import { whyUnreadable } from '../../records/behind.ts';
 import { openManifest } from '../../records/manifests.ts';
 import { resolveReference } from '../../records/names.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import type { VaultContext } from '../context.ts';
-import { ReadAhead } from './read-ahead.ts';
-import type { ReadState } from './read-state.ts';
-import { checkedWhole } from './whole.ts';
-import { type Window, windowsOf } from './window.ts';
+import { readChunks } from './read-ahead.ts';
 import type { PlainChunk } from './window-read.ts';
 
 export interface GetOptions {
@@ -22,14 +18,6 @@ export interface GetOptions {
   /** Bytes from there; default: to the end. */
   readonly length?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A manifest that has been opened: what several reads of an object may share. */
-export interface OpenedObject {
-  readonly manifest: BlobAddress;
-  readonly root: OpenRoot;
-  /** Keeps what lies below the root; without it every read fetches its part again. */
-  readonly nodes?: NodeMemory | undefined;
 }
 
 /** An object opened for reading. Its content is an async iterable, to be consumed once. */
@@ -110,7 +98,7 @@ async function* orElse<T>(
 /** Reads an object whose manifest has been opened. @throws HoldfastError `RangeNotSatisfiable`. */
 export function readOpened(
   context: VaultContext,
-  opened: OpenedObject,
+  opened: OpenedManifest,
   options: GetOptions,
   damage: DamageLog = new DamageLog(),
 ): ChunkReader {
@@ -119,7 +107,7 @@ export function readOpened(
   const { start, length } = rangeOf(size, options);
   const chunks = (): AsyncIterable<PlainChunk> => {
     if (length === 0 && size > 0) return nothing();
-    const part = readChunks(context, opened, start, start + length, damage, options.signal);
+    const part = readChunks(context, opened, { start, end: start + length }, damage, options.signal);
     return length === size ? checkedWhole(context, part, size, root.secrets.plainHash) : part;
   };
   return {
@@ -180,54 +168,34 @@ async function* piecesOf(
   }
 }
 
-/** Chunks in order. Leaving early cancels and releases the rest. */
-async function* readChunks(
+/**
+ * The chunks of a whole object, the last of them released only once all of them together have the hash that was taken
+ * when the object was read to be stored.
+ * @throws HoldfastError `Corrupt`, code `wrong_plain_hash`, in place of the last chunk.
+ */
+async function* checkedWhole(
   context: VaultContext,
-  { root, nodes }: OpenedObject,
-  start: number,
-  end: number,
-  damage: DamageLog,
-  signal: AbortSignal | undefined,
+  chunks: AsyncIterable<PlainChunk>,
+  size: number,
+  plainHash: Uint8Array,
 ): AsyncGenerator<PlainChunk> {
-  const stop = linkedAbort(signal, 'get');
-  const queue = new PQueue({ concurrency: context.policy.maxInflight });
-  const avoid = new Set<string>();
-  const state: ReadState = { context, root, damage, queue, signal: stop.signal, avoid, spares: 0 };
-  const ahead = new ReadAhead(state, allWindows(state, nodes, start, end));
-  try {
-    for (let chunk = await ahead.next(); chunk !== undefined; chunk = await ahead.next()) {
-      try {
-        yield chunk;
-      } finally {
-        chunk.release();
-      }
+  const hasher = context.blake3.createHasher();
+  let left = size;
+  let checked = false;
+  for await (const chunk of chunks) {
+    await timed(context, 'object-hash', async () => hasher.update(chunk.bytes));
+    left -= chunk.bytes.length;
+    if (left <= 0 && !checked) {
+      if (!equalBytes(hasher.digest(), plainHash)) throw wrongHash();
+      checked = true;
     }
-  } finally {
-    stop.dispose();
-    stop.abort(new HoldfastError('Aborted', 'the reader went away', { operation: 'get' }));
-    await ahead.close();
+    yield chunk;
   }
 }
 
-/** Parts of the arena that a window takes: little at first, so that the first byte comes soon, then more for fewer requests. */
-const FIRST_WINDOW = 1 / 32;
-export const MAX_WINDOW: number = 1 / 8;
-
-async function* allWindows(
-  state: ReadState,
-  nodes: NodeMemory | undefined,
-  start: number,
-  end: number,
-): AsyncGenerator<Window> {
-  const { context, root, damage, signal } = state;
-  const whole = Math.max(end, start + 1);
-  let share = FIRST_WINDOW;
-  const nextBytes = (): number => {
-    const bytes = share * context.arena.capacity;
-    share = Math.min(2 * share, MAX_WINDOW);
-    return bytes;
-  };
-  for await (const segment of readableSegments(context, root, start, whole, damage, signal, nodes)) {
-    yield* windowsOf(segment, start, end, nextBytes);
-  }
+function wrongHash(): HoldfastError {
+  return new HoldfastError('Corrupt', 'the object read is not the object that was put', {
+    code: 'wrong_plain_hash',
+    hint: 'Do not use what was written so far. Read it again, on another machine too: if it stays, it was put wrong.',
+  });
 }

@@ -1,8 +1,9 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { entryOf } from '../../core/maps.ts';
 import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
-import { type DamageProblem, problemOf } from '../../object/damage.ts';
-import type { SegmentView } from '../../object/segment-view.ts';
+import type { PackRecord } from '../../manifest/segment.ts';
+import { problemOf } from '../../object/damage.ts';
 import {
   FEW_READS,
   SHARD_LOSERS,
@@ -12,14 +13,49 @@ import {
 } from '../../object/straggler-policies.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
-import type { PackRange } from './pack-reads.ts';
 import type { ReadState } from './read-state.ts';
+
+/** Shards that stand back to back in a pack. */
+interface PackRange {
+  readonly pack: PackRecord;
+  readonly offset: number;
+  readonly shards: ShardRead[];
+}
+
+interface ShardRead {
+  readonly fetch: ChunkFetch;
+  readonly shard: number;
+  readonly offset: number;
+}
+
+/** Gathers shards to read into as few ranges as possible. */
+export class RangePlan {
+  readonly #byPack: Map<PackRecord, ShardRead[]> = new Map();
+
+  add(fetch: ChunkFetch, shard: number): void {
+    const { pack, offset } = fetch.placeOf(shard);
+    entryOf(this.#byPack, pack, () => []).push({ fetch, shard, offset });
+  }
+
+  ranges(): PackRange[] {
+    const ranges: PackRange[] = [];
+    for (const [pack, reads] of this.#byPack) {
+      reads.sort((a, b) => a.offset - b.offset);
+      let end = -1;
+      for (const read of reads) {
+        if (read.offset === end) ranges[ranges.length - 1]!.shards.push(read);
+        else ranges.push({ pack, offset: read.offset, shards: [read] });
+        end = read.offset + read.fetch.shardLength;
+      }
+    }
+    return ranges;
+  }
+}
 
 const CHECK_MS = 20;
 
-interface Running {
+interface RunningRead {
   readonly range: PackRange;
-  readonly provider: string;
   readonly bytes: number;
   readonly startedMs: number;
   readonly stop: LinkedAbort;
@@ -34,9 +70,8 @@ interface Running {
  */
 export class RangeReads {
   readonly #state: ReadState;
-  readonly #view: SegmentView;
-  readonly #running = new Map<Running, Promise<void>>();
-  readonly #missed: { readonly running: Running; readonly error: HoldfastError }[] = [];
+  readonly #running = new Map<RunningRead, Promise<void>>();
+  readonly #missed: { readonly running: RunningRead; readonly error: HoldfastError }[] = [];
   #done = 0;
   #slowestMs = 0;
   #changed = false;
@@ -45,19 +80,16 @@ export class RangeReads {
   #tick: Promise<void> | undefined;
   readonly #pacing = new AbortController();
 
-  constructor(state: ReadState, view: SegmentView) {
+  constructor(state: ReadState) {
     this.#state = state;
-    this.#view = view;
   }
 
   launch(range: PackRange): void {
     const { context, queue, signal } = this.#state;
-    for (const { fetch, shard } of range.shards) fetch.pending.set(shard, 'fresh');
-    const { provider } = this.#view.record.packs[range.pack]!;
-    const running: Running = {
+    for (const { fetch, shard } of range.shards) fetch.starts(shard);
+    const running: RunningRead = {
       range,
-      provider,
-      lastResort: this.#state.avoid.has(provider),
+      lastResort: this.#state.avoids(range.pack.provider),
       bytes: range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0),
       startedMs: context.clock.monotonic(),
       stop: linkedAbort(signal, 'get'),
@@ -116,36 +148,36 @@ export class RangeReads {
       if (running.slow || !this.#isLate(running, policy)) continue;
       running.slow = true;
       this.#changed = true;
-      for (const { fetch, shard } of running.range.shards) fetch.pending.set(shard, 'slow');
+      for (const { fetch, shard } of running.range.shards) fetch.isSlow(shard);
     }
   }
 
-  #isLate({ provider, bytes, startedMs }: Running, policy: StragglerPolicy): boolean {
+  #isLate({ range, bytes, startedMs }: RunningRead, policy: StragglerPolicy): boolean {
     const { clock, directory } = this.#state.context;
     const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
-    const p95Ms = directory.p95Ms(provider, 'fetch', bytes);
+    const p95Ms = directory.p95Ms(range.pack.provider, 'fetch', bytes);
     return clock.monotonic() - startedMs >= lateAfterMs(policy, field, p95Ms);
   }
 
-  async #read(running: Running): Promise<void> {
+  async #read(running: RunningRead): Promise<void> {
     const { context } = this.#state;
-    const { range, provider, stop } = running;
+    const { range, stop } = running;
+    const { pack } = range;
     try {
-      const pack = this.#view.record.packs[range.pack]!;
-      const target = context.directory.get(provider);
-      if (target === undefined) throw notConfigured(provider);
+      const target = context.directory.get(pack.provider);
+      if (target === undefined) throw notConfigured(pack.provider);
       const into = range.shards.map(({ fetch, shard }) => fetch.bytesOf(shard));
       const options = { signal: stop.signal, lastResort: running.lastResort };
       await timed(context, 'fetch', () =>
-        target.adapter.fetchRange(pack.address, range.shards[0]!.offset, into, options),
+        target.adapter.fetchRange(pack.address, range.offset, into, options),
       );
-      for (const { fetch, shard } of range.shards) fetch.present.add(shard);
+      for (const { fetch, shard } of range.shards) fetch.lands(shard, pack);
       this.#slowestMs = Math.max(this.#slowestMs, context.clock.monotonic() - running.startedMs);
       this.#report(running);
     } catch (thrown) {
       if (!stop.signal.aborted) this.#fails(running, asHoldfastError(thrown));
     } finally {
-      for (const { fetch, shard } of range.shards) fetch.pending.delete(shard);
+      for (const { fetch, shard } of range.shards) fetch.ends(shard);
       stop.dispose();
       this.#running.delete(running);
       this.#done++;
@@ -154,32 +186,31 @@ export class RangeReads {
     }
   }
 
-  #fails(running: Running, error: HoldfastError): void {
+  #fails(running: RunningRead, error: HoldfastError): void {
     const problem = problemOf(error);
-    if (problem === 'unavailable') this.#state.avoid.add(running.provider);
+    const { pack, shards } = running.range;
+    if (problem === 'unavailable') this.#state.avoid(pack.provider);
     // Not asked at all: if nothing else decodes, it may be tried again as the last resort.
     if (error.code === 'circuit_open' && !running.lastResort) return;
-    if (isHoldfastError(error, 'NotFound')) this.#missed.push({ running, error });
-    else this.#report(running, error);
-    for (const { fetch, shard } of running.range.shards) {
-      exclude(this.#state, this.#view, fetch, shard, problem, error.message);
-    }
+    const expected = shards.some(({ fetch, shard }) => fetch.expects(shard, pack));
+    if (isHoldfastError(error, 'NotFound') && expected) this.#missed.push({ running, error });
+    else if (problem === 'unavailable' || expected) this.#report(running, error);
+    for (const { fetch, shard } of shards) fetch.misses(shard, pack, problem, error.message);
   }
 
   /** The chunks were complete without it: the rest of the read does without the provider too. */
-  #loses(running: Running): void {
+  #loses(running: RunningRead): void {
     const ms = this.#state.context.clock.monotonic() - running.startedMs;
     const why = `still not done after ${(ms / 1000).toFixed(1)} s, far behind the others`;
-    this.#state.avoid.add(running.provider);
+    const { pack, shards } = running.range;
+    this.#state.avoid(pack.provider);
     this.#report(running, new HoldfastError('Timeout', why, { code: 'lost_race' }));
-    for (const { fetch, shard } of running.range.shards) {
-      exclude(this.#state, this.#view, fetch, shard, 'unavailable', why);
-    }
+    for (const { fetch, shard } of shards) fetch.misses(shard, pack, 'unavailable', why);
   }
 
-  #report({ provider, bytes, startedMs }: Running, error?: HoldfastError): void {
+  #report({ range, bytes, startedMs }: RunningRead, error?: HoldfastError): void {
     const { context } = this.#state;
-    context.directory.report(provider, {
+    context.directory.report(range.pack.provider, {
       operation: 'fetch',
       bytes,
       elapsedMs: context.clock.monotonic() - startedMs,
@@ -190,25 +221,4 @@ export class RangeReads {
 
 function notConfigured(provider: string): HoldfastError {
   return new HoldfastError('Unavailable', `the provider ${provider} is not in the configuration`);
-}
-
-/** A shard that will not be had from where it was put. */
-export function exclude(
-  state: ReadState,
-  view: SegmentView,
-  fetch: ChunkFetch,
-  shard: number,
-  problem: DamageProblem,
-  detail?: string,
-): void {
-  fetch.excluded.add(shard);
-  const pack = view.record.packs[view.record.places[fetch.chunk * view.code.totalShards + shard]!]!;
-  state.damage.add({
-    provider: pack.provider,
-    problem,
-    blob: pack.address,
-    chunk: view.record.firstChunk + fetch.chunk,
-    shard,
-    ...(detail === undefined ? {} : { detail }),
-  });
 }

@@ -1,13 +1,108 @@
-import type { ReadState } from './read-state.ts';
-import type { Window } from './window.ts';
-import { type PlainChunk, readWindow } from './window-read.ts';
+import { linkedAbort } from '../../core/abort.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import type { DamageLog } from '../../object/damage.ts';
+import type { PlainRange } from '../../object/manifest-tree.ts';
+import {
+  type OpenedManifest,
+  type ReadableSegment,
+  readableSegments,
+} from '../../object/readable-segments.ts';
+import type { VaultContext } from '../context.ts';
+import { ReadState } from './read-state.ts';
+import { type PlainChunk, type ReadWindow, readWindow } from './window-read.ts';
 
 /** Windows in memory: one being consumed, two being fetched. */
-export const DEPTH = 3;
+const DEPTH = 3;
 
-interface Entry {
+/** The chunks over a part of an object, in order. Leaving early cancels and releases the rest. */
+export async function* readChunks(
+  context: VaultContext,
+  opened: OpenedManifest,
+  range: PlainRange,
+  damage: DamageLog,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<PlainChunk> {
+  const stop = linkedAbort(signal, 'get');
+  const state = new ReadState(context, opened, damage, stop.signal);
+  const ahead = new ReadAhead(state, allWindows(state, range));
+  try {
+    for (let chunk = await ahead.next(); chunk !== undefined; chunk = await ahead.next()) {
+      try {
+        yield chunk;
+      } finally {
+        chunk.release();
+      }
+    }
+  } finally {
+    stop.dispose();
+    stop.abort(new HoldfastError('Aborted', 'the reader went away', { operation: 'get' }));
+    await ahead.close();
+  }
+}
+
+/** Parts of the arena that a window takes: little at first, so that the first byte comes soon, then more for fewer requests. */
+const FIRST_WINDOW = 1 / 32;
+const MAX_WINDOW = 1 / 8;
+
+/** All shards of a chunk, the parity too, over its own length; rounded up. */
+const EXPANSION = 2;
+/** Shards of the shortest chunks are rounded up to whole pages and rows. */
+const FLOOR_BYTES = 256 * 1024;
+
+/** The most memory that reading `length` bytes holds in an arena of `capacity`. */
+export function readMemory(length: number, chunkLen: number, capacity: number): number {
+  const windows = DEPTH * Math.max(MAX_WINDOW * capacity, EXPANSION * chunkLen);
+  const touched = EXPANSION * (length + 2 * chunkLen);
+  return FLOOR_BYTES + Math.min(windows, touched);
+}
+
+async function* allWindows(state: ReadState, { start, end }: PlainRange): AsyncGenerator<ReadWindow> {
+  const { context, opened, damage, signal } = state;
+  const touched = { start, end: Math.max(end, start + 1) };
+  let share = FIRST_WINDOW;
+  const nextBytes = (): number => {
+    const bytes = share * context.arena.capacity;
+    share = Math.min(2 * share, MAX_WINDOW);
+    return bytes;
+  };
+  for await (const segment of readableSegments(context, opened, touched, damage, signal)) {
+    yield* windowsOf(segment, start, end, nextBytes);
+  }
+}
+
+/** Cuts the part of a segment that overlaps `[start, end)` into windows, each of about as much memory as asked for it. */
+function* windowsOf(
+  segment: ReadableSegment,
+  start: number,
+  end: number,
+  nextBytes: () => number,
+): Generator<ReadWindow> {
+  let chunks: number[] = [];
+  let plainStarts: number[] = [];
+  let gathered = 0;
+  let at = segment.plainStart;
+  let bytes = nextBytes();
+  for (const [chunk, length] of segment.secrets.plainLens.entries()) {
+    const memory = Math.max(length, segment.view.record.chunkLens[chunk]!);
+    const wanted = (at < end && at + length > start) || (length === 0 && start === end);
+    if (wanted && gathered > 0 && gathered + memory > bytes) {
+      yield { segment, chunks, plainStarts };
+      [chunks, plainStarts, gathered] = [[], [], 0];
+      bytes = nextBytes();
+    }
+    if (wanted) {
+      chunks.push(chunk);
+      plainStarts.push(at);
+      gathered += memory;
+    }
+    at += length;
+  }
+  if (chunks.length > 0) yield { segment, chunks, plainStarts };
+}
+
+interface WindowAhead {
   /** What of the window has not been handed out. */
-  window: Window;
+  window: ReadWindow;
   reading: Promise<PlainChunk[]> | undefined;
   chunks: PlainChunk[];
 }
@@ -16,15 +111,15 @@ interface Entry {
  * A read's chunks in order, the next window fetched while one is consumed. What nobody is waiting for is given up as
  * soon as others lack memory, and fetched again when its turn comes: so a consumer that pauses stops no one.
  */
-export class ReadAhead {
+class ReadAhead {
   readonly #state: ReadState;
-  readonly #windows: AsyncIterator<Window>;
-  readonly #entries: Entry[] = [];
+  readonly #windows: AsyncIterator<ReadWindow>;
+  readonly #entries: WindowAhead[] = [];
   readonly #unsubscribe: () => void;
   #ended = false;
   #asked = false;
 
-  constructor(state: ReadState, windows: AsyncIterator<Window>) {
+  constructor(state: ReadState, windows: AsyncIterator<ReadWindow>) {
     this.#state = state;
     this.#windows = windows;
     this.#unsubscribe = state.context.arena.onShort(() => this.#relieve());
@@ -69,7 +164,7 @@ export class ReadAhead {
     }
   }
 
-  #read(entry: Entry): Promise<PlainChunk[]> {
+  #read(entry: WindowAhead): Promise<PlainChunk[]> {
     if (entry.reading !== undefined) return entry.reading;
     entry.reading = readWindow(this.#state, entry.window).then((chunks) => {
       entry.chunks = chunks;
@@ -91,11 +186,11 @@ export class ReadAhead {
   }
 }
 
-function drop(entry: Entry): void {
+function drop(entry: WindowAhead): void {
   for (const chunk of entry.chunks.splice(0)) chunk.release();
 }
 
-const withoutFirst = ({ segment, chunks, plainStarts }: Window): Window => ({
+const withoutFirst = ({ segment, chunks, plainStarts }: ReadWindow): ReadWindow => ({
   segment,
   chunks: chunks.slice(1),
   plainStarts: plainStarts.slice(1),

@@ -1,17 +1,53 @@
-import type PQueue from 'p-queue';
-import type { OpenRoot } from '../../manifest/root.ts';
+import PQueue from 'p-queue';
+import type { PackRecord } from '../../manifest/segment.ts';
 import type { DamageLog } from '../../object/damage.ts';
+import type { OpenedManifest } from '../../object/readable-segments.ts';
 import type { VaultContext } from '../context.ts';
 
-/** What one read shares between its windows. */
-export interface ReadState {
+/** What one read shares between its windows, and what it has learned on the way. */
+export class ReadState {
   readonly context: VaultContext;
-  readonly root: OpenRoot;
+  readonly opened: OpenedManifest;
   readonly damage: DamageLog;
-  readonly queue: PQueue;
   readonly signal: AbortSignal;
-  /** Providers that did not answer; the rest of the read does without them. */
-  readonly avoid: Set<string>;
+  /** Range reads, all providers together. */
+  readonly queue: PQueue;
+  readonly #avoided: Set<string> = new Set();
+  readonly #doubted: Set<PackRecord> = new Set();
+  #spares = 0;
+
+  constructor(context: VaultContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
+    this.context = context;
+    this.opened = opened;
+    this.damage = damage;
+    this.signal = signal;
+    this.queue = new PQueue({ concurrency: context.policy.maxInflight });
+  }
+
+  /** A provider did not answer, or was far behind: the rest of the read does without it. */
+  avoid(provider: string): void {
+    this.#avoided.add(provider);
+  }
+
+  avoids(provider: string): boolean {
+    return this.#avoided.has(provider);
+  }
+
+  /** A pack was not there, or held other bytes, and its shards may be elsewhere too: there they are looked for first. */
+  doubt(pack: PackRecord): void {
+    this.#doubted.add(pack);
+  }
+
+  doubts(pack: PackRecord): boolean {
+    return this.#doubted.has(pack);
+  }
+
   /** Shards beside data that a chunk is given room for from the start: as many as earlier ones came to need. */
-  spares: number;
+  get spares(): number {
+    return this.#spares;
+  }
+
+  needsSpares(count: number): void {
+    this.#spares = Math.max(this.#spares, count);
+  }
 }

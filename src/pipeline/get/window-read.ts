@@ -1,12 +1,22 @@
+import { shardStride } from '../../coding/erasure/shape.ts';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import type { SegmentView } from '../../object/segment-view.ts';
+import { chunkDigests } from '../../object/places.ts';
+import type { ReadableSegment } from '../../object/readable-segments.ts';
+import { timed } from '../../telemetry/metrics.ts';
 import { accountFor } from '../accounting.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
-import { PackReads } from './pack-reads.ts';
-import { exclude, RangeReads } from './range-reads.ts';
+import { RangePlan, RangeReads } from './range-reads.ts';
 import type { ReadState } from './read-state.ts';
-import { isLast, type Window } from './window.ts';
+
+/** Consecutive chunks of one segment that are fetched together, a range per pack. */
+export interface ReadWindow {
+  readonly segment: ReadableSegment;
+  /** Indices within the segment. */
+  readonly chunks: readonly number[];
+  /** Offset of each chunk's plaintext in the object. */
+  readonly plainStarts: readonly number[];
+}
 
 /** One chunk of plaintext, borrowed: valid until released. */
 export interface PlainChunk {
@@ -16,92 +26,107 @@ export interface PlainChunk {
 }
 
 /** Fetches, checks and decodes the chunks of a window. On failure all its memory is given back. */
-export async function readWindow(state: ReadState, window: Window): Promise<PlainChunk[]> {
-  const { context, signal } = state;
+export async function readWindow(state: ReadState, window: ReadWindow): Promise<PlainChunk[]> {
   const excluded = window.chunks.map(() => new Set<number>());
   // Started again only with more spares than before, of which there are no more than shards.
   for (;;) {
-    const fetches = await ChunkFetch.startAll(context, window, state.spares, excluded, signal);
+    const fetches = await startFetches(state, window, excluded);
     try {
-      await fetchUntilDecodable(state, window.segment.view, fetches);
+      await fetchUntilDecodable(state, fetches);
       return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
     } catch (error) {
       for (const fetch of fetches) fetch.release();
       if (!(error instanceof NoRoom)) throw error;
-      state.spares = Math.max(state.spares, error.spares);
+      state.needsSpares(error.spares);
     }
   }
 }
 
 /**
- * Every turn either completes, rules out a shard, finds a range too slow or a provider given a rest, each of which can
- * happen to a shard once: so the turns are bounded.
+ * All chunks of a window, their memory granted in one piece.
+ * @param excluded by chunk, shards known to be no good; added to.
  */
-async function fetchUntilDecodable(
+async function startFetches(
   state: ReadState,
-  view: SegmentView,
-  fetches: readonly ChunkFetch[],
-): Promise<void> {
-  const flight = new RangeReads(state, view);
+  { segment: { view, secrets }, chunks }: ReadWindow,
+  excluded: readonly Set<number>[],
+): Promise<ChunkFetch[]> {
+  const { context, spares, signal } = state;
+  const lengths = chunks.map((chunk) => {
+    const stride = shardStride(view.shardLengths[chunk]!);
+    return spares * stride + Math.max(view.code.dataShards * stride, secrets.plainLens[chunk]!);
+  });
+  const slabs = await timed(context, 'memory', () => context.arena.allocateEach(lengths, signal));
+  return chunks.map((chunk, i) => new ChunkFetch(state, view, chunk, slabs[i]!, spares, excluded[i]!));
+}
+
+/**
+ * Every turn either completes, rules out a place of a shard, finds a range too slow or a provider given a rest, each of
+ * which can happen to a place once: so the turns are bounded.
+ */
+async function fetchUntilDecodable(state: ReadState, fetches: readonly ChunkFetch[]): Promise<void> {
+  const reads = new RangeReads(state);
   try {
     for (;;) {
       throwIfAborted(state.signal, 'get');
-      const reads = new PackReads(view);
+      const plan = new RangePlan();
       for (const fetch of fetches) {
-        const wanted = fetch.wanted(state.avoid);
+        const wanted = fetch.wanted();
         fetch.makeRoom(wanted);
-        for (const shard of wanted) reads.add(fetch, shard);
+        for (const shard of wanted) plan.add(fetch, shard);
       }
-      for (const range of reads.ranges()) flight.launch(range);
+      for (const range of plan.ranges()) reads.launch(range);
       if (fetches.every((fetch) => fetch.complete)) {
-        flight.blameMissing();
+        reads.blameMissing();
         return;
       }
-      await flight.change();
+      await reads.change();
     }
   } finally {
-    await flight.end();
+    await reads.end();
   }
 }
 
-async function decode(state: ReadState, window: Window, fetch: ChunkFetch, i: number): Promise<PlainChunk> {
+async function decode(
+  state: ReadState,
+  window: ReadWindow,
+  fetch: ChunkFetch,
+  i: number,
+): Promise<PlainChunk> {
+  const { context, opened } = state;
   const { view, secrets } = window.segment;
   const { record, code } = view;
   const { chunk } = fetch;
+  const { keys, record: root } = opened.root;
   const index = record.firstChunk + chunk;
-  const digests = record.shards.subarray(32 * chunk * code.totalShards, 32 * (chunk + 1) * code.totalShards);
   const salt = secrets.salts.subarray(16 * chunk, 16 * chunk + 16);
   for (;;) {
-    const started = state.context.clock.monotonic();
-    const result = await state.context.cpu.decode({
+    const started = context.clock.monotonic();
+    const result = await context.cpu.decode({
       code: code.params,
-      key: state.root.keys.chunkKey(secrets.leads[chunk]!, salt, index),
-      objectId: state.root.record.objectId,
+      key: keys.chunkKey(secrets.leads[chunk]!, salt, index),
+      objectId: root.objectId,
       index,
-      last: isLast(state.root, window.segment, chunk),
+      last: index === root.chunks - 1,
       plainLength: secrets.plainLens[chunk]!,
       offsets: fetch.offsets,
       shardLength: fetch.shardLength,
-      present: [...fetch.present],
-      digests,
+      present: fetch.present,
+      digests: chunkDigests(view, chunk),
       tag: record.tags.subarray(16 * chunk, 16 * chunk + 16),
       codec: secrets.codecs[chunk]!,
       storedLength: secrets.storedLens[chunk]!,
     });
-    accountFor(state.context, started, result.spent);
+    accountFor(context, started, result.spent);
     if (result.bad.length === 0) {
       const bytes = fetch.plainInPlace(secrets.plainLens[chunk]!);
       return { bytes, plainStart: window.plainStarts[i]!, release: () => fetch.release() };
     }
-    for (const shard of result.bad) {
-      fetch.present.delete(shard);
-      exclude(state, view, fetch, shard, 'corrupt');
-    }
-    for (const provider of new Set(result.bad.map((shard) => fetch.providerOf(shard)))) {
+    for (const provider of fetch.foundWrong(result.bad)) {
       const error = new HoldfastError('Corrupt', 'it sent other bytes than were stored', { provider });
       const bytes = fetch.shardLength;
-      state.context.directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
+      context.directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
     }
-    await fetchUntilDecodable(state, view, [fetch]);
+    await fetchUntilDecodable(state, [fetch]);
   }
 }

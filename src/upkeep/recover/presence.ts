@@ -2,10 +2,12 @@ import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Stragglers } from '../../core/straggler-watch.ts';
-import { openRoot, type RootRecord } from '../../manifest/root.ts';
+import { openRoot } from '../../manifest/root.ts';
+import type { PackRecord } from '../../manifest/segment.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { fetchNode } from '../../object/fetch-node.ts';
-import { publicSegments, type SegmentView } from '../../object/segment-view.ts';
+import { type PublicManifest, publicSegments } from '../../object/manifest-tree.ts';
+import { locate, type Place, type SegmentView } from '../../object/places.ts';
 import type { VaultContext } from '../../pipeline/context.ts';
 import { localRoot } from '../../records/manifests.ts';
 import { addPacks, type Usage } from '../../records/usage.ts';
@@ -51,7 +53,7 @@ export class PresenceCheck {
     try {
       const root = await this.#root(manifest, damage);
       const { record } = openRoot(root, this.#context.keys.wrap);
-      return { ...(await this.#segments(record, damage)), root };
+      return { ...(await this.#segments({ manifest, record }, damage)), root };
     } catch (error) {
       throwIfAborted(this.#signal, 'recover');
       return { presence: this.#whenMissing(error) };
@@ -67,10 +69,10 @@ export class PresenceCheck {
     });
   }
 
-  async #segments(record: RootRecord, damage: DamageLog): Promise<Omit<ObjectPresence, 'root'>> {
+  async #segments(object: PublicManifest, damage: DamageLog): Promise<Omit<ObjectPresence, 'root'>> {
     let worst: Presence = 'readable';
     const usage = new Map<string, number>();
-    for await (const { view } of publicSegments(this.#context, record, damage, this.#signal)) {
+    for await (const view of publicSegments(this.#context, object, damage, this.#signal)) {
       addPacks(usage, view);
       const presence = await this.#segment(view);
       if (presence === 'lost') return { presence };
@@ -79,23 +81,39 @@ export class PresenceCheck {
     return { presence: worst, usage };
   }
 
-  async #segment({ record, code, shardLengths }: SegmentView): Promise<Presence> {
-    const there = await Promise.all(record.packs.map((pack) => this.#pack(pack)));
+  async #segment(view: SegmentView): Promise<Presence> {
+    const { code, shardLengths } = view;
+    const states = await this.#packs(view);
     const rows = new Set<string>();
     let worst: Presence = 'readable';
     for (let chunk = 0; chunk < shardLengths.length; chunk++) {
-      const row = record.places.subarray(chunk * code.totalShards, (chunk + 1) * code.totalShards);
+      const row = Array.from({ length: code.totalShards }, (_, shard) =>
+        bestOf(placesOf(view, chunk, shard).map(({ pack }) => states.get(pack)!)),
+      );
       const known = rows.size;
       if (rows.add(row.join()).size === known) continue;
       const shards = (allowed: readonly PackState[]): number[] =>
-        Array.from(row.keys()).filter((shard) => allowed.includes(there[row[shard]!]!));
+        Array.from(row.keys()).filter((shard) => allowed.includes(row[shard]!));
       if (!code.decodable(shards(['there', 'unknown']))) return 'lost';
       if (!code.decodable(shards(['there']))) worst = 'unconfirmed';
     }
     return worst;
   }
 
-  async #pack({ provider: id, address, length }: Pack): Promise<PackState> {
+  /** Asks for every pack that a shard may be in. */
+  async #packs(view: SegmentView): Promise<ReadonlyMap<PackRecord, PackState>> {
+    const packs = new Set<PackRecord>();
+    for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
+      for (let shard = 0; shard < view.code.totalShards; shard++) {
+        for (const { pack } of placesOf(view, chunk, shard)) packs.add(pack);
+      }
+    }
+    return new Map(
+      await Promise.all([...packs].map(async (pack) => [pack, await this.#pack(pack)] as const)),
+    );
+  }
+
+  async #pack({ provider: id, address, length }: PackRecord): Promise<PackState> {
     const provider = this.#context.directory.get(id);
     if (provider === undefined || this.#silent.has(id)) return 'unknown';
     const { clock, directory } = this.#context;
@@ -128,5 +146,16 @@ export class PresenceCheck {
   }
 }
 
-type Pack = SegmentView['record']['packs'][number];
 type PackState = 'there' | 'missing' | 'unknown';
+
+const bestOf = (states: readonly PackState[]): PackState =>
+  states.includes('there') ? 'there' : states.includes('unknown') ? 'unknown' : 'missing';
+
+function placesOf(view: SegmentView, chunk: number, shard: number): Place[] {
+  const places: Place[] = [];
+  for (let place = locate(view, chunk, shard, 0); place !== undefined; ) {
+    places.push(place);
+    place = locate(view, chunk, shard, places.length);
+  }
+  return places;
+}

@@ -1,0 +1,105 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { entryOf } from '../core/maps.ts';
+import type { RelocatedPack, RelocationRecord } from '../manifest/relocation.ts';
+import type { PackRecord, SegmentRecord } from '../manifest/segment.ts';
+import { type Place, recordedPlace, type SegmentView } from './places.ts';
+
+/** A relocation, and whose word it is. */
+export interface Relocation extends RelocationRecord {
+  /** The vault's own engine has it: it counts for certificates and deletions. False: a hint, worth a read and no more. */
+  readonly recorded: boolean;
+}
+
+/** Where shards were moved to, as far as the vault knows. See docs/format/relocations.md. */
+export interface Relocations {
+  /**
+   * Asks once for a whole object whether anything was moved at all, so that reading costs no more where nothing was.
+   * @param options `fresh`: without it, that nothing was moved may have been found out up to a second ago.
+   * @returns undefined when nothing was moved.
+   */
+  open(options?: AbortOptions & { readonly fresh?: boolean }): Promise<RelocationsOf | undefined>;
+}
+
+/**
+ * The relocations of a segment by the address of its node, or of the root that it stands in: newest first, at most
+ * `MAX_RELOCATIONS`. Malformed ones are left out.
+ */
+export type RelocationsOf = (segment: BlobAddress) => Promise<readonly Relocation[]>;
+
+/**
+ * Lays relocations over the recorded places. All are kept, none wins: a shard's places are where the vault moved it to,
+ * newest first, where it was put, and where hints say it is. A relocation that does not fit the segment is left out.
+ * @param relocations newest first.
+ */
+export function relocate(view: SegmentView, relocations: readonly Relocation[]): SegmentView {
+  const fitting = relocations.flatMap((one) => (fits(view, one) ? [one] : []));
+  if (fitting.length === 0) return view;
+  const recorded = placesIn(
+    view,
+    fitting.filter((one) => one.recorded),
+  );
+  const hinted = placesIn(
+    view,
+    fitting.filter((one) => !one.recorded),
+  );
+  const places = new Map<number, Place[]>();
+  for (const at of new Set([...recorded.keys(), ...hinted.keys()])) {
+    places.set(at, [...(recorded.get(at) ?? []), recordedPlace(view, at), ...(hinted.get(at) ?? [])]);
+  }
+  return { ...view, moved: { places, packs: keptPacks(view.record, fitting) } };
+}
+
+/**
+ * Every pack that may have shards of a segment, as far as the vault itself says so: those that the node names and those
+ * that shards were moved to, each once.
+ */
+export function allPacks(
+  { packs }: SegmentRecord,
+  relocations: readonly Relocation[],
+): readonly PackRecord[] {
+  const moved = relocations.flatMap((one) => (one.recorded ? one.packs : []));
+  return [
+    ...new Map([...packs, ...moved].map((pack) => [`${pack.provider} ${pack.address}`, pack])).values(),
+  ];
+}
+
+/** The same without those of the node that all shards were moved from: what is kept, and counts as used. */
+export function keptPacks(record: SegmentRecord, relocations: readonly Relocation[]): readonly PackRecord[] {
+  const moved = relocations.flatMap((one) => (one.recorded ? one.packs : []));
+  const gone = new Set(moved.flatMap(({ shards }) => shards));
+  const staying = new Set<number>();
+  for (const [at, pack] of record.places.entries()) if (!gone.has(at)) staying.add(pack);
+  return allPacks({ ...record, packs: record.packs.filter((_, pack) => staying.has(pack)) }, relocations);
+}
+
+/** Places by shard, in the order of the relocations. */
+function placesIn(view: SegmentView, relocations: readonly Relocation[]): Map<number, Place[]> {
+  const found = new Map<number, Place[]>();
+  for (const pack of relocations.flatMap(({ packs }) => packs)) {
+    let offset = 0;
+    for (const at of inPackOrder(view, pack)) {
+      entryOf(found, at, () => []).push({ pack, offset });
+      offset += lengthOf(view, at);
+    }
+  }
+  return found;
+}
+
+/** The rule of packs: data shards first, each part by chunk and then by shard. */
+function inPackOrder({ code }: SegmentView, { shards }: RelocatedPack): number[] {
+  const isData = (at: number): boolean => at % code.totalShards < code.dataShards;
+  return [...shards.filter(isData), ...shards.filter((at) => !isData(at))];
+}
+
+const lengthOf = ({ shardLengths, code }: SegmentView, at: number): number =>
+  shardLengths[Math.floor(at / code.totalShards)]!;
+
+/** Whether a relocation names shards that there are, and packs as long as those. */
+function fits(view: SegmentView, { packs }: Relocation): boolean {
+  const count = view.record.places.length;
+  return packs.every(
+    ({ shards, length }) =>
+      shards.every((at) => at < count) && shards.reduce((sum, at) => sum + lengthOf(view, at), 0) === length,
+  );
+}
