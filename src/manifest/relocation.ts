@@ -26,6 +26,7 @@ const MAX_RELOCATED_PACKS = 64;
 /** More shards than a segment's node has room for. */
 const MAX_MASK_BYTES = 4096;
 
+/** @internal Nothing of the program moves shards yet: tests do. */
 export function encodeRelocation({ segment, movedMs, packs }: RelocationRecord): Uint8Array {
   return encodeNode({
     version: RELOCATION_VERSION,

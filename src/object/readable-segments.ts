@@ -25,7 +25,7 @@ export interface ReadableSegment extends OpenSegment {
 }
 
 /** A segment that has been unsealed. */
-export interface OpenSegment {
+interface OpenSegment {
   readonly view: SegmentView;
   readonly secrets: SegmentSecrets;
 }

@@ -25,7 +25,7 @@ export interface Relocations {
  * The relocations of a segment by the address of its node, or of the root that it stands in: newest first, at most
  * `MAX_RELOCATIONS`. Malformed ones are left out.
  */
-export type RelocationsOf = (segment: BlobAddress) => Promise<readonly Relocation[]>;
+type RelocationsOf = (segment: BlobAddress) => Promise<readonly Relocation[]>;
 
 /**
  * Lays relocations over the recorded places. All are kept, none wins: a shard's places are where the vault moved it to,

@@ -13,7 +13,6 @@ import { encodeIndexNode, type Link } from '../../src/manifest/links.ts';
 import { type Pointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
 import { encodeRoot, type RootInput } from '../../src/manifest/root.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../src/manifest/segment.ts';
-import { packLayout } from '../../src/object/places.ts';
 
 /** Makes every byte of `test/vectors/manifest-v1.json` from fixed keys, times and randomness. */
 
@@ -73,9 +72,12 @@ function makeSegment(first: number, count: number, random: RandomBytes) {
   const providers = [...new Set(wanted)];
   const places = Uint8Array.from(wanted, (provider) => providers.indexOf(provider));
   const shards = chunks.flatMap((chunk) => chunk.shards);
-  const lengths = chunks.map(() => SHARD_LENGTH);
-  const { contents } = packLayout(places, providers.length, lengths, CODE.dataShards, SHARDS);
-  const packs = contents.map((held) => concatBytes(...held.map((at) => shards[at]!)));
+  const isData = (at: number): boolean => at % SHARDS < CODE.dataShards;
+  const packs = providers.map((_, pack) => {
+    const held = [...places.keys()].filter((at) => places[at] === pack);
+    const inOrder = [...held.filter(isData), ...held.filter((at) => !isData(at))];
+    return concatBytes(...inOrder.map((at) => shards[at]!));
+  });
   const secrets = {
     leads: chunks.map(({ lead }) => lead),
     plainLens: chunks.map(({ plain }) => plain.length),
