@@ -3,7 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { createGunzip } from 'node:zlib';
 import { selectCodec } from '../coding/compress/select.ts';
-import { zstdContentSize } from '../coding/compress/zstd-frame.ts';
+import { zstdContentSize } from '../coding/compress/zstd.ts';
 import type { Acceleration } from '../core/acceleration.ts';
 import { concatBytes } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';

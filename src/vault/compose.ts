@@ -4,7 +4,7 @@ import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
 import { openNodeCatalog } from '../catalog/index.ts';
 import { createPunctuality } from '../catalog/punctuality.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
-import { TileMemory } from '../coding/erasure/tile-memory.ts';
+import { TileMemory } from '../coding/erasure/xor-program.ts';
 import type { Config } from '../config/types.ts';
 import { linkedAbort } from '../core/abort.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';

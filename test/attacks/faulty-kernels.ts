@@ -80,11 +80,12 @@ export function mockKernels(fault: Fault): void {
     const wrap = (codec: Codec): Codec => faultyCodec(codec, fault, 'zstd: frame', 'zstd: plaintext');
     return { ...zstd, nativeZstd: (level: number) => zstd.nativeZstd(level).map(wrap) };
   });
-  vi.doMock('../../src/coding/compress/deflate-node.ts', async (actual) => {
-    const { nodeDeflate } = await actual<typeof import('../../src/coding/compress/deflate-node.ts')>();
+  vi.doMock('../../src/coding/compress/deflate.ts', async (actual) => {
+    const deflate = await actual<typeof import('../../src/coding/compress/deflate.ts')>();
     return {
+      ...deflate,
       nodeDeflate: (level: number) =>
-        faultyCodec(nodeDeflate(level), fault, 'deflate: stream', 'deflate: plaintext'),
+        faultyCodec(deflate.nodeDeflate(level), fault, 'deflate: stream', 'deflate: plaintext'),
     };
   });
   vi.doMock('../../src/coding/erasure/kernel-wasm.ts', async (actual) => {

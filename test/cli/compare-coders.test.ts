@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { compareCoders } from '../../src/cli/compare-coders.ts';
-import { noneCodec } from '../../src/coding/compress/none.ts';
+import { noneCodec } from '../../src/coding/compress/codec.ts';
 import { workingKernels } from '../../src/coding/erasure/index.ts';
 
 test('every stack is timed on every kernel, with shards really lost', { timeout: 60_000 }, async () => {

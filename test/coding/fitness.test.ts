@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Aead } from '../../src/coding/aead.ts';
-import { AAD, KEY, KNOWN_SEALED, sealsRight } from '../../src/coding/aead-known.ts';
 import { nodeAead } from '../../src/coding/aead-node.ts';
 import { portableAead } from '../../src/coding/aead-portable.ts';
+import { AAD, KEY, KNOWN_SEALED, sealsRight } from '../../src/coding/aead-select.ts';
 import { createSodiumAead } from '../../src/coding/aead-sodium.ts';
 import type { Codec } from '../../src/coding/compress/codec.ts';
-import { portableDeflate } from '../../src/coding/compress/deflate.ts';
-import { nodeDeflate } from '../../src/coding/compress/deflate-node.ts';
-import { codesRight } from '../../src/coding/compress/known.ts';
+import { nodeDeflate, portableDeflate } from '../../src/coding/compress/deflate.ts';
+import { codesRight } from '../../src/coding/compress/select.ts';
 import { nativeZstd, portableZstd } from '../../src/coding/compress/zstd.ts';
 import { portableBlake3 as blake3 } from '../../src/core/b3/portable.ts';
 import { countingBytes, toHex } from '../../src/core/bytes.ts';

@@ -26,3 +26,14 @@ export function codecName(id: number): CodecName {
 export function corruptCompressed(codec: CodecName, cause?: unknown): HoldfastError {
   return new HoldfastError('Corrupt', `malformed ${codec} data`, { code: 'malformed_compression', cause });
 }
+
+export const noneCodec: Codec = {
+  id: CODEC_IDS.none,
+  name: 'none',
+  implementation: 'copy',
+  compress: (plain) => plain,
+  decompress(stored, maxLength) {
+    if (stored.length > maxLength) throw corruptCompressed('none');
+    return stored;
+  },
+};

@@ -1,5 +1,5 @@
 import { CODEC_IDS, type Codec, corruptCompressed } from './codec.ts';
-import { putVarint, readVarint } from './varint.ts';
+import { putVarint, readVarint } from './rle.ts';
 
 const MIN_MATCH = 6;
 const HASH_BITS = 14;

@@ -4,9 +4,9 @@ import { type Coder, createCoder } from './coder.ts';
 import type { KernelName } from './kernel.ts';
 import type { LinearCode, RepairPlan, ShardCost } from './linear-code.ts';
 import { type CodeParams, DEFAULT_LRC } from './params.ts';
+import { undecodable } from './repair-plan.ts';
 import { selectKernel } from './select-kernel.ts';
 import { assertShardLength, badShards, shardSet, shardStride } from './shape.ts';
-import { undecodable } from './undecodable.ts';
 
 /** A shard's bytes, or a hole where it is lost. */
 export type MaybeShard = Uint8Array | undefined | null;

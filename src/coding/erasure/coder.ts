@@ -1,6 +1,6 @@
 import type { Kernel, ShardOffsets } from './kernel.ts';
+import { encodeProgram, rebuildProgram, type ShardProgram } from './kernel.ts';
 import type { LinearCode } from './linear-code.ts';
-import { encodeProgram, rebuildProgram, type ShardProgram } from './program.ts';
 import { assertShardLength, badShards, shardSet } from './shape.ts';
 
 /** A code made to work on bytes in a kernel's arena. */

@@ -2,12 +2,7 @@ export { createCode, type ErasureCode, type ErasureCodeOptions, type MaybeShard 
 export { createLinearCode } from './code.ts';
 export { type Coder, createCoder } from './coder.ts';
 export type { ShardKind } from './generator.ts';
-export type {
-  Kernel,
-  KernelMaker,
-  KernelName,
-  ShardOffsets,
-} from './kernel.ts';
+export type { Kernel, KernelName, ShardOffsets, ShardProgram } from './kernel.ts';
 export type { LinearCode, RepairPlan, RepairStep, ShardCost } from './linear-code.ts';
 export {
   type CodeParams,
@@ -20,6 +15,6 @@ export {
   validateCodeParams,
   type XorParams,
 } from './params.ts';
-export type { ShardProgram } from './program.ts';
+export type { KernelMaker } from './select-kernel.ts';
 export { type KernelOptions, selectKernel, workingKernels } from './select-kernel.ts';
 export { packetLengthOf, shardStride } from './shape.ts';

@@ -1,7 +1,6 @@
 import type { WasmMemory } from '../../core/wasm.ts';
 import { bitRows } from './gf256.ts';
-import type { Kernel, ShardOffsets } from './kernel.ts';
-import type { ShardProgram } from './program.ts';
+import type { Kernel, ShardOffsets, ShardProgram } from './kernel.ts';
 import { packetLengthOf } from './shape.ts';
 
 /** The reference: one XOR after the other, four bytes at a time, exactly as the format document says it. */

@@ -1,10 +1,9 @@
 import { isShared, type WasmMemory, wasmApi } from '../../core/wasm.ts';
-import type { Kernel, ShardOffsets } from './kernel.ts';
-import type { ShardProgram } from './program.ts';
+import type { Kernel, ShardOffsets, ShardProgram } from './kernel.ts';
 import { packetLengthOf } from './shape.ts';
-import { TileMemory } from './tile-memory.ts';
 import { tileModule } from './wasm-code.ts';
 import type { XorTile } from './xor-program.ts';
+import { TileMemory } from './xor-program.ts';
 
 type Run = (...pointersPacketBlocks: number[]) => void;
 

@@ -2,11 +2,10 @@ import { countingBytes } from '../../core/bytes.ts';
 import { type OnUnfit, WRONG_BYTES } from '../../core/fitness.ts';
 import { createMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import { cauchyRows } from './generator.ts';
-import type { Kernel, KernelMaker, KernelName } from './kernel.ts';
+import type { Kernel, KernelName, ShardProgram } from './kernel.ts';
 import { portableKernel } from './kernel-portable.ts';
 import { wasmKernel } from './kernel-wasm.ts';
-import type { ShardProgram } from './program.ts';
-import type { TileMemory } from './tile-memory.ts';
+import type { TileMemory } from './xor-program.ts';
 
 export interface KernelOptions {
   /** False: native code is not even looked for. */
@@ -20,6 +19,9 @@ export interface KernelOptions {
   /** Told of kernels that are there and give other bytes than the reference. */
   readonly onUnfit?: OnUnfit | undefined;
 }
+
+/** Makes a kernel that works in the given arena. */
+export type KernelMaker = (memory: WasmMemory, tiles?: TileMemory) => Kernel;
 
 /** The fastest kernel that is allowed and works here. */
 export async function selectKernel(options: KernelOptions): Promise<Kernel> {

@@ -1,4 +1,4 @@
-import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
+import type { TileMemory } from '../../coding/erasure/xor-program.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
+import type { TileMemory } from '../../coding/erasure/xor-program.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';

@@ -8,7 +8,7 @@ import type { Kernel } from '../../coding/erasure/kernel.ts';
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
 import { selectKernel } from '../../coding/erasure/select-kernel.ts';
-import type { TileMemory } from '../../coding/erasure/tile-memory.ts';
+import type { TileMemory } from '../../coding/erasure/xor-program.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { secondBlake3, selectBlake3 } from '../../core/b3/select.ts';

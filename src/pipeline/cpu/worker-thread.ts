@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { KnownTiles } from '../../coding/erasure/tile-memory.ts';
+import type { KnownTiles } from '../../coding/erasure/xor-program.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { TileMemory } from '../../coding/erasure/tile-memory.ts';
+import { TileMemory } from '../../coding/erasure/xor-program.ts';
 import { systemClock } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { decodeChunk } from './decode.ts';

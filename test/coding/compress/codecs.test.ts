@@ -1,11 +1,9 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CODEC_IDS, type Codec, codecName } from '../../../src/coding/compress/codec.ts';
-import { portableDeflate } from '../../../src/coding/compress/deflate.ts';
-import { nodeDeflate } from '../../../src/coding/compress/deflate-node.ts';
+import { CODEC_IDS, type Codec, codecName, noneCodec } from '../../../src/coding/compress/codec.ts';
+import { nodeDeflate, portableDeflate } from '../../../src/coding/compress/deflate.ts';
 import { lz77RleCodec } from '../../../src/coding/compress/lz77-rle.ts';
-import { noneCodec } from '../../../src/coding/compress/none.ts';
 import { rleCodec } from '../../../src/coding/compress/rle.ts';
 import { selectCodec } from '../../../src/coding/compress/select.ts';
 import { addonZstd, wasmZstd, type Zstd, zlibZstd, zstdCodec } from '../../../src/coding/compress/zstd.ts';

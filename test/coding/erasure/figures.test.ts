@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createLinearCode, DEFAULT_LRC } from '../../../src/coding/erasure/index.ts';
-import { encodeProgram, rebuildProgram } from '../../../src/coding/erasure/program.ts';
-import { xorTiles } from '../../../src/coding/erasure/xor-program.ts';
+import { encodeProgram, rebuildProgram } from '../../../src/coding/erasure/kernel.ts';
+import { TileMemory } from '../../../src/coding/erasure/xor-program.ts';
 import { range } from './helpers.ts';
 
 /** The figures of docs/decisions/003-erasure-engine.md that need no clock. */
@@ -9,7 +9,7 @@ const code = createLinearCode(DEFAULT_LRC);
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 test('the encoder of the default code shrinks from 1,492 XORs to 785', () => {
-  const tiles = xorTiles(encodeProgram(code));
+  const tiles = new TileMemory().of(encodeProgram(code));
   // Each shared sum costs one; a row of n terms n − 1.
   const after = sum(tiles.map(({ shared, rows }) => shared.length + sum(rows.map((row) => row.length - 1))));
   const before = sum(
@@ -34,7 +34,7 @@ test('1,797 of the 1,820 ways to lose four data shards are rebuilt by sums alone
     ways++;
     const left = range(27).filter((shard) => !missing.includes(shard));
     const { reads } = code.repairPlan(missing, left);
-    if (xorTiles(rebuildProgram(code, missing, reads)).every(({ lanes }) => lanes === 1)) plain++;
+    if (new TileMemory().of(rebuildProgram(code, missing, reads)).every(({ lanes }) => lanes === 1)) plain++;
   }
   expect([plain, ways]).toEqual([1797, 1820]);
 });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { TileMemory } from '../../../src/coding/erasure/tile-memory.ts';
+import { TileMemory } from '../../../src/coding/erasure/xor-program.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createSharedMemory } from '../../../src/core/wasm.ts';
 import type { CpuStage, DecodeJob } from '../../../src/pipeline/cpu/jobs.ts';
