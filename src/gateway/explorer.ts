@@ -4,7 +4,7 @@ import type { Exchange } from '../http/exchange.ts';
 import type { Endpoint } from '../http/handle.ts';
 import { badRequest, HttpProblem, problemOf } from '../http/problem.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
-import { createPatience } from '../http/slow-peers.ts';
+import { createTransferAllowance } from '../http/slow-peers.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { answerRpc, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import type { ManifestSummary, ProviderSummary } from './store.ts';
@@ -123,8 +123,8 @@ async function readText({ clock, limits }: GatewayContext, exchange: Exchange): 
   const onBytes = (count: number): void => {
     exchange.bytesIn += count;
   };
-  const patience = createPatience(clock, limits);
-  for await (const piece of incomingBody(request, { maxBytes: MAX_BODY_BYTES, patience, onBytes })) {
+  const allowance = createTransferAllowance(clock, limits);
+  for await (const piece of incomingBody(request, { maxBytes: MAX_BODY_BYTES, allowance, onBytes })) {
     pieces.push(piece);
   }
   try {

@@ -75,7 +75,7 @@ async function* decode(
   const memoryFor = (rest: ByteRange): number =>
     readMemory(rest.end - rest.start, root.record.chunkLen, context.arena.capacity);
   try {
-    yield* patientRead(range, { gate, memoryFor, open, signal });
+    yield* parkableRead(range, { gate, memoryFor, open, signal });
   } catch (error) {
     // It may have been deleted: whoever asks next looks for it again.
     if (!isHoldfastError(error, 'Aborted')) manifests.forget(manifest);
@@ -88,7 +88,7 @@ async function* decode(
 /** Bytes of a window. Each piece is valid only until the next is asked for. */
 type OpenPieces = (range: ByteRange) => AsyncIterable<Uint8Array>;
 
-interface PatientReadOptions {
+interface ParkableReadOptions {
   readonly gate: MemoryGate;
   /** The most memory that reading a window holds. */
   readonly memoryFor: (range: ByteRange) => number;
@@ -104,9 +104,9 @@ const LATER_WAIT_MS = 30_000;
  * Reads a window for a client that may be slow: while it does not come for the next piece and others need the memory,
  * the read under way is given up, and goes on from where it was once the client is back.
  */
-export async function* patientRead(
+export async function* parkableRead(
   range: ByteRange,
-  { gate, memoryFor, open, signal }: PatientReadOptions,
+  { gate, memoryFor, open, signal }: ParkableReadOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let at = range.start;
   while (at < range.end) {

@@ -8,135 +8,170 @@ export type Load = 'read' | 'write' | 'control';
 interface AdmissionLimits {
   /** Reads and writes at once. */
   readonly maxInflight: number;
-  /** Of all clients together; undefined: not limited. */
+  /** Requests a second of all clients together; undefined: not limited. */
   readonly maxRps: number | undefined;
-  /** Of one client address; undefined: not limited. */
+  /** Requests a second of one client address; undefined: not limited. */
   readonly maxClientRps: number | undefined;
 }
 
 export interface Admission {
   /**
-   * Lets a request in or turns it away. @returns what is to be called when the request is over; the first time counts.
+   * Lets a request in or turns it away. @returns what the caller calls when the request is over; only the first call counts.
    * @throws HttpProblem 429 or 503, with `Retry-After`.
    */
   enter(load: Load, client: string): () => void;
-  /** Counts a request that was refused for what it showed, so that guessing is bounded too. @throws HttpProblem 429 */
+  /** Counts a request that was refused for its credentials, so that guessing is bounded too. @throws HttpProblem 429 */
   countRefused(load: Load, client: string): void;
-  /** The answer to one request more than may wait on its connection. */
+  /** Makes the answer to one request more than may wait on its connection. */
   tooManyWaiting(load: Load): HttpProblem;
   /** False while a write of the client would be turned away, or one just was. */
   takesWrites(client: string): boolean;
   readonly inflight: number;
 }
 
-/** Of every limit this share is kept for reads, so that they are the last to suffer. */
+/** Why a service turns requests and connections away before any work: the values of the metric's label. */
+export const REJECTIONS = [
+  'max_connections',
+  'client_connections',
+  'max_inflight',
+  'max_rps',
+  'client_rps',
+  'pipelined',
+  'idle_timeout',
+  'request_timeout',
+  'malformed',
+  'unauthorized',
+] as const;
+
+export type Rejection = (typeof REJECTIONS)[number];
+
+/** The rejections that a single request meets. The metrics count those of reads apart. */
+type Shedding = Extract<Rejection, 'max_inflight' | 'max_rps' | 'client_rps' | 'pipelined'>;
+
+/** Why a service refuses reads, likewise. */
+export const READ_DENIALS: readonly (Shedding | 'unauthorized' | 'forbidden')[] = [
+  'max_inflight',
+  'max_rps',
+  'client_rps',
+  'pipelined',
+  'unauthorized',
+  'forbidden',
+];
+
+/** This share of every limit is kept for reads, so that they suffer last. */
 const READ_RESERVE = 0.25;
 const MAX_CLIENTS = 10_000;
-/** How long a write that was turned away shows in the readiness. */
+/** How long the readiness shows that a write was turned away. */
 const REMEMBER_MS = 3_000;
 
-export function createAdmission(
-  limits: AdmissionLimits,
-  { clock, metrics }: { readonly clock: Clock; readonly metrics: ServiceMetrics },
-): Admission {
-  const { maxInflight } = limits;
-  const maxWrites = Math.max(1, Math.floor(maxInflight * (1 - READ_RESERVE)));
-  const total = rateOf(limits.maxRps);
-  const perClient = rateOf(limits.maxClientRps);
-  const totalBucket = total && fullBucket(total, clock.monotonic());
-  const clients = new Map<string, Bucket>();
-  let inflight = 0;
-  let lastShedMs = Number.NEGATIVE_INFINITY;
+interface AdmissionParts {
+  readonly clock: Clock;
+  readonly metrics: ServiceMetrics;
+}
 
-  const shed = (
-    load: Load,
-    status: 429 | 503,
-    reason: Shedding,
-    waitMs: number,
-    close = false,
-  ): HttpProblem => {
-    metrics.rejected(reason);
-    if (load === 'read') metrics.readDenied(reason);
-    // What one client brings upon itself says nothing to the others.
-    else if (reason === 'max_inflight' || reason === 'max_rps') lastShedMs = clock.monotonic();
+export const createAdmission = (limits: AdmissionLimits, parts: AdmissionParts): Admission =>
+  new RequestAdmission(limits, parts);
+
+class RequestAdmission implements Admission {
+  readonly #clock: Clock;
+  readonly #metrics: ServiceMetrics;
+  readonly #maxInflight: number;
+  readonly #maxWrites: number;
+  readonly #total: BucketRate | undefined;
+  readonly #totalBucket: Bucket | undefined;
+  readonly #perClient: BucketRate | undefined;
+  readonly #clients = new Map<string, Bucket>();
+  #inflight = 0;
+  #lastShedMs = Number.NEGATIVE_INFINITY;
+
+  constructor({ maxInflight, maxRps, maxClientRps }: AdmissionLimits, { clock, metrics }: AdmissionParts) {
+    this.#clock = clock;
+    this.#metrics = metrics;
+    this.#maxInflight = maxInflight;
+    this.#maxWrites = Math.max(1, Math.floor(maxInflight * (1 - READ_RESERVE)));
+    this.#total = rateOf(maxRps);
+    this.#totalBucket = this.#total && fullBucket(this.#total, clock.monotonic());
+    this.#perClient = rateOf(maxClientRps);
+  }
+
+  get inflight(): number {
+    return this.#inflight;
+  }
+
+  enter(load: Load, client: string): () => void {
+    if (load === 'control') return () => {};
+    if (this.#inflight >= (load === 'write' ? this.#maxWrites : this.#maxInflight))
+      throw this.#shed(load, 503, 'max_inflight', 1000);
+    this.#checkRates(load, client);
+    this.#metrics.inflight(++this.#inflight);
+    let inside = true;
+    return () => {
+      if (inside) this.#metrics.inflight(--this.#inflight);
+      inside = false;
+    };
+  }
+
+  countRefused(load: Load, client: string): void {
+    this.#checkClient(load, client, this.#clock.monotonic());
+  }
+
+  tooManyWaiting(load: Load): HttpProblem {
+    return this.#shed(load, 503, 'pipelined', 1000, true);
+  }
+
+  takesWrites(client: string): boolean {
+    const now = this.#clock.monotonic();
+    const roomy = this.#inflight < this.#maxWrites && now - this.#lastShedMs > REMEMBER_MS;
+    return roomy && !this.#writeWouldWait(client, now);
+  }
+
+  #checkRates(load: Load, client: string): void {
+    const now = this.#clock.monotonic();
+    this.#checkClient(load, client, now);
+    if (this.#total === undefined || this.#totalBucket === undefined) return;
+    const waitMs = takeToken(this.#totalBucket, this.#total, now, reserveOf(load, this.#total));
+    if (waitMs > 0) throw this.#shed(load, 429, 'max_rps', waitMs);
+  }
+
+  #checkClient(load: Load, client: string, now: number): void {
+    if (this.#perClient === undefined) return;
+    const bucket = bucketOf(this.#clients, client, this.#perClient, now);
+    const waitMs = takeToken(bucket, this.#perClient, now);
+    if (waitMs > 0) throw this.#shed(load, 429, 'client_rps', waitMs);
+  }
+
+  /** Finds what `checkRates` would find for a write, and takes nothing. */
+  #writeWouldWait(client: string, now: number): boolean {
+    const own = this.#clients.get(client);
+    if (this.#perClient !== undefined && own !== undefined && !hasToken(own, this.#perClient, now))
+      return true;
+    if (this.#total === undefined || this.#totalBucket === undefined) return false;
+    return !hasToken(this.#totalBucket, this.#total, now, reserveOf('write', this.#total));
+  }
+
+  #shed(load: Load, status: 429 | 503, reason: Shedding, waitMs: number, close = false): HttpProblem {
+    this.#metrics.rejected(reason);
+    if (load === 'read') this.#metrics.readDenied(reason);
+    // The limits that one client reaches by itself say nothing to the others.
+    else if (reason === 'max_inflight' || reason === 'max_rps') this.#lastShedMs = this.#clock.monotonic();
     const [problem, message] =
       status === 429
         ? (['RateLimited', 'too many requests'] as const)
         : (['Unavailable', 'as many requests as are taken here are being served'] as const);
     const headers = { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))) };
     return new HttpProblem(status, problem, message, { headers, close, shed: true });
-  };
-
-  const checkClient = (load: Load, client: string, now: number): void => {
-    if (perClient === undefined) return;
-    const waitMs = takeToken(bucketOf(clients, client, perClient, now), perClient, now);
-    if (waitMs > 0) throw shed(load, 429, 'client_rps', waitMs);
-  };
-
-  const checkRates = (load: Load, client: string): void => {
-    const now = clock.monotonic();
-    checkClient(load, client, now);
-    if (total === undefined || totalBucket === undefined) return;
-    const waitMs = takeToken(totalBucket, total, now, reserveOf(load, total));
-    if (waitMs > 0) throw shed(load, 429, 'max_rps', waitMs);
-  };
-
-  /** As `checkRates` would find it for a write, and takes nothing. */
-  const writeWouldWait = (client: string, now: number): boolean => {
-    const own = clients.get(client);
-    if (perClient !== undefined && own !== undefined && !hasToken(own, perClient, now)) return true;
-    if (total === undefined || totalBucket === undefined) return false;
-    return !hasToken(totalBucket, total, now, reserveOf('write', total));
-  };
-
-  return {
-    get inflight() {
-      return inflight;
-    },
-    takesWrites(client) {
-      const now = clock.monotonic();
-      return inflight < maxWrites && now - lastShedMs > REMEMBER_MS && !writeWouldWait(client, now);
-    },
-    countRefused: (load, client) => checkClient(load, client, clock.monotonic()),
-    tooManyWaiting: (load) => shed(load, 503, 'pipelined', 1000, true),
-    enter(load, client) {
-      if (load === 'control') return () => {};
-      if (inflight >= (load === 'write' ? maxWrites : maxInflight))
-        throw shed(load, 503, 'max_inflight', 1000);
-      checkRates(load, client);
-      metrics.inflight(++inflight);
-      let inside = true;
-      return () => {
-        if (inside) metrics.inflight(--inflight);
-        inside = false;
-      };
-    },
-  };
+  }
 }
 
 const reserveOf = (load: Load, { burst }: BucketRate): number =>
   load === 'write' ? burst * READ_RESERVE : 0;
-
-/** The part of an address that one client holds: of IPv6 it can have 2^64 by itself. */
-export function clientOf(remoteAddress: string): string {
-  const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
-  return address.includes(':') ? prefix64(address) : address;
-}
-
-function prefix64(address: string): string {
-  const [head = '', tail] = address.split('%')[0]!.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return `${[...front, ...zeros, ...back].slice(0, 4).join(':')}::/64`;
-}
 
 /** A second's worth at once, and never less than one request even with the reserve kept. */
 function rateOf(perSecond: number | undefined): BucketRate | undefined {
   return perSecond === undefined ? undefined : { perSecond, burst: Math.max(2, perSecond) };
 }
 
-/** Least recently used first; the map is the order. */
+/** The client's bucket, which becomes the last to be forgotten: the order of the map is the order of use. */
 function bucketOf(clients: Map<string, Bucket>, client: string, rate: BucketRate, nowMs: number): Bucket {
   const bucket = clients.get(client) ?? fullBucket(rate, nowMs);
   clients.delete(client);
@@ -150,7 +185,7 @@ function bucketOf(clients: Map<string, Bucket>, client: string, rate: BucketRate
   return bucket;
 }
 
-/** A token bucket: `rate` requests a second on average, `burst` at once. Time comes in as an argument. */
+/** A token bucket: `perSecond` requests on average, `burst` at once. */
 interface Bucket {
   level: number;
   updatedMs: number;
@@ -180,7 +215,7 @@ function takeToken(bucket: Bucket, rate: BucketRate, nowMs: number, reserve = 0)
   return (1000 * missing) / rate.perSecond;
 }
 
-/** Whether one could be taken. */
+/** Tells whether a token could be taken. */
 function hasToken(bucket: Bucket, rate: BucketRate, nowMs: number, reserve = 0): boolean {
   refill(bucket, rate, nowMs);
   return bucket.level >= reserve + 1;
@@ -192,9 +227,9 @@ function refill(bucket: Bucket, { perSecond, burst }: BucketRate, nowMs: number)
   bucket.updatedMs = nowMs;
 }
 
-/** Counts what each client holds, up to a bound. */
-interface ClientCounts {
-  /** @returns what gives it back, once; undefined when the client holds as much as it may. */
+/** Counts the connections of each client, up to a bound. */
+export interface ClientCounts {
+  /** @returns what gives the place back, once; undefined when the client has as many as it may. */
   enter(client: string): (() => void) | undefined;
 }
 
@@ -214,32 +249,3 @@ export function createClientCounts(max: number | undefined): ClientCounts {
     },
   };
 }
-
-/** Why requests and connections are turned away before any work: the values of the metric's label. */
-export const REJECTIONS = [
-  'max_connections',
-  'client_connections',
-  'max_inflight',
-  'max_rps',
-  'client_rps',
-  'pipelined',
-  'idle_timeout',
-  'request_timeout',
-  'malformed',
-  'unauthorized',
-] as const;
-
-export type Rejection = (typeof REJECTIONS)[number];
-
-/** Those that a single request meets; of reads they are counted apart. */
-type Shedding = Extract<Rejection, 'max_inflight' | 'max_rps' | 'client_rps' | 'pipelined'>;
-
-/** Why reads are refused, likewise. */
-export const READ_DENIALS: readonly (Shedding | 'unauthorized' | 'forbidden')[] = [
-  'max_inflight',
-  'max_rps',
-  'client_rps',
-  'pipelined',
-  'unauthorized',
-  'forbidden',
-];

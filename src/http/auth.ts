@@ -11,22 +11,22 @@ export interface Principal {
   /** For logs and limits; never a secret. */
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** False for whoever showed nothing. */
+  /** False for a request without credentials. */
   readonly authenticated: boolean;
 }
 
-/** How a connection came in. A private plane (a Unix socket, mutual TLS) has proven its peer by itself. */
+/** How a connection came in. A private plane (a Unix socket, mutual TLS) proves its peer by itself. */
 export interface Plane {
   readonly private: boolean;
   readonly kind: 'tcp' | 'tls' | 'unix';
-  /** The host that was asked to be listened at; empty for a Unix socket. */
+  /** The host that the listener was given; empty for a Unix socket. */
   readonly host: string;
 }
 
 export interface Authenticator {
-  /** @throws HttpProblem 401 for credentials that are not good. */
+  /** @throws HttpProblem 401 for credentials that are unknown here. */
   authenticate(authorization: string | undefined, plane: Plane): Principal;
-  /** Whether anyone who gets here may, without showing anything. */
+  /** Tells whether a request without credentials has the scope. */
   open(scope: Scope): boolean;
 }
 
@@ -86,7 +86,7 @@ function withoutCredentials(anonymous: ReadonlySet<Scope>, plane: Plane): Princi
   return plane.private ? PRIVATE : { name: 'anonymous', scopes: anonymous, authenticated: false };
 }
 
-/** Looks at every entry, so that the time does not tell which one came close. */
+/** Compares with every entry, so that the time does not tell which one came close. */
 function findToken(tokens: readonly TokenEntry[], sha256: Uint8Array): TokenEntry | undefined {
   let found: TokenEntry | undefined;
   for (const entry of tokens) if (timingSafeEqual(entry.sha256, sha256)) found = entry;
@@ -99,14 +99,14 @@ function unauthorized(message: string, error?: string): HttpProblem {
 }
 
 /**
- * Guards what a service gives to those who reach it without a token, such as everyone on this machine, from the pages
- * that a browser there shows. A page of another site may make it ask for anything; one whose name was rebound to this
- * address may even read the answers. The first shows in `Origin` and `Sec-Fetch-Site`, the second in `Host`.
+ * Guards a service against the pages of other sites. Whoever reaches it without a token, such as everyone on this
+ * machine, may have a browser open. A page in it can send any request; a page whose name was rebound to this address can
+ * read the answers too. The first shows in `Origin` and `Sec-Fetch-Site`, the second in `Host`.
  */
 export interface PageRules {
-  /** Names by which clients may call this service, beside those of the loopback and of the address it listens at. */
+  /** Names by which clients may call this service, beside the loopback's and that of the address it listens at. */
   readonly allowedHosts: readonly string[];
-  /** Everyone may read, whatever page they are shown. */
+  /** Everyone may read, from any page. */
   readonly publicReads: boolean;
 }
 
@@ -114,9 +114,9 @@ export interface Asked {
   readonly request: IncomingMessage;
   readonly plane: Plane;
   readonly principal: Principal;
-  /** Nothing is done but look. */
+  /** The request changes nothing. */
   readonly reads: boolean;
-  /** What everyone may do: no token would be needed. */
+  /** A request without a token may do it too. */
   readonly open: boolean;
 }
 
@@ -129,9 +129,9 @@ const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '']);
 export function checkPage(asked: Asked, rules: PageRules): void {
   const { request, plane, principal, reads, open } = asked;
   const local = plane.kind !== 'tls' && (plane.kind === 'unix' || isLoopback(plane.host));
-  // Nothing is kept from anyone, wherever they come from.
+  // A page can read nothing here that its site could not read itself.
   if (reads && (rules.publicReads || (open && !local))) return;
-  // A page has no token; a certificate names its host already; browsers do not reach sockets.
+  // A page has no token, a certificate names its host already, and browsers do not reach Unix sockets.
   const mayBeRebound = plane.kind === 'tcp' && !principal.authenticated;
   if (mayBeRebound && !isOurs(request, plane, rules)) {
     throw new HttpProblem(421, 'MisdirectedRequest', 'the Host header names a host that this is not', {
@@ -144,7 +144,7 @@ export function checkPage(asked: Asked, rules: PageRules): void {
 }
 
 function isOurs({ headers, socket, url = '' }: IncomingMessage, plane: Plane, rules: PageRules): boolean {
-  // Only what is older than browsers names no host.
+  // A client that names no host is older than browsers.
   if (headers.host === undefined) return true;
   const authority = /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
   return [headers.host, ...(authority === undefined ? [] : [authority])].every((named) => {
@@ -155,7 +155,7 @@ function isOurs({ headers, socket, url = '' }: IncomingMessage, plane: Plane, ru
   });
 }
 
-/** What browsers say of the page, and cannot be made to leave out. */
+/** Reads what browsers say of the page: a page cannot make them leave it out. */
 function isForeign({ headers }: IncomingMessage, rules: PageRules): boolean {
   const site = headers['sec-fetch-site'];
   if (site !== undefined && !OWN_SITE.has(String(site))) return true;
@@ -167,7 +167,7 @@ function isForeign({ headers }: IncomingMessage, rules: PageRules): boolean {
   return !same && !isAllowed(hostnameOf(authority) ?? '', rules);
 }
 
-/** Without port, brackets and last dot; undefined for what is no host. */
+/** The host without port, brackets and last dot; undefined when it is none. */
 function hostnameOf(authority: string): string | undefined {
   return HOST.exec(authority.toLowerCase())?.[1]?.replace(/^\[|\]$/g, '');
 }

@@ -2,29 +2,30 @@ import type { Clock } from '../core/clock.ts';
 import { cutShort } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { tooLarge } from './problem.ts';
-import { type PatienceLimits, tooSlow } from './slow-peers.ts';
+import { type AllowanceLimits, tooSlow } from './slow-peers.ts';
 
 interface BatchOptions {
   /** Bytes as they come over the wire. */
   readonly maxBytes: number;
   readonly clock: Clock;
-  readonly patience: PatienceLimits;
+  readonly allowance: AllowanceLimits;
 }
 
-/** A body in few long pieces. A piece is valid until the next one is asked for; one is asked for at a time. */
+/** A body in few long pieces. A piece is valid until the reader asks for the next one; it asks for one at a time. */
 export interface BatchedBody extends AsyncIterableIterator<Uint8Array> {
-  /** Memory of the last piece, as long as no other one has been asked for. */
+  /** Memory of the last piece, until the reader asks for another. */
   readonly lent: Uint8Array | undefined;
-  /** Takes nothing more of the request, nor touches the memory. Idempotent. */
+  /** Takes nothing more of the request and touches the memory no more. Idempotent. */
   stop(): void;
 }
 
 /**
- * Receives a body into the memory given, one buffer while the other is being used; while all are full the sender
- * waits. Costs much less than pulling it piece by piece, which is a promise, a timer and a write for every 64 KiB.
+ * Receives a body into the memory given: it fills one buffer while the reader uses another, and while all are full the
+ * sender waits. This costs much less than pulling piece by piece, which takes a promise, a timer and a write for every
+ * 64 KiB.
  *
- * `next` rejects with HttpProblem 413 over the cap, 400 when the body ends early; HoldfastError `Timeout` when it comes
- * too slowly, not counting what the sender was made to wait.
+ * `next` rejects with HttpProblem 413 over the cap and 400 when the body ends early, and with HoldfastError `Timeout`
+ * when it comes too slowly. The time that the sender was made to wait does not count.
  */
 export function batchBody(
   exchange: Exchange,
@@ -51,7 +52,7 @@ class Batches implements BatchedBody {
   readonly #unwatch: () => void;
   #filling: Uint8Array | undefined;
   #filled = 0;
-  /** What came when all memory was full. */
+  /** The bytes that came when all memory was full. */
   #rest: Uint8Array | undefined;
   #size = 0;
   #pausedMs = 0;
@@ -102,7 +103,7 @@ class Batches implements BatchedBody {
 
   readonly #deadlineMs = (): number => {
     if (this.#pausedAtMs !== undefined) return Number.POSITIVE_INFINITY;
-    const { graceMs, minBytesPerSecond } = this.#options.patience;
+    const { graceMs, minBytesPerSecond } = this.#options.allowance;
     return this.#startMs + this.#pausedMs + graceMs + (1000 * this.#size) / minBytesPerSecond;
   };
 
@@ -113,7 +114,7 @@ class Batches implements BatchedBody {
     else this.#put(piece);
   };
 
-  /** Copies to where there is room; without any, whoever sends waits. */
+  /** Copies to where there is room. Without room the sender waits. */
   #put(piece: Uint8Array): void {
     let at = 0;
     while (at < piece.length) {
@@ -185,7 +186,7 @@ class Batches implements BatchedBody {
     this.#wake();
   };
 
-  /** A request may be parsed to its end and still lose, with its connection, what was not taken of it. */
+  /** A request may be parsed to its end and still lose, with its connection, the bytes that nobody took. */
   readonly #cut = (error?: Error): void => this.#fail(cutShort(error));
 
   #fail(error: Error): void {

@@ -3,16 +3,16 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { HttpProblem, tooLarge } from './problem.ts';
-import { type PatienceLimits, type TransferAllowance, tooSlow } from './slow-peers.ts';
+import { type AllowanceLimits, type TransferAllowance, tooSlow } from './slow-peers.ts';
 
 interface IncomingOptions {
   /** Bytes as they come over the wire. */
   readonly maxBytes: number;
-  readonly patience: TransferAllowance;
+  readonly allowance: TransferAllowance;
   readonly onBytes: (count: number) => void;
 }
 
-/** The length a request states, undefined when it is chunked. Node's parser has checked the form. */
+/** The length that a request states; undefined when it is chunked. Node's parser has checked the form. */
 export function statedLength(request: IncomingMessage): number | undefined {
   if (request.headers['transfer-encoding'] !== undefined) return undefined;
   return Number(request.headers['content-length'] ?? 0);
@@ -24,22 +24,22 @@ export function checkStatedLength(request: IncomingMessage, maxBytes: number): v
 }
 
 /**
- * The body of a request as it comes, pulled piece by piece: what is not asked for stays with the sender.
+ * Pulls the body of a request piece by piece: what nobody asks for stays with the sender.
  * @throws HttpProblem 413 over the cap, 400 when it ends early; HoldfastError `Timeout` when it comes too slowly.
  */
 export async function* incomingBody(
   request: IncomingMessage,
-  { maxBytes, patience, onBytes }: IncomingOptions,
+  { maxBytes, allowance, onBytes }: IncomingOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
   let size = 0;
   try {
     for (;;) {
-      const step = await patience.wait(pieces.next());
+      const step = await allowance.wait(pieces.next());
       if (step.done) break;
       const piece = new Uint8Array(step.value.buffer, step.value.byteOffset, step.value.length);
       size += piece.length;
-      patience.moved(piece.length);
+      allowance.moved(piece.length);
       onBytes(piece.length);
       if (size > maxBytes) throw tooLarge(maxBytes);
       yield piece;
@@ -47,7 +47,7 @@ export async function* incomingBody(
   } catch (error) {
     throw error instanceof HttpProblem || error instanceof HoldfastError ? error : cutShort(error);
   } finally {
-    // Not waited for: after a timeout a `next` still hangs in front of it.
+    // Nobody waits for this: after a timeout a `next` still hangs in front of it.
     pieces.return?.().catch(() => {});
   }
   if (!request.complete) throw cutShort();
@@ -62,24 +62,24 @@ export function cutShort(cause?: unknown): HttpProblem {
 
 interface GatherOptions {
   readonly clock: Clock;
-  readonly patience: PatienceLimits;
+  readonly allowance: AllowanceLimits;
 }
 
 /**
- * Copies a whole body of stated length into memory that has that length. For bodies short enough to be kept: costs
- * much less than pulling them piece by piece.
+ * Copies a whole body of stated length into memory of that length. For bodies short enough to be kept this costs much
+ * less than pulling them piece by piece.
  * @throws HttpProblem 400 when it has another length; HoldfastError `Timeout` when it comes too slowly.
  */
 export function gatherBody(
   exchange: Exchange,
   into: Uint8Array,
-  { clock, patience }: GatherOptions,
+  { clock, allowance }: GatherOptions,
 ): Promise<void> {
   const { request } = exchange;
   if (request.destroyed) return Promise.reject(cutShort());
   const start = clock.monotonic();
   let size = 0;
-  const deadline = (): number => start + patience.graceMs + (1000 * size) / patience.minBytesPerSecond;
+  const deadline = (): number => start + allowance.graceMs + (1000 * size) / allowance.minBytesPerSecond;
   exchange.invite();
   return new Promise((resolve, reject) => {
     const settle = (error?: Error): void => {
@@ -90,7 +90,7 @@ export function gatherBody(
     };
     const take = (piece: Buffer): void => {
       exchange.bytesIn += piece.length;
-      // The length was read from a header and the body by a parser: the two need not agree.
+      // The length comes from a header and the body from a parser: the two need not agree.
       if (size + piece.length > into.length) {
         request.pause();
         settle(beyondLength());

@@ -8,7 +8,7 @@ export interface Exposition {
   renderMetrics(): Promise<string>;
 }
 
-/** What a service could do now. */
+/** Tells what a service could do now. */
 export interface ReadinessReport {
   readonly reads: boolean;
   readonly writes: boolean;
@@ -18,20 +18,20 @@ export interface ReadinessReport {
 
 export interface ControlContext {
   readonly exposition: Exposition;
-  /** @param client whose writes are asked about: what limits it alone shows to it alone. */
+  /** @param client who asks about its writes: a limit that only it has reached shows only to it. */
   readonly readiness: { report(client: string): Promise<ReadinessReport> };
   /** What `/version` says. */
   readonly version: object;
 }
 
 interface ControlOptions {
-  /** False: being ready is being able to read. */
+  /** False: a service that can read is ready. */
   readonly takesWrites: boolean;
-  /** What those need for metrics who show no token. */
+  /** The scope that a request without credentials needs for metrics. */
   readonly strangerScope: Scope;
 }
 
-/** `/healthz`: the process runs and answers. `/readyz`: it can do its work, with `plane=read` its reads. */
+/** `/healthz`: the process runs and answers. `/readyz`: it can do its work; with `plane=read`, its reads. */
 export const controlRoutes = <C extends ControlContext>({
   takesWrites,
   strangerScope,

@@ -2,13 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { clientOf } from './admission.ts';
 import { NOBODY, type Plane, type Principal } from './auth.ts';
 import type { Target } from './request.ts';
 import type { SlowWatch } from './slow-peers.ts';
 
 export type Headers = Readonly<Record<string, string | number>>;
-/** The same as names and values in turn, which is what Node takes fastest. */
+/** The same as names and values in turn: the form that Node takes fastest. */
 export type HeaderList = readonly (string | number)[];
 
 /** A request as it came. */
@@ -17,7 +16,7 @@ export interface Arrival {
   readonly response: ServerResponse;
   readonly peer: Peer;
   readonly expectsContinue: boolean;
-  /** One more than may wait on its connection. */
+  /** It is one request more than may wait on its connection. */
   readonly excess: boolean;
 }
 
@@ -26,7 +25,7 @@ export interface ExchangePlace {
   readonly plane: Plane;
   readonly slow: SlowWatch;
   readonly clock: Clock;
-  /** Told of what failed where nobody waits for it. Never throws. */
+  /** Is told of what failed where nobody waits for it. Never throws. */
   readonly fault: (error: unknown) => void;
 }
 
@@ -40,7 +39,7 @@ export class Exchange {
   readonly startMs: number;
   readonly slow: SlowWatch;
   readonly clock: Clock;
-  /** One request more than may wait on its connection. */
+  /** It is one request more than may wait on its connection. */
   readonly excess: boolean;
   /** Pattern of the route, for metrics. */
   route = 'none';
@@ -48,11 +47,11 @@ export class Exchange {
   principal: Principal = NOBODY;
   bytesIn = 0;
   bytesOut = 0;
-  /** Set by whoever ends the connection before its answer is out; a socket that is destroyed looks finished. */
+  /** Whoever ends the connection before the answer is out sets this: a destroyed socket looks finished. */
   cut = false;
-  /** True while it is the node that the client waits for. */
+  /** True while the client waits for us, not we for the client. */
   working = true;
-  /** Gives back the place among those being served; set once there is one. May be called again. */
+  /** Gives back the place among the requests being served, once there is one. Idempotent. */
   leave: () => void = () => {};
   /** The connection ends with this answer. */
   last = false;
@@ -60,7 +59,7 @@ export class Exchange {
   #ends: (() => void)[] = [];
   #over = false;
   #expectsContinue: boolean;
-  /** Tells of what failed where nobody waits for it. Never throws. */
+  /** See `ExchangePlace`. */
   readonly fault: (error: unknown) => void;
 
   constructor(
@@ -82,7 +81,7 @@ export class Exchange {
     this.slow = slow;
   }
 
-  /** Fires when the client has gone. Made when it is first asked for: most answers are quick. */
+  /** Fires when the client has gone. Made at the first use: most answers are quick and need none. */
   get signal(): AbortSignal {
     if (this.#stop === undefined) {
       const stop = new AbortController();
@@ -95,13 +94,13 @@ export class Exchange {
     return this.#stop.signal;
   }
 
-  /** Calls back once the answer is out or the connection gone; at once if it is. */
+  /** Calls `work` once the answer is out or the connection gone; at once if that has happened. */
   atEnd(work: () => void): void {
     if (this.#over) work();
     else this.#ends.push(work);
   }
 
-  /** The answer is out, or never will be. Idempotent. What fails here keeps nothing else from ending. */
+  /** The answer is out, or never will be. Calls all work; one that fails keeps none from running. Idempotent. */
   end(): void {
     this.#over = true;
     const ends = this.#ends;
@@ -115,7 +114,7 @@ export class Exchange {
     }
   }
 
-  /** Begins the answer. Nothing else writes heads: whatever all of them have is added here. */
+  /** Begins the answer. Nothing else writes heads, so fields that all of them have are added here. */
   writeHead(status: number, headers: HeaderList): void {
     const all = ['x-corr-id', this.corrId, 'x-content-type-options', 'nosniff', ...headers];
     if (this.last) all.push('connection', 'close');
@@ -139,11 +138,11 @@ export class Exchange {
   }
 }
 
-/** Who is at the other end, as it was when the connection came: a socket that was reset does not tell any more. */
+/** The other end, as it was when the connection came: a socket that was reset does not tell any more. */
 export interface Peer {
   /** An IP address, or `local` for a Unix socket. */
   readonly address: string;
-  /** What limits count by. */
+  /** The name that limits count by. */
   readonly client: string;
 }
 
@@ -155,7 +154,21 @@ export function peerOf({ remoteAddress }: Socket, kind: 'tcp' | 'unix'): Peer {
   return remoteAddress === undefined ? UNKNOWN : { address: remoteAddress, client: clientOf(remoteAddress) };
 }
 
-/** @param excess it is one request more than may wait here: to be turned away. */
+/** The part of an address that one client holds: by itself it can have 2^64 addresses of IPv6. */
+function clientOf(remoteAddress: string): string {
+  const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
+  return address.includes(':') ? prefix64(address) : address;
+}
+
+function prefix64(address: string): string {
+  const [head = '', tail] = address.split('%')[0]!.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - front.length - back.length }, () => '0');
+  return `${[...front, ...zeros, ...back].slice(0, 4).join(':')}::/64`;
+}
+
+/** @param excess tells that it is one request more than may wait, to be turned away. */
 type Begin = (excess: boolean) => Exchange;
 
 interface Waiting {
@@ -164,8 +177,8 @@ interface Waiting {
 }
 
 /**
- * The requests of one connection. They are served one after the other, so that whoever sends many at once takes no more
- * of the service than others do; so many may wait, and one more ends the connection in its turn. All end with it.
+ * The requests of one connection. It serves them one after the other, so that a client that sends many at once takes no
+ * more of the service than others do. A bounded number may wait; one more ends the connection in its turn.
  */
 export class Connection {
   readonly peer: Peer;
@@ -179,7 +192,7 @@ export class Connection {
   constructor(socket: Socket, peer: Peer, maxWaiting: number) {
     this.peer = peer;
     this.#maxWaiting = maxWaiting;
-    // Node stops listening once a CONNECT has come, and what nobody listens to ends the program.
+    // Node stops listening once a CONNECT has come, and an error without a listener ends the program.
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.#stop();
@@ -187,7 +200,7 @@ export class Connection {
     });
   }
 
-  /** What is being served. */
+  /** The exchange that is being served. */
   get current(): Exchange | undefined {
     return this.#current;
   }
@@ -200,14 +213,14 @@ export class Connection {
     if (this.#current === undefined) this.#next();
   }
 
-  /** The peer has sent what is no request: once those before it are answered, `refuse` ends the connection. */
+  /** The peer has sent something that is no request. `refuse` ends the connection once those before it are answered. */
   fail(refuse: () => void): void {
     this.#full = true;
     this.#refuse ??= refuse;
     if (this.#current === undefined || !this.#current.request.complete) this.#next();
   }
 
-  /** What follows on the connection will not be answered. */
+  /** Nothing that follows on the connection will be answered. */
   #stop(): void {
     this.#full = true;
     this.#waiting.length = 0;

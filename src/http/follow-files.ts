@@ -4,23 +4,26 @@ import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
 
 export interface FollowOptions<T> {
   readonly paths: readonly string[];
-  /** Makes of the files what they stand for. */
+  /** Reads the files. */
   readonly read: () => Promise<T>;
   readonly clock: Clock;
   readonly intervalMs: number;
-  /** What could not be read leaves what is in force as it was, and is tried again; told once until it is good again. */
+  /**
+   * A reading that failed leaves the last one in force and is tried again. It is told once, until a reading is good
+   * again.
+   */
   readonly onReload: (outcome: { readonly value: T } | { readonly error: HoldfastError }) => void;
 }
 
 export interface Followed<T> {
-  /** As of the last good reading. */
+  /** The value of the last good reading. */
   current(): T;
   stop(): void;
 }
 
 /**
- * Keeps to files as they change. Asking the file system every so often, unlike watching, also works where a file is a
- * link that is swung over, as orchestrators do.
+ * Follows files as they change. It asks the file system every so often: unlike watching, that also works where a file is
+ * a link that an orchestrator swings over.
  * @throws as `read` does when the first reading fails.
  */
 export async function followFiles<T>({
@@ -31,7 +34,7 @@ export async function followFiles<T>({
   onReload,
 }: FollowOptions<T>): Promise<Followed<T>> {
   const stopped = new AbortController();
-  // Before the content: what changes in between is read again.
+  // Taken before the content, so that a change in between is read again.
   let revision = await revisionOf(paths);
   let current = await read();
   const look = async (): Promise<void> => {
@@ -57,7 +60,7 @@ export async function followFiles<T>({
   return { current: () => current, stop: () => stopped.abort() };
 }
 
-/** Empty when one of them cannot be looked at. */
+/** Empty when the file system does not tell of one of them. */
 async function revisionOf(paths: readonly string[]): Promise<string> {
   try {
     const stats = await Promise.all(paths.map((path) => stat(path, { bigint: true })));

@@ -8,6 +8,45 @@ import { badRequest, HttpProblem, problemOf } from './problem.ts';
 import { checkStrict, type Target } from './request.ts';
 import { sendProblem } from './respond.ts';
 
+/** What can be done at a path, with a service's own context `C`. `params` are the parts of the path that vary. */
+export interface Route<C> {
+  readonly pattern: string;
+  match(path: string): readonly string[] | undefined;
+  readonly methods: Readonly<Record<string, Endpoint<C>>>;
+}
+
+export interface Endpoint<C> {
+  /** Undefined: open to all. */
+  readonly scope: Scope | undefined;
+  /** The scope that a request without credentials needs, where that is more. */
+  readonly strangerScope?: Scope;
+  readonly load: Load;
+  /** Whether the request may have a body. */
+  readonly takesBody?: boolean;
+  run(context: C, exchange: Exchange, params: readonly string[]): Promise<void>;
+}
+
+export const readable = <C>(endpoint: Endpoint<C>): Record<'GET' | 'HEAD', Endpoint<C>> => ({
+  GET: endpoint,
+  HEAD: endpoint,
+});
+
+/** A path in which nothing varies. */
+export const at = <C>(pattern: string, methods: Route<C>['methods']): Route<C> => ({
+  pattern,
+  match: (path) => (path === pattern ? [] : undefined),
+  methods,
+});
+
+/** Matches one segment after `prefix`. */
+export const oneAfter =
+  (prefix: string): ((path: string) => readonly string[] | undefined) =>
+  (path) => {
+    if (!path.startsWith(prefix)) return undefined;
+    const rest = path.slice(prefix.length);
+    return rest === '' || rest.includes('/') ? undefined : [rest];
+  };
+
 interface HandlerOptions<C> {
   readonly routes: readonly Route<C>[];
   readonly context: C;
@@ -17,36 +56,58 @@ interface HandlerOptions<C> {
   readonly metrics: ServiceMetrics;
   readonly log: ServiceLog;
   readonly clock: Clock;
-  /** Undefined for what nothing here can be asked for by. */
+  /** Parses a request target. Undefined: it names nothing that this service could have. */
   parseTarget(target: string): Target | undefined;
   draining(): boolean;
 }
 
-/** Serves one request; resolves when its work is done. Never rejects. */
-type Handler = (exchange: Exchange) => Promise<void>;
-
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
-/** Logged and counted, never sent: the client went before it was told anything. */
+/** The status in logs and metrics when the client went before it was told anything. Never sent. */
 const GONE_BEFORE_ANSWER = 499;
 
-export function createHandler<C>(options: HandlerOptions<C>): Handler {
-  const { context, auth, admission, pages, metrics, log, clock } = options;
+/** Serves the requests of a service: finds the route, asks who may, lets in, runs, and logs. */
+export class Handler<C> {
+  readonly #options: HandlerOptions<C>;
 
-  const serve = async (exchange: Exchange): Promise<void> => {
+  constructor(options: HandlerOptions<C>) {
+    this.#options = options;
+  }
+
+  /** Serves one request; resolves when its work is done. Never rejects. */
+  async handle(exchange: Exchange): Promise<void> {
+    exchange.atEnd(() => this.#finished(exchange));
+    try {
+      exchange.last = this.#options.draining();
+      await this.#serve(exchange);
+    } catch (error) {
+      try {
+        this.#answerFailure(exchange, error);
+      } catch (failure) {
+        // Even the failure could not be answered. This exchange ends; the service goes on.
+        exchange.cut = true;
+        exchange.response.destroy();
+        exchange.fault(failure);
+      }
+    }
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    const { admission, context, parseTarget, routes } = this.#options;
     checkStrict(exchange.request);
-    exchange.target = options.parseTarget(exchange.request.url ?? '');
+    exchange.target = parseTarget(exchange.request.url ?? '');
     if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
-    const [endpoint, params] = find(options.routes, exchange, exchange.target.path);
+    const [endpoint, params] = find(routes, exchange, exchange.target.path);
     if (exchange.excess) throw admission.tooManyWaiting(endpoint.load);
-    identify(exchange, endpoint);
+    this.#identify(exchange, endpoint);
     if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
     exchange.leave = admission.enter(endpoint.load, exchange.peer.client);
     exchange.atEnd(exchange.leave);
     await endpoint.run(context, exchange, params);
-  };
+  }
 
   /** Finds out who asks, and whether they may: before they take a place that others need. */
-  const identify = (exchange: Exchange, { scope, strangerScope = scope, load }: Endpoint<C>): void => {
+  #identify(exchange: Exchange, { scope, strangerScope = scope, load }: Endpoint<C>): void {
+    const { admission, auth, metrics, pages } = this.#options;
     const { request, plane, peer } = exchange;
     try {
       const principal = auth.authenticate(exchange.header('authorization'), plane);
@@ -62,9 +123,19 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
       if (load === 'read') metrics.readDenied(status === 401 ? 'unauthorized' : 'forbidden');
       throw error;
     }
-  };
+  }
 
-  const finished = (exchange: Exchange): void => {
+  #answerFailure(exchange: Exchange, error: unknown): void {
+    const { log, metrics } = this.#options;
+    const problem = problemOf(error);
+    const told = problem.status >= 500 && !problem.shed && !exchange.response.destroyed;
+    if (problem.status === 401) metrics.rejected('unauthorized');
+    sendProblem(exchange, problem);
+    if (told) log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
+  }
+
+  #finished(exchange: Exchange): void {
+    const { clock, log, metrics } = this.#options;
     const { request, response, route } = exchange;
     const ms = clock.monotonic() - exchange.startMs;
     const whole = response.writableFinished && !exchange.cut;
@@ -87,32 +158,7 @@ export function createHandler<C>(options: HandlerOptions<C>): Handler {
       ms: Math.round(1000 * ms) / 1000,
       ...(whole ? {} : { cut: true }),
     });
-  };
-
-  const answerFailure = (exchange: Exchange, error: unknown): void => {
-    const problem = problemOf(error);
-    const told = problem.status >= 500 && !problem.shed && !exchange.response.destroyed;
-    if (problem.status === 401) metrics.rejected('unauthorized');
-    sendProblem(exchange, problem);
-    if (told) log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
-  };
-
-  return async (exchange) => {
-    exchange.atEnd(() => finished(exchange));
-    try {
-      exchange.last = options.draining();
-      await serve(exchange);
-    } catch (error) {
-      try {
-        answerFailure(exchange, error);
-      } catch (failure) {
-        // Not even that could be said. What it concerns ends; the service does not.
-        exchange.cut = true;
-        exchange.response.destroy();
-        exchange.fault(failure);
-      }
-    }
-  };
+  }
 }
 
 /** @throws HttpProblem 404 or 405 */
@@ -142,42 +188,3 @@ function describe({ status, problem, message, cause }: HttpProblem): Record<stri
   const inner = cause instanceof Error ? { cause: String(cause.cause ?? cause) } : {};
   return { status, error: problem, message, ...inner };
 }
-
-/** What can be done at a path, with a service's own context `C`. `params` are the parts of the path that vary. */
-export interface Route<C> {
-  readonly pattern: string;
-  match(path: string): readonly string[] | undefined;
-  readonly methods: Readonly<Record<string, Endpoint<C>>>;
-}
-
-export interface Endpoint<C> {
-  /** Undefined: open to all. */
-  readonly scope: Scope | undefined;
-  /** What those need who show nothing, where that is more. */
-  readonly strangerScope?: Scope;
-  readonly load: Load;
-  /** Whether the request may have a body. */
-  readonly takesBody?: boolean;
-  run(context: C, exchange: Exchange, params: readonly string[]): Promise<void>;
-}
-
-export const readable = <C>(endpoint: Endpoint<C>): Record<'GET' | 'HEAD', Endpoint<C>> => ({
-  GET: endpoint,
-  HEAD: endpoint,
-});
-
-/** A path with nothing variable. */
-export const at = <C>(pattern: string, methods: Route<C>['methods']): Route<C> => ({
-  pattern,
-  match: (path) => (path === pattern ? [] : undefined),
-  methods,
-});
-
-/** One segment after `prefix`. */
-export const oneAfter =
-  (prefix: string): ((path: string) => readonly string[] | undefined) =>
-  (path) => {
-    if (!path.startsWith(prefix)) return undefined;
-    const rest = path.slice(prefix.length);
-    return rest === '' || rest.includes('/') ? undefined : [rest];
-  };

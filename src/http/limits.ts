@@ -1,15 +1,15 @@
 const KIB = 1024;
 
-/** Bounds that every service has. Bytes, milliseconds. */
+/** The bounds of every service, in bytes and milliseconds. */
 export interface HttpLimits {
   /** Reads and writes at once. */
   readonly maxInflight: number;
-  /** Requests a second, all clients together; undefined: not limited. */
+  /** Requests a second of all clients together; undefined: not limited. */
   readonly maxRps: number | undefined;
   /** Requests a second of one client address; undefined: not limited. */
   readonly maxClientRps: number | undefined;
   readonly maxConnections: number;
-  /** Of one client address; undefined: not limited. Those over a Unix socket are not counted. */
+  /** Connections of one client address; undefined: not limited. Connections over a Unix socket do not count. */
   readonly maxClientConnections: number | undefined;
   /** Requests that wait on a connection for those before them. */
   readonly maxPipelined: number;
@@ -18,11 +18,11 @@ export interface HttpLimits {
   readonly headersMs: number;
   /** From the first byte of a request to the end of its body. */
   readonly requestMs: number;
-  /** A connection on which nothing moves in mid-message. */
+  /** How long nothing may move on a connection in mid-message. */
   readonly idleMs: number;
-  /** A connection between two requests. */
+  /** How long a connection may wait between two requests. */
   readonly keepAliveMs: number;
-  /** What a peer may waste in mid-message, and what it must move to be given more. */
+  /** How long a peer may waste in mid-message, and the bytes that it must move to be given more. */
   readonly graceMs: number;
   readonly minBytesPerSecond: number;
   /** How long requests under way may take once the service stops. */

@@ -31,7 +31,7 @@ export type BoundAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly url: string }
   | { readonly kind: 'unix'; readonly path: string };
 
-/** What there is to know of everyone who comes in by a listener. */
+/** What a listener tells of everyone who comes in by it. */
 export const planeOf = (listener: Listener): Plane =>
   listener.kind === 'unix'
     ? { private: true, kind: 'unix', host: '' }
@@ -49,7 +49,7 @@ export async function bind(server: HttpServer | HttpsServer, listener: Listener)
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException): void => reject(listenFailed(listener, cause));
     server.once('error', failed);
-    // A socket is there, and may be connected to, before anything could change its mode.
+    // Clients may connect to the socket before anything could change its mode.
     const mask = process.umask(listener.kind === 'unix' ? 0o177 : process.umask());
     server.listen({ ...where, backlog: 1024 }, () => {
       server.off('error', failed);
@@ -95,14 +95,14 @@ export interface TlsMaterial {
   readonly clientCa?: string | undefined;
 }
 
-/** The same in files, which are followed: a certificate that was renewed is used without a restart. */
-export interface TlsFiles {
+/** The same in files. The service follows them, so that it takes a renewed certificate without a restart. */
+export interface ListenerTlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile?: string | undefined;
 }
 
-export type TlsSource = TlsMaterial | TlsFiles;
+export type TlsSource = TlsMaterial | ListenerTlsFiles;
 
 const FOLLOW_MS = 1_000;
 const HANDSHAKE_MS = 10_000;
@@ -110,7 +110,7 @@ const HANDSHAKE_MS = 10_000;
 const asksForClients = (tls: TlsSource): boolean =>
   ('cert' in tls ? tls.clientCa : tls.clientCaFile) !== undefined;
 
-/** As `https.createServer` and `setSecureContext` take it. */
+/** The form that `https.createServer` and `setSecureContext` take. */
 export function tlsOptions({ cert, key, clientCa }: TlsMaterial): Record<string, unknown> {
   const mutual = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
   return { cert, key, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS, ...mutual };
@@ -125,17 +125,17 @@ export function followTls(
   if ('cert' in source) return Promise.resolve({ current: () => source, stop() {} });
   const { certFile, keyFile, clientCaFile } = source;
   const paths = [certFile, keyFile, clientCaFile].filter((path) => path !== undefined);
-  return followFiles({ paths, read: () => readTls(source), clock, intervalMs: FOLLOW_MS, onReload });
+  return followFiles({ paths, read: () => readListenerTls(source), clock, intervalMs: FOLLOW_MS, onReload });
 }
 
-async function readTls({ certFile, keyFile, clientCaFile }: TlsFiles): Promise<TlsMaterial> {
+async function readListenerTls({ certFile, keyFile, clientCaFile }: ListenerTlsFiles): Promise<TlsMaterial> {
   const material = {
     cert: await readPem(certFile),
     key: await readPem(keyFile),
     clientCa: clientCaFile === undefined ? undefined : await readPem(clientCaFile),
   };
   try {
-    // Also finds out that only one of the files has been replaced so far.
+    // This also finds out that only one of the files has been replaced so far.
     createSecureContext(tlsOptions(material));
   } catch (cause) {
     throw badFiles(`certificate and key cannot be used together: ${(cause as Error).message}`, cause);

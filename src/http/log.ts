@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { printableLine } from '../core/remote-text.ts';
 
-/** Where a service tells what it does. Never waits, never throws. */
+/** The log of a service. Never waits, never throws. */
 export interface ServiceLog {
-  /** Undefined: nobody wants to know. */
+  /** Undefined: there is no access log. */
   access?: ((entry: AccessEntry) => void) | undefined;
   event(level: 'info' | 'warn', event: string, fields: Readonly<Record<string, unknown>>): void;
 }
@@ -17,7 +17,7 @@ export interface AccessEntry {
   readonly principal: string;
   readonly method: string;
   readonly target: string;
-  /** Pattern of the route, `none` for what is none. */
+  /** Pattern of the route, or `none`. */
   readonly route: string;
   readonly status: number;
   readonly bytes_in: number;
@@ -29,7 +29,7 @@ export interface AccessEntry {
 
 export const silentLog: ServiceLog = { event() {} };
 
-/** What may wait for a reader that is slow; lines beyond are counted and left out. */
+/** The most that may wait for a slow reader. Lines beyond are counted and left out. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 const FLUSH_BYTES = 32 * 1024;
 const FLUSH_MS = 100;
@@ -40,7 +40,7 @@ export interface LineLog extends ServiceLog {
 }
 
 /**
- * One JSON object a line. Of accesses they are written in batches: a log must cost less than what it tells of.
+ * Writes one JSON object a line. Lines of the access log go out in batches: a log must cost less than what it tells of.
  * @param access undefined: no access log.
  */
 export function createLineLog(events: Writable, access: Writable | undefined, clock: Clock): LineLog {
@@ -59,7 +59,7 @@ export function createLineLog(events: Writable, access: Writable | undefined, cl
 
 type WriteLines = (lines: readonly string[]) => void;
 
-/** Leaves lines out while too much waits, and says afterwards how many. */
+/** Leaves lines out while too much waits, and says how many afterwards. */
 function bounded(to: Writable): WriteLines {
   let dropped = 0;
   return (lines) => {

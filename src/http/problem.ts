@@ -1,7 +1,7 @@
 import type { ErrorCode, ErrorKind, HoldfastError } from '../core/errors.ts';
 import { asHoldfastError } from '../core/errors.ts';
 
-/** What `error` says in an error body; stable. Kinds of the library keep their names. */
+/** The word for `error` in an error body. Stable; kinds of the library keep their names. */
 type ProblemName =
   | ErrorKind
   | 'BadRequest'
@@ -19,12 +19,12 @@ interface ProblemDetail {
   readonly headers?: Readonly<Record<string, string>>;
   /** The connection cannot be trusted or used any more. */
   readonly close?: boolean;
-  /** Turned away unserved, as under load: that is counted, and too common to be told of one by one. */
+  /** The request was turned away unserved. The metrics count that; the log would be full of it. */
   readonly shed?: boolean;
   readonly cause?: unknown;
 }
 
-/** An answer that is not success, thrown from wherever it is found out. */
+/** An answer that is not success. Whoever finds it out throws it. */
 export class HttpProblem extends Error {
   readonly status: number;
   readonly problem: ProblemName;
@@ -53,7 +53,7 @@ export const tooLarge = (cap: number, what = 'the body'): HttpProblem =>
 
 const STATUS: Readonly<Record<ErrorKind, number>> = {
   NotFound: 404,
-  // From a read: what is kept is not what it should be. An upload's mismatch is the client's, see `uploadProblem`.
+  // A read found other bytes than it should. The mismatch of an upload is the client's, see `upload`.
   HashMismatch: 500,
   UnsupportedScheme: 400,
   RangeNotSatisfiable: 416,
@@ -81,11 +81,11 @@ const STATUS_BY_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
 };
 const CLOSING: ReadonlySet<number> = new Set([408, 413]);
 
-/** The answer to a failure. Causes and paths stay out of it. */
+/** Makes the answer to a failure. Causes and paths stay out of it. */
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   const typed = asHoldfastError(error);
-  // What a body's own reader throws comes back from the adapter it was given to wrapped.
+  // An adapter wraps what the reader of a body throws.
   if (typed.cause instanceof HttpProblem) return typed.cause;
   const status = STATUS_BY_CODE[typed.code] ?? STATUS[typed.kind];
   const headers: Record<string, string> = status === 503 ? { 'retry-after': '1' } : {};
@@ -102,7 +102,7 @@ const nameOf = (status: number, kind: ErrorKind): ProblemName => {
   return status === 400 && kind === 'Unexpected' ? 'BadRequest' : kind;
 };
 
-/** What is unexpected may quote anything, so it is told to the log only. */
+/** An unexpected error may quote anything, so only the log tells of it. */
 function messageOf(error: HoldfastError): string {
   if (error.kind === 'Unexpected' && error.code === 'Unexpected')
     return 'something unexpected went wrong here';

@@ -3,10 +3,20 @@ import type { Exchange, HeaderList, Headers } from './exchange.ts';
 import { HttpProblem } from './problem.ts';
 import { headerList, sendBytes, sendEmpty, sendPieces } from './respond.ts';
 import { type ByteRange, evaluate, ifRangeHolds, parseRange } from './selection.ts';
-import { createPatience, type PatienceLimits, type TransferAllowance } from './slow-peers.ts';
+import { type AllowanceLimits, createTransferAllowance, type TransferAllowance } from './slow-peers.ts';
 
-/** What a socket takes whether or not anyone reads. */
+/** A socket takes this much whether or not anyone reads. */
 const SOCKET_BYTES = 64 * 1024;
+
+/** Bytes in memory that is used again. */
+export interface PinnedBytes {
+  readonly bytes: Uint8Array;
+  /** Nothing reads the bytes any more. Idempotent. */
+  release(): void;
+}
+
+/** Pins the bytes of a window; undefined when there is no memory for them now. */
+type Pin = (range: ByteRange, signal: AbortSignal) => Promise<PinnedBytes | undefined>;
 
 /** Bytes that can be served, whole or in part. */
 interface Representation {
@@ -17,26 +27,27 @@ interface Representation {
   readonly cacheControl: string;
   /** Further fields of 200, 206 and 304. */
   readonly headers?: Headers;
-  /** False: a browser may do what a page among them says, in the name of whoever serves it. Default true. */
+  /** False: a browser may run what a page among them says, in the name of this server. Default true. */
   readonly sandboxed?: boolean;
-  /** All bytes, when they are in memory; and what to call when they are not used any more. */
+  /** All bytes, when they are in memory. */
   readonly bytes?: Uint8Array | undefined;
+  /** The server calls it when it does not use `bytes` any more. */
   readonly release?: (() => void) | undefined;
   /** The other way to have bytes in memory: a window of them. */
-  readonly hold?: Hold | undefined;
-  /** Bytes of a window, in order. What was yielded is not written to afterwards. */
+  readonly pin?: Pin | undefined;
+  /** Gives the bytes of a window, in order. Nobody writes to a piece after it was yielded. */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 /**
- * Answers `GET` or `HEAD`: 200, 206, 304, 412 or 416. The head follows the first piece, so that a failure before it
- * is still told by a status; one after it cuts the connection.
+ * Answers `GET` or `HEAD`: 200, 206, 304, 412 or 416. The head follows the first piece, so that a status can still tell
+ * of a failure before it. A failure after it cuts the connection.
  */
 export async function sendRepresentation(
   exchange: Exchange,
   representation: Representation,
   clock: Clock,
-  patience: PatienceLimits,
+  limits: AllowanceLimits,
 ): Promise<void> {
   const { etag, size } = representation;
   if (representation.release !== undefined) exchange.atEnd(representation.release);
@@ -45,13 +56,7 @@ export async function sendRepresentation(
     ifNoneMatch: exchange.header('if-none-match'),
   };
   const outcome = evaluate(preconditions, etag, true);
-  const cacheControl = representation.cacheControl;
-  if (outcome === 'not_modified') {
-    const policy: Headers =
-      representation.sandboxed === false ? {} : { 'content-security-policy': 'sandbox' };
-    const headers = { ...representation.headers, ...policy };
-    return sendEmpty(exchange, 304, { ...headers, etag, 'cache-control': cacheControl });
-  }
+  if (outcome === 'not_modified') return sendNotModified(exchange, representation);
   if (outcome === 'failed') throw new HttpProblem(412, 'PreconditionFailed', 'If-Match names other bytes');
   const part = wantedRange(exchange, etag, size);
   const range = part ?? { start: 0, end: size };
@@ -59,7 +64,7 @@ export async function sendRepresentation(
   const head = headOf(representation);
   if (part !== undefined) head.push('content-range', contentRange(part, size));
   if (representation.bytes !== undefined) {
-    limitDelivery(exchange, range.end - range.start, clock, patience);
+    limitDelivery(exchange, range.end - range.start, clock, limits);
     return sendBytes(exchange, status, head, representation.bytes.subarray(range.start, range.end));
   }
   if (exchange.request.method === 'HEAD') {
@@ -67,13 +72,22 @@ export async function sendRepresentation(
     exchange.response.end();
     return;
   }
-  const held = await representation.hold?.(firstStep(range), exchange.signal);
-  if (held !== undefined) exchange.atEnd(held.release);
-  if (held?.bytes.length === range.end - range.start) {
-    limitDelivery(exchange, held.bytes.length, clock, patience);
-    return sendBytes(exchange, status, head, held.bytes);
+  const pinned = await representation.pin?.(firstStep(range), exchange.signal);
+  if (pinned !== undefined) exchange.atEnd(pinned.release);
+  if (pinned?.bytes.length === range.end - range.start) {
+    limitDelivery(exchange, pinned.bytes.length, clock, limits);
+    return sendBytes(exchange, status, head, pinned.bytes);
   }
-  await stream(exchange, representation, status, head, range, held, createPatience(clock, patience));
+  const allowance = createTransferAllowance(clock, limits);
+  await stream(exchange, representation, status, head, range, pinned, allowance);
+}
+
+function sendNotModified(
+  exchange: Exchange,
+  { cacheControl, etag, headers, sandboxed }: Representation,
+): void {
+  const policy: Headers = sandboxed === false ? {} : { 'content-security-policy': 'sandbox' };
+  sendEmpty(exchange, 304, { ...headers, ...policy, etag, 'cache-control': cacheControl });
 }
 
 function headOf(representation: Representation): (string | number)[] {
@@ -85,12 +99,12 @@ function headOf(representation: Representation): (string | number)[] {
   return head;
 }
 
-/** What is in memory goes to the socket at once; a reader who then takes too long over it is cut off. */
+/** Cuts off a reader who takes too long over bytes in memory: those went to the socket at once. */
 function limitDelivery(
   exchange: Exchange,
   length: number,
   clock: Clock,
-  { graceMs, minBytesPerSecond }: PatienceLimits,
+  { graceMs, minBytesPerSecond }: AllowanceLimits,
 ): void {
   if (length <= SOCKET_BYTES) return;
   const deadline = clock.monotonic() + graceMs + (1000 * length) / minBytesPerSecond;
@@ -106,7 +120,7 @@ function limitDelivery(
 
 const contentRange = ({ start, end }: ByteRange, size: number): string => `bytes ${start}-${end - 1}/${size}`;
 
-/** Undefined: the whole. Ranges are defined for GET alone (RFC 9110, 14.2). @throws HttpProblem 416 */
+/** Undefined: the whole. Only GET has ranges (RFC 9110, 14.2). @throws HttpProblem 416 */
 function wantedRange(exchange: Exchange, etag: string, size: number): ByteRange | undefined {
   const header = exchange.header('range');
   if (header === undefined || exchange.request.method !== 'GET') return undefined;
@@ -119,19 +133,19 @@ function wantedRange(exchange: Exchange, etag: string, size: number): ByteRange 
   });
 }
 
-/** @param held what there is of the window already. */
+/** @param pinned the first step of the window, if there was memory for it. */
 async function stream(
   exchange: Exchange,
-  { hold, read }: Representation,
+  { pin, read }: Representation,
   status: number,
   head: HeaderList,
   range: ByteRange,
-  held: PinnedBytes | undefined,
-  patience: TransferAllowance,
+  pinned: PinnedBytes | undefined,
+  allowance: TransferAllowance,
 ): Promise<void> {
   const { signal } = exchange;
   const withLength = [...head, 'content-length', range.end - range.start];
-  if (held === undefined || hold === undefined) {
+  if (pinned === undefined || pin === undefined) {
     const pieces = read(range, signal)[Symbol.asyncIterator]();
     const first = await pieces.next();
     try {
@@ -140,11 +154,11 @@ async function stream(
       await pieces.return?.();
       throw error;
     }
-    return sendPieces(exchange, resumed(first, pieces), patience);
+    return sendPieces(exchange, resumed(first, pieces), allowance);
   }
   exchange.writeHead(status, withLength);
-  const start = await sendHeld(exchange, held, range, hold, patience);
-  await sendPieces(exchange, start === range.end ? [] : read({ start, end: range.end }, signal), patience);
+  const start = await sendPinned(exchange, pinned, range, pin, allowance);
+  await sendPieces(exchange, start === range.end ? [] : read({ start, end: range.end }, signal), allowance);
 }
 
 async function* resumed(
@@ -158,19 +172,9 @@ async function* resumed(
   }
 }
 
-/** Bytes in memory that is used again. */
-export interface PinnedBytes {
-  readonly bytes: Uint8Array;
-  /** Nothing reads the bytes any more. Called again it does nothing. */
-  release(): void;
-}
-
-/** Bytes of a window, or undefined when there is no memory for them now. */
-type Hold = (range: ByteRange, signal: AbortSignal) => Promise<PinnedBytes | undefined>;
-
-/** A window up to this long is held as one. */
+/** A window up to this long is pinned as one. */
 const WHOLE_BYTES = 2 * 1024 * 1024;
-/** A longer one goes in steps that end at multiples of this, where pieces of blobs end too. */
+/** A longer window goes in steps that end at multiples of this, where pieces of blobs end too. */
 const STEP_BYTES = 1024 * 1024;
 
 function firstStep({ start, end }: ByteRange): ByteRange {
@@ -179,34 +183,34 @@ function firstStep({ start, end }: ByteRange): ByteRange {
 }
 
 /**
- * Sends a window under a head that has been written, one step in memory at a time. Returns where it stopped for want of
- * memory, or the end of the window.
- * @param first step of the window; like the others it is released when it is sent or the connection gone.
+ * Sends a window under a head that has been written, with one step in memory at a time.
+ * @param first is the first step. Each step is released when it is sent or the connection gone.
+ * @returns the end of the window, or where it stopped for want of memory.
  */
-async function sendHeld(
+async function sendPinned(
   exchange: Exchange,
   first: PinnedBytes,
   { start, end }: ByteRange,
-  hold: Hold,
-  patience: TransferAllowance,
+  pin: Pin,
+  allowance: TransferAllowance,
 ): Promise<number> {
   let at = start;
-  let held: PinnedBytes | undefined = first;
-  exchange.atEnd(() => held?.release());
+  let pinned: PinnedBytes | undefined = first;
+  exchange.atEnd(() => pinned?.release());
   for (;;) {
-    const { length } = held.bytes;
+    const { length } = pinned.bytes;
     at += length;
     exchange.bytesOut += length;
-    patience.moved(length);
+    allowance.moved(length);
     exchange.working = false;
-    await patience.wait(written(exchange, held.bytes));
+    await allowance.wait(written(exchange, pinned.bytes));
     exchange.working = true;
-    held.release();
+    pinned.release();
     if (at === end) return at;
-    held = await hold(firstStep({ start: at, end }), exchange.signal);
-    if (held === undefined) return at;
-    // Whoever waited for the end of the answer has been told already.
-    if (exchange.signal.aborted) held.release();
+    pinned = await pin(firstStep({ start: at, end }), exchange.signal);
+    if (pinned === undefined) return at;
+    // The end of the exchange has come already: nothing else will release it.
+    if (exchange.signal.aborted) pinned.release();
   }
 }
 

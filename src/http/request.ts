@@ -3,7 +3,7 @@ import { type BlobAddress, parseAddress } from '../core/address.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { badRequest, HttpProblem } from './problem.ts';
 
-/** Fields of which a second one would let two readers of the request disagree about it. */
+/** Two of one of these fields would let two readers of the request disagree about it. */
 const ONCE: ReadonlySet<string> = new Set([
   'host',
   'authorization',
@@ -16,16 +16,16 @@ const ONCE: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
-/** As Node looks for it. */
+/** The pattern by which Node looks for it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
-/** Node counts them too if it is let, and then leaves out those beyond. */
+/** Node could count them too, but it would leave out those beyond. */
 const MAX_HEADERS = 128;
 
 /**
- * What Node's strict parser leaves to us. It already refuses a length beside a transfer coding, unequal or repeated
- * lengths, bare line feeds, folded lines, NUL, and space before a colon.
- * @throws HttpProblem 400 or 505; the connection is to be closed.
+ * Checks what Node's strict parser leaves to us. The parser already refuses a length beside a transfer coding, unequal or
+ * repeated lengths, bare line feeds, folded lines, NUL, and space before a colon.
+ * @throws HttpProblem 400 or 505, which close the connection.
  */
 export function checkStrict(request: IncomingMessage): void {
   const { httpVersion, headers, rawHeaders } = request;
@@ -67,8 +67,8 @@ const QUERY = /^[A-Za-z0-9:._~=&%+-]*$/;
 const NO_QUERY = new URLSearchParams();
 
 /**
- * Parses a request target (RFC 9112, 3.2). Every path served here is plain, so whatever needs escapes, dots or
- * doubled slashes is an attempt at something else and is undefined.
+ * Parses a request target (RFC 9112, 3.2). Every path served here is plain. A target with escapes, dots or doubled slashes
+ * is an attempt at something else: undefined.
  */
 export function parseTarget(target: string): Target | undefined {
   if (target.length > MAX_TARGET_LENGTH) return undefined;
@@ -81,7 +81,7 @@ export function parseTarget(target: string): Target | undefined {
   return QUERY.test(query) ? { path, query: new URLSearchParams(query) } : undefined;
 }
 
-/** @throws HttpProblem 400 for what is no address of ours. */
+/** @throws HttpProblem 400 when the text is no address of ours. */
 export function addressFrom(text: string | undefined): BlobAddress {
   try {
     return parseAddress(text ?? '');

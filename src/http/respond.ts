@@ -4,9 +4,9 @@ import type { Exchange, HeaderList, Headers } from './exchange.ts';
 import type { HttpProblem } from './problem.ts';
 import type { TransferAllowance } from './slow-peers.ts';
 
-/** Pieces that a socket is given at once. */
+/** The longest piece that a socket gets at once. */
 const SEND_PIECE_BYTES = 64 * 1024;
-/** What is still read of a body nobody wants, so that the answer is not lost in a connection reset. */
+/** The most that is still read of a body nobody wants, so that the answer is not lost in a connection reset. */
 const LINGER_BYTES = 4 * 1024 * 1024;
 const LINGER_MS = 2_000;
 
@@ -33,7 +33,7 @@ export function sendBytes(exchange: Exchange, status: number, headers: HeaderLis
   }
   exchange.bytesOut += bytes.length;
   response.end(bytes);
-  // Nothing is left to do: who takes long to take it does not keep others out.
+  // Nothing is left to do: a client that takes long to read it keeps nobody out.
   exchange.leave();
 }
 
@@ -52,21 +52,21 @@ export function sendText(
   sendBytes(exchange, status, headerList(head), Buffer.from(text));
 }
 
-/** Writes pieces under a head that has been written, no faster than the socket takes them, and ends the answer. */
+/** Writes pieces no faster than the socket takes them, and ends the answer. The head has been written. */
 export async function sendPieces(
   exchange: Exchange,
   pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[],
-  patience: TransferAllowance,
+  allowance: TransferAllowance,
 ): Promise<void> {
   const { response } = exchange;
   for await (const piece of pieces) {
     for (let at = 0; at < piece.length; at += SEND_PIECE_BYTES) {
       const part = piece.subarray(at, at + SEND_PIECE_BYTES);
       exchange.bytesOut += part.length;
-      patience.moved(part.length);
+      allowance.moved(part.length);
       if (response.write(part)) continue;
       exchange.working = false;
-      await patience.wait(drained(exchange));
+      await allowance.wait(drained(exchange));
       exchange.working = true;
     }
   }
@@ -88,7 +88,7 @@ function drained({ response, signal }: Exchange): Promise<void> {
   });
 }
 
-/** Answers a failure, or cuts the connection where an answer has begun: what was sent must not look whole. */
+/** Answers a failure. Cuts the connection where an answer has begun: half an answer must not look whole. */
 export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
   const { request, response, corrId } = exchange;
   if (response.headersSent || response.destroyed) {
@@ -99,7 +99,7 @@ export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
     `${JSON.stringify({ error: problem.problem, message: problem.message, corr_id: corrId })}\n`,
   );
   const unread = !request.complete;
-  // A client that waits to be invited sends nothing more; then the connection is as good as new.
+  // A client that waits to be invited sends nothing more, so the connection is as good as new.
   const close = problem.close || (unread && !exchange.uninvited && !shortRest(request));
   const head = {
     ...problem.headers,
@@ -119,10 +119,10 @@ export function sendProblem(exchange: Exchange, problem: HttpProblem): void {
     return;
   }
   response.end();
-  if (unread) request.resume(); // what is left of it is in the way of the next request
+  if (unread) request.resume(); // the rest of the body is in the way of the next request
 }
 
-/** A body so short that reading it costs less than a new connection. */
+/** Tells whether the body is so short that reading it costs less than a new connection. */
 function shortRest(request: IncomingMessage): boolean {
   if (request.headers['transfer-encoding'] !== undefined) return false;
   return Number(request.headers['content-length'] ?? 0) <= SEND_PIECE_BYTES;

@@ -1,20 +1,25 @@
+/**
+ * Which bytes of a representation a request selects, and on what conditions: ranges (RFC 9110, 14.2) and preconditions
+ * (RFC 9110, 13).
+ */
+
 /** A window of a representation: `[start, end)`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** More ranges than this in one header are not looked at: the whole is sent instead. */
+/** A header with more ranges than this is ignored: the answer is the whole. */
 const MAX_RANGES = 64;
 const MAX_HEADER_LENGTH = 4096;
 const SPEC = /^(\d{0,16})-(\d{0,16})$/;
 
 /**
- * What a `Range` header asks of `size` bytes (RFC 9110, 14.2).
+ * Reads what a `Range` header asks of `size` bytes (RFC 9110, 14.2).
  *
- * `whole`: no header, another unit, a malformed or inverted range, too many ranges, or several that do not make one
- * run of bytes: the header is ignored, as it may be, and the answer is 200. Ranges that overlap or touch are
- * one. `unsatisfiable`: nothing of what is asked for exists; the answer is 416.
+ * `whole`: there is no header, or it has another unit, a malformed or inverted range, too many ranges, or several that do
+ * not make one run of bytes. A server may ignore such a header, and the answer is 200. Ranges that overlap or touch count
+ * as one. `unsatisfiable`: nothing of what the header asks for exists, and the answer is 416.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | 'whole' | 'unsatisfiable' {
   const specs = specsOf(header);
@@ -69,8 +74,7 @@ function merge(ranges: ByteRange[]): ByteRange | 'whole' {
   return { start, end };
 }
 
-/** Conditional requests (RFC 9110, 13) over strong entity tags. Dates are never sent, so none is ever compared. */
-
+/** Compared with strong entity tags alone. We send no dates, so none is ever compared. */
 interface Preconditions {
   readonly ifMatch?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
@@ -96,7 +100,7 @@ export function evaluate(
   return 'proceed';
 }
 
-/** Whether a `Range` is to be obeyed. Only one strong tag that is the current one validates a range. */
+/** Tells whether to obey a `Range`. Only one strong tag, the current one, validates a range. */
 export function ifRangeHolds(ifRange: string | undefined, etag: string): boolean {
   return ifRange === undefined || ifRange.trim() === etag;
 }

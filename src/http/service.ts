@@ -4,11 +4,10 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import { type Admission, createClientCounts } from './admission.ts';
+import { type Admission, type ClientCounts, createClientCounts } from './admission.ts';
 import type { Authenticator, PageRules } from './auth.ts';
 import { type Arrival, Exchange, type ExchangePlace } from './exchange.ts';
-import type { Route } from './handle.ts';
-import { createHandler } from './handle.ts';
+import { Handler, type Route } from './handle.ts';
 import type { HttpLimits } from './limits.ts';
 import {
   type BoundAddress,
@@ -22,13 +21,16 @@ import {
 import type { ServiceLog } from './log.ts';
 import type { Target } from './request.ts';
 import { createHttpServer } from './server.ts';
-import { createSlowWatch } from './slow-peers.ts';
+import { createSlowWatch, type SlowWatch } from './slow-peers.ts';
 
 /** A program that answers HTTP requests, at one place or several. */
 export interface Service {
-  /** Starts to listen; may be called for several places. @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`) */
+  /**
+   * Starts to listen. May be called for several places.
+   * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`)
+   */
   listen(listener: Listener): Promise<BoundAddress>;
-  /** Of the first listener. */
+  /** Where the first listener listens. */
   readonly address: BoundAddress | undefined;
   readonly draining: boolean;
   /** Takes no new connections, ends idle ones, lets requests finish for `drainMs`, then cuts them. Idempotent. */
@@ -48,113 +50,133 @@ interface ServiceOptions<C> {
   readonly log: ServiceLog;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** Undefined for what nothing here can be asked for by. */
+  /** Parses a request target. Undefined: it names nothing that this service could have. */
   parseTarget(target: string): Target | undefined;
 }
 
-export function createService<C>(options: ServiceOptions<C>): Service {
-  const { clock, limits, log, metrics, admission } = options;
-  const nextCorrId = createCorrelationIds(options.random);
-  const servers: Server[] = [];
-  const addresses: BoundAddress[] = [];
-  const clients = createClientCounts(limits.maxClientConnections);
-  const fault = (error: unknown): void => {
-    try {
-      log.event('warn', 'internal_fault', { message: String(error) });
-    } catch {
-      // A log that fails must not end what it tells of.
-    }
-  };
-  const slow = createSlowWatch(clock, fault);
-  const followed: (() => void)[] = [];
-  let draining: Promise<void> | undefined;
-  const handle = createHandler({ ...options, draining: () => draining !== undefined });
+export const createService = <C>(options: ServiceOptions<C>): Service => new HttpService(options);
 
-  const closeAll = async (): Promise<void> => {
-    await Promise.all(servers.map(closed));
-    slow.stop();
-    for (const stop of followed) stop();
-  };
-  const cut = (): void => {
-    for (const server of servers) server.closeAllConnections();
-  };
-  const drain = async (): Promise<void> => {
-    log.event('info', 'draining', { inflight: admission.inflight });
-    const done = new AbortController();
-    const deadline = clock.sleep(limits.drainMs, done.signal).then(cut, () => {});
-    await closeAll();
-    done.abort();
-    await deadline;
-    log.event('info', 'drained', {});
-  };
+class HttpService<C> implements Service {
+  readonly #options: ServiceOptions<C>;
+  readonly #nextCorrId: (given: string | undefined) => string;
+  readonly #clients: ClientCounts;
+  readonly #slow: SlowWatch;
+  readonly #handler: Handler<C>;
+  readonly #servers: Server[] = [];
+  readonly #addresses: BoundAddress[] = [];
+  /** Ends the following of certificate files. */
+  readonly #stops: (() => void)[] = [];
+  #draining: Promise<void> | undefined;
 
-  const follow = async (
+  constructor(options: ServiceOptions<C>) {
+    this.#options = options;
+    this.#nextCorrId = createCorrelationIds(options.random);
+    this.#clients = createClientCounts(options.limits.maxClientConnections);
+    this.#slow = createSlowWatch(options.clock, this.#fault);
+    this.#handler = new Handler({ ...options, draining: () => this.draining });
+  }
+
+  get address(): BoundAddress | undefined {
+    return this.#addresses[0];
+  }
+
+  get draining(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  async listen(listener: Listener): Promise<BoundAddress> {
+    if (this.draining) throw new HoldfastError('Unavailable', 'the service has been stopped');
+    const { clock, limits, log, metrics } = this.#options;
+    const place = { plane: planeOf(listener), slow: this.#slow, clock, fault: this.#fault };
+    const source = listener.kind === 'tcp' ? listener.tls : undefined;
+    const tls = await this.#follow(source, (fresh) => renewTls(fresh));
+    const { server, renewTls } = createHttpServer(
+      limits,
+      { kind: listener.kind, tls },
+      {
+        corrId: () => this.#nextCorrId(undefined),
+        onRefused: (reason) => metrics.rejected(reason),
+        onConnection: ({ client }) => (listener.kind === 'unix' ? () => {} : this.#clients.enter(client)),
+        onRequest: (arrival) => this.#begin(arrival, place, server),
+      },
+    );
+    const address = await bind(server, listener);
+    this.#servers.push(server);
+    this.#addresses.push(address);
+    log.event('info', 'listening', { ...address });
+    return address;
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  async close(): Promise<void> {
+    const closing = this.#draining ?? this.#closeAll();
+    this.#draining ??= closing;
+    this.#cut();
+    await closing;
+  }
+
+  #begin(arrival: Arrival, place: ExchangePlace, server: Server): Exchange {
+    const given = arrival.request.headers['x-corr-id'];
+    const corrId = this.#nextCorrId(typeof given === 'string' ? given : undefined);
+    const exchange = new Exchange(arrival, place, corrId, this.#options.clock.monotonic());
+    // A connection kept alive is idle from here on, and nothing else would end it before its time.
+    exchange.atEnd(() => {
+      if (this.draining) setImmediate(() => server.closeIdleConnections());
+    });
+    void this.#handler.handle(exchange);
+    return exchange;
+  }
+
+  async #follow(
     source: TlsSource | undefined,
     renew: (material: TlsMaterial) => void,
-  ): Promise<TlsMaterial | undefined> => {
+  ): Promise<TlsMaterial | undefined> {
     if (source === undefined) return undefined;
+    const { clock, log } = this.#options;
     const { current, stop } = await followTls(source, clock, (outcome) => {
       if ('error' in outcome)
         return log.event('warn', 'tls_files_refused', { message: outcome.error.message });
       renew(outcome.value);
       log.event('info', 'tls_files_read', {});
     });
-    followed.push(stop);
+    this.#stops.push(stop);
     return current();
-  };
+  }
 
-  const exchangeOf = (arrival: Arrival, place: ExchangePlace): Exchange => {
-    const given = arrival.request.headers['x-corr-id'];
-    const corrId = nextCorrId(typeof given === 'string' ? given : undefined);
-    return new Exchange(arrival, place, corrId, clock.monotonic());
-  };
+  async #drain(): Promise<void> {
+    const { admission, clock, limits, log } = this.#options;
+    log.event('info', 'draining', { inflight: admission.inflight });
+    const done = new AbortController();
+    const deadline = clock.sleep(limits.drainMs, done.signal).then(
+      () => this.#cut(),
+      () => {},
+    );
+    await this.#closeAll();
+    done.abort();
+    await deadline;
+    log.event('info', 'drained', {});
+  }
 
-  return {
-    get address() {
-      return addresses[0];
-    },
-    get draining() {
-      return draining !== undefined;
-    },
-    async listen(listener) {
-      if (draining !== undefined) throw new HoldfastError('Unavailable', 'the service has been stopped');
-      const place = { plane: planeOf(listener), slow, clock, fault };
-      const tls =
-        listener.kind === 'tcp' ? await follow(listener.tls, (fresh) => renewTls(fresh)) : undefined;
-      const { server, renewTls } = createHttpServer(
-        limits,
-        { kind: listener.kind, tls },
-        {
-          corrId: () => nextCorrId(undefined),
-          onRefused: (reason) => metrics.rejected(reason),
-          onConnection: ({ client }) => (listener.kind === 'unix' ? () => {} : clients.enter(client)),
-          onRequest(arrival) {
-            const exchange = exchangeOf(arrival, place);
-            // A connection kept alive is idle from here on, and nothing else would end it before its time.
-            exchange.atEnd(() => {
-              if (draining !== undefined) setImmediate(() => server.closeIdleConnections());
-            });
-            void handle(exchange);
-            return exchange;
-          },
-        },
-      );
-      const address = await bind(server, listener);
-      servers.push(server);
-      addresses.push(address);
-      log.event('info', 'listening', { ...address });
-      return address;
-    },
-    drain() {
-      draining ??= drain();
-      return draining;
-    },
-    async close() {
-      const closing = draining ?? closeAll();
-      draining ??= closing;
-      cut();
-      await closing;
-    },
+  async #closeAll(): Promise<void> {
+    await Promise.all(this.#servers.map(closed));
+    this.#slow.stop();
+    for (const stop of this.#stops) stop();
+  }
+
+  #cut(): void {
+    for (const server of this.#servers) server.closeAllConnections();
+  }
+
+  readonly #fault = (error: unknown): void => {
+    try {
+      this.#options.log.event('warn', 'internal_fault', { message: String(error) });
+    } catch {
+      // A log that fails must not end what it tells of.
+    }
   };
 }
 
@@ -168,7 +190,7 @@ function closed(server: Server): Promise<void> {
 
 const GIVEN = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** Names of requests: the client's own if it is harmless in a log, else one that is unique among all nodes. */
+/** Names requests: by the client's own name if that is harmless in a log, else by one that is unique among all services. */
 function createCorrelationIds(random: RandomBytes): (given: string | undefined) => string {
   const prefix = toHex(random(8));
   let count = 0;

@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 
 /**
- * How long a peer may keep us waiting, all waits of one message together: a grace, and more for every byte that
- * came or went. Cheap to be slow with is what slow-loris lives on; this makes it cost bytes.
+ * Limits how long a peer may keep us waiting, over all waits of one message: a grace, and more for every byte that came
+ * or went. A slow-loris attack works because being slow is cheap; here it costs bytes.
  */
 export interface TransferAllowance {
   /** Waits for `work`. @throws HoldfastError `Timeout` when the allowance is used up. */
@@ -12,14 +12,14 @@ export interface TransferAllowance {
   moved(bytes: number): void;
 }
 
-export interface PatienceLimits {
+export interface AllowanceLimits {
   readonly graceMs: number;
   readonly minBytesPerSecond: number;
 }
 
-export function createPatience(
+export function createTransferAllowance(
   clock: Clock,
-  { graceMs, minBytesPerSecond }: PatienceLimits,
+  { graceMs, minBytesPerSecond }: AllowanceLimits,
 ): TransferAllowance {
   let waitedMs = 0;
   let bytes = 0;
@@ -49,16 +49,16 @@ export const tooSlow = (): HoldfastError =>
   new HoldfastError('Timeout', 'the other side is too slow', { code: 'peer_too_slow' });
 
 /**
- * Notices peers that take too long over one message. One timer for all of them: messages are too many and too short
- * for one each. It looks once a second, so a peer may get that much more.
+ * Notices peers that take too long over one message. One timer serves all: messages are too many and too short for one
+ * each. It looks once a second, so a peer may get a second more.
  */
 export interface SlowWatch {
   /**
    * Calls `late`, once, when the moment that `deadlineMs` gives (monotonic) has passed.
-   * @returns what ends the watch; calling it again does nothing.
+   * @returns what ends the watch. Idempotent.
    */
   watch(deadlineMs: () => number, late: () => void): () => void;
-  /** Lets go of the timer. */
+  /** Ends the timer. */
   stop(): void;
 }
 
@@ -69,7 +69,7 @@ interface Watched {
   late(): void;
 }
 
-/** @param onFault told of a `late` that failed. */
+/** @param onFault is told of a `late` that failed. */
 export function createSlowWatch(clock: Clock, onFault: (error: unknown) => void): SlowWatch {
   const watched = new Set<Watched>();
   const stopped = new AbortController();

@@ -21,8 +21,8 @@ const ANONYMOUS = 'anonymous';
 
 /**
  * Reads the text of a token file. A line is `name scopes token`: scopes joined by commas, the token as it is or as
- * `sha256:` and 64 hex digits. `anonymous scopes` says what needs no token (nothing, if it does not stand there).
- * `#` starts a comment.
+ * `sha256:` and 64 hex digits. The line `anonymous scopes` says what needs no token; without it, nothing. `#` starts a
+ * comment.
  * @throws HoldfastError `ConfigInvalid`, with the line; never with a token.
  */
 function parseTokenFile(text: string): TokenTable {
@@ -78,7 +78,7 @@ function badLine(line: number, what: string): HoldfastError {
 }
 
 export interface WatchedTokens {
-  /** As of the last good reading. */
+  /** The tokens of the last good reading. */
   table(): TokenTable;
   stop(): void;
 }
@@ -87,11 +87,11 @@ interface WatchOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly intervalMs: number;
-  /** What could not be read leaves the tokens in force as they were. */
+  /** A reading that failed leaves the tokens in force as they were. */
   readonly onReload: (outcome: { readonly tokens: number } | { readonly error: HoldfastError }) => void;
 }
 
-/** Keeps to a token file as it changes. @throws HoldfastError `ConfigInvalid` when the first reading fails. */
+/** Follows a token file as it changes. @throws HoldfastError `ConfigInvalid` when the first reading fails. */
 export async function watchTokenFile({
   path,
   clock,

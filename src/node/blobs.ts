@@ -26,7 +26,7 @@ export const getBlob: NodeEndpoint = {
       size: blob.size,
       bytes: blob.bytes,
       release: blob.release,
-      hold: blob.hold,
+      pin: blob.pin,
       read: blob.read,
       contentType: 'application/octet-stream',
       cacheControl: CACHE_CONTROL,

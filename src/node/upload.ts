@@ -5,7 +5,7 @@ import { batchBody } from '../http/batched-body.ts';
 import { checkStatedLength, gatherBody, incomingBody, statedLength } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { HttpProblem } from '../http/problem.ts';
-import { createPatience } from '../http/slow-peers.ts';
+import { createTransferAllowance } from '../http/slow-peers.ts';
 import { MAX_BLOB_BYTES } from '../providers/adapter.ts';
 import type { NodeContext } from './context.ts';
 import { inflateBody } from './inflate.ts';
@@ -43,7 +43,7 @@ export function bodyOf(
     };
     return incomingBody(request, {
       maxBytes,
-      patience: createPatience(context.clock, context.limits),
+      allowance: createTransferAllowance(context.clock, context.limits),
       onBytes,
     });
   };
@@ -145,7 +145,7 @@ async function storedInBatches(
 ): Promise<Uploaded> {
   const { adapter, clock, limits, uploadMemory } = context;
   const maxBytes = bodyCap(context, exchange);
-  const body = batchBody(exchange, memory, { maxBytes, clock, patience: limits });
+  const body = batchBody(exchange, memory, { maxBytes, clock, allowance: limits });
   let stillRead: Uint8Array | undefined;
   try {
     return await adapter.storeStream(address, through(body), { maxBytes, signal: exchange.signal });
@@ -194,7 +194,7 @@ async function gathered(
   { address, rotten }: Wanted,
   body: Uint8Array,
 ): Promise<Uploaded> {
-  await gatherBody(exchange, body, { clock, patience: limits });
+  await gatherBody(exchange, body, { clock, allowance: limits });
   const computed = addressOf(blake3.hash(body));
   if (address !== undefined && address !== computed) throw otherBytes(address, computed);
   if (rotten) await makeWay(computed, { signal: exchange.signal });

@@ -5,7 +5,7 @@ import type { StragglerPolicy } from '../core/stragglers.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 
 /** Several ways to the same thing, of which the next is tried when the last is slow or has failed. */
-interface HedgedRead {
+export interface HedgedRead {
   /**
    * The first to succeed wins and the others are aborted; the winner's signal stays linked to `outer`.
    * @param discard what came too late.

@@ -1,21 +1,10 @@
 import type { BlobAddress } from '../core/address.ts';
-import { createBufferPool } from '../core/buffer-pool.ts';
+import { type BufferPool, createBufferPool } from '../core/buffer-pool.ts';
 import type { PinnedBytes } from '../http/representation.ts';
 
-/**
- * Whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are; among
- * these and those, the ones not used since they were last looked at. The bound covers blobs being filled and those that
- * answers still hold after they were dropped. Memory is used again, so bytes may be read only while they are held.
- */
-interface HotCache {
-  /** Room for a blob; undefined when it is too long to be kept, or too much is held. To be kept or released. */
-  reserve(size: number): HotReservation | undefined;
-  get(address: BlobAddress): HotBlob | undefined;
-  drop(address: BlobAddress): void;
-}
-
+/** Room that is filled first and then kept or released. */
 export interface HotReservation {
-  /** To be filled; what it holds at first means nothing. */
+  /** To be filled. The first content means nothing. */
   readonly bytes: Uint8Array;
   keep(address: BlobAddress, revision: string | undefined): HotBlob;
   release(): void;
@@ -23,10 +12,10 @@ export interface HotReservation {
 
 export interface HotBlob {
   readonly size: number;
-  /** Of the stored bytes when they were read; see `BlobStat`. */
+  /** Revision of the stored bytes when they were read; see `BlobStat`. */
   readonly revision: string | undefined;
-  /** The bytes until `release` is called, once; undefined when they are gone already. */
-  hold(): PinnedBytes | undefined;
+  /** Gives the bytes until `release` is called, once; undefined when they are gone already. */
+  pin(): PinnedBytes | undefined;
 }
 
 export interface HotLimits {
@@ -39,73 +28,88 @@ const SHORT_BYTES = 2 * 1024 * 1024;
 
 export const isLong = (size: number): boolean => size > SHORT_BYTES;
 
-/** @param onHeld told how much memory the cache has whenever that may have changed. */
-export function createHotCache(
-  { maxBytes, maxBlobBytes }: HotLimits,
-  onHeld: (bytes: number) => void,
-): HotCache {
-  const short = new Map<BlobAddress, Entry>();
-  const long = new Map<BlobAddress, Entry>();
-  const pool = createBufferPool(maxBytes);
+/**
+ * Keeps whole blobs in memory. Long ones go first, so that reading many of them leaves the short ones where they are.
+ * Among the long ones and among the short ones, those go first that nobody has used since they were last looked at. The
+ * bound covers blobs that are being filled, and those that answers still pin after they were dropped. Memory is used
+ * again, so bytes may be read only while they are pinned.
+ */
+export class HotCache {
+  readonly #maxBlobBytes: number;
+  readonly #pool: BufferPool;
+  readonly #onHeld: (bytes: number) => void;
+  readonly #short = new Map<BlobAddress, Entry>();
+  readonly #long = new Map<BlobAddress, Entry>();
 
-  const find = (address: BlobAddress): Entry | undefined => short.get(address) ?? long.get(address);
-  const drop = (address: BlobAddress): void => {
-    find(address)?.drop();
-    short.delete(address);
-    long.delete(address);
-  };
+  /** @param onHeld is told how much memory the cache holds whenever that may have changed. */
+  constructor({ maxBytes, maxBlobBytes }: HotLimits, onHeld: (bytes: number) => void) {
+    this.#maxBlobBytes = maxBlobBytes;
+    this.#pool = createBufferPool(maxBytes);
+    this.#onHeld = onHeld;
+  }
+
+  get(address: BlobAddress): HotBlob | undefined {
+    const entry = this.#entry(address);
+    if (entry !== undefined) entry.used = true;
+    return entry;
+  }
+
+  drop(address: BlobAddress): void {
+    this.#entry(address)?.drop();
+    this.#short.delete(address);
+    this.#long.delete(address);
+  }
+
+  /** Room for a blob, to be kept or released; undefined when the blob is too long or too much is pinned. */
+  reserve(size: number): HotReservation | undefined {
+    const buffer = size > this.#maxBlobBytes ? undefined : this.#take(size);
+    if (buffer === undefined) return undefined;
+    const bytes = buffer.subarray(0, size);
+    let open = true;
+    return {
+      bytes,
+      keep: (address, revision) => {
+        open = false;
+        this.drop(address);
+        const entry = new Entry(bytes, revision, () => this.#pool.give(buffer));
+        (isLong(size) ? this.#long : this.#short).set(address, entry);
+        return entry;
+      },
+      release: () => {
+        if (open) this.#pool.give(buffer);
+        open = false;
+      },
+    };
+  }
+
+  #entry(address: BlobAddress): Entry | undefined {
+    return this.#short.get(address) ?? this.#long.get(address);
+  }
+
+  #take(size: number): Uint8Array | undefined {
+    const buffer =
+      this.#pool.take(size) ?? this.#makeRoom(this.#long, size) ?? this.#makeRoom(this.#short, size);
+    this.#onHeld(this.#pool.heldBytes);
+    return buffer;
+  }
 
   /** Drops blobs of one line until there is room. */
-  const makeRoom = (kept: Map<BlobAddress, Entry>, size: number): Uint8Array | undefined => {
-    for (let looks = 2 * kept.size; looks > 0; looks--) {
-      const [address, entry] = kept.entries().next().value!;
-      kept.delete(address);
-      if (entry.held || entry.used) {
-        // To the end of the line, and next time it must have been used again.
+  #makeRoom(line: Map<BlobAddress, Entry>, size: number): Uint8Array | undefined {
+    for (let looks = 2 * line.size; looks > 0; looks--) {
+      const [address, entry] = line.entries().next().value!;
+      line.delete(address);
+      if (entry.pinned || entry.used) {
+        // It goes to the end of the line, and next time it must have been used again.
         entry.used = false;
-        kept.set(address, entry);
+        line.set(address, entry);
         continue;
       }
       entry.drop();
-      const buffer = pool.take(size);
+      const buffer = this.#pool.take(size);
       if (buffer !== undefined) return buffer;
     }
     return undefined;
-  };
-  const take = (size: number): Uint8Array | undefined => {
-    const buffer = pool.take(size) ?? makeRoom(long, size) ?? makeRoom(short, size);
-    onHeld(pool.heldBytes);
-    return buffer;
-  };
-
-  return {
-    drop,
-    get(address) {
-      const entry = find(address);
-      if (entry !== undefined) entry.used = true;
-      return entry;
-    },
-    reserve(size) {
-      const buffer = size > maxBlobBytes ? undefined : take(size);
-      if (buffer === undefined) return undefined;
-      const bytes = buffer.subarray(0, size);
-      let open = true;
-      return {
-        bytes,
-        keep(address, revision) {
-          open = false;
-          drop(address);
-          const entry = new Entry(bytes, revision, () => pool.give(buffer));
-          (isLong(size) ? long : short).set(address, entry);
-          return entry;
-        },
-        release() {
-          if (open) pool.give(buffer);
-          open = false;
-        },
-      };
-    },
-  };
+  }
 }
 
 class Entry implements HotBlob {
@@ -113,7 +117,7 @@ class Entry implements HotBlob {
   readonly #bytes: Uint8Array;
   readonly #free: () => void;
   used = false;
-  #holders = 0;
+  #pins = 0;
   #dropped = false;
 
   constructor(bytes: Uint8Array, revision: string | undefined, free: () => void) {
@@ -126,18 +130,18 @@ class Entry implements HotBlob {
     return this.#bytes.length;
   }
 
-  get held(): boolean {
-    return this.#holders > 0;
+  get pinned(): boolean {
+    return this.#pins > 0;
   }
 
-  hold(): PinnedBytes | undefined {
-    if (this.#dropped && this.#holders === 0) return undefined;
-    this.#holders++;
+  pin(): PinnedBytes | undefined {
+    if (this.#dropped && this.#pins === 0) return undefined;
+    this.#pins++;
     let released = false;
     const release = (): void => {
       if (released) return;
       released = true;
-      this.#holders--;
+      this.#pins--;
       this.#freeIfUnused();
     };
     return { bytes: this.#bytes, release };
@@ -150,6 +154,6 @@ class Entry implements HotBlob {
   }
 
   #freeIfUnused(): void {
-    if (this.#dropped && this.#holders === 0) this.#free();
+    if (this.#dropped && this.#pins === 0) this.#free();
   }
 }

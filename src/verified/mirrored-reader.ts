@@ -1,3 +1,4 @@
+import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Clock } from '../core/clock.ts';
 import { asHoldfastError, type ErrorKind, type HoldfastError } from '../core/errors.ts';
@@ -5,7 +6,7 @@ import type { ByteRange } from '../http/selection.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 import type { ServiceCache } from '../telemetry/index.ts';
-import { createStaggered } from './hedged-read.ts';
+import { createStaggered, type HedgedRead } from './hedged-read.ts';
 import {
   createVerifiedReader,
   type VerifiedBlob,
@@ -13,7 +14,7 @@ import {
   type VerifiedReaderOptions,
 } from './reader.ts';
 
-/** A place that has every blob, and what is known of those there. */
+/** A place that has every blob, and the reader of it. */
 interface MirrorBackend {
   readonly adapter: BlobAdapter;
   readonly reader: VerifiedReader;
@@ -29,7 +30,7 @@ interface Started extends Opened {
   readonly first: IteratorResult<Uint8Array>;
 }
 
-/** A reader for each backend, sharing the memory that one would have, made into one. */
+/** Makes one reader of several backends. They share the memory that one reader would have. */
 export function mirrorReaders(
   adapters: readonly BlobAdapter[],
   options: Omit<VerifiedReaderOptions, 'adapter' | 'peekStat'> & { readonly clock: Clock },
@@ -54,57 +55,56 @@ export function mirrorReaders(
     });
     return { adapter, reader };
   });
-  return createMirroredReader(backends, clock);
+  return new MirroredReader(backends, clock);
 }
 
 /**
- * Reads from the first of several backends; from the next too when it has not answered in the time that 95 of 100
- * recent reads took, or has failed, or has other bytes than the address says. Each verifies by itself, so whichever
- * wins is right.
+ * Reads from the first of several backends. Reads from the next too when the first has failed, has other bytes than the
+ * address says, or is slower than 95 of 100 recent reads were. Each backend verifies by itself, so any winner is right.
  */
-function createMirroredReader(backends: readonly MirrorBackend[], clock: Clock): VerifiedReader {
-  const opening = createStaggered(clock);
-  const reading = createStaggered(clock);
+class MirroredReader implements VerifiedReader {
+  readonly #backends: readonly MirrorBackend[];
+  readonly #opening: HedgedRead;
+  readonly #reading: HedgedRead;
 
-  const openOne = async (
-    backend: MirrorBackend,
-    address: BlobAddress,
-    signal: AbortSignal,
-  ): Promise<Opened> => ({
-    backend,
-    blob: await backend.reader.open(address, { signal }),
-  });
+  constructor(backends: readonly MirrorBackend[], clock: Clock) {
+    this.#backends = backends;
+    this.#opening = createStaggered(clock);
+    this.#reading = createStaggered(clock);
+  }
 
-  /** The first piece of a window, from whoever has it first. */
-  const start = (
+  async open(address: BlobAddress, options?: AbortOptions): Promise<VerifiedBlob> {
+    const attempts = this.#backends.map((backend) => (stop: AbortSignal) => openAt(backend, address, stop));
+    const opened = await this.#opening.run(attempts, options?.signal, ({ blob }) => blob.release?.());
+    const { blob } = opened;
+    return blob.bytes === undefined
+      ? { size: blob.size, read: (range, stop) => this.#read(address, opened, range, stop) }
+      : blob;
+  }
+
+  scrub(address: BlobAddress, signal?: AbortSignal): Promise<number> {
+    return scrub(this.#backends, address, signal);
+  }
+
+  absent(address: BlobAddress): boolean {
+    return this.#backends.every(({ reader }) => reader.absent(address));
+  }
+
+  forget(address: BlobAddress): void {
+    for (const { reader } of this.#backends) reader.forget(address);
+  }
+
+  /** Reads a window. Where a backend fails in the middle, the next goes on. */
+  async *#read(
     address: BlobAddress,
     opened: Opened,
-    range: ByteRange,
-    without: ReadonlySet<MirrorBackend>,
-    signal: AbortSignal | undefined,
-  ): Promise<Started> => {
-    const order = [opened.backend, ...backends.filter((other) => other !== opened.backend)];
-    const attempts = order
-      .filter((backend) => !without.has(backend))
-      .map((backend) => async (stop: AbortSignal): Promise<Started> => {
-        const here = backend === opened.backend ? opened : await openOne(backend, address, stop);
-        const pieces = here.blob.read(range, stop)[Symbol.asyncIterator]();
-        return { ...here, pieces, first: await pieces.next() };
-      });
-    return reading.run(attempts, signal, (late) => void letGo(late, opened).catch(() => {}));
-  };
-
-  /** Where a backend fails in the middle, the next goes on. */
-  async function* read(
-    address: BlobAddress,
-    opened: Opened,
-    { start: from, end }: ByteRange,
+    { start, end }: ByteRange,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const failed = new Set<MirrorBackend>();
-    let at = from;
+    let at = start;
     while (at < end) {
-      const started = await start(address, opened, { start: at, end }, failed, signal);
+      const started = await this.#start(address, opened, { start: at, end }, failed, signal);
       try {
         for (let step = started.first; !step.done; step = await started.pieces.next()) {
           at += step.value.length;
@@ -113,37 +113,49 @@ function createMirroredReader(backends: readonly MirrorBackend[], clock: Clock):
         return;
       } catch (error) {
         failed.add(started.backend);
-        if (signal?.aborted || failed.size === backends.length) throw error;
+        if (signal?.aborted || failed.size === this.#backends.length) throw error;
       } finally {
         await letGo(started, opened);
       }
     }
   }
 
-  return {
-    async open(address, options) {
-      const attempts = backends.map((backend) => (stop: AbortSignal) => openOne(backend, address, stop));
-      const opened = await opening.run(attempts, options?.signal, ({ blob }) => blob.release?.());
-      const { blob } = opened;
-      return blob.bytes === undefined
-        ? { size: blob.size, read: (range, stop) => read(address, opened, range, stop) }
-        : blob;
-    },
-    scrub: (address, signal) => scrub(backends, address, signal),
-    absent: (address) => backends.every(({ reader }) => reader.absent(address)),
-    forget(address) {
-      for (const { reader } of backends) reader.forget(address);
-    },
-  };
+  /** Reads the first piece of a window, from the backend that has it first. */
+  #start(
+    address: BlobAddress,
+    opened: Opened,
+    range: ByteRange,
+    without: ReadonlySet<MirrorBackend>,
+    signal: AbortSignal | undefined,
+  ): Promise<Started> {
+    const order = [opened.backend, ...this.#backends.filter((other) => other !== opened.backend)];
+    const attempts = order
+      .filter((backend) => !without.has(backend))
+      .map((backend) => async (stop: AbortSignal): Promise<Started> => {
+        const here = backend === opened.backend ? opened : await openAt(backend, address, stop);
+        const pieces = here.blob.read(range, stop)[Symbol.asyncIterator]();
+        return { ...here, pieces, first: await pieces.next() };
+      });
+    return this.#reading.run(attempts, signal, (late) => void letGo(late, opened).catch(() => {}));
+  }
 }
 
-/** Ends a window. @param opened what the caller of the reader will release. */
+const openAt = async (
+  backend: MirrorBackend,
+  address: BlobAddress,
+  signal: AbortSignal,
+): Promise<Opened> => ({
+  backend,
+  blob: await backend.reader.open(address, { signal }),
+});
+
+/** Ends a window. The caller of the reader releases `opened` itself. */
 async function letGo({ backend, blob, pieces }: Started, opened: Opened): Promise<void> {
   if (backend !== opened.backend) blob.release?.();
   await pieces.return?.();
 }
 
-/** Reads every copy; one that is wrong or gone is written again from one that is right. @throws as `open` */
+/** Reads every copy, and writes one that is wrong or gone again from one that is right. @throws as `open` */
 async function scrub(
   backends: readonly MirrorBackend[],
   address: BlobAddress,
@@ -166,7 +178,7 @@ async function scrub(
   }
   if (good === undefined) throw worstOf(failures);
   for (const { adapter, reader } of bad) {
-    // A blob of the same length would be taken for the same blob.
+    // The adapter would take a blob of the same length for the same blob.
     await adapter.delete(address, { signal });
     await adapter.storeStream(address, good.adapter.fetchStream(address, { signal }), {
       maxBytes: size,

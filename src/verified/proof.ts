@@ -4,12 +4,12 @@ import type { Blake3 } from '../core/b3/blake3.ts';
 import { equalBytes } from '../core/bytes.ts';
 
 /**
- * What is remembered of a blob whose bytes were found to have its address: the hash of every piece of a grid. With
- * it any window can be checked again on its way out, whatever happened to the disk since.
+ * The hash of every piece of a blob whose bytes were found to have its address. With it a reader checks any window
+ * again on its way out, whatever happened to the disk since.
  */
 export interface Proof {
   readonly size: number;
-  /** Of the stored bytes when they were read; see `BlobStat`. */
+  /** Revision of the stored bytes when they were read; see `BlobStat`. */
   readonly revision: string | undefined;
   readonly pieceBytes: number;
   /** 32 bytes a piece. */
@@ -21,7 +21,7 @@ const SMALL_PIECE = 64 * 1024;
 const LARGE_PIECE = 1024 * 1024;
 const SMALL_PIECES_UP_TO = 64 * 1024 * 1024;
 
-/** Finer where a window is likely to be a good part of the blob, so that little is read beside it. */
+/** Pieces of short blobs are short: a window there is likely to be a good part of the blob, so little is read beside it. */
 export const pieceBytesFor = (size: number): number =>
   size <= SMALL_PIECES_UP_TO ? SMALL_PIECE : LARGE_PIECE;
 
@@ -37,7 +37,7 @@ export function pieceHolds(proof: Proof, index: number, piece: Uint8Array, blake
   return equalBytes(blake3.hash(piece), expected);
 }
 
-/** Where a window begins and ends with whole pieces around it. */
+/** Widens a window to whole pieces. */
 export function piecesAround(
   { size, pieceBytes }: Proof,
   start: number,
@@ -47,7 +47,7 @@ export function piecesAround(
   return [from, Math.min(size, Math.ceil(end / pieceBytes) * pieceBytes)];
 }
 
-/** Whether the bytes from a boundary of the grid on, to another one or to the end, are those that were proven. */
+/** Tells whether bytes are those that were proven. They start at a boundary of the grid and end at one or at the end. */
 export function windowHolds(proof: Proof, from: number, bytes: Uint8Array, blake3: Blake3): boolean {
   const { pieceBytes } = proof;
   for (let at = 0; at < bytes.length; at += pieceBytes) {
@@ -57,14 +57,14 @@ export function windowHolds(proof: Proof, from: number, bytes: Uint8Array, blake
   return true;
 }
 
-/** Proofs in memory, least recently used out first, within a bound on their bytes. */
-interface ProofCache {
+/** Keeps proofs in memory, within a bound on their bytes. The least recently used goes first. */
+export interface ProofCache {
   get(address: BlobAddress): Proof | undefined;
   set(address: BlobAddress, proof: Proof): void;
   drop(address: BlobAddress): void;
 }
 
-/** What an entry costs beside its digests. */
+/** The cost of an entry beside its digests. */
 const OVERHEAD_BYTES = 512;
 
 export function createProofCache(maxBytes: number): ProofCache {
@@ -127,10 +127,10 @@ export async function* toGrid(
   if (pending !== undefined) yield pending.subarray(0, filled);
 }
 
-/** Hashed at a time: a quarter of a millisecond or so, twice. A multiple of every grid's pieces. */
+/** Bytes hashed without a break, twice: about half a millisecond. A multiple of every grid's pieces. */
 const TURN_BYTES = 1024 * 1024;
 
-/** A blob's address and the hashes of its pieces, in one pass; others are served in between. */
+/** Computes a blob's address and the hashes of its pieces in one pass. Serves others in between. */
 export async function digestsOf(
   bytes: Uint8Array,
   blake3: Blake3,

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { MemoryGate } from '../../src/gateway/memory-gate.ts';
 import { createMemoryGate } from '../../src/gateway/memory-gate.ts';
-import { patientRead } from '../../src/gateway/object-read.ts';
+import { parkableRead } from '../../src/gateway/object-read.ts';
 import { createSlowReaders } from '../../src/gateway/slow-readers.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
 import { createSlowWatch } from '../../src/http/slow-peers.ts';
@@ -86,7 +86,7 @@ it('before its first byte a read waits ten seconds for memory, later thirty', as
   async function* open({ start, end }: { start: number; end: number }): AsyncGenerator<Uint8Array> {
     yield bytes.subarray(start, end);
   }
-  const read = patientRead({ start: 0, end: 200_000 }, { gate, memoryFor: () => 1, open, signal: never });
+  const read = parkableRead({ start: 0, end: 200_000 }, { gate, memoryFor: () => 1, open, signal: never });
   const got: Uint8Array[] = [];
   for await (const piece of read) {
     if (got.push(piece) === 1) park();

@@ -8,7 +8,7 @@ import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise } from '../helpers/vault.ts';
 
 const SIZE = 1000;
-const PATIENCE = { graceMs: 5_000, minBytesPerSecond: 100 };
+const LIMITS = { graceMs: 5_000, minBytesPerSecond: 100 };
 
 class Incoming extends Readable {
   complete = false;
@@ -38,7 +38,7 @@ function receiving(maxBytes = 1_000_000): Receiving {
     invite() {},
   } as unknown as Exchange;
   const memory = [new Uint8Array(SIZE), new Uint8Array(SIZE)];
-  const body = batchBody(exchange, memory, { maxBytes, clock, patience: PATIENCE });
+  const body = batchBody(exchange, memory, { maxBytes, clock, allowance: LIMITS });
   return { body, request, memory, exchange, clock };
 }
 

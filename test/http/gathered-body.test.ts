@@ -15,7 +15,7 @@ async function gathered(stated: number, pieces: readonly number[]): Promise<numb
   const exchange = { request, slow, bytesIn: 0, invite() {} } as unknown as Exchange;
   const into = new Uint8Array(stated);
   try {
-    await gatherBody(exchange, into, { clock, patience: { graceMs: 1000, minBytesPerSecond: 1 } });
+    await gatherBody(exchange, into, { clock, allowance: { graceMs: 1000, minBytesPerSecond: 1 } });
     expect(into.every((byte) => byte === 7)).toBe(true);
     return undefined;
   } catch (error) {

@@ -309,11 +309,11 @@ describe('a window of a long blob that is not in memory', () => {
       proofBytes: MIB,
     });
     const blob = await reader.open(ADDRESS);
-    const held = (await blob.hold!({ start: 5, end: 500_000 }))!;
-    expect(Buffer.compare(held.bytes, BYTES.subarray(5, 500_000))).toBe(0);
+    const pinned = (await blob.pin!({ start: 5, end: 500_000 }))!;
+    expect(Buffer.compare(pinned.bytes, BYTES.subarray(5, 500_000))).toBe(0);
     const size = windows.heldBytes;
-    held.release();
-    held.release();
+    pinned.release();
+    pinned.release();
     expect(windows.take(size)!.buffer).not.toBe(windows.take(size)!.buffer);
     expect(windows.heldBytes).toBe(2 * size);
   });

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { clientOf, createAdmission } from '../../src/http/admission.ts';
+import { createAdmission } from '../../src/http/admission.ts';
+import { peerOf } from '../../src/http/exchange.ts';
 import { HttpProblem } from '../../src/http/problem.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
@@ -80,6 +82,7 @@ describe('admission', () => {
   });
 
   it('takes a /64 of IPv6 for one client', () => {
+    const clientOf = (remoteAddress: string): string => peerOf({ remoteAddress } as Socket, 'tcp').client;
     expect(clientOf('2001:db8:1:2:3:4:5:6')).toBe(clientOf('2001:db8:1:2::9'));
     expect(clientOf('2001:db8:1:2::9')).not.toBe(clientOf('2001:db8:1:3::9'));
     expect(clientOf('::1')).toBe(clientOf('::2'));

@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { createBufferPool } from '../../src/core/buffer-pool.ts';
-import { createHotCache } from '../../src/verified/hot-cache.ts';
+import { HotCache } from '../../src/verified/hot-cache.ts';
 import { noise } from '../helpers/vault.ts';
 import { addressFor, openSocket, parseAnswer, requestText, sendRaw, startNode } from '../node/harness.ts';
 
@@ -45,7 +45,7 @@ describe('memory that is used again', () => {
 });
 
 describe('the cache of whole blobs', () => {
-  const fill = (cache: ReturnType<typeof createHotCache>, n: number, size: number): boolean => {
+  const fill = (cache: HotCache, n: number, size: number): boolean => {
     const room = cache.reserve(size);
     room?.bytes.fill(n);
     room?.keep(named(n), 'r');
@@ -53,7 +53,7 @@ describe('the cache of whole blobs', () => {
   };
 
   it('keeps what is used when room is needed', () => {
-    const cache = createHotCache({ maxBytes: 4 * 16 * KIB, maxBlobBytes: MIB }, () => {});
+    const cache = new HotCache({ maxBytes: 4 * 16 * KIB, maxBlobBytes: MIB }, () => {});
     for (const n of [1, 2, 3, 4]) expect(fill(cache, n, 16 * KIB)).toBe(true);
     cache.get(named(1));
     for (const n of [5, 6, 7]) expect(fill(cache, n, 16 * KIB)).toBe(true);
@@ -62,30 +62,30 @@ describe('the cache of whole blobs', () => {
   });
 
   it('does not use memory again that someone holds, even of a blob that was dropped', () => {
-    const cache = createHotCache({ maxBytes: 16 * KIB, maxBlobBytes: MIB }, () => {});
+    const cache = new HotCache({ maxBytes: 16 * KIB, maxBlobBytes: MIB }, () => {});
     fill(cache, 1, 16 * KIB);
-    const held = cache.get(named(1))!.hold()!;
+    const pinned = cache.get(named(1))!.pin()!;
     cache.drop(named(1));
     expect(fill(cache, 2, 16 * KIB)).toBe(false);
-    expect(held.bytes.every((byte) => byte === 1)).toBe(true);
-    held.release();
-    held.release();
+    expect(pinned.bytes.every((byte) => byte === 1)).toBe(true);
+    pinned.release();
+    pinned.release();
     expect(fill(cache, 2, 16 * KIB)).toBe(true);
-    expect(cache.get(named(2))!.hold()!.bytes[0]).toBe(2);
+    expect(cache.get(named(2))!.pin()!.bytes[0]).toBe(2);
   });
 
   it('hands out nothing that is gone', () => {
-    const cache = createHotCache({ maxBytes: 16 * KIB, maxBlobBytes: MIB }, () => {});
+    const cache = new HotCache({ maxBytes: 16 * KIB, maxBlobBytes: MIB }, () => {});
     fill(cache, 1, 16 * KIB);
     const blob = cache.get(named(1))!;
     fill(cache, 2, 16 * KIB);
-    expect(blob.hold()).toBeUndefined();
+    expect(blob.pin()).toBeUndefined();
   });
 
   it('takes back what was reserved and not kept, once', () => {
     let held = 0;
     const limits = { maxBytes: 16 * KIB, maxBlobBytes: MIB };
-    const cache = createHotCache(limits, (bytes) => {
+    const cache = new HotCache(limits, (bytes) => {
       held = bytes;
     });
     const room = cache.reserve(16 * KIB)!;
@@ -169,12 +169,12 @@ describe('a node that answers from memory', () => {
 
 describe('long blobs in the cache', () => {
   const limits = { maxBytes: 12 * MIB, maxBlobBytes: 16 * MIB };
-  const fill = (cache: ReturnType<typeof createHotCache>, n: number, size: number): void => {
+  const fill = (cache: HotCache, n: number, size: number): void => {
     cache.reserve(size)!.keep(named(n), 'r');
   };
 
   it('make room for each other and leave the short ones where they are', () => {
-    const cache = createHotCache(limits, () => {});
+    const cache = new HotCache(limits, () => {});
     for (let n = 0; n < 4; n++) fill(cache, n, MIB);
     for (let n = 10; n < 20; n++) fill(cache, n, 4 * MIB);
     expect([0, 1, 2, 3].filter((n) => cache.get(named(n)) === undefined)).toEqual([]);
@@ -182,7 +182,7 @@ describe('long blobs in the cache', () => {
   });
 
   it('take the room of short ones where there is no other, and give it back', () => {
-    const cache = createHotCache(limits, () => {});
+    const cache = new HotCache(limits, () => {});
     for (let n = 0; n < 12; n++) fill(cache, n, MIB);
     fill(cache, 20, 4 * MIB);
     const here = (): number =>

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { BoundAddress, Listener, TlsFiles } from '../../http/listener.ts';
+import type { BoundAddress, Listener, ListenerTlsFiles } from '../../http/listener.ts';
 import type { Service } from '../../http/service.ts';
 import { type Io, output } from '../io.ts';
 import { type ServingSettings, usage } from './settings.ts';
@@ -38,7 +38,7 @@ export function listenersOf(settings: ServingSettings, io: Io): Listener[] {
   return listeners;
 }
 
-function tlsOf({ tlsCert, tlsKey, clientCa, bind }: ServingSettings, io: Io): TlsFiles | undefined {
+function tlsOf({ tlsCert, tlsKey, clientCa, bind }: ServingSettings, io: Io): ListenerTlsFiles | undefined {
   if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined || bind === undefined) {
     throw usage(

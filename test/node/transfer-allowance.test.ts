@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createAdmission } from '../../src/http/admission.ts';
 import type { HttpProblem } from '../../src/http/problem.ts';
-import { createPatience } from '../../src/http/slow-peers.ts';
+import { createTransferAllowance } from '../../src/http/slow-peers.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 
@@ -9,12 +9,12 @@ const LIMITS = { graceMs: 15_000, minBytesPerSecond: 16 * 1024 };
 
 it('a peer that moves a byte now and then has the grace once, not each time', async () => {
   const clock = new FakeClock();
-  const patience = createPatience(clock, LIMITS);
+  const allowance = createTransferAllowance(clock, LIMITS);
   let outcome = 'waiting';
   const drip = async (): Promise<void> => {
     for (;;) {
-      await patience.wait(clock.sleep(1_000));
-      patience.moved(1);
+      await allowance.wait(clock.sleep(1_000));
+      allowance.moved(1);
     }
   };
   drip().catch((error: { code: string }) => {
@@ -28,10 +28,10 @@ it('a peer that moves a byte now and then has the grace once, not each time', as
 
 it('every 16 KiB that moved are worth another second', async () => {
   const clock = new FakeClock();
-  const patience = createPatience(clock, LIMITS);
-  patience.moved(10 * 16 * 1024);
+  const allowance = createTransferAllowance(clock, LIMITS);
+  allowance.moved(10 * 16 * 1024);
   let outcome = 'waiting';
-  patience.wait(new Promise(() => {})).catch((error: { code: string }) => {
+  allowance.wait(new Promise(() => {})).catch((error: { code: string }) => {
     outcome = error.code;
   });
   await clock.advance(24_999);
