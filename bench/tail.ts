@@ -15,7 +15,7 @@ import type { VaultContext } from '../src/pipeline/context.ts';
 import { createInlineStage } from '../src/pipeline/cpu/inline.ts';
 import { getObject } from '../src/pipeline/get/get.ts';
 import { putObject } from '../src/pipeline/put/put.ts';
-import { DEFAULT_LADDER } from '../src/profiles/index.ts';
+import { DEFAULT_LADDER } from '../src/profiles/ladder.ts';
 import type { BlobAdapter } from '../src/providers/adapter.ts';
 import { withLayers } from '../src/providers/layers/with-layers.ts';
 import { createMemoryAdapter } from '../src/providers/memory/driver.ts';

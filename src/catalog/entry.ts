@@ -1,11 +1,6 @@
-import {
-  type ChunkLadder,
-  newProfile,
-  type Observation,
-  observe,
-  type ProviderProfile,
-  rungAtMost,
-} from '../profiles/index.ts';
+import { type ChunkLadder, rungAtMost } from '../profiles/ladder.ts';
+import { type Observation, observe } from '../profiles/observe.ts';
+import { newProfile, type ProviderProfile } from '../profiles/profile.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { FailureKind } from './failure-kind.ts';
 import type { LastFailure } from './last-failure.ts';

@@ -1,7 +1,8 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { standings } from '../core/standing.ts';
-import { checkLadder, type Observation, type ProbeMode } from '../profiles/index.ts';
+import { checkLadder } from '../profiles/ladder.ts';
+import type { Observation, ProbeMode } from '../profiles/observe.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
   CandidateOptions,

@@ -1,4 +1,4 @@
-import type { ProviderProfile } from '../profiles/index.ts';
+import type { ProviderProfile } from '../profiles/profile.ts';
 import type { CatalogPolicy } from './policy.ts';
 
 export interface Quarantine {

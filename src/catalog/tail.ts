@@ -1,4 +1,4 @@
-import { bandwidthOf, type ChunkSample } from '../profiles/index.ts';
+import { bandwidthOf, type ChunkSample } from '../profiles/observe.ts';
 
 /** Recent transfers remembered per provider and direction. */
 const WINDOW = 128;

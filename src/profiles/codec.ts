@@ -1,7 +1,7 @@
 import { equalBytes, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { ProviderProfile } from './profile.ts';
-import { FIRST_SAMPLES } from './rtt.ts';
+import { FIRST_SAMPLES } from './profile.ts';
 
 /** Version of the stored form that is written; see docs/format/profile.md. */
 const PROFILE_VERSION = 2;

@@ -1,6 +1,6 @@
 import { type ChunkLadder, nextRung, rungAtMost, rungBelow, STABLE_CHUNKS } from './ladder.ts';
 import type { ProviderProfile } from './profile.ts';
-import { bounded, EWMA_WEIGHT, sampled } from './rtt.ts';
+import { bounded, EWMA_WEIGHT, sampled } from './profile.ts';
 
 /** One thing that happened on the way to a provider. `at` is in milliseconds since the Unix epoch. */
 export type Observation =

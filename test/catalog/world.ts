@@ -8,7 +8,7 @@ import {
   openNodeCatalog,
 } from '../../src/catalog/index.ts';
 import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
-import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
+import { DEFAULT_LADDER } from '../../src/profiles/ladder.ts';
 import type { BlobAdapter, ProbeResult } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';

@@ -1,14 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
-import {
-  checkLadder,
-  DEFAULT_LADDER,
-  newProfile,
-  type Observation,
-  observe,
-  type ProviderProfile,
-} from '../../src/profiles/index.ts';
+import { checkLadder, DEFAULT_LADDER } from '../../src/profiles/ladder.ts';
+import { type Observation, observe } from '../../src/profiles/observe.ts';
+import { newProfile, type ProviderProfile } from '../../src/profiles/profile.ts';
 
 const MIB = 1024 ** 2;
 const { rungs } = DEFAULT_LADDER;

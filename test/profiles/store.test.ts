@@ -6,13 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLevelEngine, createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
-import {
-  createProfileStore,
-  DEFAULT_LADDER,
-  newProfile,
-  observe,
-  type ProviderProfile,
-} from '../../src/profiles/index.ts';
+import { DEFAULT_LADDER } from '../../src/profiles/ladder.ts';
+import { observe } from '../../src/profiles/observe.ts';
+import { newProfile, type ProviderProfile } from '../../src/profiles/profile.ts';
+import { createProfileStore } from '../../src/profiles/store.ts';
 import version1 from '../vectors/profile-v1.json' with { type: 'json' };
 import vectors from '../vectors/profile-v2.json' with { type: 'json' };
 

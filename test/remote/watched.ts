@@ -3,7 +3,7 @@ import { DEFAULT_CATALOG_POLICY, type NodeCatalog, openNodeCatalog } from '../..
 import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
-import { DEFAULT_LADDER } from '../../src/profiles/index.ts';
+import { DEFAULT_LADDER } from '../../src/profiles/ladder.ts';
 import { withLayers } from '../../src/providers/layers/with-layers.ts';
 import { type FaultyVault, faultyVault } from '../helpers/faulty.ts';
 import type { TestVaultOptions } from '../helpers/vault.ts';
