@@ -14,8 +14,6 @@ const BEING_SPLIT = new Set([
   'composeVault',
   'createArena',
   'createBreaker',
-  'createMemoryGate',
-  'createOpenedManifests',
   'createSftpConnection',
   'createSftpFiles',
   'createWebDavClient',

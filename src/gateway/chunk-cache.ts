@@ -5,29 +5,29 @@ import { type Deferred, deferred } from '../core/deferred.ts';
 import { chunkStartOf, type OpenedManifest } from '../object/readable-segments.ts';
 import type { ChunkOfObject } from '../pipeline/get/get.ts';
 
-/** Chunks that were decoded a while ago, least recently used out first, within a budget of bytes. */
+/** Keeps decoded chunks, within a budget of bytes. The least recently used goes first. */
 export interface ChunkCache {
-  /** The chunk that has the byte `at` of the object. Its bytes are valid until anything else is done here. */
+  /** The chunk that has the byte `at` of the object. Its bytes are valid until the next call of any method. */
   find(object: BlobAddress, at: number): ChunkOfObject | undefined;
-  /** Whether what a read of so many bytes decodes is worth keeping: one long read must not push out all others. */
+  /** Tells whether to keep the chunks of a read of so many bytes: one long read must not push out all others. */
   takes(readBytes: number): boolean;
   /** Copies a chunk. */
   keep(object: BlobAddress, chunk: ChunkOfObject): void;
   forget(object: BlobAddress): void;
 }
 
-/** Reads and chunks longer than this share of the budget are not kept. */
+/** Longer reads and chunks than this share of the budget are not kept. */
 const LONGEST_SHARE = 1 / 8;
 
 interface Kept extends ChunkOfObject {
   readonly object: BlobAddress;
-  /** What `bytes` lie in. */
+  /** The memory that `bytes` are a part of. */
   readonly buffer: Uint8Array;
 }
 
 /**
  * @param maxBytes 0 keeps nothing.
- * @param onUsed told how many bytes there are whenever that changes.
+ * @param onUsed is told how many bytes there are whenever that changes.
  */
 export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => void): ChunkCache {
   /** The order of use. */
@@ -77,7 +77,7 @@ export function createChunkCache(maxBytes: number, onUsed: (bytes: number) => vo
       const kept = { object, plainStart, bytes: buffer.subarray(0, bytes.length), buffer };
       use(bytes.length);
       all.add(kept);
-      // Making room may have emptied the list, and let go of it.
+      // Making room may have emptied the list and forgotten it.
       const now = places.get(object) ?? [];
       now.splice(indexOf(now, plainStart) + 1, 0, kept);
       places.set(object, now);
@@ -99,9 +99,9 @@ function indexOf(list: readonly Kept[], at: number): number {
   return low - 1;
 }
 
-/** Chunks on their way into memory: who wants one that another read decodes waits for it. */
+/** Chunks on their way into memory. A read that wants one waits for the read that decodes it. */
 export interface Decodings {
-  /** A read begins to decode the chunk that has the byte `at`. @returns how to say that it is in memory, or will not be. */
+  /** A read begins to decode the chunk that has the byte `at`. @returns what it calls when the chunk is in memory, or never will be. */
   begin(opened: OpenedManifest, at: number): () => void;
   /** Resolves when nobody is decoding the chunk that has the byte `at`. @throws Aborted. */
   over(opened: OpenedManifest, at: number, signal: AbortSignal): Promise<void>;

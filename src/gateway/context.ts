@@ -6,12 +6,12 @@ import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { SlowReaders } from './slow-readers.ts';
 import type { ObjectStore } from './store.ts';
 
-/** Which fallbacks new objects may be written by. */
+/** Which fallbacks may write new objects. */
 export interface FallbackPolicy {
   readonly algorithm: string;
-  /** Now: where the emergency switch is needed, it is set. */
+  /** The fallback may write now: where it needs the emergency switch, that is set. */
   readonly fallbackAllowed: boolean;
-  /** Fallbacks that are permitted stay off until the operator's switch is set. */
+  /** Permitted fallbacks stay off until the operator sets the switch. */
   readonly needsEmergencySwitch: boolean;
   /** The fallback is allowed only because the switch is set. */
   readonly emergency: boolean;
@@ -22,7 +22,7 @@ export interface StoragePolicy {
   readonly compression: FallbackPolicy;
 }
 
-/** What the routes work with. */
+/** What the routes of a gateway work with. */
 export interface GatewayContext extends ControlContext {
   readonly store: ObjectStore;
   readonly blake3: Blake3;
@@ -31,7 +31,7 @@ export interface GatewayContext extends ControlContext {
   readonly limits: HttpLimits;
   readonly slowReaders: SlowReaders;
   readonly metrics: ServiceMetrics;
-  /** How long caches may take a name for what it was; 0: they ask every time. */
+  /** How long caches may keep the answer to a name; 0: they ask every time. */
   readonly nameMaxAgeSeconds: number;
   /** Pages among the objects may run scripts: they have an origin of their own. */
   readonly static: boolean;

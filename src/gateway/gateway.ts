@@ -38,15 +38,15 @@ export interface GatewayOptions {
   readonly version: string;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly nameMaxAgeSeconds?: number | undefined;
-  /** Everyone may read, whatever page they are shown. */
+  /** Everyone may read, from any page. */
   readonly publicReads?: boolean | undefined;
   /** See `PageRules`. */
   readonly allowedHosts?: readonly string[] | undefined;
-  /** It serves a site from an origin of its own: pages may run scripts. */
+  /** The gateway serves a site from an origin of its own, and pages may run scripts. */
   readonly static?: boolean | undefined;
 }
 
-/** Fewer than a node takes: every read here may decode chunks. */
+/** Fewer requests than a node takes: every read here may decode chunks. */
 const DEFAULT_LIMITS: HttpLimits = { ...DEFAULT_HTTP_LIMITS, maxInflight: 256 };
 
 /** A read gateway: objects of a vault over HTTP. See docs/gateway.md and docs/api/gateway.openapi.yaml. */
@@ -109,8 +109,8 @@ const ESCAPED = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})+$/;
 const NO_QUERY = new URLSearchParams();
 
 /**
- * As `parseTarget`, and for `/n/…` a path whose rest is a name, percent-decoded once. Segments of the name as it was
- * sent are never empty, `.` or `..`: proxies rewrite those, so they would mean different names to different readers.
+ * Parses as `parseTarget` does, and takes `/n/…` too, where the rest is a name, percent-decoded once. Segments of a name
+ * are never empty, `.` or `..`: proxies rewrite those, so they would mean different names to different readers.
  */
 export function parseGatewayTarget(target: string): Target | undefined {
   const origin = target.startsWith('/') ? target : target.replace(ABSOLUTE, '');

@@ -3,9 +3,9 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 
 /**
- * Shares the pipeline's memory between reads. A read takes its memory piece by piece, so reads that together want
- * more than there is could wait for each other for ever: here each declares its most in advance and starts when that
- * is free, first come, first served.
+ * Shares the pipeline's memory between reads. A read takes its memory piece by piece, so reads that together want more
+ * than there is could wait for each other for ever. Here each read declares its most in advance and starts when that is
+ * free, first come, first served.
  */
 export interface MemoryGate {
   /**
@@ -17,7 +17,7 @@ export interface MemoryGate {
 }
 
 interface Permit {
-  /** The holder waits for its client: if that lasts and others want the memory, `park` is called, once. */
+  /** The read waits for its client. If that lasts and others want the memory, the gate calls `park`, once. */
   idle(park: () => void): void;
   busy(): void;
   /** Idempotent. */
@@ -43,16 +43,37 @@ interface Waiter {
   readonly grant: (permit: Permit) => void;
 }
 
-export function createMemoryGate({ clock, capacityBytes, maxWaiting, parkAfterMs }: GateOptions): MemoryGate {
-  const holders = new Set<Holder>();
-  const waiters: Waiter[] = [];
-  let free = capacityBytes;
-  let watching = false;
+export const createMemoryGate = (options: GateOptions): MemoryGate => new Gate(options);
 
-  const admit = (bytes: number): Permit => {
+class Gate implements MemoryGate {
+  readonly #options: GateOptions;
+  readonly #holders = new Set<Holder>();
+  readonly #waiters: Waiter[] = [];
+  #free: number;
+  #watching = false;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#free = options.capacityBytes;
+  }
+
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+
+  async enter(bytes: number, maxWaitMs: number, signal: AbortSignal): Promise<Permit> {
+    throwIfAborted(signal, 'read');
+    const need = Math.min(bytes, this.#options.capacityBytes);
+    if (this.waiting === 0 && need <= this.#free) return this.#admit(need);
+    if (this.waiting >= this.#options.maxWaiting) throw busy('as many reads as can wait are waiting');
+    return this.#wait(need, maxWaitMs, signal);
+  }
+
+  #admit(bytes: number): Permit {
+    const { clock } = this.#options;
     const holder: Holder = { bytes, idleSinceMs: 0, park: undefined };
-    holders.add(holder);
-    free -= bytes;
+    this.#holders.add(holder);
+    this.#free -= bytes;
     return {
       idle(park) {
         holder.park = park;
@@ -61,45 +82,28 @@ export function createMemoryGate({ clock, capacityBytes, maxWaiting, parkAfterMs
       busy() {
         holder.park = undefined;
       },
-      release() {
-        if (!holders.delete(holder)) return;
-        free += bytes;
-        serve();
+      release: () => {
+        if (!this.#holders.delete(holder)) return;
+        this.#free += bytes;
+        this.#serve();
       },
     };
-  };
+  }
 
-  const serve = (): void => {
-    while (waiters.length > 0 && waiters[0]!.bytes <= free) {
-      const { bytes, grant } = waiters.shift()!;
-      grant(admit(bytes));
+  #serve(): void {
+    while (this.#waiters.length > 0 && this.#waiters[0]!.bytes <= this.#free) {
+      const { bytes, grant } = this.#waiters.shift()!;
+      grant(this.#admit(bytes));
     }
-  };
+  }
 
-  /** Runs only while someone waits. */
-  const watch = async (): Promise<void> => {
-    if (watching) return;
-    watching = true;
-    while (waiters.length > 0) {
-      const now = clock.monotonic();
-      for (const holder of holders) {
-        if (holder.park === undefined || now - holder.idleSinceMs < parkAfterMs) continue;
-        const { park } = holder;
-        holder.park = undefined;
-        park();
-      }
-      await clock.sleep(parkAfterMs / 4);
-    }
-    watching = false;
-  };
-
-  const wait = (bytes: number, maxWaitMs: number, signal: AbortSignal): Promise<Permit> =>
-    new Promise((resolve, reject) => {
+  #wait(bytes: number, maxWaitMs: number, signal: AbortSignal): Promise<Permit> {
+    return new Promise((resolve, reject) => {
       const done = new AbortController();
       const leave = (error: HoldfastError): void => {
         settle();
-        waiters.splice(waiters.indexOf(waiter), 1);
-        serve(); // those behind may need less
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        this.#serve(); // those behind may need less
         reject(error);
       };
       const onAbort = (): void => leave(abortError(signal, 'read'));
@@ -114,27 +118,33 @@ export function createMemoryGate({ clock, capacityBytes, maxWaiting, parkAfterMs
           resolve(permit);
         },
       };
-      waiters.push(waiter);
+      this.#waiters.push(waiter);
       signal.addEventListener('abort', onAbort, { once: true });
-      clock.sleep(maxWaitMs, done.signal).then(
+      this.#options.clock.sleep(maxWaitMs, done.signal).then(
         () => leave(busy('no memory for this read came free in time')),
         () => {},
       );
-      void watch();
+      void this.#watch();
     });
+  }
 
-  return {
-    get waiting() {
-      return waiters.length;
-    },
-    async enter(bytes, maxWaitMs, signal) {
-      throwIfAborted(signal, 'read');
-      const need = Math.min(bytes, capacityBytes);
-      if (waiters.length === 0 && need <= free) return admit(need);
-      if (waiters.length >= maxWaiting) throw busy('as many reads as can wait are waiting');
-      return wait(need, maxWaitMs, signal);
-    },
-  };
+  /** Parks reads whose clients are slow. Runs only while someone waits. */
+  async #watch(): Promise<void> {
+    if (this.#watching) return;
+    this.#watching = true;
+    const { clock, parkAfterMs } = this.#options;
+    while (this.waiting > 0) {
+      const now = clock.monotonic();
+      for (const holder of this.#holders) {
+        if (holder.park === undefined || now - holder.idleSinceMs < parkAfterMs) continue;
+        const { park } = holder;
+        holder.park = undefined;
+        park();
+      }
+      await clock.sleep(parkAfterMs / 4);
+    }
+    this.#watching = false;
+  }
 }
 
 const busy = (message: string): HoldfastError =>

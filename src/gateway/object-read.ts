@@ -14,16 +14,16 @@ export interface ObjectReadParts {
   readonly manifests: OpenedManifests;
   readonly chunks: ChunkCache;
   readonly decodings: Decodings;
-  /** A chunk was in memory, or had to be decoded. */
+  /** Is told that a chunk was in memory, or had to be decoded. */
   onLookup(hit: boolean): void;
-  /** A shard was not what the manifest says; others took its place. */
+  /** Is told of a shard that was not what the manifest says. Others took its place. */
   onCorrupt(): void;
 }
 
 /** A client gets copies this long. One that is slow holds a copy, not the chunk or the memory that it came from. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Bytes of a window: what is in memory or about to be, from there on decoded. */
+/** Reads a window: first the chunks that are in memory or about to be, then decoded ones. */
 export async function* readObject(
   parts: ObjectReadParts,
   opened: OpenedManifest,
@@ -77,7 +77,7 @@ async function* decode(
   try {
     yield* parkableRead(range, { gate, memoryFor, open, signal });
   } catch (error) {
-    // It may have been deleted: whoever asks next looks for it again.
+    // The object may have been deleted: the next read looks for its manifest again.
     if (!isHoldfastError(error, 'Aborted')) manifests.forget(manifest);
     throw error;
   } finally {
@@ -85,7 +85,7 @@ async function* decode(
   }
 }
 
-/** Bytes of a window. Each piece is valid only until the next is asked for. */
+/** Gives the bytes of a window. A piece is valid only until the reader asks for the next. */
 type OpenPieces = (range: ByteRange) => AsyncIterable<Uint8Array>;
 
 interface ParkableReadOptions {
@@ -96,13 +96,13 @@ interface ParkableReadOptions {
   readonly signal: AbortSignal;
 }
 
-/** Before the first byte a client can be told to come back; later it can only be kept waiting, or be cut off. */
+/** Before the first byte we can tell a client to come back. Later we can only keep it waiting or cut it off. */
 const FIRST_WAIT_MS = 10_000;
 const LATER_WAIT_MS = 30_000;
 
 /**
- * Reads a window for a client that may be slow: while it does not come for the next piece and others need the memory,
- * the read under way is given up, and goes on from where it was once the client is back.
+ * Reads a window for a client that may be slow. While the client does not come for the next piece and others need the
+ * memory, the gate parks the read: it lets its memory go, and goes on from where it was once the client is back.
  */
 export async function* parkableRead(
   range: ByteRange,

@@ -10,7 +10,7 @@ import type { GatewayContext } from './context.ts';
 import { SEALED } from './store.ts';
 
 const OPAQUE = 'application/octet-stream';
-/** `type/subtype` and parameters of visible ASCII: what may stand in a header. */
+/** `type/subtype` and parameters of visible ASCII: what a header may hold. */
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;[\x20-\x7e]*)?$/;
 const RESERVATION = /^[\x21-\x7e]{1,256}$/;
 const FOREVER = 'max-age=31536000, immutable';
@@ -33,7 +33,7 @@ export const getByName: Endpoint<GatewayContext> = reading((context, exchange, [
   return serveObject(context, exchange, name, { cache: seconds > 0 ? `max-age=${seconds}` : 'no-cache' });
 });
 
-/** `/blob/{address}`: the object as bytes of no type, so that no browser takes it for a page. */
+/** `/blob/{address}`: the object as bytes without a type, so that no browser takes it for a page. */
 export const fetchBlob: Endpoint<GatewayContext> = reading((context, exchange, [text]) =>
   serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: OPAQUE }),
 );
@@ -43,7 +43,7 @@ export const fetchWasm: Endpoint<GatewayContext> = reading((context, exchange, [
   serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: 'application/wasm' }),
 );
 
-/** What anonymous readers get may be kept by shared caches; what a token was needed for may not. */
+/** Shared caches may keep what anonymous readers get, but not what needed a token. */
 export const cacheControl = (exchange: Exchange, rest: string): string =>
   `${exchange.principal.authenticated ? 'private' : 'public'}, ${rest}`;
 
@@ -78,7 +78,7 @@ async function serveObject(
   );
 }
 
-/** Who is credited for a read follows the client's reservation, or else the request itself. @throws HttpProblem 400 */
+/** The key that decides who is credited for a read: the client's, or else one of the request. @throws HttpProblem 400 */
 function reservationKey(exchange: Exchange): string {
   const key = exchange.header('x-reservation-key');
   if (key === undefined) return exchange.corrId;

@@ -1,11 +1,11 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { createSharedWork } from '../core/shared-work.ts';
+import { createSharedWork, type SharedWork } from '../core/shared-work.ts';
 import type { OpenRoot } from '../manifest/root.ts';
 import type { NodeMemory, OpenedManifest, OpenNode } from '../object/readable-segments.ts';
 
-/** Manifests that reads have opened, least recently used out first. A read of one that is here works on none. */
+/** Keeps the manifests that reads have opened. The least recently used goes first. */
 export interface OpenedManifests {
   /** @throws HoldfastError as opening does. */
   open(address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest>;
@@ -14,11 +14,11 @@ export interface OpenedManifests {
 
 interface OpenedManifestsOptions {
   readonly clock: Clock;
-  /** What the manifests may take in memory; 0 keeps none. */
+  /** The most memory for the manifests; 0 keeps none. */
   readonly maxBytes: number;
   load(address: BlobAddress, signal: AbortSignal): Promise<LoadedManifest>;
   onLookup(hit: boolean): void;
-  /** Told how many bytes they take whenever that changes. */
+  /** Is told how many bytes the manifests take whenever that changes. */
   onUsed(bytes: number): void;
   /** The object has been deleted since it was opened. */
   onGone(address: BlobAddress): void;
@@ -31,87 +31,97 @@ interface LoadedManifest {
 }
 
 const MAX_COUNT = 4096;
-/** An object that was deleted is served from memory no longer than this. */
+/** A deleted object is served from memory no longer than this. */
 const MAX_AGE_MS = 60_000;
-/** Decoded, a node takes about twice what it does as a block; and every manifest something beside. */
+/** A decoded node takes about twice the memory of its block, and every manifest some more. */
 const EXPANSION = 2;
 const OVERHEAD_BYTES = 4096;
 
 interface Entry extends OpenedManifest {
   readonly openedMs: number;
   readonly nodes: KeptNodes;
-  /** Without its nodes. */
+  /** The memory of the entry without its nodes. */
   readonly rootBytes: number;
 }
 
-export function createOpenedManifests(options: OpenedManifestsOptions): OpenedManifests {
-  const { clock, maxBytes, load, onLookup, onUsed, onGone } = options;
-  const entries = new Map<BlobAddress, Entry>();
-  const openings = createSharedWork<OpenedManifest>();
-  let used = 0;
-  const use = (bytes: number): void => {
-    used += bytes;
-    onUsed(used);
-  };
+export const createOpenedManifests = (options: OpenedManifestsOptions): OpenedManifests =>
+  new ManifestCache(options);
 
-  const forget = (address: BlobAddress): void => {
-    const entry = entries.get(address);
+class ManifestCache implements OpenedManifests {
+  readonly #options: OpenedManifestsOptions;
+  /** In the order of use. */
+  readonly #entries = new Map<BlobAddress, Entry>();
+  readonly #openings: SharedWork<OpenedManifest> = createSharedWork();
+  #used = 0;
+
+  constructor(options: OpenedManifestsOptions) {
+    this.#options = options;
+  }
+
+  open(address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest> {
+    const { clock, onLookup } = this.#options;
+    const known = this.#entries.get(address);
+    const fresh = known !== undefined && clock.monotonic() - known.openedMs < MAX_AGE_MS;
+    onLookup(fresh);
+    if (!fresh) return this.#openings.run(address, (shared) => this.#openAnew(address, shared), signal);
+    this.#entries.delete(address);
+    this.#entries.set(address, known);
+    return Promise.resolve(known);
+  }
+
+  forget(address: BlobAddress): void {
+    const entry = this.#entries.get(address);
     if (entry === undefined) return;
-    use(-entry.rootBytes - entry.nodes.bytes);
-    entries.delete(address);
-  };
+    this.#use(-entry.rootBytes - entry.nodes.bytes);
+    this.#entries.delete(address);
+  }
 
-  const keep = (manifest: BlobAddress, { root, bytes }: LoadedManifest): OpenedManifest => {
+  async #openAnew(address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest> {
+    try {
+      return this.#keep(address, await this.#options.load(address, signal));
+    } catch (error) {
+      if (isHoldfastError(error, 'NotFound')) this.#options.onGone(address);
+      throw error;
+    }
+  }
+
+  #keep(manifest: BlobAddress, { root, bytes }: LoadedManifest): OpenedManifest {
     const rootBytes = OVERHEAD_BYTES + EXPANSION * bytes;
-    const grow = (by: number): boolean => {
-      // Whoever still reads with what was dropped here has it for itself, and it must not grow.
-      if (entries.get(manifest) !== entry) return false;
-      for (const oldest of entries.keys()) {
-        if (used + by <= maxBytes || oldest === manifest) break;
-        forget(oldest);
-      }
-      if (used + by > maxBytes) return false;
-      use(by);
-      return true;
-    };
     const entry: Entry = {
       manifest,
       root,
-      openedMs: clock.monotonic(),
-      nodes: new KeptNodes(grow),
+      openedMs: this.#options.clock.monotonic(),
+      nodes: new KeptNodes((by) => this.#grow(entry, by)),
       rootBytes,
     };
-    forget(manifest);
-    entries.set(manifest, entry);
-    if (!grow(rootBytes)) entries.delete(manifest);
-    for (const oldest of entries.keys()) {
-      if (entries.size <= MAX_COUNT) break;
-      forget(oldest);
+    this.forget(manifest);
+    this.#entries.set(manifest, entry);
+    if (!this.#grow(entry, rootBytes)) this.#entries.delete(manifest);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= MAX_COUNT) break;
+      this.forget(oldest);
     }
     return entry;
-  };
+  }
 
-  const openAnew = async (address: BlobAddress, signal: AbortSignal): Promise<OpenedManifest> => {
-    try {
-      return keep(address, await load(address, signal));
-    } catch (error) {
-      if (isHoldfastError(error, 'NotFound')) onGone(address);
-      throw error;
+  /** Makes room for more of an entry. False: there is none. */
+  #grow(entry: Entry, by: number): boolean {
+    const { maxBytes } = this.#options;
+    // A read may still use what was dropped here. It has that for itself, and it must not grow.
+    if (this.#entries.get(entry.manifest) !== entry) return false;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#used + by <= maxBytes || oldest === entry.manifest) break;
+      this.forget(oldest);
     }
-  };
+    if (this.#used + by > maxBytes) return false;
+    this.#use(by);
+    return true;
+  }
 
-  return {
-    forget,
-    open(address, signal) {
-      const known = entries.get(address);
-      const fresh = known !== undefined && clock.monotonic() - known.openedMs < MAX_AGE_MS;
-      onLookup(fresh);
-      if (!fresh) return openings.run(address, (shared) => openAnew(address, shared), signal);
-      entries.delete(address);
-      entries.set(address, known);
-      return Promise.resolve(known);
-    },
-  };
+  #use(bytes: number): void {
+    this.#used += bytes;
+    this.#options.onUsed(this.#used);
+  }
 }
 
 /** The nodes of one manifest that there was room for. */

@@ -2,13 +2,13 @@ import { type Clock, withDeadline } from '../core/clock.ts';
 import { isDecodable, isStorable, type ReachPolicy } from '../placement/reach.ts';
 import type { Provider } from '../providers/provider.ts';
 
-/** What the providers that answer are good for. */
+/** What can be done with the providers that answer. */
 export interface Outlook {
   /** At least one respondsToProbe. */
   readonly answering: boolean;
-  /** An object over all providers, in the code in force, can be decoded from what those have that answer. */
+  /** The providers that answer could decode an object that lies over all providers, in the code in force. */
   readonly decodable: boolean;
-  /** A put would find providers enough to survive what it must. */
+  /** A put would find enough providers to survive what it must. */
   readonly storable: boolean;
 }
 
@@ -17,13 +17,13 @@ interface OutlookOptions {
   readonly clock: Clock;
   providers(): readonly Provider[];
   respondsToProbe(id: string): boolean;
-  /** Those that may take new shards. */
+  /** The providers that may take new shards. */
   eligible(): readonly Provider[];
-  /** Finds out who respondsToProbe. */
+  /** Finds out who answers. */
   probe(signal: AbortSignal): Promise<unknown>;
 }
 
-/** Many who ask share a probe; one that hangs is not waited for, and shows to those who ask after it. */
+/** Many who ask share a probe. Nobody waits for one that hangs; those who ask after it see its outcome. */
 const PROBE_AGE_MS = 3_000;
 const PROBE_WAIT_MS = 2_000;
 

@@ -2,16 +2,16 @@ import type { Clock } from '../core/clock.ts';
 import type { Exchange } from '../http/exchange.ts';
 
 /**
- * Clients that do not take what they asked for. All that waiting for one costs is a piece in memory, so it gives its
- * place among those being served to others, and a crowd of such clients keeps nobody out.
+ * Clients that do not take what they asked for. Waiting for one costs a piece in memory and nothing else. So it gives its
+ * place among the requests being served to others, and a crowd of such clients keeps nobody out.
  */
 export interface SlowReaders {
-  /** The same pieces; noticed when the exchange's client does not come for the next. */
+  /** Passes the pieces on, and notices when the client does not come for the next one. */
   watch(exchange: Exchange, pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
 }
 
 const SLOW_MS = 500;
-/** So many may wait without a place, none with a longer piece: about as much again is in its socket. */
+/** So many may wait without a place, none with a longer piece. About as much again is in its socket. */
 const MAX_WAITING = 1024;
 const LONGEST_PIECE = 64 * 1024;
 

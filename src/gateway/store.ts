@@ -3,10 +3,10 @@ import type { ByteRange } from '../http/selection.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
 import type { Outlook } from './outlook.ts';
 
-/** The metric's reason where a provider returned another shard than was stored. */
+/** The metric's reason when a provider returned another shard than was stored. */
 export const SHARD_IS_WRONG = 'shard';
 
-/** The metric's reason where there is no key to read with. */
+/** The metric's reason when there is no key to read with. */
 export const SEALED = 'sealed';
 
 /** An object that can be served. It is immutable: the manifest's address stands for exactly these bytes. */
@@ -17,8 +17,8 @@ export interface StoredObject {
   /** As the manifest lists them. */
   readonly providers: readonly string[];
   /**
-   * Bytes of a window in order, in pieces that stay as they are. Fetches no chunk that the window does not touch.
-   * @throws HoldfastError `Unavailable` or `Corrupt` (`undecodable`); what was yielded before is right.
+   * Gives the bytes of a window in order, in pieces that nobody changes. Fetches no chunk that the window does not touch.
+   * @throws HoldfastError `Unavailable` or `Corrupt` (`undecodable`); the pieces before are right.
    */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
@@ -26,24 +26,24 @@ export interface StoredObject {
 /** A blob at a provider, known to be what its address says. */
 export interface StoredBlob {
   readonly size: number;
-  /** Bytes of a window, checked once more as they go by. */
+  /** Gives the bytes of a window, checked once more as they go by. */
   read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** The public part of a manifest, as the explorer shows it. */
+/** The public part of a manifest, for the explorer. */
 export interface ManifestSummary {
   readonly manifest: BlobAddress;
   readonly storedMs: number;
   readonly chunks: number;
   readonly code: string;
   readonly compression: string;
-  /** Whether it was written by a fallback. */
+  /** Which fallbacks wrote it. */
   readonly fallback: { readonly erasure: boolean; readonly compression: boolean };
   readonly providers: readonly string[];
   readonly certificate: CertificateRecord;
 }
 
-/** What is known of a provider. */
+/** What the catalog knows of a provider. */
 export interface ProviderSummary {
   readonly id: string;
   readonly state: string;
@@ -58,7 +58,7 @@ export interface ProviderSummary {
 
 /** What a gateway reads from. */
 export interface ObjectStore {
-  /** True when no key is there: objects cannot be opened, only what everyone may see. */
+  /** True without a key: then objects cannot be opened, and only public parts can be seen. */
   readonly sealed: boolean;
   /**
    * @param reference a manifest's address, or a name.

@@ -13,26 +13,26 @@ import type { StoredBlob } from './store.ts';
 interface StoredBlobsOptions {
   readonly providers: () => readonly Provider[];
   readonly blake3: Blake3;
-  /** The next provider is asked beside one that is late. */
+  /** Asks the next provider beside one that is late. */
   readonly reads: Hedge;
   readonly metrics: ServiceMetrics;
 }
 
-/** For what is known of verified blobs, all providers together. */
+/** Memory for the hashes of verified blobs, over all providers. */
 const PROOF_BYTES = 16 * 1024 * 1024;
 const NOBODY: ReadonlySet<string> = new Set();
 const NOTHING_HOT = { maxBytes: 0, maxBlobBytes: 0 } as const;
 
 /**
- * Opens blobs as they are kept, packs and manifest nodes, from whichever provider has them whole. Providers are asked
- * in the order in which nodes are placed.
+ * Opens blobs as providers keep them, packs and manifest nodes, from any provider that has them whole. It asks the
+ * providers in the order in which nodes are placed.
  * @throws HoldfastError `NotFound` when all answered and none has it, else `Unavailable` (`blob_unavailable`).
  */
 export function createStoredBlobs(
   options: StoredBlobsOptions,
 ): (address: BlobAddress, signal: AbortSignal) => Promise<StoredBlob> {
   const { blake3 } = options;
-  // They keep no blobs, so there is nothing to count.
+  // The readers keep no blobs, so there is nothing to count.
   const metrics: ServiceMetrics = { ...options.metrics, cache() {}, cacheBytes() {} };
   const readers = new WeakMap<Provider, VerifiedReader>();
   const readerOf = (provider: Provider, count: number): VerifiedReader => {
@@ -92,7 +92,7 @@ interface OpenedAt {
 
 type OpenElsewhere = (tried: ReadonlySet<string>, signal: AbortSignal | undefined) => Promise<OpenedAt>;
 
-/** The same bytes are at several providers: where one fails in the middle, the next goes on. */
+/** Reads bytes that several providers have. Where one fails in the middle, the next goes on. */
 async function* readAcross(
   opened: OpenedAt,
   elsewhere: OpenElsewhere,

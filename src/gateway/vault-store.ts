@@ -26,14 +26,14 @@ export interface VaultStoreOptions {
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];
-  /** Finds out who respondsToProbe. */
+  /** Finds out who answers. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
   readonly metrics: ServiceMetrics;
   readonly caches: CacheBudgets;
 }
 
-/** Bytes; 0 keeps nothing. */
+/** Memory of each cache in bytes; 0 keeps nothing. */
 export interface CacheBudgets {
   /** For opened manifests. */
   readonly manifestBytes: number;
@@ -44,12 +44,12 @@ export interface CacheBudgets {
 /** Opening a blob verifies all of it. */
 const BLOB_READS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0, aloneMs: 500, atMostMs: 10_000 };
 
-/** Of the arena; the rest is for what is too small to be counted. */
+/** The share of the arena that reads may have. The rest is for what is too small to be counted. */
 const ARENA_SHARE = 7 / 8;
 const MAX_WAITING = 256;
 const PARK_AFTER_MS = 250;
 
-/** The objects of a vault, read through the pipeline. */
+/** Reads the objects of a vault through the pipeline. */
 export function createVaultStore(options: VaultStoreOptions): ObjectStore {
   const { context, sealed } = options;
   const parts = readParts(options);
@@ -91,7 +91,7 @@ async function openObject(
   reference: string,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  // A name is looked up every time: it may stand for something else by now.
+  // Looked up every time: the name may stand for another object by now.
   const { manifest } = await resolveReference(parts.context, reference, { signal });
   const opened = await parts.manifests.open(manifest, signal);
   const { record, secrets } = opened.root;

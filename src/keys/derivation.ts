@@ -3,8 +3,8 @@ import { concatBytes, toHex, u64, utf8Encode } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
 
 /**
- * BLAKE3 in its two modes that take secrets, by the portable library only: no native code ever sees a root, an object
- * key or what is derived from them, but for the single-use key of a chunk that it is given to encrypt.
+ * Keys are derived with BLAKE3 in its two modes that take secrets, by the portable library only. Native code never sees a
+ * root, an object key or a key derived from one, except the single-use key of a chunk that it encrypts.
  */
 
 /**
@@ -64,7 +64,7 @@ export function deriveObjectKeys(objectKey: Uint8Array): ObjectKeys {
   };
 }
 
-/** What is derived from a vault's root, and all that a running vault needs. The root itself encrypts nothing. */
+/** The keys derived from a vault's root: all that a running vault needs. The root itself encrypts nothing. */
 export interface VaultSubkeys {
   /** Public id of the vault, 16 hex digits. */
   readonly id: string;

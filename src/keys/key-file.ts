@@ -9,9 +9,9 @@ import { seal, unseal } from './seal.ts';
 const COST = { n: 2 ** 17, r: 8, p: 1 } as const;
 /** The most a key file may ask for, so that a hostile one cannot exhaust the machine. */
 const MAX_COST = { n: 2 ** 20, r: 16, p: 4 } as const;
-/** … and both together: 1 GiB of memory (128·n·r), and eight times the time that our own files take. */
+/** The most for n·r·p: 1 GiB of memory (128·n·r) and eight times the time that our own files take. */
 const MAX_WORK = 2 ** 23;
-/** Cheaper than this, 16 MiB, a passphrase is guessed too fast. No version of ours wrote such a file. */
+/** The least for n·r, which is 16 MiB. With less a passphrase is guessed too fast. No version of ours wrote such a file. */
 const MIN_BLOCKS = 2 ** 17;
 
 const hex = (bytes: number): v.GenericSchema<string> =>

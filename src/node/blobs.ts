@@ -11,7 +11,7 @@ import { limitOf, type Page, pageOf, parameter } from './page.ts';
 import { stateOf } from './rot.ts';
 import { upload } from './upload.ts';
 
-/** Private: what a token was needed for is not for shared caches. */
+/** Private: an answer that needed a token is not for shared caches. */
 const CACHE_CONTROL = 'private, max-age=31536000, immutable';
 
 /** `GET` and `HEAD /o/{address}`: 200, 206, 304, 412, 416, 404; 500 for bytes that are not what they should be. */
@@ -131,17 +131,17 @@ function pageOfBlobs(context: NodeContext, exchange: Exchange, limit: number): P
 interface ScrubReport {
   readonly checked: number;
   readonly checkedBytes: number;
-  /** Blobs whose bytes are not theirs. */
+  /** Blobs whose bytes do not have their address. */
   readonly damaged: readonly BlobAddress[];
-  /** Of these, the ones that were removed, so that their owners see them missing and put them back. */
+  /** Those of them that were removed, so that their owners see them missing and put them back. */
   readonly removed: readonly BlobAddress[];
-  /** What to give as `after` to go on. */
+  /** Give this as `after` to go on. */
   readonly next?: string;
 }
 
 /**
- * `POST /admin/repair?prefix=&limit=&after=&remove=`: reads a page of blobs from the disk, caches or not, and reports
- * those that rotted. A node over one folder holds no other copy; with `remove=true` it makes room for one.
+ * `POST /admin/repair?prefix=&limit=&after=&remove=`: reads a page of blobs from the disk, whatever the caches hold, and
+ * reports those that rotted. A node over one folder has no other copy; with `remove=true` it makes room for one.
  */
 export const repair: NodeEndpoint = {
   scope: 'admin',

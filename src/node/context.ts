@@ -10,7 +10,7 @@ import type { Inflater } from './inflate.ts';
 import type { Readiness } from './readiness.ts';
 import type { MakeWay } from './rot.ts';
 
-/** What the routes work with. */
+/** What the routes of a node work with. */
 export interface NodeContext extends ControlContext {
   readonly adapter: BlobAdapter;
   readonly reader: VerifiedReader;
@@ -19,7 +19,7 @@ export interface NodeContext extends ControlContext {
   readonly clock: Clock;
   readonly limits: NodeLimits;
   readonly inflaters: Inflaters;
-  /** For bodies as they come. */
+  /** Memory for bodies as they come. */
   readonly uploadMemory: BufferPool;
   readonly readiness: Readiness;
   readonly version: NodeVersion;
@@ -45,23 +45,23 @@ export type NodeEndpoint = Endpoint<NodeContext>;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Every bound of a node. Bytes, milliseconds. */
+/** Every bound of a node, in bytes and milliseconds. */
 export interface NodeLimits extends HttpLimits {
-  /** Longest body of a client that has shown a token or come over a private plane; inflated, if it is compressed. */
+  /** Longest body of a client with a token or on a private plane; inflated, if it is compressed. */
   readonly maxBodyBytes: number;
   /** Longest body of anyone else. */
   readonly maxForeignBodyBytes: number;
-  /** Whole blobs kept in memory, and the longest of them. */
+  /** Memory for whole blobs, and the longest blob that is kept there. */
   readonly hotBytes: number;
   readonly hotBlobBytes: number;
   /** Memory for windows of long blobs on their way out. */
   readonly windowBytes: number;
-  /** Memory for bodies as they come, and the longest that is taken whole; others pass through in batches. */
+  /** Memory for bodies as they come, and the longest body that is taken whole. Others pass through in batches. */
   readonly uploadBytes: number;
   readonly uploadBodyBytes: number;
-  /** Memory for what is known of verified blobs. */
+  /** Memory for the hashes of verified blobs. */
   readonly proofBytes: number;
-  /** Free space below which no blob is taken. */
+  /** With less free space than this the node takes no blob. */
   readonly minFreeBytes: number;
 }
 

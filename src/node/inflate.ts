@@ -9,13 +9,13 @@ import { concatBytes } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { HttpProblem, tooLarge } from '../http/problem.ts';
 
-/** Undoes a content coding. What it is given is pulled; what it gives is at most {@link INFLATED_PIECE_BYTES} a piece. */
+/** Undoes a content coding. It pulls its source and gives pieces of at most {@link INFLATED_PIECE_BYTES}. */
 export type Inflater = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 interface InflateLimits {
   /** Absolute cap of the inflated bytes. */
   readonly maxBytes: number;
-  /** Length of the compressed body if it is stated. */
+  /** Length of the compressed body, if the request states it. */
   readonly statedBytes: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export const gunzip: Inflater = (source) => {
   return stopBoth(inflated, input);
 };
 
-/** Also lets go of the source when the reader stops early. */
+/** Lets go of the source too when the reader stops early. */
 async function* stopBoth(inflated: Readable, input: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     for await (const piece of inflated as AsyncIterable<Buffer>) {
@@ -43,7 +43,7 @@ async function* stopBoth(inflated: Readable, input: Readable): AsyncGenerator<Ui
 }
 
 /**
- * Inflates a body under two caps: `maxBytes`, and ten times what it was compressed. The second holds at every moment
+ * Inflates a body under two caps: `maxBytes`, and ten times its compressed length. The second is checked all the way
  * against the stated length, or else against what has come so far, and at the end against all that came.
  * @throws HttpProblem 413 over a cap, at the piece that crosses it; 400 when the body is not what its coding says.
  */
@@ -64,7 +64,7 @@ export async function* inflateBody(
     for await (const piece of inflate(counted())) {
       given += piece.length;
       if (given > maxBytes) throw tooLarge(maxBytes, 'the inflated body');
-      // Without a stated length a small head start, so that a body may begin with its most compressible part.
+      // Without a stated length there is a small head start: a body may begin with its most compressible part.
       const allowed = MAX_INFLATE_RATIO * (statedBytes ?? taken + INFLATED_PIECE_BYTES);
       if (given > allowed) throw bomb();
       yield piece;
@@ -88,9 +88,9 @@ export function bomb(): HttpProblem {
   );
 }
 
-/** A decoder's window: what RFC 9659 lets the zstd content coding ask for. */
+/** The longest window that RFC 9659 lets the zstd content coding ask for. */
 const WINDOW_LOG_MAX = 23;
-/** Without a streaming decoder a body is held whole; a longer one is refused. */
+/** Without a streaming decoder a body is held whole. A longer one is refused. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** The best zstd decoder there is here: Node's own (22.15), the addon's, else the portable one. */
@@ -188,7 +188,7 @@ async function hold(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return concatBytes(...pieces);
 }
 
-/** The codec blames what it is given on the store, where here it is the client's. */
+/** Blames the client for a bad frame, where the codec would blame the store. */
 function readable<T>(decode: () => T): T {
   try {
     return decode();

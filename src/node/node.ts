@@ -25,7 +25,7 @@ import { deleteSlot, getSlot, listSlots, putSlot } from './slots.ts';
 export interface NodeOptions {
   /** Closed by its owner, after the node. */
   readonly adapter: BlobAdapter;
-  /** What `adapter` mirrors, each with everything: reads then go to the next when one is slow or wrong. */
+  /** The adapters behind `adapter`, each with every blob. Reads then go to the next when one is slow or wrong. */
   readonly backends?: readonly BlobAdapter[];
   readonly blake3: Blake3;
   readonly clock: Clock;
@@ -36,14 +36,14 @@ export interface NodeOptions {
   readonly exposition: Exposition;
   readonly inflaters: Inflaters;
   readonly log: ServiceLog;
-  /** See `VerifiedReaderOptions`. Without it every request asks the adapter. */
+  /** See `VerifiedReaderOptions`. Without it the node asks the adapter at every request. */
   readonly peekStat?: VerifiedReaderOptions['peekStat'];
   /** Of the program, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<NodeLimits> | undefined;
   /** See `PageRules`. */
   readonly allowedHosts?: readonly string[] | undefined;
-  /** Promise that nothing outlives the process: an adapter that is durable is refused. */
+  /** Promises that nothing outlives the process: the node refuses a durable adapter. */
   readonly amnesia?: boolean | undefined;
 }
 

@@ -7,7 +7,7 @@ const MAX_LIMIT = 10_000;
 /** One page of a listing in ascending order: names after `after`, at most `limit`. */
 export interface Page {
   readonly names: readonly string[];
-  /** What to give as `after` for the next page; undefined on the last one. */
+  /** Give this as `after` for the next page; undefined on the last one. */
   readonly next: string | undefined;
 }
 
@@ -21,14 +21,14 @@ export function limitOf({ target }: Exchange): number {
   return limit;
 }
 
-/** @throws HttpProblem 400 unless the parameter has the form, or is not there. */
+/** The parameter, or nothing. @throws HttpProblem 400 when it has another form. */
 export function parameter({ target }: Exchange, name: string, form: RegExp): string {
   const value = target?.query.get(name) ?? '';
   if (!form.test(value)) throw badRequest(`the parameter ${name} is not of the form ${form.source}`);
   return value;
 }
 
-/** @param names ascending, and one more than `limit` of them where there are more. */
+/** @param names are in ascending order, and one more than `limit` where there are more. */
 export async function pageOf(names: AsyncIterable<string>, limit: number): Promise<Page> {
   const page: string[] = [];
   for await (const name of names) {

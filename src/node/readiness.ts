@@ -6,7 +6,7 @@ import type { BlobAdapter } from '../providers/adapter.ts';
 
 export interface Readiness {
   report(client: string): Promise<ReadinessReport>;
-  /** Room for a body of so many bytes. @throws HttpProblem 507 */
+  /** Claims room for a body of so many bytes. @throws HttpProblem 507 */
   claim(bytes: number): Promise<Claim>;
 }
 
@@ -18,10 +18,10 @@ interface ReadinessOptions {
   draining(): boolean;
 }
 
-/** A probe writes, so many who ask share one. */
+/** A probe writes, so those who ask share one. */
 const PROBE_AGE_MS = 1_000;
 const PROBE_MS = 2_000;
-/** A write may rely on one that is a little older, while the next is under way. */
+/** While a probe is under way a write may rely on one that is a little older. */
 const SPACE_AGE_MS = 5_000;
 
 interface Probed {
@@ -85,26 +85,26 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   };
 }
 
-/** What a body that comes will take of the disk. */
+/** The room on disk of a body that is coming. */
 export interface Claim {
-  /** It is longer than was said. @throws HttpProblem 507 */
+  /** The body is longer than it said. @throws HttpProblem 507 */
   grow(bytes: number): void;
-  /** It is stored, or will not be. Idempotent. */
+  /** The body is stored, or never will be. Idempotent. */
   release(): void;
 }
 
-/** Free space as it was seen last, less what has been promised since. */
+/** Free space as the last look saw it, less what has been claimed since. */
 export interface Space {
-  /** A look begins: what is claimed from now on it will not see. @returns how to say what it saw. */
+  /** A look begins. It will not see what is claimed from now on. @returns what the caller tells the outcome to. */
   look(): (freeBytes: number | undefined) => void;
   /** @throws HttpProblem 507 when `minFreeBytes` would not stay free. */
   claim(bytes: number): Claim;
 }
 
-/** @param minFreeBytes 0: whatever is free may be used, and what is not there the storage itself says. */
+/** @param minFreeBytes 0: bodies may use all there is, and the storage itself says when it is full. */
 function createSpace(minFreeBytes: number): Space {
   let free: number | undefined;
-  /** Claimed since the last look began, whether or not it is written by now; and of that, what is still open. */
+  /** Bytes claimed since the last look began, written by now or not. `open`: those that are not released. */
   let claimed = 0;
   let open = 0;
 
@@ -120,7 +120,7 @@ function createSpace(minFreeBytes: number): Space {
       const openThen = open;
       return (seen) => {
         free = seen;
-        // What was open may have been seen or not: counted once too often rather than not at all.
+        // The look may have seen what was open, or not. Better to count it twice than not at all.
         claimed += openThen - before;
       };
     },

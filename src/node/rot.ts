@@ -13,7 +13,7 @@ interface RotParts {
 
 type BlobState = 'good' | 'absent' | 'rotten';
 
-/** What is kept under an address. */
+/** Tells what is kept under an address. */
 export async function stateOf(
   { reader }: Pick<RotParts, 'reader'>,
   address: BlobAddress,
@@ -32,8 +32,8 @@ export async function stateOf(
 }
 
 /**
- * Removes what is kept under an address unless it is good; for those who have seen its right bytes. An adapter takes a blob of the same length for the same blob, so the
- * one that rotted has to go first; but only once the right bytes have all come, since they may never.
+ * Removes what is kept under an address unless it is good. For a caller that has all the right bytes: an adapter takes a
+ * blob of the same length for the same blob, so the rotten one has to go before they are stored, but not sooner.
  */
 export type MakeWay = (address: BlobAddress, options?: AbortOptions) => Promise<void>;
 
@@ -45,7 +45,7 @@ export function createMakeWay({ reader, adapter }: Omit<RotParts, 'blake3'>): Ma
     reader.forget(address);
   };
   return async (address, options) => {
-    // One at a time, and each looks again: what another upload has put there since is not to be removed.
+    // One at a time, and each looks again: another upload may have put the right bytes there since.
     const before = running.get(address) ?? Promise.resolve();
     const mine = before.then(() => remove(address, options));
     const settled = mine.catch(() => {});
@@ -58,7 +58,7 @@ export function createMakeWay({ reader, adapter }: Omit<RotParts, 'blake3'>): Ma
   };
 }
 
-/** The same pieces; after the last, if they were the right ones, what stands in their way is removed. */
+/** Passes the pieces on. After the last one, if they are right, it calls `makeWay`. */
 export async function* replacing(
   body: AsyncIterable<Uint8Array>,
   address: BlobAddress,

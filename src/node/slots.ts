@@ -13,7 +13,7 @@ function nameFrom(text: string | undefined): SlotName {
   throw badRequest('a slot name has 16 to 128 lower-case hex digits');
 }
 
-/** A version as an entity tag; escaped, since versions are whatever an adapter likes. */
+/** A version as an entity tag. Escaped: an adapter may choose any text for a version. */
 const tagOf = (version: SlotVersion): string => `"${encodeURIComponent(version)}"`;
 
 /** `GET /slots/{name}`: the content, its version as the entity tag. */

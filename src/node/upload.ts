@@ -12,7 +12,7 @@ import { inflateBody } from './inflate.ts';
 import type { Claim } from './readiness.ts';
 import { otherBytes, replacing } from './rot.ts';
 
-/** Of each of the two buffers that a long body goes through. */
+/** Length of each of the two buffers that a long body goes through. */
 const BATCH_BYTES = 1024 * 1024;
 
 interface Uploaded {
@@ -27,7 +27,7 @@ function bodyCap({ limits }: NodeContext, { principal }: Exchange): number {
   return Math.min(cap, MAX_BLOB_BYTES);
 }
 
-/** The body of a request as it was before its content coding. @throws HttpProblem 413, 415, 400, 408 */
+/** The body of a request, its content coding undone. @throws HttpProblem 413, 415, 400, 408 */
 export function bodyOf(
   context: NodeContext,
   exchange: Exchange,
@@ -57,18 +57,18 @@ export function bodyOf(
   return inflateBody(inflate, wire(), { maxBytes, statedBytes: statedLength(request) });
 }
 
-/** Which blob the body is to be. */
+/** The blob that the body should be. */
 export interface Wanted {
-  /** Undefined: whichever it is. */
+  /** Undefined: any blob. */
   readonly address?: BlobAddress;
-  /** What is kept under the address is not it. */
+  /** The bytes kept under the address are wrong. */
   readonly rotten?: boolean;
 }
 
-/** What comes of a body on its way to the adapter. */
+/** Watches a body on its way to the adapter. */
 type Through = (body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
-/** Stores the body as a blob. @throws HttpProblem 409 when it is not the one of the address, 507 when there is no room */
+/** Stores the body as a blob. @throws HttpProblem 409 when it has another address, 507 when there is no room */
 export async function upload(context: NodeContext, exchange: Exchange, wanted: Wanted): Promise<Uploaded> {
   const stated = statedLength(exchange.request);
   const known = exchange.request.headers['content-encoding'] === undefined && stated !== undefined;
@@ -89,7 +89,7 @@ export async function upload(context: NodeContext, exchange: Exchange, wanted: W
   }
 }
 
-/** What was not stated takes its room as it comes. */
+/** Claims room for a body of unknown length as it comes. */
 async function* growing(
   body: AsyncIterable<Uint8Array>,
   claim: Claim,
@@ -121,7 +121,7 @@ function streamed(
   return context.adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
 }
 
-/** A long body goes through two buffers. Undefined when it is coded, or there is no memory to spare for it. */
+/** Passes a long body through two buffers. Undefined when it is short or coded, or there is no memory to spare. */
 function batched(
   context: NodeContext,
   exchange: Exchange,
@@ -150,7 +150,7 @@ async function storedInBatches(
   try {
     return await adapter.storeStream(address, through(body), { maxBytes, signal: exchange.signal });
   } catch (error) {
-    // An abort may settle it while a write still reads that piece; when no piece is out, nothing reads any.
+    // An abort may settle this while a write still reads the piece that is out, if one is.
     stillRead = body.lent;
     throw error;
   } finally {
@@ -171,7 +171,7 @@ function takeTwo(pool: BufferPool, size: number): readonly Uint8Array[] | undefi
   return undefined;
 }
 
-/** A short body is taken whole and stored at once. Undefined when it is none, or there is no memory to spare for it. */
+/** Takes a short body whole and stores it at once. Undefined when it is not short, or there is no memory to spare. */
 function storedFromMemory(
   context: NodeContext,
   exchange: Exchange,

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 
-/** Where the parts of the program report figures to. Recording never throws, waits or does I/O. */
+/** The parts of the program report figures to these. Recording never throws, waits or does I/O. */
 
 export interface PipelineMetrics {
   /** One object put: from the first byte read to the commit. */
@@ -12,9 +12,9 @@ export interface PipelineMetrics {
   objectChunkSizes(initialBytes: number, finalBytes: number): void;
   /** Estimated time until the put under way is acknowledged. */
   putEta(seconds: number): void;
-  /** All objects were verified. Losses that each should survive, and the fewest that one does; −1: it is not readable. */
+  /** All objects were verified: the losses that each should survive, and the fewest that one does; −1: one is unreadable. */
   survival(target: number, observed: number): void;
-  /** Time spent in one stage of a put or get. Many run side by side: together they exceed what the clock says. */
+  /** Time spent in one stage of a put or get. Many run side by side, so together they exceed what the clock says. */
   stage(stage: Stage, seconds: number): void;
 }
 
@@ -51,7 +51,7 @@ interface CodecLabels {
 export interface ProviderMetrics {
   /** Averages after a probe. @param lossRate 0 to 1. */
   providerHealth(provider: string, rttMs: number, lossRate: number): void;
-  /** So many more transfers went wrong in this way; 0 makes the series known. */
+  /** So many more transfers went wrong in this way. 0 makes the series known. */
   providerFailures(provider: string, kind: string, count: number): void;
 }
 
@@ -63,9 +63,9 @@ export interface EngineMetrics {
 /** `blobs`: whole blobs at a node. `manifests` and `chunks`: opened manifests and plaintext at a gateway. */
 export type ServiceCache = 'blobs' | 'manifests' | 'chunks';
 
-/** Series that a service may come to have, known from its start so that their first count is a rise. */
+/** Series that a service may come to have. They are known from its start, so that their first count is a rise. */
 export interface ServiceSeries {
-  /** Patterns of its routes: each with the server errors that alerts look at. */
+  /** Patterns of its routes, each with the server errors that alerts look at. */
   readonly routes: readonly string[];
   /** Why it turns requests away. */
   readonly rejections: readonly string[];
@@ -87,7 +87,7 @@ export interface ServiceMetrics {
   rejected(reason: string): void;
   readDenied(reason: string): void;
   integrityFail(reason: string): void;
-  /** Something was looked for in memory, and was there or not. */
+  /** A look-up in memory found what it looked for, or did not. */
   cache(which: ServiceCache, hit: boolean): void;
   cacheBytes(which: ServiceCache, bytes: number): void;
 }
@@ -101,7 +101,7 @@ export interface Metrics {
 
 const nothing = (): void => {};
 
-/** Records nothing: for commands that expose no metrics, and for library callers that want none. */
+/** Discards metrics: for commands that expose none, and library callers that want none. */
 export const silentMetrics: Metrics = {
   pipeline: {
     putObject: nothing,
