@@ -11,8 +11,8 @@ export {
 } from './core/errors.ts';
 export type { Damage, DamageProblem } from './object/damage.ts';
 export type { GetOptions, ObjectReader } from './pipeline/get/get.ts';
-export type { PutOptions, PutResult } from './pipeline/put/put.ts';
-export type { FailedAttempt, PutProgress } from './pipeline/put/session.ts';
+export type { FailedAttempt } from './pipeline/put/failures.ts';
+export type { PutOptions, PutProgress, PutResult } from './pipeline/put/put.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { ManifestEntry } from './records/manifests.ts';

@@ -4,19 +4,29 @@ import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
+import type { RandomBytes } from '../core/random.ts';
+import type { ObjectContext } from '../object/context.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { RecordsContext } from '../records/context.ts';
 import type { PipelineMetrics } from '../telemetry/index.ts';
 import type { Arena } from './arena.ts';
 import type { CpuStage } from './cpu/jobs.ts';
 
-/** What puts and gets work with; built once by whoever composes the program. */
-export interface VaultContext extends RecordsContext {
+/** What moving an object's bytes takes: no names, no records. */
+export interface TransferContext extends ObjectContext {
   readonly directory: ProviderDirectory;
   readonly arena: Arena;
   readonly cpu: CpuStage;
+  readonly random: RandomBytes;
   /** Another implementation than `blake3`, where there is one. */
   secondBlake3(): Promise<Blake3>;
+  readonly metrics: PipelineMetrics;
+  readonly policy: Policy;
+}
+
+/** What puts and gets work with; built once by whoever composes the program. */
+export interface VaultContext extends TransferContext, RecordsContext {
+  readonly directory: ProviderDirectory;
   readonly metrics: PipelineMetrics;
   readonly policy: Policy;
   readonly retention: Retention;

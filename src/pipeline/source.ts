@@ -14,6 +14,50 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
+/**
+ * Looks at the beginning of a source.
+ * @returns how many bytes there are, up to `length`, and the source as it was, from its first byte.
+ */
+export async function peekSource(
+  source: ByteSource,
+  length: number,
+  signal?: AbortSignal,
+): Promise<{ readonly length: number; readonly source: ByteSource }> {
+  const head = new Uint8Array(length);
+  const found = await source.read(head, signal);
+  return { length: found, source: new PeekedSource(source, head.subarray(0, found), found < length) };
+}
+
+class PeekedSource implements ByteSource {
+  readonly neverBlocks: boolean;
+  readonly size: number | undefined;
+  readonly #rest: ByteSource;
+  readonly #headIsAll: boolean;
+  #head: Uint8Array;
+
+  constructor(rest: ByteSource, head: Uint8Array, headIsAll: boolean) {
+    this.neverBlocks = rest.neverBlocks;
+    this.size = rest.size;
+    this.#rest = rest;
+    this.#head = head;
+    this.#headIsAll = headIsAll;
+  }
+
+  async read(into: Uint8Array, signal?: AbortSignal): Promise<number> {
+    const next = this.#head.subarray(0, into.length);
+    into.set(next);
+    this.#head = next.length === this.#head.length ? NOTHING : this.#head.subarray(next.length);
+    if (next.length === into.length || this.#headIsAll) return next.length;
+    return next.length + (await this.#rest.read(into.subarray(next.length), signal));
+  }
+
+  close(): Promise<void> {
+    return this.#rest.close();
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
 /** What `putObject` accepts. */
 export type ObjectInput =
   | Uint8Array
@@ -103,7 +147,7 @@ function iterableSource(
 ): ByteSource {
   const iterator =
     Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
-  let left: Uint8Array = new Uint8Array(0);
+  let left: Uint8Array = NOTHING;
   let ended = false;
   let asked = false;
   return {

@@ -4,17 +4,15 @@ import { HoldfastError } from '../../core/errors.ts';
 import { maxSegmentChunks } from '../../manifest/limits.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { Slab } from '../arena.ts';
-import type { VaultContext } from '../context.ts';
+import type { TransferContext } from '../context.ts';
 import type { WriteCheck } from '../cpu/jobs.ts';
-import { frameOffset } from '../cpu/slab-layout.ts';
+import { frameOffset, slabBytes } from '../cpu/slab-layout.ts';
 import { kernelFault } from '../cpu/write-check.ts';
 import type { ByteSource } from '../source.ts';
-import { longestSegment, longestShard } from './pack-limits.ts';
-import { type ReadChunk, SegmentBuilder } from './segment-builder.ts';
+import { chunkLength, longestSegment } from './pack-limits.ts';
+import { CodecMemory, type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { PutSession } from './session.ts';
-
-const MIN_CHUNK_BYTES = 16 * 1024;
 
 export interface FeedResult {
   readonly size: number;
@@ -37,27 +35,35 @@ const SAMPLED = 8;
 const SAMPLE_ALL_BYTES = 32 * 1024;
 const NOT_HASHED = new Uint8Array(0);
 
-function checkOf({ policy, random }: VaultContext, plainLength: number): WriteCheck {
+function checkOf(
+  { policy, random }: Pick<TransferContext, 'policy' | 'random'>,
+  plainLength: number,
+): WriteCheck {
   if (policy.verifyWrites === 'off') return 'none';
   if (policy.verifyWrites === 'full') return 'twice';
   return plainLength <= SAMPLE_ALL_BYTES || random(1)[0]! < SAMPLED ? 'way-back' : 'compression';
 }
 
+export interface FeedOptions {
+  readonly source: ByteSource;
+  /** Length of the object, where it is known to fit one chunk. */
+  readonly onlyChunkBytes: number | undefined;
+  /** Told how many bytes were read so far. */
+  readonly onRead: (bytes: number) => void;
+}
+
 /**
- * Reads the source chunk by chunk straight into slabs and hands full segments to the writer.
+ * Reads the source chunk by chunk straight into slabs and hands full segments to the writer, whose errors are the
+ * writer's to tell.
  */
 export class ChunkFeed {
   readonly #session: PutSession;
-  readonly #source: ByteSource;
+  readonly #options: FeedOptions;
   readonly #writer: SegmentWriter;
   readonly #hasher: Blake3Hasher;
   /** Of another implementation, where all that is written is verified. */
   #second: Blake3Hasher | undefined;
-  readonly #onRead: (bytes: number) => void;
-  /** Called with the size of an object that proved to be one chunk, before that is encoded. */
-  readonly #onSingle: (size: number) => void;
-  readonly #fail: (error: unknown) => void;
-  readonly #firstSlabBytes: number;
+  readonly #codecs: CodecMemory;
   #builder: SegmentBuilder;
   /** First byte of the next chunk. */
   #peeked: number | undefined;
@@ -68,27 +74,13 @@ export class ChunkFeed {
   #unencoded = 0;
   #onEncoded = (): void => {};
 
-  constructor(
-    session: PutSession,
-    source: ByteSource,
-    writer: SegmentWriter,
-    hooks: {
-      onRead: (bytes: number) => void;
-      onSingle: (size: number) => void;
-      /** What the first chunk's slab must have room for besides: whole copies of a small object. */
-      firstSlabBytes: number;
-      fail: (error: unknown) => void;
-    },
-  ) {
+  constructor(session: PutSession, writer: SegmentWriter, options: FeedOptions) {
     this.#session = session;
-    this.#source = source;
+    this.#options = options;
     this.#writer = writer;
     this.#hasher = session.context.blake3.createHasher();
-    this.#onRead = hooks.onRead;
-    this.#onSingle = hooks.onSingle;
-    this.#fail = hooks.fail;
-    this.#firstSlabBytes = hooks.firstSlabBytes;
-    this.#builder = new SegmentBuilder(session, 0);
+    this.#codecs = new CodecMemory(session.context.policy.compression);
+    this.#builder = new SegmentBuilder(session, this.#codecs, 0);
   }
 
   async run(): Promise<FeedResult> {
@@ -125,8 +117,8 @@ export class ChunkFeed {
   async #readChunk(index: number): Promise<ReadChunk> {
     const startedMs = this.#session.context.clock.monotonic();
     const wanted = this.#chunkLength(index);
-    const staged = this.#source.neverBlocks ? undefined : await this.#read(this.#staging(wanted));
-    const slab = await this.#slab(index, wanted);
+    const staged = this.#options.source.neverBlocks ? undefined : await this.#read(this.#staging(wanted));
+    const slab = await this.#slab(wanted);
     try {
       const frame = frameOffset(this.#session.code, wanted);
       const into = slab.bytes.subarray(frame, frame + wanted);
@@ -144,7 +136,6 @@ export class ChunkFeed {
   }
 
   #end(last: ReadChunk, chunks: number, first: number): FeedResult {
-    if (chunks === 1) this.#onSingle(last.plainLength);
     this.#add(last, true);
     this.#close(last.index + 1);
     const plainHash = this.#hasher.digest();
@@ -178,12 +169,13 @@ export class ChunkFeed {
 
   #close(nextChunk: number): void {
     const full = this.#builder;
-    this.#builder = new SegmentBuilder(this.#session, nextChunk);
-    if (full.length > 0) this.#writer.write(full).catch(this.#fail);
+    this.#builder = new SegmentBuilder(this.#session, this.#codecs, nextChunk);
+    if (full.length > 0) this.#writer.write(full);
   }
 
   #isFull(more: number): boolean {
-    const { context, code, usable } = this.#session;
+    const { context, code, placements } = this.#session;
+    const { usable } = placements;
     const target = context.policy.packTargetBytes * Math.max(1, usable.length);
     // Half the arena, so that one segment fills while the one before is sent.
     const bound = Math.min(target, context.arena.capacity / 2, longestSegment(usable));
@@ -191,27 +183,25 @@ export class ChunkFeed {
   }
 
   /** Memory for the next chunk. What is gathered so far is sent early rather than waited for in vain. */
-  async #slab(index: number, plainLength: number): Promise<Slab> {
-    const { arena } = this.#session.context;
-    const length = Math.max(this.#session.slabBytes(plainLength), index === 0 ? this.#firstSlabBytes : 0);
+  async #slab(plainLength: number): Promise<Slab> {
+    const { context, code, signal } = this.#session;
+    const { arena } = context;
+    const length = slabBytes(code, plainLength);
     const slab = arena.tryAllocate(length);
     if (slab !== undefined) return slab;
     this.#flush();
-    const { context, signal } = this.#session;
     return timed(context, 'memory', () => arena.allocate(length, signal));
   }
 
   #chunkLength(index: number): number {
-    if (this.#session.usable.length === 0) {
+    const { code, context, placements } = this.#session;
+    if (placements.usable.length === 0) {
       throw new HoldfastError('Unavailable', 'no provider is left', { code: 'not_enough_providers' });
     }
-    const { code, usable, context } = this.#session;
-    const preferred = context.directory.preferredChunk(this.#session.keyProviderOf(index).id);
-    // A shard goes to one provider whole, so the least that one takes bounds them all.
-    const longest = longestShard(usable);
-    let length = preferred;
-    while (length > MIN_CHUNK_BYTES && code.shardLength(length) > longest) length = Math.ceil(length / 2);
-    return length;
+    const { onlyChunkBytes } = this.#options;
+    if (onlyChunkBytes !== undefined) return Math.max(1, onlyChunkBytes);
+    const preferred = context.directory.preferredChunk(placements.keyProviderOf(index).id);
+    return chunkLength(preferred, code, placements.usable);
   }
 
   /** Where a source that may keep us waiting, perhaps for the same memory, is read to first. */
@@ -225,14 +215,14 @@ export class ChunkFeed {
     if (this.#peeked !== undefined) into[length++] = this.#peeked;
     this.#peeked = undefined;
     const { context, signal } = this.#session;
-    length += await timed(context, 'source', () => this.#source.read(into.subarray(length), signal));
+    length += await timed(context, 'source', () => this.#options.source.read(into.subarray(length), signal));
     signal.throwIfAborted();
     await timed(context, 'object-hash', async () => {
       this.#hasher.update(into.subarray(0, length));
       this.#second?.update(into.subarray(0, length));
     });
     this.#size += length;
-    this.#onRead(this.#size);
+    this.#options.onRead(this.#size);
     if (length === into.length) await this.#peek();
     return length;
   }
@@ -240,7 +230,7 @@ export class ChunkFeed {
   /** Looks whether another chunk follows: the encryption of this one says so. */
   async #peek(): Promise<void> {
     const next = new Uint8Array(1);
-    if ((await this.#source.read(next, this.#session.signal)) === 1) this.#peeked = next[0];
+    if ((await this.#options.source.read(next, this.#session.signal)) === 1) this.#peeked = next[0];
     this.#session.signal.throwIfAborted();
   }
 }

@@ -1,9 +1,9 @@
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import { timed } from '../../telemetry/metrics.ts';
-import type { ShardMap } from '../context.ts';
+import type { ShardMap, TransferContext } from '../context.ts';
 import type { BuiltChunk } from './segment-builder.ts';
-import type { PutSession } from './session.ts';
 
 /** A pack to be: which shards, as `chunk × totalShards + shard`, at which of the placed providers. */
 export interface Draft {
@@ -37,7 +37,8 @@ export interface AddressedPack {
 
 /** Puts a draft's shards in pack order, data shards first, and hashes them. */
 export async function addressDraft(
-  { context, code }: PutSession,
+  context: Pick<TransferContext, 'clock' | 'cpu' | 'metrics' | 'policy'>,
+  code: LinearCode,
   chunks: readonly BuiltChunk[],
   draft: Draft,
 ): Promise<AddressedPack> {

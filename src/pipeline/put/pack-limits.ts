@@ -1,3 +1,4 @@
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { Draft } from './pack-draft.ts';
@@ -9,8 +10,18 @@ const SPARE_PACKS = 1 / 2;
 
 export const takesAtMost = ({ adapter }: Provider): number => adapter.capabilities.maxBlobBytes;
 
+const MIN_CHUNK_BYTES = 16 * 1024;
+
+/** The preferred length of a chunk, or less: a shard goes to one provider whole, so the one that takes least bounds them all. */
+export function chunkLength(preferred: number, code: LinearCode, usable: readonly Provider[]): number {
+  const longest = longestShard(usable);
+  let length = preferred;
+  while (length > MIN_CHUNK_BYTES && code.shardLength(length) > longest) length = Math.ceil(length / 2);
+  return length;
+}
+
 /** Longest shard that all of them take, also those that have not said yet what they take. */
-export const longestShard = (providers: readonly Provider[]): number =>
+const longestShard = (providers: readonly Provider[]): number =>
   Math.min(
     ...providers.map(
       ({ adapter: { capabilities } }) => capabilities.sureBlobBytes ?? capabilities.maxBlobBytes,

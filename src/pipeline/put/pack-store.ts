@@ -3,11 +3,8 @@ import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
-import { NOT_PLACED } from '../../placement/domains.ts';
-import { reassign } from '../../placement/reassign.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
-import type { ShardMap } from '../context.ts';
 import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
 import { fitDraft, takesAtMost } from './pack-limits.ts';
 import { PackUploads } from './pack-uploads.ts';
@@ -32,7 +29,9 @@ export async function storePacks(
   queue: PQueue,
 ): Promise<StoredPacks> {
   const { totalShards } = session.code;
-  const maps = chunks.map((chunk) => session.mapOf(chunk.index));
+  const { placements } = session;
+  if (placements.usable.length === 0) nobodyLeft(session);
+  let maps = chunks.map((chunk) => placements.mapOf(chunk.index));
   const packs: PackRecord[] = [];
   const places = new Uint8Array(totalShards * chunks.length);
   const race = new PackUploads(session);
@@ -40,7 +39,7 @@ export async function storePacks(
   let drafts = draftPacks(maps, [...places.keys()], totalShards);
   try {
     // Each round either ends or takes one more provider out of use.
-    for (let round = 0; drafts.length > 0 && round <= session.placed.length; round++) {
+    for (let round = 0; drafts.length > 0 && round <= placements.placed.length; round++) {
       const fitting = drafts.flatMap((draft) => fitted(session, chunks, draft));
       race.begin(fitting.length);
       const outcomes = await allOrFirstError(
@@ -56,13 +55,13 @@ export async function storePacks(
           for (const at of shards) places[at] = index;
         }
       }
-      reassignShards(session, maps, unplaced);
+      maps = placements.reassigned(maps, unplaced) ?? nobodyLeft(session);
       drafts = draftPacks(maps, unplaced, totalShards);
     }
   } finally {
     await race.end();
   }
-  for (const map of maps) session.recordMap(map);
+  for (const map of maps) placements.record(map);
   return { packs, places };
 }
 
@@ -75,27 +74,6 @@ function plainShareOf({ code }: PutSession, chunks: readonly BuiltChunk[]): numb
     packed += code.totalShards * encoded.shardLength;
   }
   return packed === 0 ? 0 : plain / packed;
-}
-
-/** Finds shards without a home another one, where their chunk then survives most. */
-function reassignShards(session: PutSession, maps: ShardMap[], unplaced: readonly number[]): void {
-  const { code, candidates: providers } = session;
-  const { failureDomain } = session.context.policy;
-  const byChunk = new Map<number, number[]>();
-  for (const at of unplaced) {
-    const chunk = Math.floor(at / code.totalShards);
-    byChunk.set(chunk, [...(byChunk.get(chunk) ?? []), at % code.totalShards]);
-  }
-  // Chunks repeat each other's maps as the rotation comes round.
-  const solved = new Map<string, ShardMap>();
-  for (const [chunk, move] of byChunk) {
-    const places = maps[chunk]!;
-    const key = `${places.join()}|${move.join()}`;
-    const moved = solved.get(key) ?? reassign({ code, providers, failureDomain, places, move });
-    if (moved.includes(NOT_PLACED)) throw nobodyLeft(session);
-    solved.set(key, moved);
-    maps[chunk] = moved;
-  }
 }
 
 /** What came of a draft: in more packs than one where the provider turned out to take less at once. */
@@ -111,7 +89,7 @@ const MAX_FITTINGS = 24;
 function fitted(session: PutSession, chunks: readonly BuiltChunk[], draft: Draft): Draft[] {
   const { totalShards } = session.code;
   const lengthOf = (at: number): number => chunks[Math.floor(at / totalShards)]!.encoded.shardLength;
-  return fitDraft(draft, lengthOf, takesAtMost(session.placed[draft.provider]!));
+  return fitDraft(draft, lengthOf, takesAtMost(session.placements.placed[draft.provider]!));
 }
 
 async function storeDraft(
@@ -132,7 +110,7 @@ async function storeDraft(
     } else if (sent === undefined) {
       return { stored, left: waiting.flatMap(({ shards }) => shards) };
     } else {
-      session.plainAcknowledged(sent.length * plainShare);
+      session.outbox.plainAcknowledged(sent.length * plainShare);
       stored.push({ pack: sent, shards: next!.shards });
       waiting = rest;
     }
@@ -148,24 +126,19 @@ async function storeFitting(
   race: PackUploads,
   mayFit: boolean,
 ): Promise<PackRecord | 'too long' | undefined> {
-  const { context } = session;
-  const provider = session.placed[draft.provider]!;
-  const { address, parts, length } = await addressDraft(session, chunks, draft);
-  const sending = session.sending.get(provider.id) ?? 0;
-  const noRoom = context.directory.noRoom(provider.id, sending + length);
+  const { context, code, outbox } = session;
+  const provider = session.placements.placed[draft.provider]!;
+  const addressed = await addressDraft(context, code, chunks, draft);
+  const { length } = addressed;
+  const noRoom = context.directory.noRoom(provider.id, outbox.sendingTo(provider.id) + length);
   if (noRoom !== undefined) {
     session.providerFailed(provider, new HoldfastError('QuotaExceeded', noRoom), length);
     return undefined;
   }
-  session.sending.set(provider.id, sending + length);
   const canFit = (): boolean => mayFit && draft.shards.length > 1 && takesAtMost(provider) < length;
-  try {
-    const held = new Set(draft.shards.map((at) => Math.floor(at / session.code.totalShards)));
-    const pack = { address, parts, length, chunks: held.size };
-    return await sendDraft(session, provider, pack, race, canFit);
-  } finally {
-    session.sending.set(provider.id, session.sending.get(provider.id)! - length);
-  }
+  const held = new Set(draft.shards.map((at) => Math.floor(at / code.totalShards)));
+  const pack = { ...addressed, chunks: held.size };
+  return outbox.whileSending(provider.id, length, () => sendDraft(session, provider, pack, race, canFit));
 }
 
 async function sendDraft(
@@ -175,8 +148,8 @@ async function sendDraft(
   race: PackUploads,
   canFit: () => boolean,
 ): Promise<PackRecord | 'too long' | undefined> {
-  const { context, signal } = session;
-  await session.intend(provider.id, address);
+  const { context, signal, outbox } = session;
+  await outbox.intend(provider.id, address);
   const started = context.clock.monotonic();
   const report = (error?: unknown): void => {
     const elapsedMs = context.clock.monotonic() - started;
@@ -198,7 +171,7 @@ async function sendDraft(
     if (error.kind === 'Unexpected') throw error;
     if (error.code === 'blob_too_large') {
       // Its limit is now known, and it is no failure of the provider's.
-      session.refused(provider.id, address);
+      outbox.refused(provider.id, address);
       if (canFit()) return 'too long';
       session.providerFailed(provider, error, length);
       return undefined;
@@ -207,7 +180,7 @@ async function sendDraft(
     report(error);
     return undefined;
   }
-  session.acknowledged(provider.id, address, length);
+  outbox.acknowledged(provider.id, address, length, 'shards');
   report();
   return { provider: provider.id, address, length };
 }
@@ -219,13 +192,11 @@ function tooManyPacks(): HoldfastError {
   });
 }
 
-function nobodyLeft(session: PutSession): HoldfastError {
-  const failures = session.failedAttempts.map(({ provider, error }) => `${provider}: ${error}`);
-  const tooLarge = session.failedAttempts.some(({ code }) => code === 'blob_too_large');
-  return new HoldfastError('Unavailable', 'no provider is left to take the shards', {
+function nobodyLeft({ failures }: PutSession): never {
+  throw new HoldfastError('Unavailable', 'no provider is left to take the shards', {
     code: 'not_enough_providers',
-    hint: tooLarge ? TOO_LARGE_HINT : FAILED_HINT,
-    context: { failures },
+    hint: failures.has('blob_too_large') ? TOO_LARGE_HINT : FAILED_HINT,
+    context: { failures: failures.lines },
   });
 }
 

@@ -2,7 +2,6 @@ import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abor
 import { HoldfastError } from '../../core/errors.ts';
 import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
 import { PACK_WRITES } from '../../object/straggler-policies.ts';
-import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { PutSession } from './session.ts';
 
@@ -112,9 +111,10 @@ export class PackUploads {
 
   /** What giving up on it would cost in losses survived; `too much`: the promise. */
   #lossWithout(provider: Provider): 'none' | 'some' | 'too much' {
-    const without = this.#tolerance(provider);
-    if (without < this.#session.minTolerates) return 'too much';
-    return without >= this.#tolerance() ? 'none' : 'some';
+    const { placements, minTolerates } = this.#session;
+    const without = placements.tolerates(provider.id);
+    if (without < minTolerates) return 'too much';
+    return without >= placements.tolerates() ? 'none' : 'some';
   }
 
   /** Asks again and again while it is waited for: it may fall silent later. */
@@ -132,20 +132,6 @@ export class PackUploads {
       if (there.silent) return;
       await clock.sleep(ASK_EVERY_MS, signal).catch(() => {});
     }
-  }
-
-  /** Losses that chunks placed now would survive, with or without a provider; −1 where there is nobody. */
-  #tolerance(without?: Provider): number {
-    const { code, candidates, context } = this.#session;
-    // Scores move shards and leave what may vanish as it is.
-    const providers = candidates.map(({ id, domain, eligible }) => ({
-      id,
-      domain,
-      eligible: eligible && id !== without?.id,
-    }));
-    if (!providers.some(({ eligible }) => eligible)) return -1;
-    const { failureDomain } = context.policy;
-    return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
   }
 }
 

@@ -3,11 +3,15 @@ import { createLinearCode } from '../../coding/erasure/code.ts';
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
+import type { CopiesWanted } from '../../object/store-node.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
-import type { VaultContext } from '../context.ts';
-import { MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
+import { timed } from '../../telemetry/metrics.ts';
+import type { TransferContext } from '../context.ts';
+import { type ByteSource, peekSource } from '../source.ts';
+import { chunkLength, MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
+import { best } from './placements.ts';
 
 export interface PutPlan {
   readonly placed: readonly Provider[];
@@ -26,14 +30,18 @@ export interface PutPlan {
  * @param size of the object, if it is known.
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`; `PermissionDenied`, code `certificate_shortfall`.
  */
-export function planPut(context: VaultContext, minTolerates: number, size: number | undefined): PutPlan {
+export function planPut(
+  context: Pick<TransferContext, 'directory' | 'policy'>,
+  minTolerates: number,
+  size: number | undefined,
+): PutPlan {
   const found = context.directory.forStore();
   const scoreOf = new Map(found.eligible.map(({ id }, i) => [id, found.scores?.[i] ?? 1]));
   const eligible = found.eligible.filter((provider) => takesAtMost(provider) >= MIN_PACK_BYTES);
   const small = found.eligible.filter((provider) => takesAtMost(provider) < MIN_PACK_BYTES);
   const leftOut = [...found.leftOut, ...small.map(tooSmall)];
   const placed = eligible.slice(0, MAX_PACKS);
-  const why = leftOut.map(({ id, why }) => `${id}: ${why}`);
+  const why = refusals(leftOut);
   if (placed.length === 0) {
     throw new HoldfastError('Unavailable', 'no provider may take new shards', {
       code: 'not_enough_providers',
@@ -55,18 +63,52 @@ export function planPut(context: VaultContext, minTolerates: number, size: numbe
   return plan;
 }
 
+/** How an object is coded, and its source from the first byte. */
+export interface ChosenCode {
+  readonly code: LinearCode;
+  readonly source: ByteSource;
+  /** Length of the object, where it is small and so one chunk. */
+  readonly onlyChunkBytes: number | undefined;
+}
+
+/**
+ * Looks at the beginning of the source: a small object is kept as copies, any other is coded.
+ * @throws HoldfastError `PermissionDenied`, code `certificate_shortfall`, for an object whose shards could not keep the
+ * promise; `Aborted`, and what the source throws.
+ */
+export async function chooseCode(
+  context: Pick<TransferContext, 'clock' | 'directory' | 'metrics' | 'policy'>,
+  plan: PutPlan,
+  minTolerates: number,
+  source: ByteSource,
+  signal: AbortSignal,
+): Promise<ChosenCode> {
+  const { code, replicaBelowBytes } = context.policy;
+  const copies = replicaCode(plan);
+  const [first] = best(plan.placed, plan.scores);
+  const oneChunk = chunkLength(context.directory.preferredChunk(first!.id), copies, plan.placed);
+  const mostBytes = Math.min(replicaBelowBytes, oneChunk);
+  const peeked = await timed(context, 'source', () => peekSource(source, mostBytes + 1, signal));
+  signal.throwIfAborted();
+  if (peeked.length <= mostBytes) return { ...peeked, code: copies, onlyChunkBytes: peeked.length };
+  requireTolerance(plan.certificate, minTolerates, refusals(plan.leftOut));
+  return { ...peeked, code, onlyChunkBytes: undefined };
+}
+
+const refusals = (leftOut: readonly LeftOut[]): string[] => leftOut.map(({ id, why }) => `${id}: ${why}`);
+
 const tooSmall = (provider: Provider): LeftOut => ({
   id: provider.id,
   why: `it takes no more than ${takesAtMost(provider)} bytes at once`,
 });
 
 /** Copies that survive as many losses as coded shards on the same providers do, and as many as are asked for. */
-export function replicaCode({ copies }: Pick<PutPlan, 'copies'>): LinearCode {
+function replicaCode({ copies }: Pick<PutPlan, 'copies'>): LinearCode {
   return createLinearCode({ algorithm: 'replica', copies });
 }
 
 /** A node must outlive whatever its shards do, and one spare copy keeps it readable while another is repaired. */
-export function nodeCopies(plan: PutPlan): { wanted: number; needed: number } {
+export function nodeCopies(plan: PutPlan): CopiesWanted {
   return { needed: plan.copies, wanted: Math.min(plan.placed.length, plan.copies + 1) };
 }
 

@@ -6,8 +6,7 @@ import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime, timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
-import { encodeRoot, type RootInput } from '../../manifest/root.ts';
-import { type Certificate, certify } from '../../placement/certificate.ts';
+import type { Certificate } from '../../placement/certificate.ts';
 import { type Fork, hasOtherName } from '../../records/forks.ts';
 import { PutJournal } from '../../records/journal.ts';
 import { rememberRoot } from '../../records/manifests.ts';
@@ -16,13 +15,23 @@ import { checkName, type NameChange, pointName, readName } from '../../records/n
 import { type BlobAt, deleteOrQueue } from '../../records/trash.ts';
 import { flushUsage, recordUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
-import { slabBytes } from '../cpu/slab-layout.ts';
-import { type ByteSource, type ObjectInput, toSource } from '../source.ts';
+import { type ObjectInput, toSource } from '../source.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
-import { checkContentType } from './content-type.ts';
-import { nodeCopies, type PutPlan, planPut, replicaCode, requireTolerance } from './plan.ts';
+import type { FailedAttempt } from './failures.ts';
+import { Outbox } from './outbox.ts';
+import { type ChosenCode, chooseCode, nodeCopies, type PutPlan, planPut } from './plan.ts';
+import { checkContentType, type StoredRoot, storeRoot } from './root.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import { type FailedAttempt, type PutProgress, PutSession } from './session.ts';
+import { PutSession } from './session.ts';
+
+export interface PutProgress {
+  /** Plaintext read so far. */
+  readonly bytesRead: number;
+  /** Bytes acknowledged by providers, redundancy included. */
+  readonly bytesStored: number;
+  /** Plaintext in all, if the source knows. */
+  readonly totalBytes: number | undefined;
+}
 
 export interface PutOptions {
   /** What the object can be got by. Without a name only its manifest address leads to it. */
@@ -84,10 +93,12 @@ export async function putObject(
   const stop = linkedAbort(options.signal, 'put');
   try {
     const plan = planPut(context, minTolerates, source.size);
+    const chosen = await chooseCode(context, plan, minTolerates, source, stop.signal);
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const journal = await PutJournal.begin(context, nameKey);
-    const put = new Put(context, { source, name, contentType, plan, minTolerates, journal, stop, options });
-    return await put.run();
+    const { onProgress } = options;
+    const setup = { chosen, name, contentType, plan, minTolerates, journal, stop, onProgress };
+    return await new Put(context, setup).run();
   } finally {
     context.metrics.putEta(0);
     stop.dispose();
@@ -96,148 +107,57 @@ export async function putObject(
 }
 
 interface PutSetup {
-  readonly source: ByteSource;
+  readonly chosen: ChosenCode;
   readonly name: string | undefined;
   readonly contentType: string;
   readonly plan: PutPlan;
   readonly minTolerates: number;
   readonly journal: PutJournal;
   readonly stop: LinkedAbort;
-  readonly options: PutOptions;
+  readonly onProgress: PutOptions['onProgress'];
 }
 
 class Put {
   readonly #context: VaultContext;
   readonly #setup: PutSetup;
   readonly #objectKey: Uint8Array;
+  readonly #outbox: Outbox;
   readonly #session: PutSession;
   readonly #writer: SegmentWriter;
   readonly #startedMs: number;
   #bytesRead = 0;
-  /** What the name stands for before, if another name leads there too. */
-  #shared: BlobAddress | undefined;
 
   constructor(context: VaultContext, setup: PutSetup) {
+    const { chosen, plan, minTolerates, journal, stop } = setup;
     this.#context = context;
     this.#setup = setup;
     this.#startedMs = context.clock.monotonic();
     this.#objectKey = context.random(32);
+    this.#outbox = new Outbox(journal, () => this.#progress());
     this.#session = new PutSession(context, {
-      signal: setup.stop.signal,
+      signal: stop.signal,
       objectId: context.random(OBJECT_ID_BYTES),
       keys: deriveObjectKeys(this.#objectKey),
-      journal: setup.journal,
-      placed: setup.plan.placed,
-      scores: setup.plan.scores,
-      code: context.policy.code,
-      minTolerates: setup.minTolerates,
-      onStored: () => this.#progress(),
+      code: chosen.code,
+      placed: plan.placed,
+      scores: plan.scores,
+      nodeCopies: nodeCopies(plan),
+      minTolerates,
+      outbox: this.#outbox,
     });
     const queue = new PQueue({ concurrency: context.policy.maxInflight });
-    this.#writer = new SegmentWriter(this.#session, queue, nodeCopies(setup.plan));
+    this.#writer = new SegmentWriter(this.#session, queue);
   }
 
   async run(): Promise<PutResult> {
     const { root, fed } = await this.#store();
-    const change = await this.#commit(root, fed.size);
-    return this.#result(root, fed, change);
-  }
-
-  /** Everything but the name. A failure leaves nothing behind. */
-  async #store(): Promise<{ readonly root: StoredRoot; readonly fed: FeedResult }> {
-    const { stop } = this.#setup;
-    try {
-      const fed = await this.#feed();
-      const body = await this.#writer.finish();
-      stop.signal.throwIfAborted();
-      const root = await this.#storeRoot(fed, body);
-      return { root, fed };
-    } catch (thrown) {
-      const error = asHoldfastError(thrown);
-      stop.abort(error);
-      await this.#writer.settled();
-      await this.#close([...this.#session.stored, ...this.#session.orphans], CLOSE_MS);
-      throw error;
-    }
-  }
-
-  async #feed(): Promise<FeedResult> {
-    const { source, stop, plan, minTolerates } = this.#setup;
-    const { replicaBelowBytes } = this.#context.policy;
-    const refusals = plan.leftOut.map(({ id, why }) => `${id}: ${why}`);
-    const copies = replicaCode(plan);
-    const feed = new ChunkFeed(this.#session, source, this.#writer, {
-      onRead: (bytes) => {
-        if (bytes > replicaBelowBytes) requireTolerance(plan.certificate, minTolerates, refusals);
-        this.#bytesRead = bytes;
-        this.#progress();
-      },
-      onSingle: (size) => {
-        if (size <= replicaBelowBytes) this.#session.setCode(copies);
-      },
-      firstSlabBytes: slabBytes(copies, replicaBelowBytes),
-      fail: (error) => stop.abort(asHoldfastError(error)),
-    });
-    return feed.run();
-  }
-
-  async #storeRoot(fed: FeedResult, body: RootInput['body']): Promise<StoredRoot> {
-    const { context, code, maps, placed, signal } = this.#session;
-    const { failureDomain } = context.policy;
-    const certificate = certify({ code, providers: placed, failureDomain, placements: maps });
-    requireTolerance(certificate, this.#setup.minTolerates, this.#failures());
-    const createdMs = recordedTime(context.clock);
-    const bytes = encodeRoot(
-      {
-        objectId: this.#session.objectId,
-        code: code.params,
-        compression: context.policy.compression,
-        chunkLen: this.#writer.maxChunkLen,
-        chunks: fed.chunks,
-        providers: [...new Set(maps.flatMap((map) => [...map].map((i) => placed[i]!.id)))].sort(),
-        certificate,
-        body,
-        secrets: {
-          name: this.#setup.name,
-          contentType: this.#setup.contentType,
-          size: fed.size,
-          plainHash: fed.plainHash,
-          createdMs,
-        },
-      },
-      this.#objectKey,
-      context.keys.wrap,
-      context.random,
-    );
-    const address = await this.#session.storeNode(bytes, nodeCopies(this.#setup.plan));
-    signal.throwIfAborted();
-    return { bytes, address, certificate, createdMs };
-  }
-
-  /** A write that failed here may still have been done: only the journal's sweep, later, can tell. */
-  async #commit(root: StoredRoot, size: number): Promise<NameChange | undefined> {
-    const { journal, name } = this.#setup;
-    const before = name === undefined ? undefined : (await readName(this.#context, name))?.manifest;
-    this.#shared =
-      before !== undefined && (await hasOtherName(this.#context, name!, before)) ? before : undefined;
-    await journal.committing(root.address, this.#shared === undefined ? before : undefined);
-    await rememberRoot(this.#context, root.bytes, root.createdMs);
-    await recordUsage(this.#context, root.address, this.#session.usage);
-    if (name === undefined) return undefined;
-    const target = { manifest: root.address, size, createdMs: root.createdMs };
-    return pointName(this.#context, name, target);
-  }
-
-  async #result(root: StoredRoot, fed: FeedResult, change: NameChange | undefined): Promise<PutResult> {
-    const { context, code, usable, bytesStored, failedAttempts, orphans } = this.#session;
-    const labels = { erasure: code.params.algorithm, compression: context.policy.compression };
-    context.metrics.putObject((context.clock.monotonic() - this.#startedMs) / 1000, labels);
-    context.metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastFullChunkBytes);
-    const backUp =
-      change && (await backUpPointer(context, change, usable, nodeCopies(this.#setup.plan).wanted));
+    const { change, shared } = await this.#commit(root, fed.size);
+    this.#measure(fed);
+    const backUp = change && (await this.#backUp(change));
     // Where states have parted, another may still lead to it under a name of its own.
     const before = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
-    const replaced = before === this.#shared ? undefined : before;
+    const replaced = before === shared ? undefined : before;
+    const { orphans, bytesStored } = this.#outbox;
     await this.#close(orphans, ORPHANS_MS, replaced);
     return {
       manifest: root.address,
@@ -245,7 +165,7 @@ class Put {
       size: fed.size,
       certificate: root.certificate,
       stored: bytesStored,
-      failedAttempts,
+      failedAttempts: this.#session.failures.attempts,
       leftOut: this.#setup.plan.leftOut,
       orphans: orphans.length,
       pointerCopies: backUp?.copies ?? 0,
@@ -253,6 +173,69 @@ class Put {
       forks: backUp?.forks ?? [],
       replaced,
     };
+  }
+
+  /** Everything but the name. A failure leaves nothing behind. */
+  async #store(): Promise<{ readonly root: StoredRoot; readonly fed: FeedResult }> {
+    const { chosen, stop, name, contentType } = this.#setup;
+    const feed = new ChunkFeed(this.#session, this.#writer, {
+      source: chosen.source,
+      onlyChunkBytes: chosen.onlyChunkBytes,
+      onRead: (bytes) => {
+        this.#bytesRead = bytes;
+        this.#progress();
+      },
+    });
+    const feeding = feed.run();
+    try {
+      const fed = await Promise.race([feeding, this.#writer.failure]);
+      const body = await this.#writer.finish();
+      stop.signal.throwIfAborted();
+      const { maxChunkLen: chunkLen } = this.#writer;
+      const seal = { objectKey: this.#objectKey, wrap: this.#context.keys.wrap };
+      const root = await storeRoot(this.#session, { ...fed, body, chunkLen, name, contentType }, seal);
+      stop.signal.throwIfAborted();
+      return { root, fed };
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      stop.abort(error);
+      await Promise.allSettled([feeding]);
+      await this.#writer.settled();
+      await this.#close([...this.#outbox.stored, ...this.#outbox.orphans], CLOSE_MS);
+      throw error;
+    }
+  }
+
+  /**
+   * A write that failed here may still have been done: only the journal's sweep, later, can tell.
+   * @returns with `shared` the manifest that the name stood for, if another name leads there too.
+   */
+  async #commit(
+    root: StoredRoot,
+    size: number,
+  ): Promise<{ readonly change?: NameChange; readonly shared: BlobAddress | undefined }> {
+    const { journal, name } = this.#setup;
+    const before = name === undefined ? undefined : (await readName(this.#context, name))?.manifest;
+    const shared =
+      before !== undefined && (await hasOtherName(this.#context, name!, before)) ? before : undefined;
+    await journal.committing(root.address, shared === undefined ? before : undefined);
+    await rememberRoot(this.#context, root.bytes, root.createdMs);
+    await recordUsage(this.#context, root.address, this.#outbox.usage);
+    if (name === undefined) return { shared };
+    const target = { manifest: root.address, size, createdMs: root.createdMs };
+    return { change: await pointName(this.#context, name, target), shared };
+  }
+
+  #backUp(change: NameChange): ReturnType<typeof backUpPointer> {
+    const { wanted } = nodeCopies(this.#setup.plan);
+    return backUpPointer(this.#context, change, this.#session.placements.usable, wanted);
+  }
+
+  #measure(fed: FeedResult): void {
+    const { clock, metrics, policy } = this.#context;
+    const labels = { erasure: this.#session.code.params.algorithm, compression: policy.compression };
+    metrics.putObject((clock.monotonic() - this.#startedMs) / 1000, labels);
+    metrics.objectChunkSizes(fed.firstChunkBytes, fed.lastFullChunkBytes);
   }
 
   /** Deletes what nobody needs and closes the journal. What fails stays in the journal, for a sweep to finish. */
@@ -268,27 +251,13 @@ class Put {
     }
   }
 
-  #failures(): string[] {
-    return this.#session.failedAttempts.map(({ provider, error }) => `${provider}: ${error}`);
-  }
-
   #progress(): void {
-    const totalBytes = this.#setup.source.size;
-    this.#setup.options.onProgress?.({
-      bytesRead: this.#bytesRead,
-      bytesStored: this.#session.bytesStored,
-      totalBytes,
-    });
-    const { plainStored } = this.#session;
+    const { onProgress, chosen } = this.#setup;
+    const totalBytes = chosen.source.size;
+    const { bytesStored, plainStored } = this.#outbox;
+    onProgress?.({ bytesRead: this.#bytesRead, bytesStored, totalBytes });
     if (totalBytes === undefined || plainStored <= 0) return;
     const seconds = (this.#context.clock.monotonic() - this.#startedMs) / 1000;
     this.#context.metrics.putEta((seconds * Math.max(0, totalBytes - plainStored)) / plainStored);
   }
-}
-
-interface StoredRoot {
-  readonly bytes: Uint8Array;
-  readonly address: BlobAddress;
-  readonly certificate: Certificate;
-  readonly createdMs: number;
 }

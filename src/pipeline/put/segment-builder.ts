@@ -1,15 +1,17 @@
-import { CODEC_IDS } from '../../coding/compress/codec.ts';
+import { CODEC_IDS, type CodecName } from '../../coding/compress/codec.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
-import { accountFor } from '../accounting.ts';
 import type { Slab } from '../arena.ts';
 import type { EncodeResult, WriteCheck } from '../cpu/jobs.ts';
+import { accountFor } from '../cpu/laps.ts';
+import { slabBytes } from '../cpu/slab-layout.ts';
 import type { PutSession } from './session.ts';
 
 /** A chunk that was read and is being, or has been, encoded in its slab. */
 export interface BuiltChunk {
   readonly index: number;
   readonly slab: Slab;
-  readonly lead: string;
+  /** The provider that its key is made for. */
+  readonly keyProvider: string;
   readonly salt: Uint8Array;
   readonly plainLength: number;
   readonly encoded: EncodeResult;
@@ -33,13 +35,15 @@ export interface ReadChunk {
 export class SegmentBuilder {
   readonly firstChunk: number;
   readonly #session: PutSession;
+  readonly #codecs: CodecMemory;
   readonly #chunks: Promise<BuiltChunk>[] = [];
   readonly #slabs: Map<number, Slab> = new Map();
   /** Bytes of the arena held. */
   bytes = 0;
 
-  constructor(session: PutSession, firstChunk: number) {
+  constructor(session: PutSession, codecs: CodecMemory, firstChunk: number) {
     this.#session = session;
+    this.#codecs = codecs;
     this.firstChunk = firstChunk;
   }
 
@@ -70,18 +74,18 @@ export class SegmentBuilder {
 
   async #encode(chunk: ReadChunk, last: boolean): Promise<BuiltChunk> {
     const { index, slab, frame, plainLength, startedMs, check, plainHash } = chunk;
-    const { context, keys, objectId, code, codecs, signal } = this.#session;
-    const lead = this.#session.keyProviderOf(index).id;
+    const { context, keys, objectId, code, placements, signal } = this.#session;
+    const keyProvider = placements.keyProviderOf(index).id;
     const salt = context.random(16);
     const started = context.clock.monotonic();
     // The signal is not passed on: a job cut off in mid-flight would still write to a slab given to someone else.
     signal.throwIfAborted();
-    if (this.#session.slabBytes(plainLength) > slab.length)
+    if (slabBytes(code, plainLength) > slab.length)
       throw new RangeError('the slab has no room for the shards');
-    const codec = codecs.codecFor(index);
+    const codec = this.#codecs.codecFor(index);
     const encoded = await context.cpu.encode({
       code: code.params,
-      key: keys.chunkKey(lead, salt, index),
+      key: keys.chunkKey(keyProvider, salt, index),
       objectId,
       index,
       last,
@@ -94,13 +98,38 @@ export class SegmentBuilder {
       plainHash,
       seed: new DataView(context.random(4).buffer).getInt32(0),
     });
-    codecs.learn(codec, encoded.codec !== CODEC_IDS.none);
+    this.#codecs.learn(codec, encoded.codec !== CODEC_IDS.none);
     accountFor(context, started, encoded.spent);
     const shards = encoded.digests.length / 32;
     const kept = context.arena.shrink(slab, shards * shardStride(encoded.shardLength));
     this.bytes -= slab.length - kept.length;
     this.#slabs.set(index, kept);
     context.metrics.chunkSize(plainLength);
-    return { index, slab: kept, lead, salt, plainLength, encoded, startedMs };
+    return { index, slab: kept, keyProvider, salt, plainLength, encoded, startedMs };
+  }
+}
+
+/** So many chunks in a row that did not shrink: the object probably does not. */
+const CONVINCED = 8;
+/** From then on one chunk of so many is tried, in case what follows is of another kind. */
+const RETRY_EVERY = 16;
+
+/** Which codec an object's next chunk is worth. Chunks are encoded side by side, so what is known lags a little. */
+export class CodecMemory {
+  readonly #codec: CodecName;
+  #unshrunk = 0;
+
+  constructor(codec: CodecName) {
+    this.#codec = codec;
+  }
+
+  codecFor(chunk: number): CodecName {
+    return this.#unshrunk < CONVINCED || chunk % RETRY_EVERY === 0 ? this.#codec : 'none';
+  }
+
+  /** @param tried the codec asked for; @param shrunk whether the chunk became shorter. */
+  learn(tried: CodecName, shrunk: boolean): void {
+    if (shrunk) this.#unshrunk = 0;
+    else if (tried !== 'none') this.#unshrunk++;
   }
 }

@@ -1,5 +1,4 @@
 import type PQueue from 'p-queue';
-import type { BlobAddress } from '../../core/address.ts';
 import { concatBytes } from '../../core/bytes.ts';
 import { Cid } from '../../manifest/cid.ts';
 import { MAX_LINKS } from '../../manifest/limits.ts';
@@ -7,7 +6,7 @@ import { encodeIndexNode, type Link } from '../../manifest/links.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../manifest/segment.ts';
 import { storePacks } from './pack-store.ts';
 import type { BuiltChunk, SegmentBuilder } from './segment-builder.ts';
-import type { NodeCopies, PutSession } from './session.ts';
+import type { PutSession } from './session.ts';
 
 interface Written {
   readonly record: SegmentRecord;
@@ -18,24 +17,34 @@ interface Written {
 export class SegmentWriter {
   readonly #session: PutSession;
   readonly #queue: PQueue;
-  readonly #nodeCopies: NodeCopies;
   readonly #writing: Promise<Written | Link>[] = [];
-  maxChunkLen = 0;
+  #maxChunkLen = 0;
+  #fail = (_: unknown): void => {};
 
-  constructor(session: PutSession, queue: PQueue, nodeCopies: NodeCopies) {
+  /** Rejects with the first error of a segment. Never resolves. */
+  readonly failure: Promise<never> = new Promise((_, reject) => {
+    this.#fail = reject;
+  });
+
+  constructor(session: PutSession, queue: PQueue) {
     this.#session = session;
     this.#queue = queue;
-    this.#nodeCopies = nodeCopies;
+    this.failure.catch(() => {});
   }
 
-  /** Starts writing a segment and takes over its memory. The promise settles when that is free again. */
-  write(builder: SegmentBuilder): Promise<void> {
+  /** Length of the longest chunk, as its shards make it up. */
+  get maxChunkLen(): number {
+    return this.#maxChunkLen;
+  }
+
+  /** Starts writing a segment and takes over its memory. */
+  write(builder: SegmentBuilder): void {
     const index = this.#writing.length;
     // The first alone may stay in the root, so it becomes a node only once there is a second.
     const written = this.#write(builder);
     const writing = index === 0 ? written : written.then((segment) => this.#toNode(segment));
     this.#writing.push(writing);
-    return writing.then(() => {});
+    writing.catch(this.#fail);
   }
 
   /** The root's body once everything is stored. */
@@ -82,9 +91,9 @@ export class SegmentWriter {
     const { keys, objectId, context, code } = this.#session;
     const firstChunk = chunks[0]!.index;
     const chunkLens = chunks.map(({ encoded }) => code.dataShards * encoded.shardLength);
-    this.maxChunkLen = Math.max(this.maxChunkLen, ...chunkLens);
+    this.#maxChunkLen = Math.max(this.#maxChunkLen, ...chunkLens);
     const secrets = {
-      leads: chunks.map(({ lead }) => lead),
+      leads: chunks.map(({ keyProvider }) => keyProvider),
       plainLens: chunks.map(({ plainLength }) => plainLength),
       storedLens: chunks.map(({ encoded }) => encoded.storedLength),
       codecs: Uint8Array.from(chunks, ({ encoded }) => encoded.codec),
@@ -102,7 +111,7 @@ export class SegmentWriter {
   }
 
   async #toNode({ record, plainBytes }: Written): Promise<Link> {
-    const address = await this.#store(encodeSegmentNode(this.#session.objectId, record));
+    const address = await this.#session.storeNode(encodeSegmentNode(this.#session.objectId, record));
     return { cid: new Cid(address), chunks: record.chunkLens.length, plainBytes };
   }
 
@@ -111,7 +120,8 @@ export class SegmentWriter {
     const above: Link[] = [];
     for (let at = 0; at < links.length; at += MAX_LINKS) {
       const part = links.slice(at, at + MAX_LINKS);
-      const address = await this.#store(encodeIndexNode(objectId, part, keys.sealed, context.random));
+      const node = encodeIndexNode(objectId, part, keys.sealed, context.random);
+      const address = await this.#session.storeNode(node);
       above.push({
         cid: new Cid(address),
         chunks: sum(part.map((link) => link.chunks)),
@@ -119,10 +129,6 @@ export class SegmentWriter {
       });
     }
     return above;
-  }
-
-  async #store(bytes: Uint8Array): Promise<BlobAddress> {
-    return this.#session.storeNode(bytes, this.#nodeCopies);
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CodecMemory } from '../../src/pipeline/put/codec-memory.ts';
+import { CodecMemory } from '../../../src/pipeline/put/segment-builder.ts';
 
 /** How many of 1,000 chunks are tried, when those that shrink are as told. */
 function tried(shrinks: (chunk: number) => boolean): number[] {
