@@ -28,7 +28,7 @@ export function readHouse(root = ROOT) {
   try {
     const project = api.updateSnapshot({ openProjects: [join(root, 'tsconfig.json')] }).getProjects()[0];
     const files = new Map();
-    for (const name of project.program.getSourceFileNames()) {
+    for (const name of project.program.getSourceFileNames().toSorted()) {
       const path = relative(src, name).split('\\').join('/');
       if (path.startsWith('..') || path.endsWith('.d.ts')) continue;
       files.set(path, readFile(path, project.program.getSourceFile(name)));

@@ -1,6 +1,9 @@
 // Checks that imports inside src/ go down only and never in a circle. Prints what is wrong and exits 1.
+// `--root DIR` reads another checkout.
 import { readFileSync } from 'node:fs';
-import { circlesOf, readHouse } from './house.mjs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { circlesOf, ROOT, readHouse } from './house.mjs';
 
 /** From the bottom to the top: a folder may import itself and those before it. */
 const LAYERS = [
@@ -80,7 +83,8 @@ function allowed(from, to) {
 const TIMER = /\b(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\b/;
 const CLOCK = 'core/clock.ts';
 
-const files = readHouse();
+const { values: options } = parseArgs({ options: { root: { type: 'string', default: ROOT } } });
+const files = readHouse(options.root);
 const wrong = [];
 for (const { path, imports } of files.values()) {
   const layer = folderOf(path);
@@ -89,7 +93,7 @@ for (const { path, imports } of files.values()) {
     if (name in OWN && OWN[name] !== layer)
       wrong.push(`src/${path}:${line} imports ${name}, which only ${OWN[name]} may`);
   }
-  if (path !== CLOCK && TIMER.test(readFileSync(new URL(`../src/${path}`, import.meta.url), 'utf8')))
+  if (path !== CLOCK && TIMER.test(readFileSync(join(options.root, 'src', path), 'utf8')))
     wrong.push(`src/${path} starts a timer; only ${CLOCK} may`);
 }
 

@@ -49,7 +49,7 @@ function check() {
   }
   for (const line of wrong) console.error(line);
   for (const name of BEING_SPLIT)
-    if (!letPass.has(name)) console.error(`scripts/rooms.mjs: ${name} is short now; take it off the list`);
+    if (!letPass.has(name)) console.log(`scripts/rooms.mjs: ${name} is short now; take it off the list`);
   console.log(`rooms: ${wrong.length} too long, ${letPass.size} let pass`);
   if (wrong.length > 0) process.exitCode = 1;
 }
