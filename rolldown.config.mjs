@@ -80,7 +80,7 @@ export default defineConfig({
           name: 'providers',
           test: /src\/(providers\/(adapter|ascending|from-driver|generations|guard|once|provider|registry|stale)|cli\/add\/kinds)\.ts$/,
         },
-        { name: 'fs', test: /src\/providers\/fs\/(driver|layout|peek-stat)\.ts$/ },
+        { name: 'fs', test: /src\/providers\/fs\/(driver|layout|stat)\.ts$/ },
         { name: 'vault', test: /src\/compose\// },
         {
           name: 'command',

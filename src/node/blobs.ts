@@ -1,4 +1,4 @@
-import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import type { BlobAddress } from '../core/address.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { HttpProblem } from '../http/problem.ts';
@@ -6,6 +6,7 @@ import { sendRepresentation } from '../http/representation.ts';
 import { addressFrom, etagOf } from '../http/request.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
 import { evaluate } from '../http/selection.ts';
+import type { BlobEntry } from '../providers/adapter.ts';
 import type { NodeContext, NodeEndpoint } from './context.ts';
 import { limitOf, type Page, pageOf, parameter } from './page.ts';
 import { stateOf } from './rot.ts';
@@ -109,23 +110,39 @@ export const deleteBlob: NodeEndpoint = {
   },
 };
 
-/** `GET /o?prefix=&limit=&after=`: addresses in ascending order. */
+/** `GET /o?prefix=&limit=&after=&details=`: addresses in ascending order, and with `details=true` what is known of each. */
 export const listBlobs: NodeEndpoint = {
   scope: 'read',
   load: 'read',
   async run(context, exchange) {
-    const { names, next } = await pageOfBlobs(context, exchange, limitOf(exchange));
-    sendJson(exchange, 200, { addresses: names, ...(next === undefined ? {} : { next }) });
+    const details = parameter(exchange, 'details', /^(true|false)?$/) === 'true';
+    const { items, next } = await pageOfBlobs(context, exchange, limitOf(exchange), details);
+    sendJson(exchange, 200, {
+      addresses: items.map(({ address }) => address),
+      ...(details ? { details: items.map(detailsOf) } : {}),
+      ...(next === undefined ? {} : { next }),
+    });
   },
 };
 
-/** The page of addresses that a request's parameters ask for. */
-function pageOfBlobs(context: NodeContext, exchange: Exchange, limit: number): Promise<Page> {
+const detailsOf = ({ size, modifiedUnixMs, pinned }: BlobEntry): Record<string, unknown> => ({
+  size,
+  modified_unix_ms: modifiedUnixMs,
+  pinned,
+});
+
+/** The page of blobs that a request's parameters ask for. */
+function pageOfBlobs(
+  context: NodeContext,
+  exchange: Exchange,
+  limit: number,
+  details: boolean,
+): Promise<Page<BlobEntry>> {
   const prefix = parameter(exchange, 'prefix', /^[0-9a-f]{0,64}$/);
   const after = parameter(exchange, 'after', /^(b3:[0-9a-f]{64})?$/);
   const from = after === '' ? {} : { after: after as BlobAddress };
-  const listing = { prefixHex: prefix, ...from, limit: limit + 1, signal: exchange.signal };
-  return pageOf(context.adapter.list(listing), limit);
+  const listing = { prefixHex: prefix, ...from, limit: limit + 1, details, signal: exchange.signal };
+  return pageOf(context.adapter.list(listing), ({ address }) => address, limit);
 }
 
 interface ScrubReport {
@@ -148,8 +165,9 @@ export const repair: NodeEndpoint = {
   load: 'write',
   async run(context, exchange) {
     const remove = parameter(exchange, 'remove', /^(true|false)?$/) === 'true';
-    const { names, next } = await pageOfBlobs(context, exchange, limitOf(exchange));
-    const report = await scrub(context, names.filter(isBlobAddress), remove, exchange.signal);
+    const { items, next } = await pageOfBlobs(context, exchange, limitOf(exchange), false);
+    const addresses = items.map(({ address }) => address);
+    const report = await scrub(context, addresses, remove, exchange.signal);
     sendJson(exchange, 200, { ...report, ...(next === undefined ? {} : { next }) });
   },
 };

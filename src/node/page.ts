@@ -4,9 +4,9 @@ import { badRequest } from '../http/problem.ts';
 const DEFAULT_LIMIT = 1000;
 const MAX_LIMIT = 10_000;
 
-/** One page of a listing in ascending order: names after `after`, at most `limit`. */
-export interface Page {
-  readonly names: readonly string[];
+/** One page of a listing in ascending order: what is after `after`, at most `limit`. */
+export interface Page<T> {
+  readonly items: readonly T[];
   /** Give this as `after` for the next page; undefined on the last one. */
   readonly next: string | undefined;
 }
@@ -28,12 +28,16 @@ export function parameter({ target }: Exchange, name: string, form: RegExp): str
   return value;
 }
 
-/** @param names are in ascending order, and one more than `limit` where there are more. */
-export async function pageOf(names: AsyncIterable<string>, limit: number): Promise<Page> {
-  const page: string[] = [];
-  for await (const name of names) {
-    if (page.length === limit) return { names: page, next: page.at(-1) };
-    page.push(name);
+/** @param items ascending by their names, and one more than `limit` of them where there are more. */
+export async function pageOf<T>(
+  items: AsyncIterable<T>,
+  nameOf: (item: T) => string,
+  limit: number,
+): Promise<Page<T>> {
+  const page: T[] = [];
+  for await (const item of items) {
+    if (page.length === limit) return { items: page, next: nameOf(page.at(-1)!) };
+    page.push(item);
   }
-  return { names: page, next: undefined };
+  return { items: page, next: undefined };
 }

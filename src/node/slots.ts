@@ -77,8 +77,8 @@ export const listSlots: NodeEndpoint = {
     const limit = limitOf(exchange);
     const from = after === '' ? {} : { after };
     const listing = adapter.listSlots({ ...from, limit: limit + 1, signal: exchange.signal });
-    const { names, next } = await pageOf(listing, limit);
-    sendJson(exchange, 200, { names, ...(next === undefined ? {} : { next }) });
+    const { items, next } = await pageOf(listing, String, limit);
+    sendJson(exchange, 200, { names: items, ...(next === undefined ? {} : { next }) });
   },
 };
 

@@ -2,7 +2,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { Attempt } from '../core/hedge.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
-import { fetchVerified } from '../providers/verified.ts';
+import { fetchVerified } from '../providers/guard.ts';
 import type { ObjectContext } from './context.ts';
 import { type DamageLog, problemOf } from './damage.ts';
 import { rendezvousOrder } from './rendezvous.ts';

@@ -6,8 +6,8 @@ import type { BlobAddress } from '../core/address.ts';
  *
  * Holds for every method: it rejects with a `HoldfastError` and nothing else; an already-aborted signal rejects
  * with `Aborted` before anything is touched; an abort in mid-flight rejects promptly and leaves nothing partial
- * visible; an address of a scheme outside `acceptedSchemes` rejects with `UnsupportedScheme`. Methods may be
- * called concurrently, for the same address too. There are no optional methods: what a backend cannot do, its
+ * visible; an address of a scheme outside `acceptedSchemes` rejects with `UnsupportedScheme`, whose `context.accepted`
+ * lists those. Methods may be called concurrently, for the same address too. There are no optional methods: what a backend cannot do, its
  * `capabilities` say, and the method rejects with `PermissionDenied`, code `unsupported`.
  *
  * An adapter is never trusted: readers verify what it returns above this line.
@@ -65,17 +65,14 @@ export interface BlobAdapter {
   /** Idempotent: deleting what is not there resolves. */
   delete(address: BlobAddress, options?: AbortOptions): Promise<void>;
 
-  /** A hint that the blob will be read soon. Resolves whether or not anything was done. */
-  prefetch(address: BlobAddress, options?: AbortOptions): Promise<void>;
-
   /** @throws NotFound */
   stat(address: BlobAddress, options?: AbortOptions): Promise<BlobStat>;
 
   /**
-   * Blob addresses in ascending order, each once. Unfinished and foreign files are never listed.
+   * Blobs in ascending order of their addresses, each once. Unfinished and foreign files are never listed.
    * @throws Corrupt, code `listing_disordered` or `listing_too_long`, when the provider does not keep to that.
    */
-  list(options?: ListOptions): AsyncIterable<BlobAddress>;
+  list(options?: ListOptions): AsyncIterable<BlobEntry>;
 
   /** One cheap round trip that proves the provider answers and would take a blob. */
   probe(options?: AbortOptions): Promise<ProbeResult>;
@@ -169,6 +166,18 @@ export interface ListOptions extends AbortOptions {
   /** Only addresses behind this one; what stands before it is not read. */
   readonly after?: BlobAddress | undefined;
   readonly limit?: number | undefined;
+  /** Also what the provider tells of each, which may cost it a request or a system call a blob. Default false. */
+  readonly details?: boolean | undefined;
+}
+
+/** One of a listing. Without `details` maybe no more than the address; with them all that the provider knows. */
+export interface BlobEntry {
+  readonly address: BlobAddress;
+  readonly size?: number;
+  /** When these bytes were written there, by the provider's clock: its word, as all of a listing. */
+  readonly modifiedUnixMs?: number;
+  /** True: the provider was told to keep it, and may drop what it was not. */
+  readonly pinned?: boolean;
 }
 
 export interface ListSlotsOptions extends AbortOptions {
@@ -178,11 +187,8 @@ export interface ListSlotsOptions extends AbortOptions {
 
 export interface BlobStat {
   readonly size: number;
-  readonly replicasObserved: number;
-  readonly replicaTarget: number;
-  readonly lastSeenUnixMs: number;
-  /** How the backend keeps it; `identity` unless it recodes. */
-  readonly encoding: string;
+  /** When these bytes were written there, by the provider's clock; absent where it does not tell. */
+  readonly modifiedUnixMs?: number;
   /** Opaque; another one whenever the bytes kept may have changed. Absent where the backend cannot tell. */
   readonly revision?: string;
 }

@@ -1,7 +1,6 @@
 import { type Clock, timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { openRegular, readAtMost } from '../core/files.ts';
-import { childEnv } from './child-env.ts';
 
 /** Where a provider's secrets come from. They are never in the configuration itself, a manifest or a log. */
 export type CredentialSource =
@@ -196,4 +195,44 @@ function invalid(provider: string, message: string, cause?: unknown): HoldfastEr
     hint: 'Correct the credentials of this provider in the configuration.',
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** What a program needs to find itself, its settings, its agent and its words. No secret is among them. */
+const PASSED: readonly string[] = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'TMPDIR',
+  'SSH_AUTH_SOCK',
+  'GNUPGHOME',
+  'DBUS_SESSION_BUS_ADDRESS',
+  // Windows
+  'SYSTEMROOT',
+  'COMSPEC',
+  'PATHEXT',
+  'USERPROFILE',
+  'APPDATA',
+  'LOCALAPPDATA',
+  'TEMP',
+  'TMP',
+];
+const FAMILIES = /^(?:LC|XDG)_/;
+const OURS = /^HOLDFAST_/i;
+
+/** The environment of a program that we start: a few common variables, and those that the configuration names. */
+function childEnv(
+  env: Readonly<Record<string, string | undefined>>,
+  more: readonly string[],
+): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    const passed = PASSED.includes(name.toUpperCase()) || FAMILIES.test(name) || more.includes(name);
+    if (value !== undefined && passed && !OURS.test(name)) out[name] = value;
+  }
+  return out;
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type {
   AdapterCapabilities,
+  BlobEntry,
   BlobStat,
   ProbeResult,
   Slot,
@@ -28,6 +29,8 @@ type Signal = AbortSignal | undefined;
  */
 export interface Driver {
   readonly id: string;
+  /** Address schemes it takes. Default: `b3` alone. */
+  readonly schemes?: readonly string[] | undefined;
   readonly capabilities: AdapterCapabilities;
 
   /** @param size sum of the lengths of `parts`. */
@@ -63,8 +66,16 @@ export interface Driver {
   /** Undefined when it is not there. */
   stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined>;
   delete(address: BlobAddress, signal: Signal): Promise<void>;
-  /** Ascending. @param prefixHex may be empty. @param after where to begin, itself not included; may be empty. */
-  list(prefixHex: string, after: BlobAddress | '', signal: Signal): AsyncIterable<BlobAddress>;
+  /**
+   * Ascending. @param prefixHex may be empty. @param after where to begin, itself not included; may be empty.
+   * @param details see `ListOptions`.
+   */
+  list(
+    prefixHex: string,
+    after: BlobAddress | '',
+    details: boolean,
+    signal: Signal,
+  ): AsyncIterable<BlobEntry>;
   probe(signal: Signal): Promise<ProbeResult>;
 
   readSlot(name: SlotName, signal: Signal): Promise<Slot | undefined>;

@@ -11,7 +11,6 @@ import {
   type StoreResult,
   type StoreStreamOptions,
 } from './adapter.ts';
-import { ascending } from './ascending.ts';
 import type { AdapterDeps, Driver } from './driver.ts';
 import {
   checkAddress,
@@ -26,13 +25,14 @@ import {
   rangeBeyondEnd,
   unsupported,
 } from './guard.ts';
+import { ascending } from './listing.ts';
 import { interruptible, slices, wrongLength } from './pieces.ts';
 
-const SCHEMES: readonly string[] = Object.freeze([B3_SCHEME]);
+const B3_ONLY: readonly string[] = Object.freeze([B3_SCHEME]);
 
 /** The contract over a driver: checks arguments, hashes streams, names errors. Every adapter here is made by it. */
 export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 'blake3'>): BlobAdapter {
-  const { capabilities } = driver;
+  const { capabilities, schemes = B3_ONLY } = driver;
   const guard = createGuard(driver.id);
   const capNow = (): number => Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES);
   const needSlots = (): void => void (capabilities.supportsSlots || unsupported('slots'));
@@ -44,7 +44,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
     work: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> =>
     guard.call(operation, options, (signal) => {
-      checkAddress(address);
+      checkAddress(address, schemes);
       return work(signal);
     });
 
@@ -62,7 +62,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
 
   return {
     adapterId: driver.id,
-    acceptedSchemes: SCHEMES,
+    acceptedSchemes: schemes,
     capabilities,
 
     store: (address, parts, options) =>
@@ -74,7 +74,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
 
     storeStream: (address, source, options) =>
       guard.call('storeStream', options, (signal) => {
-        if (address !== undefined) checkAddress(address);
+        if (address !== undefined) checkAddress(address, schemes);
         return storeStream(driver, blake3.createHasher(), capNow(), address, source, { ...options, signal });
       }),
 
@@ -95,7 +95,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
 
     fetchStream: (address, options) =>
       guard.stream('fetchStream', options, (signal) => {
-        checkAddress(address);
+        checkAddress(address, schemes);
         const offset = options?.offset ?? 0;
         checkRange(offset, options?.length ?? 0);
         return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal);
@@ -112,8 +112,6 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
     delete: (address, options) =>
       onBlob('delete', address, options, (signal) => driver.delete(address, signal)),
 
-    prefetch: (address, options) => onBlob('prefetch', address, options, async () => {}),
-
     stat: (address, options) =>
       onBlob('stat', address, options, async (signal) => {
         const found = await driver.stat(address, signal);
@@ -123,10 +121,11 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
 
     list: (options) =>
       guard.stream('list', options, (signal) => {
-        const { prefixHex = '', after = '', limit } = options ?? {};
+        const { prefixHex = '', after = '', limit, details = false } = options ?? {};
         checkListing(options ?? {});
         if (!capabilities.supportsList) unsupported('listing');
-        return take(driver.list(prefixHex, after, signal), after, limit, MAX_LISTED_BLOBS, signal);
+        const listed = driver.list(prefixHex, after, details, signal);
+        return take(listed, ({ address }) => address, after, limit, MAX_LISTED_BLOBS, signal);
       }),
 
     probe: (options) => guard.call('probe', options, (signal) => driver.probe(signal)),
@@ -157,7 +156,7 @@ export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 
         const { after = '', limit } = options ?? {};
         checkSlotListing(options ?? {});
         needSlots();
-        return take(driver.listSlots(after, signal), after, limit, MAX_LISTED_SLOTS, signal);
+        return take(driver.listSlots(after, signal), (name) => name, after, limit, MAX_LISTED_SLOTS, signal);
       }),
 
     close: async () => {
@@ -239,8 +238,9 @@ async function remaining(
 }
 
 /** Whatever a provider lists is checked here: it ascends and it ends. */
-async function* take<T extends string>(
+async function* take<T>(
   source: AsyncIterable<T>,
+  nameOf: (item: T) => string,
   after: string,
   limit: number | undefined,
   max: number,
@@ -248,7 +248,7 @@ async function* take<T extends string>(
 ): AsyncGenerator<T, void, undefined> {
   let left = limit ?? Number.POSITIVE_INFINITY;
   if (left === 0) return;
-  for await (const item of ascending(interruptible(source, signal, 'list'), after, max)) {
+  for await (const item of ascending(interruptible(source, signal, 'list'), nameOf, after, max)) {
     yield item;
     if (--left === 0) return;
   }

@@ -1,7 +1,15 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import { isBlobAddress, parseAddress } from '../core/address.ts';
+import { addressOf, B3_SCHEME, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
-import { isSlotName, type ListOptions, type ListSlotsOptions, MAX_SLOT_BYTES } from './adapter.ts';
+import {
+  type BlobAdapter,
+  type FetchOptions,
+  isSlotName,
+  type ListOptions,
+  type ListSlotsOptions,
+  MAX_SLOT_BYTES,
+} from './adapter.ts';
 
 /** The checks every adapter makes before it touches anything, in one place. */
 
@@ -16,7 +24,16 @@ export function unsupported(what: string): never {
   });
 }
 
-export const checkAddress = (address: string): void => void parseAddress(address);
+/** @throws HoldfastError `UnsupportedScheme`, with the accepted ones in the context; `Corrupt` for what is no address. */
+export function checkAddress(address: string, accepted: readonly string[]): void {
+  const scheme = /^([a-z0-9]{1,16}):/.exec(address)?.[1] ?? B3_SCHEME;
+  if (scheme === B3_SCHEME && accepted.includes(scheme)) return void parseAddress(address);
+  if (accepted.includes(scheme)) return;
+  throw new HoldfastError('UnsupportedScheme', `addresses of scheme "${scheme}" are not taken here`, {
+    hint: `This provider takes ${accepted.join(', ')}.`,
+    context: { accepted },
+  });
+}
 
 export function checkBlobSize(size: number, cap: number): void {
   if (size <= cap) return;
@@ -129,4 +146,28 @@ export function createGuard(provider: string): Guard {
       return first;
     },
   };
+}
+
+/**
+ * Reads a whole blob and believes it only if it hashes to its address.
+ * @throws HoldfastError `HashMismatch`, and all that `fetch` throws.
+ */
+export async function fetchVerified(
+  adapter: BlobAdapter,
+  address: BlobAddress,
+  blake3: Blake3,
+  options?: FetchOptions,
+): Promise<Uint8Array> {
+  const bytes = await adapter.fetch(address, options);
+  const computed = addressOf(blake3.hash(bytes));
+  if (computed === address) return bytes;
+  throw new HoldfastError(
+    'HashMismatch',
+    'the provider returned bytes that do not have the address asked for',
+    {
+      provider: adapter.adapterId,
+      operation: 'fetch',
+      context: { expected: address, computed, size: bytes.length },
+    },
+  );
 }

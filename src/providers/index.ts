@@ -22,6 +22,7 @@ export type { AdapterDeps, Driver, Upload } from './driver.ts';
 export { adapterFromDriver } from './from-driver.ts';
 export { createFsAdapter, type FsOptions } from './fs/driver.ts';
 export { initFsProvider } from './fs/layout.ts';
+export { fetchVerified } from './guard.ts';
 export { credentials, path, refuseCleartext, TLS_KEYS, url, word } from './keys.ts';
 export {
   type AdapterKey,
@@ -76,4 +77,3 @@ export {
   adapterKinds,
   openAdapter,
 } from './registry.ts';
-export { fetchVerified } from './verified.ts';

@@ -2,7 +2,7 @@ import { type Field, guarded, isTable, listOf, text } from '../core/fields.ts';
 import { isCleartext } from '../core/loopback.ts';
 import type { CredentialSource } from './credentials.ts';
 import { type AdapterKey, optional, type Refuse, type Secret } from './kind.ts';
-import type { TlsFiles } from './tls-files.ts';
+import type { ClientTlsFiles } from './tls-files.ts';
 
 /** Fields and keys that several kinds of providers share. */
 
@@ -34,7 +34,7 @@ export const fromHome: Pick<AdapterKey<string>, 'fromHome'> = {
 };
 
 /** Of everything that speaks HTTP. */
-export const TLS_KEYS: { readonly [K in keyof TlsFiles]-?: AdapterKey<string> } = {
+export const TLS_KEYS: { readonly [K in keyof ClientTlsFiles]-?: AdapterKey<string> } = {
   caFile: optional(path, 'authorities to trust instead of the system’s, PEM', undefined, fromHome),
   clientCertFile: optional(path, 'certificate to show to a server that asks, PEM', undefined, fromHome),
   clientKeyFile: optional(guarded(path), 'its key, PEM, mode 0600', undefined, fromHome),

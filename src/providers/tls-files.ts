@@ -5,7 +5,7 @@ import { readSecret } from './credentials.ts';
 import type { TlsIdentity } from './wire/client.ts';
 
 /** PEM files as the configuration names them. They are read once, when the provider is made. */
-export interface TlsFiles {
+export interface ClientTlsFiles {
   /** Authorities to trust instead of the system's. */
   readonly caFile?: string | undefined;
   /** What to show a server that asks who we are: a certificate, with the chain above it if there is one … */
@@ -18,7 +18,7 @@ export interface TlsFiles {
  * @throws HoldfastError `ConfigInvalid` for a file that cannot be read or used, for one of certificate and key alone, and
  * for two that do not belong together.
  */
-export async function readTls(files: TlsFiles, provider: string): Promise<TlsIdentity> {
+export async function readTls(files: ClientTlsFiles, provider: string): Promise<TlsIdentity> {
   const { caFile, clientCertFile, clientKeyFile } = files;
   if (caFile === undefined && clientCertFile === undefined && clientKeyFile === undefined) return {};
   if ((clientCertFile === undefined) !== (clientKeyFile === undefined)) {

@@ -13,8 +13,8 @@ import type { Slab } from '../pipeline/arena.ts';
 import type { VaultContext } from '../pipeline/context.ts';
 import { type Certificate, Certifier } from '../placement/certificate.ts';
 import { NOT_PLACED } from '../placement/domains.ts';
+import { fetchVerified } from '../providers/guard.ts';
 import type { Provider } from '../providers/provider.ts';
-import { fetchVerified } from '../providers/verified.ts';
 import { RollCall } from './roll-call.ts';
 
 interface ShardAt {

@@ -37,6 +37,6 @@ export function arenaIsFree({ arena }: VaultContext): boolean {
 export async function allBlobs({ providers }: TestVault): Promise<string[]> {
   const found: string[] = [];
   for (const { id, adapter } of providers)
-    for await (const address of adapter.list()) found.push(`${id}/${address}`);
+    for await (const { address } of adapter.list()) found.push(`${id}/${address}`);
   return found.sort();
 }

@@ -36,7 +36,7 @@ async function takeDisks({
   const all = new Map<string, Uint8Array>();
   const slots: Map<string, Uint8Array>[] = [];
   for (const { adapter } of providers) {
-    for await (const address of adapter.list()) all.set(address, await adapter.fetch(address));
+    for await (const { address } of adapter.list()) all.set(address, await adapter.fetch(address));
     const own = new Map<string, Uint8Array>();
     for await (const slot of adapter.listSlots()) own.set(slot, (await adapter.readSlot(slot))!.bytes);
     slots.push(own);
@@ -103,7 +103,7 @@ describe('what the providers hold is what the format says', () => {
     secrets.push(Buffer.from(ROOT_KEY), Buffer.from(portableBlake3.hash(plain)));
     let seen = 0;
     for (const { adapter } of vault.providers) {
-      for await (const address of adapter.list()) {
+      for await (const { address } of adapter.list()) {
         const bytes = Buffer.from(await adapter.fetch(parseAddress(address)));
         for (const secret of secrets) expect(bytes.includes(secret)).toBe(false);
         seen++;

@@ -21,7 +21,7 @@ import {
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter } from '../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../src/providers/fs/layout.ts';
-import { fsPeekStat } from '../../src/providers/fs/peek-stat.ts';
+import { fsPeekStat } from '../../src/providers/fs/stat.ts';
 import { createTelemetry } from '../../src/telemetry/index.ts';
 import { metricIn } from '../helpers/metrics.ts';
 

@@ -7,7 +7,7 @@ import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { domainOf } from '../../src/placement/domains.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import { fetchVerified } from '../../src/providers/verified.ts';
+import { fetchVerified } from '../../src/providers/guard.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { aroundWrites } from '../helpers/engine.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
@@ -151,7 +151,7 @@ describe('a manifest is kept', () => {
       });
       await expect(getObject(context, 'x')).rejects.toMatchObject({ kind: 'NotFound' });
       for (const { adapter } of providers) {
-        for await (const address of adapter.list())
+        for await (const { address } of adapter.list())
           expect.unreachable(`${adapter.adapterId} keeps ${address}`);
       }
     },

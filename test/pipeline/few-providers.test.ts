@@ -37,7 +37,7 @@ describe('with two providers, over which no code can spread its shards', () => {
     for (const input of [noise(4097, 1), streamed(noise(3_000_000, 1))])
       await expect(putObject(context, input)).rejects.toMatchObject({ code: 'certificate_shortfall' });
     const left: string[] = [];
-    for (const { adapter } of providers) for await (const blob of adapter.list()) left.push(blob);
+    for (const { adapter } of providers) for await (const { address } of adapter.list()) left.push(address);
     expect(left).toEqual([]);
   });
 

@@ -9,7 +9,7 @@ import { secureRandom as random } from '../../src/core/random.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter } from '../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../src/providers/fs/layout.ts';
-import { fsPeekStat } from '../../src/providers/fs/peek-stat.ts';
+import { fsPeekStat } from '../../src/providers/fs/stat.ts';
 import { mountSmallDisk, onSmallDisk } from '../helpers/root.ts';
 
 const deps = { clock, random, blake3 };
@@ -29,7 +29,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 const listed = async (): Promise<BlobAddress[]> => {
   const all: BlobAddress[] = [];
-  for await (const item of adapter.list()) all.push(item);
+  for await (const { address } of adapter.list()) all.push(address);
   return all;
 };
 

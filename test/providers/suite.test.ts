@@ -29,7 +29,17 @@ const defects: Record<string, (good: BlobAdapter) => Partial<BlobAdapter>> = {
   }),
   'lists an entry twice': (good) => ({
     async *list(options) {
-      for await (const address of good.list(options)) yield* [address, address];
+      for await (const entry of good.list(options)) yield* [entry, entry];
+    },
+  }),
+  'lists another size than it has': (good) => ({
+    async *list(options) {
+      for await (const entry of good.list(options)) yield { ...entry, size: 1 + (entry.size ?? 0) };
+    },
+  }),
+  'lists seconds as milliseconds': (good) => ({
+    async *list(options) {
+      for await (const entry of good.list(options)) yield { ...entry, modifiedUnixMs: 1_700_000_000 };
     },
   }),
   'ignores the limit of a list': (good) => ({ list: ({ limit: _, ...rest } = {}) => good.list(rest) }),
@@ -59,6 +69,6 @@ it('removes all that it made', async () => {
   const { passed, failed } = await runConformance({ open, ...deps, largeBytes: 2_000_000 });
   expect(passed).toBeGreaterThan(50);
   expect(failed).toBe(1); // the case about close, which this adapter ignores
-  for await (const address of kept.list()) expect.fail(`left ${address}`);
+  for await (const { address } of kept.list()) expect.fail(`left ${address}`);
   for await (const name of kept.listSlots()) expect.fail(`left slot ${name}`);
 });

@@ -5,7 +5,7 @@ import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import type { Driver } from '../../src/providers/driver.ts';
 import { adapterFromDriver } from '../../src/providers/from-driver.ts';
 import { createHttpAdapter } from '../../src/providers/http/driver.ts';
-import { memoryDriver } from '../../src/providers/memory/driver.ts';
+import { MemoryDriver } from '../../src/providers/memory/driver.ts';
 import { noise } from '../helpers/vault.ts';
 import { blake3 } from '../providers/conform.ts';
 import { deps } from '../providers/deps.ts';
@@ -69,13 +69,12 @@ it('a page of slots, or of blobs, reads no more of them than it shows', async ()
       yield n.toString(16).padStart(width, '0');
     }
   };
-  const driver: Driver = {
-    ...memoryDriver({ id: 'behind' }, deps),
-    listSlots: (after) => names(after, 16),
-    async *list(_prefix, after) {
-      for await (const name of names(after, 64)) yield `b3:${name}` as BlobAddress;
+  const driver = Object.assign(new MemoryDriver({ id: 'behind' }, deps), {
+    listSlots: (after: string) => names(after, 16),
+    async *list(_prefix: string, after: string) {
+      for await (const name of names(after, 64)) yield { address: `b3:${name}` as BlobAddress };
     },
-  };
+  } satisfies Partial<Driver>);
   const node = await serveNode(adapterFromDriver(driver, { blake3 }));
   onTestFinished(() => node.close());
   const ask = async (path: string) => (await fetch(`http://127.0.0.1:${node.port}${path}`)).json();

@@ -128,7 +128,7 @@ describe('what another S3 client reads and writes', () => {
         seen.push(address);
       }
       const listed: string[] = [];
-      for await (const address of ours.list()) listed.push(address);
+      for await (const { address } of ours.list()) listed.push(address);
       expect(listed).toEqual(seen.sort());
       await ours.close();
     });

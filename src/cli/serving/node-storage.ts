@@ -77,7 +77,7 @@ async function openAdapter(settings: StorageSettings, io: Io, deps: AdapterDeps)
     throw usage('a folder is needed', 'Pass --root DIR, and --init the first time, or name a --backend.');
   const [{ createFsAdapter }, { fsPeekStat }, { initFsProvider, readProviderId }] = await Promise.all([
     import('../../providers/fs/driver.ts'),
-    import('../../providers/fs/peek-stat.ts'),
+    import('../../providers/fs/stat.ts'),
     import('../../providers/fs/layout.ts'),
   ]);
   const root = resolve(io.cwd, settings.root);

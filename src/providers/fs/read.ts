@@ -4,8 +4,8 @@ import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
 import { openRegular, READ_NO_LINK } from '../../core/files.ts';
-import { inOrder } from '../ascending.ts';
 import { rangeBeyondEnd } from '../guard.ts';
+import { inOrder } from '../listing.ts';
 import { overFetchLimit } from '../pieces.ts';
 import { errnoOf } from './errors.ts';
 
@@ -115,14 +115,14 @@ export async function* listBlobs(
   for await (const { name, isFolder } of entriesOf(blobs)) if (isFolder && HEAD.test(name)) heads.push(name);
   for (const head of heads.sort()) {
     if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-    const inside = async function* (): AsyncGenerator<string, void, undefined> {
+    const inside = async function* (): AsyncGenerator<BlobAddress, void, undefined> {
       for await (const { name, isFile } of entriesOf(`${blobs}/${head}`)) {
         throwIfAborted(signal, 'list');
         const address = `b3:${head}${name}`;
         if (isFile && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
       }
     };
-    yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
+    yield* inOrder(inside, String, after);
   }
 }
 

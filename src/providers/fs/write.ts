@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../core/abort.ts';
 import { byteLength, sliceParts, toHex } from '../../core/bytes.ts';
 import { checkRealFolder } from '../../core/files.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { isTempName } from '../stale.ts';
+import { isTempName } from '../leftovers.ts';
 import { errnoOf } from './errors.ts';
 import { type Layout, syncFolder } from './layout.ts';
 

@@ -2,9 +2,9 @@ import { bool } from '../../core/fields.ts';
 import { type CredentialSource, credentialsFrom } from '../credentials.ts';
 import { credentials, fromHome, path, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
 import { type AdapterKind, optional, required } from '../kind.ts';
-import { readTls, type TlsFiles } from '../tls-files.ts';
+import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface HttpKeys extends TlsFiles {
+interface HttpKeys extends ClientTlsFiles {
   readonly url: string;
   readonly socketPath?: string | undefined;
   readonly durable?: boolean | undefined;

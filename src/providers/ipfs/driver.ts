@@ -1,16 +1,22 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { BlobAdapter, StoreResult } from '../adapter.ts';
-import { inOrder } from '../ascending.ts';
+import type {
+  AdapterCapabilities,
+  BlobAdapter,
+  BlobEntry,
+  BlobStat,
+  ProbeResult,
+  StoreResult,
+} from '../adapter.ts';
 import type { CredentialReader } from '../credentials.ts';
-import type { AdapterDeps, Driver } from '../driver.ts';
+import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { unsupported } from '../guard.ts';
+import { inOrder } from '../listing.ts';
+import { wireReads } from '../wire/body.ts';
 import type { TlsIdentity } from '../wire/client.ts';
-import { wireReads } from '../wire/reads.ts';
-import { addressOfCid, cidOf } from './cid.ts';
-import { createKuboRpc, jsonLines, unreadable } from './rpc.ts';
+import { addressOfCid, cidOf, createKuboRpc, jsonLines, type KuboRpc, unreadable } from './rpc.ts';
 import { type BlockSource, gatewaySource, rpcSource } from './source.ts';
 
 export interface IpfsOptions extends TlsIdentity {
@@ -33,26 +39,39 @@ type Signal = AbortSignal | undefined;
 
 /** A provider that is an IPFS node (Kubo), or, to be read only, a trustless gateway. */
 export function createIpfsAdapter(options: IpfsOptions & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(ipfsDriver(options, options), options);
+  return adapterFromDriver(new IpfsDriver(options, options), options);
 }
 
 /** Blobs as pinned raw blocks of an IPFS node. */
-function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
-  const { clock } = deps;
-  const maxBlobBytes = options.maxBlobBytes ?? EXCHANGEABLE_BYTES;
-  const rpc =
-    options.api === undefined ? undefined : createKuboRpc({ ...options, ...deps, url: options.api });
-  const source = sourceOf(options, deps, rpc);
-  const writable = () => rpc ?? unsupported('writing: no api is configured');
+class IpfsDriver implements Driver {
+  readonly id: string;
+  readonly capabilities: AdapterCapabilities;
+  readonly fetch: Driver['fetch'];
+  readonly fetchRange: Driver['fetchRange'];
+  readonly read: Driver['read'];
+  readonly #deps: AdapterDeps;
+  readonly #rpc: KuboRpc | undefined;
+  readonly #source: BlockSource;
 
-  const reads = wireReads((address, _offset, _length, signal) => source.open(address, signal));
-  const put = async (
+  constructor(options: IpfsOptions, deps: AdapterDeps) {
+    const { id, api, maxBlobBytes = EXCHANGEABLE_BYTES } = options;
+    this.id = id;
+    this.#deps = deps;
+    this.#rpc = api === undefined ? undefined : createKuboRpc({ ...options, ...deps, url: api });
+    this.#source = sourceOf(options, deps, this.#rpc);
+    const supportsList = this.#rpc !== undefined;
+    this.capabilities = { supportsList, supportsSlots: false, durable: true, maxBlobBytes };
+    const reads = wireReads((address, _offset, _length, signal) => this.#source.open(address, signal));
+    ({ fetch: this.fetch, fetchRange: this.fetchRange, read: this.read } = reads);
+  }
+
+  async store(
     address: BlobAddress,
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
-  ): Promise<StoreResult> => {
-    const existed = (await source.sizeOf(address, signal)) === size;
+  ): Promise<StoreResult> {
+    const existed = (await this.#source.sizeOf(address, signal)) === size;
     // Put again even if it is there: a block that is only cached is not pinned yet.
     const query = {
       'cid-codec': 'raw',
@@ -61,12 +80,8 @@ function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
       pin: 'true',
       ...(size > EXCHANGEABLE_BYTES ? { 'allow-big-block': 'true' } : {}),
     };
-    const answer = await writable().upload(
-      'block/put',
-      query,
-      parts.length === 0 ? [new Uint8Array()] : parts,
-      signal,
-    );
+    const body = parts.length === 0 ? [new Uint8Array()] : parts;
+    const answer = await this.#writable().upload('block/put', query, body, signal);
     for await (const { Key } of jsonLines(answer)) {
       if (Key === cidOf(address)) return { existed };
       throw new HoldfastError('Unavailable', 'the IPFS node stored the block under another CID', {
@@ -74,86 +89,102 @@ function ipfsDriver(options: IpfsOptions, deps: AdapterDeps): Driver {
       });
     }
     throw unreadable();
-  };
-  const forget = async (command: string, query: Record<string, string>, signal: Signal): Promise<void> => {
+  }
+
+  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+    this.#writable();
+    const pieces: Uint8Array[] = [];
+    return {
+      write: async (piece) => {
+        pieces.push(piece.slice());
+      },
+      commit: async (address, size) => {
+        throwIfAborted(signal, 'storeStream');
+        return this.store(address, pieces, size, signal);
+      },
+      discard: async () => {
+        pieces.length = 0;
+      },
+    };
+  }
+
+  async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
+    const size = await this.#source.sizeOf(address, signal);
+    return size === undefined ? undefined : { size };
+  }
+
+  async delete(address: BlobAddress, signal: Signal): Promise<void> {
+    const arg = cidOf(address);
+    await this.#forget('pin/rm', { arg }, signal);
+    await this.#forget('block/rm', { arg, force: 'true' }, signal);
+  }
+
+  async *list(
+    prefixHex: string,
+    after: BlobAddress | '',
+    _details: boolean,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    const rpc = this.#writable();
+    const pinned = async function* (): AsyncGenerator<BlobAddress, void, undefined> {
+      const answer = await rpc.call('pin/ls', { type: 'recursive', stream: 'true' }, signal);
+      for await (const { Cid } of jsonLines(answer)) {
+        const address = typeof Cid === 'string' ? addressOfCid(Cid) : undefined;
+        if (address?.startsWith(prefixHex, 3)) yield address;
+      }
+    };
+    for await (const address of inOrder(pinned, String, after, LISTED_AT_ONCE))
+      yield { address, pinned: true };
+  }
+
+  async probe(signal: Signal): Promise<ProbeResult> {
+    const { clock } = this.#deps;
+    const start = clock.monotonic();
+    await this.#source.check(signal);
+    return { rttMs: clock.monotonic() - start };
+  }
+
+  async readSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  async writeSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  async deleteSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  listSlots(): never {
+    return unsupported('slots');
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close();
+    await this.#rpc?.close();
+  }
+
+  #writable(): KuboRpc {
+    return this.#rpc ?? unsupported('writing: no api is configured');
+  }
+
+  async #forget(command: string, query: Record<string, string>, signal: Signal): Promise<void> {
     try {
-      for await (const { Error: failure } of jsonLines(await writable().call(command, query, signal))) {
+      for await (const { Error: failure } of jsonLines(await this.#writable().call(command, query, signal))) {
         if (typeof failure === 'string' && failure !== '')
           throw new HoldfastError('Unavailable', 'the IPFS node kept the block');
       }
     } catch (error) {
       if (!isHoldfastError(error, 'NotFound')) throw error;
     }
-  };
-
-  return {
-    id: options.id,
-    capabilities: { supportsList: rpc !== undefined, supportsSlots: false, durable: true, maxBlobBytes },
-    store: put,
-    async openUpload(_address, signal) {
-      writable();
-      const pieces: Uint8Array[] = [];
-      return {
-        async write(piece) {
-          pieces.push(piece.slice());
-        },
-        async commit(address, size) {
-          throwIfAborted(signal, 'storeStream');
-          return put(address, pieces, size, signal);
-        },
-        async discard() {
-          pieces.length = 0;
-        },
-      };
-    },
-    ...reads,
-    async stat(address, signal) {
-      const size = await source.sizeOf(address, signal);
-      if (size === undefined) return undefined;
-      const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
-      return { size, ...seen, encoding: 'identity' };
-    },
-    async delete(address, signal) {
-      const arg = cidOf(address);
-      await forget('pin/rm', { arg }, signal);
-      await forget('block/rm', { arg, force: 'true' }, signal);
-    },
-    async *list(prefixHex, after, signal) {
-      const pinned = async function* (): AsyncGenerator<string, void, undefined> {
-        const answer = await writable().call('pin/ls', { type: 'recursive', stream: 'true' }, signal);
-        for await (const { Cid } of jsonLines(answer)) {
-          const address = typeof Cid === 'string' ? addressOfCid(Cid) : undefined;
-          if (address?.startsWith(prefixHex, 3)) yield address;
-        }
-      };
-      yield* inOrder(pinned, after, LISTED_AT_ONCE) as AsyncIterable<BlobAddress>;
-    },
-    async probe(signal) {
-      const start = clock.monotonic();
-      await source.check(signal);
-      return { rttMs: clock.monotonic() - start };
-    },
-    readSlot: noSlots,
-    writeSlot: noSlots,
-    deleteSlot: noSlots,
-    listSlots: () => unsupported('slots'),
-    async close() {
-      await source.close();
-      await rpc?.close();
-    },
-  };
+  }
 }
 
-function sourceOf(
-  options: IpfsOptions,
-  deps: AdapterDeps,
-  rpc: ReturnType<typeof createKuboRpc> | undefined,
-): BlockSource {
+function sourceOf(options: IpfsOptions, deps: AdapterDeps, rpc: KuboRpc | undefined): BlockSource {
   if (options.gateway !== undefined) return gatewaySource({ ...options, ...deps, url: options.gateway });
   if (rpc !== undefined) return rpcSource(rpc);
   throw new HoldfastError('ConfigInvalid', `provider "${options.id}" has neither an api nor a gateway`, {
     provider: options.id,
   });
 }
-
-const noSlots = async (): Promise<never> => unsupported('slots');

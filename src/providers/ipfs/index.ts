@@ -2,9 +2,9 @@ import { bytes } from '../../core/fields.ts';
 import { type CredentialSource, credentialsFrom } from '../credentials.ts';
 import { credentials, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
 import { type AdapterKind, optional } from '../kind.ts';
-import { readTls, type TlsFiles } from '../tls-files.ts';
+import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface IpfsKeys extends TlsFiles {
+interface IpfsKeys extends ClientTlsFiles {
   readonly api?: string | undefined;
   readonly gateway?: string | undefined;
   readonly maxBlobBytes?: number | undefined;

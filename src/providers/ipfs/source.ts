@@ -7,8 +7,7 @@ import { authHeaders, sendAuthorised } from '../wire/auth.ts';
 import { lengthOf } from '../wire/body.ts';
 import { createWireClient, type TlsIdentity } from '../wire/client.ts';
 import { statusError } from '../wire/errors.ts';
-import { cidOf } from './cid.ts';
-import { jsonLines, type KuboRpc, unreadable } from './rpc.ts';
+import { cidOf, jsonLines, type KuboRpc, unreadable } from './rpc.ts';
 
 type Signal = AbortSignal | undefined;
 

@@ -50,7 +50,6 @@ export function mirrorOf(adapterId: string, backends: Backends): BlobAdapter {
     async delete(address, { signal } = {}) {
       await everywhere(backends, signal, (each, stop) => each.delete(address, { signal: stop }));
     },
-    prefetch: (address, options) => main.prefetch(address, options),
     stat: (address, options) => anyOf(options?.signal, (each) => each.stat(address, options)),
     list: (options) => mergeListings(backends, options),
     probe: ({ signal } = {}) => probeAll(backends, signal),

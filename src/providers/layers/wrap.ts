@@ -53,7 +53,6 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
   const fixed = {
     exists: describe('exists'),
     delete: describe('delete'),
-    prefetch: describe('prefetch'),
     stat: describe('stat'),
     list: describe('list'),
     probe: describe('probe'),
@@ -91,8 +90,6 @@ export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
       call(fixed.exists, options?.signal, (signal) => inner.exists(address, { signal })),
     delete: (address, options) =>
       call(fixed.delete, options?.signal, (signal) => inner.delete(address, { signal })),
-    prefetch: (address, options) =>
-      call(fixed.prefetch, options?.signal, (signal) => inner.prefetch(address, { signal })),
     stat: (address, options) =>
       call(fixed.stat, options?.signal, (signal) => inner.stat(address, { signal })),
     list: (options) =>

@@ -1,19 +1,25 @@
 import type { BlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
-import { type BlobAdapter, type BlobStat, isSlotName } from '../adapter.ts';
-import type { AdapterDeps, Driver } from '../driver.ts';
+import {
+  type AdapterCapabilities,
+  type BlobAdapter,
+  type BlobEntry,
+  type BlobStat,
+  isSlotName,
+  type ProbeResult,
+  type SlotName,
+  type StoreResult,
+} from '../adapter.ts';
+import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
-import { createSlots, generationOf } from '../generations.ts';
-import { STALE_MS, sweepOnce } from '../stale.ts';
-import { lengthOf, rangeHeader } from '../wire/body.ts';
-import { wireReads } from '../wire/reads.ts';
-import { createSizeLimit } from '../wire/size-limit.ts';
-import { absent, createS3Client, removeKey, type S3Place } from './client.ts';
-import { createKeyListing } from './listing.ts';
-import { beginMultipart, type Multipart } from './multipart.ts';
+import { createSlots, generationOf, type Slots } from '../generations.ts';
+import { STALE_MS, sweepOnce } from '../leftovers.ts';
+import { lengthOf, rangeHeader, wireReads } from '../wire/body.ts';
+import { createSizeLimit, type SizeLimit } from '../wire/size-limit.ts';
+import { absent, createS3Client, removeKey, type S3Client, type S3Place } from './client.ts';
+import { createKeyListing, type KeyListing, sweepLeftovers } from './listing.ts';
 import { s3Generations } from './slots.ts';
-import { sweepLeftovers } from './sweep.ts';
-import { s3Upload, type UploadPlace } from './upload.ts';
+import { beginMultipart, type Multipart, s3Upload, type UploadPlace } from './upload.ts';
 
 export interface S3Options extends S3Place {
   readonly id: string;
@@ -37,58 +43,168 @@ type Signal = AbortSignal | undefined;
 
 /** A provider that is a bucket, or a prefix in one, on anything that speaks S3. The bucket is never created here. */
 export function createS3Adapter(options: S3Options & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(s3Driver(options, options), options);
+  return adapterFromDriver(new S3Driver(options, options), options);
 }
 
 /** Blobs as objects `<prefix>blobs/<64 hex>` in one bucket. */
-function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
-  const { clock, random } = deps;
-  const prefix = options.prefix ?? '';
-  const partBytes = options.partBytes ?? PART_BYTES;
-  const client = createS3Client(options, clock);
-  const limit = createSizeLimit(
-    {
-      supportsList: true,
-      supportsSlots: options.slots ?? true,
-      durable: true,
-      maxBlobBytes: MAX_S3_BLOB_BYTES,
-    },
-    clock,
-  );
-  const keyOf = (address: BlobAddress): string => `${prefix}blobs/${address.slice(3)}`;
+class S3Driver implements Driver {
+  readonly id: string;
+  readonly capabilities: AdapterCapabilities;
+  readonly fetch: Driver['fetch'];
+  readonly fetchRange: Driver['fetchRange'];
+  readonly read: Driver['read'];
+  readonly readSlot: Driver['readSlot'];
+  readonly writeSlot: Driver['writeSlot'];
+  readonly deleteSlot: Driver['deleteSlot'];
+  readonly #deps: AdapterDeps;
+  readonly #prefix: string;
+  readonly #partBytes: number;
+  readonly #client: S3Client;
+  readonly #limit: SizeLimit;
+  readonly #listKeys: KeyListing;
+  readonly #slots: Slots;
+  readonly #swept: (signal: Signal) => Promise<void>;
 
-  const sweep = { client, prefix, clock, staleMs: options.staleMs ?? STALE_MS };
-  const swept = sweepOnce((signal) => sweepLeftovers(sweep, signal));
-  /** Only who begins uploads can leave some behind, so nobody else pays for the listing. */
-  const begin = async (key: string, signal: Signal): Promise<Multipart> => {
-    await swept(signal);
-    return beginMultipart(client, key, clock, signal);
-  };
-  const put = async (
-    key: string,
-    body: readonly Uint8Array[],
-    bodyBytes: number,
-    signal: Signal,
-  ): Promise<void> => (await client.call({ method: 'PUT', key, body, bodyBytes, signal })).discard();
-  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
-    const answer = await client.call({ method: 'HEAD', key: keyOf(address), signal }).catch(absent);
-    if (answer === undefined) return undefined;
-    await answer.discard();
-    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
-    return { size: lengthOf(answer), ...seen, encoding: 'identity' };
-  };
-  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
-    (await stat(address, signal))?.size === size;
-  const putInParts = async (
-    key: string,
+  constructor(options: S3Options, deps: AdapterDeps) {
+    const {
+      prefix = '',
+      partBytes = PART_BYTES,
+      slots = true,
+      staleMs = STALE_MS,
+      pageKeys = 1000,
+    } = options;
+    const { clock, random } = deps;
+    const client = createS3Client(options, clock);
+    this.id = options.id;
+    this.#deps = deps;
+    this.#prefix = prefix;
+    this.#partBytes = partBytes;
+    this.#client = client;
+    this.#limit = createSizeLimit(
+      { supportsList: true, supportsSlots: slots, durable: true, maxBlobBytes: MAX_S3_BLOB_BYTES },
+      clock,
+    );
+    this.capabilities = this.#limit.capabilities;
+    this.#swept = sweepOnce((signal) => sweepLeftovers({ client, prefix, clock, staleMs }, signal));
+    const reads = wireReads((address, offset, length, signal) =>
+      client.call({ method: 'GET', key: this.#keyOf(address), headers: rangeHeader(offset, length), signal }),
+    );
+    ({ fetch: this.fetch, fetchRange: this.fetchRange, read: this.read } = reads);
+    this.#listKeys = createKeyListing(client, pageKeys);
+    const keysUnder = (start: string, signal: Signal) => this.#listKeys(start, '', signal);
+    this.#slots = createSlots(s3Generations(client, prefix, random, keysUnder), random);
+    ({ read: this.readSlot, write: this.writeSlot, delete: this.deleteSlot } = this.#slots);
+  }
+
+  async store(
+    address: BlobAddress,
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
-  ): Promise<void> => {
-    const multipart = await begin(key, signal);
+  ): Promise<StoreResult> {
+    if (await this.#isThere(address, size, signal)) return { existed: true };
+    const key = this.#keyOf(address);
+    await this.#limit.sending(size, () =>
+      size > this.#partBytes
+        ? this.#putInParts(key, parts, size, signal)
+        : this.#put(key, parts, size, signal),
+    );
+    return { existed: false };
+  }
+
+  async openUpload(address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+    const place: UploadPlace = {
+      client: this.#client,
+      partBytes: this.#partBytes,
+      keyOf: (found) => this.#keyOf(found),
+      tempKey: (name) => `${this.#prefix}tmp/${name}`,
+      put: (key, parts, size) => this.#put(key, parts, size, signal),
+      begin: (key) => this.#begin(key, signal),
+      isThere: (found, size) => this.#isThere(found, size, signal),
+      remove: (key) => removeKey(this.#client, key, undefined),
+    };
+    return s3Upload(place, this.#deps, address, signal);
+  }
+
+  async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
+    const request = { method: 'HEAD', key: this.#keyOf(address), signal } as const;
+    const answer = await this.#client.call(request).catch(absent);
+    if (answer === undefined) return undefined;
+    await answer.discard();
+    const modifiedUnixMs = Date.parse(answer.header('last-modified') ?? '');
+    return { size: lengthOf(answer), ...(Number.isNaN(modifiedUnixMs) ? {} : { modifiedUnixMs }) };
+  }
+
+  delete(address: BlobAddress, signal: Signal): Promise<void> {
+    return removeKey(this.#client, this.#keyOf(address), signal);
+  }
+
+  async *list(
+    prefixHex: string,
+    after: BlobAddress | '',
+    _details: boolean,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    const folder = `${this.#prefix}blobs/`;
+    const from = after === '' ? '' : `${folder}${after.slice(3)}`;
+    for await (const { key, size, modifiedUnixMs } of this.#listKeys(`${folder}${prefixHex}`, from, signal)) {
+      const name = key.slice(folder.length);
+      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      yield {
+        address: `b3:${name}` as BlobAddress,
+        ...(size === undefined ? {} : { size }),
+        ...(modifiedUnixMs === undefined ? {} : { modifiedUnixMs }),
+      };
+    }
+  }
+
+  async probe(signal: Signal): Promise<ProbeResult> {
+    const { clock } = this.#deps;
+    const start = clock.monotonic();
+    await this.#put(`${this.#prefix}tmp/probe`, [], 0, signal);
+    return { rttMs: clock.monotonic() - start };
+  }
+
+  async *listSlots(after: SlotName | '', signal: Signal): AsyncGenerator<SlotName, void, undefined> {
+    const folder = `${this.#prefix}slots/`;
+    let last = after;
+    // Keys come sorted, so the generations of one slot stand together; "0" is the first character behind "/".
+    const from = after === '' ? '' : `${folder}${after}0`;
+    for await (const { key } of this.#listKeys(folder, from, signal)) {
+      const [name = '', number = ''] = key.slice(folder.length).split('/');
+      if (name <= last || !isSlotName(name) || generationOf(number) === undefined) continue;
+      last = name;
+      if (await this.#slots.isThere(name, signal)) yield name;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  #keyOf(address: BlobAddress): string {
+    return `${this.#prefix}blobs/${address.slice(3)}`;
+  }
+
+  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
+    return (await this.stat(address, signal))?.size === size;
+  }
+
+  async #put(key: string, body: readonly Uint8Array[], bodyBytes: number, signal: Signal): Promise<void> {
+    await (await this.#client.call({ method: 'PUT', key, body, bodyBytes, signal })).discard();
+  }
+
+  /** Only who begins uploads can leave some behind, so nobody else pays for the listing. */
+  async #begin(key: string, signal: Signal): Promise<Multipart> {
+    await this.#swept(signal);
+    return beginMultipart(this.#client, key, this.#deps.clock, signal);
+  }
+
+  async #putInParts(key: string, parts: readonly Uint8Array[], size: number, signal: Signal): Promise<void> {
+    const multipart = await this.#begin(key, signal);
     try {
-      for (let at = 0; at < size; at += partBytes) {
-        const length = Math.min(partBytes, size - at);
+      for (let at = 0; at < size; at += this.#partBytes) {
+        const length = Math.min(this.#partBytes, size - at);
         await multipart.add(sliceParts(parts, at, length), length);
       }
       await multipart.complete();
@@ -96,69 +212,5 @@ function s3Driver(options: S3Options, deps: AdapterDeps): Driver {
       await multipart.cancel();
       throw error;
     }
-  };
-  const reads = wireReads((address, offset, length, signal) =>
-    client.call({ method: 'GET', key: keyOf(address), headers: rangeHeader(offset, length), signal }),
-  );
-  const listKeys = createKeyListing(client, options.pageKeys ?? 1000);
-
-  const slots = createSlots(
-    s3Generations(client, prefix, random, (start, signal) => listKeys(start, '', signal)),
-    random,
-  );
-
-  return {
-    id: options.id,
-    capabilities: limit.capabilities,
-    async store(address, parts, size, signal) {
-      if (await isThere(address, size, signal)) return { existed: true };
-      const send = size > partBytes ? putInParts : put;
-      await limit.sending(size, () => send(keyOf(address), parts, size, signal));
-      return { existed: false };
-    },
-    openUpload: async (address, signal) => {
-      const place: UploadPlace = {
-        client,
-        partBytes,
-        keyOf,
-        tempKey: (name) => `${prefix}tmp/${name}`,
-        put: (key, parts, size) => put(key, parts, size, signal),
-        begin: (key) => begin(key, signal),
-        isThere: (found, size) => isThere(found, size, signal),
-        remove: (key) => removeKey(client, key, undefined),
-      };
-      return s3Upload(place, deps, address, signal);
-    },
-    ...reads,
-    stat,
-    delete: (address, signal) => removeKey(client, keyOf(address), signal),
-    async *list(prefixHex, after, signal) {
-      const folder = `${prefix}blobs/`;
-      const from = after === '' ? '' : `${folder}${after.slice(3)}`;
-      for await (const key of listKeys(`${folder}${prefixHex}`, from, signal)) {
-        const name = key.slice(folder.length);
-        if (/^[0-9a-f]{64}$/.test(name)) yield `b3:${name}` as BlobAddress;
-      }
-    },
-    async probe(signal) {
-      const start = clock.monotonic();
-      await put(`${prefix}tmp/probe`, [], 0, signal);
-      return { rttMs: clock.monotonic() - start };
-    },
-    readSlot: slots.read,
-    writeSlot: slots.write,
-    deleteSlot: slots.delete,
-    async *listSlots(after, signal) {
-      const folder = `${prefix}slots/`;
-      let last = after;
-      // Keys come sorted, so the generations of one slot stand together; "0" is the first character behind "/".
-      for await (const key of listKeys(folder, after === '' ? '' : `${folder}${after}0`, signal)) {
-        const [name = '', number = ''] = key.slice(folder.length).split('/');
-        if (name <= last || !isSlotName(name) || generationOf(number) === undefined) continue;
-        last = name;
-        if (await slots.isThere(name, signal)) yield name;
-      }
-    },
-    close: () => client.close(),
-  };
+  }
 }

@@ -2,9 +2,9 @@ import { bool, text } from '../../core/fields.ts';
 import { type CredentialSource, credentialsFrom, field, inForm } from '../credentials.ts';
 import { credentials, TLS_KEYS, url, word } from '../keys.ts';
 import { type AdapterKind, type Answers, optional, type Question, required, type Secret } from '../kind.ts';
-import { readTls, type TlsFiles } from '../tls-files.ts';
+import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface S3Keys extends TlsFiles {
+interface S3Keys extends ClientTlsFiles {
   readonly endpoint: string;
   readonly region: string;
   readonly bucket: string;

@@ -2,7 +2,7 @@ import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { type GenerationStore, generationOf, MAX_GENERATION_BYTES, MAX_GENERATIONS } from '../generations.ts';
-import { once } from '../once.ts';
+import { once } from '../leftovers.ts';
 import { collect } from '../pieces.ts';
 import { absent, removeKey, type S3Client } from './client.ts';
 
@@ -15,7 +15,7 @@ export function s3Generations(
   client: S3Client,
   prefix: string,
   random: RandomBytes,
-  listKeys: (start: string, signal: AbortSignal | undefined) => AsyncIterable<string>,
+  listKeys: (start: string, signal: AbortSignal | undefined) => AsyncIterable<{ readonly key: string }>,
 ): GenerationStore {
   const folderOf = (name: string): string => `${prefix}slots/${name}/`;
 
@@ -42,7 +42,7 @@ export function s3Generations(
   return {
     async numbers(name, signal) {
       const numbers: number[] = [];
-      for await (const key of listKeys(folderOf(name), signal)) {
+      for await (const { key } of listKeys(folderOf(name), signal)) {
         const number = generationOf(key.slice(folderOf(name).length));
         if (number !== undefined) numbers.push(number);
         if (numbers.length > MAX_GENERATIONS) break;

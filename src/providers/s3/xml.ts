@@ -17,8 +17,16 @@ export function errorCodeOf(text: string): string | undefined {
   }
 }
 
-export interface ListPage {
-  readonly entries: readonly { readonly key: string; readonly modifiedUnixMs: number }[];
+export interface ListedKey {
+  readonly key: string;
+  /** Undefined where the server does not tell. */
+  readonly size: number | undefined;
+  /** By the server's clock; undefined where it does not tell. */
+  readonly modifiedUnixMs: number | undefined;
+}
+
+interface ListPage {
+  readonly entries: readonly ListedKey[];
   /** Undefined on the last page. */
   readonly next: string | undefined;
 }
@@ -26,9 +34,9 @@ export interface ListPage {
 export async function listPageOf(answer: WireAnswer): Promise<ListPage> {
   const { entries, around } = await entriesOf(answer, 'Contents');
   const result = asNode(around.ListBucketResult);
-  const keys = entries.flatMap(({ Key, LastModified }) => {
+  const keys = entries.flatMap(({ Key, Size, LastModified }) => {
     const key = asText(Key);
-    return key === undefined ? [] : [{ key, modifiedUnixMs: timeOf(LastModified) }];
+    return key === undefined ? [] : [{ key, size: sizeOf(Size), modifiedUnixMs: timeOf(LastModified) }];
   });
   const next = result.IsTruncated === 'true' ? asText(result.NextContinuationToken) : undefined;
   return { entries: keys, next };
@@ -37,7 +45,8 @@ export async function listPageOf(answer: WireAnswer): Promise<ListPage> {
 export interface UnfinishedUpload {
   readonly key: string;
   readonly uploadId: string;
-  readonly initiatedUnixMs: number;
+  /** Undefined where the server does not tell. */
+  readonly initiatedUnixMs: number | undefined;
 }
 
 /** The first page of a listing of multipart uploads. */
@@ -61,10 +70,14 @@ async function entriesOf(answer: WireAnswer, name: string): Promise<{ entries: N
   }
 }
 
-/** What tells no time counts as new. */
-const timeOf = (value: unknown): number => {
+const timeOf = (value: unknown): number | undefined => {
   const time = Date.parse(asText(value) ?? '');
-  return Number.isNaN(time) ? Number.POSITIVE_INFINITY : time;
+  return Number.isNaN(time) ? undefined : time;
+};
+
+const sizeOf = (value: unknown): number | undefined => {
+  const text = asText(value) ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 };
 
 export function uploadIdOf(text: string): string {

@@ -1,19 +1,28 @@
+import type { FileEntryWithStats } from 'ssh2';
 import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex } from '../../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import { type BlobAdapter, type BlobStat, isSlotName, MAX_BLOB_BYTES } from '../adapter.ts';
-import { inOrder } from '../ascending.ts';
-import type { AdapterDeps, Driver } from '../driver.ts';
+import {
+  type AdapterCapabilities,
+  type BlobAdapter,
+  type BlobEntry,
+  type BlobStat,
+  isSlotName,
+  MAX_BLOB_BYTES,
+  type ProbeResult,
+  type SlotName,
+  type StoreResult,
+} from '../adapter.ts';
+import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
-import { createSlots } from '../generations.ts';
+import { createSlots, type Slots } from '../generations.ts';
+import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
+import { inOrder } from '../listing.ts';
 import { collect, fill } from '../pieces.ts';
-import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
-import { createSftpConnection, type SftpPlace } from './connection.ts';
-import { isFailure } from './errors.ts';
-import { createSftpFiles } from './files.ts';
-import { createFolders } from './folders.ts';
-import { sftpGenerations } from './slots.ts';
+import { isFailure, SftpConnection, type SftpPlace } from './connection.ts';
+import { SftpFiles } from './files.ts';
+import { createFolders, type Folders, sftpGenerations } from './layout.ts';
 
 export interface SftpOptions extends SftpPlace {
   readonly id: string;
@@ -34,165 +43,242 @@ type Signal = AbortSignal | undefined;
 
 /** A provider that is a folder on an SFTP server. The folder is never created here. */
 export function createSftpAdapter(options: SftpOptions & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(sftpDriver(options, options), options);
+  return adapterFromDriver(new SftpDriver(options, options), options);
 }
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a folder on an SFTP server. */
-function sftpDriver(options: SftpOptions, { clock, random }: AdapterDeps): Driver {
-  const connection = createSftpConnection(options);
-  const files = createSftpFiles(connection);
-  const swept = sweepOnce(async (signal) => {
-    const old: string[] = [];
-    for await (const { filename, attrs } of files.list(folders.path('tmp'), signal)) {
-      const stale = 1000 * attrs.mtime < clock.now() - STALE_MS;
-      if (stale && isTempName(filename)) old.push(filename);
-      if (old.length === MAX_SWEPT) break;
-    }
-    for (const name of old) await files.remove(folders.path(`tmp/${name}`), signal);
-  });
-  const folders = createFolders(files, options.root, swept);
-  const slots = createSlots(sftpGenerations(files, folders, random), random);
-  const pathOf = (address: BlobAddress): string =>
-    folders.path(`blobs/${address.slice(3, 5)}/${address.slice(5)}`);
+class SftpDriver implements Driver {
+  readonly id: string;
+  readonly capabilities: AdapterCapabilities;
+  readonly readSlot: Driver['readSlot'];
+  readonly writeSlot: Driver['writeSlot'];
+  readonly deleteSlot: Driver['deleteSlot'];
+  readonly #deps: AdapterDeps;
+  readonly #connection: SftpConnection;
+  readonly #files: SftpFiles;
+  readonly #folders: Folders;
+  readonly #slots: Slots;
 
-  /** Tells "that is not there" from "the provider is not there". */
-  const placed = <T>(work: Promise<T>, signal: Signal): Promise<T> =>
-    work.catch(async (error: unknown) => {
-      if (isHoldfastError(error, 'NotFound')) await folders.checkPresent(signal);
-      throw error;
-    });
-  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
-    const found = await files.stat(pathOf(address), signal);
-    if (found === undefined) await folders.checkPresent(signal);
-    if (!found?.isFile) return undefined;
-    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
-    return { size: found.size, ...seen, encoding: 'identity' };
-  };
-  const publish = async (temp: string, address: BlobAddress, signal: Signal): Promise<void> => {
-    await folders.ensure('blobs', signal);
-    await folders.ensure(`blobs/${address.slice(3, 5)}`, signal);
-    await files.rename(temp, pathOf(address), signal).catch(async (error: unknown) => {
-      // A server without a rename that replaces: whoever came first has stored the same bytes.
-      if (!isFailure(error) || (await files.stat(pathOf(address), signal)) === undefined) throw error;
-      await files.remove(temp, signal);
-    });
-  };
-  /** Nothing for a folder that is not there. */
-  const entriesOf = async function* (relative: string, signal: Signal) {
-    try {
-      yield* files.list(folders.path(relative), signal);
-    } catch (error) {
-      if (!isHoldfastError(error, 'NotFound')) throw error;
-    }
-  };
-  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
-    (await stat(address, signal))?.size === size;
-  const explained = async (error: unknown): Promise<unknown> => {
-    if (isHoldfastError(error, 'NotFound')) folders.forget();
-    if (!isFailure(error)) return error;
-    const free = await files.freeBytes(folders.path('.'), undefined).catch(() => undefined);
-    if (free === undefined || free >= FULL_BELOW_BYTES) return error;
-    return new HoldfastError('QuotaExceeded', 'the disk of the SFTP server is full', { cause: error });
-  };
-  const withTemp = async <T>(signal: Signal, work: (temp: string) => Promise<T>): Promise<T> => {
-    const temp = await folders.newTemp(toHex(random(16)), signal);
-    try {
-      return await work(temp);
-    } catch (error) {
-      await files.remove(temp, undefined).catch(() => {});
-      throw await explained(error);
-    }
-  };
-  const send = (address: BlobAddress, parts: readonly Uint8Array[], signal: Signal): Promise<void> =>
-    withTemp(signal, async (temp) => {
-      await files.write(temp, parts, signal);
-      throwIfAborted(signal, 'store');
-      await publish(temp, address, signal);
-    });
-
-  return {
-    id: options.id,
-    capabilities: {
+  constructor(options: SftpOptions, deps: AdapterDeps) {
+    this.id = options.id;
+    this.capabilities = {
       supportsList: true,
       supportsSlots: options.slots ?? true,
       durable: true,
       maxBlobBytes: MAX_BLOB_BYTES,
-    },
-    async store(address, parts, size, signal) {
-      if (await isThere(address, size, signal)) return { existed: true };
-      await send(address, parts, signal).catch((error: unknown) => {
-        // Folders that were removed behind our back have been forgotten, and are made again.
-        if (!isHoldfastError(error, 'NotFound')) throw error;
-        return send(address, parts, signal);
-      });
-      return { existed: false };
-    },
-    async openUpload(_address, signal) {
-      const temp = await folders.newTemp(toHex(random(16)), signal);
-      const file = await files.create(temp, signal);
-      return {
-        write: (piece) =>
-          file.append(piece).catch(async (error: unknown) => Promise.reject(await explained(error))),
-        async commit(address, size) {
-          await file.finish();
-          throwIfAborted(signal, 'storeStream');
-          const existed = await isThere(address, size, signal);
-          if (existed) await files.remove(temp, signal);
-          else await publish(temp, address, signal);
-          return { existed };
-        },
-        async discard() {
-          await file.close();
-          await files.remove(temp, undefined).catch(() => {});
-        },
-      };
-    },
-    fetch: (address, maxBytes, signal) =>
-      placed(collect(files.read(pathOf(address), 0, undefined, signal), maxBytes), signal),
-    fetchRange: (address, offset, into, length, signal) =>
-      placed(fill(files.read(pathOf(address), offset, length, signal), into, signal), signal),
-    read: (address, offset, length, signal) => files.read(pathOf(address), offset, length, signal),
-    stat,
-    async delete(address, signal) {
-      if (!(await files.remove(pathOf(address), signal))) await folders.checkPresent(signal);
-    },
-    async *list(prefixHex, after, signal) {
-      const heads = new Set<string>();
-      for await (const { filename } of entriesOf('blobs', signal))
-        if (HEAD.test(filename)) heads.add(filename);
-      if (heads.size === 0) await folders.checkPresent(signal);
-      for (const head of [...heads].sort()) {
-        if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-        const inside = async function* (): AsyncGenerator<string, void, undefined> {
-          for await (const { filename, attrs } of entriesOf(`blobs/${head}`, signal)) {
-            const address = `b3:${head}${filename}`;
-            if (attrs.isFile() && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-          }
-        };
-        yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
-      }
-    },
-    async probe(signal) {
-      await connection.session();
-      const start = clock.monotonic();
-      await folders.checkPresent(signal);
-      const rttMs = clock.monotonic() - start;
-      await withTemp(signal, async (temp) => {
-        await files.write(temp, [], signal);
-        await files.remove(temp, signal);
-      });
-      const freeBytes = await files.freeBytes(folders.path('.'), signal);
-      return { rttMs, ...(freeBytes === undefined ? {} : { freeBytes }) };
-    },
-    readSlot: (name, signal) => slots.read(name, signal),
-    writeSlot: (name, bytes, expected, signal) => slots.write(name, bytes, expected, signal),
-    deleteSlot: (name, signal, forget) => slots.delete(name, signal, forget),
-    async *listSlots(after, signal) {
-      const names = async function* (): AsyncGenerator<string, void, undefined> {
-        for await (const { filename } of entriesOf('slots', signal)) if (isSlotName(filename)) yield filename;
-      };
-      for await (const name of inOrder(names, after)) if (await slots.isThere(name, signal)) yield name;
-    },
-    close: async () => connection.close(),
-  };
+    };
+    this.#deps = deps;
+    this.#connection = new SftpConnection(options);
+    this.#files = new SftpFiles(this.#connection);
+    const swept = sweepOnce((signal) => this.#sweep(signal));
+    this.#folders = createFolders(this.#files, options.root, swept);
+    this.#slots = createSlots(sftpGenerations(this.#files, this.#folders, deps.random), deps.random);
+    ({ read: this.readSlot, write: this.writeSlot, delete: this.deleteSlot } = this.#slots);
+  }
+
+  async store(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<StoreResult> {
+    if (await this.#isThere(address, size, signal)) return { existed: true };
+    await this.#send(address, parts, signal).catch((error: unknown) => {
+      // Folders that were removed behind our back have been forgotten, and are made again.
+      if (!isHoldfastError(error, 'NotFound')) throw error;
+      return this.#send(address, parts, signal);
+    });
+    return { existed: false };
+  }
+
+  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+    const temp = await this.#newTemp(signal);
+    const file = await this.#files.create(temp, signal);
+    return {
+      write: (piece) =>
+        file.append(piece).catch(async (error: unknown) => Promise.reject(await this.#explained(error))),
+      commit: async (address, size) => {
+        await file.finish();
+        throwIfAborted(signal, 'storeStream');
+        const existed = await this.#isThere(address, size, signal);
+        if (existed) await this.#files.remove(temp, signal);
+        else await this.#publish(temp, address, signal);
+        return { existed };
+      },
+      discard: async () => {
+        await file.close();
+        await this.#files.remove(temp, undefined).catch(() => {});
+      },
+    };
+  }
+
+  fetch(address: BlobAddress, maxBytes: number, signal: Signal): Promise<Uint8Array> {
+    return this.#placed(collect(this.read(address, 0, undefined, signal), maxBytes), signal);
+  }
+
+  fetchRange(
+    address: BlobAddress,
+    offset: number,
+    into: readonly Uint8Array[],
+    length: number,
+    signal: Signal,
+  ): Promise<void> {
+    return this.#placed(fill(this.read(address, offset, length, signal), into, signal), signal);
+  }
+
+  read(
+    address: BlobAddress,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ): AsyncIterable<Uint8Array> {
+    return this.#files.read(this.#pathOf(address), offset, length, signal);
+  }
+
+  async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
+    const found = await this.#files.stat(this.#pathOf(address), signal);
+    if (found === undefined) await this.#folders.checkPresent(signal);
+    if (!found?.isFile) return undefined;
+    return { size: found.size, modifiedUnixMs: found.modifiedUnixMs };
+  }
+
+  async delete(address: BlobAddress, signal: Signal): Promise<void> {
+    if (!(await this.#files.remove(this.#pathOf(address), signal))) await this.#folders.checkPresent(signal);
+  }
+
+  async *list(
+    prefixHex: string,
+    after: BlobAddress | '',
+    _details: boolean,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    const heads = new Set<string>();
+    for await (const { filename } of this.#entriesOf('blobs', signal))
+      if (HEAD.test(filename)) heads.add(filename);
+    if (heads.size === 0) await this.#folders.checkPresent(signal);
+    for (const head of [...heads].sort()) {
+      if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+      yield* inOrder(
+        () => this.#blobsIn(head, prefixHex, signal),
+        ({ address }) => address,
+        after,
+      );
+    }
+  }
+
+  async probe(signal: Signal): Promise<ProbeResult> {
+    const { clock } = this.#deps;
+    await this.#connection.session();
+    const start = clock.monotonic();
+    await this.#folders.checkPresent(signal);
+    const rttMs = clock.monotonic() - start;
+    await this.#withTemp(signal, async (temp) => {
+      await this.#files.write(temp, [], signal);
+      await this.#files.remove(temp, signal);
+    });
+    const freeBytes = await this.#files.freeBytes(this.#folders.path('.'), signal);
+    return { rttMs, ...(freeBytes === undefined ? {} : { freeBytes }) };
+  }
+
+  async *listSlots(after: SlotName | '', signal: Signal): AsyncGenerator<SlotName, void, undefined> {
+    for await (const name of inOrder(() => this.#slotNames(signal), String, after))
+      if (await this.#slots.isThere(name, signal)) yield name;
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  #pathOf(address: BlobAddress): string {
+    return this.#folders.path(`blobs/${address.slice(3, 5)}/${address.slice(5)}`);
+  }
+
+  #newTemp(signal: Signal): Promise<string> {
+    return this.#folders.newTemp(toHex(this.#deps.random(16)), signal);
+  }
+
+  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
+    return (await this.stat(address, signal))?.size === size;
+  }
+
+  /** Tells "that is not there" from "the provider is not there". */
+  #placed<T>(work: Promise<T>, signal: Signal): Promise<T> {
+    return work.catch(async (error: unknown) => {
+      if (isHoldfastError(error, 'NotFound')) await this.#folders.checkPresent(signal);
+      throw error;
+    });
+  }
+
+  #send(address: BlobAddress, parts: readonly Uint8Array[], signal: Signal): Promise<void> {
+    return this.#withTemp(signal, async (temp) => {
+      await this.#files.write(temp, parts, signal);
+      throwIfAborted(signal, 'store');
+      await this.#publish(temp, address, signal);
+    });
+  }
+
+  async #publish(temp: string, address: BlobAddress, signal: Signal): Promise<void> {
+    const path = this.#pathOf(address);
+    await this.#folders.ensure('blobs', signal);
+    await this.#folders.ensure(`blobs/${address.slice(3, 5)}`, signal);
+    await this.#files.rename(temp, path, signal).catch(async (error: unknown) => {
+      // A server without a rename that replaces: whoever came first has stored the same bytes.
+      if (!isFailure(error) || (await this.#files.stat(path, signal)) === undefined) throw error;
+      await this.#files.remove(temp, signal);
+    });
+  }
+
+  async #withTemp<T>(signal: Signal, work: (temp: string) => Promise<T>): Promise<T> {
+    const temp = await this.#newTemp(signal);
+    try {
+      return await work(temp);
+    } catch (error) {
+      await this.#files.remove(temp, undefined).catch(() => {});
+      throw await this.#explained(error);
+    }
+  }
+
+  async #explained(error: unknown): Promise<unknown> {
+    if (isHoldfastError(error, 'NotFound')) this.#folders.forget();
+    if (!isFailure(error)) return error;
+    const free = await this.#files.freeBytes(this.#folders.path('.'), undefined).catch(() => undefined);
+    if (free === undefined || free >= FULL_BELOW_BYTES) return error;
+    return new HoldfastError('QuotaExceeded', 'the disk of the SFTP server is full', { cause: error });
+  }
+
+  /** Nothing for a folder that is not there. */
+  async *#entriesOf(relative: string, signal: Signal): AsyncGenerator<FileEntryWithStats, void, undefined> {
+    try {
+      yield* this.#files.list(this.#folders.path(relative), signal);
+    } catch (error) {
+      if (!isHoldfastError(error, 'NotFound')) throw error;
+    }
+  }
+
+  async *#blobsIn(
+    head: string,
+    prefixHex: string,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    for await (const { filename, attrs } of this.#entriesOf(`blobs/${head}`, signal)) {
+      const address = `b3:${head}${filename}`;
+      if (!attrs.isFile() || !isBlobAddress(address) || !address.startsWith(prefixHex, 3)) continue;
+      yield { address, size: attrs.size, modifiedUnixMs: 1000 * attrs.mtime };
+    }
+  }
+
+  async *#slotNames(signal: Signal): AsyncGenerator<string, void, undefined> {
+    for await (const { filename } of this.#entriesOf('slots', signal))
+      if (isSlotName(filename)) yield filename;
+  }
+
+  async #sweep(signal: Signal): Promise<void> {
+    const old: string[] = [];
+    for await (const { filename, attrs } of this.#files.list(this.#folders.path('tmp'), signal)) {
+      const stale = 1000 * attrs.mtime < this.#deps.clock.now() - STALE_MS;
+      if (stale && isTempName(filename)) old.push(filename);
+      if (old.length === MAX_SWEPT) break;
+    }
+    for (const name of old) await this.#files.remove(this.#folders.path(`tmp/${name}`), signal);
+  }
 }

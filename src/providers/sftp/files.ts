@@ -1,10 +1,10 @@
-import type { FileEntryWithStats, SFTPWrapper } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { abortable } from '../../core/abort.ts';
 import { byteLength, sliceParts } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { rangeBeyondEnd, unsupported } from '../guard.ts';
 import type { SftpConnection } from './connection.ts';
-import { isEndOfFile, sftpError } from './errors.ts';
+import { isEndOfFile, sftpError } from './connection.ts';
 
 /** Bytes of one step, and how many are under way at once: enough to fill a long line. */
 const STEP_BYTES = 256 * 1024;
@@ -17,32 +17,7 @@ interface SftpStat {
   readonly isFile: boolean;
   readonly isFolder: boolean;
   readonly size: number;
-}
-
-/** File operations over one connection, as promises with typed errors that end when the signal fires. */
-export interface SftpFiles {
-  stat(path: string, signal: Signal): Promise<SftpStat | undefined>;
-  /** Writes a new file, flushed where the server can. */
-  write(path: string, parts: readonly Uint8Array[], signal: Signal): Promise<void>;
-  create(path: string, signal: Signal): Promise<OpenFile>;
-  /** Pieces of `[offset, offset + length)`, all or an error. */
-  read(
-    path: string,
-    offset: number,
-    length: number | undefined,
-    signal: Signal,
-  ): AsyncGenerator<Uint8Array, void, undefined>;
-  /** Over what may be there, where the server can. */
-  rename(from: string, to: string, signal: Signal): Promise<void>;
-  /** Fails when `to` exists. */
-  link(from: string, to: string, signal: Signal): Promise<void>;
-  /** Idempotent; true when it was there. */
-  remove(path: string, signal: Signal): Promise<boolean>;
-  makeFolder(path: string, signal: Signal): Promise<void>;
-  /** Entries as the server gives them, in any order. */
-  list(path: string, signal: Signal): AsyncGenerator<FileEntryWithStats, void, undefined>;
-  /** Undefined where the server does not tell. */
-  freeBytes(path: string, signal: Signal): Promise<number | undefined>;
+  readonly modifiedUnixMs: number;
 }
 
 interface OpenFile {
@@ -53,39 +28,65 @@ interface OpenFile {
   close(): Promise<void>;
 }
 
-export function createSftpFiles(connection: SftpConnection): SftpFiles {
-  const call = async <T>(signal: Signal, start: (sftp: SFTPWrapper, done: Done<T>) => void): Promise<T> => {
-    const sftp = await abortable(connection.session(), signal);
-    const answer = new Promise<T>((resolve, reject) => {
-      start(sftp, (error, value) =>
-        error ? reject(isEndOfFile(error) ? error : sftpError(error)) : resolve(value),
-      );
-    });
-    return abortable(answer, signal);
-  };
+/** File operations over one connection, as promises with typed errors that end when the signal fires. */
+export class SftpFiles {
+  readonly #connection: SftpConnection;
 
-  const create = async (path: string, signal: Signal): Promise<OpenFile> => {
-    const handle = await call<Buffer>(signal, (sftp, done) => sftp.open(path, 'wx', done));
+  constructor(connection: SftpConnection) {
+    this.#connection = connection;
+  }
+
+  async stat(path: string, signal: Signal): Promise<SftpStat | undefined> {
+    const asked = this.#call<SftpStat>(signal, (sftp, done) =>
+      sftp.lstat(path, (error, stats) => {
+        if (error) done(error, undefined as never);
+        else done(undefined, statOf(stats));
+      }),
+    );
+    return asked.catch(ifAbsent);
+  }
+
+  /** Writes a new file, flushed where the server can. */
+  async write(path: string, parts: readonly Uint8Array[], signal: Signal): Promise<void> {
+    const file = await this.create(path, signal);
+    try {
+      const total = byteLength(parts);
+      const running = new Set<Promise<void>>();
+      for (let at = 0; at < total; at += STEP_BYTES) {
+        for (const part of sliceParts(parts, at, Math.min(STEP_BYTES, total - at))) {
+          const written = file.append(part).finally(() => running.delete(written));
+          running.add(written);
+          written.catch(() => {});
+          if (running.size >= STEPS_AT_ONCE) await Promise.race(running);
+        }
+      }
+      await Promise.all(running);
+      await file.finish();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async create(path: string, signal: Signal): Promise<OpenFile> {
+    const handle = await this.#call<Buffer>(signal, (sftp, done) => sftp.open(path, 'wx', done));
     let position = 0;
     let closed = false;
     const close = async (): Promise<void> => {
       if (closed) return;
       closed = true;
-      await call<void>(undefined, (sftp, done) =>
-        sftp.close(handle, (error) => done(error, undefined)),
-      ).catch(() => {});
+      await this.#close(handle).catch(() => {});
     };
     return {
-      append(part) {
+      append: (part) => {
         const at = position;
         position += part.length;
         const buffer = Buffer.from(part.buffer, part.byteOffset, part.length);
-        return call(signal, (sftp, done) =>
+        return this.#call(signal, (sftp, done) =>
           sftp.write(handle, buffer, 0, buffer.length, at, (error) => done(error, undefined)),
         );
       },
-      async finish() {
-        const flush = call<void>(signal, (sftp, done) =>
+      finish: async () => {
+        const flush = this.#call<void>(signal, (sftp, done) =>
           sftp.ext_openssh_fsync(handle, (error) => done(error, undefined)),
         );
         await flush.catch(ifUnsupported);
@@ -93,127 +94,135 @@ export function createSftpFiles(connection: SftpConnection): SftpFiles {
       },
       close,
     };
-  };
+  }
 
-  const closeUnheard = (handle: Buffer): void => {
-    call<void>(undefined, (sftp, done) => sftp.close(handle, (error) => done(error, undefined))).catch(
-      () => {},
-    );
-  };
+  /** Pieces of `[offset, offset + length)`, all or an error. */
+  async *read(
+    path: string,
+    offset: number,
+    length: number | undefined,
+    signal: Signal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const handle = await this.#call<Buffer>(signal, (sftp, done) => sftp.open(path, 'r', done));
+    try {
+      const size = length ?? (await this.#sizeOf(handle, signal));
+      yield* readAhead(offset, size, (at, step) => this.#readAt(handle, at, step, signal));
+    } finally {
+      this.#closeUnheard(handle);
+    }
+  }
 
-  const readAt = (handle: Buffer, at: number, length: number, signal: Signal): Promise<Buffer> => {
-    const buffer = Buffer.allocUnsafeSlow(length);
-    const read = call<number>(signal, (sftp, done) =>
-      sftp.read(handle, buffer, 0, length, at, (error, count) => done(error, count)),
+  /** Over what may be there, where the server can. */
+  rename(from: string, to: string, signal: Signal): Promise<void> {
+    const over = this.#call<void>(signal, (sftp, done) =>
+      sftp.ext_openssh_rename(from, to, (error) => done(error, undefined)),
     );
-    return read.then(
-      (count) => buffer.subarray(0, count),
+    return over.catch((error: unknown) => {
+      ifUnsupported(error);
+      return this.#call<void>(signal, (sftp, done) =>
+        sftp.rename(from, to, (failure) => done(failure, undefined)),
+      );
+    });
+  }
+
+  /** Fails when `to` exists. */
+  link(from: string, to: string, signal: Signal): Promise<void> {
+    const linked = this.#call<void>(signal, (sftp, done) =>
+      sftp.ext_openssh_hardlink(from, to, (error) => done(error, undefined)),
+    );
+    return linked.catch((error: unknown) => {
+      ifUnsupported(error);
+      return unsupported('slots: the SFTP server has no hard links');
+    });
+  }
+
+  /** Idempotent; true when it was there. */
+  remove(path: string, signal: Signal): Promise<boolean> {
+    const removed = this.#call<void>(signal, (sftp, done) =>
+      sftp.unlink(path, (error) => done(error, undefined)),
+    );
+    return removed.then(
+      () => true,
       (error: unknown) => {
-        if (isEndOfFile(error)) return buffer.subarray(0, 0);
-        throw error;
+        ifAbsent(error);
+        return false;
       },
     );
-  };
+  }
 
-  return {
-    create,
-    async stat(path, signal) {
-      const found = await call<SftpStat>(signal, (sftp, done) =>
-        sftp.lstat(path, (error, stats) => {
-          if (error) done(error, undefined as never);
-          else done(undefined, { isFile: stats.isFile(), isFolder: stats.isDirectory(), size: stats.size });
-        }),
-      ).catch(ifAbsent);
-      return found;
-    },
-    async write(path, parts, signal) {
-      const file = await create(path, signal);
-      try {
-        const total = byteLength(parts);
-        const running = new Set<Promise<void>>();
-        for (let at = 0; at < total; at += STEP_BYTES) {
-          for (const part of sliceParts(parts, at, Math.min(STEP_BYTES, total - at))) {
-            const written = file.append(part).finally(() => running.delete(written));
-            running.add(written);
-            written.catch(() => {});
-            if (running.size >= STEPS_AT_ONCE) await Promise.race(running);
-          }
-        }
-        await Promise.all(running);
-        await file.finish();
-      } finally {
-        await file.close();
-      }
-    },
-    async *read(path, offset, length, signal) {
-      const handle = await call<Buffer>(signal, (sftp, done) => sftp.open(path, 'r', done));
-      try {
-        const size = length ?? (await sizeOf(call, handle, signal));
-        yield* readAhead(offset, size, (at, step) => readAt(handle, at, step, signal));
-      } finally {
-        closeUnheard(handle);
-      }
-    },
-    rename: (from, to, signal) =>
-      call<void>(signal, (sftp, done) =>
-        sftp.ext_openssh_rename(from, to, (error) => done(error, undefined)),
-      ).catch((error: unknown) => {
-        ifUnsupported(error);
-        return call<void>(signal, (sftp, done) =>
-          sftp.rename(from, to, (failure) => done(failure, undefined)),
+  makeFolder(path: string, signal: Signal): Promise<void> {
+    return this.#call(signal, (sftp, done) => sftp.mkdir(path, (error) => done(error, undefined)));
+  }
+
+  /** Entries as the server gives them, in any order. */
+  async *list(path: string, signal: Signal): AsyncGenerator<FileEntryWithStats, void, undefined> {
+    const handle = await this.#call<Buffer>(signal, (sftp, done) => sftp.opendir(path, done));
+    try {
+      for (;;) {
+        yield* await this.#call<readonly FileEntryWithStats[]>(signal, (sftp, done) =>
+          sftp.readdir(handle, done),
         );
-      }),
-    link: (from, to, signal) =>
-      call<void>(signal, (sftp, done) =>
-        sftp.ext_openssh_hardlink(from, to, (error) => done(error, undefined)),
-      ).catch((error: unknown) => {
-        ifUnsupported(error);
-        return unsupported('slots: the SFTP server has no hard links');
-      }),
-    remove: (path, signal) =>
-      call<void>(signal, (sftp, done) => sftp.unlink(path, (error) => done(error, undefined))).then(
-        () => true,
-        (error: unknown) => {
-          ifAbsent(error);
-          return false;
-        },
-      ),
-    makeFolder: (path, signal) =>
-      call<void>(signal, (sftp, done) => sftp.mkdir(path, (error) => done(error, undefined))),
-    async *list(path, signal) {
-      const handle = await call<Buffer>(signal, (sftp, done) => sftp.opendir(path, done));
-      try {
-        for (;;) {
-          yield* await call<readonly FileEntryWithStats[]>(signal, (sftp, done) =>
-            sftp.readdir(handle, done),
-          );
-        }
-      } catch (error) {
-        if (!isEndOfFile(error)) throw error;
-      } finally {
-        closeUnheard(handle);
       }
-    },
-    async freeBytes(path, signal) {
-      const stats = call<{ f_frsize: number; f_bavail: number } | undefined>(signal, (sftp, done) =>
-        sftp.ext_openssh_statvfs(path, (error: Error | undefined, info: unknown) =>
-          done(error, info as never),
-        ),
+    } catch (error) {
+      if (!isEndOfFile(error)) throw error;
+    } finally {
+      this.#closeUnheard(handle);
+    }
+  }
+
+  /** Undefined where the server does not tell. */
+  async freeBytes(path: string, signal: Signal): Promise<number | undefined> {
+    const stats = this.#call<{ f_frsize: number; f_bavail: number } | undefined>(signal, (sftp, done) =>
+      sftp.ext_openssh_statvfs(path, (error: Error | undefined, info: unknown) => done(error, info as never)),
+    );
+    const found = await stats.catch((error: unknown) => {
+      ifUnsupported(error);
+      return undefined;
+    });
+    return found && found.f_frsize * found.f_bavail;
+  }
+
+  async #call<T>(signal: Signal, start: (sftp: SFTPWrapper, done: Done<T>) => void): Promise<T> {
+    const sftp = await abortable(this.#connection.session(), signal);
+    const answer = new Promise<T>((resolve, reject) => {
+      start(sftp, (error, value) =>
+        error ? reject(isEndOfFile(error) ? error : sftpError(error)) : resolve(value),
       );
-      const found = await stats.catch((error: unknown) => {
-        ifUnsupported(error);
-        return undefined;
-      });
-      return found && found.f_frsize * found.f_bavail;
-    },
-  };
+    });
+    return abortable(answer, signal);
+  }
+
+  #close(handle: Buffer): Promise<void> {
+    return this.#call(undefined, (sftp, done) => sftp.close(handle, (error) => done(error, undefined)));
+  }
+
+  #closeUnheard(handle: Buffer): void {
+    this.#close(handle).catch(() => {});
+  }
+
+  async #readAt(handle: Buffer, at: number, length: number, signal: Signal): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    const read = this.#call<number>(signal, (sftp, done) =>
+      sftp.read(handle, buffer, 0, length, at, (error, count) => done(error, count)),
+    );
+    const count = await read.catch((error: unknown) => {
+      if (isEndOfFile(error)) return 0;
+      throw error;
+    });
+    return buffer.subarray(0, count);
+  }
+
+  async #sizeOf(handle: Buffer, signal: Signal): Promise<number> {
+    return (await this.#call<{ size: number }>(signal, (sftp, done) => sftp.fstat(handle, done))).size;
+  }
 }
 
-type Call = <T>(signal: Signal, start: (sftp: SFTPWrapper, done: Done<T>) => void) => Promise<T>;
-
-async function sizeOf(call: Call, handle: Buffer, signal: Signal): Promise<number> {
-  return (await call<{ size: number }>(signal, (sftp, done) => sftp.fstat(handle, done))).size;
-}
+const statOf = (stats: Stats): SftpStat => ({
+  isFile: stats.isFile(),
+  isFolder: stats.isDirectory(),
+  size: stats.size,
+  modifiedUnixMs: 1000 * stats.mtime,
+});
 
 /** Keeps several requests under way and yields their answers in order. A short answer is asked for again. */
 async function* readAhead(

@@ -29,6 +29,12 @@ export async function checkRejects(
   throw new Error(`${what}: expected ${allowed.join(' or ')}, got ${seen}`, { cause: error });
 }
 
+/** By a provider's clock, which may be wrong, but not by decades. */
+export function checkTime(unixMs: number | undefined): void {
+  if (unixMs === undefined) return;
+  check(Number.isSafeInteger(unixMs) && unixMs > 946_684_800_000, `${unixMs} is no time of this century`);
+}
+
 export async function drain<T>(source: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of source) all.push(item);

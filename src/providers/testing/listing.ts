@@ -1,5 +1,6 @@
 import type { BlobAddress } from '../../core/address.ts';
-import { check, checkRejects, drain } from './check.ts';
+import type { BlobAdapter, ListOptions } from '../adapter.ts';
+import { check, checkRejects, checkTime, drain } from './check.ts';
 import type { Blob, CaseContext, ConformanceCase } from './context.ts';
 
 async function storeMany(context: CaseContext): Promise<Blob[]> {
@@ -13,6 +14,9 @@ async function storeMany(context: CaseContext): Promise<Blob[]> {
   return blobs;
 }
 
+const addressesOf = async (adapter: BlobAdapter, options?: ListOptions): Promise<BlobAddress[]> =>
+  (await drain(adapter.list(options))).map(({ address }) => address);
+
 const hexOf = (address: BlobAddress): string => address.slice(3);
 
 export const listCases: readonly ConformanceCase[] = [
@@ -21,7 +25,7 @@ export const listCases: readonly ConformanceCase[] = [
     requires: 'list',
     async run(context) {
       const blobs = await storeMany(context);
-      const listed = await drain(context.adapter.list());
+      const listed = await addressesOf(context.adapter);
       check(
         listed.every((address, i) => i === 0 || listed[i - 1]! < address),
         'the listing does not ascend',
@@ -40,7 +44,7 @@ export const listCases: readonly ConformanceCase[] = [
       const { address } = blobs[0]!;
       for (const digits of [1, 2, 3, 5, 64]) {
         const prefixHex = hexOf(address).slice(0, digits);
-        const listed = await drain(context.adapter.list({ prefixHex }));
+        const listed = await addressesOf(context.adapter, { prefixHex });
         check(
           listed.every((found) => hexOf(found).startsWith(prefixHex)),
           `something does not start with ${prefixHex}`,
@@ -58,15 +62,15 @@ export const listCases: readonly ConformanceCase[] = [
     requires: 'list',
     async run(context) {
       await storeMany(context);
-      const all = await drain(context.adapter.list());
+      const all = await addressesOf(context.adapter);
       const middle = all[Math.floor(all.length / 2)]!;
       const absent = `${middle.slice(0, -1)}${middle.endsWith('f') ? '0' : 'f'}` as BlobAddress;
       for (const after of [middle, absent, all.at(-1)!]) {
-        const listed = await drain(context.adapter.list({ after }));
+        const listed = await addressesOf(context.adapter, { after });
         const expected = all.filter((address) => address > after);
         check(listed.join() === expected.join(), `${listed.length} behind ${after}, not ${expected.length}`);
         const prefixHex = hexOf(after).slice(0, 2);
-        const narrowed = await drain(context.adapter.list({ after, prefixHex, limit: 1 }));
+        const narrowed = await addressesOf(context.adapter, { after, prefixHex, limit: 1 });
         const first = expected.find((address) => hexOf(address).startsWith(prefixHex));
         check(narrowed.join() === (first ?? ''), 'with a prefix and a limit it is another');
       }
@@ -78,7 +82,7 @@ export const listCases: readonly ConformanceCase[] = [
     async run(context) {
       await storeMany(context);
       for (const limit of [0, 1, context.manyBlobs - 1]) {
-        const { length } = await drain(context.adapter.list({ limit }));
+        const { length } = await addressesOf(context.adapter, { limit });
         check(length === limit, `${length} listed with a limit of ${limit}`);
       }
     },
@@ -99,6 +103,25 @@ export const listCases: readonly ConformanceCase[] = [
       const { address } = await stored(64);
       await adapter.delete(address);
       check((await drain(adapter.list({ prefixHex: hexOf(address) }))).length === 0, 'it is listed');
+    },
+  },
+  {
+    name: 'what a listing tells of a blob is what stat tells, or nothing',
+    requires: 'list',
+    async run({ adapter, stored }) {
+      for (const size of [0, 1, 4321]) {
+        const { address } = await stored(size);
+        const prefixHex = hexOf(address);
+        const [named, ...others] = await drain(adapter.list({ prefixHex, details: true }));
+        check(named?.address === address && others.length === 0, 'it is not listed, or not alone');
+        check(named?.size === undefined || named.size === size, `${named?.size} bytes instead of ${size}`);
+        checkTime(named?.modifiedUnixMs);
+        const { modifiedUnixMs } = await adapter.stat(address);
+        const both = modifiedUnixMs !== undefined && named?.modifiedUnixMs !== undefined;
+        // Some protocols tell whole seconds in the one place and finer times in the other.
+        const apart = both ? Math.abs(modifiedUnixMs - named.modifiedUnixMs) : 0;
+        check(apart <= 1000, `stat and list are ${apart} ms apart`);
+      }
     },
   },
   {
@@ -126,7 +149,7 @@ export const listCases: readonly ConformanceCase[] = [
       const slots = await drain(adapter.listSlots());
       check(slots.includes(name) && !slots.includes(hexOf(address)), 'listSlots is wrong');
       if (!adapter.capabilities.supportsList) return;
-      const blobs = await drain(adapter.list());
+      const blobs = await addressesOf(adapter);
       check(!blobs.some((found) => hexOf(found) === name), 'the slot is listed as a blob');
     },
   },

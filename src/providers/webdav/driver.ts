@@ -1,19 +1,34 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { toHex, utf8Encode } from '../../core/bytes.ts';
-import { type BlobAdapter, type BlobStat, MAX_BLOB_BYTES } from '../adapter.ts';
-import { inOrder } from '../ascending.ts';
-import type { AdapterDeps, Driver } from '../driver.ts';
+import { type Clock, withDeadline } from '../../core/clock.ts';
+import {
+  type AdapterCapabilities,
+  type BlobAdapter,
+  type BlobEntry,
+  type BlobStat,
+  MAX_BLOB_BYTES,
+  type ProbeResult,
+  type StoreResult,
+} from '../adapter.ts';
+import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { unsupported } from '../guard.ts';
-import { isTempName, STALE_MS, sweepOnce } from '../stale.ts';
-import { rangeHeader } from '../wire/body.ts';
-import { wireReads } from '../wire/reads.ts';
-import { createSizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
+import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
+import { inOrder } from '../listing.ts';
+import { rangeHeader, wireReads } from '../wire/body.ts';
+import { createSizeLimit, type SizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
+import { createPushBody } from '../wire/upload.ts';
 import { MAX_SMALL_XML } from '../wire/xml.ts';
-import { createWebDavClient, homeMissing, ifAbsent, type WebDavPlace } from './client.ts';
-import { cleanUp, webDavUpload } from './upload.ts';
-import { MEMBERS_REQUEST, type Member, membersOf } from './xml.ts';
+import {
+  homeMissing,
+  ifAbsent,
+  MEMBERS_REQUEST,
+  type Member,
+  membersOf,
+  WebDavClient,
+  type WebDavPlace,
+} from './client.ts';
 
 export interface WebDavOptions extends WebDavPlace {
   readonly id: string;
@@ -29,156 +44,254 @@ type Signal = AbortSignal | undefined;
 
 /** A provider that is a collection on a WebDAV server. The collection is never created here. */
 export function createWebDavAdapter(options: WebDavOptions & AdapterDeps): BlobAdapter {
-  return adapterFromDriver(webDavDriver(options, options), options);
+  return adapterFromDriver(new WebDavDriver(options, options), options);
 }
 
 /** Blobs as files `blobs/<2 hex>/<62 hex>` under a collection. No slots: WebDAV promises no atomic condition. */
-function webDavDriver(options: WebDavOptions, deps: AdapterDeps): Driver {
-  const { clock, random } = deps;
-  const client = createWebDavClient(options, deps);
-  const limit = createSizeLimit(
-    {
-      supportsList: true,
-      supportsSlots: false,
-      durable: true,
-      maxBlobBytes: MAX_BLOB_BYTES,
-      sureBlobBytes: USUAL_LIMIT,
-    },
-    clock,
-  );
-  const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
-  const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
-  const find = async function* (
-    path: string,
-    depth: '0' | '1',
-    signal: Signal,
-  ): AsyncGenerator<Member, void, undefined> {
-    const body = utf8Encode(MEMBERS_REQUEST);
-    const headers = { depth, 'content-type': 'application/xml', 'content-length': String(body.length) };
-    const request = { method: 'PROPFIND', path, headers, body: [body], signal };
-    const answer = await client.call(request).catch(ifAbsent);
-    if (answer !== undefined) yield* membersOf(answer, depth === '0' ? MAX_SMALL_XML : MAX_LISTING_BYTES);
-  };
-  /** The resource itself. */
-  const look = async (path: string, signal: Signal): Promise<Member | undefined> => {
-    let found: Member | undefined;
-    for await (const member of find(path, '0', signal)) found ??= member;
-    return found;
-  };
-  const swept = sweepOnce(async (signal) => {
-    const old: string[] = [];
-    for await (const { name, modifiedUnixMs } of find('tmp/', '1', signal)) {
-      const stale = modifiedUnixMs !== undefined && modifiedUnixMs < clock.now() - STALE_MS;
-      if (stale && isTempName(name) && old.length < MAX_SWEPT) old.push(name);
-    }
-    for (const name of old) await client.remove(`tmp/${name}`, signal);
-  });
-  const newTemp = async (signal: Signal): Promise<string> => {
-    await client.ensureFolder('tmp/', signal);
-    await swept(signal);
-    return `tmp/${toHex(random(16))}`;
-  };
-  /** Not by HEAD: of an empty file some servers then do not tell the length. */
-  const stat = async (address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> => {
-    const found = await look(pathOf(address), signal);
-    if (found?.size === undefined || found.isFolder) return undefined;
-    const seen = { replicasObserved: 1, replicaTarget: 1, lastSeenUnixMs: clock.now() };
-    return { size: found.size, ...seen, encoding: 'identity' };
-  };
-  const isThere = async (address: BlobAddress, size: number, signal: Signal): Promise<boolean> =>
-    (await stat(address, signal))?.size === size;
+class WebDavDriver implements Driver {
+  readonly id: string;
+  readonly capabilities: AdapterCapabilities;
+  readonly fetch: Driver['fetch'];
+  readonly fetchRange: Driver['fetchRange'];
+  readonly read: Driver['read'];
+  readonly #deps: AdapterDeps;
+  readonly #client: WebDavClient;
+  readonly #limit: SizeLimit;
+  readonly #swept: (signal: Signal) => Promise<void>;
 
-  const rename = async (temp: string, address: BlobAddress, signal: Signal): Promise<void> => {
-    await client.ensureFolder('blobs/', signal);
-    await client.ensureFolder(folderOf(address), signal);
-    await client.move(temp, pathOf(address), signal);
-  };
-  const publish = (temp: string, address: BlobAddress, signal: Signal): Promise<void> =>
-    rename(temp, address, signal).catch((error: unknown) => {
-      if (!client.mayLackFolder(error)) throw error;
-      return rename(temp, address, signal);
-    });
-  const reads = wireReads((address, offset, length, signal) =>
-    client.call({ method: 'GET', path: pathOf(address), headers: rangeHeader(offset, length), signal }),
-  );
-  const send = async (
+  constructor(options: WebDavOptions, deps: AdapterDeps) {
+    const client = new WebDavClient(options, deps);
+    this.id = options.id;
+    this.#deps = deps;
+    this.#client = client;
+    this.#limit = createSizeLimit(
+      {
+        supportsList: true,
+        supportsSlots: false,
+        durable: true,
+        maxBlobBytes: MAX_BLOB_BYTES,
+        sureBlobBytes: USUAL_LIMIT,
+      },
+      deps.clock,
+    );
+    this.capabilities = this.#limit.capabilities;
+    this.#swept = sweepOnce((signal) => this.#sweep(signal));
+    const reads = wireReads((address, offset, length, signal) =>
+      client.call({ method: 'GET', path: pathOf(address), headers: rangeHeader(offset, length), signal }),
+    );
+    ({ fetch: this.fetch, fetchRange: this.fetchRange, read: this.read } = reads);
+  }
+
+  async store(
     address: BlobAddress,
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
-  ): Promise<void> => {
-    const temp = await newTemp(signal);
+  ): Promise<StoreResult> {
+    if (await this.#isThere(address, size, signal)) return { existed: true };
+    await this.#send(address, parts, size, signal).catch((error: unknown) => {
+      if (!this.#client.mayLackFolder(error)) throw error;
+      return this.#send(address, parts, size, signal);
+    });
+    return { existed: false };
+  }
+
+  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+    const temp = await this.#newTemp(signal);
+    return webDavUpload(this.#deps.clock, this.#client, temp, signal, async (address, size) => {
+      const existed = await this.#isThere(address, size, signal);
+      if (existed) await cleanUp(this.#deps.clock, this.#client, temp);
+      else await this.#publish(temp, address, signal);
+      return existed;
+    });
+  }
+
+  /** Not by HEAD: of an empty file some servers then do not tell the length. */
+  async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
+    const found = await this.#look(pathOf(address), signal);
+    if (found?.size === undefined || found.isFolder) return undefined;
+    const { size, modifiedUnixMs } = found;
+    return { size, ...(modifiedUnixMs === undefined ? {} : { modifiedUnixMs }) };
+  }
+
+  delete(address: BlobAddress, signal: Signal): Promise<void> {
+    return this.#client.remove(pathOf(address), signal);
+  }
+
+  async *list(
+    prefixHex: string,
+    after: BlobAddress | '',
+    _details: boolean,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    const heads = new Set<string>();
+    for await (const { name, isFolder } of this.#find('blobs/', '1', signal)) {
+      if (isFolder && HEAD.test(name)) heads.add(name);
+    }
+    if (heads.size === 0 && (await this.#look('', signal)) === undefined) throw homeMissing(undefined);
+    for (const head of [...heads].sort()) {
+      if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+      yield* inOrder(
+        () => this.#blobsIn(head, prefixHex, signal),
+        ({ address }) => address,
+        after,
+      );
+    }
+  }
+
+  async probe(signal: Signal): Promise<ProbeResult> {
+    const { clock } = this.#deps;
+    await this.#client.ensureFolder('tmp/', signal);
+    const start = clock.monotonic();
+    const headers = { 'content-length': '0' };
+    const request = { method: 'PUT', path: 'tmp/probe', headers, body: [], signal };
+    await (await this.#client.call(request)).discard();
+    return { rttMs: clock.monotonic() - start };
+  }
+
+  async readSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  async writeSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  async deleteSlot(): Promise<never> {
+    return unsupported('slots');
+  }
+
+  listSlots(): never {
+    return unsupported('slots');
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
+    return (await this.stat(address, signal))?.size === size;
+  }
+
+  async *#find(path: string, depth: '0' | '1', signal: Signal): AsyncGenerator<Member, void, undefined> {
+    const body = utf8Encode(MEMBERS_REQUEST);
+    const headers = { depth, 'content-type': 'application/xml', 'content-length': String(body.length) };
+    const request = { method: 'PROPFIND', path, headers, body: [body], signal };
+    const answer = await this.#client.call(request).catch(ifAbsent);
+    if (answer !== undefined) yield* membersOf(answer, depth === '0' ? MAX_SMALL_XML : MAX_LISTING_BYTES);
+  }
+
+  /** The resource itself. */
+  async #look(path: string, signal: Signal): Promise<Member | undefined> {
+    let found: Member | undefined;
+    for await (const member of this.#find(path, '0', signal)) found ??= member;
+    return found;
+  }
+
+  async *#blobsIn(
+    head: string,
+    prefixHex: string,
+    signal: Signal,
+  ): AsyncGenerator<BlobEntry, void, undefined> {
+    for await (const member of this.#find(`blobs/${head}/`, '1', signal)) {
+      const { name, isFolder, size, modifiedUnixMs } = member;
+      const address = `b3:${head}${name}`;
+      if (isFolder || !isBlobAddress(address) || !address.startsWith(prefixHex, 3)) continue;
+      yield {
+        address,
+        ...(size === undefined ? {} : { size }),
+        ...(modifiedUnixMs === undefined ? {} : { modifiedUnixMs }),
+      };
+    }
+  }
+
+  async #newTemp(signal: Signal): Promise<string> {
+    await this.#client.ensureFolder('tmp/', signal);
+    await this.#swept(signal);
+    return `tmp/${toHex(this.#deps.random(16))}`;
+  }
+
+  async #sweep(signal: Signal): Promise<void> {
+    const old: string[] = [];
+    for await (const { name, modifiedUnixMs } of this.#find('tmp/', '1', signal)) {
+      const stale = modifiedUnixMs !== undefined && modifiedUnixMs < this.#deps.clock.now() - STALE_MS;
+      if (stale && isTempName(name) && old.length < MAX_SWEPT) old.push(name);
+    }
+    for (const name of old) await this.#client.remove(`tmp/${name}`, signal);
+  }
+
+  async #send(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<void> {
+    const temp = await this.#newTemp(signal);
     try {
       const headers = { 'content-length': String(size) };
       const request = { method: 'PUT', path: temp, headers, body: parts, signal };
-      await (await limit.sending(size, () => client.call(request))).discard();
+      await (await this.#limit.sending(size, () => this.#client.call(request))).discard();
       throwIfAborted(signal, 'store');
-      await publish(temp, address, signal);
+      await this.#publish(temp, address, signal);
     } catch (error) {
-      await cleanUp(clock, client, temp);
+      await cleanUp(this.#deps.clock, this.#client, temp);
       throw error;
     }
-  };
+  }
 
-  return {
-    id: options.id,
-    capabilities: limit.capabilities,
-    async store(address, parts, size, signal) {
-      if (await isThere(address, size, signal)) return { existed: true };
-      await send(address, parts, size, signal).catch((error: unknown) => {
-        if (!client.mayLackFolder(error)) throw error;
-        return send(address, parts, size, signal);
-      });
-      return { existed: false };
-    },
-    async openUpload(_address, signal) {
-      const temp = await newTemp(signal);
-      return webDavUpload(clock, client, temp, signal, async (address, size) => {
-        const existed = await isThere(address, size, signal);
-        if (existed) await cleanUp(clock, client, temp);
-        else await publish(temp, address, signal);
-        return existed;
-      });
-    },
-    ...reads,
-    stat,
-    delete: (address, signal) => client.remove(pathOf(address), signal),
-    async *list(prefixHex, after, signal) {
-      const heads = new Set<string>();
-      for await (const { name, isFolder } of find('blobs/', '1', signal)) {
-        if (isFolder && HEAD.test(name)) heads.add(name);
-      }
-      if (heads.size === 0 && (await look('', signal)) === undefined) throw homeMissing(undefined);
-      for (const head of [...heads].sort()) {
-        if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-        const inside = async function* (): AsyncGenerator<string, void, undefined> {
-          for await (const { name, isFolder } of find(`blobs/${head}/`, '1', signal)) {
-            const address = `b3:${head}${name}`;
-            if (!isFolder && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-          }
-        };
-        yield* inOrder(inside, after) as AsyncIterable<BlobAddress>;
-      }
-    },
-    async probe(signal) {
-      await client.ensureFolder('tmp/', signal);
-      const start = clock.monotonic();
-      const request = {
-        method: 'PUT',
-        path: 'tmp/probe',
-        headers: { 'content-length': '0' },
-        body: [],
-        signal,
-      };
-      await (await client.call(request)).discard();
-      return { rttMs: clock.monotonic() - start };
-    },
-    readSlot: noSlots,
-    writeSlot: noSlots,
-    deleteSlot: noSlots,
-    listSlots: () => unsupported('slots'),
-    close: () => client.close(),
-  };
+  #publish(temp: string, address: BlobAddress, signal: Signal): Promise<void> {
+    return this.#rename(temp, address, signal).catch((error: unknown) => {
+      if (!this.#client.mayLackFolder(error)) throw error;
+      return this.#rename(temp, address, signal);
+    });
+  }
+
+  async #rename(temp: string, address: BlobAddress, signal: Signal): Promise<void> {
+    await this.#client.ensureFolder('blobs/', signal);
+    await this.#client.ensureFolder(folderOf(address), signal);
+    await this.#client.move(temp, pathOf(address), signal);
+  }
 }
 
-const noSlots = async (): Promise<never> => unsupported('slots');
+const folderOf = (address: BlobAddress): string => `blobs/${address.slice(3, 5)}/`;
+const pathOf = (address: BlobAddress): string => `${folderOf(address)}${address.slice(5)}`;
+
+const CLEAN_UP_TIMEOUT_MS = 10_000;
+
+/** Removes an unfinished upload; best effort, since whatever failed before may fail again. */
+async function cleanUp(clock: Clock, client: WebDavClient, temp: string): Promise<void> {
+  await withDeadline(clock, CLEAN_UP_TIMEOUT_MS, 'clean up', (signal) => client.remove(temp, signal)).catch(
+    () => {},
+  );
+}
+
+/** Streams to a temporary name and moves it once the address is known. */
+function webDavUpload(
+  clock: Clock,
+  client: WebDavClient,
+  temp: string,
+  signal: AbortSignal | undefined,
+  publish: (address: BlobAddress, size: number) => Promise<boolean>,
+): Upload {
+  const push = createPushBody(signal);
+  const sent = client.call({ method: 'PUT', path: temp, body: push.body, signal });
+  // An answer before the end is a refusal: whoever is writing must hear of it.
+  sent.then(
+    () => {},
+    (error: unknown) => push.fail(error),
+  );
+  return {
+    write: (piece) => push.push(piece),
+    async commit(address, size) {
+      push.end();
+      await (await sent).discard();
+      throwIfAborted(signal, 'storeStream');
+      return { existed: await publish(address, size) };
+    },
+    async discard() {
+      push.fail(new Error('the upload was given up'));
+      await sent.catch(() => {});
+      await cleanUp(clock, client, temp);
+    },
+  };
+}

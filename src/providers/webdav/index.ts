@@ -1,9 +1,9 @@
 import { type CredentialSource, credentialsFrom } from '../credentials.ts';
 import { credentials, LOGIN, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
 import { type AdapterKind, required } from '../kind.ts';
-import { readTls, type TlsFiles } from '../tls-files.ts';
+import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface WebDavKeys extends TlsFiles {
+interface WebDavKeys extends ClientTlsFiles {
   readonly url: string;
   /** Fields `username` and `password`, or `token`. */
   readonly credentials?: CredentialSource | undefined;

@@ -1,5 +1,7 @@
+import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { Filler } from '../pieces.ts';
+import type { Driver } from '../driver.ts';
+import { collect, Filler } from '../pieces.ts';
 import type { WireAnswer } from './answer.ts';
 
 /** The request header for a window of a blob. */
@@ -11,13 +13,13 @@ export const rangeHeader = (offset: number, length: number | undefined): Record<
  * window is cut out. Ends early where the blob does; whoever reads counts.
  * @throws Corrupt, code `body_too_long`, when an answer to the range goes on beyond it.
  */
-export async function* windowOf(
+async function* windowOf(
   answer: WireAnswer,
   offset: number,
   length: number | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (length === undefined) return yield* answer.body;
-  const window = new Window(answer, offset, length);
+  const window = new BlobWindow(answer, offset, length);
   for await (const piece of answer.body) {
     const part = window.cut(piece);
     if (part.length > 0) yield part;
@@ -26,13 +28,13 @@ export async function* windowOf(
 }
 
 /** The same, copied over buffers of `length` bytes in all. Once this settles, they are at rest. */
-export async function fillWindow(
+async function fillWindow(
   answer: WireAnswer,
   offset: number,
   length: number,
   into: readonly Uint8Array[],
 ): Promise<void> {
-  const window = new Window(answer, offset, length);
+  const window = new BlobWindow(answer, offset, length);
   const filler = new Filler(into);
   await answer.drain((piece) => {
     filler.take(window.cut(piece));
@@ -42,7 +44,7 @@ export async function fillWindow(
 }
 
 /** Cuts a window out of what a server sends. */
-class Window {
+class BlobWindow {
   readonly #length: number;
   readonly #ranged: boolean;
   #skip: number;
@@ -97,4 +99,25 @@ export function lengthOf(answer: WireAnswer): number {
   throw new HoldfastError('Unavailable', 'the server does not tell the length of the blob', {
     code: 'no_length',
   });
+}
+
+/** Asks for a window of a blob, or for all of it. The answer may be one to the range, or the whole blob. */
+export type OpenBlobWindow = (
+  address: BlobAddress,
+  offset: number,
+  length: number | undefined,
+  signal: AbortSignal | undefined,
+) => Promise<WireAnswer>;
+
+/** The part of a driver that reads. */
+export function wireReads(open: OpenBlobWindow): Pick<Driver, 'fetch' | 'fetchRange' | 'read'> {
+  const read: Driver['read'] = async function* (address, offset, length, signal) {
+    yield* windowOf(await open(address, offset, length, signal), offset, length);
+  };
+  return {
+    read,
+    fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
+    fetchRange: async (address, offset, into, length, signal) =>
+      fillWindow(await open(address, offset, length, signal), offset, length, into),
+  };
 }

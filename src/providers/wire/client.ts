@@ -1,9 +1,9 @@
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { isCleartext } from '../../core/loopback.ts';
 import { AnswerHandler, type WireAnswer } from './answer.ts';
 import { refuseCleartext } from './auth.ts';
-import { createDialler } from './dialler.ts';
 import { networkError } from './errors.ts';
 
 /** An HTTP client for one origin. It follows no redirect: credentials go where the configuration says, or nowhere. */
@@ -85,6 +85,31 @@ export function createWireClient({ origin, tls = {}, socketPath }: WireOptions):
       const destroyed = agent.destroy();
       dialler.close();
       await destroyed;
+    },
+  };
+}
+
+/** Makes connections, and can give up those that are still being made: destroying an agent waits for them. */
+interface Dialler {
+  readonly connect: buildConnector.connector;
+  close(): void;
+}
+
+function createDialler(options: buildConnector.BuildOptions): Dialler {
+  const dial = buildConnector(options);
+  // No signal among the options: Node keeps a listener on it for every connection there ever was.
+  const dialling = new Set<Socket>();
+  return {
+    connect(target, callback) {
+      // The types say nothing of it, but the socket is what comes back.
+      const socket: unknown = dial(target, (...outcome) => {
+        if (socket instanceof Socket) dialling.delete(socket);
+        callback(...outcome);
+      });
+      if (socket instanceof Socket) dialling.add(socket);
+    },
+    close() {
+      for (const socket of dialling) socket.destroy(new Error('the client was closed'));
     },
   };
 }

@@ -95,10 +95,10 @@ describe('the concurrency limit', () => {
             yield deps.random(10);
           })(),
         );
-      for await (const found of adapter.list()) await adapter.stat(found);
+      for await (const { address } of adapter.list()) await adapter.stat(address);
     }
     const copy = async (from: BlobAdapter, to: BlobAdapter): Promise<void> => {
-      for await (const found of from.list()) await to.storeStream(found, from.fetchStream(found));
+      for await (const { address } of from.list()) await to.storeStream(address, from.fetchStream(address));
     };
     await Promise.all([copy(a, b), copy(b, a)]);
     let count = 0;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
-import type { BlobAdapter } from '../../../src/providers/adapter.ts';
+import type { BlobAdapter, ListOptions } from '../../../src/providers/adapter.ts';
 import { mirrorOf } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { noise } from '../../helpers/vault.ts';
@@ -127,10 +127,22 @@ describe('what is read from a mirror', () => {
       if (i % 3 !== 1) await b.store(addresses[i]!, [bytes]);
     }
     const mirror = mirrorOf('m', [a, b]);
-    expect((await all(mirror.list())).sort()).toEqual([...addresses].sort());
+    const addressesOf = async (options?: ListOptions) =>
+      (await all(mirror.list(options))).map(({ address }) => address);
+    expect((await addressesOf()).sort()).toEqual([...addresses].sort());
     expect(await all(mirror.list({ limit: 7 }))).toHaveLength(7);
     const prefixHex = addresses[4]!.slice(3, 6);
-    expect(await all(mirror.list({ prefixHex }))).toContain(addresses[4]);
+    expect(await addressesOf({ prefixHex })).toContain(addresses[4]);
+    const tells = (backend: BlobAdapter, modifiedUnixMs: number): BlobAdapter => ({
+      ...backend,
+      async *list(options) {
+        for await (const entry of backend.list(options)) yield { ...entry, modifiedUnixMs };
+      },
+    });
+    const youngest = mirrorOf('m', [tells(a, 2), tells(b, 1), tells(a, 3)]);
+    const told = await all(youngest.list({ details: true }));
+    expect(told.find(({ address }) => address === addresses[4])?.modifiedUnixMs).toBe(3);
+    expect(told).toHaveLength(30);
   });
 });
 

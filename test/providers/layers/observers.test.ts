@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
+import { fetchVerified } from '../../../src/providers/guard.ts';
 import {
   type Attempt,
   redact,
@@ -10,7 +11,6 @@ import {
   withMetrics,
 } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
-import { fetchVerified } from '../../../src/providers/verified.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { blake3, deps } from '../conform.ts';
 

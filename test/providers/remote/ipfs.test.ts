@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { addressOfCid, cidOf } from '../../../src/providers/ipfs/cid.ts';
 import { createIpfsAdapter, type IpfsOptions } from '../../../src/providers/ipfs/driver.ts';
+import { addressOfCid, cidOf } from '../../../src/providers/ipfs/rpc.ts';
 import { blake3, deps, describeConformance } from '../conform.ts';
 import { startKuboDouble } from './kubo-double.ts';
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { addressOf } from '../../../src/core/address.ts';
-import { cidOf } from '../../../src/providers/ipfs/cid.ts';
+import { cidOf } from '../../../src/providers/ipfs/rpc.ts';
 import { blake3 } from '../deps.ts';
 
 /**

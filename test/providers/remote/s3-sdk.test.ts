@@ -13,8 +13,8 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
+import { fetchVerified } from '../../../src/providers/guard.ts';
 import { createS3Adapter } from '../../../src/providers/s3/driver.ts';
-import { fetchVerified } from '../../../src/providers/verified.ts';
 import { noise } from '../../helpers/vault.ts';
 import { S3_KEYS, type S3Server, s3Place } from '../../servers/accounts.ts';
 import { startServer } from '../../servers/servers.ts';
@@ -154,7 +154,7 @@ for (const name of Object.keys(S3_KEYS) as S3Server[]) {
         else await sdk.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: bytes }));
       }
       const seen: BlobAddress[] = [];
-      for await (const address of ours.list()) seen.push(address);
+      for await (const { address } of ours.list()) seen.push(address);
       expect(seen.sort()).toEqual(BLOBS.map(addressFor).sort());
       for (const bytes of BLOBS) {
         const address = addressFor(bytes);

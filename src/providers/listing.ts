@@ -8,53 +8,65 @@ const BATCH = 16_384;
 const MAX_READ = 50_000_000;
 
 /**
- * The names behind `after` of a source that gives them in any order, each once.
- * @param read starts the source from its beginning. @param batch names to hold at once.
+ * What is behind `after` in a source that gives it in any order, each name once.
+ * @param read starts the source from its beginning. @param batch items to hold at once.
  */
-export async function* inOrder(
-  read: () => AsyncIterable<string>,
+export async function* inOrder<T>(
+  read: () => AsyncIterable<T>,
+  nameOf: (item: T) => string,
   after: string,
   batch: number = BATCH,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<T, void, undefined> {
   for (let last = after; ; ) {
-    const names = await smallest(read(), last, batch);
-    yield* names;
-    if (names.length < batch) return;
-    last = names.at(-1)!;
+    const items = await smallest(read(), nameOf, last, batch);
+    yield* items;
+    if (items.length < batch) return;
+    last = nameOf(items.at(-1)!);
   }
 }
 
-async function smallest(source: AsyncIterable<string>, after: string, count: number): Promise<string[]> {
-  let best: string[] = [];
+async function smallest<T>(
+  source: AsyncIterable<T>,
+  nameOf: (item: T) => string,
+  after: string,
+  count: number,
+): Promise<T[]> {
+  let best: T[] = [];
   let bound: string | undefined;
   let seen = 0;
-  for await (const name of source) {
+  for await (const item of source) {
     if (++seen > MAX_READ) throw tooMany(MAX_READ);
+    const name = nameOf(item);
     if (name <= after || (bound !== undefined && name >= bound)) continue;
-    best.push(name);
+    best.push(item);
     if (best.length < 2 * count) continue;
-    best = firstOf(best, count);
-    if (best.length === count) bound = best.at(-1);
+    best = firstOf(best, nameOf, count);
+    if (best.length === count) bound = nameOf(best.at(-1)!);
   }
-  return firstOf(best, count);
+  return firstOf(best, nameOf, count);
 }
 
-const firstOf = (names: readonly string[], count: number): string[] =>
-  [...new Set(names)].sort().slice(0, count);
+function firstOf<T>(items: readonly T[], nameOf: (item: T) => string, count: number): T[] {
+  const byName = new Map(items.map((item) => [nameOf(item), item]));
+  const names = [...byName.keys()].sort().slice(0, count);
+  return names.map((name) => byName.get(name)!);
+}
 
-/** Names as they come, which must ascend from `after` on, up to `max` of them. */
-export async function* ascending<T extends string>(
+/** Items as they come, whose names must ascend from `after` on, up to `max` of them. */
+export async function* ascending<T>(
   source: AsyncIterable<T>,
+  nameOf: (item: T) => string,
   after: string,
   max: number,
 ): AsyncGenerator<T, void, undefined> {
   let last = after;
   let count = 0;
-  for await (const name of source) {
+  for await (const item of source) {
+    const name = nameOf(item);
     if (name <= last) throw disordered();
     if (++count > max) throw tooMany(max);
     last = name;
-    yield name;
+    yield item;
   }
 }
 
