@@ -2,13 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { concatBytes } from '../../src/core/bytes.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { encodeRelocation, type RelocationRecord } from '../../src/manifest/relocation.ts';
 import type { PackRecord, SegmentRecord } from '../../src/manifest/segment.ts';
 import { DamageLog } from '../../src/object/damage.ts';
 import { fetchNode } from '../../src/object/fetch-node.ts';
 import { publicTree, walkManifest } from '../../src/object/manifest-tree.ts';
+import { createArena } from '../../src/pipeline/arena.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
+import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
@@ -17,7 +20,7 @@ import { deleteObject } from '../../src/upkeep/delete.ts';
 import { statObject } from '../../src/upkeep/stat.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
 import { allBlobs } from '../helpers/faulty.ts';
-import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
+import { ACCELERATION, noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
 
 const XOR = createLinearCode({ algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 });
 const MOVED_MS = 1_700_000_000_000;
@@ -29,7 +32,7 @@ interface StoredSegment {
 }
 
 /** A vault of four providers, three of which get the shards; every range read is written down. */
-async function fourPlaces(packTargetBytes = 1024 * 1024) {
+async function fourPlaces(packTargetBytes = 1024 * 1024, size = 700_000) {
   const reads: string[] = [];
   const liars = new Set<string>();
   const counting = (adapter: BlobAdapter, i: number): BlobAdapter => ({
@@ -47,7 +50,7 @@ async function fourPlaces(packTargetBytes = 1024 * 1024) {
     wrap: counting,
   });
   vault.gone.add('p4');
-  const content = noise(700_000);
+  const content = noise(size);
   const { manifest } = await putObject(vault.context, content, { name: 'x' });
   vault.gone.delete('p4');
   const segments = await segmentsOf(vault.context, manifest);
@@ -57,7 +60,7 @@ async function fourPlaces(packTargetBytes = 1024 * 1024) {
     expect(Buffer.compare(await readAll(object), content)).toBe(0);
     return { damage: object.damage, reads: [...reads] };
   };
-  return { ...vault, manifest, segments, liars, get };
+  return { ...vault, manifest, segments, liars, reads, get };
 }
 
 async function segmentsOf(context: VaultContext, manifest: BlobAddress): Promise<StoredSegment[]> {
@@ -186,8 +189,8 @@ it('shards of one pack that went to two others, in packs of their own, are found
 });
 
 describe('a relocation that is wrong', () => {
-  const wrongly = async (lie: 'nothing' | 'other bytes') => {
-    const vault = await fourPlaces();
+  const wrongly = async (lie: 'nothing' | 'other bytes', size?: number) => {
+    const vault = await fourPlaces(8 * 1024 * 1024, size);
     const [segment] = vault.segments;
     const pack = packAt(segment!, 'p1');
     if (lie === 'other bytes') vault.liars.add('p4');
@@ -213,6 +216,19 @@ describe('a relocation that is wrong', () => {
       readable: true,
       certificate: { live: { tolerates: 1 } },
     });
+  });
+
+  it('is believed no more by the rest of the read', async () => {
+    const { vault, relocation } = await wrongly('nothing', 4_000_000);
+    await record(vault, relocation);
+    // Little memory, so that it is read in eight windows, three of them at a time.
+    const arena = createArena(4 * 1024 * 1024);
+    const cpu = createInlineStage(arena.memory, ACCELERATION, systemClock);
+    const object = await getObject({ ...vault.context, arena, cpu }, 'x');
+    expect((await readAll(object)).length).toBe(4_000_000);
+    const wasted = vault.reads.filter((read) => read.startsWith('p4')).length;
+    expect(wasted).toBeGreaterThan(0);
+    expect(wasted).toBeLessThanOrEqual(3);
   });
 
   it('does not hide an older one that is right', async () => {
