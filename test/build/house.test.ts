@@ -10,7 +10,10 @@ const SCRIPTS = resolve(import.meta.dirname, '../../scripts');
 function check([script, ...args]: readonly [string, ...string[]], sources: Readonly<Record<string, string>>) {
   const root = mkdtempSync(join(tmpdir(), 'holdfast-house-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
-  const files = { 'tsconfig.json': '{ "compilerOptions": { "noLib": true, "types": [] }, "include": ["src"] }', ...sources };
+  const files = {
+    'tsconfig.json': '{ "compilerOptions": { "noLib": true, "types": [] }, "include": ["src"] }',
+    ...sources,
+  };
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
