@@ -78,10 +78,9 @@ export default defineConfig({
         },
         {
           name: 'providers',
-          test: /src\/(providers\/(adapter|ascending|from-driver|generations|guard|once|provider|registry|stale)|cli\/add\/kinds)\.ts$/,
+          test: /src\/(providers\/(adapter|ascending|from-driver|fs\/layout|generations|guard|once|provider|registry|stale)|cli\/add\/kinds)\.ts$/,
         },
-        { name: 'fs', test: /src\/providers\/fs\/(driver|layout|stat)\.ts$/ },
-        { name: 'vault', test: /src\/compose\// },
+        { name: 'vault', test: /src\/vault\// },
         {
           name: 'command',
           test: /src\/cli\/(damage-text|format|passphrase|profile|progress|run-command|with-vault)\.ts$/,

@@ -1,6 +1,6 @@
 /** One operation of the library in a process of its own: `child.js <ChildJob as JSON>`. */
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Vault } from '../src/vault/open-vault.ts';
+import type { Vault } from '../src/vault/vault.ts';
 import { generated } from './generated.ts';
 import { cpuSeconds, MIB } from './numbers.ts';
 
@@ -48,7 +48,7 @@ const WORK: Record<ChildJob['what'], Work> = {
     return bytes;
   },
   range: async (vault, { name }) => {
-    const { size } = await vault.stat(name);
+    const { size } = await vault.statObject(name);
     const part = await vault.getObject(name, { start: Math.floor(size / 2), length: MIB / 16 });
     return drain(part.borrow());
   },
@@ -62,10 +62,8 @@ async function main(job: ChildJob): Promise<void> {
   const vault = await openVault({
     home: job.home,
     config: job.config,
-    observers: {
-      onAttempt: ({ operation }) => {
-        requests[operation] = (requests[operation] ?? 0) + 1;
-      },
+    onAttempt: ({ operation }) => {
+      requests[operation] = (requests[operation] ?? 0) + 1;
     },
   });
   const before = { ms: performance.now(), cpu: cpuSeconds() };

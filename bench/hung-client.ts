@@ -1,5 +1,5 @@
 /** Operations of the library in a process of its own, each timed: `hung-client.js <HungJob as JSON>`. */
-import type { Vault } from '../src/vault/open-vault.ts';
+import type { Vault } from '../src/vault/vault.ts';
 import { generated } from './generated.ts';
 
 export interface HungJob {
@@ -34,12 +34,12 @@ const WORK: Record<HungJob['what'], (vault: Vault, name: string, bytes: number) 
     for await (const piece of (await vault.getObject(name)).borrow()) bytes += piece.length;
     return `${bytes} bytes`;
   },
-  stat: async (vault, name) => `${(await vault.stat(name)).size} bytes`,
+  stat: async (vault, name) => `${(await vault.statObject(name)).size} bytes`,
   async rm(vault, name) {
     return (await vault.deleteObject(name)).queued > 0 ? 'some queued' : 'all deleted';
   },
   async verify(vault, name) {
-    const { readable, certificate } = await vault.verify(name);
+    const { readable, certificate } = await vault.verifyObject(name);
     return `${readable ? 'readable' : 'NOT readable'}, survives ${certificate.live.tolerates}`;
   },
   async recover(vault) {

@@ -17,19 +17,6 @@ async function* capped(body) {
   }
 }
 
-/** A web stream of an object's bytes; leaving it early stops the read. */
-const streamOf = (object) => {
-  const pieces = object[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: () => pieces.return?.(),
-  });
-};
-
 const STATUS = { NotFound: 404, QuotaExceeded: 507, Unavailable: 503, Timeout: 503, RateLimited: 503 };
 
 /** An application that keeps what its users upload in a vault. @param {import('holdfast').Vault} vault */
@@ -51,7 +38,7 @@ export function createApp(vault) {
 
   app.get('/uploads', async (c) => {
     const found = [];
-    for await (const { name, size, createdMs } of vault.list()) {
+    for await (const { name, size, createdMs } of vault.listObjects()) {
       if (name.startsWith('uploads/')) found.push({ id: name.slice('uploads/'.length), size, createdMs });
     }
     return c.json(found);
@@ -61,7 +48,7 @@ export function createApp(vault) {
     const object = await vault.getObject(nameOf(known(c.req.param('id'))), { signal: c.req.raw.signal });
     const etag = `"${object.manifest}"`;
     if (c.req.header('if-none-match') === etag) return c.body(null, 304, { etag });
-    return c.body(streamOf(object), 200, {
+    return c.body(object.stream(), 200, {
       etag,
       'content-type': object.contentType,
       'content-length': String(object.size),

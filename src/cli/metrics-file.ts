@@ -1,7 +1,6 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { errnoText } from '../core/errno.ts';
-import type { Observers } from '../vault/compose.ts';
-import { silent } from '../vault/observers.ts';
+import { type Observers, silent } from '../vault/settings.ts';
 import { type Io, note } from './io.ts';
 import type { Profile } from './profile.ts';
 

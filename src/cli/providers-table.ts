@@ -1,5 +1,5 @@
 import { describeFailure, type ProviderSnapshot } from '../catalog/index.ts';
-import type { Vault } from '../vault/open-vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import { bytes, counted, isoTime, table } from './format.ts';
 
 /** A provider that objects name and the configuration lacks. */
@@ -15,11 +15,15 @@ export interface UnknownProvider {
 const MAX_LOOKED_AT = 10_000;
 
 /** Who holds shards and is not asked for them: nothing else would say what became of them. */
-export async function notConfigured(vault: Vault, signal: AbortSignal): Promise<UnknownProvider[]> {
-  const known = new Set(vault.internals.catalog.providers.map(({ id }) => id));
+export async function notConfigured(
+  vault: Vault,
+  configured: readonly ProviderSnapshot[],
+  signal: AbortSignal,
+): Promise<UnknownProvider[]> {
+  const known = new Set(configured.map(({ id }) => id));
   const found = new Map<string, number>();
-  for await (const { root } of vault.manifests({ limit: MAX_LOOKED_AT, signal })) {
-    for (const id of root.providers) if (!known.has(id)) found.set(id, (found.get(id) ?? 0) + 1);
+  for await (const { providers } of vault.listManifests({ limit: MAX_LOOKED_AT, signal })) {
+    for (const id of providers) if (!known.has(id)) found.set(id, (found.get(id) ?? 0) + 1);
   }
   return [...found]
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,5 +1,6 @@
 import { homePaths } from '../vault/home.ts';
-import { openVault, type Vault } from '../vault/open-vault.ts';
+import { openVaultOf } from '../vault/open-vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import { heldSubkeys } from './agent/client.ts';
 import { configOf, noteWarnings } from './config-of.ts';
 import type { CommonFlags } from './flags.ts';
@@ -7,6 +8,13 @@ import type { Io } from './io.ts';
 import { openObservers } from './metrics-file.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { Profile } from './profile.ts';
+
+/** All that a listing yields. */
+export async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
 
 /** Opens the vault that the flags name, runs `work`, and closes it whatever happens. */
 export async function withVault<T>(
@@ -19,7 +27,7 @@ export async function withVault<T>(
   noteWarnings(config, io);
   const metrics = await openObservers(flags.metricsFile, io, profile);
   const { keyFile = homePaths(config.home).keyFile } = flags;
-  const vault = await openVault({
+  const vault = await openVaultOf({
     config,
     keyFile,
     subkeys: await heldSubkeys(io.env, keyFile),

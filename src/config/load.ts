@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse, TomlError } from 'smol-toml';
 import type { HoldfastError } from '../core/errors.ts';
 import { type Field, isTable, tomlKey } from '../core/fields.ts';
+import { didYouMean } from '../core/options.ts';
 import { type AdapterKinds, BUILT_IN } from '../providers/registry.ts';
 import { checkCombinations } from './combinations.ts';
 import { findPositions } from './positions.ts';
@@ -93,7 +94,8 @@ function refuseUnknownSections(table: Table, problems: Problems): void {
   const known = [...SECTION_NAMES, 'providers'];
   const allowed = known.map((name) => (name === 'providers' ? '[[providers]]' : `[${name}]`)).join(', ');
   for (const name of Object.keys(table)) {
-    if (!known.includes(name)) problems.add([name], 'is not a known section', allowed);
+    if (!known.includes(name))
+      problems.add([name], `is not a known section${didYouMean(name, known)}`, allowed);
   }
 }
 
@@ -106,7 +108,8 @@ function readSection(name: SectionName, given: unknown, problems: Problems): Rec
   const table: Table = given ?? {};
   const keys = fields.map(([field]) => tomlKey(field));
   for (const key of Object.keys(table)) {
-    if (!keys.includes(key)) problems.add([name, key], 'is not a known key', keys.join(', '));
+    if (!keys.includes(key))
+      problems.add([name, key], `is not a known key${didYouMean(key, keys)}`, keys.join(', '));
   }
   const out = defaultsOf(fields);
   for (const [name_, field] of fields) {

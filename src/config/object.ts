@@ -43,12 +43,17 @@ export function configFrom(
   kinds?: AdapterKinds,
 ): Config {
   if (isLoaded(input)) return input;
-  if (!isTable(input)) throw notAnObject();
-  const entries = Object.entries(input).filter(([key]) => !ABOUT.includes(key));
-  const table = tableOf(Object.fromEntries(entries), 0) as Table;
+  const table = inputTable(input);
   const named: unknown = input.home;
   const at = typeof named === 'string' && named !== '' ? (isAbsolute(named) ? named : resolve(named)) : home;
   return configOf(table, { file: NAME, env, home: at, kinds }, new Problems(NAME, positionsIn(table), true));
+}
+
+/** What it says as a file would say it. @throws HoldfastError `ConfigInvalid` (`bad_option`). */
+export function inputTable(input: ConfigInput<object> | Config): Table {
+  if (!isTable(input)) throw notAnObject();
+  const entries = Object.entries(input).filter(([key]) => !ABOUT.includes(key));
+  return tableOf(Object.fromEntries(entries), 0) as Table;
 }
 
 /** As the TOML parser would give it: keys as in a file, integers as such, nothing where there is nothing. */

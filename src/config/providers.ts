@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { bytes, decimal, type Field, integer, isTable, text, tomlKey } from '../core/fields.ts';
+import { didYouMean } from '../core/options.ts';
 import type { AdapterKey, AdapterKind } from '../providers/kind.ts';
 import { type AdapterKinds, COMMON_KEYS } from '../providers/registry.ts';
 import type { KeyPath } from './positions.ts';
@@ -142,7 +143,11 @@ class ProviderReader {
   #refuseUnknown(table: Readonly<Record<string, unknown>>, path: KeyPath, known: readonly string[]): void {
     for (const key of Object.keys(table)) {
       if (!known.includes(key))
-        this.#problems.add([...path, key], 'is not a known key here', known.join(', '));
+        this.#problems.add(
+          [...path, key],
+          `is not a known key here${didYouMean(key, known)}`,
+          known.join(', '),
+        );
     }
   }
 }

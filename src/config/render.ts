@@ -1,5 +1,6 @@
 import { stringify } from 'smol-toml';
 import { type Field, tomlKey } from '../core/fields.ts';
+import { type ConfigInput, inputTable } from './object.ts';
 import { DEFAULT_PROVIDERS } from './providers.ts';
 import { SCHEMA, SECTION_NAMES } from './schema.ts';
 import type { Config } from './types.ts';
@@ -39,6 +40,11 @@ export const STARTER_HEAD: string = [
 /** What a vault made without a configuration writes down: its providers, which must not change under it. */
 export function starterConfig(): string {
   return `${STARTER_HEAD}\n\n${DEFAULT_PROVIDERS.map(renderProvider).join('\n')}`;
+}
+
+/** The same for one made with a configuration that a program gave. */
+export function configText(input: ConfigInput<object> | Config): string {
+  return `${STARTER_HEAD}\n\n${stringify({ providers: DEFAULT_PROVIDERS, ...inputTable(input) })}`;
 }
 
 /** A `[[providers]]` table. @param entry keys as they stand in the file. */

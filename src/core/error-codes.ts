@@ -15,6 +15,8 @@ export interface ErrorCodeTable {
   agent_unsupported: 'ConfigInvalid';
   /** There is a vault in the home already, or the state of one. Do: use another home, or restore the key file. */
   already_initialised: 'PermissionDenied';
+  /** The content of a reader was read before. Do: call `getObject` again. */
+  already_read: 'Unexpected';
   /** A node in amnesia mode was given an adapter that keeps what it stores. Do: use the memory adapter. */
   amnesia_refused: 'ConfigInvalid';
   /** One chunk needs more than all the memory that is allowed. Do: raise `limits.memory_bytes`. */
@@ -91,8 +93,6 @@ export interface ErrorCodeTable {
   credentials_rotated: 'Unavailable';
   /** The disk is full. Do: free some space. */
   disk_full: 'QuotaExceeded';
-  /** Two providers have one id. Do: give every provider its own. */
-  duplicate_provider: 'ConfigInvalid';
   /** A batch of an engine is too large, or writes a key twice. Do: mend the caller. */
   engine_bad_batch: 'Unexpected';
   /** A key of an engine is empty, too long or ill-formed. Do: mend the caller. */

@@ -20,11 +20,19 @@ export function checkOptions<T extends object>(
   const known = Object.keys(names);
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const meant = nearest(unknown, known);
-  throw new HoldfastError('ConfigInvalid', `${call} has no option "${unknown.slice(0, 64)}"`, {
+  const name = unknown.slice(0, MAX_SHOWN);
+  throw new HoldfastError('ConfigInvalid', `${call}: unknown option "${name}"${didYouMean(unknown, known)}`, {
     code: 'unknown_option',
-    hint: meant === undefined ? `It takes ${known.join(', ')}.` : `Did you mean "${meant}"?`,
+    hint: `It takes ${known.join(', ')}.`,
   });
+}
+
+const MAX_SHOWN = 64;
+
+/** For the end of a message about a word that is not known: `; did you mean "…"?`, or nothing where none is near. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const meant = nearest(word.slice(0, MAX_SHOWN), known);
+  return meant === undefined ? '' : `; did you mean "${meant}"?`;
 }
 
 const MAX_TYPOS = 2;

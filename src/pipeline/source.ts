@@ -58,9 +58,14 @@ class PeekedSource implements ByteSource {
 
 const NOTHING = new Uint8Array(0);
 
-/** What `putObject` accepts. */
+/**
+ * What `putObject` accepts: bytes; a `Blob` or `File`; a web or Node stream, or any other iterable, of bytes; an open
+ * file, read from its start; or a source of one's own. A text is refused: it could be a content or a path.
+ */
 export type ObjectInput =
   | Uint8Array
+  | Blob
+  | ReadableStream<Uint8Array>
   | AsyncIterable<Uint8Array>
   | Iterable<Uint8Array>
   | FileHandle
@@ -70,6 +75,7 @@ export type ObjectInput =
 export async function toSource(input: ObjectInput): Promise<ByteSource> {
   if (typeof input !== 'object' || input === null) throw badSource(input);
   if (input instanceof Uint8Array) return new BytesSource(input);
+  if (input instanceof Blob) return iterableSource(input.stream(), input.size);
   if (Symbol.asyncIterator in input || Symbol.iterator in input) return iterableSource(input, undefined);
   if ('stat' in input) return fileSource(input);
   if ('read' in input) return input;
@@ -195,6 +201,6 @@ function badSource(found: unknown): HoldfastError {
   const what = found === null ? 'null' : typeof found;
   return new HoldfastError('ConfigInvalid', `an object is made of Uint8Array, not of ${what}`, {
     code: 'bad_source',
-    hint: 'Pass bytes, an iterable or stream of bytes, or a file handle; new TextEncoder().encode(text) for a text.',
+    hint: 'Pass bytes, a Blob, a stream or iterable of bytes, or a file handle; new TextEncoder().encode(text) for a text.',
   });
 }

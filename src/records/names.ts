@@ -138,21 +138,28 @@ export async function supersede(
 }
 
 /** What a listing says of a name. */
-export type ListedName = Required<Pick<Pointer, 'name' | 'version' | 'manifest' | 'size' | 'createdMs'>>;
+export interface NamedObject {
+  readonly name: string;
+  /** Versions the name has had. */
+  readonly version: number;
+  readonly manifest: BlobAddress;
+  readonly size: number;
+  readonly createdMs: number;
+}
 
 /** Stands for all names that begin with it; it ends with the delimiter. */
-export interface ListedPrefix {
+export interface NamePrefix {
   readonly prefix: string;
 }
 
-export interface ListNamesOptions extends AbortOptions {
+export interface ListObjectsOptions extends AbortOptions {
   /** Only names that begin with it. */
   readonly prefix?: string | undefined;
-  /** Names that have it after the prefix come as one {@link ListedPrefix}, up to and with its first occurrence. */
+  /** Names that have it after the prefix come as one {@link NamePrefix}, up to and with its first occurrence. */
   readonly delimiter?: string | undefined;
   /** Only what comes later in the order; a prefix that was listed stands for all names under it. */
   readonly after?: string | undefined;
-  /** As many names and prefixes at the most. */
+  /** As many names and prefixes at the most. Default: all. */
   readonly limit?: number | undefined;
 }
 
@@ -163,8 +170,8 @@ export interface ListNamesOptions extends AbortOptions {
  */
 export async function* listNames(
   context: RecordsContext,
-  options: ListNamesOptions = {},
-): AsyncGenerator<ListedName | ListedPrefix> {
+  options: ListObjectsOptions = {},
+): AsyncGenerator<NamedObject | NamePrefix> {
   const { prefix = '', delimiter, signal } = options;
   let left = options.limit ?? Number.POSITIVE_INFINITY;
   const past = (text: string): string => text + LAST_CHARACTERS;
@@ -196,8 +203,8 @@ const PAGE_NAMES = 256;
 async function namesAfter(
   context: RecordsContext,
   { prefix, after, limit, signal }: { prefix: string; after: string; limit: number } & AbortOptions,
-): Promise<ListedName[]> {
-  let found: ListedName[] = [];
+): Promise<NamedObject[]> {
+  let found: NamedObject[] = [];
   const keepFirst = (): void => {
     found = found.sort((a, b) => compareUtf8(a.name, b.name)).slice(0, limit);
   };

@@ -3,7 +3,6 @@ import { directoryOf } from '../catalog/directory.ts';
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
 import { openNodeCatalog } from '../catalog/index.ts';
 import { createPunctuality } from '../catalog/punctuality.ts';
-import { createLinearCode } from '../coding/erasure/code.ts';
 import { TileMemory } from '../coding/erasure/xor-program.ts';
 import type { Config } from '../config/types.ts';
 import { linkedAbort } from '../core/abort.ts';
@@ -28,30 +27,20 @@ import { vaultKeysOf } from '../keys/derivation.ts';
 import { NODE_READS } from '../object/straggler-policies.ts';
 import type { Arena } from '../pipeline/arena.ts';
 import { createArena } from '../pipeline/arena.ts';
-import type { Policy, VaultContext } from '../pipeline/context.ts';
+import type { VaultContext } from '../pipeline/context.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';
 import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
-import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import type { Provider } from '../providers/provider.ts';
+import { createProvider, type ProviderDeps } from '../providers/provider.ts';
+import type { AdapterKinds } from '../providers/registry.ts';
 import { recordedRelocations } from '../records/relocations.ts';
-import type { EngineMetrics, PipelineMetrics, ProviderMetrics } from '../telemetry/index.ts';
 import { keepNothing } from '../upkeep/retention.ts';
-import { catalogSettings } from './catalog-settings.ts';
-import { codeOf } from './codes.ts';
 import { homePaths } from './home.ts';
 import { pinVault } from './pin.ts';
-import { buildProviders } from './providers.ts';
-
-/** Where figures and warnings of a running vault go. */
-export interface Observers {
-  readonly pipeline: PipelineMetrics;
-  readonly onAttempt: AttemptObserver;
-  readonly providers: ProviderMetrics;
-  readonly engines: EngineMetrics;
-  readonly log: LogSink;
-}
+import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
 
 /** A vault put together, with what must be closed again. */
 export interface ComposedVault {
@@ -82,12 +71,19 @@ export interface KeysOfVault {
   readonly bound: boolean;
 }
 
+/** What a program chooses that no configuration says. */
+export interface VaultChoices extends CatalogChoices {
+  /** Kinds of adapters that the configuration may name. Default: those that come with Holdfast. */
+  readonly kinds?: AdapterKinds | undefined;
+}
+
 /** Builds everything a vault needs from its configuration and keys. The only such place. */
 export async function composeVault(
   config: Config,
   { subkeys, bound }: KeysOfVault,
   env: Readonly<Record<string, string | undefined>>,
   observers: Observers,
+  { kinds, ...choices }: VaultChoices = {},
 ): Promise<ComposedVault> {
   const acceleration = accelerationFrom(env);
   const onUnfit = reportUnfit(observers.log);
@@ -111,9 +107,10 @@ export async function composeVault(
     env,
     onAttempt: observers.onAttempt,
     log: observers.log,
+    kinds,
   });
   const catalog = await openNodeCatalog({
-    ...catalogSettings(config, observers.log),
+    ...catalogSettings(config, observers.log, choices),
     providers,
     engine,
     clock: systemClock,
@@ -237,17 +234,13 @@ function cpuStage(
   });
 }
 
-function policyOf(config: Config): Policy {
-  return {
-    code: createLinearCode(codeOf(config)),
-    replicaBelowBytes: config.erasure.replicaBelowBytes,
-    compression: config.compression.algorithm,
-    compressionLevel: config.compression.level,
-    packTargetBytes: config.packs.targetBytes,
-    minTolerates: config.placement.minTolerates,
-    failureDomain: config.placement.failureDomain,
-    stallMs: config.limits.stallMs,
-    maxInflight: config.limits.maxInflight,
-    verifyWrites: config.integrity.verifyWrites,
-  };
+/** The configured providers, each with its layers. */
+export function buildProviders(
+  config: Pick<Config, 'providers' | 'limits'>,
+  deps: Omit<ProviderDeps, 'callTimeoutMs' | 'maxAttempts'>,
+): Promise<Provider[]> {
+  const { requestMs: callTimeoutMs, maxAttempts } = config.limits;
+  return Promise.all(
+    config.providers.map((provider) => createProvider(provider, { ...deps, callTimeoutMs, maxAttempts })),
+  );
 }

@@ -6,6 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import { errnoText } from '../core/errno.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { readNamedFile, readSmallFile } from '../core/files.ts';
+import type { AdapterKinds } from '../providers/registry.ts';
 
 export interface ConfigLocation {
   /** `--config`. */
@@ -14,6 +15,8 @@ export interface ConfigLocation {
   readonly home?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Kinds of adapters that it may name. Default: those that come with Holdfast. */
+  readonly kinds?: AdapterKinds | undefined;
 }
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
@@ -46,15 +49,18 @@ export async function findConfig(location: ConfigLocation): Promise<Config> {
 
 /** As {@link findConfig}, for who keeps the text. */
 export async function findConfigText(location: ConfigLocation): Promise<FoundConfig> {
-  const { env } = location;
+  const { env, kinds } = location;
   const home = homeOf(location);
   for (const { file, required, trusted } of candidates(location, home)) {
     const text = await readConfig(file, required);
     if (text === undefined) continue;
-    const source = { text, file, env, home, trusted: await trusted() };
+    const source = { text, file, env, home, trusted: await trusted(), kinds };
     return { config: loadConfig(source), text };
   }
-  return { config: loadConfig({ text: '', file: BUILT_IN, env, home, trusted: true }), text: undefined };
+  return {
+    config: loadConfig({ text: '', file: BUILT_IN, env, home, trusted: true, kinds }),
+    text: undefined,
+  };
 }
 
 interface Candidate {

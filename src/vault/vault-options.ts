@@ -1,30 +1,123 @@
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY, type Settlement } from '../catalog/index.ts';
+import type { ConfigInput } from '../config/object.ts';
+import type { Config } from '../config/types.ts';
 import { type AbortOptions, manyMayListen } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { checkOptions, type OptionNames } from '../core/options.ts';
-import type { GetOptions } from '../pipeline/get/get.ts';
 import type { PutOptions } from '../pipeline/put/put.ts';
+import type { CredentialSource } from '../providers/credentials.ts';
+import type { AdapterKind, EntryOf } from '../providers/kind.ts';
+import type { LogSink } from '../providers/layers/log.ts';
+import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import type { DomainLabels } from '../providers/provider.ts';
+import type { AdapterEntry } from '../providers/registry.ts';
+import type { ListObjectsOptions } from '../records/names.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
-import type { OpenVaultOptions } from './open-vault.ts';
+import type { GetOptions } from './reader.ts';
+import type { ListManifestsOptions } from './vault.ts';
+
+/** A kind of adapters, whatever its entries say. */
+// biome-ignore lint/suspicious/noExplicitAny: of whatever options.
+export type AnyAdapterKind = AdapterKind<string, any>;
+
+/** What a program may say of a provider in place of its configuration. */
+export interface ProviderOverride {
+  /** Only the labels that are named change. */
+  readonly domain?: Partial<DomainLabels> | undefined;
+  /** 1 credit is 1 MiB of logical quota. */
+  readonly credits?: number | undefined;
+  /** Relative cost of reading a byte. */
+  readonly price?: number | undefined;
+  readonly maxConcurrency?: number | undefined;
+  readonly upBytesPerSecond?: number | undefined;
+  readonly downBytesPerSecond?: number | undefined;
+  /** Where its secrets come from. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
+/** Any part of a {@link CatalogPolicy}; what it leaves out stays. */
+export interface CatalogPolicyInput {
+  readonly probe?: Partial<CatalogPolicy['probe']> | undefined;
+  readonly quarantine?: Partial<CatalogPolicy['quarantine']> | undefined;
+  readonly failing?: Partial<CatalogPolicy['failing']> | undefined;
+  readonly slow?: Partial<CatalogPolicy['slow']> | undefined;
+  readonly zeroCreditsUnlimited?: boolean | undefined;
+}
+
+/** @param Kind of the adapters that are brought along; follows from `adapters`. */
+export interface OpenVaultOptions<Kind extends AnyAdapterKind = never> {
+  /** Folder of the key and the state. Default: `HOLDFAST_HOME`, else `.holdfast`. */
+  readonly home?: string | undefined;
+  /**
+   * Configuration file, or parts of a configuration, to which the defaults are added. Default: `HOLDFAST_CONFIG`, else
+   * the home's own, else `config/storage.toml`, else the defaults.
+   */
+  readonly config?: string | Config | ConfigInput<AdapterEntry | EntryOf<Kind>> | undefined;
+  /** Kinds of adapters that the configuration may name beside those that come with Holdfast. */
+  readonly adapters?: readonly Kind[] | undefined;
+  /** What is to be otherwise than the configuration says, by the id of a provider that is in it. */
+  readonly providerOverrides?: Readonly<Record<string, ProviderOverride>> | undefined;
+  /** Default: `vault.key` in the home. */
+  readonly keyFile?: string | undefined;
+  /** Asked only when the key file is wrapped. Default: `HOLDFAST_PASSPHRASE`. */
+  readonly passphrase?: string | (() => Promise<string>) | undefined;
+  /** The vault's 32-byte root key, in place of a key file. */
+  readonly rootKey?: Uint8Array | undefined;
+  /** Opens it without a key: what was sealed stays so, and the home is bound to no key. Default false. */
+  readonly sealed?: boolean | undefined;
+  /** For `HOLDFAST_…` and for credentials that stand in variables. Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Who knows what each provider's quota is. Default: the `credits` of the configuration. */
+  readonly settlement?: Settlement | undefined;
+  /** How providers are probed and judged, where that is to be otherwise than by default. */
+  readonly catalog?: CatalogPolicyInput | undefined;
+  /** Told of what goes wrong and is survived. Default: warnings of the configuration go to the process, others nowhere. */
+  readonly log?: LogSink | undefined;
+  /** Told of every request to a provider, after each attempt. */
+  readonly onAttempt?: AttemptObserver | undefined;
+  /**
+   * Providers are probed, and what others stored of them is taken over, for as long as the vault is open: from half a
+   * minute on, or at once. Default: later.
+   */
+  readonly background?: 'later' | 'at once' | undefined;
+  /**
+   * Whether what deletes and interrupted puts left at providers is deleted by and by. Default true; false for who only
+   * reads, whose credentials need not allow more.
+   */
+  readonly housekeeping?: boolean | undefined;
+}
+
+export interface CreateVaultOptions<Kind extends AnyAdapterKind = never>
+  extends Omit<OpenVaultOptions<Kind>, 'keyFile' | 'rootKey' | 'sealed'> {
+  /** Keeps the key unwrapped, in a file of mode 0600 that no passphrase protects. Default false. */
+  readonly unwrapped?: boolean | undefined;
+}
 
 const ABORT: OptionNames<AbortOptions> = { signal: true };
 const CALLS: {
   readonly putObject: OptionNames<PutOptions>;
   readonly getObject: OptionNames<GetOptions>;
-  readonly verify: OptionNames<VerifyOptions>;
-  readonly manifests: OptionNames<AbortOptions & { readonly limit: number }>;
-  readonly stat: OptionNames<AbortOptions>;
-  readonly list: OptionNames<AbortOptions>;
+  readonly statObject: OptionNames<AbortOptions>;
+  readonly listObjects: OptionNames<ListObjectsOptions>;
   readonly deleteObject: OptionNames<AbortOptions>;
+  readonly verifyObject: OptionNames<VerifyOptions>;
+  readonly listManifests: OptionNames<ListManifestsOptions>;
   readonly recover: OptionNames<AbortOptions>;
+  readonly 'providers.list': OptionNames<AbortOptions>;
+  readonly 'providers.probe': OptionNames<AbortOptions>;
+  readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
 } = {
   putObject: { name: true, contentType: true, minTolerates: true, onProgress: true, signal: true },
-  getObject: { start: true, length: true, signal: true },
-  verify: { deep: true, onProgress: true, signal: true },
-  manifests: { limit: true, signal: true },
-  stat: ABORT,
-  list: ABORT,
+  getObject: { start: true, length: true, onProgress: true, signal: true },
+  statObject: ABORT,
+  listObjects: { prefix: true, delimiter: true, after: true, limit: true, signal: true },
   deleteObject: ABORT,
+  verifyObject: { deep: true, onProgress: true, signal: true },
+  listManifests: { limit: true, signal: true },
   recover: ABORT,
+  'providers.list': ABORT,
+  'providers.probe': ABORT,
+  'providers.setMaintenance': ABORT,
 };
 
 /** What every call of a vault does with its options first. @throws HoldfastError `ConfigInvalid` (`unknown_option`). */
@@ -36,31 +129,64 @@ export function acceptOptions(call: keyof typeof CALLS, options: AbortOptions | 
 const OPEN: OptionNames<OpenVaultOptions> = {
   home: true,
   config: true,
+  adapters: true,
+  providerOverrides: true,
   keyFile: true,
   passphrase: true,
   rootKey: true,
-  subkeys: true,
   sealed: true,
   env: true,
-  observers: true,
+  settlement: true,
+  catalog: true,
+  log: true,
+  onAttempt: true,
   background: true,
   housekeeping: true,
 };
+const { rootKey: _, sealed: __, keyFile: ___, ...SHARED } = OPEN;
+const OPTIONS: {
+  readonly openVault: OptionNames<OpenVaultOptions>;
+  readonly createVault: OptionNames<CreateVaultOptions>;
+} = { openVault: OPEN, createVault: { ...SHARED, unwrapped: true } };
 const ROOT_KEY_BYTES = 32;
 
 /** @throws HoldfastError `ConfigInvalid` (`unknown_option`, `bad_option`). */
-export function checkOpenOptions(options: OpenVaultOptions): void {
-  checkOptions('openVault', options, OPEN);
-  const { home, keyFile, passphrase, rootKey } = options;
+export function checkOpenOptions(
+  call: keyof typeof OPTIONS,
+  options: OpenVaultOptions<AnyAdapterKind>,
+): void {
+  checkOptions<object>(call, options, OPTIONS[call]);
+  const { home, keyFile, passphrase, rootKey, settlement, providerOverrides } = options;
+  const refuse = (name: string, allowed: string): never => {
+    throw bad(`the option "${name}" of ${call}`, allowed);
+  };
   for (const [name, path] of Object.entries({ home, keyFile }))
-    if (path !== undefined && typeof path !== 'string') throw bad(name, 'a path');
+    if (path !== undefined && typeof path !== 'string') refuse(name, 'a path');
   if (passphrase !== undefined && typeof passphrase !== 'string' && typeof passphrase !== 'function')
-    throw bad('passphrase', 'a text, or a function that promises one');
+    refuse('passphrase', 'a text, or a function that promises one');
   const isKey = rootKey instanceof Uint8Array && rootKey.length === ROOT_KEY_BYTES;
-  if (rootKey !== undefined && !isKey) throw bad('rootKey', `a Uint8Array of ${ROOT_KEY_BYTES} bytes`);
+  if (rootKey !== undefined && !isKey) refuse('rootKey', `a Uint8Array of ${ROOT_KEY_BYTES} bytes`);
+  if (settlement !== undefined && typeof settlement.balanceSplit !== 'function')
+    refuse('settlement', 'an object with a method balanceSplit');
+  const isTable = typeof providerOverrides === 'object' && providerOverrides !== null;
+  if (providerOverrides !== undefined && !isTable) refuse('providerOverrides', 'an object by provider id');
+  checkPolicy('catalog', options.catalog, DEFAULT_CATALOG_POLICY);
 }
 
-const bad = (name: string, allowed: string): HoldfastError =>
-  new HoldfastError('ConfigInvalid', `the option "${name}" of openVault is ${allowed}`, {
-    code: 'bad_option',
-  });
+/** Every part of a policy is one that there is, and of its type; numbers are finite and not negative. */
+function checkPolicy(path: string, given: unknown, defaults: object): void {
+  if (given === undefined) return;
+  const names = Object.fromEntries(Object.keys(defaults).map((name) => [name, true as const]));
+  checkOptions<object>(path, given as object, names);
+  for (const [name, usual] of Object.entries(defaults)) {
+    const value: unknown = (given as Record<string, unknown>)[name];
+    if (value === undefined) continue;
+    if (typeof usual === 'object') checkPolicy(`${path}.${name}`, value, usual);
+    else if (typeof value !== typeof usual) throw bad(`${path}.${name}`, `a ${typeof usual}`);
+    else if (typeof value === 'number' && !(Number.isFinite(value) && value >= 0))
+      throw bad(`${path}.${name}`, 'a finite number of zero or more');
+  }
+}
+
+const bad = (what: string, allowed: string): HoldfastError =>
+  new HoldfastError('ConfigInvalid', `${what} is ${allowed}`, { code: 'bad_option' });

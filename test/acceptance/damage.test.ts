@@ -73,7 +73,7 @@ describe('bytes that are not what they were', () => {
           expect(Buffer.compare(got.bytes, bytes.subarray(0, got.bytes.length)), name).toBe(0);
         }
         // Where not even the manifest can be had, there is nothing to verify.
-        const verified = await vault.verify(name).catch((error: unknown) => {
+        const verified = await vault.verifyObject(name).catch((error: unknown) => {
           if (got.error === undefined) throw error;
           expect(error).toMatchObject({ kind: expect.stringMatching(/^(Corrupt|Unavailable)$/) });
         });

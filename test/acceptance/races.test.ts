@@ -100,8 +100,8 @@ describe('several processes at once', () => {
       });
       await Promise.all(work);
       let listed = 0;
-      for await (const { name } of vault.list()) {
-        const verified = await vault.verify(name);
+      for await (const { name } of vault.listObjects()) {
+        const verified = await vault.verifyObject(name);
         expect(verified.damage).toEqual([]);
         expect(verified.intact).toBe(true);
         listed++;

@@ -7,6 +7,8 @@ import type { Vault } from '../../src/index.ts';
 import { DamageLog } from '../../src/object/damage.ts';
 import { readableSegments } from '../../src/object/readable-segments.ts';
 import { openManifest } from '../../src/records/manifests.ts';
+import { openVault } from '../../src/vault/open-vault.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { CliVault, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 
@@ -14,9 +16,10 @@ const MIB = 1024 * 1024;
 const SIZES = [0, 1, 15, 16, 17, 1023, 1024, MIB - 1, MIB, MIB + 1, 5 * MIB + 3, 64 * MIB];
 
 /** Offsets at which a chunk of the object starts or ends. */
-async function chunkEdges(vault: Vault, name: string): Promise<number[]> {
-  const { context } = vault.internals;
-  const { manifest } = await vault.stat(name);
+async function chunkEdges(home: string, name: string): Promise<number[]> {
+  await using vault = await openVault({ home, env: {} });
+  const { manifest } = await vault.statObject(name);
+  const { context } = internalsOf(vault);
   const damage = new DamageLog();
   const root = await openManifest(context, manifest, damage);
   const edges = [0];
@@ -73,7 +76,7 @@ describe('objects of every size', () => {
     try {
       const bytes = noise(2 * MIB + 12_345, 99);
       await source.putObject(bytes, { name: 'x' });
-      const edges = await chunkEdges(source, 'x');
+      const edges = await chunkEdges(small.home, 'x');
       expect(edges.length).toBeGreaterThan(20);
       let ranges = 0;
       for (const edge of edges) {

@@ -26,7 +26,7 @@ async function used(): Promise<{ readonly shown: number; readonly there: number 
   const vault = await cli.open();
   let there = 0;
   try {
-    for await (const { address } of vault.manifests()) there += await packBytes(vault, address);
+    for await (const { manifest: address } of vault.listManifests()) there += await packBytes(vault, address);
   } finally {
     await vault.close();
   }
@@ -35,7 +35,7 @@ async function used(): Promise<{ readonly shown: number; readonly there: number 
 
 /** What all but the nodes of a manifest take up: `verify` reads each shard once. */
 async function packBytes(vault: Awaited<ReturnType<CliVault['open']>>, manifest: string): Promise<number> {
-  return (await vault.verify(manifest)).bytesRead;
+  return (await vault.verifyObject(manifest)).bytesRead;
 }
 
 describe('a process that is killed', () => {

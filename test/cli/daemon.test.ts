@@ -58,7 +58,7 @@ it('a vault that nobody closes keeps no process alive', async () => {
   const library = pathToFileURL(join(dirname(MAIN), '..', 'index.js')).href;
   const program = `const { openVault } = await import(${JSON.stringify(library)});
     const vault = await openVault({ home: ${JSON.stringify(vault.home)}, background: 'at once' });
-    for await (const _ of vault.list());`;
+    for await (const _ of vault.listObjects());`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
   onTestFinished(() => void child.kill('SIGKILL'));
   const [code] = (await once(child, 'exit')) as [number];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { RecordsContext } from '../../src/records/context.ts';
-import { type ListNamesOptions, listNames, pointName } from '../../src/records/names.ts';
+import { type ListObjectsOptions, listNames, pointName } from '../../src/records/names.ts';
 import { testVault } from '../helpers/vault.ts';
 
 const manifest = addressOf(new Uint8Array(32));
@@ -13,7 +13,7 @@ const point = (context: RecordsContext, name: string): Promise<unknown> =>
 const remove = (context: RecordsContext, name: string): Promise<unknown> =>
   pointName(context, name, { manifest: undefined, size: 0, createdMs: 1_700_000_000_000 });
 
-async function listed(context: RecordsContext, options: ListNamesOptions = {}): Promise<string[]> {
+async function listed(context: RecordsContext, options: ListObjectsOptions = {}): Promise<string[]> {
   const found: string[] = [];
   for await (const one of listNames(context, options))
     found.push('name' in one ? one.name : `${one.prefix}*`);
@@ -21,7 +21,7 @@ async function listed(context: RecordsContext, options: ListNamesOptions = {}): 
 }
 
 /** What a listing must be, by the slowest way. */
-function reference(names: Iterable<string>, options: ListNamesOptions): string[] {
+function reference(names: Iterable<string>, options: ListObjectsOptions): string[] {
   const { prefix = '', delimiter = '', after, limit } = options;
   const bytes = (text: string): Buffer => Buffer.from(text);
   const out: string[] = [];

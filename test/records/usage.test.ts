@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { recountIsDue } from '../../src/records/recount-due.ts';
 import { recountUsage } from '../../src/records/usage.ts';
-import type { Vault } from '../../src/vault/open-vault.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
+import type { Vault } from '../../src/vault/vault.ts';
 import { noise } from '../helpers/vault.ts';
 import { openOver } from '../remote/vaults.ts';
 
@@ -29,23 +30,23 @@ describe('the bytes used at each provider', () => {
   });
 
   const stored = async (): Promise<Record<string, number>> => {
-    const { engine } = vault.internals.context;
+    const { engine } = internalsOf(vault).context;
     const found: Record<string, number> = {};
     for await (const [id, value] of engine.table('provider_usage').entries())
       found[id] = (JSON.parse(Buffer.from(value).toString()) as { used_bytes: number }).used_bytes;
     return found;
   };
   const damage = (text: string): Promise<void> =>
-    vault.internals.context.engine.table('provider_usage').put('m2', Buffer.from(text));
+    internalsOf(vault).context.engine.table('provider_usage').put('m2', Buffer.from(text));
 
   it('are there as soon as the result is, and counted anew they are the same', async () => {
-    const { context } = vault.internals;
+    const { context } = internalsOf(vault);
     const before = await stored();
     expect(Object.keys(before)).toEqual(IDS);
     await recountIsDue(context);
     await recountUsage(context);
     expect(await stored()).toEqual(before);
-    await context.engine.table('manifest_usage').delete((await vault.stat('x')).manifest);
+    await context.engine.table('manifest_usage').delete((await vault.statObject('x')).manifest);
     await damage('{"v":1,"used_bytes":7}');
     await recountIsDue(context);
     await recountUsage(context);
@@ -56,7 +57,7 @@ describe('the bytes used at each provider', () => {
   });
 
   it('are not counted while somebody is at work, but later', async () => {
-    const { context } = vault.internals;
+    const { context } = internalsOf(vault);
     const before = await stored();
     await context.engine.table('journal').put('0123456789abcdef', Buffer.from('{"owner":"somebody"}'));
     await damage('{"v":1,"used_bytes":7}');
@@ -70,7 +71,7 @@ describe('the bytes used at each provider', () => {
 
   it('stop nothing when their record is damaged, and are put right', async () => {
     await damage('nonsense');
-    await vault.internals.catalog.refresh();
+    await internalsOf(vault).catalog.refresh();
     await vault.putObject(noise(100_000, 3), { name: 'y' });
     await vault.deleteObject('y');
     await expect.poll(async () => (await stored().catch(() => ({ m2: 0 }))).m2).toBeGreaterThan(60_000);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { arenaIsFree } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { deps } from '../providers/deps.ts';
@@ -44,7 +45,10 @@ for (const honest of [true, false]) {
     const rssBefore = process.memoryUsage().rss;
     expect(Buffer.compare(await readAll(await vault.getObject('x')), bytes)).toBe(0);
     const grown = process.memoryUsage().rss - rssBefore;
-    const state = () => vault.internals.catalog.snapshot().find(({ id }) => id === 'liar')!;
+    const state = () =>
+      internalsOf(vault)
+        .catalog.snapshot()
+        .find(({ id }) => id === 'liar')!;
     expect(state()).toMatchObject({ state: 'lying' });
     expect(state().why).toMatch(/\(a read: (body_too_long|over_max_bytes|Corrupt)/);
     const { answers, sent } = { answers: liar.answers(), sent: liar.sent() };
@@ -52,7 +56,7 @@ for (const honest of [true, false]) {
     expect(answers).toBeLessThanOrEqual(MAX_ANSWERS);
     expect(sent).toBeLessThan(answers * SLACK);
     expect(grown).toBeLessThan(128 * MIB);
-    expect(arenaIsFree(vault.internals.context)).toBe(true);
+    expect(arenaIsFree(internalsOf(vault).context)).toBe(true);
 
     // Out of favour it gets nothing, and is asked for nothing that others have.
     const { certificate } = await vault.putObject(noise(100_000), { name: 'after' });
@@ -64,7 +68,9 @@ for (const honest of [true, false]) {
 
     // As `holdfast providers` shows it, which is another process.
     const later = await openOver(home, places, SETTINGS);
-    const shown = later.internals.catalog.snapshot().find(({ id }) => id === 'liar')!;
+    const shown = internalsOf(later)
+      .catalog.snapshot()
+      .find(({ id }) => id === 'liar')!;
     expect(shown.state).toBe('lying');
     expect(shown.why.split(';')[0]).toBe(why.split(';')[0]);
     await later.close();

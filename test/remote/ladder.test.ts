@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import type { ProviderSnapshot } from '../../src/catalog/index.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
-import type { Vault } from '../../src/vault/open-vault.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
+import type { Vault } from '../../src/vault/vault.ts';
 import { type Link, startFaultProxy } from '../helpers/fault-proxy.ts';
 import { noise } from '../helpers/vault.ts';
 import { deps } from '../providers/conform.ts';
@@ -38,7 +39,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 const place = { id: 'far', domain: 'far', keys: `adapter = "http"\nurl = "http://127.0.0.1:${wire.port}"` };
-const state = (vault: Vault): ProviderSnapshot => vault.internals.catalog.snapshot()[0]!;
+const state = (vault: Vault): ProviderSnapshot => internalsOf(vault).catalog.snapshot()[0]!;
 
 type Rule = 'failed' | 'loss' | 'RTT' | 'slow link' | 'good link' | '';
 
@@ -109,7 +110,7 @@ it('the chunk length walks the ladder by what happens on the wire, and restarts 
         expect(before.preferredChunk).toBe(rung);
         const object = noise(how.objectBytes ?? 256 * KIB, steps.length + 1);
         // Puts of many runs in a row count as one probe, so each run makes one that counts.
-        await vault.internals.catalog.probeAll();
+        await internalsOf(vault).catalog.probeAll();
         await vault.putObject(object, { name: 'walk' }).catch(() => {});
         const after = state(vault);
         const failed = after.totalFailures > before.totalFailures;
@@ -154,7 +155,7 @@ it('the chunk length walks the ladder by what happens on the wire, and restarts 
   await walk('near again', { link: {}, ...shipped, until: MIB });
   // A probe that is lost makes 20 % loss: down twice though every store succeeds, and up again only below 0.2 %.
   wire.stop();
-  await run(SHIPPED_SECONDS, (vault) => vault.internals.catalog.probeAll());
+  await run(SHIPPED_SECONDS, (vault) => internalsOf(vault).catalog.probeAll());
   wire.start();
   const lossy = await walk('a probe lost', { link: {}, ...shipped, until: 256 * KIB });
   expect(lossy.map(({ why }) => why).filter((why) => why !== '')).toEqual(['loss', 'loss']);
@@ -167,7 +168,7 @@ it('the chunk length walks the ladder by what happens on the wire, and restarts 
   await walk('good again', { link: {}, until: 512 * KIB });
   console.log(table(steps));
 
-  const stored = (vault: Vault) => vault.internals.context.engine.table('provider_profiles').get('far');
+  const stored = (vault: Vault) => internalsOf(vault).context.engine.table('provider_profiles').get('far');
   const bytes = await run(QUICK_SECONDS, stored);
   expect(bytes).toBeInstanceOf(Uint8Array);
   for (let restart = 0; restart < 2; restart++) expect(await run(QUICK_SECONDS, stored)).toEqual(bytes);

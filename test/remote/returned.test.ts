@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 import { startServer } from '../servers/servers.ts';
@@ -32,7 +33,7 @@ it.skipIf(server === undefined)(
     const object = noise(300_000);
     const get = async (): Promise<unknown> =>
       readAll(await vault.getObject('x')).catch((error: unknown) => error);
-    const { adapter } = vault.internals.context.directory.get('nginx')!;
+    const { adapter } = internalsOf(vault).context.directory.get('nginx')!;
     const isOpen = () =>
       adapter.exists(nowhere).then(
         () => false,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 import { deps } from '../providers/deps.ts';
@@ -39,7 +40,9 @@ it('a link that falls silent in the middle of things costs a put one unanswered 
   ]);
   expect(put.certificate.providers).toBe(8);
   expect((await readAll(await vault.getObject('x'))).length).toBe(300_000);
-  const state = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
+  const state = internalsOf(vault)
+    .catalog.snapshot()
+    .find(({ id }) => id === 'far')!;
   expect(state.state).toBe('unreachable');
   console.log(`a link that fell silent held a put up for ${seconds.toFixed(1)} s; ${state.why}`);
   wire.start();
@@ -55,7 +58,9 @@ it('a provider that stays silent delays no run by a whole probe, and is let back
     const vault = await openOver(dir, [...near, far], settings);
     await vault.putObject(noise(10_000), { name: 'x' });
     await vault.close();
-    const { state } = vault.internals.catalog.snapshot().find(({ id }) => id === 'far')!;
+    const { state } = internalsOf(vault)
+      .catalog.snapshot()
+      .find(({ id }) => id === 'far')!;
     return { state, ms: Math.round(performance.now() - started) };
   };
   wire.stall();

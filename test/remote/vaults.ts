@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OpenVaultOptions, openVault, type Vault } from '../../src/vault/open-vault.ts';
+import { openVault } from '../../src/vault/open-vault.ts';
+import type { Vault } from '../../src/vault/vault.ts';
+import type { OpenVaultOptions } from '../../src/vault/vault-options.ts';
 import type { Place } from './places.ts';
 
 const ROOT_KEY = new Uint8Array(32).fill(7);

@@ -6,10 +6,10 @@ import { toHex } from '../../core/bytes.ts';
 import { asHoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
-import { initFsProvider } from '../../providers/fs/layout.ts';
-import { createKeyFile, homePaths } from '../../vault/home.ts';
+import { makeHome } from '../../vault/create-vault.ts';
 import { findConfig } from '../../vault/load-config.ts';
-import { openVault, type Vault } from '../../vault/open-vault.ts';
+import { openVault } from '../../vault/open-vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, counted, seconds, table } from '../format.ts';
@@ -71,11 +71,7 @@ async function play(io: Io, config: Config, file: string): Promise<{ steps: Step
   const passphrase = toHex(secureRandom(8));
   await timed(
     'init: key wrapped by a passphrase, nine folders',
-    async () => {
-      await createKeyFile(homePaths(config.home), passphrase, secureRandom);
-      for (const provider of config.providers)
-        if (provider.adapter === 'fs') await initFsProvider(provider.root, provider.id);
-    },
+    () => makeHome({ config, text: undefined }, passphrase),
     () => 'done',
   );
   const vault = await openVault({ config, passphrase });
@@ -97,7 +93,7 @@ async function play(io: Io, config: Config, file: string): Promise<{ steps: Step
     );
     await timed(
       'verify',
-      () => vault.verify(NAME, { signal: io.signal }),
+      () => vault.verifyObject(NAME, { signal: io.signal }),
       (found) =>
         `${counted(found.damageTotal, 'piece')} gone; ${describeCertificate(found.certificate.live)}`,
     );

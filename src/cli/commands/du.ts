@@ -1,11 +1,10 @@
 import { entryOf } from '../../core/maps.ts';
-import type { NamedObject } from '../../vault/open-vault.ts';
+import type { NamedObject } from '../../records/names.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
 import { output } from '../io.ts';
-import { namesOf } from '../names-of.ts';
 import { runCommand } from '../run-command.ts';
-import { withVault } from '../with-vault.ts';
+import { collected, withVault } from '../with-vault.ts';
 
 interface DuFlags extends CommonFlags {
   readonly depth: number;
@@ -20,7 +19,9 @@ interface Usage {
 /** Sums up what names stand for, by the parts of the names between slashes. */
 export default async function du(this: CliContext, flags: DuFlags, prefix = ''): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const objects = await withVault(io, flags, (vault) => namesOf(vault, io, prefix));
+    const objects = await withVault(io, flags, (vault) =>
+      collected(vault.listObjects({ prefix, signal: io.signal })),
+    );
     const total = sum(objects);
     const groups = groupsOf(objects, prefix, flags.depth);
     output(io, flags.json, { prefix, ...total, groups }, () =>

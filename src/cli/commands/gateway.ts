@@ -20,6 +20,7 @@ import type { HttpLimits } from '../../http/limits.ts';
 import type { Listener } from '../../http/listener.ts';
 import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
+import { internalsOf } from '../../vault/opened-vault.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
@@ -103,7 +104,7 @@ interface Parts extends GatewayVault {
 
 async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
   const { vault, firstAnswered, listeners, log, telemetry } = parts;
-  const { context, catalog } = vault.internals;
+  const { context, catalog } = internalsOf(vault);
   const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const server = createGateway({
     store: createVaultStore({

@@ -6,6 +6,7 @@ import { DamageLog } from '../../object/damage.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { loadRoot } from '../../records/manifests.ts';
 import { resolveReference } from '../../records/names.ts';
+import { internalsOf } from '../../vault/opened-vault.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';
@@ -20,21 +21,8 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
   await runCommand(this, flags.json, async (io) => {
     const found = await withVault(io, flags, async (vault) => {
       const entries = [];
-      for await (const { address, storedMs, root } of vault.manifests({
-        limit: flags.limit + 1,
-        signal: io.signal,
-      })) {
-        const { code, chunks, compression, certificate } = root;
-        const fallback = { erasure: code.algorithm === 'xor', compression: compression === 'rle' };
-        entries.push({
-          manifest: address,
-          storedMs,
-          chunks,
-          code: certificate.code,
-          compression,
-          fallback,
-          certificate,
-        });
+      for await (const entry of vault.listManifests({ limit: flags.limit + 1, signal: io.signal })) {
+        entries.push(entry);
       }
       return entries;
     });
@@ -61,7 +49,8 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
 /** Shows the public part: what repair, nodes and anyone else can see. */
 export async function show(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const { address, bytes } = await withVault(io, flags, async ({ internals: { context } }) => {
+    const { address, bytes } = await withVault(io, flags, async (vault) => {
+      const { context } = internalsOf(vault);
       const { manifest } = await resolveReference(context, reference, { signal: io.signal });
       return {
         address: manifest,

@@ -2,7 +2,7 @@ import { createLinearCode } from '../../coding/erasure/code.ts';
 import { DEFAULT_MODEL, USUAL_REPAIR } from '../../placement/plan/durability.ts';
 import { planTable } from '../../placement/plan/plan.ts';
 import { renderPlan } from '../../placement/plan/render.ts';
-import { codeOf } from '../../vault/codes.ts';
+import { codeOf } from '../../vault/settings.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, ConfigFlags } from '../flags.ts';
 import { output } from '../io.ts';

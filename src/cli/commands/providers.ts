@@ -7,8 +7,8 @@ import { secureRandom } from '../../core/random.ts';
 import { initFsProvider, readProviderId } from '../../providers/fs/layout.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
 import { openEngine } from '../../vault/compose.ts';
-import { silent } from '../../vault/observers.ts';
-import type { Vault } from '../../vault/open-vault.ts';
+import { silent } from '../../vault/settings.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { configOf } from '../config-of.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
@@ -20,8 +20,6 @@ import { withVault } from '../with-vault.ts';
 export async function list(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     await withVault(io, flags, async (vault) => {
-      // What was true the last time anybody asked is not what is.
-      await vault.internals.probeCandidates(vault.internals.config.placement.minTolerates);
       await show(vault, io, flags.json);
     });
     return undefined;
@@ -31,7 +29,7 @@ export async function list(this: CliContext, flags: CommonFlags): Promise<void> 
 export async function probe(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const reports = await withVault(io, flags, async (vault) => {
-      const answers = await vault.internals.probe(io.signal);
+      const answers = await vault.providers.probe({ signal: io.signal });
       await show(vault, io, flags.json);
       return answers;
     });
@@ -40,8 +38,8 @@ export async function probe(this: CliContext, flags: CommonFlags): Promise<void>
 }
 
 async function show(vault: Vault, io: Io, json: boolean): Promise<void> {
-  const snapshot = vault.internals.catalog.snapshot();
-  const unknown = await notConfigured(vault, io.signal);
+  const snapshot = await vault.providers.list({ signal: io.signal });
+  const unknown = await notConfigured(vault, snapshot, io.signal);
   output(io, json, [...snapshot, ...unknown], () => renderProviders(snapshot, unknown));
 }
 
@@ -52,11 +50,9 @@ export async function maintenance(
   state: 'on' | 'off',
 ): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    await withVault(io, flags, async (vault) => {
-      const { catalog } = vault.internals;
-      if (!catalog.providers.some((provider) => provider.id === id)) throw unknownProvider(id);
-      await catalog.setMaintenance(id, state === 'on', { signal: io.signal });
-    });
+    await withVault(io, flags, (vault) =>
+      vault.providers.setMaintenance(id, state === 'on', { signal: io.signal }),
+    );
     output(io, flags.json, { provider: id, maintenance: state === 'on' }, () =>
       state === 'on'
         ? `${id} gets no new shards; what it holds stays readable`
@@ -117,7 +113,7 @@ async function validateProvider(config: Config, id: string, io: Io): Promise<Con
   const [{ runConformance }, { selectBlake3 }, { buildProviders }] = await Promise.all([
     import('../../providers/testing/index.ts'),
     import('../../core/b3/select.ts'),
-    import('../../vault/providers.ts'),
+    import('../../vault/compose.ts'),
   ]);
   const base = {
     clock: systemClock,

@@ -1,6 +1,6 @@
 import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
-import type { Vault } from '../../vault/open-vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import type { CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, counted, seconds } from '../format.ts';

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
-import type { Vault } from '../../vault/open-vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';

@@ -8,7 +8,7 @@ import { withVault } from '../with-vault.ts';
 
 export default async function stat(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const found = await withVault(io, flags, (vault) => vault.stat(reference, { signal: io.signal }));
+    const found = await withVault(io, flags, (vault) => vault.statObject(reference, { signal: io.signal }));
     output(io, flags.json, found, () =>
       [
         `name         ${found.name ?? '(none)'}`,

@@ -1,16 +1,16 @@
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { DeepResult, VerifyResult } from '../../upkeep/verify.ts';
-import type { Vault } from '../../vault/open-vault.ts';
+import { internalsOf } from '../../vault/opened-vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { describeDamage, reasonsOf } from '../damage-text.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
-import { namesOf } from '../names-of.ts';
 import { chunks, Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
-import { withVault } from '../with-vault.ts';
+import { collected, withVault } from '../with-vault.ts';
 
 export interface VerifyFlags extends CommonFlags {
   readonly all: boolean;
@@ -27,7 +27,7 @@ export default async function verify(
     if (reference === undefined) throw nothingNamed();
     const progress = new Progress(io, 'verify', flags.json, chunks);
     const result = await withVault(io, flags, (vault) =>
-      vault.verify(reference, {
+      vault.verifyObject(reference, {
         signal: io.signal,
         deep: flags.deep,
         onProgress: ({ chunks: done, of }) => progress.update(done, of),
@@ -82,13 +82,14 @@ function describe(result: VerifyResult): string {
 async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Promise<ExitCode> {
   const report = new Report(io, flags.json);
   await withVault(io, flags, async (vault) => {
-    const names = (await namesOf(vault, io, prefix)).map(({ name }) => name);
+    const objects = await collected(vault.listObjects({ prefix, signal: io.signal }));
+    const names = objects.map(({ name }) => name);
     report.expect(names.length);
     for (const name of names) {
       if (io.signal.aborted) break;
       await verifyOne(io, vault, name, flags.deep, report);
     }
-    const { metrics, policy } = vault.internals.context;
+    const { metrics, policy } = internalsOf(vault).context;
     const { weakestOfAll: observed } = report;
     if (prefix === '' && observed !== undefined) metrics.survival(policy.minTolerates, observed);
   });
@@ -98,7 +99,7 @@ async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Promise<Ex
 
 async function verifyOne(io: Io, vault: Vault, name: string, deep: boolean, report: Report): Promise<void> {
   try {
-    report.add(name, await vault.verify(name, { signal: io.signal, deep }));
+    report.add(name, await vault.verifyObject(name, { signal: io.signal, deep }));
   } catch (error) {
     if (io.signal.aborted) return;
     // Removed since the names were listed.

@@ -1,6 +1,6 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { anyText, type CliContext, commonFlags, configFlags, profileFlag, wholeNumber } from '../flags.ts';
-import { off, onePrefix, oneReference, optional } from './parameters.ts';
+import { count, off, onePrefix, oneReference, optional } from './parameters.ts';
 
 export const init: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/init.ts'),
@@ -84,6 +84,13 @@ export const ls: Command<CliContext> = buildCommand({
       ...commonFlags,
       long: { ...off, brief: 'Sizes, times and versions too, and the total' },
       bytes: { ...off, brief: 'The same, with sizes in bytes' },
+      delimiter: {
+        ...optional,
+        brief: 'List what has it after the prefix as one line, e.g. /',
+        placeholder: 'TEXT',
+      },
+      after: { ...optional, brief: 'Only what comes after this in the order', placeholder: 'NAME' },
+      limit: { ...count, brief: 'As many lines at the most', placeholder: 'N' },
     },
     positional: onePrefix,
     aliases: { l: 'long' },

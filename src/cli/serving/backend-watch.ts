@@ -6,7 +6,7 @@ import { createMemoryEngine } from '../../engine/index.ts';
 import type { LineLog } from '../../http/log.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { catalogSettings } from '../../vault/catalog-settings.ts';
+import { catalogSettings } from '../../vault/settings.ts';
 import { warningsTo } from './log.ts';
 
 /**

@@ -2,7 +2,8 @@ import type { Config } from '../../config/types.ts';
 import type { LineLog } from '../../http/log.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { homePaths } from '../../vault/home.ts';
-import { openVault, type Vault } from '../../vault/open-vault.ts';
+import { openVaultOf } from '../../vault/open-vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { heldSubkeys } from '../agent/client.ts';
 import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -27,7 +28,7 @@ export async function openGatewayVault(
     ? { sealed }
     : { subkeys: await heldSubkeys(io.env, keyFile), passphrase: () => readPassphrase(io, keyFile) };
   let first: string | undefined;
-  const vault = await openVault({
+  const vault = await openVaultOf({
     config,
     env: io.env,
     ...key,

@@ -12,7 +12,7 @@ import type { VaultContext } from '../context.ts';
 import { readChunks } from './read-ahead.ts';
 import type { PlainChunk } from './window-read.ts';
 
-export interface GetOptions {
+export interface PartOptions {
   /** First byte, from 0. Negative: counted from the end. */
   readonly start?: number | undefined;
   /** Bytes from there; default: to the end. */
@@ -21,7 +21,7 @@ export interface GetOptions {
 }
 
 /** An object opened for reading. Its content is an async iterable, to be consumed once. */
-export interface ObjectReader {
+export interface OpenedReader {
   readonly manifest: BlobAddress;
   readonly name: string | undefined;
   readonly size: number;
@@ -46,7 +46,7 @@ export interface ChunkOfObject {
   readonly bytes: Uint8Array;
 }
 
-export interface ChunkReader extends ObjectReader {
+export interface ChunkReader extends OpenedReader {
   /** The chunks that the part touches, whole, in order. Each is valid only until the next is asked for. */
   chunks(): AsyncIterable<ChunkOfObject>;
 }
@@ -60,8 +60,8 @@ export interface ChunkReader extends ObjectReader {
 export async function getObject(
   context: VaultContext,
   reference: string,
-  options: GetOptions = {},
-): Promise<ObjectReader> {
+  options: PartOptions = {},
+): Promise<OpenedReader> {
   const { signal } = options;
   const { manifest, pointer } = await resolveReference(context, reference, { signal });
   const damage = new DamageLog();
@@ -99,7 +99,7 @@ async function* orElse<T>(
 export function readOpened(
   context: VaultContext,
   opened: OpenedManifest,
-  options: GetOptions,
+  options: PartOptions,
   damage: DamageLog = new DamageLog(),
 ): ChunkReader {
   const { manifest, root } = opened;
@@ -128,7 +128,7 @@ export function readOpened(
 
 async function* nothing(): AsyncGenerator<PlainChunk> {}
 
-function rangeOf(size: number, options: GetOptions): { start: number; length: number } {
+function rangeOf(size: number, options: PartOptions): { start: number; length: number } {
   const start =
     options.start === undefined ? 0 : options.start < 0 ? Math.max(0, size + options.start) : options.start;
   const wholeNumbers =

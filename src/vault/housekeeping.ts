@@ -1,0 +1,82 @@
+import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import { timeoutSignal } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Fork } from '../records/forks.ts';
+import { renewSlots } from '../records/renew-slots.ts';
+import { emptyTrash } from '../records/trash.ts';
+import { recountUsage } from '../records/usage.ts';
+import { sweepJournal } from '../upkeep/sweep.ts';
+import type { ComposedVault } from './compose.ts';
+
+/** Tidying up after an operation takes no longer than this, and delays `close` no longer than that, unless a run died. */
+const TIDY_MS = 5_000;
+const TIDY_AT_CLOSE_MS = 250;
+
+/** What is done after an operation that succeeded, one at a time; nobody but `close` waits for it. */
+export class Housekeeping {
+  readonly #composed: ComposedVault;
+  #running: Promise<void> | undefined;
+  #until: LinkedAbort | undefined;
+  /** A run has died and left something: seldom, and only seen to by commands that stay for it. */
+  #sweeps = false;
+
+  constructor(composed: ComposedVault) {
+    this.#composed = composed;
+  }
+
+  start(): void {
+    this.#running ??= this.#doChores().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  tellOf(forks: readonly Fork[]): void {
+    for (const fork of forks) this.#composed.log('warn', 'name_forked', { ...fork });
+  }
+
+  /** Gives what is under way a moment. What could not be tidied up by then, later commands will. */
+  async end(): Promise<void> {
+    const { clock } = this.#composed.context;
+    const tidied = new AbortController();
+    const running = (this.#running ?? Promise.resolve()).finally(() => tidied.abort(NO_LONGER_NEEDED));
+    await clock.sleep(TIDY_AT_CLOSE_MS, tidied.signal).catch(() => {});
+    if (this.#sweeps) await clock.sleep(TIDY_MS, tidied.signal).catch(() => {});
+    this.#until?.abort(new HoldfastError('Aborted', 'the vault was closed'));
+    await running;
+  }
+
+  /** One chore does not keep the others from being done; what fails is tried again after the next success. */
+  async #doChores(): Promise<void> {
+    const { context, log } = this.#composed;
+    this.#until = linkedAbort(timeoutSignal(context.clock, TIDY_MS), 'tidying up');
+    const { signal } = this.#until;
+    const chores = [
+      () => this.#sweep(signal),
+      () => emptyTrash(context, { signal }),
+      async () => this.tellOf(await renewSlots(context, { signal })),
+      () => recountUsage(context, { signal }),
+    ];
+    for (const chore of chores) {
+      try {
+        await chore();
+      } catch (error) {
+        log('debug', 'housekeeping_failed', { error: String(error) });
+      }
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { context, owners, log } = this.#composed;
+    const isDead = async (owner: string): Promise<boolean> => {
+      const dead = await owners.isDead(owner);
+      if (dead) this.#sweeps = true;
+      return dead;
+    };
+    const swept = await sweepJournal(context, isDead, { signal });
+    const { finished, blobs, forks, owners: alive } = swept;
+    this.#sweeps = false;
+    if (finished > 0) log('debug', 'journals_swept', { finished, blobs, owners: alive.size });
+    this.tellOf(forks);
+    await owners.tidy(alive);
+  }
+}

@@ -1,0 +1,156 @@
+import { type AbortOptions, NO_LONGER_NEEDED } from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
+import type { ObjectInput } from '../pipeline/source.ts';
+import { listManifests } from '../records/manifests.ts';
+import { type ListObjectsOptions, listNames, type NamedObject, type NamePrefix } from '../records/names.ts';
+import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
+import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
+import { type ObjectStat, statObject } from '../upkeep/stat.ts';
+import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
+import type { ComposedVault } from './compose.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
+import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
+import type { ListManifestsOptions, ManifestEntry, Vault, VaultProviders } from './vault.ts';
+import { acceptOptions } from './vault-options.ts';
+
+const INTERNALS = new WeakMap<Vault, ComposedVault>();
+
+/**
+ * What a vault is made of, for the services and commands of this package.
+ * @throws HoldfastError `ConfigInvalid` (`bad_option`) for what `openVault` of this package did not make.
+ */
+export function internalsOf(vault: Vault): ComposedVault {
+  const composed = INTERNALS.get(vault);
+  if (composed !== undefined) return composed;
+  throw new HoldfastError('ConfigInvalid', 'this is no open vault', {
+    code: 'bad_option',
+    hint: 'Pass what openVault or createVault of the same copy of the package resolves with.',
+  });
+}
+
+/** See `OpenVaultOptions`. */
+interface BackgroundWork {
+  readonly background?: 'later' | 'at once' | undefined;
+  readonly housekeeping?: boolean | undefined;
+}
+
+export class OpenedVault implements Vault {
+  readonly providers: VaultProviders;
+  readonly #composed: ComposedVault;
+  readonly #end = new AbortController();
+  readonly #daemon: Promise<void>;
+  readonly #recent: RecentProbe;
+  readonly #housekeeping: Housekeeping;
+  #closing: Promise<void> | undefined;
+
+  constructor(composed: ComposedVault, { background, housekeeping = true }: BackgroundWork) {
+    INTERNALS.set(this, composed);
+    this.#composed = composed;
+    this.#recent = new RecentProbe(composed);
+    this.#housekeeping = new Housekeeping(composed);
+    this.providers = vaultProviders(composed, this.#recent);
+    this.#daemon = composed.catalog.start({
+      signal: this.#end.signal,
+      // Who opens a vault for one operation is not to pay for this; a put asks by itself.
+      firstAfterMs: background === 'at once' ? 0 : PROBE_EVERY_MS,
+      ...(housekeeping ? { onRound: () => this.#housekeeping.start() } : {}),
+    });
+  }
+
+  get id(): string {
+    return this.#composed.context.keys.id;
+  }
+
+  async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
+    acceptOptions('putObject', options);
+    // Meanwhile: an error is thrown where the journal needs it.
+    this.#composed.context.owner().catch(() => {});
+    await this.#recent.renew('put', options.minTolerates, options.signal);
+    return this.#changed(await putObject(this.#composed.context, input, withDefaults(input, options)));
+  }
+
+  async getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
+    acceptOptions('getObject', options);
+    return openReader(this.#composed.context, reference, options);
+  }
+
+  async statObject(reference: string, options?: AbortOptions): Promise<ObjectStat> {
+    acceptOptions('statObject', options);
+    return statObject(this.#composed.context, reference, options);
+  }
+
+  listObjects(options?: ListObjectsOptions & { readonly delimiter?: undefined }): AsyncIterable<NamedObject>;
+  listObjects(options: ListObjectsOptions): AsyncIterable<NamedObject | NamePrefix>;
+  async *listObjects(options?: ListObjectsOptions): AsyncIterable<NamedObject | NamePrefix> {
+    acceptOptions('listObjects', options);
+    yield* listNames(this.#composed.context, options);
+  }
+
+  async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
+    acceptOptions('deleteObject', options);
+    return this.#changed(await deleteObject(this.#composed.context, reference, options));
+  }
+
+  async verifyObject(reference: string, options?: VerifyOptions): Promise<VerifyResult> {
+    acceptOptions('verifyObject', options);
+    return verifyObject(this.#composed.context, reference, options);
+  }
+
+  async *listManifests(options?: ListManifestsOptions): AsyncIterable<ManifestEntry> {
+    acceptOptions('listManifests', options);
+    for await (const { address, storedMs, root } of listManifests(this.#composed.context, options)) {
+      const { code, chunks, compression, providers, certificate } = root;
+      const fallback = { erasure: code.algorithm === 'xor', compression: compression === 'rle' };
+      yield {
+        manifest: address,
+        storedMs,
+        chunks,
+        code: certificate.code,
+        fallback,
+        compression,
+        providers,
+        certificate,
+      };
+    }
+  }
+
+  async recover(options?: AbortOptions): Promise<RecoverResult> {
+    acceptOptions('recover', options);
+    return this.#changed(await recoverVault(this.#composed.context, options));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #changed<R extends Pick<PutResult, 'forks'>>(result: R): R {
+    this.#housekeeping.tellOf(result.forks);
+    this.#housekeeping.start();
+    return result;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#end.abort(NO_LONGER_NEEDED);
+    await this.#daemon;
+    await this.#housekeeping.end();
+    await this.#composed.close();
+  }
+}
+
+/** A file says what it is called, and a blob what it is. */
+function withDefaults(input: ObjectInput, options: PutOptions): PutOptions {
+  if (!(input instanceof Blob)) return options;
+  const named = 'name' in input && typeof input.name === 'string' ? input.name : '';
+  return {
+    ...options,
+    name: options.name ?? (named === '' ? undefined : named),
+    contentType: options.contentType ?? (input.type === '' ? undefined : input.type),
+  };
+}

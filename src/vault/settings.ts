@@ -1,0 +1,93 @@
+import {
+  type CatalogOptions,
+  configuredCredits,
+  DEFAULT_CATALOG_POLICY,
+  type Settlement,
+} from '../catalog/index.ts';
+import { createLinearCode } from '../coding/erasure/code.ts';
+import type { CodeParams } from '../coding/erasure/params.ts';
+import type { Config } from '../config/types.ts';
+import type { Policy } from '../pipeline/context.ts';
+import type { LogSink } from '../providers/layers/log.ts';
+import type { AttemptObserver } from '../providers/layers/metrics.ts';
+import {
+  type EngineMetrics,
+  type PipelineMetrics,
+  type ProviderMetrics,
+  silentMetrics,
+} from '../telemetry/index.ts';
+import type { CatalogPolicyInput } from './vault-options.ts';
+
+/** Where figures and warnings of a running vault go. */
+export interface Observers {
+  readonly pipeline: PipelineMetrics;
+  readonly onAttempt: AttemptObserver;
+  readonly providers: ProviderMetrics;
+  readonly engines: EngineMetrics;
+  readonly log: LogSink;
+}
+
+/** Discards metrics and logs. */
+export const silent: Observers = {
+  pipeline: silentMetrics.pipeline,
+  providers: silentMetrics.providers,
+  engines: silentMetrics.engines,
+  onAttempt() {},
+  log() {},
+};
+
+/** The code that the configuration asks for. */
+export function codeOf({ erasure, fountain }: Pick<Config, 'erasure' | 'fountain'>): CodeParams {
+  const { algorithm, dataShards, localParity, globalParity, parityShards } = erasure;
+  if (algorithm !== 'lrc') return { algorithm, dataShards, parityShards };
+  const fountainKind = fountain.shards === 0 ? 'none' : fountain.kind;
+  const fountainShards = fountainKind === 'none' ? 0 : fountain.shards;
+  return { algorithm, dataShards, localParity, globalParity, fountainKind, fountainShards };
+}
+
+/** What the pipeline does by the configuration. */
+export function policyOf(config: Config): Policy {
+  return {
+    code: createLinearCode(codeOf(config)),
+    replicaBelowBytes: config.erasure.replicaBelowBytes,
+    compression: config.compression.algorithm,
+    compressionLevel: config.compression.level,
+    packTargetBytes: config.packs.targetBytes,
+    minTolerates: config.placement.minTolerates,
+    failureDomain: config.placement.failureDomain,
+    stallMs: config.limits.stallMs,
+    maxInflight: config.limits.maxInflight,
+    verifyWrites: config.integrity.verifyWrites,
+  };
+}
+
+/** What a program chooses of the catalog itself. */
+export interface CatalogChoices {
+  readonly settlement?: Settlement | undefined;
+  readonly policy?: CatalogPolicyInput | undefined;
+}
+
+/** What a catalog takes from the configuration, and where its events go. */
+export function catalogSettings(
+  config: Config,
+  log: LogSink,
+  { settlement = configuredCredits, policy = {} }: CatalogChoices = {},
+): Pick<CatalogOptions, 'ladder' | 'policy' | 'settlement' | 'log'> {
+  const usual = DEFAULT_CATALOG_POLICY;
+  return {
+    ladder: {
+      rungs: config.chunks.ladder,
+      defaultBytes: config.chunks.defaultBytes,
+      targetSeconds: config.chunks.targetSeconds,
+    },
+    policy: {
+      probe: { ...usual.probe, timeoutMs: config.limits.probeMs, ...policy.probe },
+      quarantine: { ...usual.quarantine, ...policy.quarantine },
+      failing: { ...usual.failing, ...policy.failing },
+      slow: { ...usual.slow, ...policy.slow },
+      zeroCreditsUnlimited: policy.zeroCreditsUnlimited ?? usual.zeroCreditsUnlimited,
+    },
+    settlement,
+    log: ({ type, ...fields }) => log('warn', type, fields),
+  };
+}

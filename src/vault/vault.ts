@@ -1,0 +1,110 @@
+import type { ProbeReport, ProviderSnapshot } from '../catalog/index.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import type { PutOptions, PutResult } from '../pipeline/put/put.ts';
+import type { ObjectInput } from '../pipeline/source.ts';
+import type { Certificate } from '../placement/certificate.ts';
+import type { ListObjectsOptions, NamedObject, NamePrefix } from '../records/names.ts';
+import type { DeleteResult } from '../upkeep/delete.ts';
+import type { RecoverResult } from '../upkeep/recover/recover.ts';
+import type { ObjectStat } from '../upkeep/stat.ts';
+import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
+import type { GetOptions, ObjectReader } from './reader.ts';
+
+/** A listed manifest: what of it everyone may see. */
+export interface ManifestEntry {
+  readonly manifest: BlobAddress;
+  readonly storedMs: number;
+  readonly chunks: number;
+  /** The erasure code's name. */
+  readonly code: string;
+  /** Whether the coder, or the compressor, that stands in for another was used. */
+  readonly fallback: { readonly erasure: boolean; readonly compression: boolean };
+  readonly compression: string;
+  readonly providers: readonly string[];
+  /** As it was put. */
+  readonly certificate: Certificate;
+}
+
+export interface ListManifestsOptions extends AbortOptions {
+  /** As many at the most. Default: all. */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * A client's objects on many providers. Methods may be called concurrently. A `signal` in the last argument ends the
+ * work with `Aborted`. A `reference` is a name, or a manifest's address. An option that does not exist is refused with
+ * `ConfigInvalid` (`unknown_option`).
+ */
+export interface Vault {
+  /** What the vault is told apart by; derived from its key. */
+  readonly id: string;
+  /** Its providers: their state, probes, maintenance. */
+  readonly providers: VaultProviders;
+  /**
+   * Stores one object, visible only once all of it is acknowledged and the certificate holds; a failure or an abort
+   * before leaves everything as it was. A name that stood for another object stands for this one then. A `File` brings
+   * its name, a `Blob` its type, where the options name none.
+   * @throws HoldfastError `Unavailable` (`not_enough_providers`), `PermissionDenied` (`certificate_shortfall`),
+   * `ConfigInvalid` (`bad_name`, `bad_content_type`, `bad_source`), `Aborted`, and what the source throws.
+   */
+  putObject(input: ObjectInput, options?: PutOptions): Promise<PutResult>;
+  /**
+   * Opens an object, or a part of it; nothing of its content is read before it is asked for.
+   * @throws HoldfastError `NotFound`, `RangeNotSatisfiable`, `PermissionDenied` (`not_a_reader`), `Unavailable`,
+   * `Corrupt`.
+   */
+  getObject(reference: string, options?: GetOptions): Promise<ObjectReader>;
+  /** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
+  statObject(reference: string, options?: AbortOptions): Promise<ObjectStat>;
+  /**
+   * Names that stand for something, in the order of their UTF-8 bytes, each once. Of names that are written or removed
+   * meanwhile it may see either state. With a `delimiter` it lists as a folder does: see {@link NamePrefix}.
+   */
+  listObjects(options?: ListObjectsOptions & { readonly delimiter?: undefined }): AsyncIterable<NamedObject>;
+  listObjects(options: ListObjectsOptions): AsyncIterable<NamedObject | NamePrefix>;
+  /**
+   * Removes first the name, durably, then the blobs; what cannot be deleted now is queued and tried again.
+   * @throws HoldfastError `NotFound`.
+   */
+  deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult>;
+  /**
+   * Reads back every shard and checks it. Changes nothing.
+   * @throws HoldfastError `NotFound`; `Corrupt` when the manifest itself is not authentic; `Aborted`.
+   */
+  verifyObject(reference: string, options?: VerifyOptions): Promise<VerifyResult>;
+  /** The manifests of this vault, newest first. */
+  listManifests(options?: ListManifestsOptions): AsyncIterable<ManifestEntry>;
+  /** Rebuilds names and manifests from the providers, with nothing but the key. */
+  recover(options?: AbortOptions): Promise<RecoverResult>;
+  /** Flushes and lets go of everything. Idempotent. */
+  close(): Promise<void>;
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A provider as `holdfast providers` shows it. */
+export interface ProviderStatus extends ProviderSnapshot {
+  /** The kind of its adapter, e.g. `s3`. */
+  readonly kind: string;
+}
+
+/** The providers of a vault. */
+export interface VaultProviders {
+  /**
+   * One entry per provider, in the order of the configuration: what is known of it, and whether new shards go there.
+   * Probes first those that may take new shards if that was not done lately, as a put does.
+   */
+  list(options?: AbortOptions): Promise<readonly ProviderStatus[]>;
+  /**
+   * Probes every provider once, because somebody wants to know: one that answers well leaves quarantine. A provider that
+   * does not answer is a result, not an error. @throws HoldfastError `Aborted`.
+   */
+  probe(options?: AbortOptions): Promise<readonly ProbeReport[]>;
+  /**
+   * Keeps new shards from a provider, or lets them go there again; what it holds stays readable. Stored durably, and
+   * heeded by processes that are running now at their next probe.
+   * @throws HoldfastError `NotFound` (`unknown_provider`).
+   */
+  setMaintenance(id: string, on: boolean, options?: AbortOptions): Promise<void>;
+}
