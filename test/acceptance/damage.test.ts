@@ -18,7 +18,7 @@ interface Seen {
 describe('bytes that are not what they were', () => {
   let cli: CliVault;
   const contents = new Map([
-    [BIG, noise(1024 * 1024 + 77, 21)],
+    [BIG, noise((SLOW ? 1024 : 640) * 1024 + 77, 21)],
     [SMALL, noise(3000, 22)],
     ['empty', new Uint8Array(0)],
   ]);
@@ -123,20 +123,20 @@ describe('bytes that are not what they were', () => {
       async (path, original) => {
         await flipBit(path, (turn++ * 7919) % (original.length * 8));
       },
-      SLOW ? 1 : 4,
+      SLOW ? 1 : 8,
     );
   });
 
   it('blobs cut short, emptied, lengthened, swapped, or made a folder', async () => {
-    await eachBlob('cut by one byte', (path, original) => truncate(path, original.length - 1), SLOW ? 1 : 16);
-    await eachBlob('emptied', (path) => truncate(path, 0), SLOW ? 1 : 16);
+    await eachBlob('cut by one byte', (path, original) => truncate(path, original.length - 1), SLOW ? 1 : 24);
+    await eachBlob('emptied', (path) => truncate(path, 0), SLOW ? 1 : 24);
     await eachBlob(
       'replaced by another blob',
       async (path) => {
         const others = (await filesBelow(join(path, '..', '..'))).filter((other) => other !== path);
         await writeFile(path, await readFile(others[0]!));
       },
-      SLOW ? 1 : 16,
+      SLOW ? 1 : 24,
     );
     await eachBlob(
       'replaced by a folder',
@@ -144,7 +144,7 @@ describe('bytes that are not what they were', () => {
         await rm(path);
         await mkdir(path);
       },
-      SLOW ? 1 : 16,
+      SLOW ? 1 : 24,
     );
   });
 

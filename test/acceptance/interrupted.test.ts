@@ -85,7 +85,7 @@ describe('interrupted', () => {
    * is depends on how busy the machine is.
    */
   async function interrupted(args: string[], options?: RunOptions): Promise<Outcome> {
-    for (let ms = 500; ms <= 32_000; ms *= 2) {
+    for (let ms = 250; ms <= 32_000; ms *= 2) {
       const { child, outcome } = cli.start(args, options);
       await sleep(ms);
       child.kill('SIGINT');
@@ -104,7 +104,7 @@ describe('interrupted', () => {
   it('SIGINT at any moment of a put: exit code 7 and nothing, or 0 and everything', async () => {
     let done = 0;
     const bytes = noise(2 * MIB, 9);
-    const times = SLOW ? 60 : 5;
+    const times = SLOW ? 60 : 4;
     const usual = await timePut(bytes);
     for (let i = 0; i < times; i++) {
       const before = await cli.blobs();
@@ -129,7 +129,7 @@ describe('interrupted', () => {
   });
 
   it('SIGINT in mid-get leaves no file, and the old file', async () => {
-    await cli.run(['put', '-', '--name', 'x'], { input: noise(24 * MIB, 1) });
+    await cli.run(['put', '-', '--name', 'x'], { input: noise(8 * MIB, 1) });
     const out = join(cli.home, 'out');
     const { child, outcome } = cli.start(['get', 'x', '-o', out]);
     await until(async () => (await readdir(cli.home)).some((name) => name.startsWith('out')));
@@ -145,14 +145,14 @@ describe('interrupted', () => {
   });
 
   it('SIGINT during verify and ls ends them with 7', async () => {
-    await cli.run(['put', '-', '--name', 'x'], { input: noise(16 * MIB, 1) });
+    await cli.run(['put', '-', '--name', 'x'], { input: noise(8 * MIB, 1) });
     const verify = await interrupted(['verify', 'x']);
     expect([0, 7], said(verify)).toContain(verify.code);
     expect(verify.stderr).not.toMatch(/ at .*\.js:|Warning/);
   });
 
   it('kill -9 at any moment of puts: old or new version whole; the next put sweeps what is left', async () => {
-    const rounds = SLOW ? 60 : 7;
+    const rounds = SLOW ? 60 : 5;
     let current = noise(150_000, 1);
     await cli.run(['put', '-', '--name', 'x'], { input: current });
     const whole = (await cli.blobs()).length;

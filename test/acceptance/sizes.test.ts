@@ -13,7 +13,7 @@ import { CliVault, SLOW, SMALL_PIECES } from '../helpers/cli.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 
 const MIB = 1024 * 1024;
-const SIZES = [0, 1, 15, 16, 17, 1023, 1024, MIB - 1, MIB, MIB + 1, 5 * MIB + 3, 64 * MIB];
+const SIZES = [0, 1, 15, 16, 17, 1023, 1024, MIB - 1, MIB, MIB + 1, 5 * MIB + 3, (SLOW ? 64 : 24) * MIB];
 
 /** Offsets at which a chunk of the object starts or ends. */
 async function chunkEdges(home: string, name: string): Promise<number[]> {
@@ -82,7 +82,7 @@ describe('objects of every size', () => {
       for (const edge of edges) {
         for (const start of [edge - 1, edge, edge + 1]) {
           if (start < 0 || start >= bytes.length) continue;
-          for (const length of [1, 2, 65_536, 65_537]) {
+          for (const length of SLOW ? [1, 2, 65_536, 65_537] : [2, 65_537]) {
             const got = await readAll(await source.getObject('x', { start, length }));
             expect(Buffer.compare(got, bytes.subarray(start, start + length))).toBe(0);
             ranges++;
@@ -171,7 +171,8 @@ describe('memory', () => {
       const size = SLOW ? 1024 * MIB : 256 * MIB;
       const path = join(cli.home, 'file');
       const file = await open(path, 'w');
-      for (let at = 0; at < size; at += 16 * MIB) await file.write(noise(16 * MIB, at + 3), 0, 16 * MIB, at);
+      const part = noise(16 * MIB, 3);
+      for (let at = 0; at < size; at += part.length) await file.write(part, 0, part.length, at);
       await file.close();
       const put = await cli.run(['put', path]);
       expect(put.code).toBe(0);

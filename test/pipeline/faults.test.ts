@@ -8,10 +8,13 @@ import { withTimeout } from '../../src/providers/layers/timeout.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
+import { SLOW } from '../helpers/cli.ts';
 import { allBlobs, arenaIsFree, faultyVault } from '../helpers/faulty.ts';
 import { noise, readAll } from '../helpers/vault.ts';
 
 const MIB = 1024 * 1024;
+/** Moments at which a put is aborted. */
+const TURNS = SLOW ? 40 : 16;
 const unhandled: unknown[] = [];
 const warnings: string[] = [];
 const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
@@ -65,7 +68,7 @@ describe('three of nine providers', () => {
     it(`${what}: put, get, verify and delete are right or fail typed, and give all memory back`, async () => {
       const vault = await faultyVault(OPTIONS, deadlines);
       const { context, faulty } = vault;
-      const bytes = noise(1_500_000, 3);
+      const bytes = noise(700_000, 3);
       const bad = [1, 4, 7];
       const misbehave = (now: FaultPlan): void => {
         for (const i of bad) faulty[i]!.setFaults(now);
@@ -170,9 +173,9 @@ describe('sources and readers that stop', () => {
     for (const adapter of vault.faulty) adapter.setFaults({ latencyMs: [0, 4] });
     const bytes = noise(1_000_000, 3);
     let finished = 0;
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < TURNS; i++) {
       const stop = new AbortController();
-      setTimeout(() => stop.abort(), i * 3);
+      setTimeout(() => stop.abort(), (i * 120) / TURNS);
       const error = await typed(putObject(vault.context, bytes, { name: `x${i}`, signal: stop.signal }));
       expect(arenaIsFree(vault.context)).toBe(true);
       if (error === undefined) {
@@ -183,7 +186,7 @@ describe('sources and readers that stop', () => {
       expect(await allBlobs(vault)).toEqual([]);
     }
     console.log(
-      `faults: 40 puts aborted at any moment: ${finished} had finished, no blob and no memory kept`,
+      `faults: ${TURNS} puts aborted at any moment: ${finished} had finished, no blob and no memory kept`,
     );
   });
 
@@ -192,7 +195,7 @@ describe('sources and readers that stop', () => {
     const bytes = noise(3_000_000, 3);
     await putObject(vault.context, bytes, { name: 'x' });
     for (const adapter of vault.faulty) adapter.setFaults({ latencyMs: [0, 3] });
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 40; i += SLOW ? 1 : 3) {
       const stop = new AbortController();
       if (i % 2 === 0) setTimeout(() => stop.abort(), i);
       let pieces = 0;

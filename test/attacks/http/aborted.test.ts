@@ -6,9 +6,9 @@ import { raw } from './cases.ts';
 import { gatewayUnderAttack, nodeUnderAttack, type UnderAttack } from './services.ts';
 
 /** Of each service. */
-const CONNECTIONS = SLOW ? 20_000 : 1_500;
+const CONNECTIONS = SLOW ? 20_000 : 1_000;
 /** After these a program has what it keeps: compiled code, caches, buffers it uses again. */
-const WARM_UP = SLOW ? 8_000 : 1_000;
+const WARM_UP = SLOW ? 8_000 : 700;
 /** V8 collects early instead of growing first, so that what is kept shows sooner. */
 const SMALL_HEAP = { NODE_OPTIONS: '--max-semi-space-size=2' };
 const AT_ONCE = 32;
