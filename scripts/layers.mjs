@@ -1,6 +1,6 @@
-// Checks that imports inside src/ go down only and never in a circle. Prints what is wrong and exits 1.
-// `--root DIR` reads another checkout.
-import { readFileSync } from 'node:fs';
+// Checks that imports inside src/ go down only and never in a circle, and that docs/architecture.md draws them so.
+// Prints what is wrong and exits 1. `--root DIR` reads another checkout.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { circlesOf, ROOT, readHouse } from './house.mjs';
@@ -51,25 +51,23 @@ const ONLY = {
   node: ['core', 'coding', 'providers', 'telemetry', 'http', 'verified'],
   gateway: [
     'core',
-    'coding',
     'manifest',
     'telemetry',
-    'engine',
     'providers',
-    'catalog',
     'placement',
     'object',
     'records',
     'pipeline',
-    'upkeep',
     'http',
     'verified',
-    'node',
   ],
 };
 
 /** Packages that one folder alone may import. */
 const OWN = { 'prom-client': 'telemetry', level: 'engine', '@stricli/core': 'cli' };
+
+/** The page that draws the house. */
+const DRAWING = 'docs/architecture.md';
 
 const folderOf = (path) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index');
 
@@ -113,6 +111,34 @@ for (const circle of circles) {
     ({ to, type, by }) => `\n  src/${by} imports ${to}${type ? ' (types only)' : ''}`,
   );
   wrong.push(`circle:${arrows.join('')}`);
+}
+
+if (existsSync(join(options.root, DRAWING)))
+  wrong.push(...drawingErrors(readFileSync(join(options.root, DRAWING), 'utf8')));
+
+/**
+ * What the drawing of the house says otherwise than the lists above, of the folders that there are. A line of it reads
+ * `folder ▸ arrows`, from the top to the bottom; the arrows are folders, `nothing`, or `all below` with `but` and folders.
+ */
+function drawingErrors(page) {
+  const built = LAYERS.filter((layer) => [...files.keys()].some((path) => folderOf(path) === layer));
+  const rows = [...page.matchAll(/│ ([a-z]+) +▸ ([a-z, ]+?) +│/g)].map(([, folder, arrows]) => ({
+    folder,
+    arrows,
+  }));
+  const drawn = rows.map(({ folder }) => folder).reverse();
+  if (drawn.join() !== built.join())
+    return [`${DRAWING} draws the folders ${drawn.join(', ')}; there are ${built.join(', ')}`];
+  return rows.flatMap(({ folder, arrows }) => {
+    const below = built.slice(0, built.indexOf(folder));
+    const [all, but = ''] = arrows.split('all below');
+    const named = (all || but.replace(' but ', '')).split(', ').filter((name) => name && name !== 'nothing');
+    const meant = all === '' ? below.filter((layer) => !named.includes(layer)) : named;
+    const real = below.filter((layer) => allowed(folder, layer));
+    return meant.toSorted().join() === real.toSorted().join()
+      ? []
+      : [`${DRAWING} draws ${folder} ▸ ${arrows}; it may import ${real.join(', ') || 'nothing'}`];
+  });
 }
 
 for (const line of wrong) console.error(line);
