@@ -9,7 +9,7 @@ import type { GatewayContext, StoragePolicy } from './context.ts';
 import { answerRpc, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import type { ManifestSummary, ProviderSummary } from './store.ts';
 
-export const DEFAULT_LIMIT = 100;
+const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 
 interface ManifestsPage {
@@ -19,7 +19,7 @@ interface ManifestsPage {
 }
 
 /** Undefined unless it is a whole number from 1 to 1000. */
-export function checkLimit(value: unknown): number | undefined {
+function checkLimit(value: unknown): number | undefined {
   const whole = typeof value === 'number' && Number.isSafeInteger(value);
   return whole && value >= 1 && value <= MAX_LIMIT ? value : undefined;
 }

@@ -111,6 +111,7 @@ const NO_QUERY = new URLSearchParams();
 /**
  * Parses as `parseTarget` does, and takes `/n/…` too, where the rest is a name, percent-decoded once. Segments of a name
  * are never empty, `.` or `..`: proxies rewrite those, so they would mean different names to different readers.
+ * @internal Tests give it any target.
  */
 export function parseGatewayTarget(target: string): Target | undefined {
   const origin = target.startsWith('/') ? target : target.replace(ABSOLUTE, '');
@@ -131,11 +132,17 @@ function decodeName(escaped: string): string | undefined {
   }
 }
 
-/** The name in a decoded path. */
+/**
+ * The name in a decoded path.
+ * @internal Tests give it any target.
+ */
 export const nameIn = (path: string): readonly string[] | undefined =>
   path.startsWith(NAMES) && path.length > NAMES.length ? [path.slice(NAMES.length)] : undefined;
 
-/** Every path of a gateway. */
+/**
+ * Every path of a gateway.
+ * @internal Tests compare them with the document of the API.
+ */
 export const ROUTES: readonly Route<GatewayContext>[] = [
   { pattern: '/m/{address}', match: oneAfter('/m/'), methods: readable(getByManifest) },
   { pattern: '/n/{name}', match: nameIn, methods: readable(getByName) },

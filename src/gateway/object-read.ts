@@ -103,6 +103,7 @@ const LATER_WAIT_MS = 30_000;
 /**
  * Reads a window for a client that may be slow. While the client does not come for the next piece and others need the
  * memory, the gate parks the read: it lets its memory go, and goes on from where it was once the client is back.
+ * @internal Tests drive it with a clock of their own.
  */
 export async function* parkableRead(
   range: ByteRange,

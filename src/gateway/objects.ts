@@ -44,7 +44,7 @@ export const fetchWasm: Endpoint<GatewayContext> = reading((context, exchange, [
 );
 
 /** Shared caches may keep what anonymous readers get, but not what needed a token. */
-export const cacheControl = (exchange: Exchange, rest: string): string =>
+const cacheControl = (exchange: Exchange, rest: string): string =>
   `${exchange.principal.authenticated ? 'private' : 'public'}, ${rest}`;
 
 async function serveObject(
@@ -98,6 +98,7 @@ interface ProviderSources {
  * The provider that a read is credited to: the same for the same key and the same set of providers, spread evenly
  * over keys. The list is normalised first: trimmed, without blanks and doubles, in the order of code units.
  * @returns undefined when there is none to be named.
+ * @internal Tests pin what it chooses.
  */
 export function providerForManifest(
   reservationKey: string,

@@ -79,7 +79,7 @@ export async function* inflateBody(
   if (given > MAX_INFLATE_RATIO * taken) throw bomb();
 }
 
-export function bomb(): HttpProblem {
+function bomb(): HttpProblem {
   return new HttpProblem(
     413,
     'PayloadTooLarge',

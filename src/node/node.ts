@@ -115,7 +115,10 @@ function amnesiaRefused(adapterId: string): HoldfastError {
   });
 }
 
-/** Every path of a node. */
+/**
+ * Every path of a node.
+ * @internal Tests compare them with the document of the API.
+ */
 export const ROUTES: readonly Route<NodeContext>[] = [
   {
     pattern: '/o/{address}',

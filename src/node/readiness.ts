@@ -94,7 +94,7 @@ export interface Claim {
 }
 
 /** Free space as the last look saw it, less what has been claimed since. */
-export interface Space {
+interface Space {
   /** A look begins. It will not see what is claimed from now on. @returns what the caller tells the outcome to. */
   look(): (freeBytes: number | undefined) => void;
   /** @throws HttpProblem 507 when `minFreeBytes` would not stay free. */
