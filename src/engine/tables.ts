@@ -2,6 +2,7 @@
 export const TABLE_NAMES: readonly string[] = [
   'vault',
   'names',
+  'name_index',
   'manifests',
   'manifest_order',
   'manifest_times',
@@ -19,10 +20,12 @@ export const TABLE_NAMES: readonly string[] = [
 /** Tables of which several change in one step, and which one engine therefore keeps. */
 export const WRITTEN_TOGETHER: readonly string[] = [
   'names',
+  'name_index',
   'manifests',
   'manifest_order',
   'manifest_times',
   'manifest_usage',
+  'relocations',
   'slots_due',
   'journal',
   'trash',

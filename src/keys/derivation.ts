@@ -27,6 +27,7 @@ export const CONTEXT = {
   vaultName: 'holdfast 2026-11 vault name key',
   vaultPointer: 'holdfast 2026-11 vault pointer key',
   vaultSlot: 'holdfast 2026-11 vault slot key',
+  vaultNameIndex: 'holdfast 2026-11 vault name index key',
   vaultId: 'holdfast 2026-11 vault id',
   objectCommitment: 'holdfast 2026-11 object key commitment',
   objectManifestMac: 'holdfast 2026-11 object manifest mac key',
@@ -94,6 +95,8 @@ export interface VaultKeys {
   readonly wrap: Uint8Array;
   /** Seals name pointers. */
   readonly pointer: Uint8Array;
+  /** Seals the pages of the ordered index of names. */
+  readonly nameIndex: Uint8Array;
   /** Opaque key of a name in the engine: 64 hex digits. */
   nameKey(name: string): string;
   /** Opaque slot of a name at the providers: 64 hex digits. */
@@ -105,6 +108,8 @@ export function vaultKeysOf({ id, wrap, pointer, name, slot }: VaultSubkeys): Va
     id,
     wrap,
     pointer,
+    // Of a subkey, so that whoever was given the subkeys before there was an index has this one too.
+    nameIndex: deriveKey(CONTEXT.vaultNameIndex, pointer),
     nameKey: (text) => toHex(keyedHash(name, utf8Encode(text))),
     slotName: (text) => toHex(keyedHash(slot, utf8Encode(text))),
   };

@@ -1,13 +1,11 @@
 import type { ProviderDirectory } from '../catalog/directory.ts';
 import type { CodecName } from '../coding/compress/codec.ts';
 import type { LinearCode } from '../coding/erasure/linear-code.ts';
-import type { AbortOptions } from '../core/abort.ts';
-import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { ObjectContext } from '../object/context.ts';
 import type { DomainLevel } from '../placement/domains.ts';
-import type { RecordsContext } from '../records/context.ts';
+import type { RecordsContext, WithRetention } from '../records/context.ts';
 import type { PipelineMetrics } from '../telemetry/index.ts';
 import type { Arena } from './arena.ts';
 import type { CpuStage } from './cpu/jobs.ts';
@@ -25,17 +23,10 @@ export interface TransferContext extends ObjectContext {
 }
 
 /** What puts and gets work with; built once by whoever composes the program. */
-export interface VaultContext extends TransferContext, RecordsContext {
+export interface VaultContext extends TransferContext, RecordsContext, WithRetention {
   readonly directory: ProviderDirectory;
   readonly metrics: PipelineMetrics;
   readonly policy: Policy;
-  readonly retention: Retention;
-}
-
-/** What becomes of a version that a newer one replaced. */
-export interface Retention {
-  /** Nothing points to the manifest any more. May be cut off: whoever sweeps the journal calls it again. */
-  replaced(manifest: BlobAddress, options?: AbortOptions): Promise<unknown>;
 }
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */

@@ -1,7 +1,8 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
-import { MAX_NAME_BYTES, type NameChange, pointName, readName } from './names.ts';
+import { MAX_NAME_BYTES } from './name-record.ts';
+import { type NameChange, pointName, readName } from './names.ts';
 
 /** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
 export interface Fork {

@@ -1,7 +1,8 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
-import type { Table } from '../engine/engine.ts';
+import { writeInBatches } from '../engine/batches.ts';
+import type { BatchOp, Engine } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
 import type { BlobAt } from './delete-blobs.ts';
 
@@ -15,32 +16,33 @@ export interface JournalHeader {
   /** Who runs the put; another takes over once this one is proven to be gone. */
   readonly owner: string;
   readonly nameKey?: string | undefined;
-  /** Set once everything is stored, just before the name is pointed. */
+  /** Set once everything is stored, when the name is pointed; by earlier versions just before. */
   readonly manifest?: BlobAddress | undefined;
   /** What is to be dropped once the name no longer stands for it; at once if there is no name. */
   readonly obsolete?: BlobAddress | undefined;
 }
 
+/** The journal of one put or removal. Nothing is written before the first intent, the commit or the removal is. */
 export class PutJournal {
-  readonly #context: RecordsContext;
+  readonly #engine: Engine;
   readonly #id: string;
   readonly #header: JournalHeader;
   /** What the next record will hold, and when that will have been written. */
   #intents: string[] = [];
   #intended: Promise<void> | undefined;
+  /** When the header will have been written: no record is to be there without it. */
+  #begun: Promise<unknown> | undefined;
   #records = 0;
 
-  private constructor(context: RecordsContext, id: string, header: JournalHeader) {
-    this.#context = context;
+  private constructor(engine: Engine, id: string, header: JournalHeader) {
+    this.#engine = engine;
     this.#id = id;
     this.#header = header;
   }
 
   static async begin(context: RecordsContext, nameKey: string | undefined): Promise<PutJournal> {
     const owner = await context.owner();
-    const journal = new PutJournal(context, toHex(context.random(8)), { owner, nameKey });
-    await journal.#write(journal.#header, false);
-    return journal;
+    return new PutJournal(context.engine, toHex(context.random(8)), { owner, nameKey });
   }
 
   /** Must resolve before the blob is sent. Blobs that are intended at the same moment, as copies are, share a record. */
@@ -50,37 +52,48 @@ export class PutJournal {
     return this.#intended;
   }
 
-  /** Everything is stored and the manifest may become visible any moment, and `obsolete` be replaced by it. */
-  async committing(manifest: BlobAddress, obsolete: BlobAddress | undefined): Promise<void> {
-    await this.#write({ ...this.#header, manifest, obsolete }, true);
+  /**
+   * To be written in the step that makes the manifest visible: everything is stored, and `obsolete` is replaced by it.
+   */
+  committed(manifest: BlobAddress, obsolete: BlobAddress | undefined): BatchOp {
+    this.#begun ??= Promise.resolve();
+    return entry(this.#id, encodeHeader({ ...this.#header, manifest, obsolete }));
   }
 
-  /** The name is about to be removed, and with it what it stands for. */
-  async removing(obsolete: BlobAddress): Promise<void> {
-    await this.#write({ ...this.#header, obsolete }, true);
+  /** To be written in the step that removes the name, or before what it stood for is deleted. */
+  removed(obsolete: BlobAddress | undefined): BatchOp {
+    this.#begun ??= Promise.resolve();
+    return entry(this.#id, encodeHeader({ ...this.#header, obsolete }));
   }
 
   /** The put is over, visible or undone. */
   async end(): Promise<void> {
-    for (let record = 0; record < this.#records; record++) await this.#table.delete(`${this.#id}/${record}`);
-    await this.#table.delete(this.#id);
-  }
-
-  get #table(): Table {
-    return this.#context.engine.table(JOURNAL_TABLE);
+    if (this.#begun === undefined) return;
+    await this.#begun.catch(() => {});
+    const records = Array.from({ length: this.#records }, (_, record) =>
+      entry(`${this.#id}/${record}`, undefined),
+    );
+    await writeInBatches(this.#engine, [...records, entry(this.#id, undefined)]);
   }
 
   async #writeIntents(): Promise<void> {
-    const intents = this.#intents;
+    const intents = utf8Encode(this.#intents.join('\n'));
     this.#intents = [];
     this.#intended = undefined;
-    await this.#table.put(`${this.#id}/${this.#records++}`, utf8Encode(intents.join('\n')));
-  }
-
-  async #write(header: JournalHeader, sync: boolean): Promise<void> {
-    await this.#table.put(this.#id, utf8Encode(JSON.stringify(header)), { sync });
+    const record = entry(`${this.#id}/${this.#records++}`, intents);
+    if (this.#begun !== undefined) {
+      await this.#begun;
+      await this.#engine.batch([record]);
+    } else {
+      this.#begun = this.#engine.batch([entry(this.#id, encodeHeader(this.#header)), record]);
+      await this.#begun;
+    }
   }
 }
+
+const entry = (key: string, value: Uint8Array | undefined): BatchOp => ({ table: JOURNAL_TABLE, key, value });
+
+const encodeHeader = (header: JournalHeader): Uint8Array => utf8Encode(JSON.stringify(header));
 
 /** What one put or removal left in the journal. */
 export interface JournalEntry {
@@ -147,10 +160,11 @@ export async function intentsOf(
   return blobs;
 }
 
-export async function forgetJournal(context: RecordsContext, id: string): Promise<void> {
-  const table = context.engine.table(JOURNAL_TABLE);
-  const keys: string[] = [];
-  for await (const [key] of table.entries({ prefix: `${id}/` })) keys.push(key);
-  for (const key of keys) await table.delete(key);
-  await table.delete(id);
+/** What is to be written when a journal is finished. */
+export async function forgottenJournal(context: RecordsContext, id: string): Promise<BatchOp[]> {
+  const ops: BatchOp[] = [];
+  for await (const [key] of context.engine.table(JOURNAL_TABLE).entries({ prefix: `${id}/` })) {
+    ops.push(entry(key, undefined));
+  }
+  return [...ops, entry(id, undefined)];
 }

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import type { BatchOp } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import type { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
@@ -18,20 +19,34 @@ const TIMES_TABLE = 'manifest_times';
 /** Address → JSON of the bytes that the object's shards take up at each provider. */
 export const USAGE_TABLE = 'manifest_usage';
 
+/** Bytes of shards by provider, as they count against quotas. */
+export type Usage = ReadonlyMap<string, number>;
+
 const orderKey = (storedMs: number, address: BlobAddress): string =>
   `${String(storedMs).padStart(14, '0')}/${address}`;
 
-export async function rememberRoot(
-  context: RecordsContext,
-  root: Uint8Array,
-  storedMs: number,
-  options?: AbortOptions,
-): Promise<BlobAddress> {
-  const address = addressOf(context.blake3.hash(root));
-  await context.engine.table(ROOTS_TABLE).put(address, root, { ...options, sync: true });
-  await context.engine.table(TIMES_TABLE).put(address, utf8Encode(String(storedMs)), options ?? {});
-  await context.engine.table(ORDER_TABLE).put(orderKey(storedMs, address), new Uint8Array(0), options ?? {});
-  return address;
+export interface RootToKeep {
+  readonly address: BlobAddress;
+  readonly bytes: Uint8Array;
+  readonly storedMs: number;
+  /** Undefined: to be counted later. */
+  readonly usage: Usage | undefined;
+}
+
+/** What is to be written of a root that was put or recovered. */
+export function rememberedRoot({ address, bytes, storedMs, usage }: RootToKeep): BatchOp[] {
+  return [
+    { table: ROOTS_TABLE, key: address, value: bytes },
+    { table: TIMES_TABLE, key: address, value: utf8Encode(String(storedMs)) },
+    { table: ORDER_TABLE, key: orderKey(storedMs, address), value: new Uint8Array(0) },
+    ...(usage === undefined ? [] : [usageEntry(address, usage)]),
+  ];
+}
+
+/** What an object takes up, kept beside its root, so that what all take up can be counted without asking anyone. */
+export function usageEntry(manifest: BlobAddress, usage: Usage): BatchOp {
+  const text = JSON.stringify({ v: 1, bytes: Object.fromEntries(usage) });
+  return { table: USAGE_TABLE, key: manifest, value: utf8Encode(text) };
 }
 
 export async function forgetRoot(
@@ -39,15 +54,14 @@ export async function forgetRoot(
   address: BlobAddress,
   options?: AbortOptions,
 ): Promise<void> {
-  const times = context.engine.table(TIMES_TABLE);
-  const storedMs = await times.get(address, options);
-  await context.engine.table(ROOTS_TABLE).delete(address, options ?? {});
-  await context.engine.table(USAGE_TABLE).delete(address, options ?? {});
-  if (storedMs === undefined) return;
-  await context.engine
-    .table(ORDER_TABLE)
-    .delete(orderKey(Number(utf8Decode(storedMs)), address), options ?? {});
-  await times.delete(address, options ?? {});
+  const storedMs = await context.engine.table(TIMES_TABLE).get(address, options);
+  const tables = [ROOTS_TABLE, USAGE_TABLE, TIMES_TABLE];
+  const ops: BatchOp[] = tables.map((table) => ({ table, key: address, value: undefined }));
+  if (storedMs !== undefined) {
+    const key = orderKey(Number(utf8Decode(storedMs)), address);
+    ops.push({ table: ORDER_TABLE, key, value: undefined });
+  }
+  await context.engine.batch(ops, [], options ?? {});
 }
 
 /** A root block by address: from the engine, else from the providers. @throws HoldfastError `NotFound`. */

@@ -10,7 +10,7 @@ import type { RecordsContext } from './context.ts';
 import { type Fork, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { readIfIntact, readSlotContent, type SlotPointer, slotContent } from './slots.ts';
-import { queueSlot } from './slots-due.ts';
+import { queueSlots } from './slots-due.ts';
 
 export interface NameBackUp {
   /** Providers that hold exactly this pointer, or one that is shown to follow it. */
@@ -83,7 +83,7 @@ class BackUpRounds {
       const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
       if (raised === undefined) {
         const nameKey = this.#context.keys.nameKey(current.pointer.name);
-        for (const id of unconfirmed) await queueSlot(this.#context, id, nameKey, current.pointer.version);
+        await queueSlots(this.#context, unconfirmed, nameKey, current.pointer.version);
         return { copies, unconfirmed };
       }
       current = raised;

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { u64 } from '../core/bytes.ts';
+import { writeInBatches } from '../engine/batches.ts';
 import type { Table } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
 
@@ -12,13 +13,18 @@ const DUE_TABLE = 'slots_due';
 
 export const slotsDue = ({ engine }: RecordsContext): Table => engine.table(DUE_TABLE);
 
-export async function queueSlot(
-  context: RecordsContext,
-  provider: string,
+export async function queueSlots(
+  { engine }: RecordsContext,
+  providers: readonly string[],
   nameKey: string,
   version: number,
 ): Promise<void> {
-  await slotsDue(context).put(`${provider}/${nameKey}`, u64(version));
+  const value = u64(version);
+  const keys = [...new Set(providers)].map((provider) => `${provider}/${nameKey}`);
+  await writeInBatches(
+    engine,
+    keys.map((key) => ({ table: DUE_TABLE, key, value })),
+  );
 }
 
 /** Name keys that some provider of the configuration is still to be told of. */

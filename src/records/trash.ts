@@ -1,7 +1,8 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
-import type { Table } from '../engine/engine.ts';
+import { writeInBatches } from '../engine/batches.ts';
+import type { BatchOp, Table } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
 import { type BlobAt, deleteBlobs } from './delete-blobs.ts';
 
@@ -20,10 +21,15 @@ export async function deleteOrQueue(
   blobs: readonly BlobAt[],
   options: AbortOptions = {},
 ): Promise<number> {
-  const table = context.engine.table(TRASH_TABLE);
   const left = await deleteBlobs(context, blobs, options);
-  for (const blob of left) await table.put(keyOf(blob), u64(blob.bytes));
+  await writeInBatches(context.engine, trashed(left));
   return left.length;
+}
+
+/** What is to be written of blobs that are to be deleted later; each place once. */
+export function trashed(blobs: readonly BlobAt[]): BatchOp[] {
+  const places = new Map(blobs.map((blob) => [keyOf(blob), blob.bytes]));
+  return [...places].map(([key, bytes]) => ({ table: TRASH_TABLE, key, value: u64(bytes) }));
 }
 
 /** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */
@@ -40,7 +46,11 @@ export async function emptyTrash(context: RecordsContext, options: AbortOptions 
     }
   }
   const left = new Set(await deleteBlobs(context, tried, options));
-  for (const blob of tried) if (!left.has(blob)) await table.delete(keyOf(blob));
+  const gone = tried.filter((blob) => !left.has(blob));
+  await writeInBatches(
+    context.engine,
+    gone.map((blob) => ({ table: TRASH_TABLE, key: keyOf(blob), value: undefined })),
+  );
   return left.size;
 }
 

@@ -1,28 +1,15 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { utf8Decode } from '../core/bytes.ts';
 import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { publicSegments } from '../object/manifest-tree.ts';
 import { packsOf, type SegmentView } from '../object/places.ts';
 import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
-import { loadRoot, manifestAddresses, USAGE_TABLE } from './manifests.ts';
+import { loadRoot, manifestAddresses, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
 import { recountDone, recountIsDue, whetherRecountIsDue } from './recount-due.ts';
 import { trashedBytes } from './trash.ts';
-
-/** Bytes of shards by provider, as they count against quotas. */
-export type Usage = ReadonlyMap<string, number>;
-
-/** What an object takes up, kept beside its root, so that what all take up can be counted without asking anyone. */
-export async function recordUsage(
-  context: RecordsContext,
-  manifest: BlobAddress,
-  usage: Usage,
-): Promise<void> {
-  const text = JSON.stringify({ v: 1, bytes: Object.fromEntries(usage) });
-  await context.engine.table(USAGE_TABLE).put(manifest, utf8Encode(text));
-}
 
 /** Adds what the packs of a segment take up. */
 export function addPacks(usage: Map<string, number>, view: SegmentView): void {
@@ -71,7 +58,7 @@ async function usageOf(
   const usage = new Map<string, number>();
   const segments = publicSegments(context, { manifest, record }, damage, options.signal);
   for await (const view of segments) addPacks(usage, view);
-  await recordUsage(context, manifest, usage);
+  await context.engine.batch([usageEntry(manifest, usage)]);
   return usage;
 }
 

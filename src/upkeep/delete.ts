@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
+import type { BatchOp } from '../engine/engine.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { VaultContext } from '../pipeline/context.ts';
@@ -8,9 +9,8 @@ import { type Fork, hasOtherName, nameOfFork } from '../records/forks.ts';
 import { PutJournal } from '../records/journal.ts';
 import { openManifest } from '../records/manifests.ts';
 import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
-import { pointNameFrom, readName, resolveReference } from '../records/names.ts';
+import { type NameChange, pointNameFrom, readName, resolveReference } from '../records/names.ts';
 import { flushUsage } from '../records/usage.ts';
-import { deleteManifestBlobs } from './delete-manifest.ts';
 
 export interface DeleteResult {
   readonly manifest: BlobAddress;
@@ -39,16 +39,21 @@ export async function deleteObject(
   const removedMs = recordedTime(context.clock);
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, nameKey);
+  const shared = name !== undefined && (await hasOtherName(context, name, manifest));
+  const noted = (obsolete: BlobAddress): BatchOp =>
+    journal.removed(shared && obsolete === manifest ? undefined : obsolete);
   // By its name whatever that stands for goes, by an address this object only.
   const only = reference === name ? undefined : manifest;
-  const shared = name !== undefined && (await hasOtherName(context, name, manifest));
-  if (!shared) await journal.removing(manifest);
-  const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs);
+  const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => [
+    noted(replaced?.manifest ?? manifest),
+  ];
+  const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs, also);
+  if (removal === undefined) await context.engine.batch([noted(manifest)], [], { sync: true });
   const obsolete = removal?.replaced ?? manifest;
   const dropped =
     shared && obsolete === manifest
       ? { deleted: 0, queued: 0 }
-      : await deleteManifestBlobs(context, obsolete, options);
+      : await context.retention.retire(obsolete, 'removed', options);
   await flushUsage(context);
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
@@ -77,10 +82,11 @@ async function removeName(
   name: string,
   only: BlobAddress | undefined,
   createdMs: number,
+  also: (change: NameChange) => Promise<BatchOp[]>,
 ): Promise<{ readonly replaced: BlobAddress | undefined; readonly backUp: NameBackUp } | undefined> {
   const gone = { manifest: undefined, size: 0, createdMs };
   const agreed = (current: Pointer | undefined): boolean => only === undefined || current?.manifest === only;
-  const change = await pointNameFrom(context, name, gone, agreed);
+  const change = await pointNameFrom(context, name, gone, agreed, { also });
   if (change === undefined) return undefined;
   const providers = context.directory.all();
   const backUp = await backUpPointer(context, change, providers, providers.length);

@@ -1,21 +1,27 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
+import { writeInBatches } from '../engine/batches.ts';
+import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
-import type { RecordsContext } from '../records/context.ts';
+import type { RecordsContext, WithRetention } from '../records/context.ts';
+import { deleteBlobs } from '../records/delete-blobs.ts';
 import type { Fork } from '../records/forks.ts';
-import { forgetJournal, intentsOf, type JournalHeader, readJournals } from '../records/journal.ts';
+import { forgottenJournal, intentsOf, type JournalHeader, readJournals } from '../records/journal.ts';
 import { forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { backUpPointer } from '../records/name-backup.ts';
-import { currentChange, NAMES_TABLE } from '../records/names.ts';
+import { NAMES_TABLE } from '../records/name-record.ts';
+import { currentChange } from '../records/names.ts';
 import { recountIsDue } from '../records/recount-due.ts';
-import { deleteOrQueue } from '../records/trash.ts';
-import { deleteManifestBlobs } from './delete-manifest.ts';
+import { trashed } from '../records/trash.ts';
 
 export interface SweepResult {
   /** Journals of dead owners that were finished. */
   readonly finished: number;
   /** Blobs found. */
   readonly blobs: number;
+  /** Journals that could not be finished, and why; the next sweep tries them again. */
+  readonly failures: readonly { readonly journal: string; readonly error: HoldfastError }[];
   /** Owners that still have a journal. */
   readonly owners: ReadonlySet<string>;
   /** What providers held of the names concerned that this state did not know of. */
@@ -24,11 +30,13 @@ export interface SweepResult {
 
 /**
  * Finishes what dead owners began: deletes the blobs of puts that never became visible, copies changed names to the
- * providers, and then deletes the blobs of versions that were replaced or removed. Nothing is touched whose owner may live, or cannot be read.
+ * providers, and then deletes the blobs of versions that were replaced or removed. Nothing is touched whose owner may
+ * live, or cannot be read. A journal that cannot be finished keeps none of the others from it.
  * @param isDead whether an owner is proven to be gone.
+ * @throws HoldfastError `Aborted`; what the engine throws when the journals cannot be read.
  */
 export async function sweepJournal(
-  context: RecordsContext,
+  context: RecordsContext & WithRetention,
   isDead: (owner: string) => boolean | Promise<boolean>,
   options: AbortOptions = {},
 ): Promise<SweepResult> {
@@ -40,31 +48,39 @@ export async function sweepJournal(
   if (dead.size > 0) await recountIsDue(context);
   let [blobs, finished] = [0, 0];
   const forks: Fork[] = [];
+  const failures: { journal: string; error: HoldfastError }[] = [];
   for (const { id, header } of journals) {
     if (!dead.has(header.owner)) continue;
-    const done = await finish(context, id, header, options);
-    blobs += done.blobs;
-    forks.push(...done.forks);
-    finished++;
+    try {
+      const done = await finish(context, id, header, options);
+      blobs += done.blobs;
+      forks.push(...done.forks);
+      finished++;
+    } catch (thrown) {
+      throwIfAborted(options.signal, 'the sweep');
+      failures.push({ journal: id, error: asHoldfastError(thrown) });
+    }
   }
-  for (const owner of dead) owners.delete(owner);
-  return { finished, blobs, owners, forks };
+  const left = new Set(failures.map(({ journal }) => journal));
+  const still = journals.filter(({ id, header }) => !dead.has(header.owner) || left.has(id));
+  return { finished, blobs, failures, owners: new Set(still.map(({ header }) => header.owner)), forks };
 }
 
 async function finish(
-  context: RecordsContext,
+  context: RecordsContext & WithRetention,
   id: string,
   header: JournalHeader,
   options: AbortOptions,
 ): Promise<Pick<SweepResult, 'blobs' | 'forks'>> {
   let blobs = 0;
+  const last: BatchOp[] = [];
   const current = await standsFor(context, header, options);
   const visible = await isVisible(context, header, current);
   const { nameKey, manifest, obsolete } = header;
   if (!visible) {
     if (manifest !== undefined) await forgetRoot(context, manifest, options);
     const intents = await intentsOf(context, id, options);
-    await deleteOrQueue(context, intents, options);
+    last.push(...trashed(await deleteBlobs(context, intents, options)));
     blobs += intents.length;
   }
   const isReplaced = obsolete !== undefined && current !== obsolete;
@@ -72,9 +88,10 @@ async function finish(
   const forks = changed ? await copyName(context, nameKey, options) : [];
   // Where states have parted, another may still lead to what was replaced.
   if (isReplaced && forks.length === 0) {
-    blobs += (await deleteManifestBlobs(context, obsolete, options)).deleted;
+    const why = manifest === undefined ? 'removed' : 'replaced';
+    blobs += (await context.retention.retire(obsolete, why, options)).deleted;
   }
-  await forgetJournal(context, id);
+  await writeInBatches(context.engine, [...last, ...(await forgottenJournal(context, id))]);
   return { blobs, forks };
 }
 

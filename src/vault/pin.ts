@@ -3,7 +3,7 @@ import { HoldfastError } from '../core/errors.ts';
 import type { Engine } from '../engine/index.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
 import { openPointer } from '../manifest/pointer.ts';
-import { NAMES_TABLE } from '../records/names.ts';
+import { NAMES_TABLE } from '../records/name-record.ts';
 
 const VAULT_TABLE = 'vault';
 const ID = 'id';

@@ -11,7 +11,7 @@ import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { DomainLabels } from '../providers/provider.ts';
 import type { AdapterEntry } from '../providers/registry.ts';
-import type { ListObjectsOptions } from '../records/names.ts';
+import type { ListObjectsOptions } from '../records/name-listing.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
 import type { ListManifestsOptions } from './vault.ts';

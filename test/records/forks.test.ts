@@ -4,9 +4,11 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { type PutResult, putObject } from '../../src/pipeline/put/put.ts';
 import { backUpPointer } from '../../src/records/name-backup.ts';
-import { listNames, pointName, readName } from '../../src/records/names.ts';
+import { listNames } from '../../src/records/name-listing.ts';
+import { pointName, readName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { aroundWrites, touches } from '../helpers/engine.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 
 /** The same vault on a machine that has lost its state, or on another one. */
@@ -108,15 +110,15 @@ it.each(['put', 'rm'])(
 it('a removal by address leaves alone what was put under the name meanwhile', async () => {
   const { context } = await testVault({ providers: 5 });
   const old = await put(context, 1);
-  const table = context.engine.table('names');
-  const swap = table.compareAndSet.bind(table);
   // The other writer comes between the look at the name and its removal.
-  table.compareAndSet = async (...args) => {
-    table.compareAndSet = swap;
-    await put(context, 2);
-    return swap(...args);
-  };
-  await deleteObject(context, old.manifest);
+  let meanwhile: Promise<unknown> | undefined;
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    if (touches(write, 'names')) meanwhile ??= put(context, 2);
+    await meanwhile;
+    return work();
+  });
+  await deleteObject({ ...context, engine }, old.manifest);
+  expect(meanwhile).toBeDefined();
   expect(await contents(context)).toEqual({ x: 2 });
 });
 

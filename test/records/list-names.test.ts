@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { RecordsContext } from '../../src/records/context.ts';
-import { type ListObjectsOptions, listNames, pointName } from '../../src/records/names.ts';
+import { type ListObjectsOptions, listNames } from '../../src/records/name-listing.ts';
+import { pointName } from '../../src/records/names.ts';
 import { testVault } from '../helpers/vault.ts';
 
 const manifest = addressOf(new Uint8Array(32));

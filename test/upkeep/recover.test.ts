@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { addressOf } from '../../src/core/address.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
@@ -86,6 +87,7 @@ describe('recover', () => {
     await putObject(context, noise(10_000, 2), { name: 'x' });
     for (const restore of back) await restore();
     const journal = await PutJournal.begin(context, context.keys.nameKey('x'));
+    await journal.intend('p1', addressOf(new Uint8Array(32)));
     expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: [] });
     await journal.end();
   });

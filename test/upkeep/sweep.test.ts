@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
@@ -54,13 +55,30 @@ async function interrupted(table: string, done: 'before' | 'after', options: Put
   return vault;
 }
 
+/** Earlier versions noted and kept a manifest before they pointed the name, each in a step of its own. */
+async function leftByAnEarlierVersion(steps: readonly string[]): Promise<TestVault> {
+  const vault = await oldOnly();
+  const engine = aroundWrites(vault.context.engine, async (write, work) => {
+    if (!touches(write, 'names')) return work();
+    await vault.context.engine.batch(write.ops.filter(({ table }) => steps.includes(table)));
+    throw new Error('the process is gone');
+  });
+  await putObject({ ...vault.context, engine, owner: async () => 'dead' }, fresh, { name: 'x' }).catch(
+    () => {},
+  );
+  return vault;
+}
+
 it.each([
-  ['before the manifest was remembered', 'manifests', 'before'],
-  ['after the manifest was remembered', 'manifests', 'after'],
-  ['before the name was pointed', 'names', 'before'],
-] as const)('a put that died %s is undone: its blobs go, the old version stays', async (_, table, done) => {
+  ['before it was committed', () => interrupted('names', 'before', { name: 'x' })],
+  ['of an earlier version, before the manifest was remembered', () => leftByAnEarlierVersion(['journal'])],
+  [
+    'of an earlier version, before the name was pointed',
+    () => leftByAnEarlierVersion(['journal', 'manifests', 'manifest_times', 'manifest_order']),
+  ],
+] as const)('a put that died %s is undone: its blobs go, the old version stays', async (_, leave) => {
   const whole = await blobsOf(await oldOnly());
-  const vault = await interrupted(table, done, { name: 'x' });
+  const vault = await leave();
   expect(await blobsOf(vault)).toBeGreaterThan(whole);
   await sweepJournal(vault.context, isDead);
   expect(await blobsOf(vault)).toBe(whole);
@@ -147,4 +165,21 @@ it('a sweep leaves what a dead put replaced where another home has changed the n
   expect((await contentOf(vault, 'x')).equals(fresh)).toBe(true);
   const third = { ...context, engine: createMemoryEngine() };
   expect(await recoverVault(third)).toMatchObject({ names: 2, lost: [], forks: [] });
+});
+
+it('a journal that cannot be finished keeps no other from it, and is tried again', async () => {
+  const vault = await oldOnly();
+  const { context } = vault;
+  await deleteObject(dyingAt(context, 'names', 'after'), 'x').catch(() => {});
+  await putObject(dyingAt(context, 'names', 'before'), fresh, { name: 'y' }).catch(() => {});
+  const failure = new HoldfastError('PermissionDenied', 'not now');
+  const retire = async (): Promise<never> => {
+    throw failure;
+  };
+  const swept = await sweepJournal({ ...context, retention: { retire } }, isDead);
+  expect(swept).toMatchObject({ finished: 1, failures: [{ error: failure }] });
+  expect([...swept.owners]).toEqual(['dead']);
+  expect(await sweepJournal(context, isDead)).toMatchObject({ finished: 1, failures: [] });
+  expect(await blobsOf(vault)).toBe(0);
+  expect(await journalOf(vault)).toEqual([]);
 });

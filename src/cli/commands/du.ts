@@ -1,5 +1,5 @@
 import { entryOf } from '../../core/maps.ts';
-import type { NamedObject } from '../../records/names.ts';
+import type { NamedObject } from '../../records/name-page.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, table } from '../format.ts';
 import { output } from '../io.ts';

@@ -1,4 +1,5 @@
-import type { NamedObject, NamePrefix } from '../../records/names.ts';
+import type { NamePrefix } from '../../records/name-listing.ts';
+import type { NamedObject } from '../../records/name-page.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';

@@ -5,15 +5,17 @@ import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime, timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
+import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import { type Fork, hasOtherName } from '../../records/forks.ts';
 import { PutJournal } from '../../records/journal.ts';
-import { rememberRoot } from '../../records/manifests.ts';
+import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
-import { checkName, type NameChange, pointName, readName } from '../../records/names.ts';
+import { checkName } from '../../records/name-record.ts';
+import { type NameChange, pointName } from '../../records/names.ts';
 import { type BlobAt, deleteOrQueue } from '../../records/trash.ts';
-import { flushUsage, recordUsage } from '../../records/usage.ts';
+import { flushUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { type ObjectInput, toSource } from '../source.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
@@ -215,15 +217,20 @@ class Put {
     size: number,
   ): Promise<{ readonly change?: NameChange; readonly shared: BlobAddress | undefined }> {
     const { journal, name } = this.#setup;
-    const before = name === undefined ? undefined : (await readName(this.#context, name))?.manifest;
-    const shared =
-      before !== undefined && (await hasOtherName(this.#context, name!, before)) ? before : undefined;
-    await journal.committing(root.address, shared === undefined ? before : undefined);
-    await rememberRoot(this.#context, root.bytes, root.createdMs);
-    await recordUsage(this.#context, root.address, this.#outbox.usage);
-    if (name === undefined) return { shared };
-    const target = { manifest: root.address, size, createdMs: root.createdMs };
-    return { change: await pointName(this.#context, name, target), shared };
+    const { address, createdMs } = root;
+    const kept = rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage });
+    if (name === undefined) {
+      await this.#context.engine.batch([...kept, journal.committed(address, undefined)], [], { sync: true });
+      return { shared: undefined };
+    }
+    let shared: BlobAddress | undefined;
+    const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => {
+      const before = replaced?.manifest;
+      shared = before !== undefined && (await hasOtherName(this.#context, name, before)) ? before : undefined;
+      return [...kept, journal.committed(address, shared === undefined ? before : undefined)];
+    };
+    const target = { manifest: address, size, createdMs };
+    return { change: await pointName(this.#context, name, target, { also }), shared };
   }
 
   #backUp(change: NameChange): ReturnType<typeof backUpPointer> {
@@ -243,7 +250,7 @@ class Put {
     const signal = timeoutSignal(this.#context.clock, CLOSE_MS);
     try {
       await deleteOrQueue(this.#context, blobs, { signal: timeoutSignal(this.#context.clock, blobsMs) });
-      if (replaced !== undefined) await this.#context.retention.replaced(replaced, { signal });
+      if (replaced !== undefined) await this.#context.retention.retire(replaced, 'replaced', { signal });
       await flushUsage(this.#context);
       await this.#setup.journal.end();
     } catch {

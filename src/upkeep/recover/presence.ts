@@ -9,8 +9,8 @@ import { fetchNode } from '../../object/fetch-node.ts';
 import { type PublicManifest, publicSegments } from '../../object/manifest-tree.ts';
 import { locate, type Place, type SegmentView } from '../../object/places.ts';
 import type { VaultContext } from '../../pipeline/context.ts';
-import { localRoot } from '../../records/manifests.ts';
-import { addPacks, type Usage } from '../../records/usage.ts';
+import { localRoot, type Usage } from '../../records/manifests.ts';
+import { addPacks } from '../../records/usage.ts';
 
 /**
  * `readable`: enough shards are there, as far as their providers say. `lost`: too few, whatever those have that were not

@@ -5,9 +5,8 @@ import type { Pointer } from '../../manifest/pointer.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
 import type { VaultContext } from '../../pipeline/context.ts';
 import type { Fork } from '../../records/forks.ts';
-import { rememberRoot } from '../../records/manifests.ts';
+import { rememberedRoot } from '../../records/manifests.ts';
 import { recountIsDue } from '../../records/recount-due.ts';
-import { recordUsage } from '../../records/usage.ts';
 import { collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { knownBefore, settleNames } from './settle.ts';
@@ -93,8 +92,10 @@ async function lookAtObjects(
   const look = async ({ manifest, createdMs }: Pointer) => {
     throwIfAborted(signal, 'recover');
     const { presence, root, usage } = await check.object(manifest!);
-    if (root !== undefined) await rememberRoot(context, root, createdMs, { signal });
-    if (usage !== undefined) await recordUsage(context, manifest!, usage);
+    if (root !== undefined) {
+      const kept = rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage });
+      await context.engine.batch(kept, [], { signal, sync: true });
+    }
     return { presence, opened: root !== undefined };
   };
   try {

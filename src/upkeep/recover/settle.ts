@@ -6,7 +6,8 @@ import type { VaultContext } from '../../pipeline/context.ts';
 import { type Fork, keepFork } from '../../records/forks.ts';
 import { noJournals } from '../../records/journal.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
-import { NAMES_TABLE, type NameChange } from '../../records/names.ts';
+import { NAMES_TABLE } from '../../records/name-record.ts';
+import { type NameChange, setPointer } from '../../records/names.ts';
 import type { SlotPointer } from '../../records/slots.ts';
 import { namesDue } from '../../records/slots-due.ts';
 import type { Collected, Versions } from './collect.ts';
@@ -112,17 +113,13 @@ class Settling implements Settled {
     key: string,
     best: SlotPointer | undefined,
   ): Promise<{ readonly now: SlotPointer | undefined; readonly before?: SlotPointer | undefined }> {
-    const table = this.#context.engine.table(NAMES_TABLE);
     for (let round = 0; ; round++) {
       const current = await this.#current(key);
       if (best === undefined) return { now: current.known };
       const known = current.known?.pointer.version ?? 0;
       if (best.pointer.version <= known) return { now: current.known };
-      if (current.damaged) await table.put(key, best.sealed, { sync: true });
-      const done =
-        current.damaged ||
-        (await table.compareAndSet(key, current.known?.sealed, best.sealed, { sync: true }));
-      if (done) {
+      const expected = current.damaged ? 'any' : current.known?.sealed;
+      if (await setPointer(this.#context, { ...best, replaced: undefined }, expected)) {
         if (known > 0) this.advanced++;
         return { now: best, before: current.known };
       }

@@ -1,0 +1,371 @@
+import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
+import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
+import { KeyedMutex } from '../engine/keyed-mutex.ts';
+import type { RecordsContext } from './context.ts';
+import { type NamedObject, openPage, type Page, sealPage } from './name-page.ts';
+import { NAMES_TABLE } from './name-record.ts';
+import { EMPTY_TREE, leafAt, ROOT_PAGE, TreeChange } from './name-tree.ts';
+
+/**
+ * Ordered index of names, derived from the names themselves: `generation` → the generation in use; `built` → up to
+ * which name key it is complete, or `all`; `<generation>/<page>` → a sealed page. It is changed in the same step as a
+ * name; what is wrong with it costs only that it is made anew.
+ */
+const INDEX_TABLE = 'name_index';
+const GENERATION = 'generation';
+const BUILT = 'built';
+/** After this, every name is in the index. */
+export const ALL_BUILT = 'all';
+
+/** Another process may change the same pages so often in between. */
+const MAX_ROUNDS = 32;
+/** Decodings of pages that are kept, of about ten kilobytes each. */
+const MAX_CACHED = 256;
+const MAX_TIDIED = 512;
+
+/** A change of a name, and what is to be written with it. */
+export interface NameWrite {
+  readonly nameKey: string;
+  /** What the engine must hold, byte for byte; `any`: whatever it is, damaged too. */
+  readonly expected: Uint8Array | undefined | 'any';
+  readonly name: string;
+  readonly listed: NamedObject | undefined;
+  readonly ops: readonly BatchOp[];
+}
+
+type Decoded = { readonly sealed: Uint8Array; readonly page: Page };
+
+interface Waiting {
+  readonly change: NameWrite;
+  readonly signal: AbortSignal | undefined;
+  settle(written: boolean | Promise<boolean>): void;
+}
+
+/** Changes that are written in one step. */
+const MAX_GROUP = 64;
+const MAX_GROUP_BYTES = 8 * 1024 ** 2;
+
+const indexes = new WeakMap<Engine, NameIndex>();
+
+/** The one index of an engine, as this process sees it. */
+export function nameIndexOf(context: RecordsContext): NameIndex {
+  const known = indexes.get(context.engine);
+  if (known !== undefined) return known;
+  const made = new NameIndex(context);
+  indexes.set(context.engine, made);
+  return made;
+}
+
+export class NameIndex {
+  readonly #context: Pick<RecordsContext, 'engine' | 'keys' | 'random'>;
+  readonly #turns = new KeyedMutex();
+  /** By place; the oldest first. */
+  readonly #decoded = new Map<string, Decoded>();
+  /** As far as known; may be out of date, which a precondition tells. */
+  #generation: Uint8Array | undefined;
+  readonly #waiting: Waiting[] = [];
+  #writing = false;
+
+  constructor(context: Pick<RecordsContext, 'engine' | 'keys' | 'random'>) {
+    this.#context = context;
+  }
+
+  get #table(): Table {
+    return this.#context.engine.table(INDEX_TABLE);
+  }
+
+  /**
+   * Writes one change of a name and of the index in one step, flushed; those that come while others are being written
+   * go together, so many at once cost few flushes and are in nobody's way.
+   * @returns false when the engine did not hold what was expected; nothing is written then.
+   * @throws HoldfastError as {@link write}.
+   */
+  writeOne(change: NameWrite, { signal }: AbortOptions = {}): Promise<boolean> {
+    throwIfAborted(signal, 'a change of a name');
+    const written = new Promise<boolean>((settle) => this.#waiting.push({ change, signal, settle }));
+    if (!this.#writing) void this.#writeWaiting();
+    return abortable(written, signal, 'a change of a name');
+  }
+
+  async #writeWaiting(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const group = this.#nextGroup();
+      const written = this.write(group.map(({ change }) => change));
+      const failed = await written.then(
+        () => false,
+        () => true,
+      );
+      // What is wrong with one is not to keep the others from being written.
+      const alone = failed && group.length > 1;
+      for (const [i, { change, settle }] of group.entries()) {
+        settle(alone ? this.write([change]).then(([one]) => one!) : written.then((all) => all[i]!));
+      }
+    }
+    this.#writing = false;
+  }
+
+  #nextGroup(): Waiting[] {
+    const group: Waiting[] = [];
+    const names = new Set<string>();
+    let bytes = 0;
+    for (let at = 0; at < this.#waiting.length && group.length < MAX_GROUP; ) {
+      const { change, signal } = this.#waiting[at]!;
+      bytes += change.ops.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+      if (group.length > 0 && bytes > MAX_GROUP_BYTES) break;
+      if (names.has(change.nameKey)) at++;
+      else {
+        const [taken] = this.#waiting.splice(at, 1);
+        if (signal?.aborted) continue;
+        names.add(change.nameKey);
+        group.push(taken!);
+      }
+    }
+    return group;
+  }
+
+  /**
+   * Writes changes of different names and of the index in one step, flushed.
+   * @returns of each whether the engine held what was expected; the others are not written.
+   * @throws HoldfastError `Conflict`, code `name_contended`; what the engine throws.
+   */
+  write(changes: readonly NameWrite[], also: readonly BatchOp[] = []): Promise<boolean[]> {
+    return this.#turns.run(INDEX_TABLE, async () => {
+      let pending = [...changes];
+      for (let round = 0; pending.length > 0; round++) {
+        if (round === MAX_ROUNDS) throw contended();
+        if (await this.#writeOnce(pending, also, round > 0)) break;
+        pending = await this.#thatStillHold(pending);
+      }
+      return changes.map((change) => pending.includes(change));
+    });
+  }
+
+  async #writeOnce(changes: readonly NameWrite[], also: readonly BatchOp[], anew: boolean): Promise<boolean> {
+    if (anew) this.#forget();
+    const names: Precondition[] = changes.flatMap(({ nameKey, expected }) =>
+      expected === 'any' ? [] : [{ table: NAMES_TABLE, key: nameKey, expected }],
+    );
+    const ops = [...changes.flatMap((change) => change.ops), ...also];
+    const { engine } = this.#context;
+    try {
+      const index = await this.#indexed(changes, anew);
+      const done = await engine.batch([...ops, ...index.ops], [...names, ...index.preconditions], {
+        sync: true,
+      });
+      if (done) index.done();
+      return done;
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      // If it is the index that is damaged, this works; if it is a name, it fails in the same way.
+      const done = await engine.batch([...ops, ...DROPPED], names, { sync: true });
+      if (done) this.#forget();
+      return done;
+    }
+  }
+
+  async #thatStillHold(changes: readonly NameWrite[]): Promise<NameWrite[]> {
+    const table = this.#context.engine.table(NAMES_TABLE);
+    const holds = await Promise.all(
+      changes.map(async ({ nameKey, expected }) => {
+        if (expected === 'any') return true;
+        const now = await table.get(nameKey);
+        return now === undefined || expected === undefined ? now === expected : equalBytes(now, expected);
+      }),
+    );
+    return changes.filter((_, i) => holds[i]);
+  }
+
+  /** What the changes mean for the index. */
+  async #indexed(changes: readonly NameWrite[], anew: boolean): Promise<IndexChange> {
+    this.#generation ??= await this.#table.get(GENERATION);
+    const generation = this.#generation;
+    if (generation !== undefined) return this.#inPages(utf8Decode(generation), changes, anew);
+    if (await this.#hasNames())
+      return { ops: [], preconditions: [is(GENERATION, undefined)], done: () => {} };
+    return this.#begun(ALL_BUILT, changes);
+  }
+
+  async #inPages(generation: string, changes: readonly NameWrite[], anew: boolean): Promise<IndexChange> {
+    const before = new Map<string, Decoded>();
+    const load = async (id: string): Promise<Page | undefined> => {
+      const place = `${generation}/${id}`;
+      const found = this.#decoded.get(place) ?? (await this.#read(place));
+      if (found !== undefined) before.set(id, found);
+      return found?.page;
+    };
+    const tree = await this.#changed(load, changes);
+    const unchanged = is(GENERATION, utf8Encode(generation));
+    if (tree !== undefined) return this.#sealed(generation, tree, before, [], [unchanged]);
+    // What was remembered may be out of date; what was read just now is damaged.
+    if (anew) return { ops: DROPPED, preconditions: [unchanged], done: () => this.#forget() };
+    this.#forget();
+    return this.#indexed(changes, true);
+  }
+
+  /** A first generation, complete up to a name key. */
+  async #begun(built: string, changes: readonly NameWrite[]): Promise<IndexChange> {
+    const generation = toHex(this.#context.random(8));
+    const tree = (await this.#changed(async (id) => (id === ROOT_PAGE ? EMPTY_TREE : undefined), changes))!;
+    if (!tree.changed.has(ROOT_PAGE)) tree.changed.set(ROOT_PAGE, EMPTY_TREE);
+    const begin = [entry(GENERATION, utf8Encode(generation)), entry(BUILT, utf8Encode(built))];
+    return this.#sealed(generation, tree, new Map(), begin, [is(GENERATION, undefined)]);
+  }
+
+  async #changed(
+    load: (id: string) => Promise<Page | undefined>,
+    changes: readonly NameWrite[],
+  ): Promise<TreeChange | undefined> {
+    const tree = new TreeChange(load, this.#context.random);
+    for (const { name, listed } of changes) if (!(await tree.set(name, listed))) return undefined;
+    return tree;
+  }
+
+  #sealed(
+    generation: string,
+    { changed }: TreeChange,
+    before: ReadonlyMap<string, Decoded>,
+    also: readonly BatchOp[],
+    conditions: readonly Precondition[],
+  ): IndexChange {
+    const { keys, random } = this.#context;
+    const ops = [...also];
+    const preconditions = [...conditions];
+    const decoded = new Map<string, Decoded | undefined>();
+    for (const [id, page] of changed) {
+      const place = `${generation}/${id}`;
+      const was = before.get(id);
+      if (was !== undefined) preconditions.push(is(place, was.sealed));
+      else if (page === undefined) continue;
+      const sealed = page && sealPage(keys.nameIndex, place, page, random);
+      ops.push(entry(place, sealed));
+      decoded.set(place, page && sealed && { sealed, page });
+    }
+    const done = (): void => {
+      this.#generation = utf8Encode(generation);
+      for (const [place, one] of decoded) this.#remember(place, one);
+    };
+    return { ops, preconditions, done };
+  }
+
+  async #read(place: string, options: AbortOptions = {}): Promise<Decoded | undefined> {
+    const sealed = await this.#table.get(place, options);
+    if (sealed === undefined) return undefined;
+    const known = this.#decoded.get(place);
+    if (known !== undefined && equalBytes(known.sealed, sealed)) return known;
+    const found = { sealed, page: openPage(this.#context.keys.nameIndex, place, sealed) };
+    this.#remember(place, found);
+    return found;
+  }
+
+  #remember(place: string, decoded: Decoded | undefined): void {
+    this.#decoded.delete(place);
+    if (decoded === undefined) return;
+    this.#decoded.set(place, decoded);
+    if (this.#decoded.size > MAX_CACHED) this.#decoded.delete(this.#decoded.keys().next().value!);
+  }
+
+  #forget(): void {
+    this.#decoded.clear();
+    this.#generation = undefined;
+  }
+
+  async #hasNames(): Promise<boolean> {
+    for await (const _ of this.#context.engine.table(NAMES_TABLE).entries({ limit: 1 })) return true;
+    return false;
+  }
+
+  /** The generation in use, and up to which name key it is complete; undefined where there is none. */
+  async state(options: AbortOptions = {}): Promise<IndexState | undefined> {
+    const generation = await this.#table.get(GENERATION, options);
+    const built = generation && (await this.#table.get(BUILT, options));
+    return built && { generation: utf8Decode(generation), built: utf8Decode(built) };
+  }
+
+  /** Begins a generation that holds nothing yet, if there is none. */
+  begin(): Promise<void> {
+    return this.#turns.run(INDEX_TABLE, async () => {
+      const { ops, preconditions } = await this.#begun('', []);
+      await this.#context.engine.batch(ops, preconditions);
+    });
+  }
+
+  /** Notes how far a generation is complete. @returns false when it is not what it was. */
+  advance({ generation, built }: IndexState, to: string): Promise<boolean> {
+    const before = [is(GENERATION, utf8Encode(generation)), is(BUILT, utf8Encode(built))];
+    return this.#context.engine.batch([entry(BUILT, utf8Encode(to))], before);
+  }
+
+  /** Deletes pages of earlier generations. */
+  async tidy({ generation }: IndexState, options: AbortOptions): Promise<void> {
+    const current = [is(GENERATION, utf8Encode(generation))];
+    let old: BatchOp[] = [];
+    for await (const [key] of this.#table.entries(options)) {
+      if (key.includes('/') && !key.startsWith(`${generation}/`)) old.push(entry(key, undefined));
+      if (old.length < MAX_TIDIED) continue;
+      if (!(await this.#context.engine.batch(old, current))) return;
+      old = [];
+    }
+    await this.#context.engine.batch(old, current);
+  }
+
+  /** Gives up a generation in which something is damaged. */
+  async drop({ generation }: IndexState): Promise<void> {
+    this.#forget();
+    await this.#context.engine.batch(DROPPED, [is(GENERATION, utf8Encode(generation))]);
+  }
+
+  /**
+   * The page of names that covers a text.
+   * @param above pages above the names that this listing has seen; is added to.
+   * @returns undefined when the pages do not fit together. @throws HoldfastError `Corrupt`.
+   */
+  async leafAt(
+    { generation }: IndexState,
+    text: string,
+    above: Map<string, Page>,
+    options: AbortOptions,
+  ): Promise<Page | undefined> {
+    const load = async (id: string): Promise<Page | undefined> => {
+      const page = above.get(id) ?? (await this.#read(`${generation}/${id}`, options))?.page;
+      if (page !== undefined && page.level > 0) above.set(id, page);
+      return page;
+    };
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const leaf = await leafAt(text, load);
+      if (leaf !== undefined) return leaf;
+      above.clear();
+    }
+    return undefined;
+  }
+}
+
+export interface IndexState {
+  readonly generation: string;
+  readonly built: string;
+}
+
+interface IndexChange {
+  readonly ops: readonly BatchOp[];
+  readonly preconditions: readonly Precondition[];
+  /** For when it was written. */
+  done(): void;
+}
+
+const entry = (key: string, value: Uint8Array | undefined): BatchOp => ({ table: INDEX_TABLE, key, value });
+const is = (key: string, expected: Uint8Array | undefined): Precondition => ({
+  table: INDEX_TABLE,
+  key,
+  expected,
+});
+/** The pages go when it is made anew. */
+const DROPPED: readonly BatchOp[] = [entry(GENERATION, undefined), entry(BUILT, undefined)];
+
+const contended = (): HoldfastError =>
+  new HoldfastError('Conflict', 'too many writers of names at once', {
+    code: 'name_contended',
+    status: 'temporary',
+    hint: 'Nothing was changed; try again.',
+  });
