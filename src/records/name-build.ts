@@ -2,8 +2,9 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { compareUtf8 } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { RecordsContext } from './context.ts';
-import { ALL_BUILT, type IndexState, type NameWrite, nameIndexOf } from './name-index.ts';
+import { ALL_BUILT, type IndexState, nameIndexOf } from './name-index.ts';
 import { listedAs } from './name-page.ts';
+import type { NameWrite } from './name-queue.ts';
 import { NAMES_TABLE, openName } from './name-record.ts';
 
 /** Names that are sorted at once, at a kilobyte or less each. */

@@ -1,10 +1,11 @@
-import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
+import type { AbortOptions } from '../core/abort.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import type { RecordsContext } from './context.ts';
-import { type NamedObject, openPage, type Page, sealPage } from './name-page.ts';
+import { openPage, type Page, sealPage } from './name-page.ts';
+import { type NameWrite, WriteQueue } from './name-queue.ts';
 import { NAMES_TABLE } from './name-record.ts';
 import { EMPTY_TREE, leafAt, ROOT_PAGE, TreeChange } from './name-tree.ts';
 
@@ -25,27 +26,7 @@ const MAX_ROUNDS = 32;
 const MAX_CACHED = 256;
 const MAX_TIDIED = 512;
 
-/** A change of a name, and what is to be written with it. */
-export interface NameWrite {
-  readonly nameKey: string;
-  /** What the engine must hold, byte for byte; `any`: whatever it is, damaged too. */
-  readonly expected: Uint8Array | undefined | 'any';
-  readonly name: string;
-  readonly listed: NamedObject | undefined;
-  readonly ops: readonly BatchOp[];
-}
-
 type Decoded = { readonly sealed: Uint8Array; readonly page: Page };
-
-interface Waiting {
-  readonly change: NameWrite;
-  readonly signal: AbortSignal | undefined;
-  settle(written: boolean | Promise<boolean>): void;
-}
-
-/** Changes that are written in one step. */
-const MAX_GROUP = 64;
-const MAX_GROUP_BYTES = 8 * 1024 ** 2;
 
 const indexes = new WeakMap<Engine, NameIndex>();
 
@@ -65,8 +46,7 @@ export class NameIndex {
   readonly #decoded = new Map<string, Decoded>();
   /** As far as known; may be out of date, which a precondition tells. */
   #generation: Uint8Array | undefined;
-  readonly #waiting: Waiting[] = [];
-  #writing = false;
+  readonly #queue: WriteQueue = new WriteQueue((changes) => this.write(changes));
 
   constructor(context: Pick<RecordsContext, 'engine' | 'keys' | 'random'>) {
     this.#context = context;
@@ -76,54 +56,9 @@ export class NameIndex {
     return this.#context.engine.table(INDEX_TABLE);
   }
 
-  /**
-   * Writes one change of a name and of the index in one step, flushed; those that come while others are being written
-   * go together, so many at once cost few flushes and are in nobody's way.
-   * @returns false when the engine did not hold what was expected; nothing is written then.
-   * @throws HoldfastError as {@link write}.
-   */
-  writeOne(change: NameWrite, { signal }: AbortOptions = {}): Promise<boolean> {
-    throwIfAborted(signal, 'a change of a name');
-    const written = new Promise<boolean>((settle) => this.#waiting.push({ change, signal, settle }));
-    if (!this.#writing) void this.#writeWaiting();
-    return abortable(written, signal, 'a change of a name');
-  }
-
-  async #writeWaiting(): Promise<void> {
-    this.#writing = true;
-    while (this.#waiting.length > 0) {
-      const group = this.#nextGroup();
-      const written = this.write(group.map(({ change }) => change));
-      const failed = await written.then(
-        () => false,
-        () => true,
-      );
-      // What is wrong with one is not to keep the others from being written.
-      const alone = failed && group.length > 1;
-      for (const [i, { change, settle }] of group.entries()) {
-        settle(alone ? this.write([change]).then(([one]) => one!) : written.then((all) => all[i]!));
-      }
-    }
-    this.#writing = false;
-  }
-
-  #nextGroup(): Waiting[] {
-    const group: Waiting[] = [];
-    const names = new Set<string>();
-    let bytes = 0;
-    for (let at = 0; at < this.#waiting.length && group.length < MAX_GROUP; ) {
-      const { change, signal } = this.#waiting[at]!;
-      bytes += change.ops.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-      if (group.length > 0 && bytes > MAX_GROUP_BYTES) break;
-      if (names.has(change.nameKey)) at++;
-      else {
-        const [taken] = this.#waiting.splice(at, 1);
-        if (signal?.aborted) continue;
-        names.add(change.nameKey);
-        group.push(taken!);
-      }
-    }
-    return group;
+  /** One change, as {@link WriteQueue.add} says. @throws HoldfastError as {@link write}. */
+  writeOne(change: NameWrite, options?: AbortOptions): Promise<boolean> {
+    return this.#queue.add(change, options);
   }
 
   /**
