@@ -20,9 +20,9 @@ export function createSlowReaders(clock: Clock): SlowReaders {
   return {
     async *watch(exchange, pieces) {
       let handedMs = Number.POSITIVE_INFINITY;
-      let held = 0;
+      let pieceBytes = 0;
       const giveUpPlace = (): void => {
-        if (waiting >= MAX_WAITING || held > LONGEST_PIECE) return;
+        if (waiting >= MAX_WAITING || pieceBytes > LONGEST_PIECE) return;
         waiting++;
         exchange.atEnd(() => {
           waiting--;
@@ -33,7 +33,7 @@ export function createSlowReaders(clock: Clock): SlowReaders {
       try {
         for await (const piece of pieces) {
           handedMs = clock.monotonic();
-          held = piece.length;
+          pieceBytes = piece.length;
           yield piece;
           handedMs = Number.POSITIVE_INFINITY;
         }

@@ -238,9 +238,9 @@ export function createClientCounts(max: number | undefined): ClientCounts {
   const counts = new Map<string, number>();
   return {
     enter(client) {
-      const held = counts.get(client) ?? 0;
-      if (max !== undefined && held >= max) return undefined;
-      counts.set(client, held + 1);
+      const taken = counts.get(client) ?? 0;
+      if (max !== undefined && taken >= max) return undefined;
+      counts.set(client, taken + 1);
       return () => {
         const left = (counts.get(client) ?? 1) - 1;
         if (left > 0) counts.set(client, left);
