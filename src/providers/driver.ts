@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
@@ -12,6 +13,8 @@ import type {
   SlotVersion,
   StoreResult,
 } from './adapter.ts';
+import { unsupported } from './guard.ts';
+import { collect, fill } from './pieces.ts';
 
 /** What every adapter is given by the composition root. */
 export interface AdapterDeps {
@@ -100,3 +103,38 @@ export interface Upload {
   commit(address: BlobAddress, size: number): Promise<StoreResult>;
   discard(): Promise<void>;
 }
+
+/** The reading methods of a driver that reads piece by piece. */
+export const readsOf = (read: Driver['read']): Pick<Driver, 'fetch' | 'fetchRange' | 'read'> => ({
+  read,
+  fetch: (address, maxBytes, signal) => collect(read(address, 0, undefined, signal), maxBytes),
+  fetchRange: (address, offset, into, length, signal) =>
+    fill(read(address, offset, length, signal), into, signal),
+});
+
+/** An upload that is kept in memory and stored as a whole: for small `maxBlobBytes` only. */
+export function bufferedUpload(store: Driver['store'], signal: Signal): Upload {
+  const pieces: Uint8Array[] = [];
+  return {
+    write: async (piece) => {
+      pieces.push(piece.slice());
+    },
+    commit: async (address, size) => {
+      throwIfAborted(signal, 'storeStream');
+      return store(address, pieces, size, signal);
+    },
+    discard: async () => {
+      pieces.length = 0;
+    },
+  };
+}
+
+const refuse = async (): Promise<never> => unsupported('slots');
+
+/** Of a driver whose backend has no atomic operation to build slots of. */
+export const noSlots: Pick<Driver, 'readSlot' | 'writeSlot' | 'deleteSlot' | 'listSlots'> = {
+  readSlot: refuse,
+  writeSlot: refuse,
+  deleteSlot: refuse,
+  listSlots: () => unsupported('slots'),
+};

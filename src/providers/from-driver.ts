@@ -20,6 +20,7 @@ import {
   checkSlot,
   checkSlotListing,
   createGuard,
+  type Guard,
   invalidArgument,
   notFound,
   rangeBeyondEnd,
@@ -34,136 +35,152 @@ const B3_ONLY: readonly string[] = Object.freeze([B3_SCHEME]);
 export function adapterFromDriver(driver: Driver, { blake3 }: Pick<AdapterDeps, 'blake3'>): BlobAdapter {
   const { capabilities, schemes = B3_ONLY } = driver;
   const guard = createGuard(driver.id);
-  const capNow = (): number => Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES);
-  const needSlots = (): void => void (capabilities.supportsSlots || unsupported('slots'));
-
-  const onBlob = <T>(
-    operation: string,
-    address: BlobAddress,
-    options: AbortOptions | undefined,
-    work: (signal: AbortSignal | undefined) => Promise<T>,
-  ): Promise<T> =>
-    guard.call(operation, options, (signal) => {
-      checkAddress(address, schemes);
-      return work(signal);
-    });
-
-  const onSlots = <T>(
-    operation: string,
-    options: AbortOptions | undefined,
-    check: () => void,
-    work: (signal: AbortSignal | undefined) => Promise<T>,
-  ): Promise<T> =>
-    guard.call(operation, options, (signal) => {
-      check();
-      needSlots();
-      return work(signal);
-    });
-
+  const calls: Calls = {
+    driver,
+    guard,
+    schemes,
+    capNow: () => Math.min(capabilities.maxBlobBytes, MAX_BLOB_BYTES),
+    onBlob: (operation, address, options, work) =>
+      guard.call(operation, options, (signal) => {
+        checkAddress(address, schemes);
+        return work(signal);
+      }),
+  };
   return {
     adapterId: driver.id,
     acceptedSchemes: schemes,
     capabilities,
-
-    store: (address, parts, options) =>
-      onBlob('store', address, options, (signal) => {
-        const size = byteLength(parts);
-        checkBlobSize(size, capNow());
-        return driver.store(address, parts, size, signal);
-      }),
-
-    storeStream: (address, source, options) =>
-      guard.call('storeStream', options, (signal) => {
-        if (address !== undefined) checkAddress(address, schemes);
-        return storeStream(driver, blake3.createHasher(), capNow(), address, source, { ...options, signal });
-      }),
-
-    fetch: (address, options) =>
-      onBlob('fetch', address, options, (signal) => {
-        const maxBytes = options?.maxBytes ?? DEFAULT_FETCH_BYTES;
-        checkRange(0, maxBytes);
-        return driver.fetch(address, maxBytes, signal);
-      }),
-
-    fetchRange: (address, offset, into, options) =>
-      onBlob('fetchRange', address, options, async (signal) => {
-        const length = byteLength(into);
-        checkRange(offset, length);
-        if (length > 0) return driver.fetchRange(address, offset, into, length, signal);
-        await remaining(driver, address, offset, signal);
-      }),
-
-    fetchStream: (address, options) =>
-      guard.stream('fetchStream', options, (signal) => {
-        checkAddress(address, schemes);
-        const offset = options?.offset ?? 0;
-        checkRange(offset, options?.length ?? 0);
-        return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal);
-      }),
-
-    exists: (address, options) =>
-      onBlob(
-        'exists',
-        address,
-        options,
-        async (signal) => (await driver.stat(address, signal)) !== undefined,
-      ),
-
-    delete: (address, options) =>
-      onBlob('delete', address, options, (signal) => driver.delete(address, signal)),
-
-    stat: (address, options) =>
-      onBlob('stat', address, options, async (signal) => {
-        const found = await driver.stat(address, signal);
-        if (found === undefined) throw notFound();
-        return found;
-      }),
-
-    list: (options) =>
-      guard.stream('list', options, (signal) => {
-        const { prefixHex = '', after = '', limit, details = false } = options ?? {};
-        checkListing(options ?? {});
-        if (!capabilities.supportsList) unsupported('listing');
-        const listed = driver.list(prefixHex, after, details, signal);
-        return take(listed, ({ address }) => address, after, limit, MAX_LISTED_BLOBS, signal);
-      }),
-
+    ...wholeBlobs(calls),
+    ...streams(calls, blake3),
+    ...listings(calls),
+    ...slots(calls),
     probe: (options) => guard.call('probe', options, (signal) => driver.probe(signal)),
-
-    readSlot: (name, options) =>
-      onSlots(
-        'readSlot',
-        options,
-        () => checkSlot(name),
-        (signal) => driver.readSlot(name, signal),
-      ),
-    writeSlot: (name, bytes, expected, options) =>
-      onSlots(
-        'writeSlot',
-        options,
-        () => checkSlot(name, bytes),
-        (signal) => driver.writeSlot(name, bytes, expected, signal),
-      ),
-    deleteSlot: (name, options) =>
-      onSlots(
-        'deleteSlot',
-        options,
-        () => checkSlot(name),
-        (signal) => driver.deleteSlot(name, signal, options?.forget === true),
-      ),
-    listSlots: (options) =>
-      guard.stream('listSlots', options, (signal) => {
-        const { after = '', limit } = options ?? {};
-        checkSlotListing(options ?? {});
-        needSlots();
-        return take(driver.listSlots(after, signal), (name) => name, after, limit, MAX_LISTED_SLOTS, signal);
-      }),
-
     close: async () => {
       if (guard.close()) await driver.close();
     },
   };
 }
+
+interface Calls {
+  readonly driver: Driver;
+  readonly guard: Guard;
+  readonly schemes: readonly string[];
+  /** The longest blob that is taken now. */
+  capNow(): number;
+  onBlob<T>(
+    operation: string,
+    address: BlobAddress,
+    options: AbortOptions | undefined,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T>;
+}
+
+type Part<K extends keyof BlobAdapter> = Pick<BlobAdapter, K>;
+
+const wholeBlobs = ({
+  driver,
+  capNow,
+  onBlob,
+}: Calls): Part<'store' | 'fetch' | 'fetchRange' | 'exists' | 'delete' | 'stat'> => ({
+  store: (address, parts, options) =>
+    onBlob('store', address, options, (signal) => {
+      const size = byteLength(parts);
+      checkBlobSize(size, capNow());
+      return driver.store(address, parts, size, signal);
+    }),
+
+  fetch: (address, options) =>
+    onBlob('fetch', address, options, (signal) => {
+      const maxBytes = options?.maxBytes ?? DEFAULT_FETCH_BYTES;
+      checkRange(0, maxBytes);
+      return driver.fetch(address, maxBytes, signal);
+    }),
+
+  fetchRange: (address, offset, into, options) =>
+    onBlob('fetchRange', address, options, async (signal) => {
+      const length = byteLength(into);
+      checkRange(offset, length);
+      if (length > 0) return driver.fetchRange(address, offset, into, length, signal);
+      await remaining(driver, address, offset, signal);
+    }),
+
+  exists: (address, options) =>
+    onBlob('exists', address, options, async (signal) => (await driver.stat(address, signal)) !== undefined),
+
+  delete: (address, options) =>
+    onBlob('delete', address, options, (signal) => driver.delete(address, signal)),
+
+  stat: (address, options) =>
+    onBlob('stat', address, options, async (signal) => {
+      const found = await driver.stat(address, signal);
+      if (found === undefined) throw notFound();
+      return found;
+    }),
+});
+
+const streams = (
+  { driver, guard, schemes, capNow }: Calls,
+  blake3: AdapterDeps['blake3'],
+): Part<'storeStream' | 'fetchStream'> => ({
+  storeStream: (address, source, options) =>
+    guard.call('storeStream', options, (signal) => {
+      if (address !== undefined) checkAddress(address, schemes);
+      return storeStream(driver, blake3.createHasher(), capNow(), address, source, { ...options, signal });
+    }),
+
+  fetchStream: (address, options) =>
+    guard.stream('fetchStream', options, (signal) => {
+      checkAddress(address, schemes);
+      const offset = options?.offset ?? 0;
+      checkRange(offset, options?.length ?? 0);
+      return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal);
+    }),
+});
+
+const listings = ({ driver, guard }: Calls): Part<'list' | 'listSlots'> => ({
+  list: (options) =>
+    guard.stream('list', options, (signal) => {
+      const { prefixHex = '', after = '', limit, details = false } = options ?? {};
+      checkListing(options ?? {});
+      if (!driver.capabilities.supportsList) unsupported('listing');
+      const listed = driver.list(prefixHex, after, details, signal);
+      return take(listed, ({ address }) => address, after, limit, MAX_LISTED_BLOBS, signal);
+    }),
+
+  listSlots: (options) =>
+    guard.stream('listSlots', options, (signal) => {
+      const { after = '', limit } = options ?? {};
+      checkSlotListing(options ?? {});
+      needSlots(driver);
+      return take(driver.listSlots(after, signal), String, after, limit, MAX_LISTED_SLOTS, signal);
+    }),
+});
+
+const slots = ({ driver, guard }: Calls): Part<'readSlot' | 'writeSlot' | 'deleteSlot'> => ({
+  readSlot: (name, options) =>
+    guard.call('readSlot', options, (signal) => {
+      checkSlot(name);
+      needSlots(driver);
+      return driver.readSlot(name, signal);
+    }),
+
+  writeSlot: (name, bytes, expected, options) =>
+    guard.call('writeSlot', options, (signal) => {
+      checkSlot(name, bytes);
+      needSlots(driver);
+      return driver.writeSlot(name, bytes, expected, signal);
+    }),
+
+  deleteSlot: (name, options) =>
+    guard.call('deleteSlot', options, (signal) => {
+      checkSlot(name);
+      needSlots(driver);
+      return driver.deleteSlot(name, signal, options?.forget === true);
+    }),
+});
+
+const needSlots = ({ capabilities }: Driver): void =>
+  void (capabilities.supportsSlots || unsupported('slots'));
 
 async function storeStream(
   driver: Driver,

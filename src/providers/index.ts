@@ -2,6 +2,7 @@ export { bool, bytes, decimal, type Field, integer, listOf, oneOf, text } from '
 export type {
   AdapterCapabilities,
   BlobAdapter,
+  BlobEntry,
   BlobStat,
   DeleteSlotOptions,
   FetchOptions,
@@ -18,26 +19,23 @@ export type {
 } from './adapter.ts';
 export { DEFAULT_FETCH_BYTES, isSlotName, MAX_BLOB_BYTES, MAX_SLOT_BYTES } from './adapter.ts';
 export type { CredentialReader, CredentialSource } from './credentials.ts';
-export type { AdapterDeps, Driver, Upload } from './driver.ts';
+export { type AdapterDeps, bufferedUpload, type Driver, noSlots, readsOf, type Upload } from './driver.ts';
 export { adapterFromDriver } from './from-driver.ts';
 export { createFsAdapter, type FsOptions } from './fs/driver.ts';
 export { initFsProvider } from './fs/layout.ts';
-export { fetchVerified } from './guard.ts';
-export { credentials, path, refuseCleartext, TLS_KEYS, url, word } from './keys.ts';
+export { createSlots, type GenerationStore, generationOf, type Slots } from './generations.ts';
+export { fetchVerified, notFound, slotConflict, unsupported } from './guard.ts';
+export { credentials, fromHome, path, refuseCleartext, TLS_KEYS, url, word } from './keys.ts';
 export {
   type AdapterKey,
   type AdapterKind,
-  type Answers,
   type EntryOf,
   type KeysOf,
   type OpenDeps,
   type OptionsOf,
   optional,
-  type Question,
   type Refuse,
   required,
-  type Secret,
-  type Setup,
 } from './kind.ts';
 export {
   type Attempt,
@@ -67,6 +65,7 @@ export {
   withRetry,
   withTimeout,
 } from './layers/index.ts';
+export { inOrder } from './listing.ts';
 export { createMemoryAdapter, type MemoryOptions } from './memory/driver.ts';
 export type { DomainLabels, Provider } from './provider.ts';
 export { createProvider, type ProviderDeps, type ProviderEntry, type ProviderTerms } from './provider.ts';
@@ -77,3 +76,4 @@ export {
   adapterKinds,
   openAdapter,
 } from './registry.ts';
+export type { Answers, Question, Secret, Setup } from './setup.ts';

@@ -1,7 +1,8 @@
 import { type Field, guarded, isTable, listOf, text } from '../core/fields.ts';
 import { isCleartext } from '../core/loopback.ts';
 import type { CredentialSource } from './credentials.ts';
-import { type AdapterKey, optional, type Refuse, type Secret } from './kind.ts';
+import { type AdapterKey, optional, type Refuse } from './kind.ts';
+import type { Secret } from './setup.ts';
 import type { ClientTlsFiles } from './tls-files.ts';
 
 /** Fields and keys that several kinds of providers share. */

@@ -9,7 +9,7 @@ import { keepCredentials } from '../../src/cli/add/write.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderProvider } from '../../src/config/render.ts';
-import type { Answers } from '../../src/providers/kind.ts';
+import type { Answers } from '../../src/providers/setup.ts';
 import { type Outcome, said, start } from '../helpers/cli.ts';
 import { startService } from '../helpers/services.ts';
 

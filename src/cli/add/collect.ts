@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { readSmallFile } from '../../core/files.ts';
-import type { Answers } from '../../providers/kind.ts';
+import type { Answers } from '../../providers/setup.ts';
 import { ask } from '../ask.ts';
 import type { Io } from '../io.ts';
 import { type AddKind, QUESTIONS } from './kinds.ts';

@@ -1,5 +1,6 @@
-import type { AdapterKind, Question, Setup } from '../../providers/kind.ts';
+import type { AdapterKind } from '../../providers/kind.ts';
 import { BUILT_IN } from '../../providers/registry.ts';
+import type { Question, Setup } from '../../providers/setup.ts';
 
 /** One way to add a provider, and the kind of adapter that it makes a table of. */
 export interface AddKind extends Setup {

@@ -1,4 +1,3 @@
-import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type {
@@ -10,7 +9,7 @@ import type {
   StoreResult,
 } from '../adapter.ts';
 import type { CredentialReader } from '../credentials.ts';
-import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { type AdapterDeps, bufferedUpload, type Driver, noSlots, type Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { unsupported } from '../guard.ts';
 import { inOrder } from '../listing.ts';
@@ -49,6 +48,10 @@ class IpfsDriver implements Driver {
   readonly fetch: Driver['fetch'];
   readonly fetchRange: Driver['fetchRange'];
   readonly read: Driver['read'];
+  readonly readSlot = noSlots.readSlot;
+  readonly writeSlot = noSlots.writeSlot;
+  readonly deleteSlot = noSlots.deleteSlot;
+  readonly listSlots = noSlots.listSlots;
   readonly #deps: AdapterDeps;
   readonly #rpc: KuboRpc | undefined;
   readonly #source: BlockSource;
@@ -93,19 +96,7 @@ class IpfsDriver implements Driver {
 
   async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
     this.#writable();
-    const pieces: Uint8Array[] = [];
-    return {
-      write: async (piece) => {
-        pieces.push(piece.slice());
-      },
-      commit: async (address, size) => {
-        throwIfAborted(signal, 'storeStream');
-        return this.store(address, pieces, size, signal);
-      },
-      discard: async () => {
-        pieces.length = 0;
-      },
-    };
+    return bufferedUpload((...blob) => this.store(...blob), signal);
   }
 
   async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
@@ -142,22 +133,6 @@ class IpfsDriver implements Driver {
     const start = clock.monotonic();
     await this.#source.check(signal);
     return { rttMs: clock.monotonic() - start };
-  }
-
-  async readSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  async writeSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  async deleteSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  listSlots(): never {
-    return unsupported('slots');
   }
 
   async close(): Promise<void> {

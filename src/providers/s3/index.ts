@@ -1,7 +1,8 @@
 import { bool, text } from '../../core/fields.ts';
 import { type CredentialSource, credentialsFrom, field, inForm } from '../credentials.ts';
 import { credentials, TLS_KEYS, url, word } from '../keys.ts';
-import { type AdapterKind, type Answers, optional, type Question, required, type Secret } from '../kind.ts';
+import { type AdapterKind, optional, required } from '../kind.ts';
+import type { Answers, Question, Secret } from '../setup.ts';
 import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
 interface S3Keys extends ClientTlsFiles {

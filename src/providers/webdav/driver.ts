@@ -11,9 +11,8 @@ import {
   type ProbeResult,
   type StoreResult,
 } from '../adapter.ts';
-import type { AdapterDeps, Driver, Upload } from '../driver.ts';
+import { type AdapterDeps, type Driver, noSlots, type Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
-import { unsupported } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
 import { inOrder } from '../listing.ts';
 import { rangeHeader, wireReads } from '../wire/body.ts';
@@ -54,6 +53,10 @@ class WebDavDriver implements Driver {
   readonly fetch: Driver['fetch'];
   readonly fetchRange: Driver['fetchRange'];
   readonly read: Driver['read'];
+  readonly readSlot = noSlots.readSlot;
+  readonly writeSlot = noSlots.writeSlot;
+  readonly deleteSlot = noSlots.deleteSlot;
+  readonly listSlots = noSlots.listSlots;
   readonly #deps: AdapterDeps;
   readonly #client: WebDavClient;
   readonly #limit: SizeLimit;
@@ -147,22 +150,6 @@ class WebDavDriver implements Driver {
     const request = { method: 'PUT', path: 'tmp/probe', headers, body: [], signal };
     await (await this.#client.call(request)).discard();
     return { rttMs: clock.monotonic() - start };
-  }
-
-  async readSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  async writeSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  async deleteSlot(): Promise<never> {
-    return unsupported('slots');
-  }
-
-  listSlots(): never {
-    return unsupported('slots');
   }
 
   close(): Promise<void> {
