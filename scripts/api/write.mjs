@@ -1,5 +1,11 @@
 // Writes the generated pages of docs/api.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { errorsPage } from './errors.mjs';
+import { withKeysTable } from './providers.mjs';
 
 writeFileSync(new URL('../../docs/api/errors.md', import.meta.url), errorsPage());
+
+// The kinds are read from what was built.
+const { adapterKinds } = await import('../../dist/providers/index.js');
+const page = new URL('../../docs/providers.md', import.meta.url);
+writeFileSync(page, withKeysTable(readFileSync(page, 'utf8'), adapterKinds().all));

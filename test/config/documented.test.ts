@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { withKeysTable } from '../../scripts/api/providers.mjs';
 import { loadConfig } from '../../src/config/load.ts';
+import { BUILT_IN } from '../../src/providers/registry.ts';
 
 /** Configurations in the documents: whoever copies one gets what it says. */
 
@@ -36,4 +38,11 @@ it('docs/providers.md has a complete block for each place, and they go together'
   const ids = ['disk2', 'aws', 'r2', 'b2', 'minio', 'nextcloud', 'attic', 'drive', 'cellar'];
   expect(providers.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
   expect(providers.length).toBe(blocks.length);
+});
+
+it('docs/providers.md names every key of every kind, as the kinds do', () => {
+  const page = read('docs/providers.md');
+  expect(page).toBe(withKeysTable(page, BUILT_IN.all));
+  const [fields, ...others] = [...page.matchAll(/^\| `s3` \| `(?:slots|path_style)` \| `true` \|/gm)];
+  expect([fields, ...others]).toHaveLength(2);
 });

@@ -1,34 +1,35 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { secureRandom } from '../../src/core/random.ts';
 import type { AdapterKind } from '../../src/providers/kind.ts';
-import { adapterKinds, openAdapter } from '../../src/providers/registry.ts';
-import { runConformance } from '../../src/providers/testing/index.ts';
-import { deps } from '../providers/deps.ts';
+import { adapterKinds } from '../../src/providers/registry.ts';
 
 /** The adapter of docs/write-an-adapter.md, as a stranger would use it: against the package that was built. */
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-shelf-'));
 afterAll(() => rm(folder, { recursive: true }));
-const file = new URL('../../examples/adapter/shelf.mjs', import.meta.url);
-const { shelf } = (await import(pathToFileURL(file.pathname).href)) as { shelf: AdapterKind };
-const kinds = adapterKinds([shelf]);
+const built = <T>(path: string): Promise<T> => import(new URL(`../../${path}`, import.meta.url).href);
+const { shelf } = await built<{ shelf: AdapterKind }>('examples/adapter/shelf.mjs');
 
 it('the example of an adapter keeps the contract', async () => {
-  const open = () => openAdapter({ id: 'a', adapter: 'shelf', folder } as never, { ...deps, env: {} }, kinds);
-  const { cases, failed, passed } = await runConformance({ ...deps, random: secureRandom, open });
-  expect(cases.filter(({ outcome }) => outcome === 'failed').map(({ name, reason }) => [name, reason])).toEqual(
-    [],
+  const library = await built<typeof import('../../src/providers/index.ts')>('dist/providers/index.js');
+  const testing = await built<typeof import('../../src/providers/testing/index.ts')>(
+    'dist/providers/testing/index.js',
   );
-  expect(failed).toBe(0);
+  const { portableBlake3: blake3, secureRandom: random, systemClock: clock, runConformance } = testing;
+  const kinds = library.adapterKinds([shelf]);
+  const entry = { id: 'a', adapter: 'shelf', folder };
+  const open = () => library.openAdapter(entry, { blake3, random, clock, env: {} }, kinds);
+  const { cases, passed } = await runConformance({ blake3, random, clock, open });
+  const failed = cases.filter(({ outcome }) => outcome === 'failed');
+  expect(failed.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([]);
   expect(passed).toBeGreaterThan(50);
 });
 
 it('its keys are checked and its paths start at the home, as those of other kinds', () => {
+  const kinds = adapterKinds([shelf]);
   const load = (text: string) =>
     loadConfig({ text: `[[providers]]\nid = "a"\n${text}`, file: 'c.toml', env: {}, home: '/h', kinds });
   const { providers } = load('adapter = "shelf"\nfolder = "blobs"');
