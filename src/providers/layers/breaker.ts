@@ -33,7 +33,7 @@ const LAST_RESORT_EVERY_MS = 1_000;
  * pass; one that succeeds proves nothing about data and closes nothing.
  */
 export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAdapter {
-  const breaker = createBreaker(inner.adapterId, options);
+  const breaker = new Breaker(inner.adapterId, options);
   return wrapAdapter(inner, {
     async call(info, signal, run) {
       if (info.operation === 'probe') return run(signal);
@@ -70,100 +70,112 @@ interface Ticket {
   readonly trial?: 'due' | 'early';
 }
 
-interface Breaker {
-  enter(): Ticket;
+/** Whether one provider is asked, by how its calls ended. */
+class Breaker {
+  readonly #provider: string;
+  readonly #options: BreakerOptions;
+  readonly #clock: Clock;
+  readonly #firstPauseMs: number;
+  #state: BreakerState = 'closed';
+  #pauseMs: number;
+  #openUntil = 0;
+  #triedAt = Number.NEGATIVE_INFINITY;
+  #failedTrials = 0;
+  #trial = deferred();
+  #failures = 0;
+  #calls = 0;
+  #rememberedAt: number;
+
+  constructor(provider: string, options: BreakerOptions) {
+    this.#provider = provider;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#firstPauseMs = options.pauseMs ?? 5000;
+    this.#pauseMs = this.#firstPauseMs;
+    this.#rememberedAt = options.clock.monotonic();
+  }
+
+  enter(): Ticket {
+    if (this.#state === 'closed') return {};
+    const waitMs = this.#openUntil - this.#clock.monotonic();
+    if (this.#state === 'half-open' || waitMs > 0) throw circuitOpen(this.#provider, Math.max(waitMs, 0));
+    this.#beginTrial('the pause is over');
+    return { trial: 'due' };
+  }
+
   /** Makes a trial whatever the pause; while another is under way, waits for that and goes by what it finds. */
-  enterAsLastResort(signal: AbortSignal | undefined): Promise<Ticket>;
-  leave(ticket: Ticket, outcome: Outcome): void;
-}
-
-function createBreaker(provider: string, options: BreakerOptions): Breaker {
-  const { clock } = options;
-  const halfLifeMs = options.halfLifeMs ?? 30_000;
-  const minFailures = options.minFailures ?? 5;
-  const failureRatio = options.failureRatio ?? 0.5;
-  const firstPauseMs = options.pauseMs ?? 5000;
-  let state: BreakerState = 'closed';
-  let pauseMs = firstPauseMs;
-  let openUntil = 0;
-  let triedAt = Number.NEGATIVE_INFINITY;
-  let failedTrials = 0;
-  let trial = deferred();
-  let failures = 0;
-  let calls = 0;
-  let rememberedAt = clock.monotonic();
-
-  const become = (next: BreakerState, why: string): void => {
-    state = next;
-    options.onBreaker?.(provider, next, why);
-  };
-  const open = (why: string): void => {
-    openUntil = clock.monotonic() + pauseMs;
-    become('open', why);
-  };
-  const remember = (failed: boolean): void => {
-    const now = clock.monotonic();
-    const kept = 0.5 ** ((now - rememberedAt) / halfLifeMs);
-    rememberedAt = now;
-    failures = failures * kept + (failed ? 1 : 0);
-    calls = calls * kept + 1;
-  };
-  const beginTrial = (why: string): void => {
-    trial = deferred();
-    become('half-open', why);
-  };
-  const decideTrial = (due: boolean, outcome: Outcome): void => {
-    if (outcome === 'success') {
-      failures = 0;
-      calls = 0;
-      pauseMs = firstPauseMs;
-      become('closed', 'a trial call succeeded');
-    } else if (outcome === 'failure') {
-      triedAt = clock.monotonic();
-      failedTrials++;
-      if (due) pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_FACTOR * firstPauseMs);
-      if (due) open('a trial call failed');
-      else become('open', 'a last resort failed too');
-    } else {
-      if (due) openUntil = clock.monotonic();
-      become('open', 'a trial call was given up before it said anything');
+  async enterAsLastResort(signal: AbortSignal | undefined): Promise<Ticket> {
+    const failedBefore = this.#failedTrials;
+    for (;;) {
+      if (this.#state === 'closed') return {};
+      const now = this.#clock.monotonic();
+      if (this.#failedTrials > failedBefore)
+        throw circuitOpen(this.#provider, Math.max(this.#openUntil - now, 0));
+      const tooSoonMs = this.#triedAt + LAST_RESORT_EVERY_MS - now;
+      if (this.#state === 'half-open') await abortable(this.#trial.promise, signal);
+      else if (tooSoonMs > 0) await this.#clock.sleep(tooSoonMs, signal);
+      else {
+        this.#beginTrial('a read has nowhere else to go');
+        return { trial: now < this.#openUntil ? 'early' : 'due' };
+      }
     }
-    trial.resolve();
-  };
+  }
 
-  return {
-    enter() {
-      if (state === 'closed') return {};
-      const waitMs = openUntil - clock.monotonic();
-      if (state === 'half-open' || waitMs > 0) throw circuitOpen(provider, Math.max(waitMs, 0));
-      beginTrial('the pause is over');
-      return { trial: 'due' };
-    },
-    async enterAsLastResort(signal) {
-      const failedBefore = failedTrials;
-      for (;;) {
-        if (state === 'closed') return {};
-        const now = clock.monotonic();
-        if (failedTrials > failedBefore) throw circuitOpen(provider, Math.max(openUntil - now, 0));
-        const tooSoonMs = triedAt + LAST_RESORT_EVERY_MS - now;
-        if (state === 'half-open') await abortable(trial.promise, signal);
-        else if (tooSoonMs > 0) await clock.sleep(tooSoonMs, signal);
-        else {
-          beginTrial('a read has nowhere else to go');
-          return { trial: now < openUntil ? 'early' : 'due' };
-        }
-      }
-    },
-    leave({ trial: kind }, outcome) {
-      if (kind !== undefined) return decideTrial(kind === 'due', outcome);
-      if (state !== 'closed' || outcome === 'unknown') return;
-      remember(outcome === 'failure');
-      // Memory has decayed a little even between two calls in a row.
-      if (failures > minFailures - 0.5 && failures >= failureRatio * calls) {
-        open(`${Math.round(failures)} of the last ${Math.round(calls)} calls failed`);
-      }
-    },
-  };
+  leave({ trial }: Ticket, outcome: Outcome): void {
+    if (trial !== undefined) {
+      this.#decideTrial(trial === 'due', outcome);
+      return;
+    }
+    if (this.#state !== 'closed' || outcome === 'unknown') return;
+    this.#remember(outcome === 'failure');
+    const { minFailures = 5, failureRatio = 0.5 } = this.#options;
+    // Memory has decayed a little even between two calls in a row.
+    if (this.#failures > minFailures - 0.5 && this.#failures >= failureRatio * this.#calls) {
+      this.#open(`${Math.round(this.#failures)} of the last ${Math.round(this.#calls)} calls failed`);
+    }
+  }
+
+  #become(next: BreakerState, why: string): void {
+    this.#state = next;
+    this.#options.onBreaker?.(this.#provider, next, why);
+  }
+
+  #open(why: string): void {
+    this.#openUntil = this.#clock.monotonic() + this.#pauseMs;
+    this.#become('open', why);
+  }
+
+  #remember(failed: boolean): void {
+    const now = this.#clock.monotonic();
+    const kept = 0.5 ** ((now - this.#rememberedAt) / (this.#options.halfLifeMs ?? 30_000));
+    this.#rememberedAt = now;
+    this.#failures = this.#failures * kept + (failed ? 1 : 0);
+    this.#calls = this.#calls * kept + 1;
+  }
+
+  #beginTrial(why: string): void {
+    this.#trial = deferred();
+    this.#become('half-open', why);
+  }
+
+  #decideTrial(due: boolean, outcome: Outcome): void {
+    if (outcome === 'success') {
+      this.#failures = 0;
+      this.#calls = 0;
+      this.#pauseMs = this.#firstPauseMs;
+      this.#become('closed', 'a trial call succeeded');
+    } else if (outcome === 'failure') {
+      this.#triedAt = this.#clock.monotonic();
+      this.#failedTrials++;
+      if (due) this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_FACTOR * this.#firstPauseMs);
+      if (due) this.#open('a trial call failed');
+      else this.#become('open', 'a last resort failed too');
+    } else {
+      if (due) this.#openUntil = this.#clock.monotonic();
+      this.#become('open', 'a trial call was given up before it said anything');
+    }
+    this.#trial.resolve();
+  }
 }
 
 /** What is the caller's doing, or an answer such as "not found", does not count against the provider. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { type ErrorKind, HoldfastError } from '../../core/errors.ts';
 import type { BlobAdapter } from '../adapter.ts';
 import { createDice, type SeededRandom } from './seeded-random.ts';
-import { type Operation, wrapAdapter } from './wrap.ts';
+import { type Around, type CallInfo, type Operation, wrapAdapter } from './wrap.ts';
 
 /** What goes wrong, and how often: probabilities from 0 to 1. All absent: nothing does. */
 export interface FaultPlan {
@@ -45,70 +45,38 @@ export interface FaultyAdapter extends BlobAdapter {
 }
 
 /** A provider that misbehaves on demand, for tests and drills. */
-export function withFaults(
-  inner: BlobAdapter,
-  { clock, seed }: FaultOptions,
-  first: FaultPlan = {},
-): FaultyAdapter {
-  let plan = first;
-  const dice = createDice(seed);
-  const affects = (operation: Operation): boolean => plan.operations?.includes(operation) ?? true;
-  const hits = (operation: Operation, chance: number | undefined): boolean =>
-    chance !== undefined && affects(operation) && dice.hits(chance);
-
-  /** What may go wrong before a call reaches the provider. */
-  const before = async (operation: Operation, signal: AbortSignal | undefined): Promise<void> => {
-    if (!affects(operation)) return;
-    if (plan.latencyMs !== undefined) await clock.sleep(dice.within(plan.latencyMs), signal);
-    if (hits(operation, plan.hang)) await hang(signal);
-    if (plan.error !== undefined) throw new HoldfastError(plan.error, 'a failure was ordered', { operation });
-    if (hits(operation, plan.lose)) throw lost(operation);
-  };
-
-  const base = wrapAdapter(inner, {
-    async call(info, signal, run) {
-      const { operation } = info;
-      if (operation === 'probe' && plan.lieOnProbe) return { rttMs: 1 } as Awaited<ReturnType<typeof run>>;
-      await before(operation, signal);
-      const answer = await run(signal);
-      if (hits(operation, plan.loseAnswer)) throw lost(operation);
-      return answer;
-    },
-    async *stream(info, signal, open) {
-      await before(info.operation, signal);
-      yield* open(signal);
-    },
-  });
-
+export function withFaults(inner: BlobAdapter, options: FaultOptions, first: FaultPlan = {}): FaultyAdapter {
+  const faults = new Faults(options, first);
+  const base = wrapAdapter(inner, faults);
   return {
     ...base,
     setFaults(next) {
-      plan = next;
+      faults.plan = next;
     },
     async store(address, parts, options) {
-      if (!hits('store', plan.blackHole)) return base.store(address, parts, options);
-      await before('store', options?.signal);
+      if (!faults.hits('store', 'blackHole')) return base.store(address, parts, options);
+      await faults.before('store', options?.signal);
       return { existed: false };
     },
     async fetch(address, options) {
-      return damage(await base.fetch(address, options), dice, {
-        truncate: hits('fetch', plan.truncate),
-        flipBit: hits('fetch', plan.flipBit),
-        lengthen: hits('fetch', plan.lengthen),
+      return damage(await base.fetch(address, options), faults.dice, {
+        truncate: faults.hits('fetch', 'truncate'),
+        flipBit: faults.hits('fetch', 'flipBit'),
+        lengthen: faults.hits('fetch', 'lengthen'),
       });
     },
     async fetchRange(address, offset, into, options) {
       await base.fetchRange(address, offset, into, options);
       const longest = into.reduce((a, b) => (b.length > a.length ? b : a), new Uint8Array());
-      if (hits('fetchRange', plan.truncate)) longest.fill(0, longest.length >> 1);
-      if (hits('fetchRange', plan.flipBit)) dice.flipBit(longest);
+      if (faults.hits('fetchRange', 'truncate')) longest.fill(0, longest.length >> 1);
+      if (faults.hits('fetchRange', 'flipBit')) faults.dice.flipBit(longest);
     },
     async *fetchStream(address, options) {
-      const cut = hits('fetchStream', plan.truncate);
-      const flip = hits('fetchStream', plan.flipBit);
-      const endless = hits('fetchStream', plan.endless);
+      const cut = faults.hits('fetchStream', 'truncate');
+      const flip = faults.hits('fetchStream', 'flipBit');
+      const endless = faults.hits('fetchStream', 'endless');
       for await (const piece of base.fetchStream(address, options)) {
-        if (flip) dice.flipBit(piece);
+        if (flip) faults.dice.flipBit(piece);
         yield cut ? piece.subarray(0, piece.length >> 1) : piece;
         if (cut) return;
       }
@@ -118,6 +86,62 @@ export function withFaults(
       }
     },
   };
+}
+
+/** The faults that some calls in a hundred have. */
+type Chance = 'lose' | 'loseAnswer' | 'hang' | 'truncate' | 'flipBit' | 'lengthen' | 'endless' | 'blackHole';
+
+/** What goes wrong with calls as such, whatever they ask for. */
+class Faults implements Around {
+  readonly dice: SeededRandom;
+  plan: FaultPlan;
+  readonly #clock: Clock;
+
+  constructor({ clock, seed }: FaultOptions, first: FaultPlan) {
+    this.#clock = clock;
+    this.dice = createDice(seed);
+    this.plan = first;
+  }
+
+  hits(operation: Operation, fault: Chance): boolean {
+    const chance = this.plan[fault];
+    return chance !== undefined && this.#affects(operation) && this.dice.hits(chance);
+  }
+
+  /** What may go wrong before a call reaches the provider. */
+  async before(operation: Operation, signal: AbortSignal | undefined): Promise<void> {
+    if (!this.#affects(operation)) return;
+    const { latencyMs, error } = this.plan;
+    if (latencyMs !== undefined) await this.#clock.sleep(this.dice.within(latencyMs), signal);
+    if (this.hits(operation, 'hang')) await hang(signal);
+    if (error !== undefined) throw new HoldfastError(error, 'a failure was ordered', { operation });
+    if (this.hits(operation, 'lose')) throw lost(operation);
+  }
+
+  async call<T>(
+    { operation }: CallInfo,
+    signal: AbortSignal | undefined,
+    run: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
+    if (operation === 'probe' && this.plan.lieOnProbe) return { rttMs: 1 } as T;
+    await this.before(operation, signal);
+    const answer = await run(signal);
+    if (this.hits(operation, 'loseAnswer')) throw lost(operation);
+    return answer;
+  }
+
+  async *stream<T>(
+    { operation }: CallInfo,
+    signal: AbortSignal | undefined,
+    open: (signal: AbortSignal | undefined) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    await this.before(operation, signal);
+    yield* open(signal);
+  }
+
+  #affects(operation: Operation): boolean {
+    return this.plan.operations?.includes(operation) ?? true;
+  }
 }
 
 function damage(

@@ -33,57 +33,23 @@ const BYTES_PER_MS = 64 * 1.024;
  * leaves as `persistent`.
  */
 export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapter {
-  const { clock, random } = options;
-  const maxAttempts = options.maxAttempts ?? 4;
-  const baseMs = options.baseDelayMs ?? 100;
-  const maxMs = options.maxDelayMs ?? 10_000;
-  const callMs = options.callTimeoutMs ?? 30_000;
-  let tokens = BUDGET_TOKENS;
-
-  const jitter = (attempt: number): number => fraction(random) * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
-
-  /** Waits and resolves if the call may be tried again; throws what the caller is to see if not. */
-  const pauseOrThrow = async (error: unknown, call: Call, signal?: AbortSignal): Promise<void> => {
-    const { info, attempts } = call;
-    if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
-    // Refused by our own queue: the provider was not asked, and asking again would only make the queue longer.
-    if (signal?.aborted || error.code === 'queue_full') throw error;
-    call.spentMs += attemptMs(error) ?? clock.monotonic() - call.attemptedMs;
-    const asked = retryAfterMs(error);
-    const tooLate = call.spentMs >= callMs + (info.upBytes + info.downBytes) / BYTES_PER_MS;
-    if (attempts >= maxAttempts || tokens < 1 || asked > maxMs || tooLate) {
-      throw error.with({ status: 'persistent', context: { attempts } });
-    }
-    tokens -= 1;
-    const pauseMs = Math.max(asked, jitter(attempts));
-    call.spentMs += pauseMs;
-    await clock.sleep(pauseMs, signal);
-  };
-  const begin = (info: CallInfo): Call => {
-    tokens = Math.min(BUDGET_TOKENS, tokens + TOKENS_PER_CALL);
-    return { info, attempts: 0, attemptedMs: 0, spentMs: 0 };
-  };
-  const attempt = (call: Call): void => {
-    call.attempts++;
-    call.attemptedMs = clock.monotonic();
-  };
-
+  const retries = new Retries(options);
   return wrapAdapter(inner, {
     async call(info, signal, run) {
-      const call = begin(info);
+      const call = retries.begin(info);
       for (;;) {
-        attempt(call);
+        retries.attempt(call);
         try {
           return await run(signal);
         } catch (error) {
-          await pauseOrThrow(error, call, signal);
+          await retries.pauseOrThrow(error, call, signal);
         }
       }
     },
     async *stream(info, signal, open) {
-      const call = begin(info);
+      const call = retries.begin(info);
       for (;;) {
-        attempt(call);
+        retries.attempt(call);
         let yielded = false;
         try {
           for await (const item of open(signal)) {
@@ -94,7 +60,7 @@ export function withRetry(inner: BlobAdapter, options: RetryOptions): BlobAdapte
         } catch (error) {
           // What the reader has already seen cannot be taken back.
           if (yielded) throw error;
-          await pauseOrThrow(error, call, signal);
+          await retries.pauseOrThrow(error, call, signal);
         }
       }
     },
@@ -109,6 +75,58 @@ interface Call {
   attemptedMs: number;
   /** What attempts and pauses took. */
   spentMs: number;
+}
+
+/** Which calls to one provider are repeated, and when. */
+class Retries {
+  readonly #clock: Clock;
+  readonly #random: RandomBytes;
+  readonly #maxAttempts: number;
+  readonly #baseMs: number;
+  readonly #maxMs: number;
+  readonly #callMs: number;
+  #tokens = BUDGET_TOKENS;
+
+  constructor(options: RetryOptions) {
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#maxAttempts = options.maxAttempts ?? 4;
+    this.#baseMs = options.baseDelayMs ?? 100;
+    this.#maxMs = options.maxDelayMs ?? 10_000;
+    this.#callMs = options.callTimeoutMs ?? 30_000;
+  }
+
+  begin(info: CallInfo): Call {
+    this.#tokens = Math.min(BUDGET_TOKENS, this.#tokens + TOKENS_PER_CALL);
+    return { info, attempts: 0, attemptedMs: 0, spentMs: 0 };
+  }
+
+  attempt(call: Call): void {
+    call.attempts++;
+    call.attemptedMs = this.#clock.monotonic();
+  }
+
+  /** Waits and resolves if the call may be tried again; throws what the caller is to see if not. */
+  async pauseOrThrow(error: unknown, call: Call, signal: AbortSignal | undefined): Promise<void> {
+    const { info, attempts } = call;
+    if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
+    // Refused by our own queue: the provider was not asked, and asking again would only make the queue longer.
+    if (signal?.aborted || error.code === 'queue_full') throw error;
+    call.spentMs += attemptMs(error) ?? this.#clock.monotonic() - call.attemptedMs;
+    const asked = retryAfterMs(error);
+    const tooLate = call.spentMs >= this.#callMs + (info.upBytes + info.downBytes) / BYTES_PER_MS;
+    if (attempts >= this.#maxAttempts || this.#tokens < 1 || asked > this.#maxMs || tooLate) {
+      throw error.with({ status: 'persistent', context: { attempts } });
+    }
+    this.#tokens -= 1;
+    const pauseMs = Math.max(asked, this.#jitter(attempts));
+    call.spentMs += pauseMs;
+    await this.#clock.sleep(pauseMs, signal);
+  }
+
+  #jitter(attempt: number): number {
+    return fraction(this.#random) * Math.min(this.#maxMs, this.#baseMs * 2 ** (attempt - 1));
+  }
 }
 
 /** `context.retryAfterMs`, which adapters set from the provider's answer; 0 where there is none. */

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import { byteLength } from '../../core/bytes.ts';
 import type { BlobAdapter, ReadOptions } from '../adapter.ts';
 
@@ -34,79 +34,122 @@ export interface Around {
 
 /** The adapter with `around` around each of its methods: a layer cannot forget one. */
 export function wrapAdapter(inner: BlobAdapter, around: Around): BlobAdapter {
-  const provider = inner.adapterId;
-  const describe = (operation: Operation, more: Partial<CallInfo> = {}): CallInfo => ({
-    operation,
-    provider,
-    repeatable: true,
-    upBytes: 0,
-    downBytes: 0,
-    lastResort: false,
-    ...more,
-  });
-  const read = (operation: Operation, downBytes: number, options: ReadOptions | undefined): CallInfo =>
-    describe(operation, { downBytes, lastResort: options?.lastResort ?? false });
-  const call = async <T>(info: CallInfo, signal: Signal, run: (signal: Signal) => Promise<T>): Promise<T> => {
-    throwIfAborted(signal, info.operation);
-    return around.call(info, signal, run);
-  };
-  const fixed = {
-    exists: describe('exists'),
-    delete: describe('delete'),
-    stat: describe('stat'),
-    list: describe('list'),
-    probe: describe('probe'),
-    readSlot: describe('readSlot'),
-    deleteSlot: describe('deleteSlot'),
-    listSlots: describe('listSlots'),
-    storeStream: describe('storeStream', { repeatable: false }),
-  };
-
+  const calls = new Calls(inner.adapterId, around);
   return {
     adapterId: inner.adapterId,
     acceptedSchemes: inner.acceptedSchemes,
     capabilities: inner.capabilities,
+    ...blobMethods(inner, calls),
+    ...slotMethods(inner, calls),
+    probe: (options) => calls.call('probe', {}, options, (signal) => inner.probe({ signal })),
+    close: () => inner.close(),
+  };
+}
+
+/** Calls of one adapter, as the layer around it sees them. */
+class Calls {
+  readonly #provider: string;
+  readonly #around: Around;
+
+  constructor(provider: string, around: Around) {
+    this.#provider = provider;
+    this.#around = around;
+  }
+
+  async call<T>(
+    operation: Operation,
+    more: Partial<CallInfo>,
+    options: AbortOptions | undefined,
+    run: (signal: Signal) => Promise<T>,
+  ): Promise<T> {
+    throwIfAborted(options?.signal, operation);
+    return this.#around.call(this.#describe(operation, more), options?.signal, run);
+  }
+
+  stream<T>(
+    operation: Operation,
+    more: Partial<CallInfo>,
+    options: AbortOptions | undefined,
+    open: (signal: Signal) => AsyncIterable<T>,
+  ): AsyncIterable<T> {
+    return this.#around.stream(this.#describe(operation, more), options?.signal, open);
+  }
+
+  #describe(operation: Operation, more: Partial<CallInfo>): CallInfo {
+    return {
+      operation,
+      provider: this.#provider,
+      repeatable: true,
+      upBytes: 0,
+      downBytes: 0,
+      lastResort: false,
+      ...more,
+    };
+  }
+}
+
+const reading = (downBytes: number, options: ReadOptions | undefined): Partial<CallInfo> => ({
+  downBytes,
+  lastResort: options?.lastResort ?? false,
+});
+
+type BlobMethods =
+  | 'store'
+  | 'storeStream'
+  | 'fetch'
+  | 'fetchRange'
+  | 'fetchStream'
+  | 'exists'
+  | 'delete'
+  | 'stat'
+  | 'list';
+
+function blobMethods(inner: BlobAdapter, calls: Calls): Pick<BlobAdapter, BlobMethods> {
+  return {
     store: (address, parts, options) =>
-      call(describe('store', { upBytes: byteLength(parts) }), options?.signal, (signal) =>
+      calls.call('store', { upBytes: byteLength(parts) }, options, (signal) =>
         inner.store(address, parts, { signal }),
       ),
     storeStream: (address, source, options) =>
-      call(fixed.storeStream, options?.signal, (signal) =>
+      calls.call('storeStream', { repeatable: false }, options, (signal) =>
         inner.storeStream(address, source, { ...options, signal }),
       ),
     fetch: (address, options) =>
-      call(read('fetch', options?.maxBytes ?? PRESUMED_FETCH_BYTES, options), options?.signal, (signal) =>
+      calls.call('fetch', reading(options?.maxBytes ?? PRESUMED_FETCH_BYTES, options), options, (signal) =>
         inner.fetch(address, { ...options, signal }),
       ),
     fetchRange: (address, offset, into, options) =>
-      call(read('fetchRange', byteLength(into), options), options?.signal, (signal) =>
+      calls.call('fetchRange', reading(byteLength(into), options), options, (signal) =>
         inner.fetchRange(address, offset, into, { ...options, signal }),
       ),
     fetchStream: (address, options) =>
-      around.stream(describe('fetchStream', { downBytes: options?.length ?? 0 }), options?.signal, (signal) =>
+      calls.stream('fetchStream', { downBytes: options?.length ?? 0 }, options, (signal) =>
         inner.fetchStream(address, { ...options, signal }),
       ),
     exists: (address, options) =>
-      call(fixed.exists, options?.signal, (signal) => inner.exists(address, { signal })),
+      calls.call('exists', {}, options, (signal) => inner.exists(address, { signal })),
     delete: (address, options) =>
-      call(fixed.delete, options?.signal, (signal) => inner.delete(address, { signal })),
-    stat: (address, options) =>
-      call(fixed.stat, options?.signal, (signal) => inner.stat(address, { signal })),
-    list: (options) =>
-      around.stream(fixed.list, options?.signal, (signal) => inner.list({ ...options, signal })),
-    probe: (options) => call(fixed.probe, options?.signal, (signal) => inner.probe({ signal })),
+      calls.call('delete', {}, options, (signal) => inner.delete(address, { signal })),
+    stat: (address, options) => calls.call('stat', {}, options, (signal) => inner.stat(address, { signal })),
+    list: (options) => calls.stream('list', {}, options, (signal) => inner.list({ ...options, signal })),
+  };
+}
+
+type SlotMethods = 'readSlot' | 'writeSlot' | 'deleteSlot' | 'listSlots';
+
+function slotMethods(inner: BlobAdapter, calls: Calls): Pick<BlobAdapter, SlotMethods> {
+  return {
     readSlot: (name, options) =>
-      call(fixed.readSlot, options?.signal, (signal) => inner.readSlot(name, { signal })),
+      calls.call('readSlot', {}, options, (signal) => inner.readSlot(name, { signal })),
     writeSlot: (name, bytes, expected, options) =>
       // Repeated after a lost answer it would conflict with itself.
-      call(describe('writeSlot', { upBytes: bytes.length, repeatable: false }), options?.signal, (signal) =>
+      calls.call('writeSlot', { upBytes: bytes.length, repeatable: false }, options, (signal) =>
         inner.writeSlot(name, bytes, expected, { signal }),
       ),
     deleteSlot: (name, options) =>
-      call(fixed.deleteSlot, options?.signal, (signal) => inner.deleteSlot(name, { ...options, signal })),
+      calls.call('deleteSlot', {}, options, (signal) => inner.deleteSlot(name, { ...options, signal })),
     listSlots: (options) =>
-      around.stream(fixed.listSlots, options?.signal, (signal) => inner.listSlots({ ...options, signal })),
-    close: () => inner.close(),
+      calls.stream('listSlots', {}, options, (signal) => inner.listSlots({ ...options, signal })),
   };
 }
 
