@@ -22,20 +22,20 @@ async function onDisk(bytes: number, work: (disk: SmallDisk) => Promise<void>): 
 
 /** Fills what is left of a disk. */
 async function fill(path: string): Promise<void> {
-  await writeFile(join(path, 'ballast'), noise(64 * MIB)).catch(() => {});
-  await writeFile(join(path, 'ballast2'), noise(65_536)).catch(() => {});
+  await writeFile(join(path, 'ballast'), Buffer.alloc(64 * MIB, 1)).catch(() => {});
+  await writeFile(join(path, 'ballast2'), Buffer.alloc(65_536, 1)).catch(() => {});
 }
 
 describe('a full disk', () => {
   onSmallDisk('of some providers: their shards move to others, and the certificate says so', () =>
-    onDisk(2 * MIB, async (disk) => {
+    onDisk(MIB, async (disk) => {
       const cli = await CliVault.create();
       try {
         await rm(cli.providerRoot('p4'), { recursive: true });
         await symlink(join(disk.path, 'p4'), cli.providerRoot('p4'));
         execFileSync('mkdir', [join(disk.path, 'p4')]);
         expect((await cli.run(['providers init', 'p4'])).code).toBe(0);
-        const bytes = noise(24 * MIB);
+        const bytes = noise(12 * MIB);
         const put = await cli.run(['put', '-', '--name', 'x', '--json'], { input: bytes });
         expect(put.code, said(put)).toBe(0);
         const result = JSON.parse(put.stdout.toString());
@@ -52,7 +52,7 @@ describe('a full disk', () => {
   );
 
   onSmallDisk('of all providers: refused, the old version intact, nothing left behind', () =>
-    onDisk(40 * MIB, async (disk) => {
+    onDisk(16 * MIB, async (disk) => {
       const home = await mkdtemp(join(tmpdir(), 'holdfast-test-'));
       const config = join(home, 'c.toml');
       await writeFile(config, providersToml(9).replaceAll('providers/', `${disk.path}/`));
@@ -60,10 +60,10 @@ describe('a full disk', () => {
         start([...args, '--home', home, '--config', config], { input }).outcome;
       try {
         await run(['init', '--unwrapped']);
-        const old = noise(3 * MIB, 3);
+        const old = noise(2 * MIB, 3);
         expect((await run(['put', '-', '--name', 'x'], old)).code).toBe(0);
         const before = await filesBelow(disk.path);
-        const put = await run(['put', '-', '--name', 'x'], noise(48 * MIB, 4));
+        const put = await run(['put', '-', '--name', 'x'], noise(16 * MIB, 4));
         expect(put.code, said(put)).toBe(4);
         expect(put.stderr).toMatch(/full|space|ENOSPC/);
         noTrace(put);
@@ -168,7 +168,7 @@ describe('a full disk', () => {
     onDisk(2 * MIB, async (disk) => {
       const cli = await CliVault.create();
       try {
-        await cli.run(['put', '-', '--name', 'x'], { input: noise(8 * MIB) });
+        await cli.run(['put', '-', '--name', 'x'], { input: noise(4 * MIB) });
         await writeFile(join(disk.path, 'out'), 'the old file');
         const got = await cli.run(['get', 'x', '-o', join(disk.path, 'out')]);
         expect(got.code, said(got)).toBe(4);

@@ -9,9 +9,9 @@ import { Fault, mockKernels, TARGETS, type Target } from './faulty-kernels.ts';
  * before a read of the whole object ends.
  */
 
-const ROUNDS = process.env.SLOW ? 40 : 4;
+const ROUNDS = process.env.SLOW ? 40 : 3;
 const ONE_IN = 5;
-const SIZE = 200_000;
+const SIZE = 140_000;
 
 const fault = new Fault(20_261_128);
 mockKernels(fault);
