@@ -9,7 +9,7 @@ const MAX_FUNCTION = 60;
 const SMALL_FILE = 60;
 
 /** Functions that are still to be split. */
-const BEING_SPLIT = new Set(['composeVault', 'createArena', 'directoryOf']);
+const BEING_SPLIT = new Set(['composeVault']);
 
 const { values: options } = parseArgs({
   options: { check: { type: 'boolean', default: false }, root: { type: 'string', default: ROOT } },

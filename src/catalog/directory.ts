@@ -97,12 +97,7 @@ export function directoryOf(
   const byId = new Map(catalog.providers.map((provider) => [provider.id, provider]));
   const leftOut = (id: string, bytes: number): Excluded | undefined =>
     catalog.eligible({ bytes }).leftOut.find(({ provider }) => provider.id === id);
-  let kept: View | undefined;
-  const view = (): View => {
-    const atMs = clock.monotonic();
-    if (kept === undefined || atMs - kept.atMs >= KEPT_MS) kept = { atMs, ...viewOf(catalog) };
-    return kept;
-  };
+  const view = new KeptView(catalog, clock);
   const flush = grouped(() => catalog.flush());
   return {
     all: () => catalog.providers,
@@ -121,7 +116,7 @@ export function directoryOf(
     },
     readCost(id) {
       const price = byId.get(id)?.price ?? 1;
-      const { poor, standing } = view();
+      const { poor, standing } = view.get();
       return price * 4 ** (standing.get(id) ?? 0) * (poor.has(id) || isLate(id) ? POOR : 1);
     },
     preferredChunk: (id) => catalog.preferredChunk(id),
@@ -134,21 +129,8 @@ export function directoryOf(
       const reason = leftOut(id, 1)?.reason;
       return !isSilent(id) && (reason === undefined || !SILENT_REASONS.has(reason));
     },
-    async respondsToProbe(id, { signal } = {}) {
-      if (!byId.has(id)) return false;
-      const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
-      const stop = linkedAbort(signal, 'probe');
-      const asked = catalog.probe(id, { signal: stop.signal }).then(({ error }) => error === undefined);
-      const tooLate = clock.sleep(Math.max(SILENT_AFTER_MS, 3 * rttMs), stop.signal).then(() => false);
-      try {
-        return await Promise.race([asked, tooLate]);
-      } finally {
-        stop.dispose();
-        stop.abort(NO_LONGER_NEEDED);
-        asked.catch(() => {});
-        tooLate.catch(() => {});
-      }
-    },
+    respondsToProbe: async (id, { signal } = {}) =>
+      byId.has(id) && respondsToProbe(catalog, clock, id, signal),
     flush,
     recount: (count) => catalog.recount(count),
     deleted(id, bytes) {
@@ -162,10 +144,54 @@ export function directoryOf(
       if (error === undefined) catalog.report(id, { type: store ? 'stored' : 'read', ...transfer });
       else {
         catalog.report(id, { type: store ? 'store_failed' : 'read_failed', error, ...transfer });
-        kept = undefined;
+        view.forget();
       }
     },
   };
+}
+
+async function respondsToProbe(
+  catalog: NodeCatalog,
+  clock: Clock,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const rttMs = catalog.snapshot().find((known) => known.id === id)?.rttMs ?? 0;
+  const stop = linkedAbort(signal, 'probe');
+  const asked = catalog.probe(id, { signal: stop.signal }).then(({ error }) => error === undefined);
+  const tooLate = clock.sleep(Math.max(SILENT_AFTER_MS, 3 * rttMs), stop.signal).then(() => false);
+  try {
+    return await Promise.race([asked, tooLate]);
+  } finally {
+    stop.dispose();
+    stop.abort(NO_LONGER_NEEDED);
+    asked.catch(() => {});
+    tooLate.catch(() => {});
+  }
+}
+
+/** What is known of the providers, looked up again once it is old. */
+class KeptView {
+  readonly #catalog: NodeCatalog;
+  readonly #clock: Clock;
+  #kept: View | undefined;
+
+  constructor(catalog: NodeCatalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  get(): View {
+    const atMs = this.#clock.monotonic();
+    if (this.#kept === undefined || atMs - this.#kept.atMs >= KEPT_MS) {
+      this.#kept = { atMs, ...viewOf(this.#catalog) };
+    }
+    return this.#kept;
+  }
+
+  forget(): void {
+    this.#kept = undefined;
+  }
 }
 
 function viewOf(catalog: NodeCatalog): Omit<View, 'atMs'> {

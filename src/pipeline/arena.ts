@@ -45,128 +45,154 @@ interface Hole {
   length: number;
 }
 
-export function createArena(capacityBytes: number): Arena {
-  const capacity = Math.ceil(capacityBytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
-  const memory = createSharedMemory(capacity);
-  /** Free ranges by offset, never adjacent. */
-  const holes: Hole[] = [{ offset: 0, length: capacity }];
-  const waiters: Waiter[] = [];
-  const relievers = new Set<() => void>();
+export const createArena = (capacityBytes: number): Arena => new SharedArena(capacityBytes);
 
-  const view = (offset: number, length: number): Slab => ({
-    offset,
-    length,
-    bytes: new Uint8Array(memory.buffer, offset, length),
-  });
+class SharedArena implements Arena {
+  readonly memory: WasmMemory;
+  readonly capacity: number;
+  readonly #holes: Holes;
+  readonly #waiters: Waiter[] = [];
+  readonly #relievers = new Set<() => void>();
 
-  const take = (length: number): Slab | undefined => {
-    const need = aligned(length);
-    const index = holes.findIndex((hole) => hole.length >= need);
-    if (index < 0) return undefined;
-    const hole = holes[index]!;
-    const slab = view(hole.offset, length);
-    if (hole.length === need) holes.splice(index, 1);
-    else holes[index] = { offset: hole.offset + need, length: hole.length - need };
-    return slab;
-  };
+  constructor(capacityBytes: number) {
+    this.capacity = Math.ceil(capacityBytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
+    this.memory = createSharedMemory(this.capacity);
+    this.#holes = new Holes(this.capacity);
+  }
 
-  const give = (offset: number, length: number): void => {
-    if (length === 0) return;
-    let at = holes.findIndex((hole) => hole.offset > offset);
-    if (at < 0) at = holes.length;
-    holes.splice(at, 0, { offset, length });
-    merge(holes, at);
-    if (at > 0) merge(holes, at - 1);
-    serve();
-  };
+  get isShort(): boolean {
+    return this.#waiters.length > 0;
+  }
 
-  const serve = (): void => {
-    while (waiters.length > 0) {
-      const slab = take(waiters[0]!.length);
-      if (slab === undefined) break;
-      waiters.shift()!.grant(slab);
-    }
-  };
+  tryAllocate(length: number): Slab | undefined {
+    return this.isShort ? undefined : this.#take(length);
+  }
 
-  const allocate = async (length: number, signal: AbortSignal | undefined): Promise<Slab> => {
+  async allocate(length: number, signal?: AbortSignal): Promise<Slab> {
     throwIfAborted(signal, 'waiting for memory');
-    if (aligned(length) > capacity) {
-      throw new HoldfastError('QuotaExceeded', `a chunk needs ${length} bytes, the arena has ${capacity}`, {
-        code: 'arena_too_small',
-        hint: 'Raise limits.memory_bytes in the configuration.',
-      });
-    }
-    const slab = waiters.length === 0 ? take(length) : undefined;
-    if (slab !== undefined) return slab;
-    const waiting = wait(waiters, serve, length, signal);
-    for (const relieve of relievers) relieve();
-    return waiting;
-  };
-
-  return {
-    memory,
-    capacity,
-    tryAllocate: (length) => (waiters.length > 0 ? undefined : take(length)),
-    allocate,
-    async allocateEach(lengths, signal) {
-      const whole = await allocate(
-        lengths.reduce((sum, length) => sum + aligned(length), 0),
-        signal,
+    if (aligned(length) > this.capacity) {
+      throw new HoldfastError(
+        'QuotaExceeded',
+        `a chunk needs ${length} bytes, the arena has ${this.capacity}`,
+        {
+          code: 'arena_too_small',
+          hint: 'Raise limits.memory_bytes in the configuration.',
+        },
       );
-      let { offset } = whole;
-      return lengths.map((length) => {
-        const slab = view(offset, length);
-        offset += aligned(length);
-        return slab;
-      });
-    },
-    get isShort() {
-      return waiters.length > 0;
-    },
-    onShort(relieve) {
-      relievers.add(relieve);
-      return () => relievers.delete(relieve);
-    },
-    shrink(slab, length) {
-      const kept = aligned(length);
-      give(slab.offset + kept, aligned(slab.length) - kept);
-      return view(slab.offset, length);
-    },
-    release: (slab) => give(slab.offset, aligned(slab.length)),
-  };
+    }
+    const slab = this.tryAllocate(length);
+    if (slab !== undefined) return slab;
+    const waiting = this.#wait(length, signal);
+    for (const relieve of this.#relievers) relieve();
+    return waiting;
+  }
+
+  async allocateEach(lengths: readonly number[], signal?: AbortSignal): Promise<Slab[]> {
+    const whole = await this.allocate(
+      lengths.reduce((sum, length) => sum + aligned(length), 0),
+      signal,
+    );
+    let { offset } = whole;
+    return lengths.map((length) => {
+      const slab = this.#view(offset, length);
+      offset += aligned(length);
+      return slab;
+    });
+  }
+
+  onShort(relieve: () => void): () => void {
+    this.#relievers.add(relieve);
+    return () => this.#relievers.delete(relieve);
+  }
+
+  shrink(slab: Slab, length: number): Slab {
+    const kept = aligned(length);
+    this.#give(slab.offset + kept, aligned(slab.length) - kept);
+    return this.#view(slab.offset, length);
+  }
+
+  release(slab: Slab): void {
+    this.#give(slab.offset, aligned(slab.length));
+  }
+
+  #view(offset: number, length: number): Slab {
+    return { offset, length, bytes: new Uint8Array(this.memory.buffer, offset, length) };
+  }
+
+  #take(length: number): Slab | undefined {
+    const offset = this.#holes.take(aligned(length));
+    return offset === undefined ? undefined : this.#view(offset, length);
+  }
+
+  #give(offset: number, length: number): void {
+    if (length === 0) return;
+    this.#holes.give(offset, length);
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#waiters.length > 0) {
+      const slab = this.#take(this.#waiters[0]!.length);
+      if (slab === undefined) break;
+      this.#waiters.shift()!.grant(slab);
+    }
+  }
+
+  #wait(length: number, signal: AbortSignal | undefined): Promise<Slab> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        this.#serve(); // those behind may need less
+        reject(abortError(signal as AbortSignal, 'waiting for memory'));
+      };
+      const waiter: Waiter = {
+        length,
+        grant: (slab) => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(slab);
+        },
+      };
+      this.#waiters.push(waiter);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
 }
 
-function wait(
-  waiters: Waiter[],
-  serve: () => void,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<Slab> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      waiters.splice(waiters.indexOf(waiter), 1);
-      serve(); // those behind may need less
-      reject(abortError(signal as AbortSignal, 'waiting for memory'));
-    };
-    const waiter: Waiter = {
-      length,
-      grant: (slab) => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve(slab);
-      },
-    };
-    waiters.push(waiter);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
+/** The free ranges of the arena, first fit. */
+class Holes {
+  /** By offset, never adjacent. */
+  readonly #holes: Hole[];
 
-/** Joins the hole at `index` with its right neighbour if they touch. */
-function merge(holes: Hole[], index: number): void {
-  const hole = holes[index]!;
-  const next = holes[index + 1];
-  if (next === undefined || hole.offset + hole.length !== next.offset) return;
-  hole.length += next.length;
-  holes.splice(index + 1, 1);
+  constructor(capacity: number) {
+    this.#holes = [{ offset: 0, length: capacity }];
+  }
+
+  /** @returns where the range begins, undefined when none is as long. */
+  take(length: number): number | undefined {
+    const index = this.#holes.findIndex((hole) => hole.length >= length);
+    const hole = this.#holes[index];
+    if (hole === undefined) return undefined;
+    if (hole.length === length) this.#holes.splice(index, 1);
+    else this.#holes[index] = { offset: hole.offset + length, length: hole.length - length };
+    return hole.offset;
+  }
+
+  give(offset: number, length: number): void {
+    const behind = this.#holes.findIndex((hole) => hole.offset > offset);
+    const at = behind < 0 ? this.#holes.length : behind;
+    this.#holes.splice(at, 0, { offset, length });
+    this.#merge(at);
+    if (at > 0) this.#merge(at - 1);
+  }
+
+  /** Joins the hole at `index` with its right neighbour if they touch. */
+  #merge(index: number): void {
+    const hole = this.#holes[index]!;
+    const next = this.#holes[index + 1];
+    if (next === undefined || hole.offset + hole.length !== next.offset) return;
+    hole.length += next.length;
+    this.#holes.splice(index + 1, 1);
+  }
 }
 
 const aligned = (length: number): number => Math.max(ALIGN, Math.ceil(length / ALIGN) * ALIGN);

@@ -159,7 +159,7 @@ describe('two of nine providers that hang', () => {
     expect(result.nodes.leastCopies).toBeGreaterThanOrEqual(1);
   });
 
-  it('but one that is slow and respondsToProbe probes is waited for by a verification', async () => {
+  it('but one that is slow and answers probes is waited for by a verification', async () => {
     const { context: plain, providers } = await testVault();
     const slow = providers.find(({ id }) => id === 'p3')!.adapter as {
       fetchRange: BlobAdapter['fetchRange'];
