@@ -1,7 +1,7 @@
 import { isHoldfastError } from '../core/errors.ts';
 import type { ByteRange } from '../http/selection.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { ReadContext } from '../pipeline/context.ts';
 import { readOpened } from '../pipeline/get/get.ts';
 import { readMemory } from '../pipeline/get/read-ahead.ts';
 import type { ChunkCache, Decodings } from './chunk-cache.ts';
@@ -9,7 +9,7 @@ import type { MemoryGate } from './memory-gate.ts';
 import type { OpenedManifests } from './opened-manifests.ts';
 
 export interface ObjectReadParts {
-  readonly context: VaultContext;
+  readonly context: ReadContext;
   readonly gate: MemoryGate;
   readonly manifests: OpenedManifests;
   readonly chunks: ChunkCache;

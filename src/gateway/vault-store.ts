@@ -3,7 +3,7 @@ import { createHedge } from '../core/hedge.ts';
 import type { StragglerPolicy } from '../core/stragglers.ts';
 import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { ReadContext } from '../pipeline/context.ts';
 import { listManifests, loadRoot } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
@@ -22,7 +22,7 @@ import {
 import { createStoredBlobs } from './stored-blobs.ts';
 
 export interface VaultStoreOptions {
-  readonly context: VaultContext;
+  readonly context: ReadContext;
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];

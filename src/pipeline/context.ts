@@ -22,12 +22,15 @@ export interface TransferContext extends ObjectContext {
   readonly policy: Policy;
 }
 
-/** What puts and gets work with; built once by whoever composes the program. */
-export interface VaultContext extends TransferContext, RecordsContext, WithRetention {
+/** What finding objects and reading them takes. */
+export interface ReadContext extends TransferContext, RecordsContext {
   readonly directory: ProviderDirectory;
   readonly metrics: PipelineMetrics;
   readonly policy: Policy;
 }
+
+/** What puts and gets work with; built once by whoever composes the program. */
+export interface VaultContext extends ReadContext, WithRetention {}
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */
 export type ShardMap = Uint8Array;

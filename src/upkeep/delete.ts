@@ -4,7 +4,7 @@ import { recordedTime } from '../core/clock.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { RecordsContext, WithRetention } from '../records/context.ts';
 import { type Fork, hasOtherName, nameOfFork } from '../records/forks.ts';
 import { PutJournal } from '../records/journal.ts';
 import { openManifest } from '../records/manifests.ts';
@@ -31,7 +31,7 @@ export interface DeleteResult {
  * @throws HoldfastError `NotFound`.
  */
 export async function deleteObject(
-  context: VaultContext,
+  context: RecordsContext & WithRetention,
   reference: string,
   options: AbortOptions = {},
 ): Promise<DeleteResult> {
@@ -61,7 +61,7 @@ export async function deleteObject(
 }
 
 async function whatToDelete(
-  context: VaultContext,
+  context: RecordsContext,
   reference: string,
   options: AbortOptions,
 ): Promise<{ readonly manifest: BlobAddress; readonly name: string | undefined }> {
@@ -78,7 +78,7 @@ async function whatToDelete(
 
 /** @returns what the name stood for at that moment, and who was told; undefined when that is not `only`. */
 async function removeName(
-  context: VaultContext,
+  context: RecordsContext,
   name: string,
   only: BlobAddress | undefined,
   createdMs: number,

@@ -10,7 +10,7 @@ import { type DamageLog, problemOf } from '../object/damage.ts';
 import { type PublicManifest, publicNodes, publicSegments } from '../object/manifest-tree.ts';
 import { locate, type Place, type SegmentView, shardDigest } from '../object/places.ts';
 import type { Slab } from '../pipeline/arena.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { ReadContext } from '../pipeline/context.ts';
 import { type Certificate, Certifier } from '../placement/certificate.ts';
 import { NOT_PLACED } from '../placement/domains.ts';
 import { fetchVerified } from '../providers/guard.ts';
@@ -27,7 +27,7 @@ export class ObjectCheck {
   shards = 0;
   bytesRead = 0;
   chunksWithWrongParity = 0;
-  readonly #context: VaultContext;
+  readonly #context: ReadContext;
   readonly #object: PublicManifest;
   readonly damage: DamageLog;
   readonly #signal: AbortSignal | undefined;
@@ -39,7 +39,7 @@ export class ObjectCheck {
   readonly #rollCall: RollCall;
 
   constructor(
-    context: VaultContext,
+    context: ReadContext,
     object: PublicManifest,
     damage: DamageLog,
     { signal, deep }: AbortOptions & { readonly deep?: boolean | undefined },

@@ -2,18 +2,18 @@ import type PQueue from 'p-queue';
 import { allOrFirstError, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import { entryOf } from '../core/maps.ts';
 import { Stragglers } from '../core/straggler-watch.ts';
+import type { ObjectContext } from '../object/context.ts';
 import { CHECKS } from '../object/straggler-policies.ts';
-import type { VaultContext } from '../pipeline/context.ts';
 
 /** Why what a silent provider has is not known. */
 const NOT_CONFIRMED = 'it does not answer, while others do: not confirmed';
 
 /**
- * Asks all providers for much, and decides of each once whether it respondsToProbe. Silent is who gets nothing done while others
- * do and respondsToProbe no probe; who is only slow is waited for. Close it in the end.
+ * Asks all providers for much, and decides of each once whether it answers. Silent is who gets nothing done while others
+ * do and answers no probe; who is only slow is waited for. Close it in the end.
  */
 export class RollCall {
-  readonly #context: VaultContext;
+  readonly #context: ObjectContext;
   readonly #outer: AbortSignal | undefined;
   readonly #queue: PQueue;
   readonly #silent: Map<string, string> = new Map();
@@ -21,7 +21,7 @@ export class RollCall {
   readonly #early: Map<string, Promise<boolean>>;
   readonly #over = linkedAbort(undefined, 'verify');
 
-  constructor(context: VaultContext, queue: PQueue, outer: AbortSignal | undefined) {
+  constructor(context: ObjectContext, queue: PQueue, outer: AbortSignal | undefined) {
     this.#context = context;
     this.#queue = queue;
     this.#outer = outer;

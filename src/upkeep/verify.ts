@@ -3,7 +3,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { asHoldfastError } from '../core/errors.ts';
 import { type Damage, DamageLog } from '../object/damage.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
-import type { VaultContext } from '../pipeline/context.ts';
+import type { ReadContext } from '../pipeline/context.ts';
 import { readOpened } from '../pipeline/get/get.ts';
 import type { Certificate } from '../placement/certificate.ts';
 import { refuseIfBehind, whyUnreadable } from '../records/behind.ts';
@@ -46,7 +46,7 @@ export interface VerifyOptions extends AbortOptions {
  * `state_behind`, for what cannot be read because this state is older than the objects; `Aborted`.
  */
 export async function verifyObject(
-  context: VaultContext,
+  context: ReadContext,
   reference: string,
   options: VerifyOptions = {},
 ): Promise<VerifyResult> {
@@ -59,7 +59,7 @@ export async function verifyObject(
 }
 
 async function runVerify(
-  context: VaultContext,
+  context: ReadContext,
   reference: string,
   options: VerifyOptions & { readonly signal: AbortSignal },
 ): Promise<VerifyResult> {
@@ -144,7 +144,7 @@ function withDeep<T extends Verdict>(result: T, deep: DeepResult): T & { readonl
 
 /** Reads, decrypts and decompresses all of an object and compares it with the hash that was taken when it was put. */
 async function readDeeply(
-  context: VaultContext,
+  context: ReadContext,
   opened: OpenedManifest,
   chunksWithWrongParity: number,
   signal: AbortSignal,

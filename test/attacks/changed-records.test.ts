@@ -10,9 +10,11 @@ import { readCertificate } from '../../src/manifest/certificate.ts';
 import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
 import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
 import { openPointer } from '../../src/manifest/pointer.ts';
+import { decodeRelocation } from '../../src/manifest/relocation.ts';
 import { decodeRoot, openRoot } from '../../src/manifest/root.ts';
 import { decodeSegmentNode, unsealSegment } from '../../src/manifest/segment.ts';
 import { viewSegment } from '../../src/object/places.ts';
+import { relocate } from '../../src/object/relocations.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { decodeProfile, encodeProfile } from '../../src/profiles/codec.ts';
@@ -28,6 +30,9 @@ import { mutateBytes, mutateValue, SeededRandom } from './mutations.ts';
 const vectors = JSON.parse(
   readFileSync(new URL('../vectors/manifest-v1.json', import.meta.url), 'utf8'),
 ) as Awaited<ReturnType<typeof buildVectors>>;
+const relocationVectors = JSON.parse(
+  readFileSync(new URL('../vectors/relocation-v1.json', import.meta.url), 'utf8'),
+) as { readonly records: readonly { readonly bytes: string }[] };
 
 /**
  * Records as hostile providers, hostile writers and rotten disks give them, through the openers that the program uses.
@@ -112,6 +117,17 @@ describe('changed records', () => {
     await attack('root, its sealed part', 0.06, () =>
       openRoot(signed(resealed(dice.of(roots), aad(1, 0xfe)), manifestMac), keys.wrap),
     );
+  });
+
+  it('relocations', async () => {
+    const relocations = relocationVectors.records.map(({ bytes }) => fromHex(bytes));
+    const open = (bytes: Uint8Array): unknown => {
+      const record = { ...decodeRelocation(bytes), recorded: true };
+      const segment = decodeSegmentNode(dice.of(segments), objectId, code.totalShards);
+      return relocate(viewSegment(segment, code), [record]);
+    };
+    await attack('relocation, bytes', 0.04, () => open(mutateBytes(dice.of(relocations), dice)));
+    await attack('relocation, values', 0.04, () => open(mutateValue(dice.of(relocations), dice)));
   });
 
   it('segments and index nodes', async () => {

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
@@ -50,4 +51,13 @@ describe('the place of a shard', () => {
       { numRuns: 50 },
     );
   });
+});
+
+test('nobody but the rooms of places, and who writes segments, looks a shard up in a record', () => {
+  const src = new URL('../../src/', import.meta.url);
+  const direct = /record\.(places|packs)\b|\blayout\.offsets\b/;
+  const readers = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.ts') && direct.test(readFileSync(new URL(name, src), 'utf8')),
+  );
+  expect(readers.sort()).toEqual(['object/places.ts', 'object/relocations.ts']);
 });

@@ -8,7 +8,7 @@ import { whyUnreadable } from '../../records/behind.ts';
 import { openManifest } from '../../records/manifests.ts';
 import { resolveReference } from '../../records/names.ts';
 import { timed } from '../../telemetry/metrics.ts';
-import type { VaultContext } from '../context.ts';
+import type { ReadContext, TransferContext } from '../context.ts';
 import { readChunks } from './read-ahead.ts';
 import type { PlainChunk } from './window-read.ts';
 
@@ -58,7 +58,7 @@ export interface ChunkReader extends OpenedReader {
  * once all have the hash that was taken when it was put (`wrong_plain_hash`).
  */
 export async function getObject(
-  context: VaultContext,
+  context: ReadContext,
   reference: string,
   options: PartOptions = {},
 ): Promise<OpenedReader> {
@@ -97,7 +97,7 @@ async function* orElse<T>(
 
 /** Reads an object whose manifest has been opened. @throws HoldfastError `RangeNotSatisfiable`. */
 export function readOpened(
-  context: VaultContext,
+  context: TransferContext,
   opened: OpenedManifest,
   options: PartOptions,
   damage: DamageLog = new DamageLog(),
@@ -174,7 +174,7 @@ async function* piecesOf(
  * @throws HoldfastError `Corrupt`, code `wrong_plain_hash`, in place of the last chunk.
  */
 async function* checkedWhole(
-  context: VaultContext,
+  context: TransferContext,
   chunks: AsyncIterable<PlainChunk>,
   size: number,
   plainHash: Uint8Array,

@@ -7,7 +7,7 @@ import {
   type ReadableSegment,
   readableSegments,
 } from '../../object/readable-segments.ts';
-import type { VaultContext } from '../context.ts';
+import type { TransferContext } from '../context.ts';
 import { ReadState } from './read-state.ts';
 import { type PlainChunk, type ReadWindow, readWindow } from './window-read.ts';
 
@@ -16,7 +16,7 @@ const DEPTH = 3;
 
 /** The chunks over a part of an object, in order. Leaving early cancels and releases the rest. */
 export async function* readChunks(
-  context: VaultContext,
+  context: TransferContext,
   opened: OpenedManifest,
   range: PlainRange,
   damage: DamageLog,

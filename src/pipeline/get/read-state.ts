@@ -2,11 +2,11 @@ import PQueue from 'p-queue';
 import type { PackRecord } from '../../manifest/segment.ts';
 import type { DamageLog } from '../../object/damage.ts';
 import type { OpenedManifest } from '../../object/readable-segments.ts';
-import type { VaultContext } from '../context.ts';
+import type { TransferContext } from '../context.ts';
 
 /** What one read shares between its windows, and what it has learned on the way. */
 export class ReadState {
-  readonly context: VaultContext;
+  readonly context: TransferContext;
   readonly opened: OpenedManifest;
   readonly damage: DamageLog;
   readonly signal: AbortSignal;
@@ -16,7 +16,7 @@ export class ReadState {
   readonly #doubted: Set<PackRecord> = new Set();
   #spares = 0;
 
-  constructor(context: VaultContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
+  constructor(context: TransferContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
     this.context = context;
     this.opened = opened;
     this.damage = damage;

@@ -4,9 +4,9 @@ import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import { Stragglers, type Turn } from '../../core/straggler-watch.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
-import type { VaultContext } from '../../pipeline/context.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { readSlotContent, type SlotPointer } from '../../records/slots.ts';
+import type { UpkeepContext } from '../context.ts';
 
 /** What was found of one name: its highest version and the one below that, each content once, the highest first. */
 export type Versions = readonly SlotPointer[];
@@ -39,7 +39,7 @@ const MAX_FAILURES = 4;
 
 /** Reads the pointers in the slots of all providers at once. Nobody who does not answer, or never ends, is waited for. */
 export async function collectPointers(
-  context: VaultContext,
+  context: UpkeepContext,
   signal: AbortSignal | undefined,
 ): Promise<Collected> {
   const able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
@@ -60,12 +60,12 @@ class Gathering implements Collected {
   readonly unconfirmed = new Map<string, string>();
   readonly silent = new Map<string, string>();
   damagedSlots = 0;
-  readonly #context: VaultContext;
+  readonly #context: UpkeepContext;
   readonly #startedMs: number;
   /** How long the slowest of those took that were heard to the end. */
   #slowestMs = 0;
 
-  constructor(context: VaultContext) {
+  constructor(context: UpkeepContext) {
     this.#context = context;
     this.#startedMs = context.clock.monotonic();
   }
@@ -92,7 +92,7 @@ class Gathering implements Collected {
     }
   }
 
-  get clock(): VaultContext['clock'] {
+  get clock(): UpkeepContext['clock'] {
     return this.#context.clock;
   }
 

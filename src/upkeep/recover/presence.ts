@@ -8,9 +8,9 @@ import { DamageLog } from '../../object/damage.ts';
 import { fetchNode } from '../../object/fetch-node.ts';
 import { type PublicManifest, publicSegments } from '../../object/manifest-tree.ts';
 import { locate, type Place, type SegmentView } from '../../object/places.ts';
-import type { VaultContext } from '../../pipeline/context.ts';
 import { localRoot, type Usage } from '../../records/manifests.ts';
 import { addPacks } from '../../records/usage.ts';
+import type { UpkeepContext } from '../context.ts';
 
 /**
  * `readable`: enough shards are there, as far as their providers say. `lost`: too few, whatever those have that were not
@@ -27,7 +27,7 @@ export interface ObjectPresence {
 
 /** Whether objects can be had again: all nodes are read, and of every pack it is asked whether it is there whole. */
 export class PresenceCheck {
-  readonly #context: VaultContext;
+  readonly #context: UpkeepContext;
   readonly #laggards: Stragglers;
   readonly #signal: AbortSignal | undefined;
   /** Providers that did not answer; each is asked no more. */
@@ -35,7 +35,7 @@ export class PresenceCheck {
 
   /** @param silent is added to. */
   constructor(
-    context: VaultContext,
+    context: UpkeepContext,
     silent: Map<string, string>,
     laggards: Stragglers,
     signal: AbortSignal | undefined,

@@ -3,10 +3,10 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import { Stragglers } from '../../core/straggler-watch.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
-import type { VaultContext } from '../../pipeline/context.ts';
 import type { Fork } from '../../records/forks.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { recountIsDue } from '../../records/recount-due.ts';
+import type { UpkeepContext } from '../context.ts';
 import { collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { knownBefore, settleNames } from './settle.ts';
@@ -48,7 +48,7 @@ const PARALLEL = 8;
  * Providers that do not answer are not waited for: what they might know is unconfirmed, never missing.
  */
 export async function recoverVault(
-  context: VaultContext,
+  context: UpkeepContext,
   options: AbortOptions = {},
 ): Promise<RecoverResult> {
   const { signal } = options;
@@ -81,7 +81,7 @@ export async function recoverVault(
 }
 
 async function lookAtObjects(
-  context: VaultContext,
+  context: UpkeepContext,
   pointers: readonly Pointer[],
   silent: Map<string, string>,
   signal: AbortSignal | undefined,

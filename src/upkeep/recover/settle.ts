@@ -2,7 +2,6 @@ import PQueue from 'p-queue';
 import { equalBytes } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { openPointer, type Pointer, pointerHash } from '../../manifest/pointer.ts';
-import type { VaultContext } from '../../pipeline/context.ts';
 import { type Fork, keepFork } from '../../records/forks.ts';
 import { noJournals } from '../../records/journal.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
@@ -10,6 +9,7 @@ import { NAMES_TABLE } from '../../records/name-record.ts';
 import { type NameChange, setPointer } from '../../records/names.ts';
 import type { SlotPointer } from '../../records/slots.ts';
 import { namesDue } from '../../records/slots-due.ts';
+import type { UpkeepContext } from '../context.ts';
 import type { Collected, Versions } from './collect.ts';
 
 export interface Settled {
@@ -36,7 +36,7 @@ export interface KnownBefore {
 }
 
 export async function knownBefore(
-  context: VaultContext,
+  context: UpkeepContext,
   signal: AbortSignal | undefined,
 ): Promise<KnownBefore> {
   const versions = new Map<string, number>();
@@ -52,7 +52,7 @@ export async function knownBefore(
   return { versions, quiet };
 }
 
-function versionIn(context: VaultContext, key: string, sealed: Uint8Array): number {
+function versionIn(context: UpkeepContext, key: string, sealed: Uint8Array): number {
   try {
     return openPointer(sealed, key, context.keys.pointer).version;
   } catch {
@@ -62,7 +62,7 @@ function versionIn(context: VaultContext, key: string, sealed: Uint8Array): numb
 
 /** Brings the engine and the slots together: the highest version wins in both, and of a fork all contents are kept. */
 export async function settleNames(
-  context: VaultContext,
+  context: UpkeepContext,
   before: KnownBefore,
   collected: Collected,
   signal: AbortSignal | undefined,
@@ -81,13 +81,13 @@ class Settling implements Settled {
   readonly rolledBack: string[] = [];
   readonly forks: Fork[] = [];
   advanced = 0;
-  readonly #context: VaultContext;
+  readonly #context: UpkeepContext;
   readonly #before: KnownBefore;
   readonly #collected: Collected;
   /** Name keys of which a provider is known to have an older version, since it was not there when they changed. */
   readonly #due: ReadonlySet<string>;
 
-  constructor(context: VaultContext, before: KnownBefore, collected: Collected, due: ReadonlySet<string>) {
+  constructor(context: UpkeepContext, before: KnownBefore, collected: Collected, due: ReadonlySet<string>) {
     this.#context = context;
     this.#before = before;
     this.#collected = collected;
