@@ -42,7 +42,7 @@ export interface ProviderDirectory {
   isLate(id: string): boolean;
   /** Whether a request that can wait is worth sending now: false while it failed lately, did not answer or was late. */
   isResponsive(id: string): boolean;
-  /** Whether the provider respondsToProbe a probe in about the time that its probes usually take. @throws Aborted. */
+  /** Whether the provider answers a probe in about the time that its probes usually take. @throws Aborted. */
   respondsToProbe(id: string, options?: AbortOptions): Promise<boolean>;
   /** Bytes of shards that are no longer there; gives quota back. */
   deleted(id: string, bytes: number): void;

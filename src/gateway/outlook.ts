@@ -4,7 +4,7 @@ import type { Provider } from '../providers/provider.ts';
 
 /** What can be done with the providers that answer. */
 export interface Outlook {
-  /** At least one respondsToProbe. */
+  /** At least one answers. */
   readonly answering: boolean;
   /** The providers that answer could decode an object that lies over all providers, in the code in force. */
   readonly decodable: boolean;

@@ -72,7 +72,7 @@ describe('a manifest node', () => {
     expect(Buffer.compare(await again, bytes)).toBe(0);
   });
 
-  it('that nobody who respondsToProbe has is given up on soon by who can do without', async () => {
+  it('that nobody who answers has is given up on soon by who can do without', async () => {
     const clock = new FakeClock();
     const { context, hung } = await hungVault({ clock, deaf: true });
     const [id] = firstTwo(context, bytes);
