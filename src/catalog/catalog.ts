@@ -32,12 +32,8 @@ export interface NodeCatalog {
   /** What the pipeline saw. Keeps to memory: nothing is written before the next flush. */
   report(providerId: string, outcome: Outcome): void;
 
-  /**
-  /**
-   * Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted.
-   * @param options `mode`: what the probes count; see {@link ProbeMode}.
-   */
-  probeAll(options?: AbortOptions & { readonly mode?: ProbeMode }): Promise<readonly ProbeReport[]>;
+  /** Probes every provider once. A provider that fails its probe is a result, not an error. @throws Aborted. */
+  probeAll(options?: ProbeAllOptions): Promise<readonly ProbeReport[]>;
   /**
    * The same on the way to something else, so that many commands in a row count as one probe. Resolves soon after those
    * have answered that may take new shards, or are so late that the others' answers say they may not come; the others
@@ -64,6 +60,16 @@ export interface NodeCatalog {
   recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean>;
   /** Flushes. The engine and the adapters belong to the caller and stay open. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface ProbeAllOptions extends AbortOptions {
+  /** What the probes count as. Default `regular`. */
+  readonly mode?: ProbeMode | undefined;
+  /**
+   * Report a provider as silent once it is long behind the others, instead of at the deadline. Its probe goes on until the
+   * signal fires. Default false.
+   */
+  readonly untilLate?: boolean | undefined;
 }
 
 export interface CatalogDaemon {

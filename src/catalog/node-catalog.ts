@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { standings } from '../core/standing.ts';
 import { checkLadder } from '../profiles/ladder.ts';
-import type { Observation, ProbeMode } from '../profiles/observe.ts';
+import type { Observation } from '../profiles/observe.ts';
 import type { Provider } from '../providers/provider.ts';
 import type {
   CandidateOptions,
@@ -12,6 +12,7 @@ import type {
   LeftOut,
   NodeCatalog,
   Outcome,
+  ProbeAllOptions,
   ProbeReport,
   ProviderSnapshot,
   RankedProvider,
@@ -21,7 +22,7 @@ import { CatalogEntry } from './entry.ts';
 import { FAILURE_KINDS, type FailureKind, failureKind, isGrave } from './failure-kind.ts';
 import { lastFailure } from './last-failure.ts';
 import { CatalogPersistence } from './persistence.ts';
-import { probeCandidates } from './probe-candidates.ts';
+import { probeUntilLate } from './probe-candidates.ts';
 import { probeEntries, probeEntry } from './probing.ts';
 import { score, skipOf } from './rank.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -145,14 +146,18 @@ class Catalog implements NodeCatalog {
   async probeAll({
     signal,
     mode = 'regular',
-  }: AbortOptions & { readonly mode?: ProbeMode } = {}): Promise<readonly ProbeReport[]> {
+    untilLate = false,
+  }: ProbeAllOptions = {}): Promise<readonly ProbeReport[]> {
     throwIfAborted(signal, 'probe');
-    return probeEntries([...this.#entries.values()], this.#options, mode, signal);
+    const entries = [...this.#entries.values()];
+    if (!untilLate) return probeEntries(entries, this.#options, mode, signal);
+    const awaited = this.#entries.keys();
+    return probeUntilLate(entries, { awaited, mode }, this.#options, { canSpare: () => true, signal });
   }
 
-  probeCandidates(options: CandidateOptions): Promise<void> {
-    const awaited = new Set(this.eligible({ bytes: 1 }).candidates.map(({ provider }) => provider.id));
-    return probeCandidates(this.#entries.values(), awaited, this.#options, options);
+  async probeCandidates(options: CandidateOptions): Promise<void> {
+    const awaited = this.eligible({ bytes: 1 }).candidates.map(({ provider }) => provider.id);
+    await probeUntilLate(this.#entries.values(), { awaited, mode: 'passing' }, this.#options, options);
   }
 
   probe(providerId: string, { signal }: AbortOptions = {}): Promise<ProbeReport> {

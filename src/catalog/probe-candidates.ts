@@ -1,7 +1,8 @@
 import { NO_LONGER_NEEDED } from '../core/abort.ts';
 import { deferred } from '../core/deferred.ts';
 import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
-import type { CandidateOptions, CatalogOptions } from './catalog.ts';
+import type { ProbeMode } from '../profiles/observe.ts';
+import type { CandidateOptions, CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { probeEntries } from './probing.ts';
 
@@ -19,65 +20,77 @@ const usualOf = ({ connected, profile }: CatalogEntry): number =>
 /** How long those are given to answer that nobody waits for, so that short runs let them back too. */
 const OTHERS_GRACE_MS = 250;
 
+interface Round {
+  /** Ids of those that are waited for. */
+  readonly awaited: Iterable<string>;
+  readonly mode: ProbeMode;
+}
+
 /**
- * Probes all, and resolves once those have answered that may take new shards, or are so late that others' answers say
- * they may not come. What is still under way goes on until the signal fires.
- * @param awaited ids of those that may take new shards.
+ * Probes all, and resolves once those have answered that are waited for, or are so late that others' answers say they may
+ * not come. What is still under way goes on until the signal fires.
+ * @returns in the order of `all`, of those that were waited for or had answered by then.
  */
-export async function probeCandidates(
+export async function probeUntilLate(
   all: Iterable<CatalogEntry>,
-  awaited: Set<string>,
+  { awaited: ids, mode }: Round,
   options: Pick<CatalogOptions, 'clock' | 'policy' | 'health' | 'log'>,
   { canSpare, signal }: CandidateOptions,
-): Promise<void> {
+): Promise<readonly ProbeReport[]> {
   const { clock } = options;
+  const inOrder = [...all];
+  const awaited = new Set(ids);
+  // Awaited first: where only so many are probed at once, nobody waits behind one that is not waited for.
   const isAwaited = ({ provider }: CatalogEntry): number => Number(awaited.has(provider.id));
-  // In this order: where only so many are probed at once, nobody waits behind one that is not waited for.
-  const entries = [...all].sort((a, b) => isAwaited(b) - isAwaited(a));
+  const entries = [...inOrder].sort((a, b) => isAwaited(b) - isAwaited(a));
   const p95Ms = new Map(entries.map((entry) => [entry.provider.id, usualOf(entry)]));
   const startedMs = clock.monotonic();
   const field = { done: 0, slowestMs: 0 };
   const answered = deferred();
+  const reports = new Map<string, ProbeReport>();
+  const onReport = (report: ProbeReport): void => {
+    reports.set(report.provider, report);
+    if (!awaited.delete(report.provider)) return;
+    if (report.error === undefined) {
+      field.done++;
+      field.slowestMs = clock.monotonic() - startedMs;
+    }
+    if (awaited.size === 0) answered.resolve();
+  };
   const givenUp = new Set<string>();
-  const round = probeEntries(
-    entries,
-    options,
-    'passing',
-    signal,
-    (report) => {
-      if (!awaited.delete(report.provider)) return;
-      if (report.error === undefined) {
-        field.done++;
-        field.slowestMs = clock.monotonic() - startedMs;
-      }
-      if (awaited.size === 0) answered.resolve();
-    },
-    givenUp,
-  );
+  const round = probeEntries(entries, options, mode, signal, onReport, givenUp);
   const over = new AbortController();
-  const sleep = (ms: number): Promise<void> => clock.sleep(ms, over.signal);
+  const isLate = (id: string): boolean => {
+    const waiting = { ...field, running: awaited.size };
+    return clock.monotonic() - startedMs >= lateAfterMs(PROBES, waiting, p95Ms.get(id));
+  };
   const late = async (): Promise<void> => {
     for (let waitMs = PROBES.floorMs; ; waitMs = CHECK_MS) {
-      await sleep(waitMs);
-      const elapsedMs = clock.monotonic() - startedMs;
-      const waiting = { ...field, running: awaited.size };
-      const all = [...awaited];
-      if (all.some((id) => elapsedMs < lateAfterMs(PROBES, waiting, p95Ms.get(id)))) continue;
-      if (canSpare(all)) break;
+      await clock.sleep(waitMs, over.signal);
+      if ([...awaited].every(isLate) && canSpare([...awaited])) break;
     }
-    for (const entry of entries) {
-      if (!awaited.has(entry.provider.id)) continue;
-      givenUp.add(entry.provider.id);
-      entry.givenUp = notYet(startedMs);
-    }
+    const why = `no answer after ${((clock.monotonic() - startedMs) / 1000).toFixed(1)} s, long after the others`;
+    for (const entry of entries) if (awaited.has(entry.provider.id)) giveUp(entry, why, givenUp, reports);
   };
-  const notYet = (since: number): string =>
-    `no answer after ${((clock.monotonic() - since) / 1000).toFixed(1)} s, long after the others`;
-  const enough = Promise.race([answered.promise.then(() => sleep(OTHERS_GRACE_MS)), late()]);
+  const grace = answered.promise.then(() => clock.sleep(OTHERS_GRACE_MS, over.signal));
+  const enough = Promise.race([grace, late()]);
   enough.catch(() => {});
   try {
     await Promise.race([round, enough]);
   } finally {
     over.abort(NO_LONGER_NEEDED);
   }
+  return inOrder.flatMap(({ provider }) => reports.get(provider.id) ?? []);
+}
+
+function giveUp(
+  entry: CatalogEntry,
+  why: string,
+  givenUp: Set<string>,
+  reports: Map<string, ProbeReport>,
+): void {
+  const { id } = entry.provider;
+  entry.givenUp = why;
+  givenUp.add(id);
+  reports.set(id, { provider: id, rttMs: undefined, error: why });
 }

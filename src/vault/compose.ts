@@ -50,7 +50,10 @@ export interface ComposedVault {
   readonly config: Config;
   /** Who works on the state, as journals name them. */
   readonly owners: Owners;
-  /** Asks every provider once, because the operator wants to know: who answers well leaves quarantine. */
+  /**
+   * Asks every provider once, because the operator wants to know: who answers well leaves quarantine, and who is silent long
+   * after the others is reported as silent.
+   */
   probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
   /**
    * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
@@ -141,7 +144,10 @@ export async function composeVault(
     catalog,
     log: observers.log,
     config,
-    probe: (signal) => catalog.probeAll({ signal, mode: 'pardon' }),
+    probe: (signal) => {
+      const until = signal === undefined ? open.signal : AbortSignal.any([open.signal, signal]);
+      return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });
+    },
     owners,
     lateSince: (ms) => punctuality.lateSince(ms),
     probeCandidates: (minTolerates) =>

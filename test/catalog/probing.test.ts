@@ -116,6 +116,30 @@ describe('probing', () => {
     await expect.poll(() => catalog.snapshot()[2]!.why).toBe(why);
   });
 
+  it('tells an operator soon who is silent, and tells what became of it after all', async () => {
+    const world = newWorld();
+    const hung = new Probed('hung');
+    const catalog = await world.open([new Probed('a', 7), hung, new Probed('b', 7)]);
+    let answer = (): void => {};
+    hung.probe = () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ rttMs: 5 });
+      });
+    const probed = catalog.probeAll({ mode: 'pardon', untilLate: true });
+    await expect.poll(() => catalog.snapshot().filter(({ rttMs }) => rttMs !== undefined)).toHaveLength(2);
+    await expect.poll(() => world.clock.asleep).toBe(1);
+    world.clock.move(500);
+    const why = 'no answer after 0.5 s, long after the others';
+    expect(await probed).toEqual([
+      { provider: 'a', rttMs: 7, error: undefined },
+      { provider: 'hung', rttMs: undefined, error: why },
+      { provider: 'b', rttMs: 7, error: undefined },
+    ]);
+    expect(catalog.snapshot()[1]).toMatchObject({ state: 'unreachable', why });
+    answer();
+    await expect.poll(() => catalog.snapshot()[1]!.state).toBe('ok');
+  });
+
   it('before a put waits for one that hangs when the caller cannot spare it, or when it always took that long', async () => {
     const world = newWorld();
     const near = [new Probed('a', 7), new Probed('b', 7)];

@@ -77,6 +77,8 @@ it('writes nothing for a provider that does not work, or that it was not told en
   for (const [args, code, text] of [
     [['node', '--url', 'http://127.0.0.1:9'], 4, /ECONNREFUSED/],
     [['folder', '--root', used], 2, /foreign files/],
+    [['folder', '--root', '/dev/null/x'], 2, /is not a folder: \/dev\/null\/x.*at which one can be made/s],
+    [['folder', '--root', '/proc/none/x'], 2, /cannot be made: \/proc\/none\/x.*at which one can be made/s],
     [['folder', '--root', 'p', '--id', 'p1'], 2, /providers\[0\] too/],
     [['folder', '--root', 'p', '--id', 'No!'], 2, /\bid\b/],
     [['aws', '--region', 'x'], 2, /needs --bucket, --env FIELD=VARIABLE or --credentials-file/],

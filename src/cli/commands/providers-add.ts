@@ -51,7 +51,8 @@ export default async function add(
       undo.length = 0;
       report(io, flags.json, config, id, trial);
     } finally {
-      for (const step of undo) await step();
+      // Best effort: why it failed is what there is to say.
+      for (const step of undo) await step().catch(() => {});
     }
     return undefined;
   });

@@ -47,7 +47,7 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
   const layout = layoutOf(root);
   try {
     await makeFolders(root).catch((cause: unknown) => {
-      throw errnoOf(cause) === 'EEXIST' || errnoOf(cause) === 'ENOTDIR' ? notAFolder(root, id, cause) : cause;
+      throw cannotMake(root, id, cause);
     });
     const foreign = (await readdir(root)).find((name) => !OURS.has(name));
     if (foreign !== undefined && !(await isFile(layout.marker))) {
@@ -70,11 +70,21 @@ export async function initFsProvider(root: string, id: string): Promise<void> {
   }
 }
 
-function notAFolder(root: string, id: string, cause: unknown): HoldfastError {
-  return new HoldfastError('ConfigInvalid', `the root of provider "${id}" is not a folder: ${root}`, {
+const NO_ROOT = 'Name a folder, or a path at which one can be made, as its root.';
+
+/** Why there is no folder at `root`, nor can be. */
+function cannotMake(root: string, id: string, cause: unknown): unknown {
+  const errno = errnoOf(cause);
+  const occupied = errno === 'EEXIST' || errno === 'ENOTDIR';
+  if (!occupied && errno !== 'ENOENT') {
+    const failure = fsError(cause);
+    return failure instanceof HoldfastError ? failure.with({ hint: NO_ROOT }) : failure;
+  }
+  const what = occupied ? 'is not a folder' : 'cannot be made';
+  return new HoldfastError('ConfigInvalid', `the root of provider "${id}" ${what}: ${root}`, {
     code: 'provider_root',
     provider: id,
-    hint: 'Name a folder, or a path at which one can be made, as its root.',
+    hint: NO_ROOT,
     context: { root },
     cause,
   });
