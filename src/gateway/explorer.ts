@@ -64,7 +64,7 @@ export const rpc: Endpoint<GatewayContext> = {
   async run(context, exchange) {
     const type = exchange.header('content-type')?.split(';')[0]?.trim().toLowerCase();
     if (type !== 'application/json') {
-      throw new HttpProblem(415, 'UnsupportedMediaType', 'JSON-RPC comes as application/json');
+      throw new HttpProblem(415, 'UnsupportedMediaType', 'send JSON-RPC as application/json');
     }
     const answer = await answerRpc(await readText(context, exchange), {
       methods: methodsOf(context, exchange.signal),
@@ -115,7 +115,7 @@ function named(params: unknown, names: readonly string[]): Readonly<Record<strin
 async function readText({ clock, limits }: GatewayContext, exchange: Exchange): Promise<string> {
   const { request } = exchange;
   if (request.headers['content-encoding'] !== undefined) {
-    throw new HttpProblem(415, 'UnsupportedMediaType', 'JSON-RPC comes without a content coding');
+    throw new HttpProblem(415, 'UnsupportedMediaType', 'send JSON-RPC without a content coding');
   }
   checkStatedLength(request, MAX_BODY_BYTES);
   exchange.invite();

@@ -65,7 +65,7 @@ class Gate implements MemoryGate {
     throwIfAborted(signal, 'read');
     const need = Math.min(bytes, this.#options.capacityBytes);
     if (this.waiting === 0 && need <= this.#free) return this.#admit(need);
-    if (this.waiting >= this.#options.maxWaiting) throw busy('as many reads as can wait are waiting');
+    if (this.waiting >= this.#options.maxWaiting) throw busy('too many reads are waiting');
     return this.#wait(need, maxWaitMs, signal);
   }
 

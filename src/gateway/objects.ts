@@ -28,7 +28,7 @@ export const getByManifest: Endpoint<GatewayContext> = reading((context, exchang
 
 /** `/n/{name}`: the object that a name stands for now. */
 export const getByName: Endpoint<GatewayContext> = reading((context, exchange, [name = '']) => {
-  if (name.startsWith('b3:')) throw new HttpProblem(400, 'BadRequest', 'manifests are read at /m/');
+  if (name.startsWith('b3:')) throw new HttpProblem(400, 'BadRequest', 'read a manifest at /m/');
   const { nameMaxAgeSeconds: seconds } = context;
   return serveObject(context, exchange, name, { cache: seconds > 0 ? `max-age=${seconds}` : 'no-cache' });
 });

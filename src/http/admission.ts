@@ -157,7 +157,7 @@ class RequestAdmission implements Admission {
     const [problem, message] =
       status === 429
         ? (['RateLimited', 'too many requests'] as const)
-        : (['Unavailable', 'as many requests as are taken here are being served'] as const);
+        : (['Unavailable', 'this server is serving as many requests as it can'] as const);
     const headers = { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))) };
     return new HttpProblem(status, problem, message, { headers, close, shed: true });
   }

@@ -66,7 +66,7 @@ export function createAuthenticator(table: () => TokenTable): Authenticator {
       if (authorization === undefined) return withoutCredentials(anonymous, plane);
       const token = BEARER.exec(authorization)?.[1];
       const entry = token === undefined ? undefined : findToken(tokens, hashToken(token));
-      if (entry === undefined) throw unauthorized('the token is not known here', 'invalid_token');
+      if (entry === undefined) throw unauthorized('this server does not know the token', 'invalid_token');
       return { name: entry.name, scopes: entry.scopes, authenticated: true };
     },
     open: (scope) => table().anonymous.has(scope),
@@ -76,7 +76,7 @@ export function createAuthenticator(table: () => TokenTable): Authenticator {
 /** @throws HttpProblem 401 when credentials might help, 403 when those given do not. */
 export function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.has(scope)) return;
-  if (!principal.authenticated) throw unauthorized(`a token with scope "${scope}" is needed`);
+  if (!principal.authenticated) throw unauthorized(`this needs a token with the scope "${scope}"`);
   throw new HttpProblem(403, 'Forbidden', `this token lacks the scope "${scope}"`, {
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   });
@@ -134,12 +134,12 @@ export function checkPage(asked: Asked, rules: PageRules): void {
   // A page has no token, a certificate names its host already, and browsers do not reach Unix sockets.
   const mayBeRebound = plane.kind === 'tcp' && !principal.authenticated;
   if (mayBeRebound && !isOurs(request, plane, rules)) {
-    throw new HttpProblem(421, 'MisdirectedRequest', 'the Host header names a host that this is not', {
+    throw new HttpProblem(421, 'MisdirectedRequest', 'the Host header names another host', {
       close: true,
     });
   }
   if (isForeign(request, rules)) {
-    throw new HttpProblem(403, 'Forbidden', 'requests from pages of other sites are not taken here');
+    throw new HttpProblem(403, 'Forbidden', 'this server refuses requests from pages of other sites');
   }
 }
 

@@ -95,7 +95,7 @@ export class Handler<C> {
     const { admission, context, parseTarget, routes } = this.#options;
     checkStrict(exchange.request);
     exchange.target = parseTarget(exchange.request.url ?? '');
-    if (exchange.target === undefined) throw badRequest('no such path can be asked for here');
+    if (exchange.target === undefined) throw badRequest('this server can have no such path');
     const [endpoint, params] = find(routes, exchange, exchange.target.path);
     if (exchange.excess) throw admission.tooManyWaiting(endpoint.load);
     this.#identify(exchange, endpoint);
@@ -173,7 +173,7 @@ function find<C>(
     exchange.route = route.pattern;
     const { method = '' } = exchange.request;
     if (Object.hasOwn(route.methods, method)) return [route.methods[method]!, params];
-    throw new HttpProblem(405, 'MethodNotAllowed', `${method} is not possible here`, {
+    throw new HttpProblem(405, 'MethodNotAllowed', `this path does not take ${method}`, {
       headers: { allow: Object.keys(route.methods).join(', ') },
     });
   }

@@ -46,7 +46,7 @@ export const badRequest = (message: string): HttpProblem =>
   new HttpProblem(400, 'BadRequest', message, { close: true });
 
 export const tooLarge = (cap: number, what = 'the body'): HttpProblem =>
-  new HttpProblem(413, 'PayloadTooLarge', `${what} is over the ${cap} bytes taken here`, {
+  new HttpProblem(413, 'PayloadTooLarge', `${what} is longer than the ${cap} bytes that this server takes`, {
     headers: { 'holdfast-max-body': String(cap) },
     close: true,
   });

@@ -29,18 +29,21 @@ const MAX_HEADERS = 128;
  */
 export function checkStrict(request: IncomingMessage): void {
   const { httpVersion, headers, rawHeaders } = request;
-  if (rawHeaders.length > 2 * MAX_HEADERS) throw badRequest(`at most ${MAX_HEADERS} headers are taken`);
+  if (rawHeaders.length > 2 * MAX_HEADERS)
+    throw badRequest(`a request may have at most ${MAX_HEADERS} headers`);
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw new HttpProblem(505, 'VersionNotSupported', 'HTTP/1.1 is spoken here', { close: true });
+    throw new HttpProblem(505, 'VersionNotSupported', 'this server speaks HTTP/1.1', { close: true });
   }
-  if (httpVersion === '1.1' && headers.host === undefined) throw badRequest('a Host header is required');
+  if (httpVersion === '1.1' && headers.host === undefined)
+    throw badRequest('the request needs a Host header');
   const coding = headers['transfer-encoding'];
   if (coding !== undefined) {
     if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no transfer codings');
-    if (coding.toLowerCase() !== 'chunked') throw badRequest('chunked is the only transfer coding taken');
+    if (coding.toLowerCase() !== 'chunked')
+      throw badRequest('chunked is the only transfer coding known here');
   }
   if (headers.expect !== undefined && !CONTINUE.test(headers.expect)) {
-    throw badRequest('100-continue is all that can be expected here');
+    throw badRequest('100-continue is the only expectation known here');
   }
   let seen: Set<string> | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -180,7 +180,7 @@ const TOO_MANY_CONNECTIONS: Refusal = {
   reason: 'client_connections',
   status: '503 Service Unavailable',
   name: 'Unavailable',
-  message: 'this client has as many connections as one may have here',
+  message: 'this client has too many connections',
   headers: ['retry-after: 1'],
 };
 

@@ -42,7 +42,8 @@ function parseTokenFile(text: string): TokenTable {
     }
     if (token === undefined || rest.length > 0 || name === ANONYMOUS)
       throw badLine(index + 1, 'expected `name scopes token`');
-    if (tokens.length === MAX_TOKENS) throw badLine(index + 1, `at most ${MAX_TOKENS} tokens are taken`);
+    if (tokens.length === MAX_TOKENS)
+      throw badLine(index + 1, `a file may have at most ${MAX_TOKENS} tokens`);
     tokens.push({ name, scopes, sha256: digestOf(token, index + 1) });
   });
   return { tokens, anonymous };

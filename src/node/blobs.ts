@@ -78,7 +78,7 @@ export const postBlob: NodeEndpoint = {
 async function checkKept(context: NodeContext, exchange: Exchange, address: BlobAddress): Promise<void> {
   if ((await stateOf(context, address, exchange)) === 'good') return;
   await context.makeWay(address, exchange);
-  throw new HttpProblem(503, 'Unavailable', 'what was kept of this blob is damaged: send it again', {
+  throw new HttpProblem(503, 'Unavailable', 'the copy kept here is damaged: send the blob again', {
     headers: { 'retry-after': '1' },
   });
 }

@@ -50,9 +50,14 @@ export function bodyOf(
   if (coding === 'identity') return wire();
   const inflate = coding === 'gzip' || coding === 'zstd' ? context.inflaters[coding] : undefined;
   if (inflate === undefined) {
-    throw new HttpProblem(415, 'UnsupportedMediaType', 'content codings taken here are gzip and zstd', {
-      headers: { 'accept-encoding': 'gzip, zstd' },
-    });
+    throw new HttpProblem(
+      415,
+      'UnsupportedMediaType',
+      'gzip and zstd are the only content codings known here',
+      {
+        headers: { 'accept-encoding': 'gzip, zstd' },
+      },
+    );
   }
   return inflateBody(inflate, wire(), { maxBytes, statedBytes: statedLength(request) });
 }

@@ -88,7 +88,7 @@ class Reader implements VerifiedReader {
       mismatch: (address, reason) => {
         this.forget(address);
         metrics.integrityFail(reason);
-        return new HoldfastError('HashMismatch', 'the bytes kept here are not those of the address', {
+        return new HoldfastError('HashMismatch', 'the bytes kept here do not have the address', {
           context: { address, reason },
         });
       },
