@@ -3,6 +3,7 @@ import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
+import type { VaultKeys } from '../keys/derivation.ts';
 import type { RecordsContext } from './context.ts';
 import { openPage, type Page, sealPage } from './name-page.ts';
 import { type NameWrite, WriteQueue } from './name-queue.ts';
@@ -28,15 +29,16 @@ const MAX_TIDIED = 512;
 
 type Decoded = { readonly sealed: Uint8Array; readonly page: Page };
 
-const indexes = new WeakMap<Engine, NameIndex>();
+const indexes = new WeakMap<Engine, WeakMap<VaultKeys, NameIndex>>();
 
-/** The one index of an engine, as this process sees it. */
+/** The one index of an engine, as this process sees it with these keys. */
 export function nameIndexOf(context: RecordsContext): NameIndex {
-  const known = indexes.get(context.engine);
-  if (known !== undefined) return known;
-  const made = new NameIndex(context);
-  indexes.set(context.engine, made);
-  return made;
+  const { engine, keys } = context;
+  const byKeys = indexes.get(engine) ?? new WeakMap<VaultKeys, NameIndex>();
+  indexes.set(engine, byKeys);
+  const index = byKeys.get(keys) ?? new NameIndex(context);
+  byKeys.set(keys, index);
+  return index;
 }
 
 export class NameIndex {
