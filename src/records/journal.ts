@@ -4,7 +4,7 @@ import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Engine } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
-import type { BlobAt } from './delete-blobs.ts';
+import type { BlobAt } from './trash.ts';
 
 /**
  * What puts in progress are about to store, written before it is stored. After a crash the blobs of a put that
@@ -99,6 +99,8 @@ const encodeHeader = (header: JournalHeader): Uint8Array => utf8Encode(JSON.stri
 export interface JournalEntry {
   readonly id: string;
   readonly header: JournalHeader;
+  /** Records of intents. */
+  readonly records: number;
 }
 
 /** All journals whose header is whole. */
@@ -106,12 +108,16 @@ export async function readJournals(
   { engine }: RecordsContext,
   options: AbortOptions = {},
 ): Promise<JournalEntry[]> {
-  const journals: JournalEntry[] = [];
+  const headers = new Map<string, JournalHeader>();
+  const records = new Map<string, number>();
   for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
-    const header = key.includes('/') ? undefined : headerIn(value);
-    if (header !== undefined) journals.push({ id: key, header });
+    const slash = key.indexOf('/');
+    const id = slash < 0 ? key : key.slice(0, slash);
+    if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
+    const header = slash < 0 ? headerIn(value) : undefined;
+    if (header !== undefined) headers.set(id, header);
   }
-  return journals;
+  return [...headers].map(([id, header]) => ({ id, header, records: records.get(id) ?? 0 }));
 }
 
 /** Whether no put and no removal is under way, or was left half done. */

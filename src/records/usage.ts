@@ -8,7 +8,6 @@ import { packsOf, type SegmentView } from '../object/places.ts';
 import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
 import { loadRoot, manifestAddresses, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
-import { recountDone, recountIsDue, whetherRecountIsDue } from './recount-due.ts';
 import { trashedBytes } from './trash.ts';
 
 /** Adds what the packs of a segment take up. */
@@ -71,4 +70,25 @@ function usageIn(stored: Uint8Array): Usage | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Chores that are due, by name; the value is another whenever one becomes due anew. */
+export const UPKEEP_TABLE = 'upkeep';
+const RECOUNT = 'recount';
+
+/** For whoever finds that somebody ended before what he did was written down. */
+export async function recountIsDue({ engine, random }: RecordsContext): Promise<void> {
+  await engine.table(UPKEEP_TABLE).put(RECOUNT, random(8));
+}
+
+/** What {@link recountDone} takes; undefined when it is not due. */
+export function whetherRecountIsDue(
+  { engine }: RecordsContext,
+  options: AbortOptions,
+): Promise<Uint8Array | undefined> {
+  return engine.table(UPKEEP_TABLE).get(RECOUNT, options);
+}
+
+export async function recountDone({ engine }: RecordsContext, due: Uint8Array): Promise<void> {
+  await engine.table(UPKEEP_TABLE).compareAndSet(RECOUNT, due, undefined);
 }

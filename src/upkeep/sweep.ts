@@ -1,19 +1,19 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { toHex, utf8Encode } from '../core/bytes.ts';
 import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
-import { deleteBlobs } from '../records/delete-blobs.ts';
 import type { Fork } from '../records/forks.ts';
 import { forgottenJournal, intentsOf, type JournalHeader, readJournals } from '../records/journal.ts';
 import { forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
-import { recountIsDue } from '../records/recount-due.ts';
-import { trashed } from '../records/trash.ts';
+import { deleteBlobs, trashed } from '../records/trash.ts';
+import { recountIsDue } from '../records/usage.ts';
 
 export interface SweepResult {
   /** Journals of dead owners that were finished. */
@@ -32,18 +32,23 @@ export interface SweepResult {
  * Finishes what dead owners began: deletes the blobs of puts that never became visible, copies changed names to the
  * providers, and then deletes the blobs of versions that were replaced or removed. Nothing is touched whose owner may
  * live, or cannot be read. A journal that cannot be finished keeps none of the others from it.
- * @param isDead whether an owner is proven to be gone.
+ * @param isOver whether an owner is gone; its mark differs whenever it has written to its journals.
  * @throws HoldfastError `Aborted`; what the engine throws when the journals cannot be read.
  */
 export async function sweepJournal(
   context: RecordsContext & WithRetention,
-  isDead: (owner: string) => boolean | Promise<boolean>,
+  isOver: (owner: string, mark: string) => boolean | Promise<boolean>,
   options: AbortOptions = {},
 ): Promise<SweepResult> {
   const journals = await readJournals(context, options);
-  const owners = new Set(journals.map(({ header }) => header.owner));
+  const marks = new Map<string, string>();
+  for (const { id, header, records } of journals) {
+    marks.set(header.owner, `${marks.get(header.owner) ?? ''} ${id}:${records}`);
+  }
   const dead = new Set<string>();
-  for (const owner of owners) if (await isDead(owner)) dead.add(owner);
+  for (const [owner, mark] of marks) {
+    if (await isOver(owner, toHex(context.blake3.hash(utf8Encode(mark))))) dead.add(owner);
+  }
   // What a dead owner had stored or deleted may not have been counted.
   if (dead.size > 0) await recountIsDue(context);
   let [blobs, finished] = [0, 0];

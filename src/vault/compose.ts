@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, uptime } from 'node:os';
 import { directoryOf } from '../catalog/directory.ts';
 import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
 import { openNodeCatalog } from '../catalog/index.ts';
@@ -20,7 +20,6 @@ import {
   createRoutedEngine,
   type Engine,
   type EngineName,
-  type Owners,
 } from '../engine/index.ts';
 import type { VaultSubkeys } from '../keys/derivation.ts';
 import { vaultKeysOf } from '../keys/derivation.ts';
@@ -36,6 +35,7 @@ import type { LogSink } from '../providers/layers/log.ts';
 import type { Provider } from '../providers/provider.ts';
 import { createProvider, type ProviderDeps } from '../providers/provider.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
+import { createLeases, type Leases } from '../records/leases.ts';
 import { recordedRelocations } from '../records/relocations.ts';
 import { keepNothing } from '../upkeep/retention.ts';
 import { homePaths } from './home.ts';
@@ -48,8 +48,8 @@ export interface ComposedVault {
   readonly catalog: NodeCatalog;
   readonly log: LogSink;
   readonly config: Config;
-  /** Who works on the state, as journals name them. */
-  readonly owners: Owners;
+  /** Who works on the state, and whose journals may be taken over. */
+  readonly leases: Leases;
   /**
    * Asks every provider once, because the operator wants to know: who answers well leaves quarantine, and who is silent long
    * after the others is reported as silent.
@@ -148,7 +148,7 @@ export async function composeVault(
       const until = signal === undefined ? open.signal : AbortSignal.any([open.signal, signal]);
       return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });
     },
-    owners,
+    leases: createLeases(base, owners, () => uptime() * 1000),
     lateSince: (ms) => punctuality.lateSince(ms),
     probeCandidates: (minTolerates) =>
       catalog.probeCandidates({

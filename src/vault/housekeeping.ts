@@ -2,7 +2,8 @@ import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.t
 import { timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Fork } from '../records/forks.ts';
-import { renewSlots } from '../records/renew-slots.ts';
+import { renewSlots } from '../records/name-backup.ts';
+import { buildNameIndex } from '../records/name-build.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
@@ -55,6 +56,7 @@ export class Housekeeping {
       () => emptyTrash(context, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
       () => recountUsage(context, { signal }),
+      () => buildNameIndex(context, { signal }),
     ];
     for (const chore of chores) {
       try {
@@ -66,17 +68,20 @@ export class Housekeeping {
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { context, owners, log } = this.#composed;
-    const isDead = async (owner: string): Promise<boolean> => {
-      const dead = await owners.isDead(owner);
-      if (dead) this.#sweeps = true;
-      return dead;
+    const { context, leases, log } = this.#composed;
+    const isOver = async (owner: string, mark: string): Promise<boolean> => {
+      const over = await leases.isOver(owner, mark, { signal });
+      if (over) this.#sweeps = true;
+      return over;
     };
-    const swept = await sweepJournal(context, isDead, { signal });
-    const { finished, blobs, forks, owners: alive } = swept;
+    const swept = await sweepJournal(context, isOver, { signal });
+    const { finished, blobs, failures, forks, owners: alive } = swept;
     this.#sweeps = false;
     if (finished > 0) log('debug', 'journals_swept', { finished, blobs, owners: alive.size });
+    for (const { journal, error } of failures) {
+      log('warn', 'journal_not_swept', { journal, error: error.message });
+    }
     this.tellOf(forks);
-    await owners.tidy(alive);
+    await leases.tidy(alive, { signal });
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -61,28 +61,28 @@ describe('owners of one state', () => {
   it('are dead once they were killed, and not before', async () => {
     const other = start();
     const name = await other.line();
-    expect(await here.isDead(name)).toBe(false);
-    expect(await other.ask(await here.current())).toBe('false');
-    expect(await here.isDead(name)).toBe(false);
+    expect(await here.standing(name)).toBe('alive');
+    expect(await other.ask(await here.current())).toBe('alive');
+    expect(await here.standing(name)).toBe('alive');
     await kill(other);
-    expect(await here.isDead(name)).toBe(true);
+    expect(await here.standing(name)).toBe('dead');
   });
 
   it('are dead once they have let go', async () => {
     const name = await here.current();
-    expect(await here.isDead(name)).toBe(false);
+    expect(await here.standing(name)).toBe('alive');
     await here.close();
     const other = start();
     await other.line();
-    expect(await other.ask(name)).toBe('true');
+    expect(await other.ask(name)).toBe('dead');
   });
 
   it('live in any thread of a process, and looking does not take their lock away', async () => {
     const both = start([], 'thread');
     const name = await both.line();
     for (let i = 0; i < 2; i++) {
-      expect(await both.ask(name)).toBe('false');
-      expect(await here.isDead(name)).toBe(false);
+      expect(await both.ask(name)).toBe('alive');
+      expect(await here.standing(name)).toBe('alive');
     }
   });
 
@@ -90,16 +90,22 @@ describe('owners of one state', () => {
     const container = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
     const [first, second] = [start(container), start(container)];
     const [one, two] = [await first.line(), await second.line()];
-    expect(await first.ask(two)).toBe('false');
-    expect(await second.ask(one)).toBe('false');
+    expect(await first.ask(two)).toBe('alive');
+    expect(await second.ask(one)).toBe('alive');
     await kill(first);
-    await expect.poll(() => second.ask(one)).toBe('true');
+    await expect.poll(() => second.ask(one)).toBe('dead');
   });
 
-  it('cannot be proven dead by names that earlier versions wrote', async () => {
+  it('of names that earlier versions wrote are neither proven dead nor alive', async () => {
     for (const name of ['host:1:00aa11bb', '', '../engine', 'x'.repeat(33)]) {
-      expect(await here.isDead(name)).toBe(false);
+      expect(await here.standing(name)).toBe('unknown');
     }
+  });
+
+  it('whose lock cannot be tried are neither proven dead nor alive', async () => {
+    const name = `${'a'.repeat(16)}-${'b'.repeat(16)}`;
+    await writeFile(join(folder, name), 'no folder');
+    expect(await here.standing(name)).toBe('unknown');
   });
 
   it('leave nothing behind in the end', async () => {

@@ -8,7 +8,7 @@ import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { PutJournal } from '../../src/records/journal.ts';
-import { renewSlots } from '../../src/records/renew-slots.ts';
+import { renewSlots } from '../../src/records/name-backup.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { faultyVault } from '../helpers/faulty.ts';

@@ -9,12 +9,16 @@ import type { RandomBytes } from '../../core/random.ts';
 import { engineClosed } from '../check.ts';
 import { type Database, openOnce } from './connection.ts';
 
+export type OwnerStanding = 'alive' | 'dead' | 'unknown';
+
 /** Who works on a state, and which of them are proven dead: never by a process id or a host name alone. */
 export interface Owners {
   /** This run's name. Resolves once the system would tell others of its death. */
   current(): Promise<string>;
-  /** True only where it is proven; what cannot be proven counts as alive. */
-  isDead(owner: string): Promise<boolean>;
+  /** Unknown: it holds no lock that can be tried. */
+  standing(owner: string): Promise<OwnerStanding>;
+  /** This machine, since it was started: 16 hex digits. */
+  host(): Promise<string>;
   /** Removes what dead owners left behind, except of those that are still named. */
   tidy(named: ReadonlySet<string>): Promise<void>;
   close(): Promise<void>;
@@ -57,12 +61,16 @@ class OwnerLocks implements Owners {
     return (await this.#held).name;
   }
 
-  async isDead(owner: string): Promise<boolean> {
+  async standing(owner: string): Promise<OwnerStanding> {
+    if (!OWNER.test(owner)) return 'unknown';
+    if ((await modifiedMs(this.#pathOf(owner))) === undefined) return 'dead';
     // Trying the lock of one's own process would let go of it: a POSIX lock ends with any handle of the file.
-    if (!OWNER.test(owner)) return false;
-    if ((await modifiedMs(this.#pathOf(owner))) === undefined) return true;
-    if (owner.endsWith(await thisProcess())) return false;
-    return this.#isFree(owner);
+    if (owner.endsWith(await thisProcess())) return 'alive';
+    return this.#tryLock(owner);
+  }
+
+  host(): Promise<string> {
+    return thisHost();
   }
 
   async tidy(named: ReadonlySet<string>): Promise<void> {
@@ -73,7 +81,7 @@ class OwnerLocks implements Owners {
     for (const name of names) {
       if (!OWNER.test(name) || named.has(name) || name.endsWith(mine)) continue;
       const modified = await modifiedMs(this.#pathOf(name));
-      if (modified === undefined || modified > old || !(await this.#isFree(name))) continue;
+      if (modified === undefined || modified > old || (await this.#tryLock(name)) !== 'dead') continue;
       await rm(this.#pathOf(name), { recursive: true, force: true });
       if (++tidied === MAX_TIDIED) return;
     }
@@ -95,12 +103,15 @@ class OwnerLocks implements Owners {
     return { name, database };
   }
 
-  /** Whether nobody holds the lock. A damaged database has been locked before it was found to be so. */
-  async #isFree(owner: string): Promise<boolean> {
+  /** A damaged database has been locked before it was found to be so. */
+  async #tryLock(owner: string): Promise<OwnerStanding> {
     const database = await openOnce(this.#pathOf(owner));
-    if (database instanceof HoldfastError) return isHoldfastError(database, 'Corrupt');
+    if (database instanceof HoldfastError) {
+      if (database.code === 'engine_locked') return 'alive';
+      return isHoldfastError(database, 'Corrupt') ? 'dead' : 'unknown';
+    }
     await database.close();
-    return true;
+    return 'dead';
   }
 
   #pathOf(owner: string): string {
@@ -118,22 +129,35 @@ async function modifiedMs(path: string): Promise<number | undefined> {
   }
 }
 
-let known: Promise<string> | undefined;
+let processKnown: Promise<string> | undefined;
+let hostKnown: Promise<string> | undefined;
 
 /** The same for all threads of this process, and for no other process: 16 hex digits. */
 function thisProcess(): Promise<string> {
-  known ??= identify().then((text) => createHash('sha256').update(text).digest('hex').slice(0, 16));
-  return known;
+  processKnown ??= identifyProcess().then(shortHash);
+  return processKnown;
 }
 
+function thisHost(): Promise<string> {
+  hostKnown ??= bootId()
+    .catch(() => hostname())
+    .then(shortHash);
+  return hostKnown;
+}
+
+const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
+
+const bootId = async (): Promise<string> =>
+  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+
 /** Boot, process namespace and start time tell equal ids apart; where there is no `/proc`, the host's name has to do. */
-async function identify(): Promise<string> {
+async function identifyProcess(): Promise<string> {
   try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    const boot = await bootId();
     const namespace = await readlink('/proc/self/ns/pid');
     const fields = await readFile('/proc/self/stat', 'utf8');
     const started = fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19];
-    return [boot.trim(), namespace, process.pid, started].join('\n');
+    return [boot, namespace, process.pid, started].join('\n');
   } catch {
     return [hostname(), process.pid].join('\n');
   }

@@ -5,7 +5,7 @@ import type { Pointer } from '../../manifest/pointer.ts';
 import { LISTINGS } from '../../object/straggler-policies.ts';
 import type { Fork } from '../../records/forks.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
-import { recountIsDue } from '../../records/recount-due.ts';
+import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
 import { collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';

@@ -8,7 +8,7 @@ import { backUpPointer } from '../../records/name-backup.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { type NameChange, setPointer } from '../../records/names.ts';
 import type { SlotPointer } from '../../records/slots.ts';
-import { namesDue } from '../../records/slots-due.ts';
+import { namesDue } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 import type { Collected, Versions } from './collect.ts';
 

@@ -21,7 +21,7 @@ else {
   }
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === 'close') await owners.close();
-    else console.log(String(await owners.isDead(line)));
+    else console.log(await owners.standing(line));
   }
 }
 setInterval(() => {}, 1000);

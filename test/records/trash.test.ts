@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import type { BlobAt } from '../../src/records/delete-blobs.ts';
+import type { BlobAt } from '../../src/records/trash.ts';
 import { deleteOrQueue, emptyTrash } from '../../src/records/trash.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
