@@ -16,7 +16,7 @@ export interface Leases {
   tidy(named: ReadonlySet<string>, options?: AbortOptions): Promise<void>;
 }
 
-/** Far longer than a living put goes without a word in its journal. */
+/** Far longer than a living put goes without a word in its journal. @internal Tests wait for it. */
 export const LEASE_MS: number = 24 * 3_600_000;
 
 const PREFIX = 'lease/';

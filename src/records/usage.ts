@@ -82,13 +82,13 @@ export async function recountIsDue({ engine, random }: RecordsContext): Promise<
 }
 
 /** What {@link recountDone} takes; undefined when it is not due. */
-export function whetherRecountIsDue(
+function whetherRecountIsDue(
   { engine }: RecordsContext,
   options: AbortOptions,
 ): Promise<Uint8Array | undefined> {
   return engine.table(UPKEEP_TABLE).get(RECOUNT, options);
 }
 
-export async function recountDone({ engine }: RecordsContext, due: Uint8Array): Promise<void> {
+async function recountDone({ engine }: RecordsContext, due: Uint8Array): Promise<void> {
   await engine.table(UPKEEP_TABLE).compareAndSet(RECOUNT, due, undefined);
 }
