@@ -17,6 +17,7 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { openManifest } from '../../src/records/manifests.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { keepNothing } from '../../src/upkeep/retention.ts';
 import { statObject } from '../../src/upkeep/stat.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
 import { allBlobs } from '../helpers/faulty.ts';
@@ -263,7 +264,8 @@ describe('a hint, which the vault itself does not vouch for', () => {
     const [segment] = vault.segments;
     const relocation = await carry(vault, segment!, 'p1', 'p4');
     const relocations = { open: async () => async () => [{ ...relocation, recorded: false }] };
-    return { vault, context: { ...vault.context, relocations } };
+    const context = { ...vault.context, relocations };
+    return { vault, context: { ...context, retention: keepNothing(context) } };
   };
 
   it('is followed where the shards are in none of their own places', async () => {
@@ -290,7 +292,9 @@ describe('a hint, which the vault itself does not vouch for', () => {
 it('reading goes on where the engine cannot say what was moved', async () => {
   const vault = await fourPlaces();
   const relocations = { open: () => Promise.reject(new HoldfastError('Unavailable', 'it is locked')) };
-  const object = await getObject({ ...vault.context, relocations }, 'x');
+  const locked = { ...vault.context, relocations };
+  const object = await getObject(locked, 'x');
   expect(Buffer.compare(await readAll(object), noise(700_000))).toBe(0);
-  await expect(deleteObject({ ...vault.context, relocations }, 'x')).rejects.toThrow('it is locked');
+  const retention = keepNothing(locked);
+  await expect(deleteObject({ ...locked, retention }, 'x')).rejects.toThrow('it is locked');
 });
