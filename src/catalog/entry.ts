@@ -1,11 +1,10 @@
 import { type ChunkLadder, rungAtMost } from '../profiles/ladder.ts';
-import { type Observation, observe } from '../profiles/observe.ts';
+import { bandwidthOf, type ChunkSample, type Observation, observe } from '../profiles/observe.ts';
 import { newProfile, type ProviderProfile } from '../profiles/profile.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { FailureKind } from './failure-kind.ts';
 import type { LastFailure } from './last-failure.ts';
 import type { Quarantine } from './quarantine.ts';
-import { ThroughputWindow } from './tail.ts';
 
 /** Observations kept until the next flush; the oldest go first when nothing flushes. */
 const MAX_PENDING = 1024;
@@ -96,4 +95,35 @@ export class CatalogEntry {
     this.pending = [...observations, ...this.pending].slice(-MAX_PENDING);
     this.pendingUsage += usage;
   }
+}
+
+/** Recent transfers remembered per provider and direction. */
+const WINDOW = 128;
+/** Fewer say nothing about a tail. */
+const MIN_SAMPLES = 8;
+const TAIL = 0.95;
+
+/** The throughputs of the last transfers, in bytes a second. */
+export class ThroughputWindow {
+  readonly #samples: number[] = [];
+  #next = 0;
+
+  add(sample: ChunkSample): void {
+    const throughput = bandwidthOf(sample);
+    if (throughput === undefined) return;
+    this.#samples[this.#next] = throughput;
+    this.#next = (this.#next + 1) % WINDOW;
+  }
+
+  /** The throughput that 95 % of the last transfers reached; undefined while there are too few of them. */
+  tail(): number | undefined {
+    return tailThroughput(this.#samples);
+  }
+}
+
+/** Nearest-rank percentile: the largest sample that at least 95 % of the samples reach. */
+function tailThroughput(samples: readonly number[]): number | undefined {
+  if (samples.length < MIN_SAMPLES) return undefined;
+  const falling = samples.toSorted((a, b) => b - a);
+  return falling[Math.ceil(TAIL * falling.length) - 1];
 }

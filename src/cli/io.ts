@@ -1,6 +1,5 @@
 import type { HoldfastError } from '../core/errors.ts';
 import { printableLine, printableText } from '../core/remote-text.ts';
-import { toJson } from './json.ts';
 
 /** How a command talks to its user. Everything a script reads goes to stdout; everything else to stderr. */
 export interface Io {
@@ -61,4 +60,27 @@ function details(error: HoldfastError): string[] {
     if (Array.isArray(list) && list.length > 0) return list.map(String);
   }
   return [];
+}
+
+/** Below these keys stand names that the user chose. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['overrides']);
+
+const camel = (key: string): string =>
+  key.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+
+/** Data as every command prints it: one spelling of keys, whichever format the data comes from. */
+function toJson(data: unknown): string {
+  return JSON.stringify(oneSpelling(data));
+}
+
+function oneSpelling(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(oneSpelling);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      camel(key),
+      OWN_NAMES.has(key) ? inner : oneSpelling(inner),
+    ]),
+  );
 }

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Blake3 } from '../../src/core/b3/blake3.ts';
-import { hashesRight, KNOWN_HASHES } from '../../src/core/b3/known.ts';
 import { portableBlake3 } from '../../src/core/b3/portable.ts';
-import { selectBlake3 } from '../../src/core/b3/select.ts';
+import { hashesRight, KNOWN_HASHES, selectBlake3 } from '../../src/core/b3/select.ts';
 import { wasmBlake3 } from '../../src/core/b3/wasm.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { vectorTest } from '../helpers/third-party.ts';

@@ -1,8 +1,15 @@
 import { linkedAbort, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { AdapterCapabilities, BlobAdapter, FetchStreamOptions, ProbeResult } from '../adapter.ts';
-import { mergeListings } from './merge-listings.ts';
+import type {
+  AdapterCapabilities,
+  BlobAdapter,
+  BlobEntry,
+  FetchStreamOptions,
+  ListOptions,
+  ProbeResult,
+} from '../adapter.ts';
+import { checkListing } from '../guard.ts';
 import { teeStream } from './tee-stream.ts';
 
 type Signal = AbortSignal | undefined;
@@ -175,4 +182,36 @@ async function probeAll(backends: Backends, signal: Signal): Promise<ProbeResult
   const free = answers.flatMap(({ freeBytes }) => freeBytes ?? []);
   const rttMs = Math.max(...answers.map((answer) => answer.rttMs));
   return free.length === 0 ? { rttMs } : { rttMs, freeBytes: Math.min(...free) };
+}
+
+/**
+ * What any of them has, each address once, as the one tells that wrote it last. All must answer: what only the silent one
+ * has would be missing.
+ */
+async function* mergeListings(
+  backends: readonly BlobAdapter[],
+  options: ListOptions = {},
+): AsyncGenerator<BlobEntry, void, undefined> {
+  checkListing(options);
+  const { limit, ...each } = options;
+  const sources = backends.map((backend) => backend.list(each)[Symbol.asyncIterator]());
+  try {
+    const heads = await Promise.all(sources.map((source) => source.next()));
+    for (let left = limit ?? Number.POSITIVE_INFINITY; left > 0; left--) {
+      const entries = heads.flatMap(({ done, value }) => (done ? [] : [value]));
+      const least = entries.reduce<BlobEntry | undefined>(youngerOfLeast, undefined);
+      if (least === undefined) return;
+      yield least;
+      for (const [i, { value }] of heads.entries())
+        if (value?.address === least.address) heads[i] = await sources[i]!.next();
+    }
+  } finally {
+    await Promise.allSettled(sources.map((source) => source.return?.()));
+  }
+}
+
+function youngerOfLeast(best: BlobEntry | undefined, entry: BlobEntry): BlobEntry {
+  if (best === undefined || entry.address < best.address) return entry;
+  if (entry.address > best.address) return best;
+  return (entry.modifiedUnixMs ?? 0) > (best.modifiedUnixMs ?? 0) ? entry : best;
 }
