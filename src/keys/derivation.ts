@@ -42,10 +42,10 @@ export interface ObjectKeys {
   readonly commitment: Uint8Array;
   readonly manifestMac: Uint8Array;
   readonly sealed: Uint8Array;
-  /** Key of the chunks that a provider leads. */
+  /** Key of the chunks whose key provider it is. */
   providerKey(providerId: string): Uint8Array;
   /** Single-use key of one chunk. @param salt 16 fresh random bytes. */
-  chunkKey(leadProviderId: string, salt: Uint8Array, chunkIndex: number): Uint8Array;
+  chunkKey(keyProviderId: string, salt: Uint8Array, chunkIndex: number): Uint8Array;
 }
 
 export function deriveObjectKeys(objectKey: Uint8Array): ObjectKeys {
@@ -60,8 +60,8 @@ export function deriveObjectKeys(objectKey: Uint8Array): ObjectKeys {
     manifestMac: deriveKey(CONTEXT.objectManifestMac, objectKey),
     sealed: deriveKey(CONTEXT.objectSealed, objectKey),
     providerKey,
-    chunkKey: (lead, salt, index) =>
-      deriveKey(CONTEXT.providerChunk, concatBytes(providerKey(lead), salt, u64(index))),
+    chunkKey: (id, salt, index) =>
+      deriveKey(CONTEXT.providerChunk, concatBytes(providerKey(id), salt, u64(index))),
   };
 }
 
