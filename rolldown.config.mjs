@@ -40,6 +40,9 @@ const inside = (id) => [...INSIDE, ...BELOW].some((name) => id === name || id.st
 export default defineConfig({
   input: {
     index: 'src/index.ts',
+    node: 'src/node.ts',
+    gateway: 'src/gateway.ts',
+    catalog: 'src/catalog.ts',
     'cli/main': 'src/cli/main.ts',
     'coding/erasure/index': 'src/coding/erasure/index.ts',
     // What scripts/overlay-search.mjs needs besides.

@@ -1,10 +1,42 @@
+export type { ProbeReport, ProviderSnapshot } from './catalog/catalog.ts';
+export type { LeftOut } from './catalog/directory.ts';
+export type { LastFailure } from './catalog/last-failure.ts';
+export type { CatalogPolicy } from './catalog/policy.ts';
+export type { CreditBalance, Settlement } from './catalog/quota.ts';
+export { SKIP_REASONS, type SkipReason } from './catalog/rank.ts';
 export type { ConfigInput, ProviderInput } from './config/object.ts';
-export type { Config } from './config/types.ts';
+export { SECTION_NAMES, type SectionName } from './config/schema.ts';
+export type {
+  ChunkMode,
+  ChunksConfig,
+  CompressionAlgorithm,
+  CompressionConfig,
+  Config,
+  ConfigWarning,
+  EncryptionConfig,
+  EngineConfig,
+  EngineName,
+  ErasureAlgorithm,
+  ErasureConfig,
+  FountainConfig,
+  FountainKind,
+  GatewayConfig,
+  IntegrityConfig,
+  LimitsConfig,
+  NodeConfig,
+  PacksConfig,
+  PlacementConfig,
+  ProviderConfig,
+  RolloutConfig,
+  ServingConfig,
+} from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
 export type { BlobAddress } from './core/address.ts';
+export type { ErrorCodeTable } from './core/error-codes.ts';
 export {
   ERROR_KINDS,
   type ErrorCode,
+  type ErrorDetail,
   type ErrorKind,
   type ErrorStatus,
   HoldfastError,
@@ -15,11 +47,13 @@ export type { FailedAttempt } from './pipeline/put/failures.ts';
 export type { PutOptions, PutProgress, PutResult } from './pipeline/put/put.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
+export type { DomainLevel } from './placement/domains.ts';
+export type { Fork } from './records/forks.ts';
 export type { ListObjectsOptions, NamePrefix } from './records/name-listing.ts';
 export type { NamedObject } from './records/name-page.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
-export type { ObjectStat } from './upkeep/stat.ts';
+export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';

@@ -2,7 +2,7 @@ import type { CatalogEntry } from './entry.ts';
 import { describeFailure } from './last-failure.ts';
 import type { CatalogPolicy } from './policy.ts';
 
-const SKIP_REASONS = [
+export const SKIP_REASONS = [
   'maintenance',
   'profile_unreadable',
   'quarantined',

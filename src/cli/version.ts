@@ -1,19 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { systemClock } from '../core/clock.ts';
 import type { OnUnfit } from '../core/fitness.ts';
-
-/** Of the program, as its package says. */
-export async function versionNumber(): Promise<string> {
-  const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
+import { VERSION } from '../core/version.ts';
 
 /** The version, and with `verbose` which implementation of each primitive this machine gets. */
 export async function version(
   verbose: boolean,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
-  const head = `holdfast ${await versionNumber()}`;
+  const head = `holdfast ${VERSION}`;
   if (!verbose) return head;
   const [{ accelerationFrom }, { createSharedMemory }, { loadPrimitives }] = await Promise.all([
     import('../core/acceleration.ts'),

@@ -1,4 +1,4 @@
-import type { ProviderEntry } from '../providers/provider.ts';
+import type { DomainLabels, ProviderEntry } from '../providers/provider.ts';
 
 /** The configuration as the program sees it: complete, checked, frozen. Sizes in bytes, names as in the file. */
 export interface Config {
@@ -86,11 +86,9 @@ export interface IntegrityConfig {
   readonly verifyWrites: 'off' | 'sample' | 'full';
 }
 
-export type DomainLevel = 'provider' | 'account' | 'region';
-
 export interface PlacementConfig {
   readonly minTolerates: number;
-  readonly failureDomain: DomainLevel;
+  readonly failureDomain: keyof DomainLabels;
 }
 
 export interface LimitsConfig {

@@ -13,7 +13,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal, options?: TimerOptions): Promise<void>;
 }
 
-interface TimerOptions {
+export interface TimerOptions {
   /** True: the process does not stay alive for it. Default false. */
   readonly idle?: boolean | undefined;
 }

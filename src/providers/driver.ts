@@ -23,8 +23,6 @@ export interface AdapterDeps {
   readonly blake3: Blake3;
 }
 
-type Signal = AbortSignal | undefined;
-
 /**
  * What differs between kinds of providers. `adapterFromDriver` turns a driver into a `BlobAdapter`: arguments
  * arrive here checked (address, range, size, slot name, capability, not closed, not yet aborted), and what is thrown here
@@ -41,13 +39,13 @@ export interface Driver {
     address: BlobAddress,
     parts: readonly Uint8Array[],
     size: number,
-    signal: Signal,
+    signal: AbortSignal | undefined,
   ): Promise<StoreResult>;
 
   /** Begins a blob whose bytes follow piece by piece. @param address undefined until `commit` where unknown. */
-  openUpload(address: BlobAddress | undefined, signal: Signal): Promise<Upload>;
+  openUpload(address: BlobAddress | undefined, signal: AbortSignal | undefined): Promise<Upload>;
 
-  fetch(address: BlobAddress, maxBytes: number, signal: Signal): Promise<Uint8Array>;
+  fetch(address: BlobAddress, maxBytes: number, signal: AbortSignal | undefined): Promise<Uint8Array>;
 
   /** @param length sum of the lengths of `into`, at least 1. */
   fetchRange(
@@ -55,7 +53,7 @@ export interface Driver {
     offset: number,
     into: readonly Uint8Array[],
     length: number,
-    signal: Signal,
+    signal: AbortSignal | undefined,
   ): Promise<void>;
 
   /** Without `length` the whole blob (`offset` is 0 then). A body cut short must throw. */
@@ -63,12 +61,12 @@ export interface Driver {
     address: BlobAddress,
     offset: number,
     length: number | undefined,
-    signal: Signal,
+    signal: AbortSignal | undefined,
   ): AsyncIterable<Uint8Array>;
 
   /** Undefined when it is not there. */
-  stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined>;
-  delete(address: BlobAddress, signal: Signal): Promise<void>;
+  stat(address: BlobAddress, signal: AbortSignal | undefined): Promise<BlobStat | undefined>;
+  delete(address: BlobAddress, signal: AbortSignal | undefined): Promise<void>;
   /**
    * Ascending. @param prefixHex may be empty. @param after where to begin, itself not included; may be empty.
    * @param details see `ListOptions`.
@@ -77,21 +75,21 @@ export interface Driver {
     prefixHex: string,
     after: BlobAddress | '',
     details: boolean,
-    signal: Signal,
+    signal: AbortSignal | undefined,
   ): AsyncIterable<BlobEntry>;
-  probe(signal: Signal): Promise<ProbeResult>;
+  probe(signal: AbortSignal | undefined): Promise<ProbeResult>;
 
-  readSlot(name: SlotName, signal: Signal): Promise<Slot | undefined>;
+  readSlot(name: SlotName, signal: AbortSignal | undefined): Promise<Slot | undefined>;
   writeSlot(
     name: SlotName,
     bytes: Uint8Array,
     expected: SlotVersion | undefined,
-    signal: Signal,
+    signal: AbortSignal | undefined,
   ): Promise<SlotVersion>;
   /** @param forget see `DeleteSlotOptions`. */
-  deleteSlot(name: SlotName, signal: Signal, forget: boolean): Promise<void>;
+  deleteSlot(name: SlotName, signal: AbortSignal | undefined, forget: boolean): Promise<void>;
   /** Ascending, from behind `after`. */
-  listSlots(after: SlotName | '', signal: Signal): AsyncIterable<SlotName>;
+  listSlots(after: SlotName | '', signal: AbortSignal | undefined): AsyncIterable<SlotName>;
 
   close(): Promise<void>;
 }
@@ -113,7 +111,7 @@ export const readsOf = (read: Driver['read']): Pick<Driver, 'fetch' | 'fetchRang
 });
 
 /** An upload that is kept in memory and stored as a whole: for small `maxBlobBytes` only. */
-export function bufferedUpload(store: Driver['store'], signal: Signal): Upload {
+export function bufferedUpload(store: Driver['store'], signal: AbortSignal | undefined): Upload {
   const pieces: Uint8Array[] = [];
   return {
     write: async (piece) => {

@@ -57,9 +57,11 @@ export interface AdapterKey<T = unknown> {
   fromHome?(value: T, place: (path: string) => string): T;
 }
 
-type Extras<T> = Pick<AdapterKey<T>, 'distinct' | 'fromHome'>;
-
-export const required = <T>(field: Field<T>, help: string, extras: Extras<T> = {}): AdapterKey<T> => ({
+export const required = <T>(
+  field: Field<T>,
+  help: string,
+  extras: Pick<AdapterKey<T>, 'distinct' | 'fromHome'> = {},
+): AdapterKey<T> => ({
   field,
   required: true,
   default: undefined,
@@ -72,5 +74,5 @@ export const optional = <T>(
   field: Field<T>,
   help: string,
   fallback?: T,
-  extras: Extras<T> = {},
+  extras: Pick<AdapterKey<T>, 'distinct' | 'fromHome'> = {},
 ): AdapterKey<T> => ({ field, required: false, default: fallback, help, ...extras });

@@ -28,7 +28,7 @@ export interface ObjectStat {
 }
 
 /** What an object survives now, as far as is known without reading its shards. */
-interface LiveCertificate {
+export interface LiveCertificate {
   readonly certificate: Certificate;
   /** Its providers that are not counted: no longer configured, or known not to answer. */
   readonly without: readonly string[];

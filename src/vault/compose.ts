@@ -50,6 +50,11 @@ export interface ComposedVault {
   readonly config: Config;
   /** Who works on the state, and whose journals may be taken over. */
   readonly leases: Leases;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** There is no key: nothing can be opened. */
+  readonly sealed: boolean;
+  /** The provider that was the first to answer anything; undefined until one has. */
+  firstAnswered(): string | undefined;
   /**
    * Asks every provider once, because the operator wants to know: who answers well leaves quarantine, and who is silent long
    * after the others is reported as silent.
@@ -105,10 +110,14 @@ export async function composeVault(
     random: secureRandom,
   });
   const deps = { clock: systemClock, random: secureRandom, blake3 };
+  let first: string | undefined;
   const providers = await buildProviders(config, {
     ...deps,
     env,
-    onAttempt: observers.onAttempt,
+    onAttempt(attempt) {
+      if (attempt.error === undefined) first ??= attempt.provider;
+      observers.onAttempt(attempt);
+    },
     log: observers.log,
     kinds,
   });
@@ -144,6 +153,9 @@ export async function composeVault(
     catalog,
     log: observers.log,
     config,
+    env,
+    sealed: !bound,
+    firstAnswered: () => first,
     probe: (signal) => {
       const until = signal === undefined ? open.signal : AbortSignal.any([open.signal, signal]);
       return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });

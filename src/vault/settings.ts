@@ -1,5 +1,6 @@
 import {
   type CatalogOptions,
+  type CatalogPolicy,
   configuredCredits,
   DEFAULT_CATALOG_POLICY,
   type Settlement,
@@ -71,23 +72,28 @@ export interface CatalogChoices {
 export function catalogSettings(
   config: Config,
   log: LogSink,
-  { settlement = configuredCredits, policy = {} }: CatalogChoices = {},
+  { settlement = configuredCredits, policy }: CatalogChoices = {},
 ): Pick<CatalogOptions, 'ladder' | 'policy' | 'settlement' | 'log'> {
-  const usual = DEFAULT_CATALOG_POLICY;
   return {
     ladder: {
       rungs: config.chunks.ladder,
       defaultBytes: config.chunks.defaultBytes,
       targetSeconds: config.chunks.targetSeconds,
     },
-    policy: {
-      probe: { ...usual.probe, timeoutMs: config.limits.probeMs, ...policy.probe },
-      quarantine: { ...usual.quarantine, ...policy.quarantine },
-      failing: { ...usual.failing, ...policy.failing },
-      slow: { ...usual.slow, ...policy.slow },
-      zeroCreditsUnlimited: policy.zeroCreditsUnlimited ?? usual.zeroCreditsUnlimited,
-    },
+    policy: catalogPolicyOf({ ...policy, probe: { timeoutMs: config.limits.probeMs, ...policy?.probe } }),
     settlement,
     log: ({ type, ...fields }) => log('warn', type, fields),
+  };
+}
+
+/** The defaults, where the input says nothing. */
+export function catalogPolicyOf(input: CatalogPolicyInput = {}): CatalogPolicy {
+  const usual = DEFAULT_CATALOG_POLICY;
+  return {
+    probe: { ...usual.probe, ...input.probe },
+    quarantine: { ...usual.quarantine, ...input.quarantine },
+    failing: { ...usual.failing, ...input.failing },
+    slow: { ...usual.slow, ...input.slow },
+    zeroCreditsUnlimited: input.zeroCreditsUnlimited ?? usual.zeroCreditsUnlimited,
   };
 }

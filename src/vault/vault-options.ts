@@ -170,8 +170,12 @@ export function checkOpenOptions(
     refuse('settlement', 'an object with a method balanceSplit');
   const isTable = typeof providerOverrides === 'object' && providerOverrides !== null;
   if (providerOverrides !== undefined && !isTable) refuse('providerOverrides', 'an object by provider id');
-  checkPolicy('catalog', options.catalog, DEFAULT_CATALOG_POLICY);
+  checkCatalogPolicy('catalog', options.catalog);
 }
+
+/** @throws HoldfastError `ConfigInvalid` (`unknown_option`, `bad_option`). */
+export const checkCatalogPolicy = (path: string, given: CatalogPolicyInput | undefined): void =>
+  checkPolicy(path, given, DEFAULT_CATALOG_POLICY);
 
 /** Every part of a policy is one that there is, and of its type; numbers are finite and not negative. */
 function checkPolicy(path: string, given: unknown, defaults: object): void {

@@ -1,36 +1,22 @@
-import {
-  coderGate,
-  compressorGate,
-  FALLBACK_CODER,
-  FALLBACK_COMPRESSOR,
-  type RolloutGate,
-} from '../../config/rollout.ts';
 import type { Config } from '../../config/types.ts';
-import { systemClock as clock } from '../../core/clock.ts';
-import { secureRandom as random } from '../../core/random.ts';
-import {
-  type CacheBudgets,
-  createGateway,
-  createVaultStore,
-  type FallbackPolicy,
-  type StoragePolicy,
-} from '../../gateway/index.ts';
+import type { CacheBudgets } from '../../gateway/index.ts';
 import { createAuthenticator } from '../../http/auth.ts';
 import type { HttpLimits } from '../../http/limits.ts';
 import type { Listener } from '../../http/listener.ts';
 import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
 import { internalsOf } from '../../vault/opened-vault.ts';
+import { gatewayOver } from '../../vault/start-gateway.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { configOf } from '../config-of.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
-import { type GatewayVault, openGatewayVault } from '../serving/gateway-vault.ts';
+import { openGatewayVault } from '../serving/gateway-vault.ts';
 import { openLog } from '../serving/log.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
 import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
-import { versionNumber } from '../version.ts';
 
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly sealed?: boolean;
@@ -67,11 +53,11 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
     const listeners = listenersOf(settings, io);
     const log = await openLog(settings, io);
     const telemetry = await createTelemetry();
-    const opened = await openGatewayVault(settings, io, telemetry, log);
+    const vault = await openGatewayVault(settings, io, telemetry, log);
     try {
-      await serveVault(settings, io, { ...opened, listeners, log, telemetry });
+      await serveVault(settings, io, { vault, listeners, log, telemetry });
     } finally {
-      await opened.vault.close();
+      await vault.close();
       log.flush();
     }
     return undefined;
@@ -96,40 +82,27 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
   };
 }
 
-interface Parts extends GatewayVault {
+interface Parts {
+  readonly vault: Vault;
   readonly listeners: readonly Listener[];
   readonly log: LineLog;
   readonly telemetry: Telemetry;
 }
 
 async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
-  const { vault, firstAnswered, listeners, log, telemetry } = parts;
-  const { context, catalog } = internalsOf(vault);
+  const { vault, listeners, log, telemetry } = parts;
   const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
-  const server = createGateway({
-    store: createVaultStore({
-      context,
-      sealed: settings.sealed,
-      providers: () => catalog.snapshot(),
-      probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
-      firstAnswered,
-      metrics: telemetry.services,
-      caches: settings.caches,
-    }),
-    blake3: context.blake3,
-    clock,
-    random,
+  const { limits, caches, nameMaxAgeSeconds, allowedHosts, public: publicReads, static: isStatic } = settings;
+  const server = gatewayOver(internalsOf(vault), {
     auth: createAuthenticator(tokens.table),
-    metrics: telemetry.services,
-    exposition: telemetry,
     log,
-    policy: policyOf(settings.config, io.env),
-    version: await versionNumber(),
-    limits: settings.limits,
-    nameMaxAgeSeconds: settings.nameMaxAgeSeconds,
-    allowedHosts: settings.allowedHosts,
-    publicReads: settings.public,
-    static: settings.static,
+    telemetry,
+    limits,
+    caches,
+    nameMaxAgeSeconds,
+    allowedHosts,
+    publicReads,
+    static: isStatic,
   });
   try {
     await serve(server, listeners, io, settings.json);
@@ -137,18 +110,4 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     await server.close();
     tokens.stop();
   }
-}
-
-/** In force for what this machine's environment lets be put now. */
-function policyOf({ erasure, compression, rollout }: Config, env: Io['env']): StoragePolicy {
-  const inForce = (algorithm: string, { allowed, emergency }: RolloutGate): FallbackPolicy => ({
-    algorithm,
-    fallbackAllowed: allowed,
-    needsEmergencySwitch: rollout.requireEmergencySwitch,
-    emergency,
-  });
-  return {
-    erasure: inForce(erasure.algorithm, coderGate(FALLBACK_CODER, rollout, env)),
-    compression: inForce(compression.algorithm, compressorGate(FALLBACK_COMPRESSOR, rollout, env)),
-  };
 }

@@ -4,6 +4,7 @@ import { accelerationFrom } from '../../core/acceleration.ts';
 import { selectBlake3 } from '../../core/b3/select.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { secureRandom as random } from '../../core/random.ts';
+import { VERSION } from '../../core/version.ts';
 import { createAuthenticator } from '../../http/auth.ts';
 import { createNode, gunzip, type NodeLimits, selectZstdInflater } from '../../node/index.ts';
 import { createTelemetry } from '../../telemetry/index.ts';
@@ -17,7 +18,6 @@ import { openLog } from '../serving/log.ts';
 import { openStorage, type StorageSettings } from '../serving/node-storage.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
 import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
-import { versionNumber } from '../version.ts';
 
 interface NodeFlags extends ServingFlags {
   readonly home?: string;
@@ -71,7 +71,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
       metrics: telemetry.services,
       exposition: telemetry,
       inflaters: { gzip: gunzip, zstd: await selectZstdInflater(accelerationFrom(io.env)) },
-      version: await versionNumber(),
+      version: VERSION,
       limits: settings.limits,
       allowedHosts: settings.allowedHosts,
       amnesia: settings.storage.amnesia,

@@ -9,26 +9,18 @@ import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { warningsTo } from './log.ts';
 
-/** What a gateway serves. */
-export interface GatewayVault {
-  readonly vault: Vault;
-  /** The provider that was the first to answer anything; undefined until one has. */
-  firstAnswered(): string | undefined;
-}
-
 /** @throws HoldfastError as `openVault` does. */
 export async function openGatewayVault(
   { config, sealed }: { readonly config: Config; readonly sealed: boolean },
   io: Io,
   telemetry: Telemetry,
   log: LineLog,
-): Promise<GatewayVault> {
+): Promise<Vault> {
   const { keyFile } = homePaths(config.home);
   const key = sealed
     ? { sealed }
     : { subkeys: await heldSubkeys(io.env, keyFile), passphrase: () => readPassphrase(io, keyFile) };
-  let first: string | undefined;
-  const vault = await openVaultOf({
+  return openVaultOf({
     config,
     env: io.env,
     ...key,
@@ -39,11 +31,7 @@ export async function openGatewayVault(
       pipeline: telemetry.pipeline,
       providers: telemetry.providers,
       engines: telemetry.engines,
-      onAttempt({ provider, error }) {
-        if (error === undefined) first ??= provider;
-      },
       log: warningsTo(log),
     },
   });
-  return { vault, firstAnswered: () => first };
 }

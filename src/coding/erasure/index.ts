@@ -1,3 +1,5 @@
+export type { OnUnfit } from '../../core/fitness.ts';
+export type { WasmMemory } from '../../core/wasm.ts';
 export { createCode, type ErasureCode, type ErasureCodeOptions, type MaybeShard } from './chunk-code.ts';
 export { createLinearCode } from './code.ts';
 export { type Coder, createCoder } from './coder.ts';
@@ -18,3 +20,4 @@ export {
 export type { KernelMaker } from './select-kernel.ts';
 export { type KernelOptions, selectKernel, workingKernels } from './select-kernel.ts';
 export { packetLengthOf, shardStride } from './shape.ts';
+export { type KnownTiles, TileMemory, type XorTile } from './xor-program.ts';

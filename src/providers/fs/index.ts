@@ -2,7 +2,8 @@ import { text } from '../../core/fields.ts';
 import { fromHome } from '../keys.ts';
 import { type AdapterKind, required } from '../kind.ts';
 
-interface FsKeys {
+/** What an entry of this kind says. */
+export interface FsKeys {
   readonly root: string;
 }
 

@@ -4,7 +4,8 @@ import { credentials, fromHome, path, refuseCleartext, TLS_KEYS, url } from '../
 import { type AdapterKind, optional, required } from '../kind.ts';
 import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface HttpKeys extends ClientTlsFiles {
+/** What an entry of this kind says. */
+export interface HttpKeys extends ClientTlsFiles {
   readonly url: string;
   readonly socketPath?: string | undefined;
   readonly durable?: boolean | undefined;

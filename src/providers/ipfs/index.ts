@@ -4,7 +4,8 @@ import { credentials, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
 import { type AdapterKind, optional } from '../kind.ts';
 import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface IpfsKeys extends ClientTlsFiles {
+/** What an entry of this kind says. */
+export interface IpfsKeys extends ClientTlsFiles {
   readonly api?: string | undefined;
   readonly gateway?: string | undefined;
   readonly maxBlobBytes?: number | undefined;

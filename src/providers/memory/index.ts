@@ -1,7 +1,7 @@
 import type { AdapterKind } from '../kind.ts';
 
 /** It takes no keys. */
-type MemoryKeys = Readonly<Record<never, never>>;
+export type MemoryKeys = Readonly<Record<never, never>>;
 
 export const memory: AdapterKind<'memory', MemoryKeys> = {
   name: 'memory',

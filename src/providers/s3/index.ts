@@ -5,7 +5,8 @@ import { type AdapterKind, optional, required } from '../kind.ts';
 import type { Answers, Question, Secret } from '../setup.ts';
 import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface S3Keys extends ClientTlsFiles {
+/** What an entry of this kind says. */
+export interface S3Keys extends ClientTlsFiles {
   readonly endpoint: string;
   readonly region: string;
   readonly bucket: string;

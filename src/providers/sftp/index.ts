@@ -3,7 +3,8 @@ import { type CredentialSource, credentialsFrom } from '../credentials.ts';
 import { credentials, path, word } from '../keys.ts';
 import { type AdapterKind, optional, required } from '../kind.ts';
 
-interface SftpKeys {
+/** What an entry of this kind says. */
+export interface SftpKeys {
   readonly host: string;
   readonly port?: number | undefined;
   readonly username: string;

@@ -3,7 +3,8 @@ import { credentials, LOGIN, refuseCleartext, TLS_KEYS, url } from '../keys.ts';
 import { type AdapterKind, required } from '../kind.ts';
 import { type ClientTlsFiles, readTls } from '../tls-files.ts';
 
-interface WebDavKeys extends ClientTlsFiles {
+/** What an entry of this kind says. */
+export interface WebDavKeys extends ClientTlsFiles {
   readonly url: string;
   /** Fields `username` and `password`, or `token`. */
   readonly credentials?: CredentialSource | undefined;

@@ -1,0 +1,132 @@
+import {
+  coderGate,
+  compressorGate,
+  FALLBACK_CODER,
+  FALLBACK_COMPRESSOR,
+  type RolloutGate,
+} from '../config/rollout.ts';
+import { checkOptions } from '../core/options.ts';
+import { VERSION } from '../core/version.ts';
+import {
+  type CacheBudgets,
+  createGateway,
+  createVaultStore,
+  type FallbackPolicy,
+  type GatewayOptions,
+  type StoragePolicy,
+} from '../gateway/index.ts';
+import type { HttpLimits } from '../http/limits.ts';
+import { type ServiceLog, silentLog } from '../http/log.ts';
+import type { Service } from '../http/service.ts';
+import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
+import type { ComposedVault } from './compose.ts';
+import { internalsOf } from './opened-vault.ts';
+import {
+  authenticatorFor,
+  listening,
+  type RunningService,
+  SERVE_OPTIONS,
+  type ServeOptions,
+} from './start-service.ts';
+import type { Vault } from './vault.ts';
+
+export interface StartGatewayOptions extends ServeOptions {
+  /** What is read from. Open it with `background: 'at once'`; closed by its owner, after the gateway. */
+  readonly vault: Vault;
+  /** Everyone may read, wherever they come from. Default false: with a token who has it, without one this machine. */
+  readonly publicReads?: boolean | undefined;
+  /** It serves a site from an origin of its own: pages may run scripts. Default false. */
+  readonly static?: boolean | undefined;
+  /** How long clients may keep what a name stands for, in seconds. Default 0. */
+  readonly nameMaxAgeSeconds?: number | undefined;
+  /** Default: what the vault's configuration says. */
+  readonly caches?: Partial<CacheBudgets> | undefined;
+  readonly limits?: Partial<HttpLimits> | undefined;
+  /** Default: nothing is logged. */
+  readonly log?: ServiceLog | undefined;
+}
+
+/**
+ * Serves the objects of a vault over HTTP, as `holdfast gateway` does: read, by name or manifest. What it serves is
+ * plaintext; a vault that was opened `sealed` gives public parts only. Resolves once it listens. See docs/gateway.md.
+ * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`, `bad_option`, `unknown_option`).
+ */
+export async function startGateway(options: StartGatewayOptions): Promise<RunningService> {
+  checkOptions<StartGatewayOptions>('startGateway', options, {
+    ...SERVE_OPTIONS,
+    vault: true,
+    publicReads: true,
+    static: true,
+    nameMaxAgeSeconds: true,
+    caches: true,
+    limits: true,
+    log: true,
+  });
+  const { vault, publicReads = false, log = silentLog } = options;
+  const composed = internalsOf(vault);
+  const { manifestCacheBytes, chunkCacheBytes } = composed.config.gateway;
+  const everyone = publicReads || composed.sealed;
+  const auth = authenticatorFor('startGateway', options, {
+    besideToken: publicReads ? ['read'] : [],
+    local: ['read', 'admin'],
+    open: everyone ? ['read'] : [],
+  });
+  const gateway = gatewayOver(composed, {
+    ...options,
+    publicReads,
+    auth,
+    log,
+    telemetry: await createTelemetry(),
+    caches: { manifestBytes: manifestCacheBytes, chunkBytes: chunkCacheBytes, ...options.caches },
+  });
+  return listening(gateway, options);
+}
+
+/** What a gateway is given that does not come from its vault. */
+export interface GatewayParts
+  extends Pick<
+    GatewayOptions,
+    'auth' | 'log' | 'limits' | 'nameMaxAgeSeconds' | 'allowedHosts' | 'publicReads' | 'static'
+  > {
+  readonly telemetry: Telemetry;
+  readonly caches: CacheBudgets;
+}
+
+/** A gateway over a vault; it does not listen yet. */
+export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...parts }: GatewayParts): Service {
+  const { context, catalog, sealed, firstAnswered } = composed;
+  const { blake3, clock, random } = context;
+  return createGateway({
+    ...parts,
+    store: createVaultStore({
+      context,
+      sealed,
+      providers: () => catalog.snapshot(),
+      probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
+      firstAnswered,
+      metrics: telemetry.services,
+      caches,
+    }),
+    blake3,
+    clock,
+    random,
+    metrics: telemetry.services,
+    exposition: telemetry,
+    policy: storagePolicyOf(composed),
+    version: VERSION,
+  });
+}
+
+/** In force for what this machine's environment lets be put now. */
+function storagePolicyOf({ config: { erasure, compression, rollout }, env }: ComposedVault): StoragePolicy {
+  const inForce = (algorithm: string, { allowed, emergency }: RolloutGate): FallbackPolicy => ({
+    algorithm,
+    fallbackAllowed: allowed,
+    needsEmergencySwitch: rollout.requireEmergencySwitch,
+    emergency,
+  });
+  return {
+    erasure: inForce(erasure.algorithm, coderGate(FALLBACK_CODER, rollout, env)),
+    compression: inForce(compression.algorithm, compressorGate(FALLBACK_COMPRESSOR, rollout, env)),
+  };
+}
