@@ -90,6 +90,23 @@ it('lists names, or what they stand for, and sums it up', async () => {
   expect(lines(await run(['du'])).at(-1)).toMatch(/^\S+ KiB +6 {2}in all$/);
 });
 
+it('sums up what each provider holds, also what it was never given by this vault', async () => {
+  const held = async () => json(await run(['du', '--at-providers', '--json']))[0].providers;
+  const before = await held();
+  const sum = before.reduce((total: number, { blobs }: { blobs: number }) => total + blobs, 0);
+  expect(sum).toBe((await cli.blobs()).length);
+  for (const { bytes, usedBytes, untold } of before) expect([usedBytes <= bytes, untold]).toEqual([true, 0]);
+  const [{ provider, bytes, blobs }] = before;
+  const stray = join(cli.providerRoot(provider), 'blobs', 'ff');
+  await mkdir(stray, { recursive: true });
+  await writeFile(join(stray, 'e'.repeat(62)), 'x'.repeat(77));
+  const [after] = await held();
+  expect(after).toMatchObject({ blobs: blobs + 1, bytes: bytes + 77, usedBytes: before[0].usedBytes });
+  expect(Math.abs(Date.now() - after.youngestUnixMs)).toBeLessThan(60_000);
+  await rm(join(stray, 'e'.repeat(62)));
+  expect((await run(['du', '--at-providers', 'p/'])).code).toBe(2);
+});
+
 it('verifies every name, and exits as the worst was', async () => {
   const whole = await run(['verify', '--all', '--deep']);
   expect(whole.code).toBe(0);

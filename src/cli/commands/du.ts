@@ -1,13 +1,18 @@
+import { HoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import type { NamedObject } from '../../records/name-page.ts';
+import { holdings } from '../../upkeep/holdings.ts';
+import { internalsOf } from '../../vault/opened-vault.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { bytes, table } from '../format.ts';
-import { output } from '../io.ts';
+import { bytes, isoTime, table } from '../format.ts';
+import { type Io, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { collected, withVault } from '../with-vault.ts';
 
 interface DuFlags extends CommonFlags {
   readonly depth: number;
+  readonly atProviders: boolean;
 }
 
 interface Usage {
@@ -19,6 +24,7 @@ interface Usage {
 /** Sums up what names stand for, by the parts of the names between slashes. */
 export default async function du(this: CliContext, flags: DuFlags, prefix = ''): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
+    if (flags.atProviders) return showHoldings(io, flags, prefix);
     const objects = await withVault(io, flags, (vault) =>
       collected(vault.listObjects({ prefix, signal: io.signal })),
     );
@@ -32,6 +38,40 @@ export default async function du(this: CliContext, flags: DuFlags, prefix = ''):
       ]),
     );
     return undefined;
+  });
+}
+
+/** What the providers say that they hold, manifests too, beside the shards that this vault knows to be there. */
+async function showHoldings(io: Io, flags: DuFlags, prefix: string): Promise<ExitCode> {
+  if (prefix !== '') throw notByName();
+  const rows = await withVault(io, flags, async (vault) => {
+    const { catalog } = internalsOf(vault);
+    const known = new Map(catalog.snapshot().map(({ id, usedBytes }) => [id, usedBytes]));
+    const found = await holdings(catalog.providers, io.signal);
+    return found.map((holding) => ({ ...holding, usedBytes: known.get(holding.provider) ?? 0 }));
+  });
+  const shown = rows.map(({ error, ...row }) => ({ ...row, error: error?.message }));
+  output(io, flags.json, { providers: shown }, () =>
+    table([
+      ['provider', 'blobs', 'size', 'known shards', 'youngest', ''],
+      ...shown.map((row) => [
+        row.provider,
+        row.blobs,
+        row.untold === 0 ? bytes(row.bytes) : `over ${bytes(row.bytes)}`,
+        bytes(row.usedBytes),
+        row.youngestUnixMs === undefined ? '' : isoTime(row.youngestUnixMs),
+        row.error ?? '',
+      ]),
+    ]),
+  );
+  const failed = rows.filter(({ error }) => error !== undefined).length;
+  return failed > 0 && failed === rows.length ? EXIT.notEnough : EXIT.done;
+}
+
+function notByName(): HoldfastError {
+  return new HoldfastError('ConfigInvalid', 'providers do not know names', {
+    code: 'usage',
+    hint: 'Leave out the prefix, or --at-providers.',
   });
 }
 

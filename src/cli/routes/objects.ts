@@ -110,6 +110,10 @@ export const du: Command<CliContext> = buildCommand({
         brief: 'Sum up names as far as so many slashes',
         placeholder: 'N',
       },
+      atProviders: {
+        ...off,
+        brief: 'List what each provider holds instead, and the shards known to be there',
+      },
     },
     positional: onePrefix,
     aliases: { d: 'depth' },
