@@ -45,7 +45,11 @@ export function relocate(view: SegmentView, relocations: readonly Relocation[]):
   );
   const places = new Map<number, Place[]>();
   for (const at of new Set([...recorded.keys(), ...hinted.keys()])) {
-    places.set(at, [...(recorded.get(at) ?? []), recordedPlace(view, at), ...(hinted.get(at) ?? [])]);
+    const all = [...(recorded.get(at) ?? []), recordedPlace(view, at), ...(hinted.get(at) ?? [])];
+    places.set(
+      at,
+      all.filter((place, nth) => !all.slice(0, nth).some((one) => isSameBlob(one, place))),
+    );
   }
   return { ...view, moved: { places, packs: keptPacks(view.record, fitting) } };
 }
@@ -72,6 +76,10 @@ export function keptPacks(record: SegmentRecord, relocations: readonly Relocatio
   for (const [at, pack] of record.places.entries()) if (!gone.has(at)) staying.add(pack);
   return allPacks({ ...record, packs: record.packs.filter((_, pack) => staying.has(pack)) }, relocations);
 }
+
+/** What was moved and came back has its first place twice. */
+const isSameBlob = ({ pack: a }: Place, { pack: b }: Place): boolean =>
+  a.provider === b.provider && a.address === b.address;
 
 /** Places by shard, in the order of the relocations. */
 function placesIn(view: SegmentView, relocations: readonly Relocation[]): Map<number, Place[]> {

@@ -5,7 +5,7 @@ import { lateAfterMs } from '../core/stragglers.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ObjectContext } from './context.ts';
-import { rendezvousOrder } from './rendezvous.ts';
+import { spread } from './rendezvous.ts';
 import { NODE_WRITES } from './straggler-policies.ts';
 
 export interface StoredNode {
@@ -163,25 +163,6 @@ class Storing {
     await Promise.race([Promise.all(this.#running.values()), enough]);
     pacing.abort(NO_LONGER_NEEDED);
   }
-}
-
-/** Rendezvous order of a key, those of a failure domain already used last. */
-export function spread(
-  context: ObjectContext,
-  key: BlobAddress | string,
-  usable: readonly Provider[],
-): Provider[] {
-  const byId = new Map(usable.map((provider) => [provider.id, provider]));
-  const seen = new Set<string>();
-  const first: Provider[] = [];
-  const rest: Provider[] = [];
-  for (const id of rendezvousOrder(context.blake3, key, [...byId.keys()])) {
-    const provider = byId.get(id)!;
-    const domain = domainOf(provider, context.policy.failureDomain);
-    (seen.has(domain) ? rest : first).push(provider);
-    seen.add(domain);
-  }
-  return [...first, ...rest];
 }
 
 function tooFew(got: number, needed: number, failures: readonly HoldfastError[]): HoldfastError {

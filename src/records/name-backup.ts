@@ -3,7 +3,7 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { Stragglers } from '../core/straggler-watch.ts';
 import { type Pointer, pointerHash } from '../manifest/pointer.ts';
-import { spread } from '../object/store-node.ts';
+import { spread } from '../object/rendezvous.ts';
 import { POINTER_WRITES } from '../object/straggler-policies.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';

@@ -21,10 +21,9 @@ export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
     async open({ fresh = false, signal } = {}) {
       if (!fresh && clock.monotonic() < emptyUntil) return undefined;
       const asked = clock.monotonic();
-      if (await isEmpty(engine, { signal })) {
-        emptyUntil = asked + EMPTY_FOR_MS;
-        return undefined;
-      }
+      const empty = await isEmpty(engine, { signal });
+      emptyUntil = empty ? asked + EMPTY_FOR_MS : Number.NEGATIVE_INFINITY;
+      if (empty) return undefined;
       return async (segment) => {
         const known = await rowsOf(engine, segment, { signal });
         return known.map((record) => ({ ...record, recorded: true }));

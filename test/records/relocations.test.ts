@@ -37,11 +37,13 @@ describe('what the engine says of moved shards', () => {
     const relocations = recordedRelocations(engine, clock);
     for (now = 0; now < 1000; now += 100) expect(await relocations.open()).toBeUndefined();
     expect(looks).toBe(1);
+    now = 1000;
+    expect(await relocations.open()).toBeUndefined();
+    expect(looks).toBe(2);
     await put(1);
-    now = 999;
+    now = 1999;
     expect(await relocations.open()).toBeUndefined();
     expect(await (await relocations.open({ fresh: true }))!(segment)).toHaveLength(1);
-    now = 1000;
     expect(await (await relocations.open())!(segment)).toMatchObject([{ movedMs: 1, recorded: true }]);
   });
 

@@ -133,8 +133,8 @@ export class ChunkFetch {
     this.#pending.set(shard, 'fresh');
   }
 
-  /** It is far behind: others may be fetched in its stead. */
-  isSlow(shard: number): void {
+  /** Others may be fetched in its stead. */
+  fallsBehind(shard: number): void {
     this.#pending.set(shard, 'slow');
   }
 

@@ -148,7 +148,7 @@ export class RangeReads {
       if (running.slow || !this.#isLate(running, policy)) continue;
       running.slow = true;
       this.#changed = true;
-      for (const { fetch, shard } of running.range.shards) fetch.isSlow(shard);
+      for (const { fetch, shard } of running.range.shards) fetch.fallsBehind(shard);
     }
   }
 
