@@ -149,6 +149,17 @@ describe.each([
     expect(await verifyObject(context, 'x')).toMatchObject({ intact: false, readable: true });
   });
 
+  it('has lost each shard once, where it was moved to, when it is not there either', async () => {
+    const vault = await movedVault();
+    for (const segment of vault.segments) await adapterOf(vault, 'p4').delete(packAt(segment, 'p1').address);
+    const lost = vault.segments.flatMap((segment) => shardsOf(segment, packAt(segment, 'p1')));
+    const { damage, damageTotal, readable } = await verifyObject(vault.context, 'x');
+    expect({ damageTotal, readable }).toEqual({ damageTotal: lost.length, readable: true });
+    expect(new Set(damage.map(({ provider, problem }) => `${provider} ${problem}`))).toEqual(
+      new Set(['p4 missing']),
+    );
+  });
+
   it('goes with all its blobs, and what said where they are goes too', async () => {
     const vault = await movedVault();
     await deleteObject(vault.context, 'x');
