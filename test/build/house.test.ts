@@ -61,6 +61,27 @@ it('circles are refused, of types and of folders too', () => {
   expect(check(LAYERS, down)).toEqual(fine);
 });
 
+it('a drawing of the house that says otherwise than the lists is refused', () => {
+  const folders = {
+    'src/core/a.ts': 'export {};\n',
+    'src/coding/b.ts': 'export {};\n',
+    'src/cli/c.ts': 'export {};\n',
+  };
+  const drawn = (...rows: string[]) =>
+    check(LAYERS, { ...folders, 'docs/architecture.md': rows.map((row) => `x │ ${row} │ y\n`).join('') });
+  expect(drawn('cli    ▸ all below', 'coding ▸ core   ', 'core   ▸ nothing')).toEqual(fine);
+  expect(drawn('cli    ▸ coding, core', 'coding ▸ all below', 'core   ▸ nothing')).toEqual(fine);
+  expect(drawn('cli ▸ all below but core', 'coding ▸ core', 'core ▸ nothing').wrong).toBe(
+    'docs/architecture.md draws cli ▸ all below but core; it may import core, coding',
+  );
+  expect(drawn('cli ▸ all below', 'coding ▸ nothing', 'core ▸ nothing').wrong).toBe(
+    'docs/architecture.md draws coding ▸ nothing; it may import core',
+  );
+  expect(drawn('cli ▸ all below', 'core ▸ nothing').wrong).toBe(
+    'docs/architecture.md draws the folders core, cli; there are core, coding, cli',
+  );
+});
+
 it('functions and files that do not fit are refused', () => {
   const body = (lines: number): string => '  void 0;\n'.repeat(lines - 2);
   const made = (lines: number): string => `export const make = () => {\n${body(lines)}};\n`;

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createLineLog } from '../../src/http/log.ts';
-import { deps } from './harness.ts';
+import { deps } from '../node/harness.ts';
 
 /** Takes what is written only when told to. */
 function reader(): { to: Writable; lines: () => Record<string, unknown>[]; take(): void } {
