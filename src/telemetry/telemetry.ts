@@ -1,6 +1,6 @@
-import type { Metrics } from './metrics.ts';
+import { entryOf } from '../core/maps.ts';
+import type { Metrics, ServiceCache, ServiceMetrics, ServiceSeries } from './metrics.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
-import { createServiceTally } from './service-tally.ts';
 
 /** Metrics that can be read: one per program, made by the composition root. Nothing is kept in globals. */
 export interface Telemetry extends Metrics {
@@ -54,4 +54,104 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
     },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },
   };
+}
+
+/** Adds up the counts that change with every request, and records them when somebody looks. */
+interface ServiceTally extends ServiceMetrics {
+  /** Records what has been added up. */
+  settle(): void;
+}
+
+/** A histogram takes its values one by one, so latencies wait here in lists of this length. */
+const MAX_WAITING = 1024;
+
+/** The answers of a service when the fault is its own or its storage's. */
+const SERVER_ERRORS = ['500', '502', '503', '504', '507'] as const;
+
+interface CacheTally {
+  hits: number;
+  misses: number;
+  bytes: number;
+}
+
+interface RouteTally {
+  readonly codes: Map<number, number>;
+  readonly seconds: number[];
+}
+
+/** A count that is no number would spoil the sum that it is added to. */
+const counted = (bytes: number): number => (bytes > 0 && bytes < Number.POSITIVE_INFINITY ? bytes : 0);
+
+function createServiceTally(record: Recorder): ServiceTally {
+  const routes = new Map<string, RouteTally>();
+  const caches = new Map<ServiceCache, CacheTally>();
+  const sums = { bytesIn: 0, bytesOut: 0, inflight: 0 };
+  const routeOf = (route: string): RouteTally =>
+    entryOf(routes, route, () => ({ codes: new Map(), seconds: [] }));
+  const cacheOf = (which: ServiceCache): CacheTally =>
+    entryOf(caches, which, () => ({ hits: 0, misses: 0, bytes: 0 }));
+
+  return {
+    declare: (series) => declareSeries(record, series),
+    request(route, code, seconds) {
+      const { codes, seconds: waiting } = routeOf(route);
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+      if (waiting.push(seconds) >= MAX_WAITING) recordSeconds(record, route, waiting);
+    },
+    bytesIn(bytes) {
+      sums.bytesIn += counted(bytes);
+    },
+    bytesOut(bytes) {
+      sums.bytesOut += counted(bytes);
+    },
+    inflight(count) {
+      sums.inflight = count;
+    },
+    cache(which, hit) {
+      const tally = cacheOf(which);
+      if (hit) tally.hits++;
+      else tally.misses++;
+    },
+    cacheBytes(which, bytes) {
+      cacheOf(which).bytes = bytes;
+    },
+    rejected: (reason) => record('rejected_total', 1, { reason }),
+    readDenied: (reason) => record('read_denied_total', 1, { reason }),
+    integrityFail: (reason) => record('integrity_fail_total', 1, { reason }),
+    settle() {
+      for (const [route, tally] of routes) settleRoute(record, route, tally);
+      record('bytes_in_total', sums.bytesIn);
+      record('bytes_out_total', sums.bytesOut);
+      Object.assign(sums, { bytesIn: 0, bytesOut: 0 });
+      record('inflight', sums.inflight);
+      for (const [cache, tally] of caches) settleCache(record, cache, tally);
+    },
+  };
+}
+
+function declareSeries(record: Recorder, series: ServiceSeries): void {
+  for (const route of series.routes) {
+    for (const code of SERVER_ERRORS) record('requests_total', 0, { route, code });
+  }
+  for (const reason of series.rejections) record('rejected_total', 0, { reason });
+  for (const reason of series.readDenials) record('read_denied_total', 0, { reason });
+  for (const reason of series.integrity) record('integrity_fail_total', 0, { reason });
+}
+
+function settleRoute(record: Recorder, route: string, { codes, seconds }: RouteTally): void {
+  for (const [code, count] of codes) record('requests_total', count, { route, code: String(code) });
+  codes.clear();
+  recordSeconds(record, route, seconds);
+}
+
+function recordSeconds(record: Recorder, route: string, seconds: number[]): void {
+  for (const value of seconds) record('latency_seconds', value, { route });
+  seconds.length = 0;
+}
+
+function settleCache(record: Recorder, cache: ServiceCache, tally: CacheTally): void {
+  record('cache_hits_total', tally.hits, { cache });
+  record('cache_misses_total', tally.misses, { cache });
+  record('cache_bytes', tally.bytes, { cache });
+  Object.assign(tally, { hits: 0, misses: 0 });
 }
