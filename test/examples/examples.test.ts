@@ -64,3 +64,15 @@ it('the upload application keeps, lists, gives back and forgets uploads', async 
   expect((await fetch(`${url}/${id}`)).status).toBe(404);
   expect((await fetch(`${url}/nonsense`)).status).toBe(404);
 });
+
+it('nodes, a vault, a gateway and a catalog run in one program, and one node may vanish', async () => {
+  expect((await run(['examples/one-process/all.mjs'])).split('\n')).toEqual([
+    'stored on 2 nodes; any 1 may vanish',
+    '200 text/plain: hello, all of you',
+    'north is away',
+    'south answers',
+    'east answers',
+    'west answers',
+    '',
+  ]);
+});
