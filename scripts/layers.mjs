@@ -95,17 +95,7 @@ for (const { path, imports } of files.values()) {
     wrong.push(`src/${path} starts a timer; only ${CLOCK} may`);
 }
 
-/** Circles that are still to be broken, by the names of their files. */
-const BEING_BROKEN = new Set(['open-vault.ts vault-options.ts']);
-const known = (circle) =>
-  BEING_BROKEN.has(
-    circle
-      .map(({ from }) => from.split('/').at(-1))
-      .sort()
-      .join(' '),
-  );
-
-const circles = circlesOf(files).filter((circle) => !known(circle));
+const circles = circlesOf(files);
 for (const circle of circles) {
   const arrows = circle.map(
     ({ to, type, by }) => `\n  src/${by} imports ${to}${type ? ' (types only)' : ''}`,

@@ -3,9 +3,10 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { standings } from '../core/standing.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { LeftOut as Excluded } from './catalog.ts';
-import { type NodeCatalog, ROOM_REASONS, SILENT_REASONS, STALLED } from './index.ts';
+import type { LeftOut as Excluded, NodeCatalog } from './catalog.ts';
+import { STALLED } from './failure-kind.ts';
 import type { Punctuality } from './punctuality.ts';
+import { ROOM_REASONS, SILENT_REASONS } from './rank.ts';
 
 /** The providers as the pipeline sees them. */
 export interface ProviderDirectory {

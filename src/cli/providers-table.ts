@@ -1,4 +1,5 @@
-import { describeFailure, type ProviderSnapshot } from '../catalog/index.ts';
+import type { ProviderSnapshot } from '../catalog/catalog.ts';
+import { describeFailure } from '../catalog/last-failure.ts';
 import type { Vault } from '../vault/vault.ts';
 import { bytes, counted, isoTime, table } from './format.ts';
 

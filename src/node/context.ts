@@ -31,7 +31,7 @@ export interface Inflaters {
 }
 
 /** What `/version` says. */
-export interface NodeVersion {
+interface NodeVersion {
   readonly name: string;
   readonly version: string;
   readonly adapter: string;

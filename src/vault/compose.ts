@@ -1,7 +1,7 @@
 import { availableParallelism, uptime } from 'node:os';
+import type { NodeCatalog, ProbeReport } from '../catalog/catalog.ts';
 import { directoryOf } from '../catalog/directory.ts';
-import type { NodeCatalog, ProbeReport } from '../catalog/index.ts';
-import { openNodeCatalog } from '../catalog/index.ts';
+import { openNodeCatalog } from '../catalog/node-catalog.ts';
 import { createPunctuality } from '../catalog/punctuality.ts';
 import { TileMemory } from '../coding/erasure/xor-program.ts';
 import type { Config } from '../config/types.ts';
@@ -20,20 +20,18 @@ import {
   createRoutedEngine,
   type Engine,
   type EngineName,
+  type Owners,
 } from '../engine/index.ts';
-import type { VaultSubkeys } from '../keys/derivation.ts';
-import { vaultKeysOf } from '../keys/derivation.ts';
+import { type VaultKeys, type VaultSubkeys, vaultKeysOf } from '../keys/derivation.ts';
 import { NODE_READS } from '../object/straggler-policies.ts';
-import type { Arena } from '../pipeline/arena.ts';
-import { createArena } from '../pipeline/arena.ts';
+import { type Arena, createArena } from '../pipeline/arena.ts';
 import type { VaultContext } from '../pipeline/context.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';
 import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import { solvePlacement } from '../placement/solve.ts';
 import type { LogSink } from '../providers/layers/log.ts';
-import type { Provider } from '../providers/provider.ts';
-import { createProvider, type ProviderDeps } from '../providers/provider.ts';
+import { createProvider, type Provider, type ProviderDeps } from '../providers/provider.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { recordedRelocations } from '../records/relocations.ts';
@@ -96,31 +94,11 @@ export async function composeVault(
   const acceleration = accelerationFrom(env);
   const onUnfit = reportUnfit(observers.log);
   const blake3 = await selectBlake3(acceleration, onUnfit);
-  const keys = vaultKeysOf(subkeys);
-  const engine = openEngine(config, observers);
-  if (bound) {
-    await pinVault(engine, keys).catch(async (error: unknown) => {
-      await engine.close();
-      throw error;
-    });
-  }
-  const owners = createOwnerLocks({
-    folder: homePaths(config.home).owners,
-    clock: systemClock,
-    random: secureRandom,
-  });
   const deps = { clock: systemClock, random: secureRandom, blake3 };
-  let first: string | undefined;
-  const providers = await buildProviders(config, {
-    ...deps,
-    env,
-    onAttempt(attempt) {
-      if (attempt.error === undefined) first ??= attempt.provider;
-      observers.onAttempt(attempt);
-    },
-    log: observers.log,
-    kinds,
-  });
+  const keys = vaultKeysOf(subkeys);
+  const { engine, owners } = await openState(config, observers, bound ? keys : undefined);
+  const { providers, firstAnswered } = await watchedProviders(config, observers, { ...deps, env, kinds });
+  const adapters = providers.map(({ adapter }) => adapter);
   const catalog = await openNodeCatalog({
     ...catalogSettings(config, observers.log, choices),
     providers,
@@ -129,8 +107,6 @@ export async function composeVault(
     health: observers.providers,
   });
   const punctuality = createPunctuality(systemClock);
-  // What goes on in the background ends with the vault.
-  const open = linkedAbort(undefined, 'the vault');
   const arena = createArena(config.limits.memoryBytes);
   const cpu = cpuStage(arena, acceleration, config, observers.log, onUnfit);
   const base = {
@@ -148,6 +124,8 @@ export async function composeVault(
     policy: policyOf(config),
   };
   const context: VaultContext = { ...base, retention: keepNothing(base) };
+  // What goes on in the background ends with the vault.
+  const open = linkedAbort(undefined, 'the vault');
   return {
     context,
     catalog,
@@ -155,26 +133,73 @@ export async function composeVault(
     config,
     env,
     sealed: !bound,
-    firstAnswered: () => first,
-    probe: (signal) => {
-      const until = signal === undefined ? open.signal : AbortSignal.any([open.signal, signal]);
-      return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });
-    },
+    firstAnswered,
     leases: createLeases(base, owners, () => uptime() * 1000),
     lateSince: (ms) => punctuality.lateSince(ms),
+    ...probesOf(catalog, context, open.signal),
+    async close() {
+      open.abort(new HoldfastError('Aborted', 'the vault was closed'));
+      await closeInTurn([cpu], [catalog], adapters, [engine], [owners]);
+    },
+  };
+}
+
+/** Each group once the one before it is closed. */
+async function closeInTurn(...groups: readonly (readonly { close(): Promise<void> }[])[]): Promise<void> {
+  for (const group of groups) await Promise.all(group.map((part) => part.close()));
+}
+
+/** @param keys of the vault that the home is to be bound to. */
+async function openState(
+  config: Config,
+  observers: Observers,
+  keys: VaultKeys | undefined,
+): Promise<{ readonly engine: Engine; readonly owners: Owners }> {
+  const engine = openEngine(config, observers);
+  try {
+    if (keys !== undefined) await pinVault(engine, keys);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  const folder = homePaths(config.home).owners;
+  return { engine, owners: createOwnerLocks({ folder, clock: systemClock, random: secureRandom }) };
+}
+
+/** The configured providers, and which of them was the first to answer. */
+async function watchedProviders(
+  config: Config,
+  observers: Observers,
+  deps: Omit<Parameters<typeof buildProviders>[1], 'onAttempt' | 'log'>,
+): Promise<{ readonly providers: readonly Provider[]; readonly firstAnswered: () => string | undefined }> {
+  let first: string | undefined;
+  const providers = await buildProviders(config, {
+    ...deps,
+    log: observers.log,
+    onAttempt(attempt) {
+      if (attempt.error === undefined) first ??= attempt.provider;
+      observers.onAttempt(attempt);
+    },
+  });
+  return { providers, firstAnswered: () => first };
+}
+
+/** @param closed fires when the vault is closed. */
+function probesOf(
+  catalog: NodeCatalog,
+  context: VaultContext,
+  closed: AbortSignal,
+): Pick<ComposedVault, 'probe' | 'probeCandidates'> {
+  return {
+    probe(signal) {
+      const until = signal === undefined ? closed : AbortSignal.any([closed, signal]);
+      return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });
+    },
     probeCandidates: (minTolerates) =>
       catalog.probeCandidates({
         canSpare: (late) => toleranceWithout(context, late) >= minTolerates,
-        signal: open.signal,
+        signal: closed,
       }),
-    async close() {
-      open.abort(new HoldfastError('Aborted', 'the vault was closed'));
-      await cpu.close();
-      await catalog.close();
-      await Promise.all(providers.map(({ adapter }) => adapter.close()));
-      await engine.close();
-      await owners.close();
-    },
   };
 }
 

@@ -1,11 +1,6 @@
-import {
-  type CatalogEvent,
-  configuredCredits,
-  type NodeCatalog,
-  openNodeCatalog,
-  type ProviderHealth,
-  type Settlement,
-} from '../catalog/index.ts';
+import type { CatalogEvent, NodeCatalog, ProviderHealth } from '../catalog/catalog.ts';
+import { openNodeCatalog } from '../catalog/node-catalog.ts';
+import { configuredCredits, type Settlement } from '../catalog/quota.ts';
 import { SCHEMA } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { checkOptions } from '../core/options.ts';

@@ -1,10 +1,6 @@
-import {
-  type CatalogOptions,
-  type CatalogPolicy,
-  configuredCredits,
-  DEFAULT_CATALOG_POLICY,
-  type Settlement,
-} from '../catalog/index.ts';
+import type { CatalogOptions } from '../catalog/catalog.ts';
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/policy.ts';
+import { configuredCredits, type Settlement } from '../catalog/quota.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
 import type { CodeParams } from '../coding/erasure/params.ts';
 import type { Config } from '../config/types.ts';

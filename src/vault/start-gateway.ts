@@ -7,14 +7,9 @@ import {
 } from '../config/rollout.ts';
 import { checkOptions } from '../core/options.ts';
 import { VERSION } from '../core/version.ts';
-import {
-  type CacheBudgets,
-  createGateway,
-  createVaultStore,
-  type FallbackPolicy,
-  type GatewayOptions,
-  type StoragePolicy,
-} from '../gateway/index.ts';
+import type { FallbackPolicy, StoragePolicy } from '../gateway/context.ts';
+import { createGateway, type GatewayOptions } from '../gateway/gateway.ts';
+import { type CacheBudgets, createVaultStore } from '../gateway/vault-store.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import { type ServiceLog, silentLog } from '../http/log.ts';
 import type { Service } from '../http/service.ts';

@@ -1,4 +1,5 @@
-import { type CatalogPolicy, DEFAULT_CATALOG_POLICY, type Settlement } from '../catalog/index.ts';
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/policy.ts';
+import type { Settlement } from '../catalog/quota.ts';
 import type { ConfigInput } from '../config/object.ts';
 import type { Config } from '../config/types.ts';
 import { type AbortOptions, manyMayListen } from '../core/abort.ts';

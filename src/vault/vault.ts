@@ -1,4 +1,4 @@
-import type { ProbeReport, ProviderSnapshot } from '../catalog/index.ts';
+import type { ProbeReport, ProviderSnapshot } from '../catalog/catalog.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { PutOptions, PutResult } from '../pipeline/put/put.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeCatalog } from '../../src/catalog/index.ts';
+import type { NodeCatalog } from '../../src/catalog/catalog.ts';
 import { abortable } from '../../src/core/abort.ts';
 import { newWorld, Probed } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../../src/catalog/index.ts';
+import type { Outcome } from '../../src/catalog/catalog.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { newWorld, Probed } from './world.ts';
 

@@ -2,13 +2,10 @@ import { onTestFinished } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
-import type { GatewayOptions } from '../../src/gateway/index.ts';
-import {
-  type CacheBudgets,
-  createGateway,
-  createVaultStore,
-  type ObjectStore,
-} from '../../src/gateway/index.ts';
+import type { GatewayOptions } from '../../src/gateway/gateway.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import type { ObjectStore } from '../../src/gateway/store.ts';
+import { type CacheBudgets, createVaultStore } from '../../src/gateway/vault-store.ts';
 import type { Scope } from '../../src/http/auth.ts';
 import { createAuthenticator, hashToken } from '../../src/http/auth.ts';
 import type { AccessEntry } from '../../src/http/log.ts';

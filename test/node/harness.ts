@@ -11,13 +11,8 @@ import { secureRandom as random } from '../../src/core/random.ts';
 import type { Scope } from '../../src/http/auth.ts';
 import { createAuthenticator, hashToken, type TokenTable } from '../../src/http/auth.ts';
 import type { AccessEntry, ServiceLog } from '../../src/http/log.ts';
-import {
-  createNode,
-  gunzip,
-  type NodeOptions,
-  type StorageNode,
-  selectZstdInflater,
-} from '../../src/node/index.ts';
+import { gunzip, selectZstdInflater } from '../../src/node/inflate.ts';
+import { createNode, type NodeOptions, type StorageNode } from '../../src/node/node.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter } from '../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../src/providers/fs/layout.ts';

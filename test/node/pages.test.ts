@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeOptions } from '../../src/node/index.ts';
+import type { NodeOptions } from '../../src/node/node.ts';
 import { addressFor, bearer, requestText, sendRaw, startNode } from './harness.ts';
 
 const A = addressFor(Buffer.from('hello'));

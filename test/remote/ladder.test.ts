@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import type { ProviderSnapshot } from '../../src/catalog/index.ts';
+import type { ProviderSnapshot } from '../../src/catalog/catalog.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { internalsOf } from '../../src/vault/opened-vault.ts';
 import type { Vault } from '../../src/vault/vault.ts';

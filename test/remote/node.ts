@@ -1,10 +1,7 @@
-import {
-  createAuthenticator,
-  createNode,
-  gunzip,
-  selectZstdInflater,
-  silentLog,
-} from '../../src/node/index.ts';
+import { createAuthenticator } from '../../src/http/auth.ts';
+import { silentLog } from '../../src/http/log.ts';
+import { gunzip, selectZstdInflater } from '../../src/node/inflate.ts';
+import { createNode } from '../../src/node/node.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { ACCELERATION } from '../helpers/vault.ts';

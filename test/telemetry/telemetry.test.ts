@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ProviderHealth } from '../../src/catalog/index.ts';
+import type { ProviderHealth } from '../../src/catalog/catalog.ts';
 import { createTelemetry, silentMetrics } from '../../src/telemetry/index.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { METRICS, type MetricName } from '../../src/telemetry/names.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/types.ts';
-import type { CacheBudgets } from '../../gateway/index.ts';
+import type { CacheBudgets } from '../../gateway/vault-store.ts';
 import { createAuthenticator } from '../../http/auth.ts';
 import type { HttpLimits } from '../../http/limits.ts';
 import type { Listener } from '../../http/listener.ts';

@@ -1,4 +1,4 @@
-import { createUsageStore } from '../../catalog/index.ts';
+import { createUsageStore } from '../../catalog/quota.ts';
 import type { Config } from '../../config/types.ts';
 import { accelerationFrom } from '../../core/acceleration.ts';
 import { systemClock } from '../../core/clock.ts';

@@ -1,4 +1,4 @@
-import { openNodeCatalog } from '../../catalog/index.ts';
+import { openNodeCatalog } from '../../catalog/node-catalog.ts';
 import type { Config } from '../../config/types.ts';
 import { NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { systemClock as clock } from '../../core/clock.ts';

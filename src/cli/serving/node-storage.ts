@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../../config/types.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { LineLog } from '../../http/log.ts';
-import type { NodeOptions } from '../../node/index.ts';
+import type { NodeOptions } from '../../node/node.ts';
 import type { AdapterDeps } from '../../providers/driver.ts';
 import { mirrorOf } from '../../providers/layers/index.ts';
 import type { Provider } from '../../providers/provider.ts';

@@ -3,14 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
-import {
-  createAuthenticator,
-  createNode,
-  gunzip,
-  hashToken,
-  selectZstdInflater,
-  silentLog,
-} from '../../../src/node/index.ts';
+import { createAuthenticator, hashToken } from '../../../src/http/auth.ts';
+import { silentLog } from '../../../src/http/log.ts';
+import { gunzip, selectZstdInflater } from '../../../src/node/inflate.ts';
+import { createNode } from '../../../src/node/node.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { createFsAdapter } from '../../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../../src/providers/fs/layout.ts';
