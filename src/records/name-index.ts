@@ -162,7 +162,7 @@ export class NameIndex {
 
   #sealed(
     generation: string,
-    { changed }: TreeChange,
+    { changed, relied }: TreeChange,
     before: ReadonlyMap<string, Decoded>,
     also: readonly BatchOp[],
     conditions: readonly Precondition[],
@@ -171,6 +171,10 @@ export class NameIndex {
     const ops = [...also];
     const preconditions = [...conditions];
     const decoded = new Map<string, Decoded | undefined>();
+    for (const id of relied) {
+      const was = before.get(id);
+      if (was !== undefined && !changed.has(id)) preconditions.push(is(`${generation}/${id}`, was.sealed));
+    }
     for (const [id, page] of changed) {
       const place = `${generation}/${id}`;
       const was = before.get(id);

@@ -49,6 +49,8 @@ export async function leafAt(text: string, load: LoadPage): Promise<Page | undef
 export class TreeChange {
   /** Pages as they are to be; undefined for those that go. */
   readonly changed: Map<string, Page | undefined> = new Map();
+  /** Pages that stay as they are, and that must be what they were all the same: they said that there is nothing to do. */
+  readonly relied: Set<string> = new Set();
   readonly #load: LoadPage;
   readonly #random: (length: number) => Uint8Array;
 
@@ -67,7 +69,8 @@ export class TreeChange {
     const leaf = path?.pop();
     if (path === undefined || leaf === undefined) return false;
     const names = replaced(leaf.page.names, name, listed, (entry) => entry.name);
-    if (names !== undefined) await this.#replace(path, leaf.id, { ...leaf.page, names });
+    if (names === undefined) this.relied.add(leaf.id);
+    else await this.#replace(path, leaf.id, { ...leaf.page, names });
     return true;
   }
 

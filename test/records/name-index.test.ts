@@ -142,6 +142,17 @@ describe('the index of names', () => {
     expect(await listed(one!, { after: wanted[20]!, limit: 3 })).toEqual(wanted.slice(21, 24));
   });
 
+  it('loses a name that another process put since it looked, when it is removed here', async () => {
+    const memory = createMemoryEngine();
+    const here = await vaultOn(memory);
+    await point(here, 'a');
+    // Another process remembers pages of its own.
+    const there = { ...here, engine: aroundWrites(memory, (_, work) => work()) };
+    await point(there, 'b');
+    await remove(here, 'b');
+    expect(await listed(here)).toEqual(['a']);
+  });
+
   it('writes many names at once in few steps', async () => {
     let flushes = 0;
     const engine = aroundWrites(createMemoryEngine(), async ({ sync }, work) => {
