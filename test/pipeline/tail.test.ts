@@ -66,11 +66,11 @@ describe('a provider that stalls', () => {
       policy: { stallMs: 3_600_000 },
     });
     const asked: string[] = [];
-    const answers = async (id: string): Promise<boolean> => {
+    const respondsToProbe = async (id: string): Promise<boolean> => {
       asked.push(id);
       return false;
     };
-    const context = { ...plain, directory: { ...plain.directory, answers } };
+    const context = { ...plain, directory: { ...plain.directory, respondsToProbe } };
     const put = await putObject(context, noise(3_000_000), { name: 'x' });
     expect(asked).toEqual(['p3']);
     expect(put.failedAttempts).toMatchObject([
