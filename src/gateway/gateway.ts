@@ -30,11 +30,11 @@ export interface GatewayOptions {
   readonly random: RandomBytes;
   readonly auth: Authenticator;
   readonly metrics: ServiceMetrics;
-  /** What `/metrics` shows. */
+  /** The text of `/metrics`. */
   readonly exposition: Exposition;
   readonly log: ServiceLog;
   readonly policy: StoragePolicy;
-  /** Of the program, for `/version`. */
+  /** The program's version, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly nameMaxAgeSeconds?: number | undefined;

@@ -88,7 +88,7 @@ function reservationKey(exchange: Exchange): string {
 
 interface ProviderSources {
   readonly blake3: Blake3;
-  /** As the manifest lists them: in any order, doubled or not, perhaps none. */
+  /** The manifest's list: in any order, with doubles perhaps, or empty. */
   readonly providers: readonly string[];
   /** The provider that answered first, for a manifest that lists none. */
   readonly firstAnswered: string | undefined;

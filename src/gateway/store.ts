@@ -14,7 +14,7 @@ export interface StoredObject {
   readonly manifest: BlobAddress;
   readonly size: number;
   readonly contentType: string;
-  /** As the manifest lists them. */
+  /** The manifest's list. */
   readonly providers: readonly string[];
   /**
    * Gives the bytes of a window in order, in pieces that nobody changes. Fetches no chunk that the window does not touch.

@@ -32,7 +32,7 @@ export interface Authenticator {
 
 export const isScope = (text: string): text is Scope => (SCOPES as readonly string[]).includes(text);
 
-/** Who a request comes from before anyone has looked. */
+/** The principal of a request that nobody has looked at yet. */
 export const NOBODY: Principal = { name: 'unknown', scopes: new Set(), authenticated: false };
 
 /** One bearer token. Only its SHA-256 is kept: tokens are random, so it needs no slow hash. */
@@ -52,7 +52,7 @@ export interface TokenTable {
 const PRIVATE: Principal = { name: 'private', scopes: new Set(SCOPES), authenticated: true };
 const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]{1,512})$/i;
 
-/** Whether it may stand behind `Bearer` (RFC 6750): nobody could send another. */
+/** Tells whether a client could send the token behind `Bearer` (RFC 6750). */
 export const isBearerToken = (token: string): boolean => /^[A-Za-z0-9._~+/=-]{1,512}$/.test(token);
 export const BEARER_RULE = '1 to 512 of A-Z, a-z, 0-9 and . _ ~ + / = -';
 

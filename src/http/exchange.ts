@@ -132,7 +132,7 @@ export class Exchange {
     this.#expectsContinue = false;
   }
 
-  /** Whether the client was never told to send its body. */
+  /** True when nobody has told a waiting client to send its body. */
   get uninvited(): boolean {
     return this.#expectsContinue;
   }

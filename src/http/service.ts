@@ -30,7 +30,7 @@ export interface Service {
    * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`)
    */
   listen(listener: Listener): Promise<BoundAddress>;
-  /** Where the first listener listens. */
+  /** The address of the first listener. */
   readonly address: BoundAddress | undefined;
   readonly draining: boolean;
   /** Takes no new connections, ends idle ones, lets requests finish for `drainMs`, then cuts them. Idempotent. */

@@ -65,7 +65,7 @@ export async function encodeKeyFile(
   return `${JSON.stringify({ holdfast_key: 1, protection: 'scrypt', ...COST, salt: toHex(salt), sealed }, null, 2)}\n`;
 }
 
-/** Whether {@link decodeKeyFile} will ask for a passphrase. @throws HoldfastError `Corrupt` */
+/** Tells whether {@link decodeKeyFile} will ask for a passphrase. @throws HoldfastError `Corrupt` */
 export function needsPassphrase(text: string): boolean {
   return parse(text).protection === 'scrypt';
 }

@@ -72,8 +72,8 @@ export const postBlob: NodeEndpoint = {
 };
 
 /**
- * What was there counts as the same blob by its length alone. Where it rotted, it goes, and the bytes are to be sent
- * once more: they passed through, and were not kept.
+ * Checks a blob that was there already: an adapter takes it for the same by its length alone. A rotten one goes, and the
+ * client sends the bytes once more: they passed through and were not kept.
  */
 async function checkKept(context: NodeContext, exchange: Exchange, address: BlobAddress): Promise<void> {
   if ((await stateOf(context, address, exchange)) === 'good') return;

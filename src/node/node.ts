@@ -32,13 +32,13 @@ export interface NodeOptions {
   readonly random: RandomBytes;
   readonly auth: Authenticator;
   readonly metrics: ServiceMetrics;
-  /** What `/metrics` shows. */
+  /** The text of `/metrics`. */
   readonly exposition: Exposition;
   readonly inflaters: Inflaters;
   readonly log: ServiceLog;
   /** See `VerifiedReaderOptions`. Without it the node asks the adapter at every request. */
   readonly peekStat?: VerifiedReaderOptions['peekStat'];
-  /** Of the program, for `/version`. */
+  /** The program's version, for `/version`. */
   readonly version: string;
   readonly limits?: Partial<NodeLimits> | undefined;
   /** See `PageRules`. */

@@ -4,7 +4,7 @@ import { createRecorder, type Recorder } from './recorder.ts';
 
 /** Metrics that can be read: one per program, made by the composition root. Nothing is kept in globals. */
 export interface Telemetry extends Metrics {
-  /** Of what {@link renderMetrics} returns. */
+  /** The content type of what {@link renderMetrics} returns. */
   readonly contentType: string;
   /** All metrics in the Prometheus text format. */
   renderMetrics(): Promise<string>;

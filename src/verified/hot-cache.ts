@@ -23,7 +23,7 @@ export interface HotLimits {
   readonly maxBlobBytes: number;
 }
 
-/** Of a longer blob a window is worth reading by itself. */
+/** A window of a longer blob is worth reading by itself. */
 const SHORT_BYTES = 2 * 1024 * 1024;
 
 export const isLong = (size: number): boolean => size > SHORT_BYTES;
