@@ -1,13 +1,12 @@
 import { NO_LONGER_NEEDED } from '../core/abort.ts';
 import { deferred } from '../core/deferred.ts';
-import { lateAfterMs, type StragglerPolicy } from '../core/stragglers.ts';
+import { PROBES } from '../core/straggler-policies.ts';
+import { lateAfterMs } from '../core/stragglers.ts';
 import type { ProbeMode } from '../profiles/observe.ts';
 import type { CandidateOptions, CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { probeEntries } from './probing.ts';
 
-/** A provider whose probe takes longer, and three times what others' take, and what its own usually do, is late. */
-const PROBES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5 };
 const CHECK_MS = 25;
 
 /** Round trips of a first request: two for TLS, one each for the connection and the answer. */

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
-import type { StragglerPolicy } from '../core/stragglers.ts';
+import { BLOB_READS } from '../core/straggler-policies.ts';
 import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { ReadContext } from '../pipeline/context.ts';
@@ -40,9 +40,6 @@ export interface CacheBudgets {
   /** For chunks of plaintext. */
   readonly chunkBytes: number;
 }
-
-/** Opening a blob verifies all of it. */
-const BLOB_READS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0, aloneMs: 500, atMostMs: 10_000 };
 
 /** The share of the arena that reads may have. The rest is for what is too small to be counted. */
 const ARENA_SHARE = 7 / 8;

@@ -1,12 +1,13 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress } from '../core/address.ts';
+import { deferred } from '../core/deferred.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
-import { lateAfterMs } from '../core/stragglers.ts';
+import { NODE_WRITES } from '../core/straggler-policies.ts';
+import { Stragglers, type WatchedPart } from '../core/stragglers.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ObjectContext } from './context.ts';
 import { spread } from './rendezvous.ts';
-import { NODE_WRITES } from './straggler-policies.ts';
 
 export interface StoredNode {
   readonly address: BlobAddress;
@@ -20,12 +21,22 @@ export interface CopiesWanted {
   readonly needed: number;
 }
 
+/** Told of what is sent. */
+export interface NodeOutbox {
+  /** Must resolve before the copy is sent. */
+  intend(provider: string, address: BlobAddress): Promise<void>;
+  /**
+   * The copy was cancelled and is still being written, for the provider ignores it. The blob may appear at any time until
+   * `settled`, which never rejects.
+   */
+  left?(provider: string, address: BlobAddress, settled: Promise<void>): void;
+}
+
 /**
  * Keeps a manifest node at `copies` providers of different failure domains, in the rendezvous order of its
  * address, moving on past those that fail and those that are late. Where nobody is left to take its place, a late one
  * that is needed is waited for, and one that is only wanted is not.
  * @param usable providers to use, those that failed in this operation left out.
- * @param intend journals a blob before it is sent.
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer domains than `needed`.
  */
 export async function storeNode(
@@ -33,13 +44,15 @@ export async function storeNode(
   bytes: Uint8Array,
   usable: readonly Provider[],
   copies: CopiesWanted,
-  intend: (provider: string, address: BlobAddress) => Promise<void>,
+  outbox: NodeOutbox,
   signal?: AbortSignal,
 ): Promise<StoredNode> {
   const address = addressOf(context.blake3.hash(bytes));
-  const storing = new Storing(context, copies, signal);
+  const storing = new Storing(context, copies, signal, (provider, settled) =>
+    outbox.left?.(provider, address, settled),
+  );
   const send = async (provider: Provider, stop: AbortSignal): Promise<void> => {
-    await intend(provider.id, address);
+    await outbox.intend(provider.id, address);
     await provider.adapter.store(address, [bytes], { signal: stop });
   };
   return { address, providers: await storing.run(spread(context, address, usable), send) };
@@ -49,12 +62,11 @@ type Send = (provider: Provider, signal: AbortSignal) => Promise<void>;
 
 interface Copy {
   readonly provider: Provider;
-  readonly startedMs: number;
   readonly stop: LinkedAbort;
-  late: boolean;
+  readonly part: WatchedPart;
 }
 
-const CHECK_MS = 20;
+/** So long a copy that was cancelled is waited for. */
 const REST_MS = 1_000;
 
 /** Copies of one node on their way. */
@@ -66,26 +78,40 @@ class Storing {
   readonly #acknowledged: string[] = [];
   readonly #domains = new Set<string>();
   readonly #failures: HoldfastError[] = [];
-  #slowestMs = 0;
+  readonly #stragglers: Stragglers;
+  readonly #left: (provider: string, settled: Promise<void>) => void;
+  #change = deferred();
 
-  constructor(context: ObjectContext, copies: CopiesWanted, signal: AbortSignal | undefined) {
+  constructor(
+    context: ObjectContext,
+    copies: CopiesWanted,
+    signal: AbortSignal | undefined,
+    left: (provider: string, settled: Promise<void>) => void,
+  ) {
     this.#context = context;
     this.#copies = copies;
     this.#signal = signal;
+    this.#left = left;
+    this.#stragglers = new Stragglers(context.clock, NODE_WRITES);
   }
 
   async run(queue: Provider[], send: Send): Promise<readonly string[]> {
+    // Copies may ignore the signal; the wait for them must not.
+    const onAbort = (): void => this.#change.resolve();
+    this.#signal?.addEventListener('abort', onAbort, { once: true });
     try {
       for (;;) {
         throwIfAborted(this.#signal, 'storing a manifest node');
-        const onTime = [...this.#running.keys()].filter(({ late }) => !late).length;
-        for (const provider of queue.splice(0, Math.max(0, this.#left() - onTime)))
+        const onTime = [...this.#running.keys()].filter(({ part }) => !part.late).length;
+        for (const provider of queue.splice(0, Math.max(0, this.#lacking() - onTime)))
           this.#launch(provider, send);
-        if (this.#left() <= 0 || this.#running.size === 0) break;
+        if (this.#lacking() <= 0 || this.#running.size === 0) break;
         if (onTime === 0 && queue.length === 0 && this.#enough && this.#allLate) break;
-        await this.#change();
+        await this.#change.promise;
+        this.#change = deferred();
       }
     } finally {
+      this.#signal?.removeEventListener('abort', onAbort);
       await this.#end();
     }
     if (this.#enough) return this.#acknowledged;
@@ -93,7 +119,7 @@ class Storing {
   }
 
   /** Copies still to be had. */
-  #left(): number {
+  #lacking(): number {
     const { wanted, needed } = this.#copies;
     return Math.max(wanted - this.#acknowledged.length, needed - this.#domains.size);
   }
@@ -103,58 +129,49 @@ class Storing {
   }
 
   get #allLate(): boolean {
-    return [...this.#running.keys()].every(({ late }) => late);
+    return [...this.#running.keys()].every(({ part }) => part.late);
   }
 
   #launch(provider: Provider, send: Send): void {
     const { clock, directory, policy } = this.#context;
     const stop = linkedAbort(this.#signal, 'storing a manifest node');
-    const copy: Copy = { provider, startedMs: clock.monotonic(), stop, late: false };
+    const startedMs = clock.monotonic();
+    const part = this.#stragglers.watch({
+      onLate: () => {
+        this.#change.resolve();
+        return undefined;
+      },
+    });
+    const copy: Copy = { provider, stop, part };
     const work = async (): Promise<void> => {
       try {
         await send(provider, stop.signal);
         this.#acknowledged.push(provider.id);
         this.#domains.add(domainOf(provider, policy.failureDomain));
-        this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - copy.startedMs);
+        part.progressed(clock.monotonic() - startedMs);
         directory.heard(provider.id);
       } catch (error) {
         this.#failures.push(asHoldfastError(error, { provider: provider.id }));
       } finally {
+        part.end();
         stop.dispose();
         this.#running.delete(copy);
+        this.#change.resolve();
       }
     };
     this.#running.set(copy, work());
   }
 
-  /** Resolves once a copy is there, has failed, or may have become late. */
-  async #change(): Promise<void> {
-    const { clock } = this.#context;
-    const pacing = new AbortController();
-    const tick = clock.sleep(CHECK_MS, pacing.signal).catch(() => {});
-    await Promise.race([...this.#running.values(), tick]);
-    pacing.abort(NO_LONGER_NEEDED);
-    const field = {
-      done: this.#acknowledged.length,
-      running: this.#running.size,
-      slowestMs: this.#slowestMs,
-    };
-    const elapsedLate = lateAfterMs(NODE_WRITES, field);
-    for (const copy of this.#running.keys()) {
-      if (!copy.late && clock.monotonic() - copy.startedMs >= elapsedLate) copy.late = true;
-    }
-  }
-
   /**
    * Cancels what is left and lets it come to rest: a copy that landed after the put has deleted what it wrote would be
-   * found by nobody. One that ignores its signal is not waited for long.
+   * found by nobody. One that ignores its signal is not waited for long, and the outbox is told of it.
    */
   async #end(): Promise<void> {
     const lost = new HoldfastError('Aborted', 'others took the manifest node', { code: 'lost_race' });
     const { clock, directory } = this.#context;
-    for (const { provider, stop, late, startedMs } of this.#running.keys()) {
-      const elapsedMs = clock.monotonic() - startedMs;
-      if (late && this.#signal?.aborted !== true) directory.late(provider.id, elapsedMs);
+    this.#stragglers.close();
+    for (const { provider, stop, part } of this.#running.keys()) {
+      if (part.late && this.#signal?.aborted !== true) directory.late(provider.id, part.elapsedMs());
       stop.abort(lost);
     }
     if (this.#running.size === 0) return;
@@ -162,6 +179,7 @@ class Storing {
     const enough = clock.sleep(REST_MS, pacing.signal).catch(() => {});
     await Promise.race([Promise.all(this.#running.values()), enough]);
     pacing.abort(NO_LONGER_NEEDED);
+    for (const [{ provider }, settled] of this.#running) this.#left(provider.id, settled);
   }
 }
 

@@ -1,8 +1,8 @@
 import { abortable } from '../core/abort.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { Stragglers } from '../core/straggler-watch.ts';
+import { LISTINGS } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
 import type { Pointer } from '../manifest/pointer.ts';
-import { LISTINGS } from '../object/straggler-policies.ts';
 import type { RecordsContext } from './context.ts';
 import { readIfIntact, readSlotContent } from './slots.ts';
 

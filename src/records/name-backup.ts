@@ -1,10 +1,10 @@
 import { type AbortOptions, abortable } from '../core/abort.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { Stragglers } from '../core/straggler-watch.ts';
+import { POINTER_WRITES } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
 import { type Pointer, pointerHash } from '../manifest/pointer.ts';
 import { spread } from '../object/rendezvous.ts';
-import { POINTER_WRITES } from '../object/straggler-policies.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { type Fork, type KeptFork, keepFork } from './forks.ts';

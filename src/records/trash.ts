@@ -2,10 +2,10 @@ import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { u64 } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
-import { Stragglers, type Turn } from '../core/straggler-watch.ts';
+import { DELETES } from '../core/straggler-policies.ts';
+import { Stragglers, type Turn } from '../core/stragglers.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Table } from '../engine/engine.ts';
-import { DELETES } from '../object/straggler-policies.ts';
 import type { RecordsContext } from './context.ts';
 
 /** Blobs nobody needs that could not be deleted yet: `<provider>/<address>`. */
@@ -22,8 +22,13 @@ export async function deleteOrQueue(
   options: AbortOptions = {},
 ): Promise<number> {
   const left = await deleteBlobs(context, blobs, options);
-  await writeInBatches(context.engine, trashed(left));
+  await queueDeletes(context, left);
   return left.length;
+}
+
+/** Queues blobs to be deleted later, whether or not they are there yet. */
+export async function queueDeletes({ engine }: RecordsContext, blobs: readonly BlobAt[]): Promise<void> {
+  await writeInBatches(engine, trashed(blobs));
 }
 
 /** What is to be written of blobs that are to be deleted later; each place once. */

@@ -1,9 +1,9 @@
 import type PQueue from 'p-queue';
 import { allOrFirstError, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import { entryOf } from '../core/maps.ts';
-import { Stragglers } from '../core/straggler-watch.ts';
+import { CHECKS } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
 import type { ObjectContext } from '../object/context.ts';
-import { CHECKS } from '../object/straggler-policies.ts';
 
 /** Why what a silent provider has is not known. */
 const NOT_CONFIRMED = 'it does not answer, while others do: not confirmed';

@@ -13,6 +13,7 @@ import { HoldfastError } from '../core/errors.ts';
 import type { OnUnfit } from '../core/fitness.ts';
 import { createHedge } from '../core/hedge.ts';
 import { secureRandom } from '../core/random.ts';
+import { NODE_READS } from '../core/straggler-policies.ts';
 import {
   createLevelEngine,
   createMemoryEngine,
@@ -23,7 +24,6 @@ import {
   type Owners,
 } from '../engine/index.ts';
 import { type VaultKeys, type VaultSubkeys, vaultKeysOf } from '../keys/derivation.ts';
-import { NODE_READS } from '../object/straggler-policies.ts';
 import { type Arena, createArena } from '../pipeline/arena.ts';
 import type { VaultContext } from '../pipeline/context.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';

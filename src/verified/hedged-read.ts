@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { HoldfastError } from '../core/errors.ts';
 import { type Attempt, createHedge } from '../core/hedge.ts';
-import type { StragglerPolicy } from '../core/stragglers.ts';
+import { BACKEND_READS } from '../core/straggler-policies.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 
 /** Several ways to the same thing, of which the next is tried when the last is slow or has failed. */
@@ -18,14 +18,12 @@ export interface HedgedRead {
   ): Promise<T>;
 }
 
-/** Backends of one node are near each other: slower than 95 of 100 were is slow. */
-const POLICY: StragglerPolicy = { floorMs: 5, factor: 1, quorum: 0, aloneMs: 200, atMostMs: 10_000 };
-/** So many must have been seen. */
+/** So many reads must have been seen before their times are the measure. */
 const ENOUGH = 16;
 
 /** "Slow" is slower than 95 of 100 recent winners, each by its own time from when it was tried. */
 export function createStaggered(clock: Clock): HedgedRead {
-  const hedge = createHedge(clock, POLICY, ENOUGH);
+  const hedge = createHedge(clock, BACKEND_READS, ENOUGH);
   return {
     async run(attempts, signal, discard) {
       const failures: HoldfastError[] = [];

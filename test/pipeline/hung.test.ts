@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import { createHedge } from '../../src/core/hedge.ts';
+import { NODE_READS } from '../../src/core/straggler-policies.ts';
 import { DamageLog } from '../../src/object/damage.ts';
 import { fetchNode } from '../../src/object/fetch-node.ts';
 import { rendezvousOrder } from '../../src/object/rendezvous.ts';
 import { storeNode } from '../../src/object/store-node.ts';
-import { NODE_READS } from '../../src/object/straggler-policies.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
@@ -56,12 +56,12 @@ const firstTwo = ({ blake3, directory }: VaultContext, bytes: Uint8Array): strin
 describe('a manifest node', () => {
   const bytes = noise(5_000);
   const copies = { wanted: 4, needed: 3 };
-  const intend = async (): Promise<void> => {};
+  const outbox = { intend: async (): Promise<void> => {} };
 
   it('is read from the third when the first two never answer, not even to being stopped', async () => {
     const clock = new FakeClock();
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
-    const { address } = await storeNode(context, bytes, providers, copies, intend);
+    const { address } = await storeNode(context, bytes, providers, copies, outbox);
     for (const id of firstTwo(context, bytes)) hung.add(id);
     const reading = fetchNode(context, address, new DamageLog());
     await clock.advance(500);
@@ -88,7 +88,7 @@ describe('a manifest node', () => {
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     const [id] = firstTwo(context, bytes);
     hung.add(id!);
-    const storing = storeNode(context, bytes, providers, copies, intend);
+    const storing = storeNode(context, bytes, providers, copies, outbox);
     await clock.advance(1_400);
     const stored = await storing;
     expect(stored.providers).toHaveLength(4);
@@ -101,7 +101,7 @@ describe('a manifest node', () => {
     const { context, providers, hung } = await hungVault({ clock, deaf: true });
     const four = providers.slice(0, 4);
     hung.add('p2');
-    const storing = storeNode(context, bytes, four, copies, intend);
+    const storing = storeNode(context, bytes, four, copies, outbox);
     await clock.advance(1_400);
     expect((await storing).providers.toSorted()).toEqual(['p1', 'p3', 'p4']);
   });
@@ -112,7 +112,7 @@ describe('a manifest node', () => {
     hung.add('p2');
     const stop = new AbortController();
     let over = false;
-    const storing = storeNode(context, bytes, providers.slice(0, 3), copies, intend, stop.signal)
+    const storing = storeNode(context, bytes, providers.slice(0, 3), copies, outbox, stop.signal)
       .catch((error) => error)
       .finally(() => {
         over = true;

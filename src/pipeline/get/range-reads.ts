@@ -1,16 +1,17 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { deferred } from '../../core/deferred.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
-import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
-import type { PackRecord } from '../../manifest/segment.ts';
-import { problemOf } from '../../object/damage.ts';
 import {
   FEW_READS,
   SHARD_LOSERS,
   SHARD_READS,
   SMALL_READ_BYTES,
   SMALL_READS,
-} from '../../object/straggler-policies.ts';
+} from '../../core/straggler-policies.ts';
+import { Stragglers, type WatchedPart } from '../../core/stragglers.ts';
+import type { PackRecord } from '../../manifest/segment.ts';
+import { problemOf } from '../../object/damage.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { ChunkFetch } from './chunk-fetch.ts';
 import type { ReadState } from './read-state.ts';
@@ -52,8 +53,6 @@ export class RangePlan {
   }
 }
 
-const CHECK_MS = 20;
-
 interface RunningRead {
   readonly range: PackRange;
   readonly bytes: number;
@@ -61,7 +60,7 @@ interface RunningRead {
   readonly stop: LinkedAbort;
   /** The provider failed before in this read: it is asked only because nothing else decodes. */
   readonly lastResort: boolean;
-  slow: boolean;
+  readonly part: WatchedPart;
 }
 
 /**
@@ -71,29 +70,28 @@ interface RunningRead {
 export class RangeReads {
   readonly #state: ReadState;
   readonly #running = new Map<RunningRead, Promise<void>>();
+  readonly #stragglers: Stragglers;
   readonly #missed: { readonly running: RunningRead; readonly error: HoldfastError }[] = [];
-  #done = 0;
-  #slowestMs = 0;
-  #changed = false;
-  #wake = (): void => {};
-  /** One for many changes: a timer each would cost more than the rest of the waiting. */
-  #tick: Promise<void> | undefined;
-  readonly #pacing = new AbortController();
+  #started = 0;
+  #change = deferred();
 
   constructor(state: ReadState) {
     this.#state = state;
+    this.#stragglers = new Stragglers(state.context.clock, SHARD_READS);
   }
 
   launch(range: PackRange): void {
     const { context, queue, signal } = this.#state;
     for (const { fetch, shard } of range.shards) fetch.starts(shard);
+    this.#started++;
+    const bytes = range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0);
     const running: RunningRead = {
       range,
       lastResort: this.#state.avoids(range.pack.provider),
-      bytes: range.shards.reduce((sum, { fetch }) => sum + fetch.shardLength, 0),
+      bytes,
       startedMs: context.clock.monotonic(),
       stop: linkedAbort(signal, 'get'),
-      slow: false,
+      part: this.#watch(range, bytes),
     };
     const reading = queue.add(() => this.#read(running)).then(() => {});
     this.#running.set(running, reading);
@@ -101,24 +99,22 @@ export class RangeReads {
 
   /** Resolves once a range has ended or was found slow. */
   async change(): Promise<void> {
-    while (!this.#changed) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      await Promise.race([woken, this.#nextTick()]);
-    }
-    this.#changed = false;
+    await this.#change.promise;
+    this.#change = deferred();
   }
 
-  #nextTick(): Promise<void> {
-    this.#tick ??= this.#state.context.clock.sleep(CHECK_MS, this.#pacing.signal).then(
-      () => {
-        this.#tick = undefined;
-        this.#findSlow();
+  #watch(range: PackRange, bytes: number): WatchedPart {
+    const { directory } = this.#state.context;
+    const isSmall = (): boolean => bytes <= SMALL_READ_BYTES && this.#started <= FEW_READS;
+    return this.#stragglers.watch({
+      policy: () => (isSmall() ? SMALL_READS : SHARD_READS),
+      p95Ms: () => directory.p95Ms(range.pack.provider, 'fetch', bytes),
+      onLate: () => {
+        for (const { fetch, shard } of range.shards) fetch.fallsBehind(shard);
+        this.#change.resolve();
+        return undefined;
       },
-      () => {},
-    );
-    return this.#tick;
+    });
   }
 
   /**
@@ -132,36 +128,23 @@ export class RangeReads {
   /** Cancels what is left and waits until it has let go of the memory. */
   async end(): Promise<void> {
     const lost = new HoldfastError('Aborted', 'other shards were faster', { code: 'lost_race' });
-    this.#pacing.abort(lost);
+    this.#stragglers.close();
     for (const running of this.#running.keys()) {
-      // What was fetched in its stead may have taken as long: then everything is slow, and it is nobody's fault.
-      if (running.slow && this.#isLate(running, SHARD_LOSERS)) this.#loses(running);
+      if (this.#hasLost(running)) this.#loses(running);
       running.stop.abort(lost);
     }
     await Promise.allSettled(this.#running.values());
   }
 
-  #findSlow(): void {
-    const few = this.#done + this.#running.size <= FEW_READS;
-    for (const running of this.#running.keys()) {
-      const policy = few && running.bytes <= SMALL_READ_BYTES ? SMALL_READS : SHARD_READS;
-      if (running.slow || !this.#isLate(running, policy)) continue;
-      running.slow = true;
-      this.#changed = true;
-      for (const { fetch, shard } of running.range.shards) fetch.fallsBehind(shard);
-    }
-  }
-
-  #isLate({ range, bytes, startedMs }: RunningRead, policy: StragglerPolicy): boolean {
-    const { clock, directory } = this.#state.context;
-    const field = { done: this.#done, running: this.#running.size, slowestMs: this.#slowestMs };
-    const p95Ms = directory.p95Ms(range.pack.provider, 'fetch', bytes);
-    return clock.monotonic() - startedMs >= lateAfterMs(policy, field, p95Ms);
+  /** Whether what was fetched in its stead was quicker. If it took as long, everything is slow, and nobody is at fault. */
+  #hasLost({ range, bytes, part }: RunningRead): boolean {
+    const p95Ms = this.#state.context.directory.p95Ms(range.pack.provider, 'fetch', bytes);
+    return part.late && part.elapsedMs() >= this.#stragglers.lateAfterMs(SHARD_LOSERS, p95Ms);
   }
 
   async #read(running: RunningRead): Promise<void> {
     const { context } = this.#state;
-    const { range, stop } = running;
+    const { range, stop, part } = running;
     const { pack } = range;
     try {
       const target = context.directory.get(pack.provider);
@@ -172,17 +155,16 @@ export class RangeReads {
         target.adapter.fetchRange(pack.address, range.offset, into, options),
       );
       for (const { fetch, shard } of range.shards) fetch.lands(shard, pack);
-      this.#slowestMs = Math.max(this.#slowestMs, context.clock.monotonic() - running.startedMs);
+      part.progressed(context.clock.monotonic() - running.startedMs);
       this.#report(running);
     } catch (thrown) {
       if (!stop.signal.aborted) this.#fails(running, asHoldfastError(thrown));
     } finally {
       for (const { fetch, shard } of range.shards) fetch.ends(shard);
       stop.dispose();
+      part.end(true);
       this.#running.delete(running);
-      this.#done++;
-      this.#changed = true;
-      this.#wake();
+      this.#change.resolve();
     }
   }
 

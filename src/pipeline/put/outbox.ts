@@ -11,6 +11,8 @@ export class Outbox {
   readonly #open: Map<string, BlobAt> = new Map();
   /** Bytes of packs on their way, by provider. */
   readonly #sending: Map<string, number> = new Map();
+  /** Sent, cancelled, and still being written by providers that ignore that. */
+  readonly #left: Map<string, Promise<void>> = new Map();
   #bytesStored = 0;
   #plainStored = 0;
 
@@ -29,6 +31,18 @@ export class Outbox {
   /** The provider would not have the blob: it cannot be there. */
   refused(provider: string, address: BlobAddress): void {
     this.#open.delete(keyOf(provider, address));
+  }
+
+  /** The blob was cancelled and is still being written; it may appear until `settled`, which never rejects. */
+  left(provider: string, address: BlobAddress, settled: Promise<void>): void {
+    const key = keyOf(provider, address);
+    this.#left.set(key, settled);
+    void settled.then(() => this.#left.delete(key));
+  }
+
+  /** When a blob can no longer appear; undefined when that is so already. */
+  settling({ provider, address }: BlobAt): Promise<void> | undefined {
+    return this.#left.get(keyOf(provider, address));
   }
 
   /** The provider has the blob. @param kind quota counts shards and not nodes. */

@@ -1,19 +1,22 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { lateAfterMs, type StragglerPolicy } from '../../core/stragglers.ts';
-import { PACK_WRITES } from '../../object/straggler-policies.ts';
+import { PACK_DOUBTS, PACK_WRITES } from '../../core/straggler-policies.ts';
+import { Stragglers } from '../../core/stragglers.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { PutSession } from './session.ts';
 
-/** Who is that late is asked whether it is there at all: it need not be given up on for it. */
-const ASKED: StragglerPolicy = { ...PACK_WRITES, floorMs: 300 };
-const CHECK_MS = 50;
 /** A provider that is waited for is asked this often whether it is there at all. */
 const ASK_EVERY_MS = 5_000;
+/** What giving up on a provider would cost changes as others fail, so it is reckoned this often while one is late. */
+const RECKON_EVERY_MS = 500;
 
-interface Straggler {
-  readonly attempt: Promise<unknown>;
-  readonly stop: LinkedAbort;
+interface Upload {
+  readonly provider: Provider;
+  readonly p95Ms: () => number | undefined;
+  readonly giveUp: (why: HoldfastError) => void;
+  isAsked: boolean;
+  isSilent: boolean;
+  isOver: boolean;
 }
 
 /**
@@ -23,23 +26,20 @@ interface Straggler {
  */
 export class PackUploads {
   readonly #session: PutSession;
-  readonly #stragglers: Straggler[] = [];
-  readonly #pacing = new AbortController();
-  /** One for all packs. */
-  #tick: Promise<void> | undefined;
-  #running = 0;
-  #done = 0;
-  #slowestMs = 0;
+  /** Given up on, and perhaps still reading the segment's memory. */
+  readonly #left: { readonly attempt: Promise<unknown>; readonly stop: LinkedAbort }[] = [];
+  readonly #over = new AbortController();
+  #stragglers: Stragglers;
 
   constructor(session: PutSession) {
     this.#session = session;
+    this.#stragglers = new Stragglers(session.context.clock, PACK_DOUBTS);
   }
 
-  /** A round of so many packs starts. */
+  /** A round of so many packs starts; those before it have ended. */
   begin(packs: number): void {
-    this.#running = packs;
-    this.#done = 0;
-    this.#slowestMs = 0;
+    this.#stragglers.close();
+    this.#stragglers = new Stragglers(this.#session.context.clock, PACK_DOUBTS, packs);
   }
 
   /**
@@ -51,62 +51,49 @@ export class PackUploads {
     bytes: number,
     store: (signal: AbortSignal) => Promise<unknown>,
   ): Promise<void> {
-    const { clock } = this.#session.context;
-    const started = clock.monotonic();
+    const { clock, directory } = this.#session.context;
+    const startedMs = clock.monotonic();
     const stop = linkedAbort(this.#session.signal, 'put');
     const attempt = store(stop.signal);
-    const settled = { yes: false };
-    const watched = attempt.finally(() => {
-      settled.yes = true;
+    let giveUp = (_: HoldfastError): void => {};
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = reject;
     });
-    watched.catch(() => {});
-    const there = { asked: false, silent: false };
+    const p95Ms = (): number | undefined => directory.p95Ms(provider.id, 'store', bytes);
+    const upload = { provider, p95Ms, giveUp, isAsked: false, isSilent: false, isOver: false };
+    const onLate = (elapsedMs: number): number | undefined => this.#onLate(upload, elapsedMs);
+    const part = this.#stragglers.watch({ p95Ms, onLate });
     try {
-      while (!settled.yes) {
-        await Promise.race([watched, this.#nextTick()]);
-        const elapsedMs = clock.monotonic() - started;
-        if (settled.yes || !this.#isBehind(ASKED, provider, bytes, elapsedMs)) continue;
-        const loss = this.#lossWithout(provider);
-        if (loss === 'too much') continue;
-        if (!there.asked) void this.#ask(provider, there, settled);
-        const { stallMs } = this.#session.context.policy;
-        const givenUp =
-          there.silent ||
-          (loss === 'none' ? this.#isBehind(PACK_WRITES, provider, bytes, elapsedMs) : elapsedMs >= stallMs);
-        if (!givenUp) continue;
-        this.#stragglers.push({ attempt, stop });
-        throw loss === 'none' ? lostRace(elapsedMs) : stalled(elapsedMs, there.silent);
-      }
-      await attempt;
-      this.#slowestMs = Math.max(this.#slowestMs, clock.monotonic() - started);
+      await Promise.race([attempt, givenUp]);
+      part.progressed(clock.monotonic() - startedMs);
     } finally {
-      this.#done++;
-      if (settled.yes) stop.dispose();
+      upload.isOver = true;
+      part.end(true);
+      if (part.late) this.#left.push({ attempt, stop });
+      else stop.dispose();
     }
   }
 
   /** Cancels those that were given up on and waits until they have let go of the memory. */
   async end(): Promise<void> {
     const gone = new HoldfastError('Aborted', 'others took its shards', { code: 'lost_race' });
-    this.#pacing.abort(NO_LONGER_NEEDED);
-    for (const { stop } of this.#stragglers) stop.abort(gone);
-    await Promise.allSettled(this.#stragglers.map(({ attempt }) => attempt));
-    for (const { stop } of this.#stragglers.splice(0)) stop.dispose();
+    this.#stragglers.close();
+    this.#over.abort(NO_LONGER_NEEDED);
+    for (const { stop } of this.#left) stop.abort(gone);
+    await Promise.allSettled(this.#left.map(({ attempt }) => attempt));
+    for (const { stop } of this.#left.splice(0)) stop.dispose();
   }
 
-  #nextTick(): Promise<void> {
-    const ended = (): void => {
-      this.#tick = undefined;
-    };
-    this.#tick ??= this.#session.context.clock.sleep(CHECK_MS, this.#pacing.signal).then(ended, ended);
-    return this.#tick;
-  }
-
-  #isBehind(policy: StragglerPolicy, provider: Provider, bytes: number, elapsedMs: number): boolean {
-    const usual = this.#session.context.directory.p95Ms(provider.id, 'store', bytes);
-    const running = this.#running - this.#done;
-    const field = { done: this.#done, running, slowestMs: this.#slowestMs };
-    return elapsedMs >= lateAfterMs(policy, field, usual);
+  /** @returns after how many milliseconds to decide again; undefined when the upload is given up on. */
+  #onLate(upload: Upload, elapsedMs: number): number | undefined {
+    const loss = this.#lossWithout(upload.provider);
+    if (loss === 'too much') return Number.POSITIVE_INFINITY;
+    if (!upload.isAsked) void this.#ask(upload);
+    const { stallMs } = this.#session.context.policy;
+    const patienceMs = loss === 'none' ? this.#stragglers.lateAfterMs(PACK_WRITES, upload.p95Ms()) : stallMs;
+    if (!upload.isSilent && elapsedMs < patienceMs) return Math.min(patienceMs - elapsedMs, RECKON_EVERY_MS);
+    upload.giveUp(loss === 'none' ? lostRace(elapsedMs) : stalled(elapsedMs, upload.isSilent));
+    return undefined;
   }
 
   /** What giving up on it would cost in losses survived; `too much`: the promise. */
@@ -118,18 +105,14 @@ export class PackUploads {
   }
 
   /** Asks again and again while it is waited for: it may fall silent later. */
-  async #ask(
-    provider: Provider,
-    there: { asked: boolean; silent: boolean },
-    settled: { readonly yes: boolean },
-  ): Promise<void> {
+  async #ask(upload: Upload): Promise<void> {
     const { clock, directory } = this.#session.context;
-    const { signal } = this.#pacing;
-    there.asked = true;
-    while (!settled.yes && !signal.aborted) {
-      const answers = await directory.respondsToProbe(provider.id, { signal }).catch(() => true);
-      there.silent = !answers && !signal.aborted;
-      if (there.silent) return;
+    const { signal } = this.#over;
+    upload.isAsked = true;
+    while (!upload.isOver && !signal.aborted) {
+      const answers = await directory.respondsToProbe(upload.provider.id, { signal }).catch(() => true);
+      upload.isSilent = !answers && !signal.aborted;
+      if (upload.isSilent) return this.#stragglers.changed();
       await clock.sleep(ASK_EVERY_MS, signal).catch(() => {});
     }
   }

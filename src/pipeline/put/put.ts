@@ -14,7 +14,7 @@ import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { checkName } from '../../records/name-record.ts';
 import { type NameChange, pointName } from '../../records/names.ts';
-import { type BlobAt, deleteOrQueue } from '../../records/trash.ts';
+import { type BlobAt, deleteOrQueue, queueDeletes } from '../../records/trash.ts';
 import { flushUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { type ObjectInput, toSource } from '../source.ts';
@@ -249,12 +249,23 @@ class Put {
   async #close(blobs: readonly BlobAt[], blobsMs: number, replaced?: BlobAddress): Promise<void> {
     const signal = timeoutSignal(this.#context.clock, CLOSE_MS);
     try {
-      await deleteOrQueue(this.#context, blobs, { signal: timeoutSignal(this.#context.clock, blobsMs) });
+      const settled = blobs.filter((blob) => this.#outbox.settling(blob) === undefined);
+      await this.#deleteLater(blobs.filter((blob) => !settled.includes(blob)));
+      await deleteOrQueue(this.#context, settled, { signal: timeoutSignal(this.#context.clock, blobsMs) });
       if (replaced !== undefined) await this.#context.retention.retire(replaced, 'replaced', { signal });
       await flushUsage(this.#context);
       await this.#setup.journal.end();
     } catch {
       // The put has succeeded, or failed for a better reason than this one.
+    }
+  }
+
+  /** Blobs that may yet appear: deleted now they would be found by nobody. Queued again, should the queue be emptied before. */
+  async #deleteLater(blobs: readonly BlobAt[]): Promise<void> {
+    await queueDeletes(this.#context, blobs);
+    for (const blob of blobs) {
+      const settled = this.#outbox.settling(blob) ?? Promise.resolve();
+      settled.then(() => queueDeletes(this.#context, [blob])).catch(() => {});
     }
   }
 

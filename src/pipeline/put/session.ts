@@ -62,9 +62,8 @@ export class PutSession {
   /** Keeps a manifest node at usable providers. */
   async storeNode(bytes: Uint8Array): Promise<BlobAddress> {
     const { context, outbox, placements, signal } = this;
-    const intend = (provider: string, at: BlobAddress): Promise<void> => outbox.intend(provider, at);
     const { address, providers } = await timed(context, 'manifest', () =>
-      storeNode(context, bytes, placements.usable, this.#nodeCopies, intend, signal),
+      storeNode(context, bytes, placements.usable, this.#nodeCopies, outbox, signal),
     );
     for (const provider of providers) outbox.acknowledged(provider, address, bytes.length, 'node');
     const { policy, secondBlake3, blake3 } = context;

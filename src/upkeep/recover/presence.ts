@@ -1,7 +1,7 @@
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
-import type { Stragglers } from '../../core/straggler-watch.ts';
+import type { Stragglers } from '../../core/stragglers.ts';
 import { openRoot } from '../../manifest/root.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { DamageLog } from '../../object/damage.ts';

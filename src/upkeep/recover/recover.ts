@@ -1,8 +1,8 @@
 import PQueue from 'p-queue';
 import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
-import { Stragglers } from '../../core/straggler-watch.ts';
+import { LISTINGS } from '../../core/straggler-policies.ts';
+import { Stragglers } from '../../core/stragglers.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
-import { LISTINGS } from '../../object/straggler-policies.ts';
 import type { Fork } from '../../records/forks.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { recountIsDue } from '../../records/usage.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createPunctuality } from '../../src/catalog/punctuality.ts';
-import { Stragglers } from '../../src/core/straggler-watch.ts';
 import type { StragglerPolicy } from '../../src/core/stragglers.ts';
+import { Stragglers } from '../../src/core/stragglers.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 
 const POLICY: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };

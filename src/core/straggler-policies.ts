@@ -1,9 +1,8 @@
-import type { StragglerPolicy } from '../core/stragglers.ts';
+import type { StragglerPolicy } from './stragglers.ts';
 
 /*
- * When a provider is late, for each kind of work: all of the pipeline's patience with providers that do not answer. What a
- * mistake costs decides: a second copy of a small read costs next to nothing, a pack that is moved costs its bytes, a
- * verdict that is wrong costs an operator's night.
+ * When a provider is late, for each kind of work. What a mistake costs decides: a second copy of a small read costs next to
+ * nothing, a pack that is moved costs its bytes, a wrong verdict costs an operator's night.
  */
 
 /** A manifest node, of which any copy will do: the next is read beside it. */
@@ -32,6 +31,9 @@ export const NODE_WRITES: StragglerPolicy = { floorMs: 250, factor: 3, quorum: 0
 /** A pack on its way to a provider: its shards go elsewhere, where the object then survives as many losses. */
 export const PACK_WRITES: StragglerPolicy = { floorMs: 1_000, factor: 3, quorum: 2 / 3 };
 
+/** The same, sooner: a provider that late is asked whether it is there at all, and is given up on if it is not. */
+export const PACK_DOUBTS: StragglerPolicy = { ...PACK_WRITES, floorMs: 300 };
+
 /** Checking what is there: who is late is asked whether it is there at all, and is unconfirmed only if not. */
 export const CHECKS: StragglerPolicy = { floorMs: 200, factor: 3, quorum: 0.5 };
 
@@ -43,3 +45,24 @@ export const POINTER_WRITES: StragglerPolicy = { floorMs: 500, factor: 3, quorum
 
 /** What the providers know of names: who is late is unconfirmed, never missing. */
 export const LISTINGS: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5, aloneMs: 10_000 };
+
+/** A blob that the gateway passes on: the next provider is read beside it. Opening one verifies all of it. */
+export const BLOB_READS: StragglerPolicy = {
+  floorMs: 200,
+  factor: 3,
+  quorum: 0,
+  aloneMs: 500,
+  atMostMs: 10_000,
+};
+
+/** A node's backend: the next is read beside it. Backends of one node are near each other, so slower than 95 of 100 is slow. */
+export const BACKEND_READS: StragglerPolicy = {
+  floorMs: 5,
+  factor: 1,
+  quorum: 0,
+  aloneMs: 200,
+  atMostMs: 10_000,
+};
+
+/** A probe before a put: the provider is left out for now, where objects survive enough losses without it. */
+export const PROBES: StragglerPolicy = { floorMs: 500, factor: 3, quorum: 0.5 };
