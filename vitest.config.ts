@@ -2,15 +2,30 @@ import { defineConfig } from 'vitest/config';
 
 const slow = process.env.SLOW === '1';
 
+/** They replace modules, or listen to the process: each has one of its own. All others share what they load. */
+const ALONE = [
+  'test/attacks/kernel-faults.test.ts',
+  'test/cli/library-edges.test.ts',
+  'test/engine/loading.test.ts',
+  'test/node/faults.test.ts',
+  'test/pipeline/faults.test.ts',
+];
+
+const EVERY = {
+  testTimeout: slow ? 3_600_000 : 300_000,
+  hookTimeout: 300_000,
+  // What is waited for comes when it comes: on a busy machine not within the second that is usual.
+  expect: { poll: { timeout: 60_000, interval: 10 } },
+};
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', './test/helpers/skipped-reporter.ts'],
-    testTimeout: slow ? 3_600_000 : 300_000,
-    hookTimeout: 300_000,
-    // What is waited for comes when it comes: on a busy machine not within the second that is usual.
-    expect: { poll: { timeout: 60_000, interval: 10 } },
     // For machines of two cores: one file more than cores, since many tests wait for a disk, a wire or a clock.
     maxWorkers: 3,
+    projects: [
+      { test: { ...EVERY, name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
+      { test: { ...EVERY, name: 'alone', include: ALONE } },
+    ],
   },
 });
