@@ -8,7 +8,7 @@ import type { NameWrite } from './name-queue.ts';
 import { NAMES_TABLE, openName } from './name-record.ts';
 
 /** Names that are sorted at once, at a kilobyte or less each. */
-const RUN = 16_384;
+const RUN = 8_192;
 /** … and of them written in one step. */
 const STEP = 256;
 /** Somebody else may find damage and have it begun anew so often. */

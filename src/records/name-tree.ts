@@ -68,7 +68,10 @@ export class TreeChange {
     const path = await pathTo(name, this.#load);
     const leaf = path?.pop();
     if (path === undefined || leaf === undefined) return false;
-    const names = replaced(leaf.page.names, name, listed, (entry) => entry.name);
+    const known = leaf.page.names.find((entry) => entry.name === name);
+    const names = alike(known, listed)
+      ? undefined
+      : replaced(leaf.page.names, name, listed, (entry) => entry.name);
     if (names === undefined) this.relied.add(leaf.id);
     else await this.#replace(path, leaf.id, { ...leaf.page, names });
     return true;
@@ -150,6 +153,12 @@ export class TreeChange {
   }
 }
 
+function alike(a: NamedObject | undefined, b: NamedObject | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  const same = a.version === b.version && a.manifest === b.manifest;
+  return same && a.size === b.size && a.createdMs === b.createdMs;
+}
+
 const sizeOf = ({ level, names, pages }: Page): number => (level === 0 ? names : pages).length;
 
 function halves(page: Page): [Page, Page] {
@@ -162,15 +171,15 @@ function halves(page: Page): [Page, Page] {
 }
 
 const withLink = (pages: readonly PageLink[], link: PageLink): readonly PageLink[] =>
-  replaced(pages, link.low, link, ({ low }) => low)!;
+  replaced(pages, link.low, link, ({ low }) => low);
 
-/** A sorted list with one entry set, or without it; undefined when nothing changes by taking it out. */
+/** A sorted list with one entry set, or without it. */
 function replaced<T>(
   sorted: readonly T[],
   key: string,
   entry: T | undefined,
   keyOf: (entry: T) => string,
-): readonly T[] | undefined {
+): readonly T[] {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -178,7 +187,6 @@ function replaced<T>(
     else high = middle;
   }
   const there = low < sorted.length && keyOf(sorted[low]!) === key;
-  if (entry === undefined && !there) return undefined;
   const rest = sorted.slice(there ? low + 1 : low);
   return [...sorted.slice(0, low), ...(entry === undefined ? [] : [entry]), ...rest];
 }
