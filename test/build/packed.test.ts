@@ -1,10 +1,20 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NOTHING_MAY_BE_ABSENT } from '../helpers/absent.ts';
 import { installedWith, PackedApps, ROOT, run, sizeOf } from './packed.ts';
 
 const MIB = 1024 ** 2;
+
+/** A bundler that only these tests need. */
+function whereInstalled(name: string): typeof it.skip {
+  const isThere = existsSync(join(ROOT, 'node_modules', name));
+  if (!isThere) console.log(`SKIPPED: works after ${name} (it is not installed)`);
+  return isThere || NOTHING_MAY_BE_ABSENT ? it : it.skip;
+}
+
 let apps: PackedApps;
 beforeAll(async () => {
   apps = await PackedApps.create();
@@ -49,20 +59,66 @@ describe('the packed package', () => {
     );
   });
 
-  it('is used by a TypeScript application that a bundler makes one file of', async () => {
-    apps.compile('bundler');
-    const bundle = await rolldown({
-      input: join(apps.folder, 'bundler/out/app.js'),
-      platform: 'node',
-      external: NATIVE,
-      logLevel: 'silent',
+  describe('in a TypeScript application that a bundler makes one file of', () => {
+    const input = 'bundler/out/app.js';
+    beforeAll(() => apps.compile('bundler'));
+    const works = (file: string): void =>
+      expect(node(file, join(apps.folder, 'home-of-bundled'))).toBe('true 5000000\n');
+
+    it('works after rolldown', async () => {
+      const bundle = await rolldown({
+        input: join(apps.folder, input),
+        platform: 'node',
+        external: (id) => NATIVE.some((name) => id === name || id.startsWith(`${name}/`)),
+        logLevel: 'silent',
+      });
+      await bundle.write({ dir: join(apps.folder, 'rolldown'), format: 'esm', codeSplitting: false });
+      await bundle.close();
+      works('rolldown/app.js');
     });
-    await bundle.write({ dir: join(apps.folder, 'bundled'), format: 'esm', codeSplitting: false });
-    await bundle.close();
-    expect(node('bundled/app.js', join(apps.folder, 'home2'))).toBe('true 5000000\n');
+
+    whereInstalled('esbuild')('works after esbuild', () => {
+      const external = NATIVE.map((name) => `--external:${name}`);
+      const flags = ['--bundle', '--platform=node', '--format=esm', '--outfile=esbuild/app.js', ...external];
+      node(join(ROOT, 'node_modules/esbuild/bin/esbuild'), input, '--log-level=error', ...flags);
+      works('esbuild/app.js');
+    });
+
+    whereInstalled('webpack')('works after webpack', async () => {
+      await writeFile(join(apps.folder, 'webpack.mjs'), WEBPACK);
+      node('webpack.mjs', join(ROOT, 'node_modules/webpack/lib/index.js'), input, ...NATIVE);
+      works('webpack/app.mjs');
+    });
   });
 });
 
 /** What loads native code or files of its own cannot go into a bundle. */
-const NATIVE =
-  /^(level|libsodium|ssh2|undici|blake3-jit|zstd-napi|@bokuweb\/zstd-wasm|@napi-rs\/|@ronomon\/)/;
+const NATIVE = [
+  'level',
+  'libsodium',
+  'ssh2',
+  'undici',
+  'blake3-jit',
+  'zstd-napi',
+  '@bokuweb/zstd-wasm',
+  '@napi-rs/blake-hash',
+  '@ronomon/reed-solomon',
+];
+
+/** Takes the path of webpack, the input, and what stays outside. */
+const WEBPACK = `
+import { resolve } from 'node:path';
+const [, , path, input, ...outside] = process.argv;
+const { default: webpack } = await import(path);
+const stats = await new Promise((done, failed) => webpack({
+  mode: 'production', target: 'node20', entry: './' + input, devtool: false,
+  optimization: { minimize: false },
+  output: { path: resolve('webpack'), filename: 'app.mjs', module: true, chunkFormat: 'module' },
+  experiments: { outputModule: true },
+  externals: [({ request, dependencyType }, use) => {
+    if (!outside.some((name) => request === name || request.startsWith(name + '/'))) return use();
+    use(null, (dependencyType === 'esm' ? 'module ' : 'node-commonjs ') + request);
+  }],
+}, (error, found) => (error ? failed(error) : done(found))));
+if (stats.hasErrors()) throw new Error(stats.toString('errors-only'));
+`;

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { expect } from 'vitest';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -49,7 +48,7 @@ export const sizeOf = (folder: string): number =>
 /** Runs to the end. @returns what it printed. */
 export function run(command: string, args: readonly string[], cwd: string): string {
   const { stdout, stderr, status } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 60_000 });
-  expect({ status, stderr, stdout }).toMatchObject({ status: 0 });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
   return stdout;
 }
 

@@ -34,7 +34,9 @@ const IDLE_MS = 10_000;
 /** What the threads run; undefined where the program was bundled into a file without it beside. */
 export function workerScript(): URL | undefined {
   try {
-    const script = new URL('./worker.js', import.meta.url);
+    // In one expression a bundler would take it for a file to copy, without what that imports.
+    const { url } = import.meta;
+    const script = new URL('./worker.js', url);
     return existsSync(script) ? script : undefined;
   } catch {
     return undefined; // a bundle may know no address of its own
