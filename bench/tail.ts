@@ -1,7 +1,6 @@
-import { directoryOf } from '../src/catalog/directory.ts';
+import { DEFAULT_CATALOG_POLICY } from '../src/catalog/catalog.ts';
+import { createPunctuality, directoryOf } from '../src/catalog/directory.ts';
 import { openNodeCatalog } from '../src/catalog/node-catalog.ts';
-import { DEFAULT_CATALOG_POLICY } from '../src/catalog/policy.ts';
-import { createPunctuality } from '../src/catalog/punctuality.ts';
 import { createLinearCode } from '../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { secondBlake3, selectBlake3 } from '../src/core/b3/select.ts';

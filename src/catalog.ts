@@ -3,7 +3,6 @@ export type {
   CatalogDaemon,
   CatalogEvent,
   Eligibility,
-  LeftOut,
   NodeCatalog,
   Outcome,
   ProbeAllOptions,
@@ -11,9 +10,10 @@ export type {
   ProviderHealth,
   ProviderSnapshot,
   RankedProvider,
+  Skip,
+  SkippedProvider,
 } from './catalog/catalog.ts';
-export type { FailureKind } from './catalog/failure-kind.ts';
-export type { Skip } from './catalog/rank.ts';
+export type { FailureKind } from './catalog/failures.ts';
 export type {
   BatchOp,
   Engine,

@@ -1,10 +1,9 @@
-export type { ProbeReport, ProviderSnapshot } from './catalog/catalog.ts';
+export type { CatalogPolicy, ProbeReport, ProviderSnapshot } from './catalog/catalog.ts';
+export { SKIP_REASONS, type SkipReason } from './catalog/catalog.ts';
 export type { LeftOut } from './catalog/directory.ts';
-export type { LastFailure } from './catalog/last-failure.ts';
-export type { CatalogPolicy } from './catalog/policy.ts';
+export type { LastFailure } from './catalog/failures.ts';
 export type { CreditBalance, Settlement } from './catalog/quota.ts';
-export { SKIP_REASONS, type SkipReason } from './catalog/rank.ts';
-export type { ConfigInput, ProviderInput } from './config/object.ts';
+export type { ConfigInput, ProviderInput } from './config/load.ts';
 export { SECTION_NAMES, type SectionName } from './config/schema.ts';
 export type {
   ChunkMode,

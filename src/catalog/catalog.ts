@@ -5,11 +5,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { ChunkLadder } from '../profiles/ladder.ts';
 import type { ProbeMode } from '../profiles/observe.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { FailureKind } from './failure-kind.ts';
-import type { LastFailure } from './last-failure.ts';
-import type { CatalogPolicy } from './policy.ts';
+import type { FailureKind, LastFailure } from './failures.ts';
 import type { Settlement } from './quota.ts';
-import type { Skip, SkipReason } from './rank.ts';
 
 /** The registered providers, what is known of them, and who may take new shards. */
 export interface NodeCatalog {
@@ -138,9 +135,39 @@ export type Outcome =
     }
   | { readonly type: 'deleted'; readonly bytes: number };
 
+export const SKIP_REASONS = [
+  'maintenance',
+  'profile_unreadable',
+  'quarantined',
+  'unreachable',
+  'over_quota',
+  'full',
+  'lying',
+  'denied',
+  'recently_failing',
+] as const;
+
+/** Why a provider gets no new shards, and is not worth waiting for either. */
+export const SILENT_REASONS: ReadonlySet<SkipReason> = new Set([
+  'quarantined',
+  'unreachable',
+  'denied',
+  'recently_failing',
+]);
+/** Why it gets no new shards, and is read as well as any other. */
+export const ROOM_REASONS: ReadonlySet<SkipReason> = new Set(['over_quota', 'full']);
+
+export type SkipReason = (typeof SKIP_REASONS)[number];
+
+export interface Skip {
+  readonly reason: SkipReason;
+  /** One clause for a person, with the figures. */
+  readonly why: string;
+}
+
 export interface Eligibility {
   readonly candidates: readonly RankedProvider[];
-  readonly leftOut: readonly LeftOut[];
+  readonly leftOut: readonly SkippedProvider[];
 }
 
 export interface RankedProvider {
@@ -149,7 +176,7 @@ export interface RankedProvider {
   readonly score: number;
 }
 
-export interface LeftOut extends Skip {
+export interface SkippedProvider extends Skip {
   readonly provider: Provider;
 }
 
@@ -185,3 +212,40 @@ export interface ProviderSnapshot {
   /** Whatever came after it. */
   readonly lastFailure: LastFailure | undefined;
 }
+
+/** What the operator allows; the defaults are those of config/storage.toml. */
+export interface CatalogPolicy {
+  readonly probe: {
+    readonly intervalMs: number;
+    /** How often a long-lived process takes over what others stored. */
+    readonly refreshMs: number;
+    readonly timeoutMs: number;
+    /** Probes under way at once. */
+    readonly concurrency: number;
+  };
+  readonly quarantine: {
+    /** A provider whose probe loss is over this is quarantined; one failed probe in a good history makes 0.2. */
+    readonly maxLoss: number;
+    readonly maxRttMs: number;
+    /** Good probes in a row that let a provider back once its averages are within the limits. */
+    readonly returnAfter: number;
+  };
+  readonly failing: {
+    /** Recent failed transfers from which on a provider is left alone ... */
+    readonly count: number;
+    /** ... for this long after the last of them, and as long after a lie or a refusal of this process's credentials. */
+    readonly cooldownMs: number;
+  };
+  /** How long a lost race is held against a provider that has not succeeded since. */
+  readonly slow: { readonly rememberMs: number };
+  /** Whether 0 configured credits mean no limit. */
+  readonly zeroCreditsUnlimited: boolean;
+}
+
+export const DEFAULT_CATALOG_POLICY: CatalogPolicy = {
+  probe: { intervalMs: 30_000, refreshMs: 5_000, timeoutMs: 5_000, concurrency: 32 },
+  quarantine: { maxLoss: 0.5, maxRttMs: 2_000, returnAfter: 3 },
+  failing: { count: 3, cooldownMs: 60_000 },
+  slow: { rememberMs: 600_000 },
+  zeroCreditsUnlimited: false,
+};

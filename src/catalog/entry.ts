@@ -2,12 +2,16 @@ import { type ChunkLadder, rungAtMost } from '../profiles/ladder.ts';
 import { bandwidthOf, type ChunkSample, type Observation, observe } from '../profiles/observe.ts';
 import { newProfile, type ProviderProfile } from '../profiles/profile.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { FailureKind } from './failure-kind.ts';
-import type { LastFailure } from './last-failure.ts';
-import type { Quarantine } from './quarantine.ts';
+import type { FailureKind, LastFailure } from './failures.ts';
 
 /** Observations kept until the next flush; the oldest go first when nothing flushes. */
 const MAX_PENDING = 1024;
+
+export interface Quarantine {
+  readonly over: 'loss' | 'rtt';
+  /** In a row. */
+  readonly goodProbes: number;
+}
 
 /** What this process knows of one provider, and what of it is not stored yet. */
 export class CatalogEntry {

@@ -9,23 +9,20 @@ import type {
   CatalogDaemon,
   CatalogOptions,
   Eligibility,
-  LeftOut,
   NodeCatalog,
   Outcome,
   ProbeAllOptions,
   ProbeReport,
   ProviderSnapshot,
   RankedProvider,
+  SkippedProvider,
 } from './catalog.ts';
-import { runDaemon } from './daemon.ts';
 import { CatalogEntry } from './entry.ts';
-import { FAILURE_KINDS, type FailureKind, failureKind, isGrave } from './failure-kind.ts';
-import { lastFailure } from './last-failure.ts';
+import { FAILURE_KINDS, type FailureKind, failureKind, isGrave, lastFailure } from './failures.ts';
 import { CatalogPersistence } from './persistence.ts';
-import { probeUntilLate } from './probe-candidates.ts';
+import { probeUntilLate, runDaemon } from './probe-rounds.ts';
 import { probeEntries, probeEntry } from './probing.ts';
-import { score, skipOf } from './rank.ts';
-import { snapshotOf } from './snapshot.ts';
+import { score, skipOf, snapshotOf } from './rank.ts';
 
 /**
  * Loads what is stored of the providers and builds their catalog.
@@ -71,7 +68,7 @@ class Catalog implements NodeCatalog {
   eligible({ bytes }: { readonly bytes: number }): Eligibility {
     const { clock, policy } = this.#options;
     const candidates: CatalogEntry[] = [];
-    const leftOut: LeftOut[] = [];
+    const leftOut: SkippedProvider[] = [];
     for (const entry of this.#entries.values()) {
       const skip = skipOf(entry, bytes, clock.monotonic(), policy);
       if (skip === undefined) candidates.push(entry);

@@ -6,9 +6,9 @@ import type { ProviderProfile } from '../profiles/profile.ts';
 import { createProfileStore, type ProfileStore } from '../profiles/store.ts';
 import type { CatalogOptions } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
-import { createLastFailures, type LastFailures } from './last-failure.ts';
-import { overLimit } from './quarantine.ts';
+import { createLastFailures, type LastFailures } from './failures.ts';
 import { createUsageStore, quotaBytes, type UsageStore } from './quota.ts';
+import { overLimit } from './rank.ts';
 
 /**
  * Moves what the entries know to the engine and back. What is stored is always "the stored record, with what was

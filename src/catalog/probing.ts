@@ -7,10 +7,8 @@ import { FIRST_SAMPLES } from '../profiles/profile.ts';
 import type { ProbeResult } from '../providers/adapter.ts';
 import type { CatalogOptions, ProbeReport } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
-import { failureKind } from './failure-kind.ts';
-import { lastFailure } from './last-failure.ts';
-import { quarantineAfterProbe } from './quarantine.ts';
-import { NEAR_MS, ofConnecting, skipOf } from './rank.ts';
+import { failureKind, lastFailure } from './failures.ts';
+import { NEAR_MS, ofConnecting, quarantineAfterProbe, skipOf } from './rank.ts';
 
 /** How often a way is measured that is not known yet, or seems so many times longer: the machine may be busy. */
 const MEASURES = 3;

@@ -1,36 +1,7 @@
-import type { CatalogEntry } from './entry.ts';
-import { describeFailure } from './last-failure.ts';
-import type { CatalogPolicy } from './policy.ts';
-
-export const SKIP_REASONS = [
-  'maintenance',
-  'profile_unreadable',
-  'quarantined',
-  'unreachable',
-  'over_quota',
-  'full',
-  'lying',
-  'denied',
-  'recently_failing',
-] as const;
-
-/** Why a provider gets no new shards, and is not worth waiting for either. */
-export const SILENT_REASONS: ReadonlySet<SkipReason> = new Set([
-  'quarantined',
-  'unreachable',
-  'denied',
-  'recently_failing',
-]);
-/** Why it gets no new shards, and is read as well as any other. */
-export const ROOM_REASONS: ReadonlySet<SkipReason> = new Set(['over_quota', 'full']);
-
-export type SkipReason = (typeof SKIP_REASONS)[number];
-
-export interface Skip {
-  readonly reason: SkipReason;
-  /** One clause for a person, with the figures. */
-  readonly why: string;
-}
+import type { ProviderProfile } from '../profiles/profile.ts';
+import type { CatalogPolicy, ProviderSnapshot, Skip, SkipReason } from './catalog.ts';
+import type { CatalogEntry, Quarantine } from './entry.ts';
+import { describeFailure } from './failures.ts';
 
 /** Stands for the RTT of a provider that was never measured, so that it is tried. */
 const OPTIMISTIC_RTT_MS = 1;
@@ -59,7 +30,7 @@ export function score(
 }
 
 /** Races lost lately and not made good since, as many as count. */
-export function racesLost(
+function racesLost(
   { profile, seenAt }: Pick<CatalogEntry, 'profile' | 'seenAt'>,
   monotonicMs: number,
   { slow }: CatalogPolicy,
@@ -160,3 +131,72 @@ function triedAgain(
 const skip = (reason: SkipReason, why: string): Skip => ({ reason, why });
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+type Limits = CatalogPolicy['quarantine'];
+type Averages = Pick<ProviderProfile, 'loss_ewma' | 'rtt_ewma'>;
+
+/** The limit that the averages are over, if any. */
+export function overLimit(averages: Averages, limits: Limits): Quarantine['over'] | undefined {
+  if (averages.loss_ewma > limits.maxLoss) return 'loss';
+  return averages.rtt_ewma > limits.maxRttMs ? 'rtt' : undefined;
+}
+
+/**
+ * The quarantine after a probe, given the averages that include it. A provider comes in when an average is over its
+ * limit, and goes out after `returnAfter` good probes in a row with all averages back within.
+ * @param rttMs of the probe; undefined when it failed.
+ */
+export function quarantineAfterProbe(
+  before: Quarantine | undefined,
+  averages: Averages,
+  rttMs: number | undefined,
+  limits: Limits,
+): Quarantine | undefined {
+  const over = overLimit(averages, limits);
+  if (before === undefined) return over === undefined ? undefined : { over, goodProbes: 0 };
+  const good = rttMs !== undefined && rttMs <= limits.maxRttMs;
+  const goodProbes = good ? before.goodProbes + 1 : 0;
+  if (over === undefined && goodProbes >= limits.returnAfter) return undefined;
+  return { over: over ?? before.over, goodProbes };
+}
+
+/** @param farBehind others are so much better that it gets only the shards that survival asks for. */
+export function snapshotOf(
+  entry: CatalogEntry,
+  farBehind: boolean,
+  monotonicMs: number,
+  policy: CatalogPolicy,
+): ProviderSnapshot {
+  const { provider, profile, quota } = entry;
+  const skip = skipOf(entry, 1, monotonicMs, policy);
+  const known = entry.probed || profile.updated_at > 0;
+  const lost = racesLost(entry, monotonicMs, policy);
+  const far = farBehind ? ', no more than needed while others are far ahead' : '';
+  const slow = lost === 0 ? far : `, fewer while it is slow (races lost lately: ${lost})`;
+  const good = known ? `takes new shards${slow}` : `never probed: tried as if it were good${slow}`;
+  const told = skip?.reason === 'unreachable' || entry.probeFailure === undefined;
+  const probe = told ? '' : `; its last probe failed: ${entry.probeFailure}`;
+  return {
+    id: provider.id,
+    state: skip?.reason ?? (known ? 'ok' : 'unprobed'),
+    why: (skip?.why ?? good) + probe,
+    score: score(entry, monotonicMs, policy),
+    rttMs: measured(profile.rtt_ewma),
+    lossRate: profile.loss_ewma,
+    successRate: profile.success_rate_ewma,
+    bytesPerSecond: measured(profile.bw_ewma),
+    preferredChunk: entry.preferredChunk,
+    totalChunks: profile.total_chunks,
+    totalFailures: profile.total_failures,
+    totalSlow: profile.total_slow,
+    totalLies: profile.total_lies,
+    usedBytes: entry.usedBytes,
+    quotaBytes: quota === Number.POSITIVE_INFINITY ? undefined : quota,
+    freeBytes: entry.freeBytes,
+    maintenance: profile.maintenance,
+    updatedAt: profile.updated_at,
+    lastFailure: entry.lastFailure,
+  };
+}
+
+const measured = (average: number): number | undefined => (average === 0 ? undefined : average);

@@ -1,5 +1,5 @@
 import type { ProviderSnapshot } from '../catalog/catalog.ts';
-import { describeFailure } from '../catalog/last-failure.ts';
+import { describeFailure } from '../catalog/failures.ts';
 import type { Vault } from '../vault/vault.ts';
 import { bytes, counted, isoTime, table } from './format.ts';
 

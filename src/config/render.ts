@@ -1,6 +1,6 @@
 import { stringify } from 'smol-toml';
 import { type Field, tomlKey } from '../core/fields.ts';
-import { type ConfigInput, inputTable } from './object.ts';
+import { type ConfigInput, inputTable } from './load.ts';
 import { DEFAULT_PROVIDERS } from './providers.ts';
 import { SCHEMA, SECTION_NAMES } from './schema.ts';
 import type { Config } from './types.ts';

@@ -1,8 +1,7 @@
 import { availableParallelism, uptime } from 'node:os';
 import type { NodeCatalog, ProbeReport } from '../catalog/catalog.ts';
-import { directoryOf } from '../catalog/directory.ts';
+import { createPunctuality, directoryOf } from '../catalog/directory.ts';
 import { openNodeCatalog } from '../catalog/node-catalog.ts';
-import { createPunctuality } from '../catalog/punctuality.ts';
 import { TileMemory } from '../coding/erasure/xor-program.ts';
 import type { Config } from '../config/types.ts';
 import { linkedAbort } from '../core/abort.ts';

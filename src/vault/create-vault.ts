@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { configFrom } from '../config/object.ts';
+import { configFrom } from '../config/load.ts';
 import { configText, starterConfig } from '../config/render.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';

@@ -1,4 +1,4 @@
-import { configFrom } from '../config/object.ts';
+import { configFrom } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { didYouMean } from '../core/options.ts';

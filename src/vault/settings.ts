@@ -1,5 +1,5 @@
 import type { CatalogOptions } from '../catalog/catalog.ts';
-import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/policy.ts';
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/catalog.ts';
 import { configuredCredits, type Settlement } from '../catalog/quota.ts';
 import { createLinearCode } from '../coding/erasure/code.ts';
 import type { CodeParams } from '../coding/erasure/params.ts';

@@ -1,6 +1,6 @@
-import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/policy.ts';
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../catalog/catalog.ts';
 import type { Settlement } from '../catalog/quota.ts';
-import type { ConfigInput } from '../config/object.ts';
+import type { ConfigInput } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { type AbortOptions, manyMayListen } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { directoryOf } from '../../src/catalog/directory.ts';
-import { createPunctuality } from '../../src/catalog/punctuality.ts';
+import { createPunctuality, directoryOf } from '../../src/catalog/directory.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { newWorld, Probed } from './world.ts';
 

@@ -1,6 +1,6 @@
 import type { CatalogEvent, CatalogOptions, NodeCatalog } from '../../src/catalog/catalog.ts';
+import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../../src/catalog/catalog.ts';
 import { openNodeCatalog } from '../../src/catalog/node-catalog.ts';
-import { type CatalogPolicy, DEFAULT_CATALOG_POLICY } from '../../src/catalog/policy.ts';
 import { configuredCredits } from '../../src/catalog/quota.ts';
 import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { DEFAULT_LADDER } from '../../src/profiles/ladder.ts';

@@ -1,7 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLastFailures } from '../../src/catalog/last-failure.ts';
+import { createLastFailures } from '../../src/catalog/failures.ts';
 import { utf8Encode } from '../../src/core/bytes.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { CliVault, providersToml, said } from '../helpers/cli.ts';

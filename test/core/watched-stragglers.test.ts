@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createPunctuality } from '../../src/catalog/punctuality.ts';
+import { createPunctuality } from '../../src/catalog/directory.ts';
 import type { StragglerPolicy } from '../../src/core/stragglers.ts';
 import { Stragglers } from '../../src/core/stragglers.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';

@@ -1,5 +1,5 @@
 import type { ProviderDirectory } from '../../src/catalog/directory.ts';
-import { createPunctuality } from '../../src/catalog/punctuality.ts';
+import { createPunctuality } from '../../src/catalog/directory.ts';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { secondBlake3, selectBlake3 } from '../../src/core/b3/select.ts';

@@ -1,8 +1,7 @@
 import type { NodeCatalog } from '../../src/catalog/catalog.ts';
-import { directoryOf } from '../../src/catalog/directory.ts';
+import { DEFAULT_CATALOG_POLICY } from '../../src/catalog/catalog.ts';
+import { createPunctuality, directoryOf } from '../../src/catalog/directory.ts';
 import { openNodeCatalog } from '../../src/catalog/node-catalog.ts';
-import { DEFAULT_CATALOG_POLICY } from '../../src/catalog/policy.ts';
-import { createPunctuality } from '../../src/catalog/punctuality.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { DEFAULT_LADDER } from '../../src/profiles/ladder.ts';
