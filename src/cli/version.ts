@@ -1,5 +1,5 @@
+import type { OnUnfit } from '../core/acceleration.ts';
 import { systemClock } from '../core/clock.ts';
-import type { OnUnfit } from '../core/fitness.ts';
 import { VERSION } from '../core/version.ts';
 
 /** The version, and with `verbose` which implementation of each primitive this machine gets. */

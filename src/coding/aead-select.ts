@@ -1,8 +1,8 @@
 import type { Acceleration } from '../core/acceleration.ts';
+import { type OnUnfit, WRONG_BYTES } from '../core/acceleration.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { countingBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { type OnUnfit, WRONG_BYTES } from '../core/fitness.ts';
 import type { Aead } from './aead.ts';
 
 /** The fastest implementation that loads here and gives the right bytes. @param onUnfit told of those that do not. */

@@ -9,3 +9,8 @@ export interface Acceleration {
 export function accelerationFrom(env: Readonly<Record<string, string | undefined>>): Acceleration {
   return { native: env.HOLDFAST_NATIVE !== 'off', wasm: env.HOLDFAST_WASM !== 'off' };
 }
+
+/** Told of an accelerated implementation that is there, and is not used for what it computed or did. */
+export type OnUnfit = (what: string, implementation: string, why: string) => void;
+
+export const WRONG_BYTES = 'gave wrong bytes';

@@ -8,7 +8,7 @@ import { deriveObjectKeys } from '../../src/keys/derivation.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { DecodeJob } from '../../src/pipeline/cpu/jobs.ts';
-import { frameOffset, shardOffsets, slabBytes } from '../../src/pipeline/cpu/slab-layout.ts';
+import { frameOffset, shardOffsets, slabBytes } from '../../src/pipeline/cpu/jobs.ts';
 import { ACCELERATION, noise } from '../helpers/vault.ts';
 
 const UNAUTHENTIC = { kind: 'Corrupt', code: 'authentication' };

@@ -1,6 +1,6 @@
 import type { Acceleration } from '../../core/acceleration.ts';
+import { type OnUnfit, WRONG_BYTES } from '../../core/acceleration.ts';
 import { countingBytes } from '../../core/bytes.ts';
-import { type OnUnfit, WRONG_BYTES } from '../../core/fitness.ts';
 import { type Codec, type CodecName, noneCodec } from './codec.ts';
 
 /**

@@ -1,4 +1,4 @@
-export type { OnUnfit } from '../../core/fitness.ts';
+export type { OnUnfit } from '../../core/acceleration.ts';
 export type { WasmMemory } from '../../core/wasm.ts';
 export { createCode, type ErasureCode, type ErasureCodeOptions, type MaybeShard } from './chunk-code.ts';
 export { createLinearCode } from './code.ts';

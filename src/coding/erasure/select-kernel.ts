@@ -1,5 +1,5 @@
+import { type OnUnfit, WRONG_BYTES } from '../../core/acceleration.ts';
 import { countingBytes } from '../../core/bytes.ts';
-import { type OnUnfit, WRONG_BYTES } from '../../core/fitness.ts';
 import { createMemory, type WasmMemory, wasmApi } from '../../core/wasm.ts';
 import { cauchyRows } from './generator.ts';
 import type { Kernel, KernelName, ShardProgram } from './kernel.ts';

@@ -1,6 +1,6 @@
 import type { Acceleration } from '../acceleration.ts';
+import { type OnUnfit, WRONG_BYTES } from '../acceleration.ts';
 import { countingBytes, toHex } from '../bytes.ts';
-import { type OnUnfit, WRONG_BYTES } from '../fitness.ts';
 import type { Blake3 } from './blake3.ts';
 
 /** The fastest implementation that loads here and gives the right bytes. @param onUnfit told of those that do not. */

@@ -4,7 +4,7 @@ import type { Blake3 } from '../../core/b3/blake3.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { DecodeJob, DecodeResult } from './jobs.ts';
-import { Laps } from './laps.ts';
+import { Laps } from './jobs.ts';
 import type { Primitives } from './primitives.ts';
 
 export async function decodeChunk(job: DecodeJob, primitives: Primitives): Promise<DecodeResult> {

@@ -1,9 +1,8 @@
 import { chunkAad } from '../../coding/chunk-cipher.ts';
 import { CODEC_IDS, type Codec } from '../../coding/compress/codec.ts';
 import type { EncodeJob, EncodeResult } from './jobs.ts';
-import { Laps } from './laps.ts';
+import { Laps, shardOffsets } from './jobs.ts';
 import type { Primitives } from './primitives.ts';
-import { shardOffsets } from './slab-layout.ts';
 import { checkCompressed, checkEncoded } from './write-check.ts';
 
 /** Compressing this much tells whether the rest is worth it. */

@@ -1,8 +1,7 @@
 import type { TileMemory } from '../../coding/erasure/xor-program.ts';
-import type { Acceleration } from '../../core/acceleration.ts';
+import type { Acceleration, OnUnfit } from '../../core/acceleration.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { OnUnfit } from '../../core/fitness.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 import { decodeChunk } from './decode.ts';
 import { encodeChunk } from './encode.ts';

@@ -1,6 +1,9 @@
 import type { CodecName } from '../../coding/compress/codec.ts';
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
-import type { Spent } from './laps.ts';
+import { shardStride } from '../../coding/erasure/shape.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { PipelineMetrics, Stage } from '../../telemetry/index.ts';
 
 /**
  * The CPU stage: what costs processor time per chunk, as one job each, over slabs of the shared arena. Jobs are
@@ -28,7 +31,7 @@ interface ChunkJob {
 }
 
 export interface EncodeJob extends ChunkJob {
-  /** Start of the slab, and of the first shard once encoded; see `slab-layout.ts`. */
+  /** Start of the slab, and of the first shard once encoded; see {@link slabBytes}. */
   readonly base: number;
   /** Where the plaintext stands, in the same slab. */
   readonly frame: number;
@@ -87,3 +90,54 @@ export interface HashJob {
   /** Hashed again by another implementation. */
   readonly twice: boolean;
 }
+
+export type Spent = Partial<Record<Stage, number>>;
+
+/** Milliseconds that the stages of one job took, one after the other. */
+export class Laps {
+  readonly spent: Spent = {};
+  readonly #now: () => number;
+  #last: number;
+
+  /** @param now milliseconds from any start. */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#last = now();
+  }
+
+  /** What was done since the last lap was this. */
+  end(stage: Stage): void {
+    const now = this.#now();
+    this.spent[stage] = (this.spent[stage] ?? 0) + now - this.#last;
+    this.#last = now;
+  }
+}
+
+/** Counts a job's own account to its stages, and what is left of the time since `startedMs` as waiting. */
+export function accountFor(
+  { clock, metrics }: { readonly clock: Clock; readonly metrics: Pick<PipelineMetrics, 'stage'> },
+  startedMs: number,
+  spent: Spent,
+): void {
+  let waited = clock.monotonic() - startedMs;
+  for (const [stage, ms] of Object.entries(spent) as [Stage, number][]) {
+    metrics.stage(stage, ms / 1000);
+    waited -= ms;
+  }
+  metrics.stage('queue', Math.max(0, waited) / 1000);
+}
+
+/** Bytes of a slab that holds a chunk's plaintext and then all its shards. */
+export const slabBytes = (code: LinearCode, plainLength: number): number =>
+  code.totalShards * shardStride(code.shardLength(plainLength));
+
+/**
+ * Where the plaintext is read to: the end of the slab. The cipher moves it forward into the shards' places, always
+ * behind what it has read.
+ */
+export const frameOffset = (code: LinearCode, plainLength: number): number =>
+  slabBytes(code, plainLength) - code.dataShards * code.shardLength(plainLength);
+
+/** Offset of each of `count` shards from the first: apart, so that they do not compete for the same cache lines. */
+export const shardOffsets = (base: number, count: number, shardLength: number): number[] =>
+  Array.from({ length: count }, (_, shard) => base + shard * shardStride(shardLength));

@@ -9,11 +9,10 @@ import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
 import { selectKernel } from '../../coding/erasure/select-kernel.ts';
 import type { TileMemory } from '../../coding/erasure/xor-program.ts';
-import type { Acceleration } from '../../core/acceleration.ts';
+import type { Acceleration, OnUnfit } from '../../core/acceleration.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { secondBlake3, selectBlake3 } from '../../core/b3/select.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { OnUnfit } from '../../core/fitness.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
 
 /** What the CPU stage computes with, chosen once per thread. */

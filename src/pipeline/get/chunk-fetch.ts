@@ -5,7 +5,7 @@ import type { PackRecord } from '../../manifest/segment.ts';
 import type { DamageProblem } from '../../object/damage.ts';
 import { locate, type Place, type SegmentView } from '../../object/places.ts';
 import type { Slab } from '../arena.ts';
-import { shardOffsets } from '../cpu/slab-layout.ts';
+import { shardOffsets } from '../cpu/jobs.ts';
 import type { ReadState } from './read-state.ts';
 
 /** What waiting for a slow shard is worth, in others' cost: fetched only where nothing else adds rank. */

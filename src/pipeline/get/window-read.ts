@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { chunkDigests } from '../../object/places.ts';
 import type { ReadableSegment } from '../../object/readable-segments.ts';
 import { timed } from '../../telemetry/metrics.ts';
-import { accountFor } from '../cpu/laps.ts';
+import { accountFor } from '../cpu/jobs.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { RangePlan, RangeReads } from './range-reads.ts';
 import type { ReadState } from './read-state.ts';

@@ -5,8 +5,14 @@ import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
-import { type AddressedPack, addressDraft, type Draft, draftPacks } from './pack-draft.ts';
-import { fitDraft, takesAtMost } from './pack-limits.ts';
+import {
+  type AddressedPack,
+  addressDraft,
+  type Draft,
+  draftPacks,
+  fitDraft,
+  takesAtMost,
+} from './pack-draft.ts';
 import { PackUploads } from './pack-uploads.ts';
 import type { BuiltChunk } from './segment-builder.ts';
 import type { PutSession } from './session.ts';

@@ -10,7 +10,7 @@ import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { TransferContext } from '../context.ts';
 import { type ByteSource, peekSource } from '../source.ts';
-import { chunkLength, MIN_PACK_BYTES, takesAtMost } from './pack-limits.ts';
+import { chunkLength, MIN_PACK_BYTES, takesAtMost } from './pack-draft.ts';
 import { best } from './placements.ts';
 
 export interface PutPlan {

@@ -2,8 +2,7 @@ import { CODEC_IDS, type CodecName } from '../../coding/compress/codec.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 import type { Slab } from '../arena.ts';
 import type { EncodeResult, WriteCheck } from '../cpu/jobs.ts';
-import { accountFor } from '../cpu/laps.ts';
-import { slabBytes } from '../cpu/slab-layout.ts';
+import { accountFor, slabBytes } from '../cpu/jobs.ts';
 import type { PutSession } from './session.ts';
 
 /** A chunk that was read and is being, or has been, encoded in its slab. */
