@@ -79,8 +79,8 @@ export function linkedAbort(outer: AbortSignal | undefined, operation: string): 
 }
 
 /**
- * Waits for all of them, also after one has failed, and then rejects with the first failure: whoever shares memory
- * with the work may take it back when this settles.
+ * Waits for all of them, also after one has failed, and then rejects with the first failure: memory shared with the work
+ * may be taken back when this settles.
  */
 export async function allOrFirstError<T>(work: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);

@@ -38,7 +38,7 @@ export function createSharedWork<T>(): SharedWork<T> {
         return await abortable(entry.result, signal);
       } finally {
         if (--entry.waiting === 0) {
-          // Whoever comes now starts afresh instead of joining what is being given up.
+          // A caller that comes now starts afresh instead of joining what is being given up.
           if (running.get(key) === entry) running.delete(key);
           if (!entry.settled) entry.stop.abort();
         }

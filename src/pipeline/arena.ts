@@ -21,7 +21,7 @@ export interface Arena {
   tryAllocate(length: number): Slab | undefined;
   /** Waits for room. @throws HoldfastError `QuotaExceeded` for more than the arena holds; `Aborted`. */
   allocate(length: number, signal?: AbortSignal): Promise<Slab>;
-  /** Several at once or none: whoever waits for the rest while holding a part could block others that do the same. */
+  /** Several at once or none: two callers that each hold a part and wait for the rest could block each other. */
   allocateEach(lengths: readonly number[], signal?: AbortSignal): Promise<Slab[]>;
   /** Whether someone waits. */
   readonly isShort: boolean;

@@ -29,7 +29,7 @@ export interface ReadContext extends TransferContext, RecordsContext {
   readonly policy: Policy;
 }
 
-/** What puts and gets work with; built once by whoever composes the program. */
+/** What puts and gets work with; the program builds it once. */
 export interface VaultContext extends ReadContext, WithRetention {}
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */

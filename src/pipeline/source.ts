@@ -110,8 +110,8 @@ async function fileSource(handle: FileHandle): Promise<ByteSource> {
 }
 
 /**
- * A file, read one byte further than asked each time: whoever asks next whether there is more gets the answer without
- * another system call.
+ * A file, read one byte further than asked each time: the next question whether there is more is answered without another
+ * system call.
  */
 class FileSource implements ByteSource {
   readonly neverBlocks = true;

@@ -56,7 +56,7 @@ export class SegmentBuilder {
     this.#slabs.set(chunk.index, chunk.slab);
     const building = this.#encode(chunk, last);
     this.#chunks.push(building);
-    await building.catch(() => {}); // reported by whoever awaits the segment
+    await building.catch(() => {}); // the segment's writer reports it
   }
 
   /** All chunks in order, encoded. */

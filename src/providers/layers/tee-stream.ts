@@ -11,7 +11,7 @@ interface Asking {
 
 /**
  * A source for several readers, which all get the same pieces. The next piece is pulled when all who still read have
- * asked for it, so none is copied or kept; whoever never reads must leave. The source is closed when nobody is left.
+ * asked for it, so none is copied or kept; a reader that never reads must leave. The source is closed when nobody is left.
  */
 export function teeStream(source: AsyncIterable<Uint8Array>, count: number): readonly StepReader[] {
   let iterator: AsyncIterator<Uint8Array> | undefined;

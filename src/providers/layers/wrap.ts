@@ -192,5 +192,5 @@ async function close<T>(iterator: AsyncIterator<T>, state: 'open' | 'asked' | 'e
   if (state === 'ended') return;
   const closed = Promise.resolve(iterator.return?.());
   if (state === 'open') await closed;
-  else closed.catch(() => {}); // whoever left it behind has the error that counts
+  else closed.catch(() => {}); // the reader that left it behind has the error that counts
 }
