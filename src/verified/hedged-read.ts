@@ -21,8 +21,8 @@ export interface HedgedRead {
 /** So many reads must have been seen before their times are the measure. */
 const ENOUGH = 16;
 
-/** "Slow" is slower than 95 of 100 recent winners, each by its own time from when it was tried. */
-export function createStaggered(clock: Clock): HedgedRead {
+/** A read is late when it is slower than 95 of 100 recent winners were, each from when it was tried. */
+export function createHedgedRead(clock: Clock): HedgedRead {
   const hedge = createHedge(clock, BACKEND_READS, ENOUGH);
   return {
     async run(attempts, signal, discard) {

@@ -6,7 +6,7 @@ import type { ByteRange } from '../http/selection.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import { worstOf } from '../providers/layers/mirror.ts';
 import type { ServiceCache } from '../telemetry/index.ts';
-import { createStaggered, type HedgedRead } from './hedged-read.ts';
+import { createHedgedRead, type HedgedRead } from './hedged-read.ts';
 import {
   createVerifiedReader,
   type VerifiedBlob,
@@ -69,8 +69,8 @@ class MirroredReader implements VerifiedReader {
 
   constructor(backends: readonly MirrorBackend[], clock: Clock) {
     this.#backends = backends;
-    this.#opening = createStaggered(clock);
-    this.#reading = createStaggered(clock);
+    this.#opening = createHedgedRead(clock);
+    this.#reading = createHedgedRead(clock);
   }
 
   async open(address: BlobAddress, options?: AbortOptions): Promise<VerifiedBlob> {

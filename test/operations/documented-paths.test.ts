@@ -17,7 +17,8 @@ const PAGES = [
   'SECURITY.md',
   ...under('docs').filter((path) => path.endsWith('.md')),
 ];
-const FILES = ['src', 'test', 'bench', 'scripts', 'examples', 'docs', 'config'].flatMap(under);
+const FOLDERS = ['src', 'test', 'bench', 'scripts', 'examples', 'docs', 'config'];
+const FILES = [...FOLDERS.flatMap(under), ...readdirSync(ROOT)];
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
 /** As GitHub makes them of headings. */

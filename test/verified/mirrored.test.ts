@@ -7,7 +7,7 @@ import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createFsAdapter } from '../../src/providers/fs/driver.ts';
 import { initFsProvider } from '../../src/providers/fs/layout.ts';
 import { mirrorOf } from '../../src/providers/layers/index.ts';
-import { createStaggered } from '../../src/verified/hedged-read.ts';
+import { createHedgedRead } from '../../src/verified/hedged-read.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 import { flipBit } from '../helpers/files.ts';
 import { noise } from '../helpers/vault.ts';
@@ -177,10 +177,10 @@ describe('attempts one after the other', () => {
 
   it('ask the next only when the first is slower than 95 of 100 were, and abort who is behind', async () => {
     const clock = new FakeClock();
-    const staggered = createStaggered(clock);
+    const hedged = createHedgedRead(clock);
     const run = (firstMs: number, secondMs: number, started: string[]) => {
       const attempts = [taking(clock, firstMs, 'first', started), taking(clock, secondMs, 'second', started)];
-      return staggered.run(attempts, undefined, () => {});
+      return hedged.run(attempts, undefined, () => {});
     };
     for (let i = 0; i < 20; i++) {
       const started: string[] = [];
@@ -200,33 +200,33 @@ describe('attempts one after the other', () => {
 
   it('ask the next at once when one fails, and fail when all have', async () => {
     const clock = new FakeClock();
-    const staggered = createStaggered(clock);
+    const hedged = createHedgedRead(clock);
     const gone = () => Promise.reject(new HoldfastError('NotFound', 'not here'));
     const down = () => Promise.reject(new HoldfastError('Unavailable', 'no answer'));
-    expect(await staggered.run([gone, down, async () => 7], undefined, () => {})).toBe(7);
-    await expect(staggered.run([gone, down], undefined, () => {})).rejects.toMatchObject({
+    expect(await hedged.run([gone, down, async () => 7], undefined, () => {})).toBe(7);
+    await expect(hedged.run([gone, down], undefined, () => {})).rejects.toMatchObject({
       kind: 'Unavailable',
     });
-    await expect(staggered.run([gone, gone], undefined, () => {})).rejects.toMatchObject({
+    await expect(hedged.run([gone, gone], undefined, () => {})).rejects.toMatchObject({
       kind: 'NotFound',
     });
   });
 
   it('discard what comes too late, and stop with whoever asked', async () => {
     const clock = new FakeClock();
-    const staggered = createStaggered(clock);
+    const hedged = createHedgedRead(clock);
     const late: string[] = [];
     const deaf = async (): Promise<string> => {
       await clock.sleep(500);
       return 'late';
     };
-    const done = staggered.run([deaf, async () => 'quick'], undefined, (value) => void late.push(value));
+    const done = hedged.run([deaf, async () => 'quick'], undefined, (value) => void late.push(value));
     await clock.advance(250);
     expect(await done).toBe('quick');
     await clock.advance(300);
     expect(late).toEqual(['late']);
     const leaving = new AbortController();
-    const waiting = staggered.run([hang, hang], leaving.signal, () => {});
+    const waiting = hedged.run([hang, hang], leaving.signal, () => {});
     leaving.abort(new HoldfastError('Aborted', 'gone'));
     await expect(waiting).rejects.toMatchObject({ kind: 'Aborted' });
   });
