@@ -81,7 +81,7 @@ export default defineConfig({
         },
         {
           name: 'providers',
-          test: /src\/(providers\/(adapter|ascending|from-driver|fs\/layout|generations|guard|once|provider|registry|stale)|cli\/add\/kinds)\.ts$/,
+          test: /src\/(providers\/(adapter|from-driver|fs\/layout|generations|guard|leftovers|listing|provider|registry)|cli\/add\/kinds)\.ts$/,
         },
         // But for what serves a vault, or makes one: most commands only open one.
         { name: 'vault', test: /src\/vault\/(?!start-|open-catalog|create-vault)/ },
