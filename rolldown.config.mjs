@@ -75,10 +75,7 @@ export default defineConfig({
         // What the agent needs, and no more.
         { name: 'protocol', test: /src\/cli\/agent\/protocol\.ts$/ },
         // What a worker thread needs, and no more.
-        {
-          name: 'work',
-          test: /src\/(pipeline\/cpu\/(inline|primitives)|coding\/erasure\/tile-memory)\.ts$/,
-        },
+        { name: 'work', test: /src\/pipeline\/cpu\/(inline|primitives)\.ts$/ },
         {
           name: 'providers',
           test: /src\/(providers\/(adapter|from-driver|fs\/layout|generations|guard|leftovers|listing|provider|registry)|cli\/add\/kinds)\.ts$/,

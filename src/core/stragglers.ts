@@ -48,7 +48,7 @@ export interface Part {
   /** What it takes when it is as slow as it usually is, where that is known. */
   readonly p95Ms?: (() => number | undefined) | undefined;
   /**
-   * Called when the part is late. It may answer after how many milliseconds it wants to be called again, and is then
+   * Called when the part is late. It may answer after how many milliseconds at the latest to call it again, and is then
    * called also whenever another part got on. Without an answer the part counts as late for good.
    */
   readonly onLate: (elapsedMs: number) => number | undefined;

@@ -80,3 +80,51 @@ it('who was late is asked last for half a minute or until it is heard of; a mome
   await clock.advance(1);
   expect(isLate('a')).toBe(false);
 });
+
+it('parts that are still to come count among the others, and what is usual for a part is its measure', async () => {
+  const clock = new FakeClock();
+  const watch = new Stragglers(clock, POLICY, 4);
+  const late: string[] = [];
+  const part = (id: string, p95Ms?: number) =>
+    watch.watch({
+      p95Ms: () => p95Ms,
+      onLate: () => {
+        late.push(id);
+        return undefined;
+      },
+    });
+  const [first, , far] = [part('first'), part('slow'), part('far', 500)];
+  first.progressed(10);
+  first.end();
+  await clock.advance(1_000);
+  // One of three others is done.
+  expect(late).toEqual([]);
+  const fourth = part('fourth');
+  fourth.progressed(10);
+  fourth.end();
+  expect(late).toEqual(['slow']);
+  await clock.advance(500);
+  expect([late, far.late]).toEqual([['slow', 'far'], true]);
+  watch.close();
+});
+
+it('a part that is late and not given up on is judged again when it asked to be at the latest, and when another got on', async () => {
+  const clock = new FakeClock();
+  const watch = new Stragglers(clock, { ...POLICY, aloneMs: 100 });
+  const judged: number[] = [];
+  const part = watch.watch({
+    onLate: (elapsedMs) => {
+      judged.push(elapsedMs);
+      return judged.length < 4 ? 1_000 : undefined;
+    },
+  });
+  const other = watch.watch({ onLate: () => 5_000 });
+  await clock.advance(1_100);
+  expect(judged).toEqual([100, 1_100]);
+  await clock.advance(10);
+  other.end();
+  expect([judged, part.late]).toEqual([[100, 1_100, 1_110], false]);
+  await clock.advance(10_000);
+  expect([judged, part.late]).toEqual([[100, 1_100, 1_110, 2_100], true]);
+  watch.close();
+});
