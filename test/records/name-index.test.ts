@@ -182,8 +182,9 @@ describe('the index of names', () => {
       { table: 'trash', key: 'poison', value: new Uint8Array(0) },
     ];
     const target = { manifest, size: 7, createdMs: 1 };
+    const first = point(context, 'a');
     const poisoned = pointName(context, 'b', target, { also });
-    const [a, b, c] = await Promise.allSettled([point(context, 'a'), poisoned, point(context, 'c')]);
+    const [a, b, c] = await Promise.allSettled([first, poisoned, point(context, 'c')]);
     expect(steps).toEqual([1, 2, 1, 1]);
     expect([a!.status, b, c!.status]).toEqual([
       'fulfilled',
