@@ -86,7 +86,7 @@ export class Filler {
     while (taken < piece.length) {
       const target = this.#target();
       const part = piece.subarray(taken, taken + target.length - this.#at);
-      overlay(target, this.#at, part);
+      copyInto(target, this.#at, part);
       this.#at += part.length;
       taken += part.length;
     }
@@ -112,7 +112,7 @@ export class Filler {
  * Copies a piece over `target` from `at` on. To shared memory typed arrays copy byte by byte where both are not aligned
  * alike, as with what comes from a socket; filling with a buffer is one `memcpy`.
  */
-function overlay(target: Uint8Array, at: number, { buffer, byteOffset, length }: Uint8Array): void {
+function copyInto(target: Uint8Array, at: number, { buffer, byteOffset, length }: Uint8Array): void {
   if (length === 0) return;
   const piece = Buffer.from(buffer, byteOffset, length);
   Buffer.from(target.buffer, target.byteOffset, target.length).fill(piece, at, at + length);

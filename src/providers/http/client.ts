@@ -12,7 +12,7 @@ export interface NodePlace extends TlsIdentity {
   readonly url: string;
   /** A Unix socket to reach the node by. */
   readonly socketPath?: string | undefined;
-  /** Field `token`. Asked before each request; whoever gives it caches. */
+  /** Field `token`. Asked before each request; the source keeps what it gave. */
   readonly credentials: CredentialReader;
 }
 

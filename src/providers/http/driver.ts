@@ -201,7 +201,7 @@ function nodeUpload(
   const target =
     address === undefined ? { method: 'POST', path: '/o' } : { method: 'PUT', path: `/o/${address}` };
   const sent = client.call({ ...target, body: push.body, signal });
-  // An answer before the end is a refusal: whoever is writing must hear of it.
+  // An answer before the end is a refusal, and the writer must hear of it.
   sent.then(
     () => {},
     (error: unknown) => push.fail(error),

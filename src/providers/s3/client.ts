@@ -15,7 +15,7 @@ export interface S3Place extends TlsIdentity {
   readonly bucket: string;
   /** Bucket in the path (`true`, the default) or in the host name. */
   readonly pathStyle?: boolean | undefined;
-  /** Asked before each request; whoever gives it caches. */
+  /** Asked before each request; the source keeps what it gave. */
   readonly credentials: CredentialReader<S3Credentials>;
 }
 

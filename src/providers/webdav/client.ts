@@ -16,7 +16,7 @@ import { asList, asNode, type Node, xmlEntries } from '../wire/xml.ts';
 export interface WebDavPlace extends TlsIdentity {
   /** The collection that is the provider's home. It must be there. */
   readonly url: string;
-  /** `username` and `password`, or `token`. Asked before each request; whoever gives them caches. */
+  /** `username` and `password`, or `token`. Asked before each request; the source keeps what it gave. */
   readonly credentials: CredentialReader;
 }
 
@@ -75,7 +75,7 @@ export class WebDavClient {
   async ensureFolder(path: string, signal: AbortSignal | undefined): Promise<void> {
     if (this.#made.has(path)) return;
     const make = (): Promise<void> => this.#done({ method: 'MKCOL', path, signal });
-    // Apache answers 403 to whoever loses a race for the same folder; then it is there now.
+    // Apache answers 403 to the loser of a race for the same folder; then it is there now.
     const again = (error: unknown): Promise<void> => {
       if (statusOf(error) !== 403) throw error;
       return make();

@@ -262,7 +262,7 @@ function webDavUpload(
 ): Upload {
   const push = createPushBody(signal);
   const sent = client.call({ method: 'PUT', path: temp, body: push.body, signal });
-  // An answer before the end is a refusal: whoever is writing must hear of it.
+  // An answer before the end is a refusal, and the writer must hear of it.
   sent.then(
     () => {},
     (error: unknown) => push.fail(error),

@@ -10,7 +10,7 @@ export const rangeHeader = (offset: number, length: number | undefined): Record<
 
 /**
  * The bytes of a window from a 200 or 206 answer. A server that ignores ranges sends everything, of which the
- * window is cut out. Ends early where the blob does; whoever reads counts.
+ * window is cut out. Ends early where the blob does; the reader counts.
  * @throws Corrupt, code `body_too_long`, when an answer to the range goes on beyond it.
  */
 async function* windowOf(

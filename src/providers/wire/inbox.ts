@@ -12,7 +12,7 @@ export type TakePiece = (piece: Uint8Array) => boolean;
 /** Pieces that nobody has asked for yet; beyond them the connection is not read. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
-/** A body between the connection that pushes it and whoever takes it, piece by piece or as it comes. */
+/** A body between the connection that pushes it and its reader, who takes it piece by piece or as it comes. */
 export class Inbox {
   readonly #flow: Flow;
   readonly #waiting: Uint8Array[] = [];
