@@ -1,6 +1,7 @@
 // The table of rooms: what each folder of src/ holds. `--check` prints what is too long instead and exits 1;
 // `--root DIR` reads another checkout.
-import { posix } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { join, posix } from 'node:path';
 import { parseArgs } from 'node:util';
 import { circlesOf, ROOT, readHouse } from './house.mjs';
 
@@ -45,7 +46,16 @@ function print() {
   console.log(`
 median, longest: lines of a file; < ${SMALL_FILE}: files shorter than that; one user: those of them that one file of
 their own folder imports and no other; function: lines of the longest
-functions over ${MAX_FUNCTION} lines: ${long.length}; circles: ${circlesOf(files).length}`);
+functions over ${MAX_FUNCTION} lines: ${long.length}; circles: ${circlesOf(files).length}; dead exports: ${deadExports()}`);
+}
+
+/** As knip counts them by this checkout's rules. */
+function deadExports() {
+  const knip = join(ROOT, 'node_modules/knip/bin/knip.js');
+  const args = ['--production', '--exports', '--config', join(ROOT, 'knip.json'), '--reporter', 'json'];
+  const { stdout } = spawnSync(process.execPath, [knip, ...args], { cwd: options.root, encoding: 'utf8' });
+  const { issues } = JSON.parse(stdout);
+  return issues.reduce((sum, { exports, types }) => sum + exports.length + types.length, 0);
 }
 
 function rowOf(rooms, importers) {
