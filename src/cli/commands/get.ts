@@ -8,14 +8,12 @@ import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/erro
 import type { Damage } from '../../object/damage.ts';
 import type { ObjectReader } from '../../vault/reader.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { binaryToTerminal, isBinary } from '../binary.ts';
 import { describeDamage, reasonsOf } from '../damage-text.ts';
 import type { CliContext, CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
-import { parseRange } from '../range.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
@@ -148,4 +146,51 @@ function cannotWrite(target: string, cause: Pick<NodeJS.ErrnoException, 'code'>)
   const why = cause.code === 'ENOENT' ? 'there is no such folder' : errnoText(cause);
   const hint = 'Name another file with -o. Nothing was left there, and what was there before still is.';
   return new HoldfastError(kind, `cannot write ${target}: ${why}`, { code, hint, cause });
+}
+
+/** As much of the beginning tells what it is. */
+const LOOK_AT = 8192;
+/** A character of UTF-8 that the end cuts through has at most so many bytes before it. */
+const MAX_CUT = 3;
+
+/** Whether bytes are no text: a terminal would take some of them for commands. */
+function isBinary(piece: Uint8Array): boolean {
+  const head = piece.subarray(0, LOOK_AT);
+  if (head.includes(0)) return true;
+  for (let cut = 0; cut <= Math.min(MAX_CUT, head.length); cut++) {
+    try {
+      new TextDecoder('utf-8', { fatal: true }).decode(head.subarray(0, head.length - cut));
+      return false;
+    } catch {
+      // Perhaps the last character is cut off.
+    }
+  }
+  return true;
+}
+
+const binaryToTerminal = (): HoldfastError =>
+  new HoldfastError('ConfigInvalid', 'this is no text, and it would go to the terminal', {
+    code: 'binary_to_terminal',
+    hint: 'Write it to a file with -o FILE, pipe it on, or insist with -o -.',
+  });
+
+interface ByteRange {
+  readonly start?: number;
+  readonly length?: number;
+}
+
+/** `FIRST-LAST`, `FIRST-` or `-SUFFIX`, as in HTTP: positions from 0, the last one included. */
+function parseRange(text: string | undefined): ByteRange {
+  if (text === undefined) return {};
+  const match = /^(\d{1,15})?-(\d{1,15})?$/.exec(text);
+  const [first, last] = [match?.[1], match?.[2]];
+  if (first !== undefined && last === undefined) return { start: Number(first) };
+  if (first !== undefined && last !== undefined && Number(last) >= Number(first)) {
+    return { start: Number(first), length: Number(last) - Number(first) + 1 };
+  }
+  if (first === undefined && last !== undefined && Number(last) > 0) return { start: -Number(last) };
+  throw new HoldfastError('ConfigInvalid', `"${text}" is not a range of bytes`, {
+    code: 'bad_range',
+    hint: 'Give FIRST-LAST (both from 0 and included), FIRST-, or -SUFFIX as in --range=-100.',
+  });
 }

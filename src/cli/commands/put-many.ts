@@ -4,13 +4,12 @@ import type { Vault } from '../../vault/vault.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import type { CommonFlags, ProfileFlags } from '../flags.ts';
 import { bytes, counted, seconds } from '../format.ts';
-import { inOrder } from '../in-order.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
-import { putWarnings } from '../put-warnings.ts';
 import { openSource } from '../source-file.ts';
 import { findSources, type Source } from '../sources/sources.ts';
+import { putWarnings } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export interface PutManyFlags extends CommonFlags, ProfileFlags {
@@ -144,4 +143,23 @@ class Report {
     this.#said.add(text);
     note(this.#io, text);
   }
+}
+
+/**
+ * Does `work` for each item, some at the same time, and yields the outcomes in the order of the items. `work` does not
+ * throw. Items that `more` no longer asks for are left out.
+ */
+async function* inOrder<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+  more: () => boolean,
+): AsyncGenerator<R> {
+  const running: Promise<R>[] = [];
+  for (const item of items) {
+    if (!more()) break;
+    running.push(work(item));
+    if (running.length >= width) yield await running.shift()!;
+  }
+  while (running.length > 0) yield await running.shift()!;
 }

@@ -9,11 +9,11 @@ import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { Profile, type ProfileResult, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
-import { putWarnings } from '../put-warnings.ts';
 import { runCommand } from '../run-command.ts';
 import { openSource } from '../source-file.ts';
 import { isSeveral } from '../sources/sources.ts';
 import { stdinSource } from '../stdin-source.ts';
+import { putWarnings } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 import type { PutManyFlags } from './put-many.ts';
 

@@ -4,10 +4,10 @@ import { homePaths, installKeyFile, keepConfig } from '../../vault/home.ts';
 import { findConfigText, homeOf, ownConfigOf } from '../../vault/load-config.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { forkText } from '../fork-text.ts';
 import { counted } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { forkText } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 interface RecoverFlags extends CommonFlags {

@@ -1,8 +1,8 @@
 import type { CliContext, CommonFlags } from '../flags.ts';
-import { forkText } from '../fork-text.ts';
 import { counted } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { forkText } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export default async function rm(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {

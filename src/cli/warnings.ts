@@ -1,5 +1,5 @@
 import type { PutResult } from '../pipeline/put/put.ts';
-import { forkText } from './fork-text.ts';
+import type { Fork } from '../records/forks.ts';
 import { counted } from './format.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
@@ -22,4 +22,12 @@ export function putWarnings(result: PutResult): string[] {
     ...forks.map((fork) => `warning: ${forkText(fork)}`),
     ...(forks.length > 0 ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
   ];
+}
+
+/** A fork in one sentence, for people. */
+export function forkText({ name, version, manifest, keptAs }: Fork): string {
+  const found = `the providers had a version ${version} of "${name}" that this state did not know of`;
+  if (manifest === undefined) return `${found}: it had been removed there`;
+  if (keptAs === undefined) return `${found}; its content (${manifest}) was kept once and removed since`;
+  return `${found}; its content is kept as "${keptAs}"`;
 }
