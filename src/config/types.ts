@@ -26,7 +26,7 @@ export interface Config {
 }
 
 export interface ConfigWarning {
-  /** Stable, e.g. `storage_erasure_fallback_emergency`. */
+  /** Stable, so that programs can tell warnings apart. */
   readonly code: string;
   readonly message: string;
 }

@@ -80,7 +80,8 @@ describe('the packed package', () => {
     whereInstalled('esbuild')('works after esbuild', () => {
       const external = NATIVE.map((name) => `--external:${name}`);
       const flags = ['--bundle', '--platform=node', '--format=esm', '--outfile=esbuild/app.js', ...external];
-      node(join(ROOT, 'node_modules/esbuild/bin/esbuild'), input, '--log-level=error', ...flags);
+      // A script or a native program, as its installation left it.
+      run(join(ROOT, 'node_modules/.bin/esbuild'), [input, '--log-level=error', ...flags], apps.folder);
       works('esbuild/app.js');
     });
 

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 export interface Codec {
   readonly id: number;
   readonly name: CodecName;
-  /** Shown by `holdfast --version --verbose`. */
+  /** Shown by `--version --verbose`. */
   readonly implementation: string;
   /** @param into memory that the result may be put into, where it saves the codec fresh memory. */
   compress(plain: Uint8Array, into?: Uint8Array): Uint8Array;

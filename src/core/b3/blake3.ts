@@ -1,7 +1,7 @@
 /** BLAKE3-256 (github.com/BLAKE3-team/BLAKE3-specs). Implementations give the same bytes and differ in speed only.
  * They see no keys: those are derived in `keys`. */
 export interface Blake3 {
-  /** Shown by `holdfast --version --verbose`. */
+  /** Shown by `--version --verbose`. */
   readonly name: string;
   /** 32 bytes. `data` may lie in shared memory. */
   hash(data: Uint8Array): Uint8Array;
