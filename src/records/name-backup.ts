@@ -89,11 +89,23 @@ class BackUpRounds {
       const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
       if (raised === undefined) {
         const nameKey = this.#context.keys.nameKey(current.pointer.name);
-        await queueSlots(this.#context, unconfirmed, nameKey, current.pointer.version);
+        const due = current.replaced === undefined ? unconfirmed : [...unconfirmed, ...this.#away()];
+        await queueSlots(this.#context, due, nameKey, current.pointer.version);
         return { copies, unconfirmed };
       }
       current = raised;
     }
+  }
+
+  /** Those that nobody asked because they are away: they may hold the version before, and are told when they are back. */
+  #away(): string[] {
+    const { directory } = this.#context;
+    const asked = new Set(this.#providers.map(({ id }) => id));
+    return directory
+      .all()
+      .filter(({ adapter }) => adapter.capabilities.supportsSlots)
+      .map(({ id }) => id)
+      .filter((id) => !asked.has(id) || !directory.isResponsive(id));
   }
 
   /** Undefined when the engine has gone on meanwhile, to what the slots may well hold: then there is no fork. */

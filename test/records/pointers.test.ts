@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
-import { backUpPointer } from '../../src/records/name-backup.ts';
+import { backUpPointer, renewSlots } from '../../src/records/name-backup.ts';
 import { pointName, readName } from '../../src/records/names.ts';
 import { readSlotContent } from '../../src/records/slots.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
@@ -86,6 +86,26 @@ it('who is known not to answer is told of a name later, and waited for only if t
   for (const { id } of providers) silent.add(id);
   const second = await pointName(context, 'x', target);
   expect(await backUpPointer(context, second, spied, 3)).toMatchObject({ copies: 3, unconfirmed: [] });
+});
+
+it('who was away when a version was replaced is told once it is back, and brings the old one back to nobody', async () => {
+  const vault = await testVault({ providers: 5 });
+  const { context, providers } = vault;
+  await putObject(context, noise(1000, 1), { name: 'x' });
+  const holder = (await versions(vault, 'x')).indexOf(1);
+  const away = providers[holder]!.id;
+  const without = {
+    ...context.directory,
+    isResponsive: (id: string) => id !== away,
+    forStore: () => ({ eligible: providers.filter(({ id }) => id !== away), leftOut: [] }),
+  };
+  const { manifest } = await putObject({ ...context, directory: without }, noise(1000, 2), { name: 'x' });
+  expect((await versions(vault, 'x'))[holder]).toBe(1);
+  await renewSlots(context);
+  for (const { id } of providers) if (id !== away) vault.gone.add(id);
+  const fresh = withoutState(context);
+  await recoverVault(fresh);
+  expect(await readName(fresh, 'x')).toMatchObject({ version: 2, manifest });
 });
 
 it('copies of a name lie in as many failure domains as there are', async () => {
