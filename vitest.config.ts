@@ -22,7 +22,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/helpers/skipped-reporter.ts'],
     // For machines of two cores: one file more than cores, since many tests wait for a disk, a wire or a clock.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       { test: { ...EVERY, name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
       { test: { ...EVERY, name: 'alone', include: ALONE } },
