@@ -101,10 +101,16 @@ export function addonZstd(): Zstd | undefined {
 const roomy = (length: number, into: Uint8Array | undefined): Uint8Array =>
   into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
 
-/** The package keeps one instance for all; to initialise it again would swap its memory under those who use it. */
-let instance: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;
+type ZstdWasm = typeof import('@bokuweb/zstd-wasm');
 
-async function initialised(): Promise<typeof import('@bokuweb/zstd-wasm')> {
+/**
+ * The package keeps one instance for all; to initialise it again would swap its memory under those who use it. Kept for
+ * the whole process, for a program may load this module twice, as when two of its bundles hold it.
+ */
+const INSTANCE = Symbol.for('holdfast.zstd-wasm');
+const ofProcess = globalThis as { [INSTANCE]?: Promise<ZstdWasm> };
+
+async function initialised(): Promise<ZstdWasm> {
   const wasm = await import('@bokuweb/zstd-wasm');
   await wasm.init();
   return wasm;
@@ -112,8 +118,8 @@ async function initialised(): Promise<typeof import('@bokuweb/zstd-wasm')> {
 
 /** @internal Tests compare the twins. */
 export async function wasmZstd(): Promise<Zstd> {
-  instance ??= initialised();
-  const wasm = await instance;
+  ofProcess[INSTANCE] ??= initialised();
+  const wasm = await ofProcess[INSTANCE];
   return {
     implementation: '@bokuweb/zstd-wasm',
     compress: (plain, level) => wasm.compress(plain, level),

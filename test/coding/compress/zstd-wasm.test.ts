@@ -13,3 +13,15 @@ it('those who ask for the WebAssembly zstd, one after the other and at once, do 
     expect(Buffer.compare(zstd.compress(plain, 1), frame)).toBe(0);
   }
 });
+
+it('two copies of the program in one process do not disturb each other either', async () => {
+  const plain = noise(300_000);
+  const first = await wasmZstd();
+  const frame = first.compress(plain, 1);
+  const copy = '../../../src/coding/compress/zstd.ts?copy';
+  const other = (await import(copy)) as { wasmZstd: typeof wasmZstd };
+  expect(other.wasmZstd).not.toBe(wasmZstd);
+  const second = await other.wasmZstd();
+  expect(Buffer.compare(second.compress(plain, 1), frame)).toBe(0);
+  expect(Buffer.compare(first.decompress(frame, plain.length), plain)).toBe(0);
+});
