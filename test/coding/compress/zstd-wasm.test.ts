@@ -21,7 +21,11 @@ it('two copies of the program in one process do not disturb each other either', 
   const copy = '../../../src/coding/compress/zstd.ts?copy';
   const other = (await import(copy)) as { wasmZstd: typeof wasmZstd };
   expect(other.wasmZstd).not.toBe(wasmZstd);
-  const second = await other.wasmZstd();
-  expect(Buffer.compare(second.compress(plain, 1), frame)).toBe(0);
-  expect(Buffer.compare(first.decompress(frame, plain.length), plain)).toBe(0);
+  const second = other.wasmZstd();
+  for (let i = 0; i < 100; i++) {
+    expect(Buffer.compare(first.compress(plain, 1), frame)).toBe(0);
+    expect(Buffer.compare(first.decompress(frame, plain.length), plain)).toBe(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(Buffer.compare((await second).compress(plain, 1), frame)).toBe(0);
 });
