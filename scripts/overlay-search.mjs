@@ -1,4 +1,4 @@
-// Looks for a better fountain overlay of the default code and prints how often each one decodes.
+// Looks for a better overlay of the default code and prints how often each one decodes.
 //
 //   npm run build && node scripts/overlay-search.mjs [--seconds 120] [--seed 1] [--deepest 9]
 //

@@ -68,7 +68,7 @@ function readParams(
     fountainShards: fields.uint('fountain_shards', MAX),
   };
   if (params.localParity + params.globalParity + params.fountainShards !== parityShards) {
-    throw fields.bad('erasure_parity', 'the sum of local, global and fountain shards');
+    throw fields.bad('erasure_parity', 'the sum of local, global and overlay shards');
   }
   return params;
 }

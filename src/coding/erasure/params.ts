@@ -83,7 +83,7 @@ function validateLrc(params: LrcParams): void {
     throw refused(`fountain.kind "${fountainKind}" does not go with fountain.shards ${fountainShards}`);
   }
   if (fountainKind !== 'none' && dataShards < 2) {
-    throw refused('a fountain overlay needs at least 2 data_shards');
+    throw refused('an overlay needs at least 2 data_shards');
   }
   total(dataShards + localParity + globalParity + fountainShards);
 }
