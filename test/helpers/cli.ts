@@ -45,9 +45,16 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
+/** Where the system tells of it: what a process reports of itself begins with the memory of the one that started it. */
+const PEAK_KIB = `(() => {
+  try { return /VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]; }
+  catch { return String(process.resourceUsage().maxRSS); }
+})()`;
+
 /** Leaves the process's peak memory in a file as it exits. */
 const MEASURE = `data:text/javascript,${encodeURIComponent(
-  "import { writeFileSync } from 'node:fs'; process.on('exit', () => { try { writeFileSync(process.env.HOLDFAST_TEST_RSS, String(process.resourceUsage().maxRSS)); } catch {} });",
+  `import { readFileSync, writeFileSync } from 'node:fs';
+   process.on('exit', () => { try { writeFileSync(process.env.HOLDFAST_TEST_RSS, ${PEAK_KIB}); } catch {} });`,
 )}`;
 
 /** Starts `holdfast …` with nothing in its environment but what is given. */
