@@ -1,22 +1,3 @@
-/** Every table that is kept, by the name that `engine.overrides` knows it by. */
-export const TABLE_NAMES: readonly string[] = [
-  'vault',
-  'names',
-  'name_index',
-  'manifests',
-  'manifest_order',
-  'manifest_times',
-  'manifest_usage',
-  'relocations',
-  'slots_due',
-  'journal',
-  'trash',
-  'upkeep',
-  'provider_profiles',
-  'provider_usage',
-  'provider_last_failure',
-];
-
 /** Tables of which several change in one step, and which one engine therefore keeps. */
 export const WRITTEN_TOGETHER: readonly string[] = [
   'names',
@@ -30,4 +11,13 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'journal',
   'trash',
   'upkeep',
+];
+
+/** Every table that is kept, by the name that `engine.overrides` knows it by. */
+export const TABLE_NAMES: readonly string[] = [
+  'vault',
+  ...WRITTEN_TOGETHER,
+  'provider_profiles',
+  'provider_usage',
+  'provider_last_failure',
 ];
