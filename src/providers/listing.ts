@@ -52,6 +52,28 @@ function firstOf<T>(items: readonly T[], nameOf: (item: T) => string, count: num
   return names.map((name) => byName.get(name)!);
 }
 
+const HEAD = /^[0-9a-f]{2}$/;
+
+/** Whether a folder may be one of the 256 that blobs are kept in, each named by two digits that their addresses begin with. */
+export const isHead = (name: string): boolean => HEAD.test(name);
+
+/**
+ * Blobs of folders of which each holds the addresses that begin with its name, in order.
+ * @param prefixHex what they begin with; only folders that can hold such are opened. @param inside lists one, in any order.
+ */
+export async function* byHead<T>(
+  heads: Iterable<string>,
+  prefixHex: string,
+  after: string,
+  inside: (head: string) => AsyncIterable<T>,
+  addressOf: (item: T) => string,
+): AsyncGenerator<T, void, undefined> {
+  for (const head of [...new Set(heads)].sort()) {
+    if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
+    yield* inOrder(() => inside(head), addressOf, after);
+  }
+}
+
 /** Items as they come, whose names must ascend from `after` on, up to `max` of them. */
 export async function* ascending<T>(
   source: AsyncIterable<T>,

@@ -5,7 +5,7 @@ import { type BlobAddress, isBlobAddress } from '../../core/address.ts';
 import { sliceParts } from '../../core/bytes.ts';
 import { openRegular, READ_NO_LINK } from '../../core/files.ts';
 import { rangeBeyondEnd } from '../guard.ts';
-import { inOrder } from '../listing.ts';
+import { byHead, isHead } from '../listing.ts';
 import { overFetchLimit } from '../pieces.ts';
 import { errnoOf } from './errors.ts';
 
@@ -112,21 +112,16 @@ export async function* listBlobs(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<BlobAddress, void, undefined> {
   const heads: string[] = [];
-  for await (const { name, isFolder } of entriesOf(blobs)) if (isFolder && HEAD.test(name)) heads.push(name);
-  for (const head of heads.sort()) {
-    if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-    const inside = async function* (): AsyncGenerator<BlobAddress, void, undefined> {
-      for await (const { name, isFile } of entriesOf(`${blobs}/${head}`)) {
-        throwIfAborted(signal, 'list');
-        const address = `b3:${head}${name}`;
-        if (isFile && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
-      }
-    };
-    yield* inOrder(inside, String, after);
-  }
+  for await (const { name, isFolder } of entriesOf(blobs)) if (isFolder && isHead(name)) heads.push(name);
+  const inside = async function* (head: string): AsyncGenerator<BlobAddress, void, undefined> {
+    for await (const { name, isFile } of entriesOf(`${blobs}/${head}`)) {
+      throwIfAborted(signal, 'list');
+      const address = `b3:${head}${name}`;
+      if (isFile && isBlobAddress(address) && address.startsWith(prefixHex, 3)) yield address;
+    }
+  };
+  yield* byHead(heads, prefixHex, after, inside, String);
 }
-
-const HEAD = /^[0-9a-f]{2}$/;
 
 /** Nothing where the folder has gone, or something else took its place. */
 async function* entriesOf(

@@ -18,7 +18,7 @@ import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, type Slots } from '../generations.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
-import { inOrder } from '../listing.ts';
+import { byHead, inOrder, isHead } from '../listing.ts';
 import { collect, fill } from '../pieces.ts';
 import { isFailure, SftpConnection, type SftpPlace } from './connection.ts';
 import { SftpFiles } from './files.ts';
@@ -37,7 +37,6 @@ const FULL_BELOW_BYTES = 1024 * 1024;
 
 /** At most so many are removed at once, since an upload waits for it. */
 const MAX_SWEPT = 100;
-const HEAD = /^[0-9a-f]{2}$/;
 
 type Signal = AbortSignal | undefined;
 
@@ -154,16 +153,10 @@ class SftpDriver implements Driver {
   ): AsyncGenerator<BlobEntry, void, undefined> {
     const heads = new Set<string>();
     for await (const { filename } of this.#entriesOf('blobs', signal))
-      if (HEAD.test(filename)) heads.add(filename);
+      if (isHead(filename)) heads.add(filename);
     if (heads.size === 0) await this.#folders.checkPresent(signal);
-    for (const head of [...heads].sort()) {
-      if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-      yield* inOrder(
-        () => this.#blobsIn(head, prefixHex, signal),
-        ({ address }) => address,
-        after,
-      );
-    }
+    const inside = (head: string) => this.#blobsIn(head, prefixHex, signal);
+    yield* byHead(heads, prefixHex, after, inside, ({ address }) => address);
   }
 
   async probe(signal: Signal): Promise<ProbeResult> {

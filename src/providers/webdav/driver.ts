@@ -14,7 +14,7 @@ import {
 import { type AdapterDeps, type Driver, noSlots, type Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
-import { inOrder } from '../listing.ts';
+import { byHead, isHead } from '../listing.ts';
 import { rangeHeader, wireReads } from '../wire/body.ts';
 import { createSizeLimit, type SizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
 import { createPushBody } from '../wire/upload.ts';
@@ -35,7 +35,6 @@ export interface WebDavOptions extends WebDavPlace {
 
 /** At most so many are removed at once, since an upload waits for it. */
 const MAX_SWEPT = 100;
-const HEAD = /^[0-9a-f]{2}$/;
 /** Some hundred thousand names; more in one of 256 folders is not expected. */
 const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 
@@ -129,17 +128,11 @@ class WebDavDriver implements Driver {
   ): AsyncGenerator<BlobEntry, void, undefined> {
     const heads = new Set<string>();
     for await (const { name, isFolder } of this.#find('blobs/', '1', signal)) {
-      if (isFolder && HEAD.test(name)) heads.add(name);
+      if (isFolder && isHead(name)) heads.add(name);
     }
     if (heads.size === 0 && (await this.#look('', signal)) === undefined) throw homeMissing(undefined);
-    for (const head of [...heads].sort()) {
-      if (!head.startsWith(prefixHex.slice(0, 2)) || head < after.slice(3, 5)) continue;
-      yield* inOrder(
-        () => this.#blobsIn(head, prefixHex, signal),
-        ({ address }) => address,
-        after,
-      );
-    }
+    const inside = (head: string) => this.#blobsIn(head, prefixHex, signal);
+    yield* byHead(heads, prefixHex, after, inside, ({ address }) => address);
   }
 
   async probe(signal: Signal): Promise<ProbeResult> {
