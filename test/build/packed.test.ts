@@ -3,16 +3,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { NOTHING_MAY_BE_ABSENT } from '../helpers/absent.ts';
+import { absent } from '../helpers/absent.ts';
 import { installedWith, PackedApps, ROOT, run, sizeOf } from './packed.ts';
 
 const MIB = 1024 ** 2;
 
 /** A bundler that only these tests need. */
 function whereInstalled(name: string): typeof it.skip {
-  const isThere = existsSync(join(ROOT, 'node_modules', name));
-  if (!isThere) console.log(`SKIPPED: works after ${name} (it is not installed)`);
-  return isThere || NOTHING_MAY_BE_ABSENT ? it : it.skip;
+  if (existsSync(join(ROOT, 'node_modules', name))) return it;
+  absent(`${name} is not installed`, `a program bundled by ${name}`);
+  return it.skip;
 }
 
 let apps: PackedApps;

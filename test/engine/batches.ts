@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EntriesOptions } from '../../src/engine/engine.ts';
 import {
   type BatchOp,
   type Engine,
@@ -11,6 +12,25 @@ import {
 export interface EngineUnderTest {
   /** A fresh, empty engine and what to do after the test. */
   make(): Promise<{ engine: Engine; cleanUp(): Promise<void> }>;
+}
+
+/** Every test of the suite around it gets an engine of its own. */
+export function withFreshEngine(underTest: EngineUnderTest, take: (engine: Engine) => void): void {
+  let made: Awaited<ReturnType<EngineUnderTest['make']>>;
+  beforeEach(async () => {
+    made = await underTest.make();
+    take(made.engine);
+  });
+  afterEach(async () => {
+    await made.engine.close();
+    await made.cleanUp();
+  });
+}
+
+export async function keysOf(table: Table, options?: EntriesOptions): Promise<string[]> {
+  const out: string[] = [];
+  for await (const [key] of table.entries(options)) out.push(key);
+  return out;
 }
 
 export const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
@@ -31,22 +51,11 @@ export function batchConformance(underTest: EngineUnderTest): void {
   describe('batches', () => {
     let engine: Engine;
     let table: Table;
-    let cleanUp: () => Promise<void>;
-
-    beforeEach(async () => {
-      ({ engine, cleanUp } = await underTest.make());
-      table = engine.table('things');
+    withFreshEngine(underTest, (fresh) => {
+      engine = fresh;
+      table = fresh.table('things');
     });
-    afterEach(async () => {
-      await engine.close();
-      await cleanUp();
-    });
-
-    const keys = async (options?: Parameters<Table['entries']>[0]): Promise<string[]> => {
-      const out: string[] = [];
-      for await (const [key] of table.entries(options)) out.push(key);
-      return out;
-    };
+    const keys = (options?: EntriesOptions): Promise<string[]> => keysOf(table, options);
 
     it('writes a batch over several tables', async () => {
       await table.put('old', bytes(1));

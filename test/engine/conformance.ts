@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { EntriesOptions } from '../../src/engine/engine.ts';
 import { type Engine, MAX_KEY_BYTES, MAX_VALUE_BYTES, type Table } from '../../src/engine/index.ts';
-import { batchConformance, bytes, type EngineUnderTest } from './batches.ts';
+import { batchConformance, bytes, type EngineUnderTest, keysOf, withFreshEngine } from './batches.ts';
 
 const runs = process.env.SLOW === '1' ? 200 : 15;
 
@@ -10,22 +11,11 @@ export function engineConformance(name: string, underTest: EngineUnderTest): voi
   describe(`${name} engine`, () => {
     let engine: Engine;
     let table: Table;
-    let cleanUp: () => Promise<void>;
-
-    beforeEach(async () => {
-      ({ engine, cleanUp } = await underTest.make());
-      table = engine.table('things');
+    withFreshEngine(underTest, (fresh) => {
+      engine = fresh;
+      table = fresh.table('things');
     });
-    afterEach(async () => {
-      await engine.close();
-      await cleanUp();
-    });
-
-    const keys = async (options?: Parameters<Table['entries']>[0]): Promise<string[]> => {
-      const out: string[] = [];
-      for await (const [key] of table.entries(options)) out.push(key);
-      return out;
-    };
+    const keys = (options?: EntriesOptions): Promise<string[]> => keysOf(table, options);
     const fill = async (names: readonly string[]): Promise<void> => {
       for (const key of names) await table.put(key, bytes(1));
     };
