@@ -48,6 +48,7 @@ export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { DomainLevel } from './placement/domains.ts';
 export type { Fork } from './records/forks.ts';
+export type { NameCopies } from './records/name-copies.ts';
 export type { ListObjectsOptions, NamePrefix } from './records/name-listing.ts';
 export type { NamedObject } from './records/name-page.ts';
 export type { DeleteResult } from './upkeep/delete.ts';

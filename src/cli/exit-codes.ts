@@ -10,6 +10,7 @@ export const EXIT = {
   integrity: 5,
   policy: 6,
   interrupted: 7,
+  nameAtRisk: 8,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -53,6 +54,7 @@ const SEVERITY: readonly ExitCode[] = [
   EXIT.notEnough,
   EXIT.notFound,
   EXIT.usage,
+  EXIT.nameAtRisk,
   EXIT.done,
 ];
 

@@ -1,27 +1,44 @@
 import type { PutResult } from '../pipeline/put/put.ts';
+import type { DomainLevel } from '../placement/domains.ts';
 import type { Fork } from '../records/forks.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
 import { counted } from './format.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
 export function putWarnings(result: PutResult): string[] {
-  const { failedAttempts, leftOut, certificate, name, pointerCopies, forks } = result;
+  const { failedAttempts, leftOut, certificate, forks } = result;
   return [
     ...failedAttempts.map(
       ({ provider, error }) => `warning: ${provider} did not take its shards, others did: ${error}`,
     ),
     ...leftOut.map(({ id, why }) => `warning: ${id} got no shards: ${why}`),
     ...(certificate.tolerates === 0 ? ['warning: losing a single provider would lose this object'] : []),
-    ...(name !== undefined && pointerCopies === 0
-      ? ['warning: no provider keeps a copy of the name: only the local state has it']
-      : []),
-    ...(name !== undefined && pointerCopies > 0 && pointerCopies <= certificate.tolerates
-      ? [
-          `warning: only ${counted(pointerCopies, 'provider')} took a copy of the name, fewer than the object has; later commands try again`,
-        ]
-      : []),
+    ...(isNameShort(result) ? [nameText(result)] : []),
     ...forks.map((fork) => `warning: ${forkText(fork)}`),
     ...(forks.length > 0 ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
   ];
+}
+
+/** Whether losses that the object survives may take its name away. */
+const isNameShort = ({ nameTolerates, certificate }: PutResult): boolean =>
+  nameTolerates !== undefined && nameTolerates < certificate.tolerates;
+
+/** What a put that succeeded exits with. */
+export const exitOfPut = (result: PutResult): ExitCode => (isNameShort(result) ? EXIT.nameAtRisk : EXIT.done);
+
+function nameText({ pointerCopies, nameTolerates, certificate }: PutResult): string {
+  const later = 'the object is stored, and later commands copy the name to more';
+  if (pointerCopies === 0)
+    return `warning: no provider keeps a copy of the name, only the local state has it: ${later}`;
+  const { level } = certificate.domains;
+  return `warning: the name ${survivesText(nameTolerates!, level)}, and its object of any ${certificate.tolerates}: ${later}`;
+}
+
+/** What the copies of a name survive. */
+export function survivesText(tolerates: number, level: DomainLevel): string {
+  if (tolerates < 0) return 'only the local state has it';
+  if (tolerates === 0) return `does not survive the loss of even one ${level}`;
+  return `survives the loss of any ${counted(tolerates, level)}`;
 }
 
 /** A fork in one sentence, for people. */

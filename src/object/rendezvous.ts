@@ -38,3 +38,67 @@ export function spread(
   }
   return [...first, ...rest];
 }
+
+export interface CopiesWanted {
+  readonly wanted: number;
+  /** Failure domains, so that losing one fewer leaves a copy. */
+  readonly needed: number;
+}
+
+/**
+ * Deals out providers until copies enough are held, or under way, in failure domains enough. One whose domain has no copy
+ * yet comes before all others; where only domains are lacking, no other is dealt out.
+ */
+export class CopyDealer {
+  readonly #context: Pick<ObjectContext, 'policy'>;
+  readonly #copies: CopiesWanted;
+  readonly #queue: Provider[];
+  readonly #underWay = new Set<Provider>();
+  readonly #holders = new Set<Provider>();
+
+  /** @param queue in the order in which they are asked; more may be added later. */
+  constructor(context: Pick<ObjectContext, 'policy'>, copies: CopiesWanted, queue: readonly Provider[]) {
+    this.#context = context;
+    this.#copies = copies;
+    this.#queue = [...queue];
+  }
+
+  /** Failure domains that hold a copy. */
+  get domains(): number {
+    return this.#domainsOf(this.#holders).size;
+  }
+
+  get copies(): number {
+    return this.#holders.size;
+  }
+
+  /** The provider to ask now; undefined while no more are needed, and when there are none. */
+  next(): Provider | undefined {
+    const busy = new Set([...this.#holders, ...this.#underWay]);
+    const used = this.#domainsOf(busy);
+    const enough = busy.size >= this.#copies.wanted;
+    if (enough && used.size >= this.#copies.needed) return undefined;
+    const unused = this.#queue.findIndex((provider) => !used.has(this.#domainOf(provider)));
+    if (unused < 0 && enough) return undefined;
+    const [provider] = this.#queue.splice(Math.max(0, unused), 1);
+    if (provider !== undefined) this.#underWay.add(provider);
+    return provider;
+  }
+
+  answered(provider: Provider, held: boolean): void {
+    this.#underWay.delete(provider);
+    if (held) this.#holders.add(provider);
+  }
+
+  add(providers: readonly Provider[]): void {
+    this.#queue.push(...providers);
+  }
+
+  #domainsOf(providers: Iterable<Provider>): Set<string> {
+    return new Set(Array.from(providers, (provider) => this.#domainOf(provider)));
+  }
+
+  #domainOf(provider: Provider): string {
+    return domainOf(provider, this.#context.policy.failureDomain);
+  }
+}

@@ -7,18 +7,12 @@ import { Stragglers, type WatchedPart } from '../core/stragglers.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ObjectContext } from './context.ts';
-import { spread } from './rendezvous.ts';
+import { type CopiesWanted, spread } from './rendezvous.ts';
 
 export interface StoredNode {
   readonly address: BlobAddress;
   /** Providers that acknowledged a copy, of at least as many failure domains as were needed. */
   readonly providers: readonly string[];
-}
-
-export interface CopiesWanted {
-  readonly wanted: number;
-  /** Failure domains, so that losing one fewer leaves a copy. */
-  readonly needed: number;
 }
 
 /** Told of what is sent. */

@@ -99,6 +99,16 @@ export async function openManifest(
   return openRoot(await loadRoot(context, address, damage, options), context.keys.wrap);
 }
 
+/** Failure domains in which copies of a name outlive what its object does; 0 where its root is not at hand. */
+export async function domainsWanted(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<number> {
+  const root = await localRoot(context, manifest, options);
+  return root === undefined ? 0 : decodeRoot(root).certificate.tolerates + 1;
+}
+
 export interface ManifestEntry {
   readonly address: BlobAddress;
   readonly storedMs: number;

@@ -4,12 +4,13 @@ import { isHoldfastError } from '../core/errors.ts';
 import { POINTER_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
 import { type Pointer, pointerHash } from '../manifest/pointer.ts';
-import { spread } from '../object/rendezvous.ts';
+import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { type Fork, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import {
+  queueName,
   queueSlots,
   readIfIntact,
   readSlotContent,
@@ -21,6 +22,8 @@ import {
 export interface NameBackUp {
   /** Providers that hold exactly this pointer, or one that is shown to follow it. */
   readonly copies: number;
+  /** Failure domains that these are of. */
+  readonly domains: number;
   /** Providers that were asked to hold it and did not say in time that they do; they are told again later. */
   readonly unconfirmed: readonly string[];
   /** What the providers held that this state did not know of. */
@@ -35,28 +38,29 @@ const MAX_ROUNDS = 8;
  * these very bytes or a version that names them as the one before: an equal version with other bytes, or a later one that
  * the engine has not heard of, is a fork. Its content is kept under a name of its own, and this pointer is put above it,
  * or `recover` would bring the other back.
- * @param copies so many are wanted; a provider that is late or fails is replaced by the next.
+ * @param copies so many are wanted; a provider that is late or fails is replaced by the next. A number alone asks for no
+ * failure domains. Where they are too few, the name is queued until they are enough.
  */
 export async function backUpPointer(
   context: RecordsContext,
   change: NameChange,
   providers: readonly Provider[],
-  copies: number,
+  copies: number | CopiesWanted,
   options: AbortOptions = {},
 ): Promise<NameBackUp> {
+  const wanted = typeof copies === 'number' ? { wanted: copies, needed: 0 } : copies;
   const able = providers.filter((provider) => provider.adapter.capabilities.supportsSlots);
-  const round = new BackUpRounds(context, able, copies, options);
+  const round = new BackUpRounds(context, able, wanted, options);
   const done = await round.run(change);
   for (const kept of round.kept) {
-    if (kept.change !== undefined) await new BackUpRounds(context, able, copies, options).run(kept.change);
+    if (kept.change !== undefined) await new BackUpRounds(context, able, wanted, options).run(kept.change);
   }
   return { ...done, forks: round.kept.map(({ fork }) => fork) };
 }
 
 type Outcome = 'held' | 'silent' | SlotPointer;
 
-interface Pass {
-  readonly copies: number;
+interface Pass extends Pick<NameBackUp, 'copies' | 'domains'> {
   readonly unconfirmed: string[];
   readonly rivals: SlotPointer[];
 }
@@ -65,7 +69,7 @@ class BackUpRounds {
   readonly kept: KeptFork[] = [];
   readonly #context: RecordsContext;
   readonly #providers: readonly Provider[];
-  readonly #copies: number;
+  readonly #wanted: CopiesWanted;
   readonly #options: AbortOptions;
   /** Hashes of forks that have been seen to. */
   readonly #known = new Set<string>();
@@ -73,25 +77,28 @@ class BackUpRounds {
   constructor(
     context: RecordsContext,
     providers: readonly Provider[],
-    copies: number,
+    wanted: CopiesWanted,
     options: AbortOptions,
   ) {
     this.#context = context;
     this.#providers = providers;
-    this.#copies = copies;
+    this.#wanted = wanted;
     this.#options = options;
   }
 
-  async run(change: NameChange): Promise<Pick<NameBackUp, 'copies' | 'unconfirmed'>> {
+  async run(change: NameChange): Promise<Omit<NameBackUp, 'forks'>> {
     let current = change;
     for (let round = 0; ; round++) {
-      const { copies, unconfirmed, rivals } = await this.#pass(current);
+      const { copies, domains, unconfirmed, rivals } = await this.#pass(current);
       const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
       if (raised === undefined) {
         const nameKey = this.#context.keys.nameKey(current.pointer.name);
         const due = current.replaced === undefined ? unconfirmed : [...unconfirmed, ...this.#away()];
         await queueSlots(this.#context, due, nameKey, current.pointer.version);
-        return { copies, unconfirmed };
+        if (domains < this.#wanted.needed) {
+          await queueName(this.#context, nameKey, current.pointer.version, this.#wanted.needed);
+        }
+        return { copies, domains, unconfirmed };
       }
       current = raised;
     }
@@ -130,29 +137,34 @@ class BackUpRounds {
     const order = spread(this.#context, slot, this.#providers);
     const queue = order.filter(({ id }) => directory.isResponsive(id));
     const others = order.filter((provider) => !queue.includes(provider));
-    const pass = { copies: 0, unconfirmed: [] as string[], rivals: [] as SlotPointer[] };
+    const dealer = new CopyDealer(this.#context, this.#wanted, queue);
+    const unconfirmed: string[] = [];
+    const rivals: SlotPointer[] = [];
     const laggards = new Stragglers(clock, POINTER_WRITES);
     const fill = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      for (let next = dealer.next(); next !== undefined; next = dealer.next()) {
         const outcome = await this.#attempt(next, slot, change, laggards);
-        if (outcome === 'silent') pass.unconfirmed.push(next.id);
-        else if (outcome === 'held') return void pass.copies++;
-        else return void pass.rivals.push(outcome);
+        dealer.answered(next, outcome === 'held');
+        if (outcome === 'silent') unconfirmed.push(next.id);
+        else if (outcome !== 'held') return void rivals.push(outcome);
       }
     };
+    const { wanted, needed } = this.#wanted;
     const ask = (): Promise<unknown> =>
-      Promise.all(Array.from({ length: Math.min(this.#copies, queue.length) }, fill));
+      Promise.all(Array.from({ length: Math.min(Math.max(wanted, needed), order.length) }, fill));
     try {
       await ask();
       // Who is known not to answer is told later, unless there is nobody else.
-      if (pass.copies === 0 && pass.rivals.length === 0) {
-        queue.push(...others);
+      if (dealer.copies === 0 && rivals.length === 0) {
+        dealer.add(others);
         await ask();
-      } else if (pass.copies < this.#copies) pass.unconfirmed.push(...others.map(({ id }) => id));
+      } else if (dealer.copies < wanted || dealer.domains < needed) {
+        unconfirmed.push(...others.map(({ id }) => id));
+      }
     } finally {
       laggards.close();
     }
-    return pass;
+    return { copies: dealer.copies, domains: dealer.domains, unconfirmed, rivals };
   }
 
   async #attempt(

@@ -72,6 +72,35 @@ export async function queueSlots(
   );
 }
 
+/** What no provider is called: under it stand the names themselves. */
+const ANY = '*';
+
+/** A name whose copies lie in too few failure domains. */
+export interface NameDue {
+  readonly nameKey: string;
+  readonly domains: number;
+  readonly entry: readonly [key: string, value: Uint8Array];
+}
+
+/** Remembers that a name's copies are to lie in so many failure domains, and do not: `*` in the place of a provider. */
+export async function queueName(
+  context: RecordsContext,
+  nameKey: string,
+  version: number,
+  domains: number,
+): Promise<void> {
+  await slotsDue(context).put(`${ANY}/${nameKey}`, concatBytes(u64(version), u64(domains)));
+}
+
+export async function* namesQueued(context: RecordsContext, options: AbortOptions): AsyncGenerator<NameDue> {
+  for await (const entry of slotsDue(context).entries({ ...options, prefix: `${ANY}/` })) {
+    const [key, value] = entry;
+    const domains =
+      value.length === 16 ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true)) : 0;
+    yield { nameKey: key.slice(ANY.length + 1), domains, entry };
+  }
+}
+
 /** Name keys that some provider of the configuration is still to be told of. */
 export async function namesDue(context: RecordsContext, options: AbortOptions = {}): Promise<Set<string>> {
   const due = new Set<string>();

@@ -7,6 +7,7 @@ import { type Certificate, Certifier } from '../placement/certificate.ts';
 import { NOT_PLACED } from '../placement/domains.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { openManifest } from '../records/manifests.ts';
+import { type NameCopies, nameCopies } from '../records/name-copies.ts';
 import { resolveReference } from '../records/names.ts';
 
 export interface ObjectStat {
@@ -25,6 +26,8 @@ export interface ObjectStat {
   readonly certificate: Certificate;
   /** As it is with the providers that are left. */
   readonly live: LiveCertificate;
+  /** Where its name is kept; undefined when asked for by address. */
+  readonly nameCopies: NameCopies | undefined;
 }
 
 /** What an object survives now, as far as is known without reading its shards. */
@@ -34,7 +37,7 @@ export interface LiveCertificate {
   readonly without: readonly string[];
 }
 
-/** What is known of an object without reading it. @throws HoldfastError `NotFound`. */
+/** What is known of an object without reading it; its name's slots are asked. @throws HoldfastError `NotFound`. */
 export async function statObject(
   context: RecordsContext,
   reference: string,
@@ -55,6 +58,7 @@ export async function statObject(
     providers: record.providers,
     certificate: record.certificate,
     live: await liveCertificate(context, { manifest, record }, options.signal),
+    nameCopies: pointer && (await nameCopies(context, pointer, options)),
   };
 }
 

@@ -8,7 +8,7 @@ import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
 import type { Fork } from '../records/forks.ts';
 import { forgottenJournal, intentsOf, type JournalHeader, readJournals } from '../records/journal.ts';
-import { forgetRoot, knowsManifest } from '../records/manifests.ts';
+import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
@@ -108,8 +108,11 @@ async function copyName(
 ): Promise<readonly Fork[]> {
   const change = await currentChange(context, nameKey, options);
   if (change === undefined) return [];
+  const { manifest } = change.pointer;
   const providers = context.directory.all();
-  return (await backUpPointer(context, change, providers, providers.length, options)).forks;
+  const needed = manifest === undefined ? 0 : await domainsWanted(context, manifest, options);
+  const wanted = { wanted: providers.length, needed };
+  return (await backUpPointer(context, change, providers, wanted, options)).forks;
 }
 
 /** The manifest that the journal's name stands for now. */

@@ -4,6 +4,7 @@ import { HoldfastError } from '../core/errors.ts';
 import type { Fork } from '../records/forks.ts';
 import { renewSlots } from '../records/name-backup.ts';
 import { buildNameIndex } from '../records/name-build.ts';
+import { renewNames } from '../records/name-copies.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
@@ -55,6 +56,7 @@ export class Housekeeping {
       () => this.#sweep(signal),
       () => emptyTrash(context, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
+      async () => this.tellOf(await renewNames(context, { signal })),
       () => recountUsage(context, { signal }),
       () => buildNameIndex(context, { signal }),
     ];

@@ -9,7 +9,7 @@ import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { openSource } from '../source-file.ts';
 import { findSources, type Source } from '../sources/sources.ts';
-import { putWarnings } from '../warnings.ts';
+import { exitOfPut, putWarnings } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export interface PutManyFlags extends CommonFlags, ProfileFlags {
@@ -125,6 +125,7 @@ class Report {
 
   #stored(file: string, name: string, result: PutResult): void {
     this.#total.stored++;
+    this.#codes.push(exitOfPut(result));
     this.#total.size += result.size;
     this.#total.storedBytes += result.stored;
     for (const warning of putWarnings(result)) this.#once(warning);

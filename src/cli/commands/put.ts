@@ -4,6 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import type { PutResult } from '../../pipeline/put/put.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { Vault } from '../../vault/vault.ts';
+import type { ExitCode } from '../exit-codes.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, seconds } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
@@ -13,7 +14,7 @@ import { runCommand } from '../run-command.ts';
 import { openSource } from '../source-file.ts';
 import { isSeveral } from '../sources/sources.ts';
 import { stdinSource } from '../stdin-source.ts';
-import { putWarnings } from '../warnings.ts';
+import { exitOfPut, putWarnings } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 import type { PutManyFlags } from './put-many.ts';
 
@@ -31,7 +32,7 @@ export default async function put(this: CliContext, flags: PutFlags, ...words: s
   });
 }
 
-async function putOne(io: Io, flags: PutFlags, file: string): Promise<undefined> {
+async function putOne(io: Io, flags: PutFlags, file: string): Promise<ExitCode> {
   const { prefix = '' } = flags;
   const name = flags.name ?? (file === '-' ? undefined : prefix + basename(file));
   const handle = file === '-' ? undefined : await openSource(file);
@@ -41,10 +42,10 @@ async function putOne(io: Io, flags: PutFlags, file: string): Promise<undefined>
     const work = (vault: Vault): Promise<PutResult> => putFrom(io, vault, handle, name, flags);
     const result = await withVault(io, flags, work, profile);
     report(io, { ...result, profile: profile?.result() }, flags.json, performance.now() - started);
+    return exitOfPut(result);
   } finally {
     await handle?.close();
   }
-  return undefined;
 }
 
 function nameAndMore(what: string): HoldfastError {

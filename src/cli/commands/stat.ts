@@ -4,6 +4,7 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime } from '../format.ts';
 import { output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { survivesText } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export default async function stat(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
@@ -20,6 +21,7 @@ export default async function stat(this: CliContext, flags: CommonFlags, referen
         `providers    ${found.providers.join(', ')}`,
         `certificate  ${describeCertificate(found.certificate)}`,
         ...nowOf(found),
+        ...nameOf(found),
       ].join('\n'),
     );
     return undefined;
@@ -32,4 +34,15 @@ function nowOf({ live: { certificate, without } }: ObjectStat): string[] {
   return [
     `now          ${describeCertificate(certificate)}, not counting ${without.join(', ')}: gone or silent`,
   ];
+}
+
+/** Where the name is kept, and whether it outlives what the object does. */
+function nameOf({ nameCopies, certificate }: ObjectStat): string[] {
+  if (nameCopies === undefined) return [];
+  const { providers, tolerates, unconfirmed } = nameCopies;
+  const { level } = certificate.domains;
+  const kept = providers.length === 0 ? 'no provider' : providers.join(', ');
+  const silent = unconfirmed.length === 0 ? '' : `; ${unconfirmed.join(', ')} did not say`;
+  const short = tolerates < certificate.tolerates ? ', fewer than the object' : '';
+  return [`name at      ${kept}: ${survivesText(tolerates, level)}${short}${silent}`];
 }

@@ -3,7 +3,7 @@ import { createLinearCode } from '../../coding/erasure/code.ts';
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
-import type { CopiesWanted } from '../../object/store-node.ts';
+import type { CopiesWanted } from '../../object/rendezvous.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';

@@ -60,6 +60,12 @@ export interface PutResult {
   readonly orphans: number;
   /** Providers that hold a copy of the name's pointer. */
   readonly pointerCopies: number;
+  /**
+   * Any this many failure domains may vanish together and a provider still has the name's pointer; −1 where none has.
+   * Below the certificate's `tolerates`, recovery might lose the name with losses that the object survives; later
+   * commands try to mend that.
+   */
+  readonly nameTolerates: number | undefined;
   /** Providers that did not say in time that they took one; they are told again later. */
   readonly pointerUnconfirmed: readonly string[];
   /** Versions of the name that the providers held and this state did not know of. */
@@ -155,7 +161,7 @@ class Put {
     const { root, fed } = await this.#store();
     const { change, shared } = await this.#commit(root, fed.size);
     this.#measure(fed);
-    const backUp = change && (await this.#backUp(change));
+    const backUp = change && (await this.#backUp(change, root.certificate));
     // Where states have parted, another may still lead to it under a name of its own.
     const before = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
     const replaced = before === shared ? undefined : before;
@@ -171,6 +177,7 @@ class Put {
       leftOut: this.#setup.plan.leftOut,
       orphans: orphans.length,
       pointerCopies: backUp?.copies ?? 0,
+      nameTolerates: backUp && backUp.domains - 1,
       pointerUnconfirmed: backUp?.unconfirmed ?? [],
       forks: backUp?.forks ?? [],
       replaced,
@@ -233,9 +240,11 @@ class Put {
     return { change: await pointName(this.#context, name, target, { also }), shared };
   }
 
-  #backUp(change: NameChange): ReturnType<typeof backUpPointer> {
-    const { wanted } = nodeCopies(this.#setup.plan);
-    return backUpPointer(this.#context, change, this.#session.placements.usable, wanted);
+  /** The name outlives whatever the object does. */
+  #backUp(change: NameChange, { tolerates }: Certificate): ReturnType<typeof backUpPointer> {
+    const needed = tolerates + 1;
+    const wanted = Math.max(needed, nodeCopies(this.#setup.plan).wanted);
+    return backUpPointer(this.#context, change, this.#session.placements.usable, { wanted, needed });
   }
 
   #measure(fed: FeedResult): void {

@@ -14,6 +14,8 @@ export type Versions = readonly SlotPointer[];
 export interface Collected {
   /** By name key. */
   readonly names: ReadonlyMap<string, Versions>;
+  /** Providers of which each version was heard. */
+  readonly holders: ReadonlyMap<SlotPointer, ReadonlySet<string>>;
   /** Providers that were heard to the end. */
   readonly heard: ReadonlySet<string>;
   /** Providers that may know more than they said, and why. */
@@ -56,6 +58,7 @@ export async function collectPointers(
 
 class Gathering implements Collected {
   readonly names = new Map<string, SlotPointer[]>();
+  readonly holders = new Map<SlotPointer, Set<string>>();
   readonly heard = new Set<string>();
   readonly unconfirmed = new Map<string, string>();
   readonly silent = new Map<string, string>();
@@ -101,16 +104,20 @@ class Gathering implements Collected {
   }
 
   /** @returns whose it is; undefined for what is not this vault's. */
-  take(slot: string, content: Uint8Array): string | undefined {
+  take(slot: string, content: Uint8Array, provider: string): string | undefined {
     const found = readSlotContent(this.#context, content);
     // A true pointer in another's slot would count for a name again and again.
     if (found === undefined || this.#context.keys.slotName(found.pointer.name) !== slot) return undefined;
     const versions = entryOf(this.names, found.nameKey, () => []);
-    if (versions.some((known) => equalBytes(known.sealed, found.sealed))) return found.nameKey;
+    const known = versions.find(({ sealed }) => equalBytes(sealed, found.sealed));
+    entryOf(this.holders, known ?? found, () => new Set<string>()).add(provider);
+    if (known !== undefined) return found.nameKey;
     versions.push(found);
     versions.sort((a, b) => order(b, a));
     const lowest = versions[0]!.pointer.version - 1;
-    while (versions.length > MAX_VERSIONS || versions.at(-1)!.pointer.version < lowest) versions.pop();
+    while (versions.length > MAX_VERSIONS || versions.at(-1)!.pointer.version < lowest) {
+      this.holders.delete(versions.pop()!);
+    }
     return found.nameKey;
   }
 
@@ -159,7 +166,7 @@ class Hearing {
   async #read(slot: string): Promise<void> {
     try {
       const content = await this.#provider.adapter.readSlot(slot, { signal: this.#turn.signal });
-      const name = content && this.#gathering.take(slot, content.bytes);
+      const name = content && this.#gathering.take(slot, content.bytes, this.#provider.id);
       if (name === undefined || this.#names.has(name)) return;
       this.#names.add(name);
       this.#newsMs = this.#gathering.clock.monotonic();

@@ -3,11 +3,14 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers } from '../../core/stragglers.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
+import { domainOf } from '../../placement/domains.ts';
 import type { Fork } from '../../records/forks.ts';
-import { rememberedRoot } from '../../records/manifests.ts';
+import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
+import { renewNames } from '../../records/name-copies.ts';
+import { queueName } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
-import { collectPointers } from './collect.ts';
+import { type Collected, collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { knownBefore, settleNames } from './settle.ts';
 
@@ -61,6 +64,7 @@ export async function recoverVault(
   const found = await lookAtObjects(context, standing, silent, signal);
   const named = (presence: Presence): string[] =>
     standing.filter((_, i) => found[i]!.presence === presence).map(({ name }) => name);
+  await queueShort(context, collected, standing);
   await recountIsDue(context);
   const uncertain = new Map([...silent, ...collected.unconfirmed]);
   return {
@@ -78,6 +82,26 @@ export async function recoverVault(
     forks,
     damagedSlots: collected.damagedSlots,
   };
+}
+
+/** Names that lie in fewer failure domains than their objects survive the loss of are copied to more, by later commands too. */
+async function queueShort(
+  context: UpkeepContext,
+  { names, holders }: Collected,
+  standing: readonly Pointer[],
+): Promise<void> {
+  for (const { name, version, manifest } of standing) {
+    const nameKey = context.keys.nameKey(name);
+    const heard = names.get(nameKey)?.filter(({ pointer }) => pointer.version === version) ?? [];
+    const same = heard.find(({ pointer }) => pointer.manifest === manifest);
+    const labels = Array.from((same && holders.get(same)) ?? [], (id) => {
+      const provider = context.directory.get(id);
+      return provider && domainOf(provider, context.policy.failureDomain);
+    });
+    const wanted = await domainsWanted(context, manifest!);
+    if (new Set(labels).size < wanted) await queueName(context, nameKey, version, wanted);
+  }
+  await renewNames(context);
 }
 
 async function lookAtObjects(

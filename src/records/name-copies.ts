@@ -1,0 +1,98 @@
+import { type AbortOptions, abortable } from '../core/abort.ts';
+import { POINTER_WRITES } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
+import type { Pointer } from '../manifest/pointer.ts';
+import { domainOf } from '../placement/domains.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { RecordsContext } from './context.ts';
+import type { Fork } from './forks.ts';
+import { backUpPointer } from './name-backup.ts';
+import { currentChange } from './names.ts';
+import { namesQueued, readIfIntact, readSlotContent, slotsDue } from './slots.ts';
+
+/** Where a name's pointer is, by what the providers say. */
+export interface NameCopies {
+  /** Providers whose slot holds it. */
+  readonly providers: readonly string[];
+  /** Any this many failure domains may vanish together and a copy is left; −1 where there is none. */
+  readonly tolerates: number;
+  /** Providers that did not say. */
+  readonly unconfirmed: readonly string[];
+}
+
+/** Asks all slots of a name at once; who does not answer while others do is not waited for. */
+export async function nameCopies(
+  context: RecordsContext,
+  { name, version, manifest }: Pointer,
+  options: AbortOptions = {},
+): Promise<NameCopies> {
+  const { clock, directory, keys } = context;
+  const slot = keys.slotName(name);
+  const nameKey = keys.nameKey(name);
+  const able = withSlots(directory.all());
+  const holders: Provider[] = [];
+  const unconfirmed: string[] = [];
+  const laggards = new Stragglers(clock, POINTER_WRITES);
+  const ask = async (provider: Provider): Promise<void> => {
+    if (!directory.isResponsive(provider.id)) return void unconfirmed.push(provider.id);
+    const turn = laggards.begin(options.signal, 'the copies of a name', () => directory.late(provider.id));
+    const started = clock.monotonic();
+    try {
+      const reading = readIfIntact(provider.adapter, slot, { signal: turn.signal });
+      const found = await abortable(reading, turn.signal);
+      turn.progressed(clock.monotonic() - started);
+      directory.heard(provider.id);
+      const held = found && readSlotContent(context, found.bytes, nameKey)?.pointer;
+      if (held !== undefined && held.version >= version && held.manifest === manifest) holders.push(provider);
+    } catch {
+      unconfirmed.push(provider.id);
+    } finally {
+      turn.end();
+    }
+  };
+  try {
+    await Promise.all(able.map(ask));
+  } finally {
+    laggards.close();
+  }
+  return {
+    providers: holders.map(({ id }) => id).sort(),
+    tolerates: domainsOf(context, holders).size - 1,
+    unconfirmed: unconfirmed.sort(),
+  };
+}
+
+/** Names tried in one go. */
+const MAX_RENEWED = 128;
+
+/**
+ * Copies names whose copies lie in too few failure domains to more of them. A name for which too few answer stays queued,
+ * and nobody is asked for it. @returns forks that came to light.
+ */
+export async function renewNames(context: RecordsContext, options: AbortOptions = {}): Promise<Fork[]> {
+  const { directory } = context;
+  const table = slotsDue(context);
+  const able = withSlots(directory.all()).filter(({ id }) => directory.isResponsive(id));
+  const there = domainsOf(context, able).size;
+  const forks: Fork[] = [];
+  let tried = 0;
+  for await (const { nameKey, domains, entry } of namesQueued(context, options)) {
+    if (there < domains) continue;
+    if (++tried > MAX_RENEWED) break;
+    const change = await currentChange(context, nameKey, options);
+    if (change?.pointer.manifest !== undefined) {
+      const done = await backUpPointer(context, change, able, { wanted: domains, needed: domains }, options);
+      forks.push(...done.forks);
+      if (done.domains < domains) continue;
+    }
+    // One that was queued anew meanwhile is for a later version, and stays.
+    await table.compareAndSet(...entry, undefined);
+  }
+  return forks;
+}
+
+const withSlots = (providers: readonly Provider[]): Provider[] =>
+  providers.filter(({ adapter }) => adapter.capabilities.supportsSlots);
+
+const domainsOf = ({ policy }: RecordsContext, providers: readonly Provider[]): Set<string> =>
+  new Set(providers.map((provider) => domainOf(provider, policy.failureDomain)));
