@@ -8,7 +8,7 @@ import { renewNames } from '../records/name-copies.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
-import type { ComposedVault } from './compose.ts';
+import type { ComposedVault } from './assemble.ts';
 
 /** Tidying up after an operation takes no longer than this, and delays `close` no longer than that, unless a run died. */
 const TIDY_MS = 5_000;

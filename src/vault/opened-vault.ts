@@ -9,7 +9,7 @@ import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
-import type { ComposedVault } from './compose.ts';
+import type { ComposedVault } from './assemble.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';

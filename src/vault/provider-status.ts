@@ -1,5 +1,5 @@
 import { abortable } from '../core/abort.ts';
-import type { ComposedVault } from './compose.ts';
+import type { ComposedVault } from './assemble.ts';
 import type { VaultProviders } from './vault.ts';
 import { acceptOptions } from './vault-options.ts';
 

@@ -14,7 +14,7 @@ import type { HttpLimits } from '../http/limits.ts';
 import { type ServiceLog, silentLog } from '../http/log.ts';
 import type { Service } from '../http/service.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
-import type { ComposedVault } from './compose.ts';
+import type { ComposedVault } from './assemble.ts';
 import { internalsOf } from './opened-vault.ts';
 import {
   authenticatorFor,

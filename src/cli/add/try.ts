@@ -7,7 +7,7 @@ import { systemClock as clock, timeoutSignal, withDeadline } from '../../core/cl
 import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom as random } from '../../core/random.ts';
 import type { BlobAdapter } from '../../providers/adapter.ts';
-import { buildProviders } from '../../vault/compose.ts';
+import { buildProviders } from '../../vault/assemble.ts';
 import type { Io } from '../io.ts';
 
 /** What a trial showed, in milliseconds. */

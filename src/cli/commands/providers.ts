@@ -113,7 +113,7 @@ async function validateProvider(config: Config, id: string, io: Io): Promise<Con
   const [{ runConformance }, { selectBlake3 }, { buildProviders }] = await Promise.all([
     import('../../providers/testing/index.ts'),
     import('../../core/b3/select.ts'),
-    import('../../vault/compose.ts'),
+    import('../../vault/assemble.ts'),
   ]);
   const base = {
     clock: systemClock,

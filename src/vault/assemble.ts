@@ -1,0 +1,194 @@
+import type { NodeCatalog, ProbeReport } from '../catalog/catalog.ts';
+import { createPunctuality, directoryOf } from '../catalog/directory.ts';
+import { openNodeCatalog } from '../catalog/node-catalog.ts';
+import type { Config } from '../config/types.ts';
+import { linkedAbort } from '../core/abort.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { createHedge } from '../core/hedge.ts';
+import { NODE_READS } from '../core/straggler-policies.ts';
+import type { Engine, Owners } from '../engine/index.ts';
+import type { VaultKeys } from '../keys/derivation.ts';
+import type { Arena } from '../pipeline/arena.ts';
+import type { VaultContext } from '../pipeline/context.ts';
+import type { CpuStage } from '../pipeline/cpu/jobs.ts';
+import { solvePlacement } from '../placement/solve.ts';
+import type { AdapterDeps } from '../providers/driver.ts';
+import type { LogSink } from '../providers/layers/log.ts';
+import { createProvider, type Provider, type ProviderDeps } from '../providers/provider.ts';
+import type { AdapterKinds } from '../providers/registry.ts';
+import { createLeases, type Leases } from '../records/leases.ts';
+import { recordedRelocations } from '../records/relocations.ts';
+import { keepNothing } from '../upkeep/retention.ts';
+import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
+
+/** A vault put together, with what must be closed again. */
+export interface ComposedVault {
+  readonly context: VaultContext;
+  readonly catalog: NodeCatalog;
+  readonly log: LogSink;
+  readonly config: Config;
+  /** Who works on the state, and whose journals may be taken over. */
+  readonly leases: Leases;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** There is no key: nothing can be opened. */
+  readonly sealed: boolean;
+  /** The provider that was the first to answer anything; undefined until one has. */
+  firstAnswered(): string | undefined;
+  /**
+   * Asks every provider once, because the operator wants to know: who answers well leaves quarantine, and who is silent long
+   * after the others is reported as silent.
+   */
+  probe(signal?: AbortSignal): Promise<readonly ProbeReport[]>;
+  /**
+   * The same, but waits only for those that may take new shards, and for none that is late if objects survive the loss
+   * of `minTolerates` without it.
+   */
+  probeCandidates(minTolerates: number): Promise<void>;
+  /** Whether a provider was late since then, by the monotonic clock. */
+  lateSince(ms: number): boolean;
+  close(): Promise<void>;
+}
+
+/** Everything of the world outside that a vault touches; time and chance too. */
+export interface Ports extends AdapterDeps {
+  secondBlake3(): Promise<Blake3>;
+  readonly engine: Engine;
+  readonly owners: Owners;
+  /** What makes the adapters. Default: the kinds that come with Holdfast. */
+  readonly kinds?: AdapterKinds | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly arena: Arena;
+  /** Works in the arena's memory. */
+  readonly cpu: CpuStage;
+  /** How long this machine has been up: the one clock that runs on between runs and that nobody sets. */
+  uptimeMs(): number;
+}
+
+/** The keys of a vault, and whether its home is bound to it. */
+export interface KeysOfHome {
+  readonly keys: VaultKeys;
+  /** The home is this vault's, and no other's. */
+  readonly bound: boolean;
+}
+
+/** Puts a vault together from what it is given, and from nothing else. */
+export async function assemble(
+  config: Config,
+  { keys, bound }: KeysOfHome,
+  ports: Ports,
+  observers: Observers,
+  choices: CatalogChoices = {},
+): Promise<ComposedVault> {
+  const { clock, random, blake3, engine, owners, arena, cpu, env } = ports;
+  const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
+  const adapters = providers.map(({ adapter }) => adapter);
+  const catalog = await openNodeCatalog({
+    ...catalogSettings(config, observers.log, choices),
+    providers,
+    engine,
+    clock,
+    health: observers.providers,
+  });
+  const punctuality = createPunctuality(clock);
+  const base = {
+    clock,
+    random,
+    blake3,
+    nodeReads: createHedge(clock, NODE_READS),
+    secondBlake3: () => ports.secondBlake3(),
+    keys,
+    owner: () => owners.current(),
+    engine,
+    relocations: recordedRelocations(engine, clock),
+    directory: directoryOf(catalog, clock, punctuality),
+    arena,
+    cpu,
+    metrics: observers.pipeline,
+    policy: policyOf(config),
+  };
+  const context: VaultContext = { ...base, retention: keepNothing(base) };
+  // What goes on in the background ends with the vault.
+  const open = linkedAbort(undefined, 'the vault');
+  return {
+    context,
+    catalog,
+    log: observers.log,
+    config,
+    env,
+    sealed: !bound,
+    firstAnswered,
+    leases: createLeases(base, owners, () => ports.uptimeMs()),
+    lateSince: (ms) => punctuality.lateSince(ms),
+    ...probesOf(catalog, context, open.signal),
+    async close() {
+      open.abort(new HoldfastError('Aborted', 'the vault was closed'));
+      await closeInTurn([cpu], [catalog], adapters, [engine], [owners]);
+    },
+  };
+}
+
+/** Each group once the one before it is closed. */
+async function closeInTurn(...groups: readonly (readonly { close(): Promise<void> }[])[]): Promise<void> {
+  for (const group of groups) await Promise.all(group.map((part) => part.close()));
+}
+
+/** The configured providers, and which of them was the first to answer. */
+async function watchedProviders(
+  config: Config,
+  observers: Observers,
+  { clock, random, blake3, env, kinds }: Ports,
+): Promise<{ readonly providers: readonly Provider[]; readonly firstAnswered: () => string | undefined }> {
+  let first: string | undefined;
+  const providers = await buildProviders(config, {
+    clock,
+    random,
+    blake3,
+    env,
+    kinds,
+    log: observers.log,
+    onAttempt(attempt) {
+      if (attempt.error === undefined) first ??= attempt.provider;
+      observers.onAttempt(attempt);
+    },
+  });
+  return { providers, firstAnswered: () => first };
+}
+
+/** @param closed fires when the vault is closed. */
+function probesOf(
+  catalog: NodeCatalog,
+  context: VaultContext,
+  closed: AbortSignal,
+): Pick<ComposedVault, 'probe' | 'probeCandidates'> {
+  return {
+    probe(signal) {
+      const until = signal === undefined ? closed : AbortSignal.any([closed, signal]);
+      return catalog.probeAll({ signal: until, mode: 'pardon', untilLate: true });
+    },
+    probeCandidates: (minTolerates) =>
+      catalog.probeCandidates({
+        canSpare: (late) => toleranceWithout(context, late) >= minTolerates,
+        signal: closed,
+      }),
+  };
+}
+
+/** Losses that an object would survive that is put without these; −1 where nobody is left. */
+function toleranceWithout({ directory, policy }: VaultContext, late: readonly string[]): number {
+  const providers = directory.forStore().eligible.filter(({ id }) => !late.includes(id));
+  if (providers.length === 0) return -1;
+  const { code, failureDomain } = policy;
+  return solvePlacement({ code, providers, failureDomain }).certificate.tolerates;
+}
+
+/** The configured providers, each with its layers. */
+export function buildProviders(
+  config: Pick<Config, 'providers' | 'limits'>,
+  deps: Omit<ProviderDeps, 'callTimeoutMs' | 'maxAttempts'>,
+): Promise<Provider[]> {
+  const { requestMs: callTimeoutMs, maxAttempts } = config.limits;
+  return Promise.all(
+    config.providers.map((provider) => createProvider(provider, { ...deps, callTimeoutMs, maxAttempts })),
+  );
+}
