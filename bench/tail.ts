@@ -126,7 +126,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const directory = directoryOf(catalog, systemClock, createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
   const patient = { ...directory, p95Ms: () => Number.POSITIVE_INFINITY, report() {} };
-  const base: Omit<VaultContext, 'retention'> = {
+  const base: Omit<VaultContext, 'retention' | 'places'> = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, ACCELERATION),
@@ -151,7 +151,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
       verifyWrites: 'sample',
     },
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base) };
+  const context: VaultContext = { ...base, retention: keepNothing(base), places: { claim: async () => {} } };
   const close = async (): Promise<void> => {
     await Promise.all(providers.map(({ adapter }) => adapter.close()));
   };

@@ -16,6 +16,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
 /** Every table that is kept, by the name that `engine.overrides` knows it by. */
 export const TABLE_NAMES: readonly string[] = [
   'vault',
+  'places',
   ...WRITTEN_TOGETHER,
   'provider_profiles',
   'provider_usage',

@@ -6,6 +6,7 @@ import type { RandomBytes } from '../core/random.ts';
 import type { ObjectContext } from '../object/context.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
+import type { WithPlaces } from '../records/places.ts';
 import type { PipelineMetrics } from '../telemetry/index.ts';
 import type { Arena } from './arena.ts';
 import type { CpuStage } from './cpu/jobs.ts';
@@ -30,7 +31,7 @@ export interface ReadContext extends TransferContext, RecordsContext {
 }
 
 /** What puts and gets work with; the program builds it once. */
-export interface VaultContext extends ReadContext, WithRetention {}
+export interface VaultContext extends ReadContext, WithRetention, WithPlaces {}
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */
 export type ShardMap = Uint8Array;

@@ -18,6 +18,7 @@ import type { LogSink } from '../providers/layers/log.ts';
 import { createProvider, type Provider, type ProviderDeps } from '../providers/provider.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
+import { createPlaces } from '../records/places.ts';
 import { recordedRelocations } from '../records/relocations.ts';
 import { keepNothing } from '../upkeep/retention.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
@@ -107,7 +108,7 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base) };
+  const context: VaultContext = { ...base, retention: keepNothing(base), places: createPlaces(base) };
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
   return {

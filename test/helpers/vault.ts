@@ -73,7 +73,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     p95Ms: () => undefined,
   };
   const engine = createMemoryEngine();
-  const base: Omit<VaultContext, 'retention'> = {
+  const base: Omit<VaultContext, 'retention' | 'places'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',
     engine,
@@ -101,7 +101,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       ...options.policy,
     },
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base) };
+  const context: VaultContext = { ...base, retention: keepNothing(base), places: { claim: async () => {} } };
   return { context, providers, gone };
 }
 

@@ -101,11 +101,12 @@ export async function putObject(
   const stop = linkedAbort(options.signal, 'put');
   try {
     const plan = planPut(context, minTolerates, source.size);
+    const claimed = context.places.claim(plan.placed, { signal: stop.signal });
     const chosen = await chooseCode(context, plan, minTolerates, source, stop.signal);
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const journal = await PutJournal.begin(context, nameKey);
     const { onProgress } = options;
-    const setup = { chosen, name, contentType, plan, minTolerates, journal, stop, onProgress };
+    const setup = { chosen, name, contentType, plan, minTolerates, journal, claimed, stop, onProgress };
     return await new Put(context, setup).run();
   } finally {
     context.metrics.putEta(0);
@@ -121,6 +122,8 @@ interface PutSetup {
   readonly plan: PutPlan;
   readonly minTolerates: number;
   readonly journal: PutJournal;
+  /** Resolves once nothing is to be waited for before blobs are sent. */
+  readonly claimed: Promise<void>;
   readonly stop: LinkedAbort;
   readonly onProgress: PutOptions['onProgress'];
 }
@@ -136,12 +139,15 @@ class Put {
   #bytesRead = 0;
 
   constructor(context: VaultContext, setup: PutSetup) {
-    const { chosen, plan, minTolerates, journal, stop } = setup;
+    const { chosen, plan, minTolerates, journal, claimed, stop } = setup;
     this.#context = context;
     this.#setup = setup;
     this.#startedMs = context.clock.monotonic();
     this.#objectKey = context.random(32);
-    this.#outbox = new Outbox(journal, () => this.#progress());
+    const intend: PutJournal['intend'] = async (provider, address) => {
+      await Promise.all([journal.intend(provider, address), claimed]);
+    };
+    this.#outbox = new Outbox({ intend }, () => this.#progress());
     this.#session = new PutSession(context, {
       signal: stop.signal,
       objectId: context.random(OBJECT_ID_BYTES),
