@@ -9,7 +9,7 @@ import type { RecordsContext } from './context.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is
- * the BLAKE3 hash of `holdfast place owners`.
+ * the BLAKE3 hash of `holdfast place owners`. @internal Tests compare it with that.
  */
 export const PLACE_SLOT: SlotName = 'ab93fd56e3d15c7d65e7cb28745a2cda3e01f25efdafb1c13353281b77a04d8d';
 /** Where more use a place, the others need no entry: it is nobody's own anyway. */
@@ -24,7 +24,7 @@ const CLAIMED_FOR_MS = 12 * 3_600_000;
 const MAX_ROUNDS = 8;
 
 /** Which vaults use a place. */
-export interface PlaceRecord {
+interface PlaceRecord {
   /** What the place is told apart by, whatever providers lead to it. */
   readonly place: string;
   /** Public ids. */
@@ -46,7 +46,7 @@ export interface WithPlaces {
   readonly places: Places;
 }
 
-/** Whether nobody else's blobs can be at a place, as far as the vaults say that use it. */
+/** Whether nobody else's blobs can be at a place, as far as the vaults say that use it. @internal What a record means. */
 export const isSoleOwner = (record: PlaceRecord | undefined, vault: string): boolean =>
   record?.wasEmpty === true && record.vaults.length === 1 && record.vaults[0] === vault;
 
@@ -54,7 +54,7 @@ const VAULT_ID = /^[0-9a-f]{16}$/;
 const PLACE_ID = /^[0-9a-f]{32}$/;
 
 /** Undefined for what is damaged, or what a later version wrote: whose the place is cannot be told then. */
-export function decodePlace(bytes: Uint8Array): PlaceRecord | undefined {
+function decodePlace(bytes: Uint8Array): PlaceRecord | undefined {
   try {
     const {
       v,
@@ -77,10 +77,13 @@ export function decodePlace(bytes: Uint8Array): PlaceRecord | undefined {
   }
 }
 
-export const encodePlace = ({ place, vaults, wasEmpty }: PlaceRecord): Uint8Array =>
+const encodePlace = ({ place, vaults, wasEmpty }: PlaceRecord): Uint8Array =>
   utf8Encode(JSON.stringify({ v: 1, place, vaults, was_empty: wasEmpty }));
 
-/** What the slot of a place says. @returns undefined where it says nothing that can be understood. */
+/**
+ * What the slot of a place says. @returns undefined where it says nothing that can be understood.
+ * @internal Tests read it as another vault does.
+ */
 export async function readPlace(
   adapter: BlobAdapter,
   options: AbortOptions = {},
