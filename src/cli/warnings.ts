@@ -6,7 +6,7 @@ import { counted } from './format.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
 export function putWarnings(result: PutResult): string[] {
-  const { failedAttempts, leftOut, certificate, forks } = result;
+  const { failedAttempts, leftOut, certificate, forks, stateBehind } = result;
   return [
     ...failedAttempts.map(
       ({ provider, error }) => `warning: ${provider} did not take its shards, others did: ${error}`,
@@ -15,7 +15,8 @@ export function putWarnings(result: PutResult): string[] {
     ...(certificate.tolerates === 0 ? ['warning: losing a single provider would lose this object'] : []),
     ...(isNameShort(result) ? [nameText(result)] : []),
     ...forks.map((fork) => `warning: ${forkText(fork)}`),
-    ...(forks.length > 0 ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
+    ...(stateBehind ? [`warning: ${BEHIND}`] : []),
+    ...(forks.length > 0 || stateBehind ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
   ];
 }
 
@@ -40,6 +41,10 @@ export function survivesText(tolerates: number, level: DomainLevel): string {
   if (tolerates === 0) return `does not survive the loss of even one ${level}`;
   return `survives the loss of any ${counted(tolerates, level)}`;
 }
+
+/** Why what was replaced or removed is still there. */
+export const BEHIND =
+  'state_behind: the providers know of changes that this state has not seen, as after a restored backup or when another home has the same key; nothing is deleted until then';
 
 /** A fork in one sentence, for people. */
 export function forkText({ name, version, manifest, keptAs }: Fork): string {

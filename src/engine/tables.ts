@@ -1,6 +1,7 @@
 /** Tables of which several change in one step, and which one engine therefore keeps. */
 export const WRITTEN_TOGETHER: readonly string[] = [
   'names',
+  'vault',
   'name_index',
   'manifests',
   'manifest_order',
@@ -15,7 +16,6 @@ export const WRITTEN_TOGETHER: readonly string[] = [
 
 /** Every table that is kept, by the name that `engine.overrides` knows it by. */
 export const TABLE_NAMES: readonly string[] = [
-  'vault',
   'places',
   ...WRITTEN_TOGETHER,
   'provider_profiles',

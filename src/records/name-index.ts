@@ -5,6 +5,7 @@ import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
 import type { RecordsContext } from './context.ts';
+import { allHold, engineGenerationOf } from './generation-record.ts';
 import { openPage, type Page, sealPage } from './name-page.ts';
 import { type NameWrite, WriteQueue } from './name-queue.ts';
 import { NAMES_TABLE } from './name-record.ts';
@@ -82,11 +83,10 @@ export class NameIndex {
 
   async #writeOnce(changes: readonly NameWrite[], also: readonly BatchOp[], anew: boolean): Promise<boolean> {
     if (anew) this.#forget();
-    const names: Precondition[] = changes.flatMap(({ nameKey, expected }) =>
-      expected === 'any' ? [] : [{ table: NAMES_TABLE, key: nameKey, expected }],
-    );
-    const ops = [...changes.flatMap((change) => change.ops), ...also];
-    const { engine } = this.#context;
+    const { engine, random } = this.#context;
+    const raised = await engineGenerationOf(engine).raised(random);
+    const names = [...changes.flatMap(conditionsOf), ...raised.preconditions];
+    const ops = [...changes.flatMap((change) => change.ops), ...also, raised.op];
     try {
       const index = await this.#indexed(changes, anew);
       const done = await engine.batch([...ops, ...index.ops], [...names, ...index.preconditions], {
@@ -104,14 +104,8 @@ export class NameIndex {
   }
 
   async #thatStillHold(changes: readonly NameWrite[]): Promise<NameWrite[]> {
-    const table = this.#context.engine.table(NAMES_TABLE);
-    const holds = await Promise.all(
-      changes.map(async ({ nameKey, expected }) => {
-        if (expected === 'any') return true;
-        const now = await table.get(nameKey);
-        return now === undefined || expected === undefined ? now === expected : equalBytes(now, expected);
-      }),
-    );
+    const { engine } = this.#context;
+    const holds = await Promise.all(changes.map((change) => allHold(engine, conditionsOf(change))));
     return changes.filter((_, i) => holds[i]);
   }
 
@@ -282,6 +276,9 @@ export class NameIndex {
     return undefined;
   }
 }
+
+const conditionsOf = ({ nameKey, expected, conditions = [] }: NameWrite): Precondition[] =>
+  expected === 'any' ? [...conditions] : [{ table: NAMES_TABLE, key: nameKey, expected }, ...conditions];
 
 export interface IndexState {
   readonly generation: string;

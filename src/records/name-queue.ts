@@ -1,5 +1,5 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
-import type { BatchOp } from '../engine/engine.ts';
+import type { BatchOp, Precondition } from '../engine/engine.ts';
 import type { NamedObject } from './name-page.ts';
 
 /** A change of a name, and what is to be written with it. */
@@ -10,6 +10,8 @@ export interface NameWrite {
   readonly name: string;
   readonly listed: NamedObject | undefined;
   readonly ops: readonly BatchOp[];
+  /** What else must hold. */
+  readonly conditions?: readonly Precondition[] | undefined;
 }
 
 interface Waiting {

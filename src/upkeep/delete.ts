@@ -6,6 +6,8 @@ import type { Pointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
 import { type Fork, hasOtherName, nameOfFork } from '../records/forks.ts';
+import { generationOf } from '../records/generation.ts';
+import { engineGenerationOf } from '../records/generation-record.ts';
 import { PutJournal } from '../records/journal.ts';
 import { openManifest } from '../records/manifests.ts';
 import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
@@ -22,6 +24,8 @@ export interface DeleteResult {
   readonly unconfirmed: readonly string[];
   /** Versions of the name that the providers held and this state did not know of. */
   readonly forks: readonly Fork[];
+  /** A provider knows of changes that this state has not seen: the name is removed, and its content is kept. */
+  readonly stateBehind: boolean;
 }
 
 /**
@@ -36,6 +40,8 @@ export async function deleteObject(
   options: AbortOptions = {},
 ): Promise<DeleteResult> {
   const { manifest, name } = await whatToDelete(context, reference, options);
+  const generation = generationOf(context);
+  const standing = await generation.standing(options);
   const removedMs = recordedTime(context.clock);
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, nameKey);
@@ -48,16 +54,26 @@ export async function deleteObject(
     noted(replaced?.manifest ?? manifest),
   ];
   const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs, also);
-  if (removal === undefined) await context.engine.batch([noted(manifest)], [], { sync: true });
+  if (removal === undefined) {
+    await engineGenerationOf(context.engine).write([noted(manifest)], [], context.random);
+    await generation.publish();
+  }
   const obsolete = removal?.replaced ?? manifest;
   const dropped =
-    shared && obsolete === manifest
+    (shared && obsolete === manifest) || standing.state !== 'confirmed'
       ? { deleted: 0, queued: 0 }
       : await context.retention.retire(obsolete, 'removed', options);
   await flushUsage(context);
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
-  return { manifest: obsolete, name: removal && name, ...dropped, unconfirmed, forks };
+  return {
+    manifest: obsolete,
+    name: removal && name,
+    ...dropped,
+    unconfirmed,
+    forks,
+    stateBehind: standing.state === 'behind',
+  };
 }
 
 async function whatToDelete(
@@ -89,6 +105,9 @@ async function removeName(
   const change = await pointNameFrom(context, name, gone, agreed, { also });
   if (change === undefined) return undefined;
   const providers = context.directory.all();
-  const backUp = await backUpPointer(context, change, providers, providers.length);
+  const [backUp] = await Promise.all([
+    backUpPointer(context, change, providers, providers.length),
+    generationOf(context).publish(),
+  ]);
   return { replaced: change.replaced?.manifest, backUp };
 }

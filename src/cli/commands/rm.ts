@@ -2,7 +2,7 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import { counted } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
-import { forkText } from '../warnings.ts';
+import { BEHIND, forkText } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export default async function rm(this: CliContext, flags: CommonFlags, reference: string): Promise<void> {
@@ -17,6 +17,10 @@ export default async function rm(this: CliContext, flags: CommonFlags, reference
       );
     }
     for (const fork of result.forks) note(io, `warning: ${forkText(fork)}`);
+    if (result.stateBehind) {
+      note(io, `warning: ${BEHIND}`);
+      note(io, '  Run `holdfast recover` to bring this state up to date.');
+    }
     if (result.unconfirmed.length > 0) {
       note(
         io,

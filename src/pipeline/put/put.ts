@@ -9,6 +9,8 @@ import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import { type Fork, hasOtherName } from '../../records/forks.ts';
+import { generationOf, type Standing } from '../../records/generation.ts';
+import { engineGenerationOf } from '../../records/generation-record.ts';
 import { PutJournal } from '../../records/journal.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
@@ -70,6 +72,11 @@ export interface PutResult {
   readonly pointerUnconfirmed: readonly string[];
   /** Versions of the name that the providers held and this state did not know of. */
   readonly forks: readonly Fork[];
+  /**
+   * A provider knows of changes that this state has not seen: the object is stored, and what it replaced is kept. Run
+   * `holdfast recover`.
+   */
+  readonly stateBehind: boolean;
   /**
    * The manifest that the name stood for before; its blobs have been deleted or queued for it. Undefined also when forks
    * were found: then they were left alone.
@@ -164,12 +171,19 @@ class Put {
   }
 
   async run(): Promise<PutResult> {
+    const generation = generationOf(this.#context);
+    const asked = generation.standing().catch((): Standing => ({ state: 'unconfirmed', why: [] }));
     const { root, fed } = await this.#store();
+    const standing = await asked;
     const { change, shared } = await this.#commit(root, fed.size);
     this.#measure(fed);
-    const backUp = change && (await this.#backUp(change, root.certificate));
+    const [backUp] = await Promise.all([
+      change && this.#backUp(change, root.certificate),
+      generation.publish(),
+    ]);
     // Where states have parted, another may still lead to it under a name of its own.
-    const before = backUp?.forks.length === 0 ? change?.replaced?.manifest : undefined;
+    const before =
+      backUp?.forks.length === 0 && standing.state === 'confirmed' ? change?.replaced?.manifest : undefined;
     const replaced = before === shared ? undefined : before;
     const { orphans, bytesStored } = this.#outbox;
     await this.#close(orphans, ORPHANS_MS, replaced);
@@ -186,6 +200,7 @@ class Put {
       nameTolerates: backUp && backUp.domains - 1,
       pointerUnconfirmed: backUp?.unconfirmed ?? [],
       forks: backUp?.forks ?? [],
+      stateBehind: standing.state === 'behind',
       replaced,
     };
   }
@@ -233,7 +248,8 @@ class Put {
     const { address, createdMs } = root;
     const kept = rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage });
     if (name === undefined) {
-      await this.#context.engine.batch([...kept, journal.committed(address, undefined)], [], { sync: true });
+      const ops = [...kept, journal.committed(address, undefined)];
+      await engineGenerationOf(this.#context.engine).write(ops, [], this.#context.random);
       return { shared: undefined };
     }
     let shared: BlobAddress | undefined;

@@ -5,6 +5,7 @@ import { Stragglers } from '../../core/stragglers.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
 import { domainOf } from '../../placement/domains.ts';
 import type { Fork } from '../../records/forks.ts';
+import { generationOf } from '../../records/generation.ts';
 import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
 import { renewNames } from '../../records/name-copies.ts';
 import { queueName } from '../../records/slots.ts';
@@ -55,7 +56,10 @@ export async function recoverVault(
   options: AbortOptions = {},
 ): Promise<RecoverResult> {
   const { signal } = options;
+  const generation = generationOf(context);
   const before = await knownBefore(context, signal);
+  // Before the names are read: what these heads stand for is at the providers by then.
+  const heads = await generation.heads({ signal });
   const collected = await collectPointers(context, signal);
   const { pointers, advanced, rolledBack, forks } = await settleNames(context, before, collected, signal);
   throwIfAborted(signal, 'recover');
@@ -66,6 +70,7 @@ export async function recoverVault(
     standing.filter((_, i) => found[i]!.presence === presence).map(({ name }) => name);
   await queueShort(context, collected, standing);
   await recountIsDue(context);
+  if (heads !== undefined) await generation.adopt(heads);
   const uncertain = new Map([...silent, ...collected.unconfirmed]);
   return {
     names: standing.length,
