@@ -51,6 +51,7 @@ export type { Fork } from './records/forks.ts';
 export type { NameCopies } from './records/name-copies.ts';
 export type { ListObjectsOptions, NamePrefix } from './records/name-listing.ts';
 export type { NamedObject } from './records/name-page.ts';
+export type { DamagedName } from './records/name-record.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';

@@ -46,7 +46,10 @@ export function createLastFailures(engine: Engine): LastFailures {
   const table = engine.table(TABLE);
   return {
     async load(providerId, options = {}) {
-      const stored = await table.get(providerId, options);
+      const stored = await table.get(providerId, options).catch((error: unknown) => {
+        if (!isHoldfastError(error, 'Corrupt')) throw error;
+        return undefined;
+      });
       return stored === undefined || stored.length > MAX_BYTES ? undefined : decode(stored);
     },
     async save(providerId, { at, operation, code, message }, options = {}) {

@@ -3,6 +3,7 @@ import type { DomainLevel } from '../placement/domains.ts';
 import type { Fork } from '../records/forks.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { counted } from './format.ts';
+import { type Io, note } from './io.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
 export function putWarnings(result: PutResult): string[] {
@@ -33,6 +34,25 @@ function nameText({ pointerCopies, nameTolerates, certificate }: PutResult): str
     return `warning: no provider keeps a copy of the name, only the local state has it: ${later}`;
   const { level } = certificate.domains;
   return `warning: the name ${survivesText(nameTolerates!, level)}, and its object of any ${certificate.tolerates}: ${later}`;
+}
+
+/** Names of which a listing knows only that they are damaged: they are told once it has ended. */
+export class DamagedNames {
+  #count = 0;
+
+  readonly onDamaged = (): void => {
+    this.#count++;
+  };
+
+  /** @returns what the command exits with. */
+  tell(io: Io): ExitCode {
+    if (this.#count === 0) return EXIT.done;
+    note(
+      io,
+      `warning: ${counted(this.#count, 'name')} cannot be read: the record in the local state is damaged; \`holdfast recover\` brings it back from the providers`,
+    );
+    return EXIT.integrity;
+  }
 }
 
 /** What the copies of a name survive. */

@@ -93,6 +93,8 @@ export interface EntriesOptions extends AbortOptions {
   readonly prefix?: string | undefined;
   readonly limit?: number | undefined;
   readonly reverse?: boolean | undefined;
+  /** Called for an entry whose stored bytes are damaged, which is then left out. Default: the iteration fails with Corrupt. */
+  readonly onDamaged?: ((key: string) => void) | undefined;
 }
 
 /** Longest key, in bytes of UTF-8. */

@@ -1,10 +1,10 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
-import type { DamageLog } from '../object/damage.ts';
+import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import type { RecordsContext } from './context.ts';
 
@@ -127,9 +127,23 @@ export async function* listManifests(
     if (left-- <= 0) return;
     const [storedMs, text] = key.split('/') as [string, string];
     const address = parseAddress(text);
-    const block = await context.engine.table(ROOTS_TABLE).get(address, { signal: options.signal });
+    const block = await rootOrNothing(context, address, options);
     if (block === undefined) continue;
     yield { address, storedMs: Number(storedMs), root: decodeRoot(block) };
+  }
+}
+
+/** A damaged copy is asked for at the providers; one that none of them has now does not end the list. */
+async function rootOrNothing(
+  context: RecordsContext,
+  address: BlobAddress,
+  options: AbortOptions,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await loadRoot(context, address, new DamageLog(), options);
+  } catch {
+    throwIfAborted(options.signal, 'list');
+    return undefined;
   }
 }
 

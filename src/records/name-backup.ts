@@ -242,15 +242,18 @@ export async function renewSlots(context: RecordsContext, options: AbortOptions 
   const table = slotsDue(context);
   const renewAt = async (provider: string): Promise<void> => {
     if (!context.directory.isResponsive(provider)) return;
-    const due: (readonly [string, Uint8Array])[] = [];
-    const its = { ...options, prefix: `${provider}/`, limit: MAX_RENEWED };
+    const due: (readonly [string, Uint8Array | undefined])[] = [];
+    // The key says all that is needed.
+    const onDamaged = (key: string): void => void due.push([key, undefined]);
+    const its = { ...options, prefix: `${provider}/`, limit: MAX_RENEWED, onDamaged };
     for await (const entry of table.entries(its)) due.push(entry);
     for (const [key, version] of due) {
       const found = await renew(context, provider, key.slice(provider.length + 1), options);
       if (found === undefined) return;
       forks.push(...found);
       // One that was queued anew meanwhile is for a later version, and stays.
-      await table.compareAndSet(key, version, undefined);
+      if (version === undefined) await table.delete(key);
+      else await table.compareAndSet(key, version, undefined);
     }
   };
   await Promise.all(context.directory.all().map(({ id }) => renewAt(id)));

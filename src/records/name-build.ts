@@ -5,7 +5,7 @@ import type { RecordsContext } from './context.ts';
 import { ALL_BUILT, type IndexState, nameIndexOf } from './name-index.ts';
 import { listedAs } from './name-page.ts';
 import type { NameWrite } from './name-queue.ts';
-import { NAMES_TABLE, openName } from './name-record.ts';
+import { type DamagedName, NAMES_TABLE, NameOpener } from './name-record.ts';
 
 /** Names that are sorted at once, at a kilobyte or less each. */
 const RUN = 8_192;
@@ -17,7 +17,8 @@ const MAX_BEGUN = 8;
 /**
  * Makes the index of names complete, where it is not: of a state that has none, or whose pages were damaged. It goes on
  * where an earlier call was cut off; names that change meanwhile are in the index already.
- * @throws HoldfastError `Corrupt` for a name that cannot be read; what the engine throws.
+ * Names that cannot be read are left out, and noted beside the pages.
+ * @throws HoldfastError `Corrupt`, code `authentication`, for another key than the names'; what the engine throws.
  */
 export async function buildNameIndex(
   context: RecordsContext,
@@ -27,7 +28,7 @@ export async function buildNameIndex(
   for (let begun = 0; ; ) {
     const state = await index.state(options);
     if (state?.built === ALL_BUILT) return state;
-    const { changes, last } = await nextRun(context, state?.built ?? '', options);
+    const { changes, damaged: unread, last } = await nextRun(context, state?.built ?? '', options);
     if (state === undefined) {
       if (++begun > MAX_BEGUN) throw damaged();
       await index.begin();
@@ -38,6 +39,7 @@ export async function buildNameIndex(
       throwIfAborted(options.signal, 'the index of names');
       await index.write(changes.slice(at, at + STEP));
     }
+    await index.noteDamaged(state, unread);
     await index.advance(state, last ?? ALL_BUILT);
   }
 }
@@ -47,19 +49,28 @@ async function nextRun(
   context: RecordsContext,
   after: string,
   options: AbortOptions,
-): Promise<{ readonly changes: NameWrite[]; readonly last: string | undefined }> {
+): Promise<{
+  readonly changes: NameWrite[];
+  readonly damaged: readonly DamagedName[];
+  readonly last: string | undefined;
+}> {
   const changes: NameWrite[] = [];
+  const opener = new NameOpener(context);
   // Sorts before every hexadecimal digit.
-  const range = { ...options, gte: `${after}!`, limit: RUN };
+  const range = { ...options, gte: `${after}!`, limit: RUN, onDamaged: opener.onDamaged };
+  let read = 0;
   let last: string | undefined;
   for await (const [nameKey, sealed] of context.engine.table(NAMES_TABLE).entries(range)) {
-    const pointer = openName(context, sealed, nameKey);
-    changes.push({ nameKey, expected: sealed, name: pointer.name, listed: listedAs(pointer), ops: [] });
     last = nameKey;
+    read++;
+    const pointer = opener.open(sealed, nameKey);
+    if (pointer === undefined) continue;
+    changes.push({ nameKey, expected: sealed, name: pointer.name, listed: listedAs(pointer), ops: [] });
   }
-  const end = changes.length < RUN;
+  opener.end();
+  const end = read < RUN;
   changes.sort((a, b) => compareUtf8(a.name, b.name));
-  return { changes, last: end ? undefined : last };
+  return { changes, damaged: opener.damaged, last: end ? undefined : last };
 }
 
 const damaged = (): HoldfastError =>

@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
@@ -8,17 +9,19 @@ import type { RecordsContext } from './context.ts';
 import { allHold, engineGenerationOf } from './generation-record.ts';
 import { openPage, type Page, sealPage } from './name-page.ts';
 import { type NameWrite, WriteQueue } from './name-queue.ts';
-import { NAMES_TABLE } from './name-record.ts';
+import { type DamagedName, NAMES_TABLE } from './name-record.ts';
 import { EMPTY_TREE, leafAt, ROOT_PAGE, TreeChange } from './name-tree.ts';
 
 /**
  * Ordered index of names, derived from the names themselves: `generation` → the generation in use; `built` → up to
- * which name key it is complete, or `all`; `<generation>/<page>` → a sealed page. It is changed in the same step as a
+ * which name key it is complete, or `all`; `<generation>/<page>` → a sealed page; `<generation>/damaged/<name key>` →
+ * nothing, for a name that could not be read when it was made. It is changed in the same step as a
  * name; what is wrong with it costs only that it is made anew.
  */
 const INDEX_TABLE = 'name_index';
 const GENERATION = 'generation';
 const BUILT = 'built';
+const DAMAGED = 'damaged';
 /** After this, every name is in the index. */
 export const ALL_BUILT = 'all';
 
@@ -212,11 +215,21 @@ export class NameIndex {
     return false;
   }
 
-  /** The generation in use, and up to which name key it is complete; undefined where there is none. */
+  /**
+   * The generation in use, and up to which name key it is complete; undefined where there is none. One of which that is
+   * damaged is given up.
+   */
   async state(options: AbortOptions = {}): Promise<IndexState | undefined> {
-    const generation = await this.#table.get(GENERATION, options);
-    const built = generation && (await this.#table.get(BUILT, options));
-    return built && { generation: utf8Decode(generation), built: utf8Decode(built) };
+    try {
+      const generation = await this.#table.get(GENERATION, options);
+      const built = generation && (await this.#table.get(BUILT, options));
+      return built && { generation: utf8Decode(generation), built: utf8Decode(built) };
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      this.#forget();
+      await this.#context.engine.batch(DROPPED, [], options);
+      return undefined;
+    }
   }
 
   /** Begins a generation that holds nothing yet, if there is none. */
@@ -233,12 +246,30 @@ export class NameIndex {
     return this.#context.engine.batch([entry(BUILT, utf8Encode(to))], before);
   }
 
+  /** Remembers names that are in no page, for they could not be read. */
+  async noteDamaged({ generation }: IndexState, names: readonly DamagedName[]): Promise<void> {
+    const nothing = new Uint8Array(0);
+    const ops = names.map(({ nameKey }) => entry(`${generation}/${DAMAGED}/${nameKey}`, nothing));
+    await writeInBatches(this.#context.engine, ops);
+  }
+
+  /** Names that were not in any page when it was made. */
+  async *damaged({ generation }: IndexState, options: AbortOptions): AsyncGenerator<DamagedName> {
+    const prefix = `${generation}/${DAMAGED}/`;
+    for await (const [key] of this.#table.entries({ ...options, prefix })) {
+      yield { nameKey: key.slice(prefix.length) };
+    }
+  }
+
   /** Deletes pages of earlier generations. */
   async tidy({ generation }: IndexState, options: AbortOptions): Promise<void> {
     const current = [is(GENERATION, utf8Encode(generation))];
     let old: BatchOp[] = [];
-    for await (const [key] of this.#table.entries(options)) {
+    const add = (key: string): void => {
       if (key.includes('/') && !key.startsWith(`${generation}/`)) old.push(entry(key, undefined));
+    };
+    for await (const [key] of this.#table.entries({ ...options, onDamaged: add })) {
+      add(key);
       if (old.length < MAX_TIDIED) continue;
       if (!(await this.#context.engine.batch(old, current))) return;
       old = [];

@@ -5,7 +5,7 @@ import type { RecordsContext } from './context.ts';
 import { buildNameIndex } from './name-build.ts';
 import { type IndexState, nameIndexOf } from './name-index.ts';
 import { listedAs, type NamedObject, type Page } from './name-page.ts';
-import { MAX_NAME_BYTES, NAMES_TABLE, openName } from './name-record.ts';
+import { type DamagedName, MAX_NAME_BYTES, NAMES_TABLE, NameOpener } from './name-record.ts';
 
 /** Stands for all names that begin with it; it ends with the delimiter. */
 export interface NamePrefix {
@@ -21,6 +21,8 @@ export interface ListObjectsOptions extends AbortOptions {
   readonly after?: string | undefined;
   /** As many names and prefixes at the most. */
   readonly limit?: number | undefined;
+  /** Told of each record of a name that cannot be read, and that is therefore in no listing. */
+  readonly onDamaged?: ((damaged: DamagedName) => void) | undefined;
 }
 
 /**
@@ -46,6 +48,7 @@ export async function* listNames(
   for (let left = limit; left > 0; ) {
     throwIfAborted(signal, 'list');
     const some = await names.from(from);
+    await names.tellDamaged();
     for (const listed of some.names) {
       if (left <= 0) return;
       if (compareUtf8(listed.name, from) < 0) continue;
@@ -81,10 +84,40 @@ class NamesInOrder {
   readonly #above = new Map<string, Page>();
   #state: IndexState | undefined;
   #left = 2;
+  readonly #onDamaged: ListObjectsOptions['onDamaged'];
+  /** Name keys of which it was told. */
+  readonly #told = new Set<string>();
+  #asked = false;
 
-  constructor(context: RecordsContext, { signal }: AbortOptions) {
+  constructor(context: RecordsContext, { signal, onDamaged }: ListObjectsOptions) {
     this.#context = context;
     this.#options = { signal };
+    this.#onDamaged = onDamaged;
+  }
+
+  /** Tells of what the index does not hold because it could not be read, and still cannot be. */
+  async tellDamaged(): Promise<void> {
+    if (this.#asked || this.#onDamaged === undefined || this.#state === undefined) return;
+    this.#asked = true;
+    const names = this.#context.engine.table(NAMES_TABLE);
+    for await (const { nameKey } of nameIndexOf(this.#context).damaged(this.#state, this.#options)) {
+      const opener = new NameOpener(this.#context);
+      try {
+        const sealed = await names.get(nameKey, this.#options);
+        if (sealed !== undefined) opener.open(sealed, nameKey);
+      } catch (error) {
+        if (!isHoldfastError(error, 'Corrupt')) throw error;
+        opener.onDamaged(nameKey);
+      }
+      this.#tell(opener);
+    }
+  }
+
+  #tell({ damaged }: NameOpener): void {
+    for (const one of damaged) {
+      if (!this.#told.has(one.nameKey)) this.#onDamaged?.(one);
+      this.#told.add(one.nameKey);
+    }
   }
 
   /** Some of the names from a text on. */
@@ -109,9 +142,12 @@ class NamesInOrder {
     this.#state = undefined;
     this.#above.clear();
     if (state === undefined) return;
-    for await (const [key, sealed] of this.#context.engine.table(NAMES_TABLE).entries({ limit: 1 })) {
-      openName(this.#context, sealed, key);
+    const opener = new NameOpener(this.#context);
+    const some = { ...this.#options, limit: SCANNED, onDamaged: opener.onDamaged };
+    for await (const [key, sealed] of this.#context.engine.table(NAMES_TABLE).entries(some)) {
+      if (opener.open(sealed, key) !== undefined) break;
     }
+    opener.end();
     await nameIndexOf(this.#context)
       .drop(state)
       .catch(() => {});
@@ -123,12 +159,17 @@ class NamesInOrder {
     const keepFirst = (): void => {
       found = found.sort((a, b) => compareUtf8(a.name, b.name)).slice(0, SCANNED);
     };
-    for await (const [key, sealed] of this.#context.engine.table(NAMES_TABLE).entries(this.#options)) {
-      const listed = listedAs(openName(this.#context, sealed, key));
+    const opener = new NameOpener(this.#context);
+    const all = { ...this.#options, onDamaged: opener.onDamaged };
+    for await (const [key, sealed] of this.#context.engine.table(NAMES_TABLE).entries(all)) {
+      const pointer = opener.open(sealed, key);
+      const listed = pointer && listedAs(pointer);
       if (listed === undefined || compareUtf8(listed.name, text) < 0) continue;
       found.push(listed);
       if (found.length >= 2 * SCANNED) keepFirst();
     }
+    opener.end();
+    this.#tell(opener);
     keepFirst();
     const last = found[SCANNED - 1];
     return { names: found, high: last && past(last.name) };

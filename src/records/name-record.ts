@@ -1,4 +1,4 @@
-import { HoldfastError } from '../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
 
@@ -23,6 +23,48 @@ export function checkName(name: string): string {
               : undefined;
   if (problem === undefined) return name;
   throw new HoldfastError('ConfigInvalid', `the name ${problem}`, { code: 'bad_name' });
+}
+
+/** A record of `names` that cannot be read: nobody knows for which name it stands. */
+export interface DamagedName {
+  readonly nameKey: string;
+}
+
+/**
+ * Opens names one after another, and leaves out those that are damaged. A wrong key opens none, which is no damage.
+ */
+export class NameOpener {
+  readonly damaged: DamagedName[] = [];
+  readonly #context: Pick<RecordsContext, 'keys'>;
+  #opened = false;
+  #refused: unknown;
+
+  constructor(context: Pick<RecordsContext, 'keys'>) {
+    this.#context = context;
+  }
+
+  /** For {@link EntriesOptions}: what the engine itself finds damaged. */
+  readonly onDamaged = (nameKey: string): void => {
+    this.damaged.push({ nameKey });
+  };
+
+  open(sealed: Uint8Array, nameKey: string): Pointer | undefined {
+    try {
+      const pointer = openName(this.#context, sealed, nameKey);
+      this.#opened = true;
+      return pointer;
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      this.#refused ??= error;
+      this.damaged.push({ nameKey });
+      return undefined;
+    }
+  }
+
+  /** @throws HoldfastError `Corrupt`, code `authentication`, when there were names and this key opened none of them. */
+  end(): void {
+    if (this.#refused !== undefined && !this.#opened) throw this.#refused;
+  }
 }
 
 /** @throws HoldfastError `Corrupt` for a pointer that is damaged, of another name, or another vault's. */

@@ -153,7 +153,8 @@ export class TreeChange {
   }
 }
 
-function alike(a: NamedObject | undefined, b: NamedObject | undefined): boolean {
+/** Whether two say the same of a name. */
+export function alike(a: NamedObject | undefined, b: NamedObject | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const same = a.version === b.version && a.manifest === b.manifest;
   return same && a.size === b.size && a.createdMs === b.createdMs;

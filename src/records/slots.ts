@@ -93,7 +93,8 @@ export async function queueName(
 }
 
 export async function* namesQueued(context: RecordsContext, options: AbortOptions): AsyncGenerator<NameDue> {
-  for await (const entry of slotsDue(context).entries({ ...options, prefix: `${ANY}/` })) {
+  const range = { ...options, prefix: `${ANY}/`, onDamaged: () => {} };
+  for await (const entry of slotsDue(context).entries(range)) {
     const [key, value] = entry;
     const domains =
       value.length === 16 ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true)) : 0;
@@ -104,9 +105,10 @@ export async function* namesQueued(context: RecordsContext, options: AbortOption
 /** Name keys that some provider of the configuration is still to be told of. */
 export async function namesDue(context: RecordsContext, options: AbortOptions = {}): Promise<Set<string>> {
   const due = new Set<string>();
-  for await (const [key] of slotsDue(context).entries(options)) {
+  const add = (key: string): void => {
     const slash = key.lastIndexOf('/');
     if (context.directory.get(key.slice(0, slash)) !== undefined) due.add(key.slice(slash + 1));
-  }
+  };
+  for await (const [key] of slotsDue(context).entries({ ...options, onDamaged: add })) add(key);
   return due;
 }

@@ -1,6 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { utf8Decode } from '../core/bytes.ts';
+import { isHoldfastError } from '../core/errors.ts';
 import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { publicSegments } from '../object/manifest-tree.ts';
@@ -48,10 +49,16 @@ async function usageOf(
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<Usage> {
-  const recorded = await context.engine.table(USAGE_TABLE).get(manifest, options);
+  const recorded = await context.engine
+    .table(USAGE_TABLE)
+    .get(manifest, options)
+    .catch((error: unknown) => {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      return undefined;
+    });
   const known = recorded && usageIn(recorded);
   if (known !== undefined) return known;
-  // As earlier versions left it, or somebody who was killed.
+  // As earlier versions left it, or somebody who was killed, or a disk that rots.
   const damage = new DamageLog();
   const record = decodeRoot(await loadRoot(context, manifest, damage, options));
   const usage = new Map<string, number>();

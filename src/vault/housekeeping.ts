@@ -4,6 +4,7 @@ import { HoldfastError } from '../core/errors.ts';
 import type { Fork } from '../records/forks.ts';
 import { renewSlots } from '../records/name-backup.ts';
 import { buildNameIndex } from '../records/name-build.ts';
+import { checkNames } from '../records/name-check.ts';
 import { renewNames } from '../records/name-copies.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
@@ -58,6 +59,7 @@ export class Housekeeping {
       async () => this.tellOf(await renewSlots(context, { signal })),
       async () => this.tellOf(await renewNames(context, { signal })),
       () => recountUsage(context, { signal }),
+      () => this.#checkNames(signal),
       () => buildNameIndex(context, { signal }),
     ];
     for (const chore of chores) {
@@ -67,6 +69,13 @@ export class Housekeeping {
         log('debug', 'housekeeping_failed', { error: String(error) });
       }
     }
+  }
+
+  async #checkNames(signal: AbortSignal): Promise<void> {
+    const { context, log } = this.#composed;
+    const { damaged, stale } = await checkNames(context, { signal });
+    if (stale) log('warn', 'name_index_stale', {});
+    for (const { nameKey } of damaged) log('warn', 'name_damaged', { nameKey });
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {

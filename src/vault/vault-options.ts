@@ -111,7 +111,7 @@ const CALLS: {
   putObject: { name: true, contentType: true, minTolerates: true, onProgress: true, signal: true },
   getObject: { start: true, length: true, onProgress: true, signal: true },
   statObject: ABORT,
-  listObjects: { prefix: true, delimiter: true, after: true, limit: true, signal: true },
+  listObjects: { prefix: true, delimiter: true, after: true, limit: true, onDamaged: true, signal: true },
   deleteObject: ABORT,
   verifyObject: { deep: true, onProgress: true, signal: true },
   listManifests: { limit: true, signal: true },

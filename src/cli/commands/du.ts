@@ -8,6 +8,7 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, isoTime, table } from '../format.ts';
 import { type Io, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { DamagedNames } from '../warnings.ts';
 import { collected, withVault } from '../with-vault.ts';
 
 interface DuFlags extends CommonFlags {
@@ -25,8 +26,9 @@ interface Usage {
 export default async function du(this: CliContext, flags: DuFlags, prefix = ''): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     if (flags.atProviders) return showHoldings(io, flags, prefix);
+    const damaged = new DamagedNames();
     const objects = await withVault(io, flags, (vault) =>
-      collected(vault.listObjects({ prefix, signal: io.signal })),
+      collected(vault.listObjects({ prefix, onDamaged: damaged.onDamaged, signal: io.signal })),
     );
     const total = sum(objects);
     const groups = groupsOf(objects, prefix, flags.depth);
@@ -37,7 +39,7 @@ export default async function du(this: CliContext, flags: DuFlags, prefix = ''):
         [bytes(total.size), total.objects, prefix === '' ? 'in all' : `in all, below ${prefix}`],
       ]),
     );
-    return undefined;
+    return damaged.tell(io);
   });
 }
 

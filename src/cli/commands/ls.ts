@@ -4,6 +4,7 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
+import { DamagedNames } from '../warnings.ts';
 import { collected, withVault } from '../with-vault.ts';
 
 interface LsFlags extends CommonFlags {
@@ -20,19 +21,21 @@ export default async function ls(this: CliContext, flags: LsFlags, prefix?: stri
   await runCommand(this, flags.json, async (io) => {
     const { delimiter, after, limit } = flags;
     const part = { prefix, delimiter, after, limit: limit === undefined ? undefined : limit + 1 };
+    const damaged = new DamagedNames();
     const listed = await withVault(io, flags, (vault) =>
-      collected<Listed>(vault.listObjects({ ...part, signal: io.signal })),
+      collected<Listed>(vault.listObjects({ ...part, onDamaged: damaged.onDamaged, signal: io.signal })),
     );
+    const exit = damaged.tell(io);
     const more = limit !== undefined && listed.length > limit;
     if (more) listed.pop();
     if (listed.length === 0 && prefix === undefined && after === undefined && !flags.json)
       note(io, 'There are no names here. If the state was lost, `holdfast recover` brings them back.');
-    if (listed.length === 0 && !flags.json) return undefined;
+    if (listed.length === 0 && !flags.json) return exit;
     output(io, flags.json, listed, () =>
       flags.long || flags.bytes ? long(listed, flags.bytes) : listed.map(textOf).join('\n'),
     );
     if (more) note(io, `There are more: go on with --after '${textOf(listed.at(-1)!)}'.`);
-    return undefined;
+    return exit;
   });
 }
 

@@ -10,6 +10,7 @@ import { bytes, counted } from '../format.ts';
 import { type Io, note, output } from '../io.ts';
 import { chunks, Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
+import { DamagedNames } from '../warnings.ts';
 import { collected, withVault } from '../with-vault.ts';
 
 export interface VerifyFlags extends CommonFlags {
@@ -81,8 +82,11 @@ function describe(result: VerifyResult): string {
 /** Verifies every object whose name starts with `prefix`, one after another: each takes many reads at a time itself. */
 async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Promise<ExitCode> {
   const report = new Report(io, flags.json);
+  const damaged = new DamagedNames();
   await withVault(io, flags, async (vault) => {
-    const objects = await collected(vault.listObjects({ prefix, signal: io.signal }));
+    const objects = await collected(
+      vault.listObjects({ prefix, onDamaged: damaged.onDamaged, signal: io.signal }),
+    );
     const names = objects.map(({ name }) => name);
     report.expect(names.length);
     for (const name of names) {
@@ -94,7 +98,7 @@ async function verifyAll(io: Io, flags: VerifyFlags, prefix: string): Promise<Ex
     if (prefix === '' && observed !== undefined) metrics.survival(policy.minTolerates, observed);
   });
   report.end();
-  return report.exitCode;
+  return worstOf([report.exitCode, damaged.tell(io)]);
 }
 
 async function verifyOne(io: Io, vault: Vault, name: string, deep: boolean, report: Report): Promise<void> {

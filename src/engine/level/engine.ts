@@ -156,7 +156,7 @@ class LevelTable implements Table {
       }
       if (page.done) return;
       left -= page.entries.length;
-      after = page.entries.at(-1)?.[0];
+      after = page.last;
     }
   }
 }

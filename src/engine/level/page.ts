@@ -4,6 +4,8 @@ import { afterPrefix, decodeRecord, plainKey, recordKey } from './record.ts';
 
 export interface Page {
   readonly entries: readonly (readonly [string, Uint8Array])[];
+  /** The last key that was read, damaged ones among them. */
+  readonly last: string | undefined;
   /** Nothing follows. */
   readonly done: boolean;
 }
@@ -24,13 +26,32 @@ export async function readPage(
   const entries: (readonly [string, Uint8Array])[] = [];
   let bytes = 0;
   const iterator = database.iterator({ ...bounds(table, options, after), limit: most });
-  for await (const [key, record] of iterator) {
-    const value = decodeRecord(key, record);
-    entries.push([plainKey(table, key), value]);
-    bytes += value.length;
-    if (bytes >= PAGE_BYTES) return { entries, done: false };
+  let last: string | undefined;
+  let read = 0;
+  for await (const [stored, record] of iterator) {
+    const key = plainKey(table, stored);
+    last = key;
+    read++;
+    const value = valueIn(stored, record, options.onDamaged && (() => options.onDamaged!(key)));
+    if (value !== undefined) entries.push([key, value]);
+    bytes += record.length;
+    if (bytes >= PAGE_BYTES) return { entries, last, done: false };
   }
-  return { entries, done: entries.length < most };
+  return { entries, last, done: read < most };
+}
+
+function valueIn(
+  stored: Uint8Array,
+  record: Uint8Array,
+  onDamaged: (() => void) | undefined,
+): Uint8Array | undefined {
+  try {
+    return decodeRecord(stored, record);
+  } catch (error) {
+    if (onDamaged === undefined) throw error;
+    onDamaged();
+    return undefined;
+  }
 }
 
 interface Bounds {
