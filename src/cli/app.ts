@@ -8,7 +8,7 @@ import {
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { lock, unlock } from './routes/keys.ts';
-import { manifest, manifests, recover } from './routes/manifests.ts';
+import { gc, manifest, manifests, recover } from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
@@ -46,6 +46,7 @@ const app: Application<CliContext> = buildApplication(
       manifests: listed(manifests),
       manifest: listed(manifest),
       recover: listed(recover),
+      gc: listed(gc),
       plan: listed(plan),
       config: listed(config),
       bench,

@@ -155,15 +155,31 @@ export async function intentsOf(
   const blobs: BlobAt[] = [];
   const entries = context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` });
   for await (const [key, value] of entries) {
-    // Earlier versions wrote one empty record for each blob, with its place in the key.
-    const places = value.length === 0 ? [key.slice(id.length + 1)] : LENIENT.decode(value).split('\n');
-    for (const place of places) {
+    for (const place of placesIn(key, value)) {
       const slash = place.lastIndexOf('/');
       const address = place.slice(slash + 1);
       if (isBlobAddress(address)) blobs.push({ provider: place.slice(0, slash), address, bytes: 0 });
     }
   }
   return blobs;
+}
+
+/** Earlier versions wrote one empty record for each blob, with its place in the key. */
+const placesIn = (key: string, value: Uint8Array): readonly string[] =>
+  value.length === 0 ? [key.slice(key.indexOf('/') + 1)] : LENIENT.decode(value).split('\n');
+
+/** Of these places, `<provider>/<address>`, those that some journal speaks for, whoever wrote it, whole or not. */
+export async function intendedAmong(
+  { engine }: RecordsContext,
+  places: ReadonlySet<string>,
+  options: AbortOptions,
+): Promise<Set<string>> {
+  const intended = new Set<string>();
+  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
+    if (!key.includes('/')) continue;
+    for (const place of placesIn(key, value)) if (places.has(place)) intended.add(place);
+  }
+  return intended;
 }
 
 /** What is to be written when a journal is finished. */

@@ -59,6 +59,18 @@ export async function emptyTrash(context: RecordsContext, options: AbortOptions 
   return left.size;
 }
 
+/** Of these places, `<provider>/<address>`, those that wait to be deleted. */
+export async function queuedAmong(
+  { engine }: RecordsContext,
+  places: Iterable<string>,
+  options: AbortOptions,
+): Promise<string[]> {
+  const table = engine.table(TRASH_TABLE);
+  const queued: string[] = [];
+  for (const place of places) if ((await table.get(place, options)) !== undefined) queued.push(place);
+  return queued;
+}
+
 /** Bytes of shards that are still there, waiting to be deleted. */
 export async function* trashedBytes(
   context: RecordsContext,

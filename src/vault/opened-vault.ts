@@ -6,6 +6,7 @@ import { listManifests } from '../records/manifests.ts';
 import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
+import { type GcOptions, type GcResult, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
@@ -120,6 +121,12 @@ export class OpenedVault implements Vault {
   async recover(options?: AbortOptions): Promise<RecoverResult> {
     acceptOptions('recover', options);
     return this.#changed(await recoverVault(this.#composed.context, options));
+  }
+
+  async gc(options: GcOptions = {}): Promise<GcResult> {
+    acceptOptions('gc', options);
+    if (options.dryRun !== true) await this.#housekeeping.finish(options);
+    return scrubProviders(this.#composed.context, options);
   }
 
   close(): Promise<void> {

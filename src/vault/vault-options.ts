@@ -13,6 +13,7 @@ import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { DomainLabels } from '../providers/provider.ts';
 import type { AdapterEntry } from '../providers/registry.ts';
 import type { ListObjectsOptions } from '../records/name-listing.ts';
+import type { GcOptions } from '../upkeep/gc.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
 import type { ListManifestsOptions } from './vault.ts';
@@ -104,6 +105,7 @@ const CALLS: {
   readonly verifyObject: OptionNames<VerifyOptions>;
   readonly listManifests: OptionNames<ListManifestsOptions>;
   readonly recover: OptionNames<AbortOptions>;
+  readonly gc: OptionNames<GcOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
@@ -116,6 +118,7 @@ const CALLS: {
   verifyObject: { deep: true, onProgress: true, signal: true },
   listManifests: { limit: true, signal: true },
   recover: ABORT,
+  gc: { dryRun: true, minAgeMs: true, onProgress: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setMaintenance': ABORT,

@@ -7,6 +7,7 @@ import type { Certificate } from '../placement/certificate.ts';
 import type { ListObjectsOptions, NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
+import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
@@ -78,6 +79,12 @@ export interface Vault {
   listManifests(options?: ListManifestsOptions): AsyncIterable<ManifestEntry>;
   /** Rebuilds names and manifests from the providers, with nothing but the key. */
   recover(options?: AbortOptions): Promise<RecoverResult>;
+  /**
+   * Finishes what interrupted commands left, then looks for blobs that nothing leads to, and deletes them where no other
+   * vault can have stored them. Safe beside other processes. A provider that fails is a result, not an error.
+   * @throws HoldfastError `Aborted`.
+   */
+  gc(options?: GcOptions): Promise<GcResult>;
   /** Flushes and lets go of everything. Idempotent. */
   close(): Promise<void>;
   /** As `close`. */

@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
-import { oneReference, optional } from './parameters.ts';
+import { duration } from '../duration.ts';
+import { off, oneReference, optional } from './parameters.ts';
 
 export const manifests: Command<CliContext> = buildCommand({
   loader: async () => (await import('../commands/manifests.ts')).list,
@@ -34,4 +35,24 @@ export const recover: Command<CliContext> = buildCommand({
     },
   },
   docs: { brief: 'Rebuild names and manifests from the providers and the key' },
+});
+
+const YEAR_MS = 366 * 86_400_000;
+
+export const gc: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/gc.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      dryRun: { ...off, brief: 'Only say what nothing leads to' },
+      minAge: {
+        kind: 'parsed',
+        parse: (input) => (input === '0' ? 0 : duration(YEAR_MS)(input)),
+        default: '24h',
+        brief: 'Leave blobs that are younger, e.g. 8h, 7d; 0: of any age',
+        placeholder: 'TIME',
+      },
+    },
+  },
+  docs: { brief: 'Delete what interrupted commands and restored providers left and nothing leads to' },
 });

@@ -1,0 +1,55 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import type { RecordsContext } from '../records/context.ts';
+import { ForeignSlots } from './foreign-slots.ts';
+import { Reachable, reach } from './reachable.ts';
+import { type ProviderScrub, Scrubbing } from './scrub.ts';
+
+export interface GcOptions extends AbortOptions {
+  /** Deletes nothing and finishes nothing; says what would be judged. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Blobs that are younger, by what the provider says, stay. Default: 24 hours. */
+  readonly minAgeMs?: number | undefined;
+  /** Called as blobs are listed, with their number so far. */
+  readonly onProgress?: ((listed: number) => void) | undefined;
+}
+
+export interface GcResult {
+  readonly dryRun: boolean;
+  readonly providers: readonly ProviderScrub[];
+  /** Some of the manifests that could not be read to their end; while there are any, nothing is deleted. */
+  readonly unread: readonly BlobAddress[];
+}
+
+const MIN_AGE_MS = 24 * 3_600_000;
+/** Manifests that are told. */
+const MAX_TOLD = 16;
+
+/**
+ * Finds blobs that nothing leads to, by listing every provider, and deletes those that are old enough, where the place is
+ * this vault's own and this state is the latest; elsewhere it only counts them. Safe beside puts of other processes. A
+ * provider that fails is a result, not an error.
+ * @throws HoldfastError `Aborted`; what the engine throws.
+ */
+export async function scrubProviders(context: RecordsContext, options: GcOptions = {}): Promise<GcResult> {
+  const { dryRun = false, minAgeMs = MIN_AGE_MS, onProgress, signal } = options;
+  const foreign = new ForeignSlots(context);
+  let listed = 0;
+  const onListed = (): void => onProgress?.(++listed);
+  const scrub = { dryRun, minAgeMs, signal, onListed };
+  const providers = context.directory.all();
+  const scrubbings = providers.map((provider) => new Scrubbing(context, provider, foreign, scrub));
+  const unread = new Set<BlobAddress>();
+  for (let from = 0; from < END; ) {
+    const reachable = new Reachable(from);
+    await reach(context, reachable, { signal });
+    reachable.settle();
+    await Promise.all(scrubbings.map((scrubbing) => scrubbing.part(reachable)));
+    from = reachable.to;
+    for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
+  }
+  return { dryRun, providers: scrubbings.map(({ result }) => result), unread: [...unread] };
+}
+
+/** Behind the last address. */
+const END = 256;
