@@ -47,7 +47,7 @@ const MAX_ROUNDS = 8;
 /** Lines of writing that a slot tells apart. A further one is not taken: its writer stays unpublished. */
 const MAX_HEADS = 16;
 /** No name may have control characters, so none has this slot. */
-const RESERVED_NAME = '\0generation';
+export const RESERVED_NAME = '\0generation';
 
 const generations = new WeakMap<Engine, WeakMap<VaultKeys, SlotGeneration>>();
 

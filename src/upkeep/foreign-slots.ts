@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from '../records/context.ts';
-import { GENERATION_NAME } from '../records/generation.ts';
+import { RESERVED_NAME } from '../records/generation.ts';
 import { NAMES_TABLE, openName } from '../records/name-record.ts';
 import { PLACE_SLOT } from '../records/places.ts';
 import { readIfIntact, readSlotContent } from '../records/slots.ts';
@@ -39,7 +39,7 @@ export class ForeignSlots {
 
   async #ownSlots(options: AbortOptions): Promise<Set<number>> {
     const { engine, keys } = this.#context;
-    const own = new Set([digitsOf(keys.slotName(GENERATION_NAME))]);
+    const own = new Set([digitsOf(keys.slotName(RESERVED_NAME))]);
     for await (const [key, sealed] of engine.table(NAMES_TABLE).entries(options)) {
       own.add(digitsOf(keys.slotName(openName(this.#context, sealed, key).name)));
     }

@@ -133,9 +133,7 @@ async function walk(
   reachable.addNode(manifest);
   const damage = new DamageLog();
   const root = decodeRoot(await loadRoot(context, manifest, damage, options));
-  const tree = publicTree(root, (address) =>
-    fetchNode(context, address, damage, options.signal, GIVE_UP_MS),
-  );
+  const tree = publicTree(root, (address) => fetchNode(context, address, damage, options.signal, GIVE_UP_MS));
   const relocationsOf = await context.relocations.open({ ...options, fresh: true });
   for await (const { address, segment } of walkManifest(tree)) {
     if (address !== undefined) reachable.addNode(address);

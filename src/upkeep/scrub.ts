@@ -132,7 +132,10 @@ export class Scrubbing {
     const place = await readPlace(this.#provider.adapter, { signal });
     if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';
     if (await this.#foreign.at(this.#provider, { signal })) return 'shared';
-    const { state } = await generationOf(this.#context).standing({ signal });
+    const generation = generationOf(this.#context);
+    // What was heard before these were listed says nothing of who stored them.
+    await generation.heads({ signal });
+    const { state } = await generation.standing({ signal });
     return state === 'confirmed' ? undefined : state;
   }
 

@@ -1,4 +1,10 @@
-import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import {
+  type AbortOptions,
+  abortable,
+  type LinkedAbort,
+  linkedAbort,
+  NO_LONGER_NEEDED,
+} from '../core/abort.ts';
 import { timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Fork } from '../records/forks.ts';
@@ -14,6 +20,9 @@ import type { ComposedVault } from './assemble.ts';
 /** Tidying up after an operation takes no longer than this, and delays `close` no longer than that, unless a run died. */
 const TIDY_MS = 5_000;
 const TIDY_AT_CLOSE_MS = 250;
+/** … and when somebody asked for it and waits, each round of it. */
+const FINISH_MS = 600_000;
+const MAX_ROUNDS = 1_000;
 
 /** What is done after an operation that succeeded, one at a time; nobody but `close` waits for it. */
 export class Housekeeping {
@@ -28,9 +37,33 @@ export class Housekeeping {
   }
 
   start(): void {
-    this.#running ??= this.#doChores().finally(() => {
+    this.#begin(TIDY_MS);
+  }
+
+  /** Goes on while that leaves less to be done. Who is not there, or alive, is not waited for. @throws Aborted. */
+  async finish({ signal }: AbortOptions): Promise<void> {
+    let before = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      await abortable(this.#begin(FINISH_MS), signal, 'tidying up');
+      const left = await this.#backlog({ signal });
+      if (left === 0 || left >= before) return;
+      before = left;
+    }
+  }
+
+  /** Records of work that is still to be done. */
+  async #backlog(options: AbortOptions): Promise<number> {
+    let count = 0;
+    for (const table of ['journal', 'trash', 'slots_due'])
+      for await (const _ of this.#composed.context.engine.table(table).entries(options)) count++;
+    return count;
+  }
+
+  #begin(ms: number): Promise<void> {
+    this.#running ??= this.#doChores(ms).finally(() => {
       this.#running = undefined;
     });
+    return this.#running;
   }
 
   tellOf(forks: readonly Fork[]): void {
@@ -49,9 +82,9 @@ export class Housekeeping {
   }
 
   /** One chore does not keep the others from being done; what fails is tried again after the next success. */
-  async #doChores(): Promise<void> {
+  async #doChores(ms: number): Promise<void> {
     const { context, log } = this.#composed;
-    this.#until = linkedAbort(timeoutSignal(context.clock, TIDY_MS), 'tidying up');
+    this.#until = linkedAbort(timeoutSignal(context.clock, ms), 'tidying up');
     const { signal } = this.#until;
     const chores = [
       () => this.#sweep(signal),

@@ -1,6 +1,6 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
 import { duration } from '../duration.ts';
+import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
 import { off, oneReference, optional } from './parameters.ts';
 
 export const manifests: Command<CliContext> = buildCommand({
