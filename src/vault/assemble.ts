@@ -21,6 +21,7 @@ import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
 import { recordedRelocations } from '../records/relocations.ts';
 import { keepNothing } from '../upkeep/retention.ts';
+import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
 
 /** A vault put together, with what must be closed again. */
@@ -32,6 +33,7 @@ export interface ComposedVault {
   /** Who works on the state, and whose journals may be taken over. */
   readonly leases: Leases;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly room: HomeRoom;
   /** There is no key: nothing can be opened. */
   readonly sealed: boolean;
   /** The provider that was the first to answer anything; undefined until one has. */
@@ -62,6 +64,8 @@ export interface Ports extends AdapterDeps {
   readonly arena: Arena;
   /** Works in the arena's memory. */
   readonly cpu: CpuStage;
+  /** Room on the disk that holds the state. Default: always enough. */
+  readonly room?: HomeRoom | undefined;
   /** How long this machine has been up: the one clock that runs on between runs and that nobody sets. */
   uptimeMs(): number;
 }
@@ -81,7 +85,7 @@ export async function assemble(
   observers: Observers,
   choices: CatalogChoices = {},
 ): Promise<ComposedVault> {
-  const { clock, random, blake3, engine, owners, arena, cpu, env } = ports;
+  const { clock, random, blake3, engine, owners, arena, cpu, env, room = ROOM_ENOUGH } = ports;
   const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
   const adapters = providers.map(({ adapter }) => adapter);
   const catalog = await openNodeCatalog({
@@ -117,6 +121,7 @@ export async function assemble(
     log: observers.log,
     config,
     env,
+    room,
     sealed: !bound,
     firstAnswered,
     leases: createLeases(base, owners, () => ports.uptimeMs()),
@@ -125,6 +130,7 @@ export async function assemble(
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
       await closeInTurn([cpu], [catalog], adapters, [engine], [owners]);
+      await room.refill();
     },
   };
 }

@@ -5,6 +5,7 @@ import type { OnUnfit } from '../core/acceleration.ts';
 import { type Acceleration, accelerationFrom } from '../core/acceleration.ts';
 import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
 import { systemClock } from '../core/clock.ts';
+import { isHoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
 import {
   createLevelEngine,
@@ -25,6 +26,7 @@ import type { AdapterKinds } from '../providers/registry.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
 import { homePaths } from './home.ts';
 import { pinVault } from './pin.ts';
+import { HomeReserve, type HomeRoom } from './reserve.ts';
 import type { CatalogChoices, Observers } from './settings.ts';
 
 const LOCK_WAIT_MS = 30_000;
@@ -54,7 +56,7 @@ export async function composeVault(
   const onUnfit = reportUnfit(observers.log);
   const blake3 = await selectBlake3(acceleration, onUnfit);
   const keys = vaultKeysOf(subkeys);
-  const { engine, owners } = await openState(config, observers, bound ? keys : undefined);
+  const { engine, owners, room } = await openState(config, observers, bound ? keys : undefined);
   const arena = createArena(config.limits.memoryBytes);
   const ports = {
     clock: systemClock,
@@ -63,6 +65,7 @@ export async function composeVault(
     secondBlake3: () => secondBlake3(blake3, acceleration),
     engine,
     owners,
+    room,
     kinds,
     env,
     arena,
@@ -77,16 +80,32 @@ async function openState(
   config: Config,
   observers: Observers,
   keys: VaultKeys | undefined,
-): Promise<{ readonly engine: Engine; readonly owners: Owners }> {
+): Promise<{ readonly engine: Engine; readonly owners: Owners; readonly room: HomeRoom | undefined }> {
   const engine = openEngine(config, observers);
+  // A home that is somebody else's is left as it is.
+  const room =
+    keys !== undefined && config.engine.default === 'level'
+      ? new HomeReserve(config.home, secureRandom)
+      : undefined;
   try {
-    if (keys !== undefined) await pinVault(engine, keys);
+    if (keys !== undefined) await pinned(engine, keys, room);
   } catch (error) {
     await engine.close();
     throw error;
   }
   const folder = homePaths(config.home).owners;
-  return { engine, owners: createOwnerLocks({ folder, clock: systemClock, random: secureRandom }) };
+  return { engine, room, owners: createOwnerLocks({ folder, clock: systemClock, random: secureRandom }) };
+}
+
+/** LevelDB writes when it opens; on a full disk the reserve gives it the room. */
+async function pinned(engine: Engine, keys: VaultKeys, room: HomeReserve | undefined): Promise<void> {
+  try {
+    await pinVault(engine, keys);
+  } catch (error) {
+    const full = isHoldfastError(error, 'QuotaExceeded') && (await room?.release());
+    if (full !== true) throw error;
+    await pinVault(engine, keys);
+  }
 }
 
 /** @throws HoldfastError `Unavailable`, `Corrupt`, when it is used. */

@@ -67,6 +67,7 @@ export class OpenedVault implements Vault {
 
   async putObject(input: ObjectInput, options: PutOptions = {}): Promise<PutResult> {
     acceptOptions('putObject', options);
+    await this.#composed.room.beforeStore();
     // Meanwhile: an error is thrown where the journal needs it.
     this.#composed.context.owner().catch(() => {});
     await this.#recent.renew('put', options.minTolerates, options.signal);
@@ -92,6 +93,7 @@ export class OpenedVault implements Vault {
 
   async deleteObject(reference: string, options?: AbortOptions): Promise<DeleteResult> {
     acceptOptions('deleteObject', options);
+    await this.#composed.room.beforeRemoval();
     return this.#changed(await deleteObject(this.#composed.context, reference, options));
   }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
@@ -117,6 +117,43 @@ describe('a full disk', () => {
       } finally {
         await rm(providers, { recursive: true });
       }
+    }),
+  );
+
+  onSmallDisk('of the home: rm works of the reserve, which is made anew once there is room', () =>
+    onDisk(8 * MIB, async (disk) => {
+      const home = join(disk.path, 'home');
+      const config = join(disk.path, 'c.toml');
+      await writeFile(config, providersToml(4));
+      const run = (args: string[], input: Uint8Array = new Uint8Array(0)): Promise<Outcome> =>
+        start([...args, '--home', home, '--config', config], { input }).outcome;
+      const reserve = async (): Promise<number> => (await stat(join(home, 'reserve'))).size;
+      expect((await run(['init', '--unwrapped'])).code).toBe(0);
+      for (const name of ['x', 'y', 'z']) {
+        const put = await run(['put', '-', '--name', name], noise(200_000, name.charCodeAt(0)));
+        expect(put.code, said(put)).toBe(0);
+      }
+      const whole = await reserve();
+      expect(whole).toBe(2 * MIB);
+      await fill(disk.path);
+      const put = await run(['put', '-', '--name', 'w'], noise(1000));
+      expect(put.code, said(put)).toBe(4);
+      expect(put.stderr).toMatch(/no space|full/);
+      const got = await run(['get', 'y']);
+      expect(got.code, said(got)).toBe(0);
+      expect(Buffer.compare(got.stdout, noise(200_000, 'y'.charCodeAt(0)))).toBe(0);
+      for (const name of ['x', 'y']) {
+        const removed = await run(['rm', name]);
+        expect(removed.code, said(removed)).toBe(0);
+        await fill(disk.path);
+      }
+      const listed = await run(['ls']);
+      expect(listed.stdout.toString(), said(listed)).toBe('z\n');
+      await rm(join(disk.path, 'ballast'), { force: true });
+      await rm(join(disk.path, 'ballast2'), { force: true });
+      expect((await run(['put', '-', '--name', 'w'], noise(1000))).code).toBe(0);
+      expect(await reserve()).toBe(whole);
+      console.log('full disk: home full: put refused, get and two removals done, reserve made anew');
     }),
   );
 
