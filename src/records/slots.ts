@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { concatBytes, fromHex, toHex, u64 } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { writeInBatches } from '../engine/batches.ts';
-import type { Table } from '../engine/engine.ts';
+import type { BatchOp, Table } from '../engine/engine.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
 import type { RecordsContext } from './context.ts';
@@ -58,18 +58,38 @@ const DUE_TABLE = 'slots_due';
 
 export const slotsDue = ({ engine }: RecordsContext): Table => engine.table(DUE_TABLE);
 
+/** Says of slots that they lag behind a version; undefined: that they do no longer. */
+export function dueEntries(
+  providers: readonly string[],
+  nameKey: string,
+  version: number | undefined,
+): BatchOp[] {
+  const value = version === undefined ? undefined : u64(version);
+  return [...new Set(providers)].map((provider) => ({
+    table: DUE_TABLE,
+    key: `${provider}/${nameKey}`,
+    value,
+  }));
+}
+
+/** Whether one of these lags behind. */
+export async function isDue(
+  context: RecordsContext,
+  providers: readonly string[],
+  nameKey: string,
+): Promise<boolean> {
+  const table = slotsDue(context);
+  const due = await Promise.all(providers.map((provider) => table.get(`${provider}/${nameKey}`)));
+  return due.some((value) => value !== undefined);
+}
+
 export async function queueSlots(
   { engine }: RecordsContext,
   providers: readonly string[],
   nameKey: string,
   version: number,
 ): Promise<void> {
-  const value = u64(version);
-  const keys = [...new Set(providers)].map((provider) => `${provider}/${nameKey}`);
-  await writeInBatches(
-    engine,
-    keys.map((key) => ({ table: DUE_TABLE, key, value })),
-  );
+  await writeInBatches(engine, dueEntries(providers, nameKey, version));
 }
 
 /** What no provider is called: under it stand the names themselves. */

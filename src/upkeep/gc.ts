@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { RecordsContext } from '../records/context.ts';
+import { dropTombstones } from '../records/tombstones.ts';
 import { ForeignSlots } from './foreign-slots.ts';
 import { Reachable, reach } from './reachable.ts';
 import { type ProviderScrub, Scrubbing } from './scrub.ts';
@@ -16,6 +17,8 @@ export interface GcOptions extends AbortOptions {
 
 export interface GcResult {
   readonly dryRun: boolean;
+  /** Names whose removal every provider has heard of for long: they are forgotten now. */
+  readonly forgotten: number;
   readonly providers: readonly ProviderScrub[];
   /** Some of the manifests that could not be read to their end; while there are any, nothing is deleted. */
   readonly unread: readonly BlobAddress[];
@@ -29,10 +32,12 @@ const MAX_TOLD = 16;
  * Finds blobs that nothing leads to, by listing every provider, and deletes those that are old enough, where the place is
  * this vault's own and this state is the latest; elsewhere it only counts them. Safe beside puts of other processes. A
  * provider that fails is a result, not an error.
+ * Before that, removals are forgotten that are remembered for long enough.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function scrubProviders(context: RecordsContext, options: GcOptions = {}): Promise<GcResult> {
   const { dryRun = false, minAgeMs = MIN_AGE_MS, onProgress, signal } = options;
+  const { dropped: forgotten } = dryRun ? { dropped: 0 } : await dropTombstones(context, { signal });
   const foreign = new ForeignSlots(context);
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
@@ -48,7 +53,7 @@ export async function scrubProviders(context: RecordsContext, options: GcOptions
     from = reachable.to;
     for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
   }
-  return { dryRun, providers: scrubbings.map(({ result }) => result), unread: [...unread] };
+  return { dryRun, forgotten, providers: scrubbings.map(({ result }) => result), unread: [...unread] };
 }
 
 /** Behind the last address. */

@@ -23,6 +23,7 @@ export default async function gc(this: CliContext, flags: GcFlags): Promise<void
     ).finally(() => progress.end());
     const providers = result.providers.map(({ error, ...scrub }) => ({ ...scrub, error: error?.message }));
     for (const line of warnings(result)) note(io, `warning: ${line}`);
+    if (result.forgotten > 0) note(io, `forgot ${counted(result.forgotten, 'removed name')}`);
     output(io, flags.json, { ...result, providers }, () =>
       table([
         ['provider', 'blobs', 'orphans', 'size', 'deleted', 'young', ''],
