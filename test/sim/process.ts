@@ -1,0 +1,163 @@
+import { configFrom } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/types.ts';
+import { selectBlake3 } from '../../src/core/b3/select.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import type { Owners } from '../../src/engine/index.ts';
+import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
+import { adapterFromDriver } from '../../src/providers/from-driver.ts';
+import type { AdapterKind } from '../../src/providers/kind.ts';
+import { adapterKinds } from '../../src/providers/registry.ts';
+import { assemble } from '../../src/vault/assemble.ts';
+import { OpenedVault } from '../../src/vault/opened-vault.ts';
+import { type Observers, silent } from '../../src/vault/settings.ts';
+import { engineOn, StateDisk } from './disk.ts';
+import type { SimProvider } from './provider.ts';
+import { Share, takeSeat, watchedStage } from './seat.ts';
+import type { Streams } from './streams.ts';
+import { clockOf, Life, type World } from './world.ts';
+
+const KIND = 'sim';
+/** The same for all seeds: deriving keys is slow, and which they are changes nothing. */
+const KEYS = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(7)));
+const blake3 = await selectBlake3({ native: true, wasm: true });
+
+const kindFor = (open: AdapterKind['open']): AdapterKind => ({ name: KIND, keys: {}, open });
+
+/** What all processes of a run share. */
+export interface Stage {
+  readonly world: World;
+  readonly streams: Streams;
+  readonly providers: readonly SimProvider[];
+  readonly config: Config;
+  /** What every key has sealed. */
+  readonly sealed: Map<string, string>;
+  violation(what: string): void;
+}
+
+/** One configuration for all processes: few small shards, so that a seed is quick. */
+export function configOf(providers: readonly string[], dataShards: number, parityShards: number): Config {
+  const kinds = adapterKinds([kindFor(() => Promise.reject(new Error('only the configuration is read')))]);
+  const config = {
+    chunks: { ladder: [64 * 1024], defaultBytes: 64 * 1024 },
+    compression: { algorithm: 'none' },
+    erasure: { algorithm: 'reed-solomon', dataShards, parityShards, replicaBelowBytes: 2048 },
+    packs: { targetBytes: 64 * 1024 },
+    integrity: { verifyWrites: 'off' },
+    limits: { maxAttempts: 3, requestMs: 10_000, probeMs: 3_000, stallMs: 5_000 },
+    providers: providers.map((id) => ({ id, adapter: KIND })),
+  } as const;
+  return configFrom(config as never, {}, '/sim', kinds);
+}
+
+/** The state folder of one machine, and who works on it. */
+export class Home {
+  readonly id: string;
+  readonly disk: StateDisk = new StateDisk();
+  readonly owners = new Map<string, Life>();
+  readonly processes = new Set<SimProcess>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+/** One run of the program: a vault over simulated ports. It ends by `close`, or by `kill`, which asks nobody. */
+export class SimProcess {
+  readonly life: Life;
+  readonly vault: OpenedVault;
+  readonly home: Home;
+  /** How far its wall clock is ahead. */
+  readonly jump: { ms: number };
+  readonly #share: Share;
+
+  private constructor(home: Home, life: Life, vault: OpenedVault, share: Share, jump: { ms: number }) {
+    this.home = home;
+    this.life = life;
+    this.vault = vault;
+    this.jump = jump;
+    this.#share = share;
+  }
+
+  static async start(stage: Stage, home: Home): Promise<SimProcess> {
+    const { world, streams, config, sealed } = stage;
+    const life = new Life(world);
+    const jump = { ms: 0 };
+    const clock = clockOf(world, life, () => jump.ms);
+    const random = (length: number): Uint8Array => streams.secrets.bytes(length);
+    const seat = takeSeat();
+    const share = new Share(seat, life);
+    const byId = new Map(stage.providers.map((provider) => [provider.id, provider]));
+    const kind = kindFor(async ({ id }, deps) => adapterFromDriver(byId.get(id)!.driverFor(life), deps));
+    const composed = await assemble(
+      config,
+      { keys: KEYS, bound: true },
+      {
+        clock,
+        random,
+        blake3,
+        secondBlake3: async () => blake3,
+        engine: engineOn(home.disk, world, life, streams.schedule),
+        owners: ownersOf(home, life, toHex(random(8))),
+        kinds: adapterKinds([kind]),
+        env: {},
+        arena: share.arena,
+        cpu: watchedStage(
+          seat,
+          sealed,
+          (key) => stage.violation(`key ${key} sealed two things`),
+          (bytes) => blake3.hash(bytes),
+        ),
+        uptimeMs: () => world.nowMs,
+      },
+      observersOf(world),
+    );
+    const vault = new OpenedVault(composed, { background: 'later' });
+    const process = new SimProcess(home, life, vault, share, jump);
+    home.processes.add(process);
+    return process;
+  }
+
+  kill(): void {
+    if (!this.life.alive) return;
+    this.life.alive = false;
+    this.home.processes.delete(this);
+    this.#share.giveBack();
+  }
+
+  /** @returns slabs that the process had not released. */
+  async close(): Promise<number> {
+    await this.vault.close();
+    const left = this.#share.outstanding;
+    this.kill();
+    return left;
+  }
+}
+
+/** Warnings and failed attempts are counted: they tell which branches a run has taken. */
+const observersOf = (world: World): Observers => ({
+  ...silent,
+  log(_, event, { error }) {
+    world.count(`event ${event}`);
+    if (typeof error === 'string') world.note('log', event, error);
+  },
+  onAttempt(attempt) {
+    if (attempt.error !== undefined) world.count(`attempt ${attempt.operation} ${attempt.error.code}`);
+  },
+});
+
+/** A lock is free as soon as its process has ended, however it ended. */
+function ownersOf(home: Home, life: Life, run: string): Owners {
+  const name = `${run}-${'0'.repeat(16)}`;
+  return {
+    async current() {
+      home.owners.set(name, life);
+      return name;
+    },
+    standing: async (owner) => (home.owners.get(owner)?.alive ? 'alive' : 'dead'),
+    host: async () => home.id.padEnd(16, '0'),
+    tidy: async () => {},
+    async close() {
+      home.owners.delete(name);
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import { abortable, throwIfAborted } from '../../src/core/abort.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
+import type { Slot } from '../../src/providers/adapter.ts';
+import { bufferedUpload, type Driver, readsOf } from '../../src/providers/driver.ts';
+import { notFound, slotConflict } from '../../src/providers/guard.ts';
+import { join } from '../../src/providers/pieces.ts';
+import type { Streams } from './streams.ts';
+import type { Life, World } from './world.ts';
+
+/** How often what goes wrong at a provider, for one request. */
+export interface ProviderFaults {
+  readonly refused: number;
+  readonly lostAck: number;
+  readonly silent: number;
+  readonly slow: number;
+  readonly corrupt: number;
+  readonly partialList: number;
+  /** A request that was given up, or whose sender died, takes effect all the same, and late. */
+  readonly lateEffect: number;
+}
+
+export const NO_FAULTS: ProviderFaults = {
+  refused: 0,
+  lostAck: 0,
+  silent: 0,
+  slow: 0,
+  corrupt: 0,
+  partialList: 0,
+  lateEffect: 0,
+};
+
+type Outcome = 'refused' | 'lostAck' | 'silent' | 'slow' | 'none';
+
+/** One provider: what it holds, and how it behaves. Every process reaches the same one. */
+export class SimProvider {
+  readonly id: string;
+  readonly blobs = new Map<string, { readonly bytes: Uint8Array; readonly modifiedUnixMs: number }>();
+  readonly slots = new Map<string, Slot>();
+  faults: ProviderFaults = NO_FAULTS;
+  /** Nothing is answered at all. */
+  away = false;
+  readonly #world: World;
+  readonly #streams: Streams;
+
+  constructor(id: string, world: World, streams: Streams) {
+    this.id = id;
+    this.#world = world;
+    this.#streams = streams;
+  }
+
+  /** What one process sends to it. */
+  driverFor(life: Life): Driver {
+    const call = <T>(operation: string, signal: AbortSignal | undefined, effect: () => T): Promise<T> => {
+      throwIfAborted(signal, operation);
+      const asked = this.#send(operation, life, signal, effect);
+      return signal === undefined ? asked : abortable(asked, signal, operation);
+    };
+    const { blobs, slots } = this;
+    const store: Driver['store'] = (address, parts, size, signal) => {
+      const bytes = join(parts, size);
+      return call('store', signal, () => {
+        const existed = blobs.get(address)?.bytes.length === bytes.length;
+        const modifiedUnixMs = 1_700_000_000_000 + Math.floor(this.#world.nowMs);
+        if (!existed) blobs.set(address, { bytes, modifiedUnixMs });
+        return { existed };
+      });
+    };
+    const read: Driver['read'] = (address, offset, length, signal) =>
+      this.#read(() => call('fetch', signal, () => this.#bytes(address, offset, length)));
+    const listed = <T>(signal: AbortSignal | undefined, all: () => T[]): AsyncIterable<T> =>
+      this.#list(() => call('list', signal, all));
+    return {
+      id: this.id,
+      capabilities: { supportsList: true, supportsSlots: true, durable: true, maxBlobBytes: 2 ** 30 },
+      store,
+      openUpload: async (_, signal) => bufferedUpload(store, signal),
+      ...readsOf(read),
+      stat: (address, signal) =>
+        call('stat', signal, () => {
+          const found = blobs.get(address);
+          return found && { size: found.bytes.length, modifiedUnixMs: found.modifiedUnixMs };
+        }),
+      delete: (address, signal) => call('delete', signal, () => void blobs.delete(address)),
+      list: (prefixHex, after, _, signal) =>
+        listed(signal, () =>
+          [...blobs.keys()]
+            .filter((at) => at > after && at.startsWith(prefixHex, 3))
+            .sort()
+            .map((address) => {
+              const { bytes, modifiedUnixMs } = blobs.get(address)!;
+              return { address: address as never, size: bytes.length, modifiedUnixMs };
+            }),
+        ),
+      probe: (signal) => call('probe', signal, () => ({ rttMs: 10 })),
+      readSlot: (name, signal) => call('readSlot', signal, () => slots.get(name)),
+      writeSlot: (name, given, expected, signal) => {
+        const bytes = Uint8Array.from(given);
+        return call('writeSlot', signal, () => {
+          if (slots.get(name)?.version !== expected) throw slotConflict();
+          const version = toHex(this.#streams.secrets.bytes(8));
+          slots.set(name, { bytes, version });
+          return version;
+        });
+      },
+      deleteSlot: (name, signal) => call('deleteSlot', signal, () => void slots.delete(name)),
+      listSlots: (after, signal) =>
+        listed(signal, () => [...slots.keys()].filter((name) => name > after).sort()),
+      close: async () => {},
+    };
+  }
+
+  #bytes(address: string, offset: number, length: number | undefined): Uint8Array {
+    const found = this.blobs.get(address)?.bytes;
+    if (found === undefined) throw notFound();
+    const bytes = found.slice(offset, length === undefined ? undefined : offset + length);
+    if (bytes.length > 0 && this.#streams.faults.chance(this.faults.corrupt)) {
+      this.#fired('corrupt');
+      bytes[this.#streams.faults.between(0, bytes.length - 1)]! ^= 1;
+    }
+    return bytes;
+  }
+
+  async *#read(ask: () => Promise<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    yield await ask();
+  }
+
+  async *#list<T>(ask: () => Promise<T[]>): AsyncGenerator<T, void, undefined> {
+    const items = await ask();
+    const { faults } = this.#streams;
+    const cut = faults.chance(this.faults.partialList) ? faults.between(0, items.length) : items.length;
+    yield* items.slice(0, cut);
+    if (cut === items.length) return;
+    this.#fired('partial list');
+    throw new HoldfastError('Unavailable', 'the listing broke off');
+  }
+
+  #fired(fault: string): void {
+    this.#world.count(`fault ${fault}`);
+  }
+
+  #outcome(): Outcome {
+    if (this.away) return 'silent';
+    const draw = this.#streams.faults.next();
+    let bound = 0;
+    for (const outcome of ['refused', 'lostAck', 'silent', 'slow'] as const) {
+      bound += this.faults[outcome];
+      if (draw < bound) return outcome;
+    }
+    return 'none';
+  }
+
+  /** The request travels, takes effect, and its answer travels back; each of the three may not come to pass. */
+  #send<T>(operation: string, life: Life, signal: AbortSignal | undefined, effect: () => T): Promise<T> {
+    const world = this.#world;
+    const { network, faults } = this.#streams;
+    const outcome = this.#outcome();
+    if (outcome !== 'none') this.#fired(outcome);
+    const lingers = faults.chance(this.faults.lateEffect);
+    const factor = outcome === 'slow' ? 200 : 1;
+    const there = (1 + 20 * network.next()) * factor + (outcome === 'silent' ? 90_000 * faults.next() : 0);
+    const back = (1 + 20 * network.next()) * factor;
+    const acts = outcome !== 'refused' && !(outcome === 'silent' && (this.away || faults.chance(0.5)));
+    return new Promise((resolve, reject) => {
+      world.schedule(there, () => {
+        const givenUp = !life.alive || signal?.aborted === true;
+        if (givenUp && !(lingers && acts)) return;
+        if (givenUp) this.#fired('late effect');
+        let answer: () => void = () => reject(unavailable());
+        if (acts) {
+          try {
+            const result = effect();
+            answer = () => resolve(result);
+          } catch (error) {
+            answer = () => reject(error);
+          }
+        }
+        world.note(this.id, operation, outcome, acts ? 1 : 0, givenUp ? 1 : 0);
+        if (outcome === 'silent') return;
+        life.after(back, outcome === 'lostAck' ? () => reject(unavailable()) : answer);
+      });
+    });
+  }
+}
+
+const unavailable = (): HoldfastError => new HoldfastError('Unavailable', 'the connection was lost');

@@ -1,0 +1,56 @@
+import type { ProviderFaults } from './provider.ts';
+import type { Stream } from './streams.ts';
+
+/** What one run is like: drawn from its seed, so that every mix of faults comes up. */
+export interface Swarm {
+  readonly providers: number;
+  readonly dataShards: number;
+  readonly parityShards: number;
+  readonly homes: number;
+  readonly processesPerHome: number;
+  readonly clients: number;
+  readonly changes: number;
+  readonly names: number;
+  readonly faults: ProviderFaults;
+  /** How many of each happen in the run. */
+  readonly kills: number;
+  readonly powerCuts: number;
+  readonly restores: number;
+  readonly absences: number;
+  readonly fullDisks: number;
+  readonly clockJumps: number;
+  /** One provider loses all that it holds. */
+  readonly wiped: boolean;
+}
+
+export function swarmOf(draw: Stream): Swarm {
+  const rate = (most: number): number => (draw.chance(0.5) ? 0 : most * draw.next() ** 2);
+  const some = (probability: number, most: number): number =>
+    draw.chance(probability) ? draw.between(1, most) : 0;
+  return {
+    providers: draw.between(4, 6),
+    dataShards: draw.between(1, 2),
+    parityShards: draw.between(1, 2),
+    homes: draw.chance(0.15) ? 2 : 1,
+    processesPerHome: draw.chance(0.3) ? 2 : 1,
+    clients: draw.between(1, 3),
+    changes: draw.between(8, 24),
+    names: draw.between(2, 6),
+    faults: {
+      refused: rate(0.2),
+      lostAck: rate(0.15),
+      silent: rate(0.05),
+      slow: rate(0.05),
+      corrupt: rate(0.1),
+      partialList: rate(0.3),
+      lateEffect: draw.chance(0.4) ? draw.next() : 0,
+    },
+    kills: some(0.6, 4),
+    powerCuts: some(0.4, 2),
+    restores: some(0.12, 1),
+    absences: some(0.4, 2),
+    fullDisks: some(0.2, 1),
+    clockJumps: some(0.2, 2),
+    wiped: draw.chance(0.2),
+  };
+}
