@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { runSeed } from './run.ts';
 
 /** The nightly run takes many more. */
+const FROM = 100;
 const SEEDS = process.env.SLOW === '1' ? 100_000 : 50;
 
 describe('the simulation', () => {
@@ -11,7 +12,7 @@ describe('the simulation', () => {
 
   it(`keeps every promise in ${SEEDS} runs, under faults that fire`, async () => {
     let faults = 0;
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (let seed = FROM; seed < FROM + SEEDS; seed++) {
       const { violations, compared, seen } = await runSeed(seed);
       expect({ seed, violations }).toEqual({ seed, violations: [] });
       expect(compared, `compared in seed ${seed}`).toBeGreaterThan(0);
