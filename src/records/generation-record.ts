@@ -17,7 +17,8 @@ export interface GenerationRecord extends Head {
   readonly ancestors: readonly Head[];
 }
 
-const VAULT_TABLE = 'vault';
+/** What is true of the state as a whole. */
+export const VAULT_TABLE = 'vault';
 const KEY = 'generation';
 /** Ancestors that are kept. Of one that was dropped a slot may speak still: then the state counts as behind. */
 const MAX_ANCESTORS = 64;

@@ -1,9 +1,10 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
-import { writeInBatches } from '../engine/batches.ts';
-import type { BatchOp, Engine } from '../engine/engine.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { type BatchOp, type Engine, MAX_BATCH_ENTRIES, type Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
+import { allHold } from './generation-record.ts';
 import type { BlobAt } from './trash.ts';
 
 /**
@@ -12,7 +13,17 @@ import type { BlobAt } from './trash.ts';
  */
 const JOURNAL_TABLE = 'journal';
 
+/**
+ * Open until it is decided: the batch that makes its put visible commits it, and a sweep, before it deletes anything,
+ * condemns it. Each only changes an open one, so never both.
+ */
+type JournalState = 'open' | 'condemned' | 'committed';
+
 export interface JournalHeader {
+  /** Undefined: an earlier version wrote it, whose puts change their name whatever becomes of it. */
+  readonly state?: JournalState | undefined;
+  /** Which sweep condemned it. */
+  readonly epoch?: string | undefined;
   /** Who runs the put; another takes over once this one is proven to be gone. */
   readonly owner: string;
   readonly nameKey?: string | undefined;
@@ -22,8 +33,15 @@ export interface JournalHeader {
   readonly obsolete?: BlobAddress | undefined;
 }
 
+/** What a change depends on, beside what it changes. */
+export interface Fence {
+  readonly conditions: readonly Precondition[];
+  /** @throws HoldfastError `Conflict`, code `put_fenced`, when they hold no longer. */
+  assertHeld(): Promise<void>;
+}
+
 /** The journal of one put or removal. Nothing is written before the first intent, the commit or the removal is. */
-export class PutJournal {
+export class PutJournal implements Fence {
   readonly #engine: Engine;
   readonly #id: string;
   readonly #header: JournalHeader;
@@ -33,6 +51,10 @@ export class PutJournal {
   /** When the header will have been written: no record is to be there without it. */
   #begun: Promise<unknown> | undefined;
   #records = 0;
+  /** The header as this run left it in the engine. */
+  #written: Uint8Array | undefined;
+  /** … and as it is if what was to be committed last was. */
+  #decided: Uint8Array | undefined;
 
   private constructor(engine: Engine, id: string, header: JournalHeader) {
     this.#engine = engine;
@@ -42,7 +64,7 @@ export class PutJournal {
 
   static async begin(context: RecordsContext, nameKey: string | undefined): Promise<PutJournal> {
     const owner = await context.owner();
-    return new PutJournal(context.engine, toHex(context.random(8)), { owner, nameKey });
+    return new PutJournal(context.engine, toHex(context.random(8)), { state: 'open', owner, nameKey });
   }
 
   /** Must resolve before the blob is sent. Blobs that are intended at the same moment, as copies are, share a record. */
@@ -57,23 +79,42 @@ export class PutJournal {
    */
   committed(manifest: BlobAddress, obsolete: BlobAddress | undefined): BatchOp {
     this.#begun ??= Promise.resolve();
-    return entry(this.#id, encodeHeader({ ...this.#header, manifest, obsolete }));
+    this.#decided = encodeHeader({ ...this.#header, state: 'committed', manifest, obsolete });
+    return entry(this.#id, this.#decided);
   }
 
   /** To be written in the step that removes the name, or before what it stood for is deleted. */
   removed(obsolete: BlobAddress | undefined): BatchOp {
     this.#begun ??= Promise.resolve();
-    return entry(this.#id, encodeHeader({ ...this.#header, obsolete }));
+    this.#decided = encodeHeader({ ...this.#header, state: 'committed', obsolete });
+    return entry(this.#id, this.#decided);
   }
 
-  /** The put is over, visible or undone. */
+  get conditions(): readonly Precondition[] {
+    return [this.#stands(this.#written)];
+  }
+
+  async assertHeld(): Promise<void> {
+    if (!(await allHold(this.#engine, this.conditions))) throw fenced();
+  }
+
+  /** The put is over, visible or undone. What a sweep has condemned is the sweep's to end. */
   async end(): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
     const records = Array.from({ length: this.#records }, (_, record) =>
       entry(`${this.#id}/${record}`, undefined),
     );
-    await writeInBatches(this.#engine, [...records, entry(this.#id, undefined)]);
+    const ours = [this.#decided, this.#written].filter((header) => header !== undefined);
+    for (const header of ours) {
+      const stands = [this.#stands(header)];
+      if (!(await allHold(this.#engine, stands))) continue;
+      while (records.length >= MAX_BATCH_ENTRIES - 1) {
+        if (!(await this.#engine.batch(records.splice(0, MAX_BATCH_ENTRIES - 1), stands))) return;
+      }
+      await this.#engine.batch([...records, entry(this.#id, undefined)], stands);
+      return;
+    }
   }
 
   async #writeIntents(): Promise<void> {
@@ -83,22 +124,43 @@ export class PutJournal {
     const record = entry(`${this.#id}/${this.#records++}`, intents);
     if (this.#begun !== undefined) {
       await this.#begun;
-      await this.#engine.batch([record]);
+      await this.#write([record], this.#written);
     } else {
-      this.#begun = this.#engine.batch([entry(this.#id, encodeHeader(this.#header)), record]);
+      const header = encodeHeader(this.#header);
+      this.#begun = this.#write([entry(this.#id, header), record], undefined).then(() => {
+        this.#written = header;
+      });
       await this.#begun;
     }
   }
+
+  /** Nothing may be sent on the word of a journal that a sweep has condemned. */
+  async #write(ops: readonly BatchOp[], header: Uint8Array | undefined): Promise<void> {
+    if (!(await this.#engine.batch(ops, [this.#stands(header)]))) throw fenced();
+  }
+
+  #stands(expected: Uint8Array | undefined): Precondition {
+    return { table: JOURNAL_TABLE, key: this.#id, expected };
+  }
 }
+
+const fenced = (): HoldfastError =>
+  new HoldfastError('Conflict', 'another run took this one for dead and undid what it had stored', {
+    code: 'put_fenced',
+    status: 'temporary',
+    hint: 'Nothing became visible; put it again. It happens when a process was held up for very long, or two machines share a home.',
+  });
 
 const entry = (key: string, value: Uint8Array | undefined): BatchOp => ({ table: JOURNAL_TABLE, key, value });
 
-const encodeHeader = (header: JournalHeader): Uint8Array => utf8Encode(JSON.stringify(header));
+const encodeHeader = (header: JournalHeader): Uint8Array => utf8Encode(JSON.stringify({ v: 2, ...header }));
 
 /** What one put or removal left in the journal. */
 export interface JournalEntry {
   readonly id: string;
   readonly header: JournalHeader;
+  /** The header as it is stored. */
+  readonly stored: Uint8Array;
   /** Records of intents. */
   readonly records: number;
 }
@@ -108,16 +170,30 @@ export async function readJournals(
   { engine }: RecordsContext,
   options: AbortOptions = {},
 ): Promise<JournalEntry[]> {
-  const headers = new Map<string, JournalHeader>();
+  const headers = new Map<string, Pick<JournalEntry, 'header' | 'stored'>>();
   const records = new Map<string, number>();
   for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
     const slash = key.indexOf('/');
     const id = slash < 0 ? key : key.slice(0, slash);
     if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
     const header = slash < 0 ? headerIn(value) : undefined;
-    if (header !== undefined) headers.set(id, header);
+    if (header !== undefined) headers.set(id, { header, stored: value });
   }
-  return [...headers].map(([id, header]) => ({ id, header, records: records.get(id) ?? 0 }));
+  return [...headers].map(([id, header]) => ({ id, ...header, records: records.get(id) ?? 0 }));
+}
+
+/**
+ * Keeps a put from becoming visible from now on, so that what it stored may be deleted.
+ * @returns false when the journal has changed meanwhile: nothing of it may be touched then.
+ */
+export async function condemn(
+  { engine, owner, random }: RecordsContext,
+  { id, header, stored }: JournalEntry,
+): Promise<boolean> {
+  if (header.state === 'condemned') return true;
+  const epoch = `${await owner()}/${toHex(random(8))}`;
+  const condemned = encodeHeader({ ...header, state: 'condemned', epoch });
+  return engine.table(JOURNAL_TABLE).compareAndSet(id, stored, condemned, { sync: true });
 }
 
 /** Whether no put and no removal is under way, or was left half done. */
@@ -126,18 +202,19 @@ export async function noJournals({ engine }: RecordsContext, options: AbortOptio
   return true;
 }
 
+const STATES: readonly JournalState[] = ['open', 'condemned', 'committed'];
+
 /** Undefined for what is no header, or a damaged one: whose it is, or what it is of, cannot be told. */
 function headerIn(value: Uint8Array): JournalHeader | undefined {
   try {
-    const { owner, nameKey, manifest, obsolete } = JSON.parse(utf8Decode(value)) as Record<
-      keyof JournalHeader,
-      unknown
-    >;
+    const read = JSON.parse(utf8Decode(value)) as Record<'v' | keyof JournalHeader, unknown>;
+    const { v, state, epoch, owner, nameKey, manifest, obsolete } = read;
     const whole =
+      (v === 2 ? STATES.includes(state as JournalState) : v === undefined && state === undefined) &&
       typeof owner === 'string' &&
       (nameKey === undefined || (typeof nameKey === 'string' && /^[0-9a-f]{64}$/.test(nameKey))) &&
       [manifest, obsolete].every((at) => at === undefined || (typeof at === 'string' && isBlobAddress(at)));
-    return whole ? ({ owner, nameKey, manifest, obsolete } as JournalHeader) : undefined;
+    return whole ? ({ state, epoch, owner, nameKey, manifest, obsolete } as JournalHeader) : undefined;
   } catch {
     return undefined;
   }

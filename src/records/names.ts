@@ -4,6 +4,7 @@ import { HoldfastError } from '../core/errors.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { type Pointer, pointerHash, sealPointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
+import type { Fence } from './journal.ts';
 import { nameIndexOf } from './name-index.ts';
 import { listedAs } from './name-page.ts';
 import { checkName, NAMES_TABLE, openName } from './name-record.ts';
@@ -33,6 +34,8 @@ export type NameTarget = Pick<Pointer, 'manifest' | 'size' | 'createdMs'>;
 export interface PointOptions extends AbortOptions {
   /** What is written in the same step. */
   readonly also?: ((change: NameChange) => Promise<readonly BatchOp[]>) | undefined;
+  /** What must hold in that step. */
+  readonly fence?: Fence | undefined;
 }
 
 /**
@@ -71,6 +74,7 @@ export async function pointNameFrom(
     const sealed = sealPointer(pointer, key, context.keys.pointer, context.random);
     const change = { pointer, sealed, replaced };
     if (await setPointer(context, change, current, options)) return change;
+    await options.fence?.assertHeld();
   }
   throw new HoldfastError('Conflict', 'too many writers of the same name at once', {
     code: 'name_contended',
@@ -88,12 +92,13 @@ export async function setPointer(
   context: RecordsContext,
   change: NameChange,
   expected: Uint8Array | undefined | 'any',
-  { also, signal }: PointOptions = {},
+  { also, fence, signal }: PointOptions = {},
 ): Promise<boolean> {
   const { pointer, sealed } = change;
   const nameKey = context.keys.nameKey(pointer.name);
   const ops = [{ table: NAMES_TABLE, key: nameKey, value: sealed }, ...((await also?.(change)) ?? [])];
-  const write = { nameKey, expected, name: pointer.name, listed: listedAs(pointer), ops };
+  const conditions = fence?.conditions;
+  const write = { conditions, nameKey, expected, name: pointer.name, listed: listedAs(pointer), ops };
   return nameIndexOf(context).writeOne(write, { signal });
 }
 

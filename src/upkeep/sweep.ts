@@ -1,13 +1,21 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
-import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
 import type { Fork } from '../records/forks.ts';
-import { forgottenJournal, intentsOf, type JournalHeader, readJournals } from '../records/journal.ts';
+import { generationOf } from '../records/generation.ts';
+import {
+  condemn,
+  forgottenJournal,
+  intentsOf,
+  type JournalEntry,
+  type JournalHeader,
+  readJournals,
+} from '../records/journal.ts';
 import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
@@ -26,6 +34,8 @@ export interface SweepResult {
   readonly owners: ReadonlySet<string>;
   /** What providers held of the names concerned that this state did not know of. */
   readonly forks: readonly Fork[];
+  /** Why nothing was finished that should be: it is not certain that this state is the latest. */
+  readonly postponed?: 'unconfirmed' | 'behind' | undefined;
 }
 
 /**
@@ -54,10 +64,16 @@ export async function sweepJournal(
   let [blobs, finished] = [0, 0];
   const forks: Fork[] = [];
   const failures: { journal: string; error: HoldfastError }[] = [];
-  for (const { id, header } of journals) {
+  const standing = dead.size > 0 ? await generationOf(context).standing(options) : undefined;
+  if (standing !== undefined && standing.state !== 'confirmed') {
+    const owners = new Set(journals.map(({ header }) => header.owner));
+    return { finished, blobs, failures, owners, forks, postponed: standing.state };
+  }
+  for (const journal of journals) {
+    const { id, header } = journal;
     if (!dead.has(header.owner)) continue;
     try {
-      const done = await finish(context, id, header, options);
+      const done = await finish(context, journal, options);
       blobs += done.blobs;
       forks.push(...done.forks);
       finished++;
@@ -73,15 +89,18 @@ export async function sweepJournal(
 
 async function finish(
   context: RecordsContext & WithRetention,
-  id: string,
-  header: JournalHeader,
+  journal: JournalEntry,
   options: AbortOptions,
 ): Promise<Pick<SweepResult, 'blobs' | 'forks'>> {
+  const { id, header } = journal;
   let blobs = 0;
   const last: BatchOp[] = [];
   const current = await standsFor(context, header, options);
   const visible = await isVisible(context, header, current);
   const { nameKey, manifest, obsolete } = header;
+  if (!visible && !(await condemn(context, journal))) {
+    throw new HoldfastError('Conflict', 'the journal was written to meanwhile');
+  }
   if (!visible) {
     if (manifest !== undefined) await forgetRoot(context, manifest, options);
     const intents = await intentsOf(context, id, options);
@@ -129,9 +148,10 @@ async function standsFor(
 /** Whether the put's manifest is the one that its name, or anyone who has its address, leads to. */
 async function isVisible(
   context: RecordsContext,
-  { nameKey, manifest }: JournalHeader,
+  { state, nameKey, manifest }: JournalHeader,
   current: BlobAddress | undefined,
 ): Promise<boolean> {
+  if (state !== undefined) return state === 'committed';
   if (manifest === undefined) return false;
   return nameKey === undefined ? knowsManifest(context, manifest) : current === manifest;
 }

@@ -121,6 +121,7 @@ export class Housekeeping {
     const swept = await sweepJournal(context, isOver, { signal });
     const { finished, blobs, failures, forks, owners: alive } = swept;
     this.#sweeps = false;
+    if (swept.postponed !== undefined) log('warn', 'sweep_postponed', { state: swept.postponed });
     if (finished > 0) log('debug', 'journals_swept', { finished, blobs, owners: alive.size });
     for (const { journal, error } of failures) {
       log('warn', 'journal_not_swept', { journal, error: error.message });

@@ -3,9 +3,9 @@ import { HoldfastError } from '../core/errors.ts';
 import type { Engine } from '../engine/index.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
 import { openPointer } from '../manifest/pointer.ts';
+import { VAULT_TABLE } from '../records/generation-record.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 
-const VAULT_TABLE = 'vault';
 const ID = 'id';
 
 /**

@@ -231,8 +231,9 @@ class Put {
       stop.abort(error);
       await Promise.allSettled([feeding]);
       await this.#writer.settled();
+      const fence = await this.#setup.journal.assertHeld().catch(asHoldfastError);
       await this.#close([...this.#outbox.stored, ...this.#outbox.orphans], CLOSE_MS);
-      throw error;
+      throw fence?.code === 'put_fenced' ? fence : error;
     }
   }
 
@@ -249,7 +250,9 @@ class Put {
     const kept = rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage });
     if (name === undefined) {
       const ops = [...kept, journal.committed(address, undefined)];
-      await engineGenerationOf(this.#context.engine).write(ops, [], this.#context.random);
+      const generation = engineGenerationOf(this.#context.engine);
+      const done = await generation.write(ops, journal.conditions, this.#context.random);
+      if (!done) await journal.assertHeld();
       return { shared: undefined };
     }
     let shared: BlobAddress | undefined;
@@ -259,7 +262,7 @@ class Put {
       return [...kept, journal.committed(address, shared === undefined ? before : undefined)];
     };
     const target = { manifest: address, size, createdMs };
-    return { change: await pointName(this.#context, name, target, { also }), shared };
+    return { change: await pointName(this.#context, name, target, { also, fence: journal }), shared };
   }
 
   /** The name outlives whatever the object does. */

@@ -1,0 +1,130 @@
+import { expect, it } from 'vitest';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import { TABLE_NAMES } from '../../src/engine/tables.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { aroundWrites, touches } from '../helpers/engine.ts';
+import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
+
+const everyone = (): boolean => true;
+
+const contentOf = async (context: VaultContext, name: string): Promise<Buffer> =>
+  Buffer.from(await readAll(await getObject(context, name)));
+
+async function journalOf({ engine }: VaultContext): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const [key] of engine.table('journal').entries()) keys.push(key);
+  return keys;
+}
+
+async function blobsOf({ providers }: TestVault): Promise<string[]> {
+  const found: string[] = [];
+  for (const { id, adapter } of providers) {
+    for await (const { address } of adapter.list()) found.push(`${id}/${address}`);
+  }
+  return found.sort();
+}
+
+it.each([
+  ['a name', 'y'],
+  ['no name', undefined],
+] as const)(
+  'a put with %s that a sweep takes for dead fails before it is visible, and leaves nothing',
+  async (_, name) => {
+    const vault = await testVault();
+    const { context } = vault;
+    await putObject(context, noise(200_000, 1), { name: 'x' });
+    const before = await blobsOf(vault);
+    const engine = aroundWrites(context.engine, async (write, work) => {
+      // The sweep comes at the last moment: when everything is stored.
+      if (touches(write, 'manifests')) await sweepJournal(context, everyone);
+      return work();
+    });
+    const slow = { ...context, engine, owner: async () => 'held up' };
+    const put = putObject(slow, noise(200_000, 2), { name });
+    await expect(put).rejects.toMatchObject({ kind: 'Conflict', code: 'put_fenced' });
+    expect(await blobsOf(vault)).toEqual(before);
+    expect(await journalOf(context)).toEqual([]);
+    expect((await contentOf(context, 'x')).equals(noise(200_000, 1))).toBe(true);
+    if (name !== undefined)
+      await expect(getObject(context, name)).rejects.toMatchObject({ kind: 'NotFound' });
+  },
+);
+
+it('a put that was condemned sends nothing more', async () => {
+  const vault = await testVault({ policy: { packTargetBytes: 64 * 1024 } });
+  const { context } = vault;
+  let writes = 0;
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    if (touches(write, 'journal') && ++writes === 3) await sweepJournal(context, everyone);
+    return work();
+  });
+  const slow = { ...context, engine, owner: async () => 'held up' };
+  const put = putObject(slow, noise(1_500_000, 2), { name: 'x' });
+  await expect(put).rejects.toMatchObject({ code: 'put_fenced' });
+  await sweepJournal(context, everyone);
+  expect(await blobsOf(vault)).toEqual([]);
+});
+
+it('a sweep leaves alone what was committed, whoever is taken for dead', async () => {
+  const { context } = await testVault();
+  await putObject(context, noise(3000, 1), { name: 'x' });
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    const done = await work();
+    if (touches(write, 'names')) await sweepJournal(context, everyone);
+    return done;
+  });
+  await putObject({ ...context, engine, owner: async () => 'held up' }, noise(3000, 2), { name: 'x' });
+  expect((await contentOf(context, 'x')).equals(noise(3000, 2))).toBe(true);
+  expect(await journalOf(context)).toEqual([]);
+});
+
+const STEPS = {
+  'a put': (context: VaultContext) => putObject(context, noise(200_000, 2), { name: 'y' }),
+  'a put without a name': (context: VaultContext) => putObject(context, noise(200_000, 2)),
+  'an overwrite': (context: VaultContext) => putObject(context, noise(200_000, 2), { name: 'x' }),
+  'a removal': (context: VaultContext) => deleteObject(context, 'x'),
+} as const;
+
+it.each(Object.keys(STEPS) as (keyof typeof STEPS)[])(
+  'a state restored to any moment of %s loses nothing that was acknowledged',
+  async (step) => {
+    const vault = await testVault();
+    const { context } = vault;
+    await putObject(context, noise(200_000, 1), { name: 'x' });
+    await putObject(context, noise(200_000, 9), { name: 'kept' });
+    const backups: VaultContext[] = [await copyOf(context)];
+    const engine = aroundWrites(context.engine, async (_, work) => {
+      const done = await work();
+      backups.push(await copyOf(context));
+      return done;
+    });
+    const result = await STEPS[step]({ ...context, engine, owner: async () => 'dead' });
+    for (const backup of backups) {
+      await sweepJournal(backup, everyone);
+      await putObject(backup, noise(3000, 3), { name: 'x' });
+      await sweepJournal(backup, everyone);
+    }
+    expect(backups.length).toBeGreaterThan(2);
+    const fresh = { ...context, engine: createMemoryEngine() };
+    expect(await recoverVault(fresh)).toMatchObject({ lost: [] });
+    expect((await contentOf(fresh, 'kept')).equals(noise(200_000, 9))).toBe(true);
+    if (step === 'a put') expect((await contentOf(fresh, 'y')).equals(noise(200_000, 2))).toBe(true);
+    if (step !== 'a removal') {
+      expect((await contentOf(fresh, result.manifest)).equals(noise(200_000, 2))).toBe(true);
+    }
+  },
+);
+
+async function copyOf(context: VaultContext): Promise<VaultContext> {
+  const engine = createMemoryEngine();
+  for (const name of TABLE_NAMES) {
+    const copy = engine.table(name);
+    for await (const [key, value] of context.engine.table(name).entries()) await copy.put(key, value);
+  }
+  return { ...context, engine };
+}
