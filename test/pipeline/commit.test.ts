@@ -41,7 +41,7 @@ const noted =
 
 describe('what a put returned is durable', () => {
   const committed =
-    'write journal manifest_order manifest_times manifest_usage manifests name_index names, flushed';
+    'write journal manifest_order manifest_times manifest_usage manifests name_index names vault, flushed';
 
   it('once all blobs are stored the journal, the manifest and the name are flushed in one step', async () => {
     const log: string[] = [];
@@ -79,7 +79,7 @@ describe('what a put returned is durable', () => {
     await putObject(context, noise(50_000), { name: 'x' });
     await deleteObject(noting(context, log), 'x');
     const steps = [...new Set(log.filter((step) => step === 'delete' || step.endsWith('flushed')))];
-    expect(steps).toEqual(['write journal name_index names, flushed', 'delete']);
+    expect(steps).toEqual(['write journal name_index names vault, flushed', 'delete']);
   });
 });
 
