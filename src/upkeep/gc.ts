@@ -48,6 +48,11 @@ export async function scrubProviders(context: RecordsContext, options: GcOptions
   for (let from = 0; from < END; ) {
     const reachable = new Reachable(from);
     await reach(context, reachable, { signal });
+    // One that was being removed meanwhile is gone now.
+    if (reachable.unread.size > 0) {
+      reachable.unread.clear();
+      await reach(context, reachable, { signal });
+    }
     reachable.settle();
     await Promise.all(scrubbings.map((scrubbing) => scrubbing.part(reachable)));
     from = reachable.to;
