@@ -22,6 +22,8 @@ export interface RunResult {
 
 const MINUTE = 60_000;
 const MAX_STEPS = 300_000;
+/** Older than anything that a living put has not yet made a record of. */
+const GC_AGE_MS = 5_000;
 /** No call of a vault takes longer, whatever its providers do. */
 const LONGEST_CALL_MS = 60 * MINUTE;
 /** Once nothing goes wrong any more, everything is tidy by then. */
@@ -202,7 +204,8 @@ class Run {
       else if (draw < 0.52) await this.#remove(process, name);
       else if (draw < 0.85) await this.#get(process, name, false);
       else if (draw < 0.9) await this.#call('ls', () => this.#list(process));
-      else if (draw < 0.97) await this.#call('verify', () => process.vault.verifyObject(name));
+      else if (draw < 0.95) await this.#call('verify', () => process.vault.verifyObject(name));
+      else if (draw < 0.98) await this.#call('gc', () => process.vault.gc({ minAgeMs: GC_AGE_MS }));
       else await this.#recover(process);
     }
   }
@@ -354,13 +357,20 @@ class Run {
       if (gone === undefined) this.violations.add(`rm failed: ${name}`);
     }
     await this.#converge(process, 'after everything was removed');
-    const left = this.#providers.reduce((sum, { blobs }) => sum + blobs.size, 0);
+    const left = this.#blobs();
     if (left === 0) return;
-    this.#world.count('left at providers');
+    this.#world.count('left for gc');
     // Only a scrub finds what came after its sender was given up, or what an older state never knew.
     const { lateEffect, silent } = this.#swarm.faults;
     const explained = lateEffect > 0 || silent > 0 || !this.#model.strict;
     if (!explained) this.violations.add(`orphans: ${left} blobs that no record knows`);
+    await this.#call('gc', () => process.vault.gc({ minAgeMs: 0 }));
+    await this.#converge(process, 'after gc');
+    if (this.#blobs() > 0) this.violations.add(`gc left ${this.#blobs()} blobs`);
+  }
+
+  #blobs(): number {
+    return this.#providers.reduce((sum, { blobs }) => sum + blobs.size, 0);
   }
 
   /** Waits until housekeeping has nothing left to do. */
