@@ -1,8 +1,12 @@
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import type { Pointer } from '../manifest/pointer.ts';
+import { type Pointer, relationOf, type SealedPointer } from '../manifest/pointer.ts';
+import { DamageLog } from '../object/damage.ts';
+import { fetchNode } from '../object/fetch-node.ts';
 import type { RecordsContext } from './context.ts';
 import { MAX_NAME_BYTES } from './name-record.ts';
 import { type NameChange, pointName, readName } from './names.ts';
+import { isTrashed } from './trash.ts';
 
 /** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
 export interface Fork {
@@ -12,6 +16,31 @@ export interface Fork {
   readonly manifest: BlobAddress | undefined;
   /** The name that its content has from now on; undefined where there is none, or that name was removed since. */
   readonly keptAs: string | undefined;
+}
+
+/**
+ * Whether a version holds content that would be lost with it: what `now` neither stands for nor is shown to follow. Of what
+ * lies further back than can be shown, content that this state deleted, or that nobody has, is none.
+ */
+export async function isRival(
+  context: RecordsContext,
+  rival: SealedPointer,
+  now: SealedPointer,
+  { signal }: AbortOptions = {},
+): Promise<boolean> {
+  const { manifest, previous } = rival.pointer;
+  if (manifest === undefined || manifest === now.pointer.manifest) return false;
+  const relation = relationOf(context.blake3, now.pointer, rival);
+  if (relation !== 'unknown') return relation === 'fork';
+  // Format 1 names one ancestor only: nothing can be told of what lies further back.
+  if (previous !== undefined || (await isTrashed(context, manifest))) return false;
+  try {
+    await fetchNode(context, manifest, new DamageLog(), signal);
+    return true;
+  } catch {
+    throwIfAborted(signal, 'looking for the content of a fork');
+    return false;
+  }
 }
 
 export interface KeptFork {

@@ -39,6 +39,8 @@ export class EngineGeneration {
   #confirmed = false;
   /** The incarnation that this run took because it was not confirmed. */
   #own: string | undefined;
+  /** Told to the writers of pointers, and taken by the next change. */
+  #drawn: string | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -54,15 +56,27 @@ export class EngineGeneration {
     this.#confirmed = confirmed;
   }
 
+  /** The incarnation that the next change belongs to, for what is written in it. */
+  async writer(random: RandomBytes): Promise<string> {
+    const { record } = await this.#stored();
+    if (record !== undefined && this.#goesOn(record)) return record.incarnation;
+    this.#drawn ??= toHex(random(INCARNATION_BYTES));
+    return this.#drawn;
+  }
+
   /** To be written with a change. */
   async raised(random: RandomBytes): Promise<{ op: BatchOp; preconditions: readonly Precondition[] }> {
     const stored = await this.#stored();
     const { record } = stored;
-    const goesOn = record !== undefined && (this.#confirmed || record.incarnation === this.#own);
+    const goesOn = record !== undefined && this.#goesOn(record);
     return this.#next(
       stored,
       goesOn ? { ...record, counter: record.counter + 1 } : this.#anew(record, random),
     );
+  }
+
+  #goesOn({ incarnation }: GenerationRecord): boolean {
+    return this.#confirmed || incarnation === this.#own;
   }
 
   /**
@@ -99,7 +113,8 @@ export class EngineGeneration {
   }
 
   #anew(record: GenerationRecord | undefined, random: RandomBytes): GenerationRecord {
-    const incarnation = toHex(random(INCARNATION_BYTES));
+    const incarnation = this.#drawn ?? toHex(random(INCARNATION_BYTES));
+    this.#drawn = undefined;
     this.#own = incarnation;
     const ancestors = record === undefined ? [] : latestOf([record, ...record.ancestors]);
     return { incarnation, counter: (record?.counter ?? 0) + 1, ancestors };

@@ -3,11 +3,11 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { POINTER_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
-import { type Pointer, pointerHash } from '../manifest/pointer.ts';
+import { comparePointers, type Pointer, pointerHash, relationOf } from '../manifest/pointer.ts';
 import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
-import { type Fork, type KeptFork, keepFork } from './forks.ts';
+import { type Fork, isRival, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import {
   queueName,
@@ -35,8 +35,8 @@ const MAX_ROUNDS = 8;
 
 /**
  * Copies a name's pointer to slots at the providers, from which the engine can be rebuilt. A slot counts only if it holds
- * these very bytes or a version that names them as the one before: an equal version with other bytes, or a later one that
- * the engine has not heard of, is a fork. Its content is kept under a name of its own, and this pointer is put above it,
+ * these very bytes or a version that is shown to follow them: an equal version with other bytes, or a later one that the
+ * engine has not heard of, is a fork. Its content is kept under a name of its own, and this pointer is put above it,
  * or `recover` would bring the other back.
  * @param copies so many are wanted; a provider that is late or fails is replaced by the next. A number alone asks for no
  * failure domains. Where they are too few, the name is queued until they are enough.
@@ -119,16 +119,17 @@ class BackUpRounds {
   async #above(current: NameChange, rivals: readonly SlotPointer[]): Promise<NameChange | undefined> {
     const now = await currentChange(this.#context, rivals[0]!.nameKey);
     if (now === undefined || !equalBytes(now.sealed, current.sealed)) return undefined;
-    for (const { pointer, sealed } of rivals) {
-      const hash = this.#hash(sealed);
-      if (!this.#known.has(hash) && differs(pointer, current.pointer)) {
-        this.kept.push(await keepFork(this.#context, pointer));
-      }
+    for (const rival of rivals) {
+      const hash = this.#hash(rival.pointer);
+      const seen = this.#known.has(hash);
       this.#known.add(hash);
+      if (seen || !(await isRival(this.#context, rival, current, this.#options))) continue;
+      this.kept.push(await keepFork(this.#context, rival.pointer));
     }
-    const highest = rivals.reduce((a, b) => (a.pointer.version >= b.pointer.version ? a : b));
-    if (highest.pointer.version < current.pointer.version) return current;
-    return supersede(this.#context, current, highest);
+    const pointers = rivals.map(({ pointer }) => pointer);
+    if (pointers.every(({ version }) => version < current.pointer.version)) return current;
+    pointers.sort((a, b) => comparePointers(this.#context.blake3, b, a));
+    return supersede(this.#context, current, pointers);
   }
 
   async #pass(change: NameChange): Promise<Pass> {
@@ -213,25 +214,20 @@ class BackUpRounds {
   #compare(held: SlotPointer, { pointer, sealed, replaced }: NameChange): 'holds' | 'older' | 'rival' {
     const { blake3 } = this.#context;
     if (equalBytes(held.sealed, sealed)) return 'holds';
-    const { version, previous } = held.pointer;
-    if (version > pointer.version) {
-      return equalBytes(previous, pointerHash(blake3, sealed)) ? 'holds' : 'rival';
-    }
-    if (version === pointer.version) return 'rival';
-    const before = version === pointer.version - 1 && held.pointer.manifest !== undefined;
-    if (!before || this.#known.has(this.#hash(held.sealed))) return 'older';
-    const follows = equalBytes(pointer.previous, pointerHash(blake3, held.sealed));
-    const known = held.pointer.manifest === replaced?.manifest || !differs(held.pointer, pointer);
-    return follows || known ? 'older' : 'rival';
+    if (relationOf(blake3, held.pointer, { pointer, sealed }) === 'follows') return 'holds';
+    if (held.pointer.version >= pointer.version) return 'rival';
+    if (this.#known.has(this.#hash(held.pointer))) return 'older';
+    if (relationOf(blake3, pointer, held) === 'follows') return 'older';
+    const { manifest } = held.pointer;
+    const harmless =
+      manifest === undefined || manifest === pointer.manifest || manifest === replaced?.manifest;
+    return harmless ? 'older' : 'rival';
   }
 
-  #hash(sealed: Uint8Array): string {
-    return toHex(pointerHash(this.#context.blake3, sealed));
+  #hash(pointer: Pointer): string {
+    return toHex(pointerHash(this.#context.blake3, pointer));
   }
 }
-
-/** Whether something is lost when one of them is forgotten. */
-const differs = (a: Pointer, b: Pointer): boolean => a.manifest !== b.manifest;
 
 /** Entries of each provider tried in one go. */
 const MAX_RENEWED = 128;

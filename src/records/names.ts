@@ -1,9 +1,11 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import { fromHex } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { BatchOp } from '../engine/engine.ts';
-import { type Pointer, pointerHash, sealPointer } from '../manifest/pointer.ts';
+import { ancestorsFrom, type Pointer, sealPointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
+import { engineGenerationOf } from './generation-record.ts';
 import type { Fence } from './journal.ts';
 import { nameIndexOf } from './name-index.ts';
 import { listedAs } from './name-page.ts';
@@ -69,7 +71,8 @@ export async function pointNameFrom(
       ...target,
       name,
       version: (replaced?.version ?? 0) + 1,
-      previous: pointerHash(context.blake3, current),
+      writer: await writerOf(context),
+      ancestors: ancestorsFrom(context.blake3, replaced === undefined ? [] : [replaced]),
     };
     const sealed = sealPointer(pointer, key, context.keys.pointer, context.random);
     const change = { pointer, sealed, replaced };
@@ -82,6 +85,10 @@ export async function pointNameFrom(
     hint: 'Nothing was changed; try again.',
   });
 }
+
+/** Which line of writing the pointers written now belong to. */
+const writerOf = async ({ engine, random }: RecordsContext): Promise<Uint8Array> =>
+  fromHex(await engineGenerationOf(engine).writer(random));
 
 /**
  * Sets a name's pointer, and its place in the ordered index with it, if the engine holds `expected`; `any`: whatever it
@@ -114,18 +121,23 @@ export async function currentChange(
 }
 
 /**
- * Puts a pointer above another that this state did not know of: a higher version that names the other as the one
- * before. Undefined when it is no longer the current one: whoever replaced it sees to the rest.
+ * Puts a pointer above others that this state did not know of: a higher version that names all of them as its ancestors.
+ * Undefined when it is no longer the current one: whoever replaced it sees to the rest.
  */
 export async function supersede(
   context: RecordsContext,
   change: NameChange,
-  rival: { readonly pointer: Pointer; readonly sealed: Uint8Array },
+  rivals: readonly Pointer[],
 ): Promise<NameChange | undefined> {
   const key = context.keys.nameKey(change.pointer.name);
-  const version = Math.max(change.pointer.version, rival.pointer.version) + 1;
-  const previous = pointerHash(context.blake3, rival.sealed);
-  const pointer: Pointer = { ...change.pointer, version, previous };
+  const parents = [change.pointer, ...rivals];
+  const pointer: Pointer = {
+    ...change.pointer,
+    version: Math.max(...parents.map(({ version }) => version)) + 1,
+    writer: await writerOf(context),
+    ancestors: ancestorsFrom(context.blake3, parents),
+    previous: undefined,
+  };
   const sealed = sealPointer(pointer, key, context.keys.pointer, context.random);
   const next = { ...change, pointer, sealed };
   return (await setPointer(context, next, change.sealed)) ? next : undefined;

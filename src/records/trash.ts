@@ -13,7 +13,8 @@ const TRASH_TABLE = 'trash';
 /** Entries of each provider tried in one go. */
 const MAX_RETRIED = 128;
 
-const keyOf = ({ provider, address }: BlobAt): string => `${provider}/${address}`;
+const keyOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
+  `${provider}/${address}`;
 
 /** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
 export async function deleteOrQueue(
@@ -35,6 +36,15 @@ export async function queueDeletes({ engine }: RecordsContext, blobs: readonly B
 export function trashed(blobs: readonly BlobAt[]): BatchOp[] {
   const places = new Map(blobs.map((blob) => [keyOf(blob), blob.bytes]));
   return [...places].map(([key, bytes]) => ({ table: TRASH_TABLE, key, value: u64(bytes) }));
+}
+
+/** Whether a blob is to be deleted at some provider. */
+export async function isTrashed(context: RecordsContext, address: BlobAddress): Promise<boolean> {
+  const table = context.engine.table(TRASH_TABLE);
+  for (const { id: provider } of context.directory.all()) {
+    if ((await table.get(keyOf({ provider, address }))) !== undefined) return true;
+  }
+  return false;
 }
 
 /** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */

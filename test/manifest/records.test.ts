@@ -12,7 +12,15 @@ import {
   maxSegmentChunks,
 } from '../../src/manifest/limits.ts';
 import { decodeIndexNode, encodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
-import { openPointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
+import {
+  ancestorsFrom,
+  comparePointers,
+  openPointer,
+  type Pointer,
+  pointerHash,
+  relationOf,
+  sealPointer,
+} from '../../src/manifest/pointer.ts';
 import { decodeRoot, openRoot } from '../../src/manifest/root.ts';
 import {
   decodeSegmentNode,
@@ -153,11 +161,69 @@ describe('pointer', () => {
     );
   });
 
-  test('chains to the one before by the hash of its sealed bytes', () => {
+  test('has one hash, however it was sealed', () => {
     const [one] = fc.sample(pointer, { numRuns: 1, seed: 2 });
-    const sealed = sealPointer(one!, NAME_KEY, OBJECT_KEY, random);
-    expect(toHex(pointerHash(portableBlake3, sealed))).toBe(toHex(portableBlake3.hash(sealed)));
-    expect(pointerHash(portableBlake3, undefined)).toEqual(new Uint8Array(32));
+    const hashes = ['a', 'b'].map((seed) => {
+      const sealed = sealPointer(one!, NAME_KEY, OBJECT_KEY, fixedRandom(seed));
+      return toHex(pointerHash(portableBlake3, openPointer(sealed, NAME_KEY, OBJECT_KEY)));
+    });
+    expect(hashes[0]).toBe(hashes[1]);
+    const other = { ...one!, writer: one!.writer.map((byte) => byte ^ 1) };
+    expect(toHex(pointerHash(portableBlake3, other))).not.toBe(hashes[0]);
+  });
+
+  const MINE = new Uint8Array(16).fill(1);
+  const base = { name: 'n', size: 0, createdMs: 0, manifest: undefined, writer: MINE };
+  const successor = (
+    parents: readonly Pointer[],
+    version: number,
+    change: Partial<Pointer> = {},
+  ): Pointer => ({
+    ...base,
+    version,
+    ancestors: ancestorsFrom(portableBlake3, parents),
+    ...change,
+  });
+  const relation = (later: Pointer, earlier: Pointer): string =>
+    relationOf(portableBlake3, later, {
+      pointer: earlier,
+      sealed: sealPointer(earlier, NAME_KEY, OBJECT_KEY, random),
+    });
+
+  test('shows sixteen versions back whom it follows, and further by its writer', () => {
+    const chain = [successor([], 1)];
+    for (let version = 2; version <= 40; version++) chain.push(successor([chain.at(-1)!], version));
+    const [last, stranger] = [chain[39]!, { writer: new Uint8Array(16).fill(2) }];
+    for (const [i, one] of chain.entries()) {
+      expect(relation(last, one), `${i}`).toBe(i < 39 ? 'follows' : 'fork');
+      expect(relation(one, last), `${i}`).toBe('fork');
+    }
+    // Within reach the writer is no proof: two copies of one state have the same.
+    expect(relation(last, successor([chain[5]!], 30))).toBe('fork');
+    expect(relation(last, successor([], 5, stranger))).toBe('unknown');
+    expect(relation(chain[9]!, successor([], 5, stranger))).toBe('fork');
+    const nobody = { writer: new Uint8Array(16) };
+    expect(relation({ ...last, ...nobody }, { ...chain[0]!, ...nobody })).toBe('unknown');
+  });
+
+  test('above a fork follows both sides of it', () => {
+    const root = successor([], 1);
+    const [left, right] = [successor([root], 2), successor([root], 2, { size: 1 })];
+    const both = successor([left, right], 3);
+    expect([left, right, root].map((one) => relation(both, one))).toEqual(['follows', 'follows', 'follows']);
+    expect(relation(left, right)).toBe('fork');
+  });
+
+  test('is in one order with every other', () => {
+    fc.assert(
+      fc.property(fc.array(pointer, { minLength: 3, maxLength: 3 }), fc.boolean(), (found, ties) => {
+        const some = ties ? found.map((one) => ({ ...one, version: 7, writer: MINE })) : found;
+        const order = (x: Pointer, y: Pointer) => Math.sign(comparePointers(portableBlake3, x, y));
+        const sorted = [...some].sort(order);
+        expect([...some].reverse().sort(order)).toEqual(sorted);
+        for (const x of some) for (const y of some) expect(order(x, y)).toBe(0 - order(y, x) + 0);
+      }),
+    );
   });
 });
 

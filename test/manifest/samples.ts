@@ -112,7 +112,8 @@ export const pointer: fc.Arbitrary<Pointer> = fc.record({
   name: text,
   version: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   manifest: fc.option(address, { nil: undefined }),
-  previous: fixed(32),
+  writer: fixed(16),
+  ancestors: fc.integer({ min: 0, max: 16 }).chain((count) => fixed(16 * count)),
   size: uint,
   createdMs: uint,
 });

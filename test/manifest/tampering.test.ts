@@ -178,7 +178,15 @@ describe('damaged bytes', () => {
     ],
     pointer: [
       sealPointer(
-        { name: 'n', version: 1, manifest: undefined, previous: new Uint8Array(32), size: 0, createdMs: 0 },
+        {
+          name: 'n',
+          version: 1,
+          manifest: undefined,
+          writer: new Uint8Array(16),
+          ancestors: new Uint8Array(0),
+          size: 0,
+          createdMs: 0,
+        },
         NAME_KEY,
         OBJECT_KEY,
         random,

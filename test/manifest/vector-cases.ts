@@ -10,7 +10,13 @@ import { deriveObjectKeys, deriveSubkeys, vaultKeysOf } from '../../src/keys/der
 import { encodeKeyFile } from '../../src/keys/key-file.ts';
 import { Cid } from '../../src/manifest/cid.ts';
 import { encodeIndexNode, type Link } from '../../src/manifest/links.ts';
-import { type Pointer, pointerHash, sealPointer } from '../../src/manifest/pointer.ts';
+import {
+  ancestorsFrom,
+  openPointer,
+  type Pointer,
+  pointerHash,
+  sealPointer,
+} from '../../src/manifest/pointer.ts';
 import { encodeRoot, type RootInput } from '../../src/manifest/root.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../src/manifest/segment.ts';
 
@@ -163,9 +169,15 @@ function makePointers(manifest: BlobAddress) {
   const seal = (pointer: Pointer): Uint8Array =>
     sealPointer(pointer, nameKey, vaultKeys.pointer, countedRandom());
   const size = CHUNKS.reduce((sum, { plain }) => sum + plain.length, 0);
-  const base = { name: NAME, size, createdMs: CREATED_MS };
-  const first = seal({ ...base, version: 1, manifest, previous: pointerHash(blake3, undefined) });
-  const gone = { ...base, size: 0, version: 2, manifest: undefined, previous: pointerHash(blake3, first) };
+  const base = {
+    name: NAME,
+    size,
+    createdMs: CREATED_MS,
+    writer: new Uint8Array(16),
+    ancestors: new Uint8Array(0),
+  };
+  const first = seal({ ...base, version: 1, manifest, previous: new Uint8Array(32) });
+  const gone = { ...base, size: 0, version: 2, manifest: undefined, previous: blake3.hash(first) };
   return [first, seal(gone)];
 }
 
@@ -230,5 +242,37 @@ export async function buildVectors() {
     })),
   };
 }
+
+/** `test/vectors/pointer-v2.json`. */
+export function buildPointerVectors() {
+  const nameKey = vaultKeys.nameKey(NAME);
+  const v1 = makePointers(addressOf(counted(0, 32)))[0]!;
+  const writer = counted(0x70, 16);
+  const base = { name: NAME, size: 960, createdMs: CREATED_MS, writer };
+  const above: Pointer[] = [openPointer(v1, nameKey, vaultKeys.pointer)];
+  for (let version = 2; version <= 20; version++) {
+    const manifest = version === 3 ? undefined : addressOf(counted(version, 32));
+    const size = manifest === undefined ? 0 : base.size;
+    above.push({ ...base, size, version, manifest, ancestors: ancestorsFrom(blake3, [above.at(-1)!]) });
+  }
+  const shown = [above[1]!, above[2]!, above[19]!];
+  return {
+    about:
+      'docs/format/manifest.md, "Names", version 2 of the pointer, above a pointer of version 1. The vault and the name are those of manifest-v1.json.',
+    name_key: nameKey,
+    slot: vaultKeys.slotName(NAME),
+    before: { sealed: toHex(v1), content_hash: toHex(pointerHash(blake3, above[0]!)) },
+    pointers: shown.map((pointer) => ({
+      version: pointer.version,
+      manifest: pointer.manifest ?? null,
+      writer: toHex(pointer.writer),
+      ancestors: toHex(pointer.ancestors),
+      content_hash: toHex(pointerHash(blake3, pointer)),
+      sealed: toHex(sealPointer(pointer, nameKey, vaultKeys.pointer, countedRandom())),
+    })),
+  };
+}
+
+export type PointerVectors = ReturnType<typeof buildPointerVectors>;
 
 export type Vectors = Awaited<ReturnType<typeof buildVectors>>;

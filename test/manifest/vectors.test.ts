@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { portableBlake3 } from '../../src/core/b3/portable.ts';
+import { concatBytes, fromHex, toHex } from '../../src/core/bytes.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { decodeKeyFile } from '../../src/keys/key-file.ts';
 import { decodeNode, encodeNode } from '../../src/manifest/dag-cbor.ts';
 import { decodeIndexNode, unsealIndexNode } from '../../src/manifest/links.ts';
-import { openPointer } from '../../src/manifest/pointer.ts';
+import { openPointer, pointerHash } from '../../src/manifest/pointer.ts';
 import { openRoot } from '../../src/manifest/root.ts';
 import { decodeSegmentNode, unsealSegment } from '../../src/manifest/segment.ts';
 import { rle } from '../reference/compression.ts';
 import { readObject, readPointer } from '../reference/manifest.ts';
-import { buildVectors, type Vectors } from './vector-cases.ts';
+import { buildPointerVectors, buildVectors, type PointerVectors, type Vectors } from './vector-cases.ts';
 
 const path = new URL('../vectors/manifest-v1.json', import.meta.url);
 const vectors = JSON.parse(readFileSync(path, 'utf8')) as Vectors;
@@ -74,6 +75,24 @@ describe('the pinned bytes of the manifest format', () => {
         name === slot ? fromHex(slot_content) : undefined,
       );
       expect(read).toMatchObject({ version, manifest });
+    }
+  });
+
+  test('pointers of version 2, which are written today', () => {
+    const at = new URL('../vectors/pointer-v2.json', import.meta.url);
+    const pinned = JSON.parse(readFileSync(at, 'utf8')) as PointerVectors;
+    expect(buildPointerVectors()).toEqual(pinned);
+    expect(pinned.pointers.map(({ ancestors }) => ancestors.length / 32)).toEqual([1, 2, 16]);
+    expect(pinned.pointers[0]!.ancestors).toBe(pinned.before.content_hash.slice(0, 32));
+    for (const { version, manifest, writer, ancestors, content_hash, sealed } of pinned.pointers) {
+      const pointer = openPointer(fromHex(sealed), pinned.name_key, fromHex(vault.pointer_key));
+      expect(pointer).toMatchObject({ version, manifest: manifest ?? undefined });
+      expect(pointer.previous).toBeUndefined();
+      expect([toHex(pointer.writer), toHex(pointer.ancestors)]).toEqual([writer, ancestors]);
+      expect(toHex(pointerHash(portableBlake3, pointer))).toBe(content_hash);
+      const content = concatBytes(fromHex(pinned.name_key), fromHex(sealed));
+      const read = readPointer(fromHex(vault.root_key), object.name, () => content);
+      expect(read).toEqual({ version, manifest, lineage: writer + ancestors, hash: content_hash });
     }
   });
 

@@ -47,20 +47,30 @@ export function readPointer(
   vaultRoot: Uint8Array,
   name: string,
   slots: (slot: string) => Uint8Array | undefined,
-): { readonly version: number; readonly manifest: string | null; readonly previous: string } {
+): {
+  readonly version: number;
+  readonly manifest: string | null;
+  readonly lineage: string;
+  readonly hash: string;
+} {
   const keyed = (context: string): Uint8Array =>
     blake3(Buffer.from(name), { key: derive(context, vaultRoot) });
   const nameKey = keyed('vault name key');
   const content = slots(hex(keyed('vault slot key')));
   if (content === undefined || !same(content.subarray(0, 32), nameKey)) throw new Error('no such name');
   const aad = Uint8Array.from([1, 0xfc, ...nameKey]);
-  const pointer = readMap(unseal(derive('vault pointer key', vaultRoot), aad, content.subarray(32)));
+  const plain = unseal(derive('vault pointer key', vaultRoot), aad, content.subarray(32));
+  const pointer = readMap(plain);
   if (pointer.text('name') !== name) throw new Error('a pointer of another name');
   const manifest = pointer.get('manifest');
+  const isSecond = pointer.values.get('v') === 2;
   return {
     version: pointer.number('version'),
     manifest: manifest instanceof Link ? manifest.address : null,
-    previous: hex(pointer.bytes('previous')),
+    lineage: isSecond
+      ? hex(pointer.bytes('writer')) + hex(pointer.bytes('ancestors'))
+      : hex(pointer.bytes('previous')),
+    hash: hex(blake3(plain)),
   };
 }
 

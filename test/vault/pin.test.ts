@@ -14,8 +14,8 @@ async function stateWith(...names: readonly ('right' | 'damaged')[]) {
   const engine = createMemoryEngine();
   for (const [i, kind] of names.entries()) {
     const key = MINE.nameKey(`${i}`);
-    const previous = new Uint8Array(32);
-    const pointer = { name: `${i}`, version: 1, manifest: undefined, previous, size: 0, createdMs: 0 };
+    const lineage = { writer: new Uint8Array(16), ancestors: new Uint8Array(0) };
+    const pointer = { name: `${i}`, version: 1, manifest: undefined, ...lineage, size: 0, createdMs: 0 };
     const sealed = sealPointer(pointer, key, MINE.pointer, fixedRandom('pin'));
     if (kind === 'damaged') sealed[40]! ^= 1;
     await engine.table('names').put(key, sealed);

@@ -4,11 +4,12 @@ import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers, type Turn } from '../../core/stragglers.ts';
+import { comparePointers } from '../../manifest/pointer.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { readSlotContent, type SlotPointer } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 
-/** What was found of one name: its highest version and the one below that, each content once, the highest first. */
+/** What was found of one name: its versions, each once, the highest first. */
 export type Versions = readonly SlotPointer[];
 
 export interface Collected {
@@ -113,11 +114,8 @@ class Gathering implements Collected {
     entryOf(this.holders, known ?? found, () => new Set<string>()).add(provider);
     if (known !== undefined) return found.nameKey;
     versions.push(found);
-    versions.sort((a, b) => order(b, a));
-    const lowest = versions[0]!.pointer.version - 1;
-    while (versions.length > MAX_VERSIONS || versions.at(-1)!.pointer.version < lowest) {
-      this.holders.delete(versions.pop()!);
-    }
+    versions.sort((a, b) => comparePointers(this.#context.blake3, b.pointer, a.pointer));
+    if (versions.length > MAX_VERSIONS) this.holders.delete(versions.pop()!);
     return found.nameKey;
   }
 
@@ -180,11 +178,3 @@ class Hearing {
 }
 
 const NO_ANSWER = 'it did not answer while others did';
-
-/** The highest version wins; of a tie, content before a removal, then the same everywhere. */
-function order(a: SlotPointer, b: SlotPointer): number {
-  if (a.pointer.version !== b.pointer.version) return a.pointer.version - b.pointer.version;
-  const [x, y] = [a.pointer.manifest ?? '', b.pointer.manifest ?? ''];
-  if (x !== y) return x < y ? -1 : 1;
-  return Buffer.compare(a.sealed, b.sealed);
-}

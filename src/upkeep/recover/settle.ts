@@ -1,8 +1,8 @@
 import PQueue from 'p-queue';
 import { equalBytes } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
-import { openPointer, type Pointer, pointerHash } from '../../manifest/pointer.ts';
-import { type Fork, keepFork } from '../../records/forks.ts';
+import { comparePointers, openPointer, type Pointer, relationOf } from '../../manifest/pointer.ts';
+import { type Fork, isRival, keepFork } from '../../records/forks.ts';
 import { noJournals } from '../../records/journal.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
@@ -99,11 +99,9 @@ class Settling implements Settled {
     const { now, before } = await this.#highest(key, best);
     if (now === undefined) return;
     this.pointers.push(now.pointer);
-    const rivals = [...versions, ...(before === undefined ? [] : [before])].filter((one) =>
-      this.#isRival(one, now),
-    );
+    const rivals = await this.#rivalsOf(now, before === undefined ? versions : [...versions, before]);
     for (const rival of rivals) await this.#keep(rival.pointer);
-    const behind = best === undefined || best.pointer.version < now.pointer.version;
+    const behind = best === undefined || this.#order(best.pointer, now.pointer) < 0;
     if (behind) this.#noteBehind(key, now.pointer, best);
     if (rivals.length > 0 || behind) await this.#backUp({ ...now, replaced: undefined }, rivals.length > 0);
   }
@@ -116,14 +114,14 @@ class Settling implements Settled {
     for (let round = 0; ; round++) {
       const current = await this.#current(key);
       if (best === undefined) return { now: current.known };
-      const known = current.known?.pointer.version ?? 0;
-      if (best.pointer.version <= known) return { now: current.known };
+      const { known } = current;
+      if (known !== undefined && this.#order(best.pointer, known.pointer) <= 0) return { now: known };
       const expected = current.damaged ? 'any' : current.known?.sealed;
       if (await setPointer(this.#context, { ...best, replaced: undefined }, expected)) {
-        if (known > 0) this.advanced++;
-        return { now: best, before: current.known };
+        if (known !== undefined) this.advanced++;
+        return { now: best, before: known };
       }
-      if (round === MAX_ROUNDS) return { now: current.known };
+      if (round === MAX_ROUNDS) return { now: known };
     }
   }
 
@@ -140,13 +138,23 @@ class Settling implements Settled {
     }
   }
 
-  /** Whether it holds content that the present version neither is nor follows from. Older ones cannot be told from that. */
-  #isRival({ pointer, sealed }: SlotPointer, now: SlotPointer): boolean {
-    const { version, previous, manifest } = now.pointer;
-    if (pointer.manifest === undefined || pointer.manifest === manifest) return false;
-    if (pointer.version === version) return true;
-    const hash = pointerHash(this.#context.blake3, sealed);
-    return pointer.version === version - 1 && !equalBytes(previous, hash);
+  #order(a: Pointer, b: Pointer): number {
+    return comparePointers(this.#context.blake3, a, b);
+  }
+
+  /** What the present version does not follow from, not even by way of others that were found. */
+  async #rivalsOf(now: SlotPointer, found: Versions): Promise<SlotPointer[]> {
+    const shown = [now];
+    const others = found.filter(({ sealed }) => !equalBytes(sealed, now.sealed));
+    for (const one of others.sort((a, b) => this.#order(b.pointer, a.pointer))) {
+      const { blake3 } = this.#context;
+      if (shown.some(({ pointer }) => relationOf(blake3, pointer, one) === 'follows')) shown.push(one);
+    }
+    const rivals: SlotPointer[] = [];
+    for (const one of others) {
+      if (!shown.includes(one) && (await isRival(this.#context, one, now))) rivals.push(one);
+    }
+    return rivals;
   }
 
   #noteBehind(key: string, { name, version, manifest }: Pointer, best: SlotPointer | undefined): void {
