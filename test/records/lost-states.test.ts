@@ -85,11 +85,11 @@ describe('what was acknowledged of a name', () => {
   it('is kept when a provider has what no version is shown to follow, further back than can be shown', async () => {
     const { context, providers } = await testVault({ providers: 4 });
     const lost = await putObject(context, noise(10_000, 1), { name: 'x' });
-    const restore = await remember(providers[0]!);
+    const restore = await Promise.all(providers.map(remember));
     const other = withoutState(context);
     await Promise.all(providers.map(({ adapter }) => adapter.deleteSlot(context.keys.slotName('x'))));
     const last = await pointAt(other, providers, 'x', 24);
-    await restore();
+    await Promise.all(restore.map((again) => again()));
     const { forks } = await backUpPointer(other, { ...last, replaced: undefined }, providers, 4);
     expect(forks).toMatchObject([{ version: 1, manifest: lost.manifest }]);
     expect(Object.values(await standing(other))).toContain(lost.manifest);
