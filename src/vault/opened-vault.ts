@@ -127,6 +127,7 @@ export class OpenedVault implements Vault {
 
   async gc(options: GcOptions = {}): Promise<GcResult> {
     acceptOptions('gc', options);
+    if (options.dryRun !== true) await this.#composed.room.beforeRemoval();
     if (options.dryRun !== true) await this.#housekeeping.finish(options);
     return scrubProviders(this.#composed.context, options);
   }

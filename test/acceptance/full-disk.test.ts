@@ -147,6 +147,8 @@ describe('a full disk', () => {
         expect(removed.code, said(removed)).toBe(0);
         await fill(disk.path);
       }
+      const swept = await run(['gc']);
+      expect(swept.code, said(swept)).toBe(0);
       const listed = await run(['ls']);
       expect(listed.stdout.toString(), said(listed)).toBe('z\n');
       await rm(join(disk.path, 'ballast'), { force: true });
