@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
-export const OPERATIONS = ['put', 'overwrite', 'rm', 'recover'] as const;
+export const OPERATIONS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
 export const PHASES = ['plan', 'intent', 'packs', 'node', 'root', 'commit', 'back-up', 'close'] as const;
 type Operation = (typeof OPERATIONS)[number];
 
