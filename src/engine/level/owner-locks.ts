@@ -93,7 +93,8 @@ class OwnerLocks implements Owners {
     if (held === undefined) return;
     this.#held = undefined;
     await held.database.close();
-    await rm(this.#pathOf(held.name), { recursive: true, force: true });
+    // What was done is done: a lock that is free tells of the end too, and a later run takes the folder away.
+    await rm(this.#pathOf(held.name), { recursive: true, force: true }).catch(() => {});
   }
 
   async #take(): Promise<{ readonly name: string; readonly database: Database }> {
