@@ -22,7 +22,7 @@ import { createMemoryAdapter } from '../src/providers/memory/driver.ts';
 import type { Provider } from '../src/providers/provider.ts';
 import { recordedRelocations } from '../src/records/relocations.ts';
 import { silentMetrics } from '../src/telemetry/index.ts';
-import { keepNothing } from '../src/upkeep/retention.ts';
+import { createRetention } from '../src/upkeep/retention.ts';
 import { columns, MIB } from './numbers.ts';
 
 const PROVIDERS = 9;
@@ -151,7 +151,11 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
       verifyWrites: 'sample',
     },
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base), places: { claim: async () => {} } };
+  const context: VaultContext = {
+    ...base,
+    retention: createRetention(base, 0),
+    places: { claim: async () => {} },
+  };
   const close = async (): Promise<void> => {
     await Promise.all(providers.map(({ adapter }) => adapter.close()));
   };

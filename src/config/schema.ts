@@ -25,6 +25,7 @@ export const SECTION_NAMES = [
   'packs',
   'integrity',
   'placement',
+  'retention',
   'limits',
   'rollout',
   'engine',
@@ -111,6 +112,7 @@ export const SCHEMA: ConfigSchema = {
     minTolerates: integer(1, 0, 254),
     failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),
   },
+  retention: { replacedSeconds: integer(60, 0, 31_536_000) },
   limits: {
     memoryBytes: bytes(96 * MIB, 16 * MIB, 4 * GIB),
     maxWorkers: integer(0, 0, 256),

@@ -14,6 +14,7 @@ export interface Config {
   readonly packs: PacksConfig;
   readonly integrity: IntegrityConfig;
   readonly placement: PlacementConfig;
+  readonly retention: RetentionConfig;
   readonly limits: LimitsConfig;
   readonly rollout: RolloutConfig;
   readonly engine: EngineConfig;
@@ -89,6 +90,11 @@ export interface IntegrityConfig {
 export interface PlacementConfig {
   readonly minTolerates: number;
   readonly failureDomain: keyof DomainLabels;
+}
+
+export interface RetentionConfig {
+  /** How long the content of a version is kept after another took its place. */
+  readonly replacedSeconds: number;
 }
 
 export interface LimitsConfig {

@@ -7,7 +7,7 @@ import { sendRepresentation } from '../http/representation.ts';
 import { addressFrom, etagOf } from '../http/request.ts';
 import type { ByteRange } from '../http/selection.ts';
 import type { GatewayContext } from './context.ts';
-import { SEALED } from './store.ts';
+import { SEALED, type StoredObject } from './store.ts';
 
 const OPAQUE = 'application/octet-stream';
 /** `type/subtype` and parameters of visible ASCII: what a header may hold. */
@@ -43,6 +43,9 @@ export const fetchWasm: Endpoint<GatewayContext> = reading((context, exchange, [
   serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: 'application/wasm' }),
 );
 
+/** Versions of a name that one request follows, each of them replaced while it was being opened. */
+const MAX_FOLLOWED = 16;
+
 /** Shared caches may keep what anonymous readers get, but not what needed a token. */
 const cacheControl = (exchange: Exchange, rest: string): string =>
   `${exchange.principal.authenticated ? 'private' : 'public'}, ${rest}`;
@@ -53,9 +56,29 @@ async function serveObject(
   reference: string,
   options: { readonly cache: string; readonly contentType?: string },
 ): Promise<void> {
-  const { store, clock, limits, slowReaders } = context;
+  const { store } = context;
   if (store.sealed) context.metrics.readDenied(SEALED);
-  const object = await store.open(reference, exchange.signal);
+  let object = await store.open(reference, exchange.signal);
+  for (let followed = 1; ; followed++) {
+    try {
+      return await sendObject(context, exchange, object, options);
+    } catch (error) {
+      // Before the first byte the version that took its place will do, if there is one.
+      if (exchange.response.headersSent || exchange.signal.aborted || followed >= MAX_FOLLOWED) throw error;
+      const current = await store.open(reference, exchange.signal).catch(() => object);
+      if (current.manifest === object.manifest) throw error;
+      object = current;
+    }
+  }
+}
+
+async function sendObject(
+  context: GatewayContext,
+  exchange: Exchange,
+  object: StoredObject,
+  options: { readonly cache: string; readonly contentType?: string },
+): Promise<void> {
+  const { store, clock, limits, slowReaders } = context;
   const provider = providerForManifest(reservationKey(exchange), {
     blake3: context.blake3,
     providers: object.providers,

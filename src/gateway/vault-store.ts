@@ -3,7 +3,9 @@ import { createHedge } from '../core/hedge.ts';
 import { BLOB_READS } from '../core/straggler-policies.ts';
 import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
+import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { ReadContext } from '../pipeline/context.ts';
+import { wasReplaced } from '../records/behind.ts';
 import { listManifests, loadRoot } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
@@ -88,9 +90,8 @@ async function openObject(
   reference: string,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  // Looked up every time: the name may stand for another object by now.
-  const { manifest } = await resolveReference(parts.context, reference, { signal });
-  const opened = await parts.manifests.open(manifest, signal);
+  const opened = await openManifestOf(parts, reference, signal);
+  const { manifest } = opened;
   const { record, secrets } = opened.root;
   const { size, contentType } = secrets;
   return {
@@ -100,6 +101,26 @@ async function openObject(
     providers: record.providers,
     read: (range, stop) => readObject(parts, opened, range, stop),
   };
+}
+
+/** Versions of a name that one read follows, each of them replaced while it was being opened. */
+const MAX_FOLLOWED = 16;
+
+/** Looked up every time, and again if the version was replaced meanwhile. */
+async function openManifestOf(
+  { context, manifests }: ObjectReadParts,
+  reference: string,
+  signal: AbortSignal,
+): Promise<OpenedManifest> {
+  for (let followed = 1; ; followed++) {
+    const { manifest, pointer } = await resolveReference(context, reference, { signal });
+    try {
+      return await manifests.open(manifest, signal);
+    } catch (error) {
+      if (pointer === undefined || followed >= MAX_FOLLOWED) throw error;
+      if (!(await wasReplaced(context, pointer, error, signal))) throw error;
+    }
+  }
 }
 
 function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadParts {

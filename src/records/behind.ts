@@ -4,6 +4,7 @@ import { LISTINGS } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
+import { readName } from './names.ts';
 import { readIfIntact, readSlotContent } from './slots.ts';
 
 /** What a read fails with when the blobs of a version are gone, or seem to be. */
@@ -21,6 +22,17 @@ export async function whyUnreadable(
 ): Promise<unknown> {
   if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return error;
   return (await behind(context, pointer, signal, error)) ?? error;
+}
+
+/** Whether the name no longer stands for a version that could not be read: then its blobs may just have been deleted. */
+export async function wasReplaced(
+  context: RecordsContext,
+  { name, manifest }: Pointer,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return false;
+  return (await readName(context, name, { signal }))?.manifest !== manifest;
 }
 
 /** For what cannot be read as it stands. @throws HoldfastError `Unavailable`, code `state_behind`, if that is why. */

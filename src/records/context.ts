@@ -19,13 +19,31 @@ export interface RecordsContext extends ObjectContext {
 /** The providers, as far as the records concern them. */
 type RecordsProviders = ObjectProviders & Pick<ProviderDirectory, 'deleted' | 'flush' | 'recount'>;
 
+/** A version that no name stands for any more. */
+export interface RetiredVersion {
+  readonly manifest: BlobAddress;
+  readonly why: 'replaced' | 'removed';
+  /** Of the name that stood for it; undefined if none did. */
+  readonly nameKey: string | undefined;
+  /** When it was retired, and when its blobs may go. */
+  readonly sinceMs: number;
+  readonly dueMs: number;
+  /** How often that was tried in vain. */
+  readonly attempts: number;
+  /** What must be closed first: until then the providers may not know what took its place. */
+  readonly journal: string | undefined;
+}
+
 /** What becomes of the content of a version that its name stands for no longer. The one way in which any goes. */
 export interface Retention {
+  /** How long the content of a version is kept after another took its place, in milliseconds. */
+  readonly replacedMs: number;
   /**
-   * Nothing points to the manifest any more: a newer version replaced it, or somebody removed it. May be cut off: a sweep
-   * of the journal calls it again.
+   * Deletes what a version consists of, unless a name stands for it, and then its record. What cannot be deleted now
+   * stays recorded, to be tried again when it is due; so it does when the call is cut off.
+   * @throws HoldfastError `Aborted`; what the engine throws.
    */
-  retire(manifest: BlobAddress, why: 'replaced' | 'removed', options?: AbortOptions): Promise<Retired>;
+  retire(version: RetiredVersion, options?: AbortOptions): Promise<Retired>;
 }
 
 export interface Retired {
@@ -33,6 +51,8 @@ export interface Retired {
   readonly deleted: number;
   /** … and those that are deleted later, because their provider did not answer. */
   readonly queued: number;
+  /** Why nothing could be deleted now; it is tried again. */
+  readonly postponed?: string | undefined;
 }
 
 export interface WithRetention {

@@ -80,6 +80,16 @@ export function nameOfFork(name: string, manifest: BlobAddress): string {
   return letters.join('') + suffix;
 }
 
+/** Whether a manifest is what a name stands for, or a name that a fork made of it. */
+export async function isNamed(
+  context: RecordsContext,
+  name: string,
+  manifest: BlobAddress,
+): Promise<boolean> {
+  const current = await readName(context, name);
+  return current?.manifest === manifest || hasOtherName(context, name, manifest);
+}
+
 /** Whether a manifest has another name than this one: that of the fork that it was, or the one that it forked from. */
 export async function hasOtherName(
   context: RecordsContext,

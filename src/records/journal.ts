@@ -62,6 +62,10 @@ export class PutJournal implements Fence {
     this.#header = header;
   }
 
+  get id(): string {
+    return this.#id;
+  }
+
   static async begin(context: RecordsContext, nameKey: string | undefined): Promise<PutJournal> {
     const owner = await context.owner();
     return new PutJournal(context.engine, toHex(context.random(8)), { state: 'open', owner, nameKey });
@@ -203,6 +207,11 @@ export async function noJournals({ engine }: RecordsContext, options: AbortOptio
 }
 
 const STATES: readonly JournalState[] = ['open', 'condemned', 'committed'];
+
+/** Whether a journal has not been ended yet. */
+export async function journalIsOpen({ engine }: RecordsContext, id: string): Promise<boolean> {
+  return (await engine.table(JOURNAL_TABLE).get(id)) !== undefined;
+}
 
 /** Undefined for what is no header, or a damaged one: whose it is, or what it is of, cannot be told. */
 function headerIn(value: Uint8Array): JournalHeader | undefined {

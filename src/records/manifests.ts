@@ -49,14 +49,17 @@ export function usageEntry(manifest: BlobAddress, usage: Usage): BatchOp {
   return { table: USAGE_TABLE, key: manifest, value: utf8Encode(text) };
 }
 
+/** @param also is written in the same step. */
 export async function forgetRoot(
   context: RecordsContext,
   address: BlobAddress,
   options?: AbortOptions,
+  also: readonly BatchOp[] = [],
 ): Promise<void> {
   const storedMs = await context.engine.table(TIMES_TABLE).get(address, options);
   const tables = [ROOTS_TABLE, USAGE_TABLE, TIMES_TABLE];
-  const ops: BatchOp[] = tables.map((table) => ({ table, key: address, value: undefined }));
+  const gone = tables.map((table) => ({ table, key: address, value: undefined }));
+  const ops: BatchOp[] = [...gone, ...also];
   if (storedMs !== undefined) {
     const key = orderKey(Number(utf8Decode(storedMs)), address);
     ops.push({ table: ORDER_TABLE, key, value: undefined });

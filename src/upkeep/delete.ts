@@ -4,7 +4,7 @@ import { recordedTime } from '../core/clock.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
-import type { RecordsContext, WithRetention } from '../records/context.ts';
+import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
 import { type Fork, hasOtherName, nameOfFork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { engineGenerationOf } from '../records/generation-record.ts';
@@ -12,6 +12,7 @@ import { PutJournal } from '../records/journal.ts';
 import { openManifest } from '../records/manifests.ts';
 import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
 import { type NameChange, pointNameFrom, readName, resolveReference } from '../records/names.ts';
+import { retiring } from '../records/retired.ts';
 import { flushUsage } from '../records/usage.ts';
 
 export interface DeleteResult {
@@ -20,6 +21,8 @@ export interface DeleteResult {
   /** Blobs that were deleted at once, and those queued because their provider did not answer. */
   readonly deleted: number;
   readonly queued: number;
+  /** Why nothing could be deleted now: the name is removed, the blobs go as soon as they may. */
+  readonly postponed?: string | undefined;
   /** Providers that did not say in time that they know of the removal; they are told again later. */
   readonly unconfirmed: readonly string[];
   /** Versions of the name that the providers held and this state did not know of. */
@@ -46,23 +49,23 @@ export async function deleteObject(
   const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
   const journal = await PutJournal.begin(context, nameKey);
   const shared = name !== undefined && (await hasOtherName(context, name, manifest));
-  const noted = (obsolete: BlobAddress): BatchOp =>
-    journal.removed(shared && obsolete === manifest ? undefined : obsolete);
+  let retired: RetiredVersion | undefined;
+  const noted = (obsolete: BlobAddress): BatchOp[] => {
+    const goes = shared && obsolete === manifest ? undefined : obsolete;
+    retired = goes && removedVersion(goes, nameKey, removedMs, journal.id);
+    return [journal.removed(goes), ...(retired === undefined ? [] : [retiring(retired)])];
+  };
   // By its name whatever that stands for goes, by an address this object only.
   const only = reference === name ? undefined : manifest;
-  const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => [
-    noted(replaced?.manifest ?? manifest),
-  ];
+  const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => noted(replaced?.manifest ?? manifest);
   const removal = name === undefined ? undefined : await removeName(context, name, only, removedMs, also);
   if (removal === undefined) {
-    await engineGenerationOf(context.engine).write([noted(manifest)], [], context.random);
+    await engineGenerationOf(context.engine).write(noted(manifest), [], context.random);
     await generation.publish();
   }
   const obsolete = removal?.replaced ?? manifest;
   const dropped =
-    (shared && obsolete === manifest) || standing.state !== 'confirmed'
-      ? { deleted: 0, queued: 0 }
-      : await context.retention.retire(obsolete, 'removed', options);
+    retired === undefined ? { deleted: 0, queued: 0 } : await context.retention.retire(retired, options);
   await flushUsage(context);
   await journal.end();
   const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
@@ -75,6 +78,21 @@ export async function deleteObject(
     stateBehind: standing.state === 'behind',
   };
 }
+
+const removedVersion = (
+  manifest: BlobAddress,
+  nameKey: string | undefined,
+  removedMs: number,
+  journal: string,
+): RetiredVersion => ({
+  manifest,
+  why: 'removed',
+  nameKey,
+  sinceMs: removedMs,
+  dueMs: removedMs,
+  attempts: 0,
+  journal,
+});
 
 async function whatToDelete(
   context: RecordsContext,

@@ -1,11 +1,12 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
+import { recordedTime } from '../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
-import type { RecordsContext, WithRetention } from '../records/context.ts';
+import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import {
@@ -20,6 +21,7 @@ import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.t
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
+import { noLongerRetired, retiredBy } from '../records/retired.ts';
 import { deleteBlobs, trashed } from '../records/trash.ts';
 import { recountIsDue } from '../records/usage.ts';
 
@@ -111,12 +113,23 @@ async function finish(
   const changed = nameKey !== undefined && (visible || isReplaced);
   const forks = changed ? await copyName(context, nameKey, options) : [];
   // Where states have parted, another may still lead to what was replaced.
-  if (isReplaced && forks.length === 0) {
-    const why = manifest === undefined ? 'removed' : 'replaced';
-    blobs += (await context.retention.retire(obsolete, why, options)).deleted;
+  const noted = await retiredBy(context, id, options);
+  if (isReplaced && forks.length > 0) last.push(...noted.map(noLongerRetired));
+  else if (isReplaced) {
+    // What earlier versions replaced is in the header only.
+    const now = recordedTime(context.clock);
+    const goes = noted.length > 0 ? noted.filter(({ dueMs }) => dueMs <= now) : [retiredAs(header, now)];
+    for (const version of goes) blobs += (await context.retention.retire(version, options)).deleted;
   }
   await writeInBatches(context.engine, [...last, ...(await forgottenJournal(context, id))]);
   return { blobs, forks };
+}
+
+/** @param header has an `obsolete`. */
+function retiredAs({ nameKey, manifest, obsolete }: JournalHeader, sinceMs: number): RetiredVersion {
+  const why = manifest === undefined ? 'removed' : 'replaced';
+  const times = { sinceMs, dueMs: sinceMs, attempts: 0 };
+  return { manifest: obsolete!, why, nameKey, ...times, journal: undefined };
 }
 
 /** The owner may have died before: a recovery would then bring back what is about to be deleted. */

@@ -20,7 +20,7 @@ import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
 import { recordedRelocations } from '../records/relocations.ts';
-import { keepNothing } from '../upkeep/retention.ts';
+import { createRetention } from '../upkeep/retention.ts';
 import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
 
@@ -112,7 +112,11 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base), places: createPlaces(base) };
+  const context: VaultContext = {
+    ...base,
+    retention: createRetention(base, config.retention.replacedSeconds * 1000),
+    places: createPlaces(base),
+  };
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
   return {

@@ -14,6 +14,7 @@ import { checkNames } from '../records/name-check.ts';
 import { renewNames } from '../records/name-copies.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
+import { retireDue } from '../upkeep/retention.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
 import type { ComposedVault } from './assemble.ts';
 
@@ -88,6 +89,7 @@ export class Housekeeping {
     const { signal } = this.#until;
     const chores = [
       () => this.#sweep(signal),
+      () => this.#retire(signal),
       () => emptyTrash(context, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
       async () => this.tellOf(await renewNames(context, { signal })),
@@ -109,6 +111,14 @@ export class Housekeeping {
     const { damaged, stale } = await checkNames(context, { signal });
     if (stale) log('warn', 'name_index_stale', {});
     for (const { nameKey } of damaged) log('warn', 'name_damaged', { nameKey });
+  }
+
+  async #retire(signal: AbortSignal): Promise<void> {
+    const { context, log } = this.#composed;
+    const { retired, postponed, poison } = await retireDue(context, { signal });
+    if (retired > 0) log('debug', 'versions_retired', { retired });
+    for (const { manifest, why } of postponed) log('warn', 'version_not_deleted', { manifest, why });
+    if (poison > 0) log('warn', 'records_unreadable', { table: 'retired', records: poison });
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {

@@ -37,6 +37,8 @@ export interface WholeOptions {
  * `Unexpected` (`already_read`). Every piece was authenticated. Of a whole object the last piece comes only once all
  * have the hash that was taken when it was put; otherwise the reading ends with `Corrupt` (`wrong_plain_hash`). Where
  * too few shards are left it ends with `Unavailable` (`undecodable`). Leaving early cancels what was asked of providers.
+ * If the name's version is replaced and gone before the first piece was read, the version that took its place is read,
+ * and the fields below tell of that one; after the first piece they stay.
  */
 export interface ObjectReader {
   readonly manifest: BlobAddress;
@@ -77,38 +79,60 @@ export async function openReader(
 }
 
 function readerOf(opened: OpenedReader, onProgress: GetOptions['onProgress']): ObjectReader {
-  const { manifest, name, size, start, length, contentType, createdMs, certificate, damage } = opened;
   let running: AsyncGenerator<Uint8Array> | undefined;
   const once = (pieces: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> => {
     if (running !== undefined) throw alreadyRead();
-    running = counted(pieces(), length, onProgress);
+    running = counted(pieces(), () => opened.length, onProgress);
     return running;
   };
   const borrow = (): AsyncGenerator<Uint8Array> => once(() => opened.borrow());
   const copies = (): AsyncGenerator<Uint8Array> => once(() => opened);
   const whole = async (call: string, options: WholeOptions, most: number) => {
     checkOptions<WholeOptions>(call, options, { maxBytes: true });
-    if (length > Math.min(options.maxBytes ?? most, most)) throw overMaxBytes(length, options, most);
-    return gathered(borrow(), length);
+    const checked = (): number => {
+      const { length } = opened;
+      if (length > Math.min(options.maxBytes ?? most, most)) throw overMaxBytes(length, options, most);
+      return length;
+    };
+    checked();
+    return gathered(borrow(), checked);
   };
   const bytes = (options: WholeOptions = {}) => whole('bytes', options, constants.MAX_LENGTH);
   return {
-    manifest,
-    name,
-    size,
-    start,
-    length,
-    contentType,
-    createdMs,
-    certificate,
-    damage,
+    get manifest() {
+      return opened.manifest;
+    },
+    get name() {
+      return opened.name;
+    },
+    get size() {
+      return opened.size;
+    },
+    get start() {
+      return opened.start;
+    },
+    get length() {
+      return opened.length;
+    },
+    get contentType() {
+      return opened.contentType;
+    },
+    get createdMs() {
+      return opened.createdMs;
+    },
+    get certificate() {
+      return opened.certificate;
+    },
+    get damage() {
+      return opened.damage;
+    },
     borrow,
     [Symbol.asyncIterator]: copies,
     stream: () => streamOf(copies()),
     bytes,
     text: async (options = {}) =>
       new TextDecoder().decode(await whole('text', options, constants.MAX_STRING_LENGTH)),
-    blob: async (options = {}) => new Blob([await bytes(options)], { type: contentType }),
+    blob: async (options = {}) => new Blob([await bytes(options)], { type: opened.contentType }),
     async [Symbol.asyncDispose]() {
       await running?.return(undefined);
     },
@@ -117,13 +141,13 @@ function readerOf(opened: OpenedReader, onProgress: GetOptions['onProgress']): O
 
 async function* counted(
   pieces: AsyncIterable<Uint8Array>,
-  totalBytes: number,
+  totalBytes: () => number,
   onProgress: GetOptions['onProgress'],
 ): AsyncGenerator<Uint8Array> {
   let bytesRead = 0;
   for await (const piece of pieces) {
     bytesRead += piece.length;
-    onProgress?.({ bytesRead, totalBytes });
+    onProgress?.({ bytesRead, totalBytes: totalBytes() });
     yield piece;
   }
 }
@@ -144,14 +168,19 @@ function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
   );
 }
 
-async function gathered(pieces: AsyncIterable<Uint8Array>, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const all = new Uint8Array(length);
+/** @param length is asked once the first piece is there: which version is read is certain only then. */
+async function gathered(
+  pieces: AsyncIterable<Uint8Array>,
+  length: () => number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let all: Uint8Array<ArrayBuffer> | undefined;
   let at = 0;
   for await (const piece of pieces) {
+    all ??= new Uint8Array(length());
     all.set(piece, at);
     at += piece.length;
   }
-  return all;
+  return all ?? new Uint8Array(0);
 }
 
 function alreadyRead(): HoldfastError {

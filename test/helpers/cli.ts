@@ -124,7 +124,10 @@ export class CliVault {
     this.#config = config;
   }
 
-  /** @param config TOML. @param folder where to make the home. */
+  /**
+   * What is replaced goes at once, unless the configuration says how long it stays.
+   * @param config TOML. @param folder where to make the home.
+   */
   static async create(config?: string, folder: string = tmpdir()): Promise<CliVault> {
     const home = await mkdtemp(join(folder, 'holdfast-test-'));
     const file = config === undefined ? undefined : join(home, 'storage.toml');
@@ -132,6 +135,15 @@ export class CliVault {
     const vault = new CliVault(home, file);
     const made = await vault.run(['init', '--unwrapped']);
     if (made.code !== 0) throw new Error(`init failed: ${made.stderr}`);
+    const own = file ?? join(home, 'storage.toml');
+    const text = await readFile(own, 'utf8');
+    const said = text.includes('replaced_seconds');
+    await writeFile(
+      own,
+      said
+        ? text.replace('replaced_seconds = 60', 'replaced_seconds = 0')
+        : `${text}\n[retention]\nreplaced_seconds = 0\n`,
+    );
     return vault;
   }
 

@@ -17,7 +17,7 @@ import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { recordedRelocations } from '../../src/records/relocations.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
-import { keepNothing } from '../../src/upkeep/retention.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
 
 export const ACCELERATION = { native: process.env.HOLDFAST_NATIVE !== 'off', wasm: true } as const;
 
@@ -101,7 +101,11 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       ...options.policy,
     },
   };
-  const context: VaultContext = { ...base, retention: keepNothing(base), places: { claim: async () => {} } };
+  const context: VaultContext = {
+    ...base,
+    retention: createRetention(base, 0),
+    places: { claim: async () => {} },
+  };
   return { context, providers, gone };
 }
 

@@ -79,7 +79,7 @@ describe('what a put returned is durable', () => {
     await putObject(context, noise(50_000), { name: 'x' });
     await deleteObject(noting(context, log), 'x');
     const steps = [...new Set(log.filter((step) => step === 'delete' || step.endsWith('flushed')))];
-    expect(steps).toEqual(['write journal name_index names vault, flushed', 'delete']);
+    expect(steps).toEqual(['write journal name_index names retired vault, flushed', 'delete']);
   });
 });
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import { keepNothing } from '../../src/upkeep/retention.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { aroundWrites } from '../helpers/engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
@@ -28,7 +28,7 @@ async function stoppable() {
     engine: aroundWrites(context.engine, (_, work) => step(work)),
     directory: context.directory,
   };
-  doomed.retention = keepNothing(doomed);
+  doomed.retention = createRetention(doomed, 0);
   const itsProviders = providers.map((provider): Provider => {
     const { adapter } = provider;
     const store: BlobAdapter['store'] = (...given) => step(() => adapter.store(...given));

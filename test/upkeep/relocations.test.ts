@@ -17,7 +17,7 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { openManifest } from '../../src/records/manifests.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
-import { keepNothing } from '../../src/upkeep/retention.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
 import { statObject } from '../../src/upkeep/stat.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
 import { allBlobs } from '../helpers/faulty.ts';
@@ -276,7 +276,7 @@ describe('a hint, which the vault itself does not vouch for', () => {
     const relocation = await carry(vault, segment!, 'p1', 'p4');
     const relocations = { open: async () => async () => [{ ...relocation, recorded: false }] };
     const context = { ...vault.context, relocations };
-    return { vault, context: { ...context, retention: keepNothing(context) } };
+    return { vault, context: { ...context, retention: createRetention(context, 0) } };
   };
 
   it('is followed where the shards are in none of their own places', async () => {
@@ -306,6 +306,6 @@ it('reading goes on where the engine cannot say what was moved', async () => {
   const locked = { ...vault.context, relocations };
   const object = await getObject(locked, 'x');
   expect(Buffer.compare(await readAll(object), noise(700_000))).toBe(0);
-  const retention = keepNothing(locked);
+  const retention = createRetention(locked, 0);
   await expect(deleteObject({ ...locked, retention }, 'x')).rejects.toThrow('it is locked');
 });

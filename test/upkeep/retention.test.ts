@@ -11,11 +11,11 @@ import { noise, readAll, testVault } from '../helpers/vault.ts';
 async function keepingAll(): Promise<{ context: VaultContext; asked: string[] }> {
   const { context } = await testVault({ providers: 4 });
   const asked: string[] = [];
-  const retire: VaultContext['retention']['retire'] = async (manifest, why) => {
+  const retire: VaultContext['retention']['retire'] = async ({ manifest, why }) => {
     asked.push(`${manifest} ${why}`);
     return { deleted: 0, queued: 0 };
   };
-  return { context: { ...context, retention: { retire } }, asked };
+  return { context: { ...context, retention: { replacedMs: 0, retire } }, asked };
 }
 
 /** The process dies once its change of the name is written. */

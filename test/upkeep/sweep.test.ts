@@ -185,7 +185,7 @@ it('a journal that cannot be finished keeps no other from it, and is tried again
   const retire = async (): Promise<never> => {
     throw failure;
   };
-  const swept = await sweepJournal({ ...context, retention: { retire } }, isDead);
+  const swept = await sweepJournal({ ...context, retention: { replacedMs: 0, retire } }, isDead);
   expect(swept).toMatchObject({ finished: 1, failures: [{ error: failure }] });
   expect([...swept.owners]).toEqual(['dead']);
   expect(await sweepJournal(context, isDead)).toMatchObject({ finished: 1, failures: [] });

@@ -2,9 +2,10 @@ import type { BlobAddress } from '../../core/address.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { CertificateRecord } from '../../manifest/certificate.ts';
+import type { Pointer } from '../../manifest/pointer.ts';
 import { type Damage, DamageLog } from '../../object/damage.ts';
 import type { OpenedManifest } from '../../object/readable-segments.ts';
-import { whyUnreadable } from '../../records/behind.ts';
+import { wasReplaced, whyUnreadable } from '../../records/behind.ts';
 import { openManifest } from '../../records/manifests.ts';
 import { resolveReference } from '../../records/names.ts';
 import { timed } from '../../telemetry/metrics.ts';
@@ -52,7 +53,8 @@ export interface ChunkReader extends OpenedReader {
 }
 
 /**
- * Opens an object by name or manifest address.
+ * Opens an object by name or manifest address. Where a name's version is replaced and gone before the first byte was
+ * read, the one that took its place is opened instead; what the reader tells of the object is of the version it reads.
  * @throws HoldfastError `NotFound`, `PermissionDenied` (`not_a_reader`), `RangeNotSatisfiable`, `Unavailable` or
  * `Corrupt` (`undecodable`). Every piece that is yielded was authenticated; of a whole object the last is yielded only
  * once all have the hash that was taken when it was put (`wrong_plain_hash`).
@@ -62,36 +64,125 @@ export async function getObject(
   reference: string,
   options: PartOptions = {},
 ): Promise<OpenedReader> {
-  const { signal } = options;
-  const { manifest, pointer } = await resolveReference(context, reference, { signal });
-  const damage = new DamageLog();
-  const explained = async (error: unknown): Promise<never> => {
-    throw pointer === undefined ? error : await whyUnreadable(context, pointer, error, signal);
-  };
-  const root = await openManifest(context, manifest, damage, { signal }).catch(explained);
-  const reader = readOpened(context, { manifest, root }, options, damage);
-  if (pointer === undefined) return reader;
-  return {
-    ...reader,
-    name: pointer.name,
-    borrow: () => orElse(reader.borrow(), explained),
-    [Symbol.asyncIterator]: () => orElse(reader, explained),
-  };
+  const opened = await openCurrent(context, reference, options);
+  return opened.pointer === undefined
+    ? opened.reader
+    : new NamedReader(context, options, opened, opened.pointer);
 }
 
-/** What fails on the way fails as `explained` says. */
-async function* orElse<T>(
-  pieces: AsyncIterable<T>,
-  explained: (error: unknown) => Promise<never>,
-): AsyncGenerator<T> {
-  const source = pieces[Symbol.asyncIterator]();
-  try {
-    for (let next = await source.next().catch(explained); next.done !== true; ) {
-      yield next.value;
-      next = await source.next().catch(explained);
+/** Versions of a name that one read follows, each of them replaced while it was being opened. */
+const MAX_FOLLOWED = 16;
+
+interface Opened {
+  readonly reader: OpenedReader;
+  readonly pointer: Pointer | undefined;
+}
+
+async function openCurrent(context: ReadContext, reference: string, options: PartOptions): Promise<Opened> {
+  const { signal } = options;
+  for (let followed = 1; ; followed++) {
+    const { manifest, pointer } = await resolveReference(context, reference, { signal });
+    const damage = new DamageLog();
+    try {
+      const root = await openManifest(context, manifest, damage, { signal });
+      return { reader: readOpened(context, { manifest, root }, options, damage), pointer };
+    } catch (error) {
+      if (pointer === undefined) throw error;
+      if (followed >= MAX_FOLLOWED || !(await wasReplaced(context, pointer, error, signal))) {
+        throw await whyUnreadable(context, pointer, error, signal);
+      }
     }
-  } finally {
-    await source.return?.();
+  }
+}
+
+/** Reads the version that its name stood for, or the one that took its place before anything was read. */
+class NamedReader implements OpenedReader {
+  readonly #context: ReadContext;
+  readonly #options: PartOptions;
+  #reader: OpenedReader;
+  #pointer: Pointer;
+
+  constructor(context: ReadContext, options: PartOptions, { reader }: Opened, pointer: Pointer) {
+    this.#context = context;
+    this.#options = options;
+    this.#reader = reader;
+    this.#pointer = pointer;
+  }
+
+  get name(): string {
+    return this.#pointer.name;
+  }
+
+  get manifest(): BlobAddress {
+    return this.#reader.manifest;
+  }
+
+  get size(): number {
+    return this.#reader.size;
+  }
+
+  get start(): number {
+    return this.#reader.start;
+  }
+
+  get length(): number {
+    return this.#reader.length;
+  }
+
+  get contentType(): string {
+    return this.#reader.contentType;
+  }
+
+  get createdMs(): number {
+    return this.#reader.createdMs;
+  }
+
+  get certificate(): CertificateRecord {
+    return this.#reader.certificate;
+  }
+
+  get damage(): readonly Damage[] {
+    return this.#reader.damage;
+  }
+
+  borrow(): AsyncGenerator<Uint8Array> {
+    return this.#pieces((reader) => reader.borrow());
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    return this.#pieces((reader) => reader);
+  }
+
+  async *#pieces(of: (reader: OpenedReader) => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for (let followed = 1; ; followed++) {
+      const source = of(this.#reader)[Symbol.asyncIterator]();
+      let begun = false;
+      try {
+        for (let next = await source.next(); next.done !== true; next = await source.next()) {
+          begun = true;
+          yield next.value;
+        }
+        return;
+      } catch (error) {
+        if (begun || followed >= MAX_FOLLOWED) throw await this.#explained(error);
+        await this.#follow(error);
+      } finally {
+        await source.return?.();
+      }
+    }
+  }
+
+  /** @throws the error, explained, when the name still stands for what could not be read. */
+  async #follow(error: unknown): Promise<void> {
+    const { signal } = this.#options;
+    if (!(await wasReplaced(this.#context, this.#pointer, error, signal))) throw await this.#explained(error);
+    const { reader, pointer } = await openCurrent(this.#context, this.#pointer.name, this.#options);
+    this.#reader = reader;
+    this.#pointer = pointer!;
+  }
+
+  #explained(error: unknown): Promise<unknown> {
+    return whyUnreadable(this.#context, this.#pointer, error, this.#options.signal);
   }
 }
 

@@ -8,6 +8,7 @@ import { asHoldfastError } from '../../core/errors.ts';
 import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
 import type { Certificate } from '../../placement/certificate.ts';
+import type { RetiredVersion } from '../../records/context.ts';
 import { type Fork, hasOtherName } from '../../records/forks.ts';
 import { generationOf, type Standing } from '../../records/generation.ts';
 import { engineGenerationOf } from '../../records/generation-record.ts';
@@ -16,6 +17,7 @@ import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { checkName } from '../../records/name-record.ts';
 import { type NameChange, pointName } from '../../records/names.ts';
+import { noLongerRetired, retiring } from '../../records/retired.ts';
 import { type BlobAt, deleteOrQueue, queueDeletes } from '../../records/trash.ts';
 import { flushUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
@@ -78,8 +80,8 @@ export interface PutResult {
    */
   readonly stateBehind: boolean;
   /**
-   * The manifest that the name stood for before; its blobs have been deleted or queued for it. Undefined also when forks
-   * were found: then they were left alone.
+   * The manifest that the name stood for before; its blobs are deleted after `retention.replaced_seconds`. Undefined also
+   * when forks were found, or the state is not known to be the latest: then they are left alone.
    */
   readonly replaced: BlobAddress | undefined;
 }
@@ -135,6 +137,12 @@ interface PutSetup {
   readonly onProgress: PutOptions['onProgress'];
 }
 
+interface RetiredByPut {
+  readonly version: RetiredVersion;
+  /** False: another state may still lead to it. */
+  readonly goes: boolean;
+}
+
 class Put {
   readonly #context: VaultContext;
   readonly #setup: PutSetup;
@@ -175,18 +183,16 @@ class Put {
     const asked = generation.standing().catch((): Standing => ({ state: 'unconfirmed', why: [] }));
     const { root, fed } = await this.#store();
     const standing = await asked;
-    const { change, shared } = await this.#commit(root, fed.size);
+    const { change, retired } = await this.#commit(root, fed.size);
     this.#measure(fed);
     const [backUp] = await Promise.all([
       change && this.#backUp(change, root.certificate),
       generation.publish(),
     ]);
     // Where states have parted, another may still lead to it under a name of its own.
-    const before =
-      backUp?.forks.length === 0 && standing.state === 'confirmed' ? change?.replaced?.manifest : undefined;
-    const replaced = before === shared ? undefined : before;
+    const goes = backUp?.forks.length === 0;
     const { orphans, bytesStored } = this.#outbox;
-    await this.#close(orphans, ORPHANS_MS, replaced);
+    await this.#close(orphans, ORPHANS_MS, retired && { version: retired, goes });
     return {
       manifest: root.address,
       name: this.#setup.name,
@@ -201,7 +207,7 @@ class Put {
       pointerUnconfirmed: backUp?.unconfirmed ?? [],
       forks: backUp?.forks ?? [],
       stateBehind: standing.state === 'behind',
-      replaced,
+      replaced: goes && standing.state === 'confirmed' ? retired?.manifest : undefined,
     };
   }
 
@@ -239,12 +245,12 @@ class Put {
 
   /**
    * A write that failed here may still have been done: only the journal's sweep, later, can tell.
-   * @returns with `shared` the manifest that the name stood for, if another name leads there too.
+   * @returns with `retired` what the name stood for, unless another name leads there too.
    */
   async #commit(
     root: StoredRoot,
     size: number,
-  ): Promise<{ readonly change?: NameChange; readonly shared: BlobAddress | undefined }> {
+  ): Promise<{ readonly change?: NameChange; readonly retired?: RetiredVersion | undefined }> {
     const { journal, name } = this.#setup;
     const { address, createdMs } = root;
     const kept = rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage });
@@ -253,16 +259,31 @@ class Put {
       const generation = engineGenerationOf(this.#context.engine);
       const done = await generation.write(ops, journal.conditions, this.#context.random);
       if (!done) await journal.assertHeld();
-      return { shared: undefined };
+      return {};
     }
-    let shared: BlobAddress | undefined;
+    let retired: RetiredVersion | undefined;
     const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => {
-      const before = replaced?.manifest;
-      shared = before !== undefined && (await hasOtherName(this.#context, name, before)) ? before : undefined;
-      return [...kept, journal.committed(address, shared === undefined ? before : undefined)];
+      retired = await this.#retired(name, replaced?.manifest);
+      const noted = retired === undefined ? [] : [retiring(retired)];
+      return [...kept, ...noted, journal.committed(address, retired?.manifest)];
     };
     const target = { manifest: address, size, createdMs };
-    return { change: await pointName(this.#context, name, target, { also, fence: journal }), shared };
+    return { change: await pointName(this.#context, name, target, { also, fence: journal }), retired };
+  }
+
+  async #retired(name: string, before: BlobAddress | undefined): Promise<RetiredVersion | undefined> {
+    const { clock, keys, retention } = this.#context;
+    if (before === undefined || (await hasOtherName(this.#context, name, before))) return undefined;
+    const sinceMs = recordedTime(clock);
+    return {
+      manifest: before,
+      why: 'replaced',
+      nameKey: keys.nameKey(name),
+      sinceMs,
+      dueMs: sinceMs + retention.replacedMs,
+      attempts: 0,
+      journal: this.#setup.journal.id,
+    };
   }
 
   /** The name outlives whatever the object does. */
@@ -280,18 +301,24 @@ class Put {
   }
 
   /** Deletes what nobody needs and closes the journal. What fails stays in the journal, for a sweep to finish. */
-  async #close(blobs: readonly BlobAt[], blobsMs: number, replaced?: BlobAddress): Promise<void> {
+  async #close(blobs: readonly BlobAt[], blobsMs: number, retired?: RetiredByPut): Promise<void> {
     const signal = timeoutSignal(this.#context.clock, CLOSE_MS);
     try {
       const settled = blobs.filter((blob) => this.#outbox.settling(blob) === undefined);
       await this.#deleteLater(blobs.filter((blob) => !settled.includes(blob)));
       await deleteOrQueue(this.#context, settled, { signal: timeoutSignal(this.#context.clock, blobsMs) });
-      if (replaced !== undefined) await this.#context.retention.retire(replaced, 'replaced', { signal });
+      if (retired !== undefined) await this.#retire(retired, signal);
       await flushUsage(this.#context);
       await this.#setup.journal.end();
     } catch {
       // The put has succeeded, or failed for a better reason than this one.
     }
+  }
+
+  async #retire({ version, goes }: RetiredByPut, signal: AbortSignal): Promise<void> {
+    const { engine, retention } = this.#context;
+    if (!goes) await engine.batch([noLongerRetired(version)]);
+    else if (retention.replacedMs === 0) await retention.retire(version, { signal });
   }
 
   /** Blobs that may yet appear: deleted now they would be found by nobody. Queued again, should the queue be emptied before. */

@@ -1,0 +1,82 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { isBlobAddress } from '../core/address.ts';
+import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import type { BatchOp } from '../engine/engine.ts';
+import type { RecordsContext, RetiredVersion } from './context.ts';
+import { journalIsOpen } from './journal.ts';
+
+/** `<due ms, 14 digits>/<manifest>` → JSON: versions that no name stands for, and when their blobs go. */
+const RETIRED_TABLE = 'retired';
+
+const keyOf = ({ dueMs, manifest }: Pick<RetiredVersion, 'dueMs' | 'manifest'>): string =>
+  `${String(Math.floor(dueMs)).padStart(14, '0')}/${manifest}`;
+
+/** To be written in the step that makes the version one that no name stands for. */
+export function retiring(version: RetiredVersion): BatchOp {
+  const { why, nameKey, sinceMs, attempts, journal } = version;
+  const record = { v: 1, why, name: nameKey, since: sinceMs, attempts, journal };
+  return { table: RETIRED_TABLE, key: keyOf(version), value: utf8Encode(JSON.stringify(record)) };
+}
+
+/** To be written once nothing is left of it, or a name stands for it again. */
+export const noLongerRetired = (version: Pick<RetiredVersion, 'dueMs' | 'manifest'>): BatchOp => ({
+  table: RETIRED_TABLE,
+  key: keyOf(version),
+  value: undefined,
+});
+
+/** In the order in which they are due; undefined for a record that cannot be read. */
+export async function* retiredVersions(
+  { engine }: RecordsContext,
+  options: AbortOptions & { readonly limit?: number; readonly reverse?: boolean } = {},
+): AsyncGenerator<{ readonly key: string; readonly version: RetiredVersion | undefined }> {
+  for await (const [key, value] of engine.table(RETIRED_TABLE).entries(options)) {
+    yield { key, version: versionIn(key, value) };
+  }
+}
+
+function versionIn(key: string, value: Uint8Array): RetiredVersion | undefined {
+  try {
+    const [, due, manifest] = /^(\d{14})\/(.*)$/.exec(key) ?? [];
+    const record = JSON.parse(utf8Decode(value)) as Record<string, unknown>;
+    const { v, why, name, since, attempts, journal } = record;
+    const whole =
+      v === 1 &&
+      manifest !== undefined &&
+      isBlobAddress(manifest) &&
+      (why === 'replaced' || why === 'removed') &&
+      (name === undefined || (typeof name === 'string' && /^[0-9a-f]{64}$/.test(name))) &&
+      [since, attempts].every((count) => Number.isSafeInteger(count) && (count as number) >= 0) &&
+      (journal === undefined || typeof journal === 'string');
+    if (!whole) return undefined;
+    return {
+      manifest,
+      why,
+      nameKey: name as string | undefined,
+      sinceMs: since as number,
+      dueMs: Number(due),
+      attempts: attempts as number,
+      journal: journal as string | undefined,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a journal's change retired. */
+export async function retiredBy(
+  context: RecordsContext,
+  journal: string,
+  options: AbortOptions,
+): Promise<readonly RetiredVersion[]> {
+  const found: RetiredVersion[] = [];
+  for await (const { version } of retiredVersions(context, options)) {
+    if (version?.journal === journal) found.push(version);
+  }
+  return found;
+}
+
+/** Whether the change that retired it has been told to the providers, or never will be by its owner. */
+export async function mayGo(context: RecordsContext, { journal }: RetiredVersion): Promise<boolean> {
+  return journal === undefined || !(await journalIsOpen(context, journal));
+}
