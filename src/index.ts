@@ -26,6 +26,7 @@ export type {
   PacksConfig,
   PlacementConfig,
   ProviderConfig,
+  RetentionConfig,
   RolloutConfig,
   ServingConfig,
 } from './config/types.ts';

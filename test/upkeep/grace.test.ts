@@ -118,9 +118,11 @@ describe('a read under overwrite', () => {
       while (!done) await put(writer, ++writes, bytes);
     })();
     const seen = new Set<number>();
-    for (let read = 0; read < (process.env.SLOW ? 5_000 : bytes < 4096 ? 300 : 10); read++) {
+    const reads = process.env.SLOW ? 5_000 : bytes < 4096 ? 300 : 10;
+    for (let read = 0; read < reads || seen.size < 3; read++) {
+      // The latest that is known to be there may still be the one before.
+      const from = Math.max(1, writes - 1);
       const got = await readAll(await getObject(context, 'x'));
-      const from = Math.max(1, writes - 3);
       const seeds = Array.from({ length: writes + 2 - from }, (_, i) => from + i);
       const seed = seeds.find((one) => Buffer.compare(got, noise(bytes, one)) === 0);
       expect(seed, 'a version, whole').toBeDefined();
@@ -128,7 +130,6 @@ describe('a read under overwrite', () => {
     }
     done = true;
     await writing;
-    expect(seen.size).toBeGreaterThan(2);
   });
 });
 
