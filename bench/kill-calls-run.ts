@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
@@ -87,6 +87,8 @@ class Bench {
     for (const name of ['x', 'y']) await vault.putObject(OLD, { name });
     await vault.close();
     if (this.#command === 'recover') await rm(join(this.#home, 'engine'), { recursive: true });
+    // What is replaced must be gone at once.
+    await appendFile(join(this.#home, 'storage.toml'), '\n[retention]\nreplaced_seconds = 0\n');
     await cp(this.#home, join(this.#outer, 'base'), { recursive: true });
   }
 

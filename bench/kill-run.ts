@@ -111,6 +111,8 @@ async function make(home: string): Promise<KillVault> {
   const config = {
     chunks: { ladder: ['64 KiB'], defaultBytes: '64 KiB' },
     packs: { targetBytes: '64 KiB' },
+    // What is emptied must be gone at once.
+    retention: { replacedSeconds: 0 },
     providers: Array.from({ length: PROVIDERS }, (_, i) => ({
       id: `p${i}`,
       adapter: 'fs' as const,

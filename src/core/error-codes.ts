@@ -201,7 +201,7 @@ export interface ErrorCodeTable {
   provider_missing: 'Unavailable';
   /** The root of a provider is no folder. Do: name one. */
   provider_root: 'ConfigInvalid';
-  /** Another run took this put for dead and undid it. Do: put it again; nothing became visible. */
+  /** Another run took this put for dead and undid it. Do: put it again; nothing became visible. @status temporary */
   put_fenced: 'Conflict';
   /** Too many calls wait for one provider. Do: do less at once, or raise its `max_concurrency`. */
   queue_full: 'RateLimited';

@@ -202,7 +202,9 @@ describe('bytes that are not what they were', () => {
     let slots = 0;
     for (const id of IDS) {
       for (const [i, path] of (await filesBelow(join(cli.providerRoot(id), 'slots'))).entries()) {
-        const original = await readFile(path);
+        // A recovery writes the generation of the state anew, so its slot moves on.
+        const original = await readFile(path).catch(() => undefined);
+        if (original === undefined) continue;
         // The first byte is the slot's own header, the second its version, later ones the pointer.
         await flipBit(path, [0, 9, 300][i % 3]!);
         await rename(engine, aside);
@@ -225,7 +227,9 @@ describe('bytes that are not what they were', () => {
       for (const name of ['a', 'b', 'c', 'd'])
         await three.run(['put', '-', '--name', name], { input: noise(10) });
       const slots = await readdir(join(three.providerRoot('p1'), 'slots'));
-      expect(slots).toHaveLength(4);
+      // Beside the names: the generation of the state, and who uses the place.
+      expect(slots).toHaveLength(4 + 2);
+      const found: number[] = [];
       for (const slot of slots) {
         const originals = new Map<string, Buffer>();
         for (const id of ['p1', 'p2', 'p3']) {
@@ -236,9 +240,10 @@ describe('bytes that are not what they were', () => {
         }
         await rm(join(three.home, 'engine'), { recursive: true });
         const recovered = await three.run(['recover', '--json']);
-        expect(JSON.parse(recovered.stdout.toString()).names, recovered.stderr).toBe(3);
+        found.push(JSON.parse(recovered.stdout.toString()).names as number);
         for (const [path, original] of originals) await writeFile(path, original);
       }
+      expect(found.sort()).toEqual([3, 3, 3, 3, 4, 4]);
       expect((await three.run(['recover'])).code).toBe(0);
       // A damaged slot is written over by the next change of its name.
       for (const path of await filesBelow(join(three.providerRoot('p1'), 'slots')))

@@ -8,6 +8,7 @@ import { decodeRoot } from '../../src/manifest/root.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
 import { noise, type TestVault, type TestVaultOptions, testVault } from '../helpers/vault.ts';
 import { lz77Rle, rle } from '../reference/compression.ts';
 import { type Blobs, type Codecs, readObject, readPointer } from '../reference/manifest.ts';
@@ -23,10 +24,8 @@ const CODECS: Codecs = {
 
 async function vaultOf(options: TestVaultOptions): Promise<{ vault: TestVault; context: VaultContext }> {
   const vault = await testVault(options);
-  return {
-    vault,
-    context: { ...vault.context, keys: vaultKeysOf(deriveSubkeys(ROOT_KEY)) },
-  };
+  const context = { ...vault.context, keys: vaultKeysOf(deriveSubkeys(ROOT_KEY)) };
+  return { vault, context: { ...context, retention: createRetention(context, 0) } };
 }
 
 /** Everything that lies at the providers, as whoever takes their disks would find it. */

@@ -5,6 +5,7 @@ import { configOf, Home, SimProcess, type Stage } from './process.ts';
 import { NO_FAULTS, SimProvider } from './provider.ts';
 import { type Streams, streamsOf } from './streams.ts';
 import { type Swarm, swarmOf } from './swarm.ts';
+import { planTrouble } from './trouble.ts';
 import { World } from './world.ts';
 
 /** What came of one seed. */
@@ -103,7 +104,17 @@ class Run {
     for (const home of this.#homes) {
       for (let i = 0; i < this.#swarm.processesPerHome; i++) this.#launch(home);
     }
-    this.#planTrouble();
+    planTrouble({
+      world: this.#world,
+      streams: this.#streams,
+      swarm: this.#swarm,
+      homes: this.#homes,
+      providers: this.#providers,
+      isOver: () => this.#changesLeft <= 0,
+      launch: (home) => this.#launch(home),
+      kill: (process) => this.#kill(process),
+      killAll: (home) => this.#killAll(home),
+    });
     await this.#world.run(() => this.#changesLeft <= 0 && this.#running.size === 0, 20 * MINUTE, MAX_STEPS);
     this.#changesLeft = 0;
     for (const home of this.#homes) this.#killAll(home);
@@ -129,66 +140,6 @@ class Run {
       this.#model.end(change, 'doubtful', this.#world.nowMs);
       this.#running.delete(change);
     }
-  }
-
-  #planTrouble(): void {
-    const { schedule, faults } = this.#streams;
-    const swarm = this.#swarm;
-    const plan = (times: number, what: string, trouble: (home: Home) => void): void => {
-      for (let i = 0; i < times; i++) {
-        const home = schedule.pick(this.#homes);
-        this.#world.schedule(60_000 * schedule.next() ** 2, () => {
-          if (this.#changesLeft <= 0) return;
-          this.#world.count(`fault ${what}`);
-          this.#world.note(what, home.id);
-          trouble(home);
-        });
-      }
-    };
-    const later = (most: number, run: () => void): void =>
-      void this.#world.schedule(most * schedule.next(), run);
-    const relaunch = (home: Home): void => later(5_000, () => this.#changesLeft > 0 && this.#launch(home));
-    plan(swarm.kills, 'kill', (home) => {
-      const victim = [...home.processes][0];
-      if (victim === undefined) return;
-      this.#kill(victim);
-      relaunch(home);
-    });
-    plan(swarm.powerCuts, 'power cut', (home) => {
-      this.#killAll(home);
-      void home.disk.powerCut(faults);
-      relaunch(home);
-    });
-    plan(swarm.restores, 'restore', (home) => {
-      const backup = home.disk.backup();
-      later(30_000, () => {
-        this.#killAll(home);
-        void home.disk.goBackTo(backup);
-        relaunch(home);
-      });
-    });
-    plan(swarm.absences, 'absence', () => {
-      const provider = schedule.pick(this.#providers);
-      provider.away = true;
-      later(120_000, () => {
-        provider.away = false;
-      });
-    });
-    plan(swarm.fullDisks, 'full disk', ({ disk }) => {
-      disk.full = true;
-      later(20_000, () => {
-        disk.full = false;
-      });
-    });
-    plan(swarm.clockJumps, 'clock jump', (home) => {
-      const ms = schedule.pick([-3_600_000, -60_000, 60_000, 86_400_000]);
-      for (const { jump } of home.processes) jump.ms += ms;
-    });
-    plan(swarm.wiped ? 1 : 0, 'wiped provider', () => {
-      const provider = this.#providers[0]!;
-      provider.blobs.clear();
-      provider.slots.clear();
-    });
   }
 
   /** Calls one after the other, until there have been enough or its process has died. */
