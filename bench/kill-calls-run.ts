@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
@@ -88,7 +88,11 @@ class Bench {
     await vault.close();
     if (this.#command === 'recover') await rm(join(this.#home, 'engine'), { recursive: true });
     // What is replaced must be gone at once.
-    await appendFile(join(this.#home, 'storage.toml'), '\n[retention]\nreplaced_seconds = 0\n');
+    const own = join(this.#home, 'storage.toml');
+    await writeFile(
+      own,
+      (await readFile(own, 'utf8')).replace('replaced_seconds = 60', 'replaced_seconds = 0'),
+    );
     await cp(this.#home, join(this.#outer, 'base'), { recursive: true });
   }
 
