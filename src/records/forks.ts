@@ -1,5 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { isHoldfastError } from '../core/errors.ts';
 import { type Pointer, relationOf, type SealedPointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
@@ -37,9 +38,10 @@ export async function isRival(
   try {
     await fetchNode(context, manifest, new DamageLog(), signal);
     return true;
-  } catch {
+  } catch (error) {
     throwIfAborted(signal, 'looking for the content of a fork');
-    return false;
+    // What cannot be read now may be whole: only what everybody says not to have is gone.
+    return !isHoldfastError(error, 'NotFound');
   }
 }
 

@@ -15,6 +15,8 @@ export interface Head {
 export interface GenerationRecord extends Head {
   /** Where earlier incarnations ended, the latest first. */
   readonly ancestors: readonly Head[];
+  /** How often it was recovered: journals of before may be of puts that went on, and became visible, elsewhere. */
+  readonly recoveries: number;
 }
 
 /** What is true of the state as a whole. */
@@ -108,7 +110,8 @@ export class EngineGeneration {
     const ancestors = latestOf([...heads, ...known]);
     const counter = Math.max(0, ...ancestors.map((head) => head.counter)) + 1;
     const incarnation = toHex(random(INCARNATION_BYTES));
-    const { op, preconditions } = this.#next(stored, { incarnation, counter, ancestors });
+    const recoveries = (stored.record?.recoveries ?? 0) + 1;
+    const { op, preconditions } = this.#next(stored, { incarnation, counter, ancestors, recoveries });
     return this.#engine.batch([op], preconditions, { sync: true });
   }
 
@@ -117,16 +120,17 @@ export class EngineGeneration {
     this.#drawn = undefined;
     this.#own = incarnation;
     const ancestors = record === undefined ? [] : latestOf([record, ...record.ancestors]);
-    return { incarnation, counter: (record?.counter ?? 0) + 1, ancestors };
+    const { counter = 0, recoveries = 0 } = record ?? {};
+    return { incarnation, counter: counter + 1, ancestors, recoveries };
   }
 
   #next(
     { bytes, damaged }: Stored,
     record: GenerationRecord,
   ): { op: BatchOp; preconditions: readonly Precondition[] } {
-    const { incarnation, counter } = record;
+    const { incarnation, counter, recoveries } = record;
     const ancestors = record.ancestors.slice(0, MAX_ANCESTORS);
-    const value = utf8Encode(JSON.stringify({ v: 1, counter, incarnation, ancestors }));
+    const value = utf8Encode(JSON.stringify({ v: 1, counter, incarnation, ancestors, recoveries }));
     const at = { table: VAULT_TABLE, key: KEY };
     return { op: { ...at, value }, preconditions: damaged ? [] : [{ ...at, expected: bytes }] };
   }
@@ -180,16 +184,27 @@ function latestOf(heads: readonly Head[]): Head[] {
 
 function recordIn(bytes: Uint8Array): GenerationRecord | undefined {
   try {
-    const { v, counter, incarnation, ancestors } = JSON.parse(utf8Decode(bytes)) as Record<string, unknown>;
+    const {
+      v,
+      counter,
+      incarnation,
+      ancestors,
+      recoveries = 0,
+    } = JSON.parse(utf8Decode(bytes)) as Record<string, unknown>;
     const whole =
-      v === 1 && Array.isArray(ancestors) && [{ counter, incarnation }, ...ancestors].every(isHead);
-    return whole ? ({ counter, incarnation, ancestors } as GenerationRecord) : undefined;
+      v === 1 &&
+      isCount(recoveries) &&
+      Array.isArray(ancestors) &&
+      [{ counter, incarnation }, ...ancestors].every(isHead);
+    return whole ? ({ counter, incarnation, ancestors, recoveries } as GenerationRecord) : undefined;
   } catch {
     return undefined;
   }
 }
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
 const isHead = (value: unknown): value is Head => {
   const { incarnation, counter } = (value ?? {}) as Partial<Head>;
-  return /^[0-9a-f]{32}$/.test(String(incarnation)) && Number.isSafeInteger(counter) && counter! >= 0;
+  return /^[0-9a-f]{32}$/.test(String(incarnation)) && isCount(counter);
 };

@@ -4,7 +4,7 @@ import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { type BatchOp, type Engine, MAX_BATCH_ENTRIES, type Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
-import { allHold } from './generation-record.ts';
+import { allHold, engineGenerationOf } from './generation-record.ts';
 import type { BlobAt } from './trash.ts';
 
 /**
@@ -26,6 +26,8 @@ export interface JournalHeader {
   readonly epoch?: string | undefined;
   /** Who runs the put; another takes over once this one is proven to be gone. */
   readonly owner: string;
+  /** How often the state had been recovered when it began; undefined: an earlier version wrote it, or never. */
+  readonly recoveries?: number | undefined;
   readonly nameKey?: string | undefined;
   /** Set once everything is stored, when the name is pointed; by earlier versions just before. */
   readonly manifest?: BlobAddress | undefined;
@@ -68,7 +70,9 @@ export class PutJournal implements Fence {
 
   static async begin(context: RecordsContext, nameKey: string | undefined): Promise<PutJournal> {
     const owner = await context.owner();
-    return new PutJournal(context.engine, toHex(context.random(8)), { state: 'open', owner, nameKey });
+    const recoveries = (await engineGenerationOf(context.engine).read())?.recoveries;
+    const header = { state: 'open', owner, recoveries, nameKey } as const;
+    return new PutJournal(context.engine, toHex(context.random(8)), header);
   }
 
   /** Must resolve before the blob is sent. Blobs that are intended at the same moment, as copies are, share a record. */
@@ -217,13 +221,16 @@ export async function journalIsOpen({ engine }: RecordsContext, id: string): Pro
 function headerIn(value: Uint8Array): JournalHeader | undefined {
   try {
     const read = JSON.parse(utf8Decode(value)) as Record<'v' | keyof JournalHeader, unknown>;
-    const { v, state, epoch, owner, nameKey, manifest, obsolete } = read;
+    const { v, state, epoch, owner, recoveries, nameKey, manifest, obsolete } = read;
     const whole =
       (v === 2 ? STATES.includes(state as JournalState) : v === undefined && state === undefined) &&
       typeof owner === 'string' &&
+      (recoveries === undefined || Number.isSafeInteger(recoveries)) &&
       (nameKey === undefined || (typeof nameKey === 'string' && /^[0-9a-f]{64}$/.test(nameKey))) &&
       [manifest, obsolete].every((at) => at === undefined || (typeof at === 'string' && isBlobAddress(at)));
-    return whole ? ({ state, epoch, owner, nameKey, manifest, obsolete } as JournalHeader) : undefined;
+    return whole
+      ? ({ state, epoch, owner, recoveries, nameKey, manifest, obsolete } as JournalHeader)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -150,13 +150,14 @@ async function rootOrNothing(
   }
 }
 
-/** Addresses of all manifests of this vault. */
-export async function* manifestAddresses(
+/** All manifests of this vault, the oldest first, and when they were stored. */
+export async function* storedManifests(
   context: RecordsContext,
   options: AbortOptions,
-): AsyncGenerator<BlobAddress> {
+): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number }> {
   for await (const [key] of context.engine.table(ORDER_TABLE).entries(options)) {
-    yield parseAddress(key.slice(key.indexOf('/') + 1));
+    const slash = key.indexOf('/');
+    yield { manifest: parseAddress(key.slice(slash + 1)), storedMs: Number(key.slice(0, slash)) };
   }
 }
 

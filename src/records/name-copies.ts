@@ -23,7 +23,7 @@ export interface NameCopies {
 /** Asks all slots of a name at once; who does not answer while others do is not waited for. */
 export async function nameCopies(
   context: RecordsContext,
-  { name, version, manifest }: Pointer,
+  { name, version, manifest }: Pick<Pointer, 'name' | 'version' | 'manifest'>,
   options: AbortOptions = {},
 ): Promise<NameCopies> {
   const { clock, directory, keys } = context;

@@ -8,7 +8,7 @@ import { publicSegments } from '../object/manifest-tree.ts';
 import { packsOf, type SegmentView } from '../object/places.ts';
 import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
-import { loadRoot, manifestAddresses, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
+import { loadRoot, storedManifests, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
 import { trashedBytes } from './trash.ts';
 
 /** Adds what the packs of a segment take up. */
@@ -36,7 +36,7 @@ async function countUsage(context: RecordsContext, options: AbortOptions): Promi
   const add = (provider: string, bytes: number): void => {
     sums.set(provider, (sums.get(provider) ?? 0) + bytes);
   };
-  for await (const manifest of manifestAddresses(context, options)) {
+  for await (const { manifest } of storedManifests(context, options)) {
     throwIfAborted(options.signal, 'counting');
     for (const [provider, bytes] of await usageOf(context, manifest, options)) add(provider, bytes);
   }

@@ -24,7 +24,7 @@ export interface GcResult {
   readonly unread: readonly BlobAddress[];
 }
 
-const MIN_AGE_MS = 24 * 3_600_000;
+export const MIN_AGE_MS: number = 24 * 3_600_000;
 /** Manifests that are told. */
 const MAX_TOLD = 16;
 

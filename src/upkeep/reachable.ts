@@ -8,7 +8,7 @@ import { fetchNode } from '../object/fetch-node.ts';
 import { publicTree, walkManifest } from '../object/manifest-tree.ts';
 import { allPacks } from '../object/relocations.ts';
 import type { RecordsContext } from '../records/context.ts';
-import { loadRoot, manifestAddresses } from '../records/manifests.ts';
+import { loadRoot, storedManifests } from '../records/manifests.ts';
 import { NAMES_TABLE, openName } from '../records/name-record.ts';
 
 /** Addresses kept at once, about 40 bytes each; of a larger vault a part of the addresses at a time. */
@@ -117,7 +117,7 @@ export async function reach(
 }
 
 async function* manifestsOf(context: RecordsContext, options: AbortOptions): AsyncGenerator<BlobAddress> {
-  yield* manifestAddresses(context, options);
+  for await (const { manifest } of storedManifests(context, options)) yield manifest;
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options)) {
     const { manifest } = openName(context, sealed, key);
     if (manifest !== undefined && isBlobAddress(manifest)) yield manifest;

@@ -9,6 +9,7 @@ import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
+import { engineGenerationOf } from '../records/generation-record.ts';
 import {
   condemn,
   forgottenJournal,
@@ -100,6 +101,12 @@ async function finish(
   const current = await standsFor(context, header, options);
   const visible = await isVisible(context, header, current);
   const { nameKey, manifest, obsolete } = header;
+  // The state was restored while the put was on its way: it may have become visible, and is known by now. What did not,
+  // only a listing tells apart.
+  if (!visible && (await isOfBefore(context, header))) {
+    await writeInBatches(context.engine, await forgottenJournal(context, id));
+    return { blobs, forks: [] };
+  }
   if (!visible && !(await condemn(context, journal))) {
     throw new HoldfastError('Conflict', 'the journal was written to meanwhile');
   }
@@ -123,6 +130,11 @@ async function finish(
   }
   await writeInBatches(context.engine, [...last, ...(await forgottenJournal(context, id))]);
   return { blobs, forks };
+}
+
+/** Whether the state has been recovered since. */
+async function isOfBefore({ engine }: RecordsContext, { recoveries = 0 }: JournalHeader): Promise<boolean> {
+  return ((await engineGenerationOf(engine).read())?.recoveries ?? 0) !== recoveries;
 }
 
 /** @param header has an `obsolete`. */

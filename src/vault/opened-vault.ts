@@ -6,9 +6,10 @@ import { listManifests } from '../records/manifests.ts';
 import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
-import { type GcOptions, type GcResult, scrubProviders } from '../upkeep/gc.ts';
+import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
+import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -128,7 +129,10 @@ export class OpenedVault implements Vault {
   async gc(options: GcOptions = {}): Promise<GcResult> {
     acceptOptions('gc', options);
     if (options.dryRun !== true) await this.#composed.room.beforeRemoval();
-    if (options.dryRun !== true) await this.#housekeeping.finish(options);
+    if (options.dryRun !== true) {
+      await retireUnnamed(this.#composed.context, options.minAgeMs ?? MIN_AGE_MS, options);
+      await this.#housekeeping.finish(options);
+    }
     return scrubProviders(this.#composed.context, options);
   }
 

@@ -90,6 +90,28 @@ const STEPS = {
   'a removal': (context: VaultContext) => deleteObject(context, 'x'),
 } as const;
 
+it.each(['a put', 'a put without a name', 'an overwrite'] as const)(
+  'a state restored to any moment of %s and recovered takes nothing of it for left behind',
+  async (step) => {
+    const { context } = await testVault();
+    await putObject(context, noise(200_000, 1), { name: 'x' });
+    const backups: VaultContext[] = [];
+    const engine = aroundWrites(context.engine, async (_, work) => {
+      const done = await work();
+      backups.push(await copyOf(context));
+      return done;
+    });
+    const { manifest } = await STEPS[step]({ ...context, engine, owner: async () => 'dead' });
+    expect((await Promise.all(backups.map(journalOf))).flat()).not.toEqual([]);
+    for (const backup of backups) {
+      await recoverVault(backup);
+      await sweepJournal(backup, everyone);
+      expect(await journalOf(backup)).toEqual([]);
+      expect((await contentOf(backup, manifest)).equals(noise(200_000, 2))).toBe(true);
+    }
+  },
+);
+
 it.each(Object.keys(STEPS) as (keyof typeof STEPS)[])(
   'a state restored to any moment of %s loses nothing that was acknowledged',
   async (step) => {

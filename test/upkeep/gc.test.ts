@@ -11,6 +11,8 @@ import { PutJournal } from '../../src/records/journal.ts';
 import { createPlaces } from '../../src/records/places.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { Reachable } from '../../src/upkeep/reachable.ts';
+import { retireDue } from '../../src/upkeep/retention.ts';
+import { retireUnnamed } from '../../src/upkeep/unnamed.ts';
 import { allBlobs } from '../helpers/faulty.ts';
 import { noise, readAll, type TestVault, type TestVaultOptions, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
@@ -225,4 +227,34 @@ it('more addresses than are kept at once are looked at a part at a time', () => 
   }
   expect(parts).toBeGreaterThan(5);
   expect(seen.sort()).toEqual([...addresses].sort());
+});
+
+it('a version that its name left without anybody noting it is retired, and nothing of it is left', async () => {
+  const vault = await filled();
+  const { context } = vault;
+  const blobs = (await allBlobs(vault)).length;
+  const kept = {
+    ...context,
+    retention: { ...context.retention, retire: async () => ({ deleted: 0, queued: 0 }) },
+  };
+  await putObject(kept, noise(150_000, 9), { name: 'left' });
+  const between = await allBlobs(vault);
+  await putObject(kept, small, { name: 'left' });
+  for await (const [key] of context.engine.table('retired').entries())
+    await context.engine.table('retired').delete(key);
+  expect(await retireUnnamed(context, HOUR)).toBe(0);
+  expect(await retireUnnamed(context, 0)).toBe(1);
+  expect(await retireUnnamed(context, 0)).toBe(0);
+  expect(await retireDue(context)).toMatchObject({ retired: 1 });
+  const now = await allBlobs(vault);
+  expect(now.length).toBeLessThan(between.length);
+  expect(now.length).toBeGreaterThan(blobs);
+  await expectAll(context);
+  expect(Buffer.compare(await readAll(await getObject(context, 'left')), small)).toBe(0);
+});
+
+it('an object whose name only the providers still know is not taken for one without a name', async () => {
+  const { context } = await filled();
+  await context.engine.table('names').delete(context.keys.nameKey('whole'));
+  expect(await retireUnnamed(context, 0)).toBe(0);
 });

@@ -1,0 +1,83 @@
+import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { recordedTime } from '../core/clock.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { openRoot } from '../manifest/root.ts';
+import { DamageLog } from '../object/damage.ts';
+import type { RecordsContext } from '../records/context.ts';
+import { isNamed, nameOfFork } from '../records/forks.ts';
+import { loadRoot, storedManifests } from '../records/manifests.ts';
+import { nameCopies } from '../records/name-copies.ts';
+import { retiredVersions, retiring } from '../records/retired.ts';
+
+/** What a manifest fails with that is damaged, away or gone: then nothing is concluded. */
+const UNREADABLE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
+
+/**
+ * Retires versions that were put under a name and that no name stands for any more, as a state leaves them that was
+ * restored, or whose name had forked. What is younger than `minAgeMs`, or stands in the slot of its name at any provider,
+ * or may, is left alone. @returns how many.
+ * @throws HoldfastError `Aborted`; what the engine throws.
+ */
+export async function retireUnnamed(
+  context: RecordsContext,
+  minAgeMs: number,
+  options: AbortOptions = {},
+): Promise<number> {
+  const nowMs = recordedTime(context.clock);
+  let retired = 0;
+  for await (const { manifest, storedMs } of storedManifests(context, options)) {
+    if (storedMs > nowMs - minAgeMs) continue;
+    const name = await nameIn(context, manifest, options);
+    if (name === undefined || (await isNamed(context, name, manifest))) continue;
+    if ((await isRetired(context, manifest, options)) || (await mayStand(context, name, manifest, options)))
+      continue;
+    const times = { sinceMs: nowMs, dueMs: nowMs, attempts: 0, journal: undefined };
+    const version = { manifest, why: 'replaced', nameKey: context.keys.nameKey(name), ...times } as const;
+    await context.engine.batch([retiring(version)], [], { ...options, sync: true });
+    retired++;
+  }
+  return retired;
+}
+
+/** The name it was put under; undefined where it had none, or that cannot be read now. */
+async function nameIn(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<string | undefined> {
+  try {
+    const block = await loadRoot(context, manifest, new DamageLog(), options);
+    return openRoot(block, context.keys.wrap).secrets.name;
+  } catch (error) {
+    if (UNREADABLE.some((kind) => isHoldfastError(error, kind))) return undefined;
+    throw error;
+  }
+}
+
+async function isRetired(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  for await (const { key } of retiredVersions(context, options)) if (key.endsWith(manifest)) return true;
+  return false;
+}
+
+/** Whether a provider says that it does, or does not say: the record of the name may be what was lost. */
+async function mayStand(
+  context: RecordsContext,
+  name: string,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  for (const each of [name, nameOfFork(name, manifest)]) {
+    const { providers, unconfirmed } = await nameCopies(
+      context,
+      { name: each, version: 0, manifest },
+      options,
+    );
+    if (providers.length > 0 || unconfirmed.length > 0) return true;
+  }
+  return false;
+}
