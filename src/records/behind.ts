@@ -1,11 +1,8 @@
-import { abortable } from '../core/abort.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
-import { LISTINGS } from '../core/straggler-policies.ts';
-import { Stragglers } from '../core/stragglers.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
 import { readName } from './names.ts';
-import { readIfIntact, readSlotContent } from './slots.ts';
+import { askSlots } from './slots.ts';
 
 /** What a read fails with when the blobs of a version are gone, or seem to be. */
 const GONE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
@@ -69,27 +66,6 @@ async function newestVersion(
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const { clock, directory, keys } = context;
-  const slot = keys.slotName(name);
-  const laggards = new Stragglers(clock, LISTINGS);
-  const ask = async (id: string): Promise<number> => {
-    const { adapter } = directory.get(id)!;
-    const turn = laggards.begin(signal, 'get', () => directory.late(id));
-    const started = clock.monotonic();
-    try {
-      const there = await abortable(readIfIntact(adapter, slot, { signal: turn.signal }), turn.signal);
-      turn.progressed(clock.monotonic() - started);
-      return there === undefined ? 0 : (readSlotContent(context, there.bytes)?.pointer.version ?? 0);
-    } catch {
-      return 0;
-    } finally {
-      turn.end();
-    }
-  };
-  try {
-    const able = directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
-    return Math.max(0, ...(await Promise.all(able.map(({ id }) => ask(id)))));
-  } finally {
-    laggards.close();
-  }
+  const { held } = await askSlots(context, name, 'get', signal);
+  return Math.max(0, ...[...held.values()].map(({ version }) => version));
 }

@@ -1,6 +1,4 @@
-import { type AbortOptions, abortable } from '../core/abort.ts';
-import { POINTER_WRITES } from '../core/straggler-policies.ts';
-import { Stragglers } from '../core/stragglers.ts';
+import type { AbortOptions } from '../core/abort.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -8,7 +6,7 @@ import type { RecordsContext } from './context.ts';
 import type { Fork } from './forks.ts';
 import { backUpPointer } from './name-backup.ts';
 import { currentChange } from './names.ts';
-import { namesQueued, readIfIntact, readSlotContent, slotsDue } from './slots.ts';
+import { askSlots, namesQueued, slotsDue, withSlots } from './slots.ts';
 
 /** Where a name's pointer is, by what the providers say. */
 export interface NameCopies {
@@ -20,45 +18,20 @@ export interface NameCopies {
   readonly unconfirmed: readonly string[];
 }
 
-/** Asks all slots of a name at once; who does not answer while others do is not waited for. */
+/** Where a version's pointer is, and those that follow it, asked of all slots of its name. */
 export async function nameCopies(
   context: RecordsContext,
   { name, version, manifest }: Pick<Pointer, 'name' | 'version' | 'manifest'>,
   options: AbortOptions = {},
 ): Promise<NameCopies> {
-  const { clock, directory, keys } = context;
-  const slot = keys.slotName(name);
-  const nameKey = keys.nameKey(name);
-  const able = withSlots(directory.all());
-  const holders: Provider[] = [];
-  const unconfirmed: string[] = [];
-  const laggards = new Stragglers(clock, POINTER_WRITES);
-  const ask = async (provider: Provider): Promise<void> => {
-    if (!directory.isResponsive(provider.id)) return void unconfirmed.push(provider.id);
-    const turn = laggards.begin(options.signal, 'the copies of a name', () => directory.late(provider.id));
-    const started = clock.monotonic();
-    try {
-      const reading = readIfIntact(provider.adapter, slot, { signal: turn.signal });
-      const found = await abortable(reading, turn.signal);
-      turn.progressed(clock.monotonic() - started);
-      directory.heard(provider.id);
-      const held = found && readSlotContent(context, found.bytes, nameKey)?.pointer;
-      if (held !== undefined && held.version >= version && held.manifest === manifest) holders.push(provider);
-    } catch {
-      unconfirmed.push(provider.id);
-    } finally {
-      turn.end();
-    }
-  };
-  try {
-    await Promise.all(able.map(ask));
-  } finally {
-    laggards.close();
-  }
+  const { held, unconfirmed } = await askSlots(context, name, 'the copies of a name', options.signal);
+  const holders = [...held]
+    .filter(([, pointer]) => pointer.version >= version && pointer.manifest === manifest)
+    .map(([provider]) => provider);
   return {
     providers: holders.map(({ id }) => id).sort(),
     tolerates: domainsOf(context, holders).size - 1,
-    unconfirmed: unconfirmed.sort(),
+    unconfirmed: [...unconfirmed].sort(),
   };
 }
 
@@ -90,9 +63,6 @@ export async function renewNames(context: RecordsContext, options: AbortOptions 
   }
   return forks;
 }
-
-const withSlots = (providers: readonly Provider[]): Provider[] =>
-  providers.filter(({ adapter }) => adapter.capabilities.supportsSlots);
 
 const domainsOf = ({ policy }: RecordsContext, providers: readonly Provider[]): Set<string> =>
   new Set(providers.map((provider) => domainOf(provider, policy.failureDomain)));

@@ -46,7 +46,7 @@ export interface WithPlaces {
   readonly places: Places;
 }
 
-/** Whether nobody else's blobs can be at a place, as far as the vaults say that use it. @internal What a record means. */
+/** Whether nobody else's blobs can be at a place, as far as the vaults say that use it. */
 export const isSoleOwner = (record: PlaceRecord | undefined, vault: string): boolean =>
   record?.wasEmpty === true && record.vaults.length === 1 && record.vaults[0] === vault;
 

@@ -1,10 +1,13 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, abortable } from '../core/abort.ts';
 import { concatBytes, fromHex, toHex, u64 } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import { LISTINGS } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Table } from '../engine/engine.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 
 /** The slot's content; undefined where there is none, or a damaged one: that may be written over, and hides no other. */
@@ -48,6 +51,55 @@ export function readSlotContent(
     return undefined;
   }
 }
+
+/** What the slots of one name hold, by what their providers say. */
+export interface SlotAnswers {
+  /** Those that hold a pointer of the name. */
+  readonly held: ReadonlyMap<Provider, Pointer>;
+  /** Providers that did not say. */
+  readonly unconfirmed: readonly string[];
+}
+
+/** Asks all slots of a name at once; who does not answer while others do is not waited for. Never rejects. */
+export async function askSlots(
+  context: RecordsContext,
+  name: string,
+  operation: string,
+  signal: AbortSignal | undefined,
+): Promise<SlotAnswers> {
+  const { clock, directory, keys } = context;
+  const slot = keys.slotName(name);
+  const nameKey = keys.nameKey(name);
+  const held = new Map<Provider, Pointer>();
+  const unconfirmed: string[] = [];
+  const laggards = new Stragglers(clock, LISTINGS);
+  const ask = async (provider: Provider): Promise<void> => {
+    const { id, adapter } = provider;
+    if (!directory.isResponsive(id)) return void unconfirmed.push(id);
+    const turn = laggards.begin(signal, operation, () => directory.late(id));
+    const started = clock.monotonic();
+    try {
+      const there = await abortable(readIfIntact(adapter, slot, { signal: turn.signal }), turn.signal);
+      turn.progressed(clock.monotonic() - started);
+      directory.heard(id);
+      const found = there && readSlotContent(context, there.bytes, nameKey);
+      if (found !== undefined) held.set(provider, found.pointer);
+    } catch {
+      unconfirmed.push(id);
+    } finally {
+      turn.end();
+    }
+  };
+  try {
+    await Promise.all(withSlots(directory.all()).map(ask));
+  } finally {
+    laggards.close();
+  }
+  return { held, unconfirmed };
+}
+
+export const withSlots = (providers: readonly Provider[]): Provider[] =>
+  providers.filter(({ adapter }) => adapter.capabilities.supportsSlots);
 
 /**
  * Slots that lag behind the engine, because their provider did not take the name's pointer when it changed:
