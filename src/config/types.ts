@@ -95,6 +95,8 @@ export interface PlacementConfig {
 export interface RetentionConfig {
   /** How long the content of a version is kept after another took its place. */
   readonly replacedSeconds: number;
+  /** How long a removal is remembered, so that a provider that was away does not bring the name back. */
+  readonly tombstoneDays: number;
 }
 
 export interface LimitsConfig {

@@ -7,7 +7,7 @@ import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { generationOf } from './generation.ts';
 import { nameIndexOf } from './name-index.ts';
-import { NAMES_TABLE, openName } from './name-record.ts';
+import { NAMES_TABLE, NameOpener } from './name-record.ts';
 import { dueEntries, isDue, slotContent } from './slots.ts';
 
 export interface DroppedTombstones {
@@ -17,27 +17,30 @@ export interface DroppedTombstones {
   readonly kept: number;
 }
 
-/** For so long a removal is remembered, that a provider which was away does not bring the name back. */
-const KEPT_MS = 7 * 86_400_000;
 /** Removals that are looked at at once. */
 const PARALLEL = 16;
 /** One call to a provider. */
 const CALL_MS = 15_000;
 
 /**
- * Forgets removals that are {@link KEPT_MS} old and that every provider has heard of. All providers with slots must answer,
- * and this state must be the latest; otherwise all stay, and a later call tries again.
+ * Forgets removals that are old enough and that every provider has heard of. All providers with slots must answer, and
+ * this state must be the latest; otherwise all stay, and a later call tries again. A name that cannot be read is left.
+ * @param keptMs for so long a removal is remembered, that a provider which was away does not bring the name back.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function dropTombstones(
   context: RecordsContext,
+  keptMs: number,
   options: AbortOptions = {},
 ): Promise<DroppedTombstones> {
   const dropping = new Dropping(context, options);
   let batch: Tombstone[] = [];
-  for await (const [nameKey, sealed] of context.engine.table(NAMES_TABLE).entries(options)) {
-    const pointer = openName(context, sealed, nameKey);
-    if (pointer.manifest !== undefined || context.clock.now() - pointer.createdMs < KEPT_MS) continue;
+  const opener = new NameOpener(context);
+  const names = context.engine.table(NAMES_TABLE).entries({ ...options, onDamaged: opener.onDamaged });
+  for await (const [nameKey, sealed] of names) {
+    const pointer = opener.open(sealed, nameKey);
+    if (pointer === undefined || pointer.manifest !== undefined) continue;
+    if (context.clock.now() - pointer.createdMs < keptMs) continue;
     batch.push({ nameKey, sealed, pointer });
     if (batch.length < PARALLEL) continue;
     await dropping.drop(batch);

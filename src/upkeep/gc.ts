@@ -15,6 +15,11 @@ export interface GcOptions extends AbortOptions {
   readonly onProgress?: ((listed: number) => void) | undefined;
 }
 
+interface ScrubOptions extends GcOptions {
+  /** How long removals are remembered. Default: for ever. */
+  readonly tombstoneMs?: number | undefined;
+}
+
 export interface GcResult {
   readonly dryRun: boolean;
   /** Names whose removal every provider has heard of for long: they are forgotten now. */
@@ -35,9 +40,12 @@ const MAX_TOLD = 16;
  * Before that, removals are forgotten that are remembered for long enough.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
-export async function scrubProviders(context: RecordsContext, options: GcOptions = {}): Promise<GcResult> {
-  const { dryRun = false, minAgeMs = MIN_AGE_MS, onProgress, signal } = options;
-  const { dropped: forgotten } = dryRun ? { dropped: 0 } : await dropTombstones(context, { signal });
+export async function scrubProviders(context: RecordsContext, options: ScrubOptions = {}): Promise<GcResult> {
+  const { dryRun = false, minAgeMs = MIN_AGE_MS, tombstoneMs, onProgress, signal } = options;
+  const forgets = !dryRun && tombstoneMs !== undefined;
+  const { dropped: forgotten } = forgets
+    ? await dropTombstones(context, tombstoneMs, { signal })
+    : { dropped: 0 };
   const foreign = new ForeignSlots(context);
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);

@@ -133,7 +133,8 @@ export class OpenedVault implements Vault {
       await retireUnnamed(this.#composed.context, options.minAgeMs ?? MIN_AGE_MS, options);
       await this.#housekeeping.finish(options);
     }
-    return scrubProviders(this.#composed.context, options);
+    const tombstoneMs = this.#composed.config.retention.tombstoneDays * DAY_MS;
+    return scrubProviders(this.#composed.context, { ...options, tombstoneMs });
   }
 
   close(): Promise<void> {
@@ -158,6 +159,8 @@ export class OpenedVault implements Vault {
     await this.#composed.close();
   }
 }
+
+const DAY_MS = 86_400_000;
 
 /** A file says what it is called, and a blob what it is. */
 function withDefaults(input: ObjectInput, options: PutOptions): PutOptions {

@@ -16,6 +16,7 @@ export default async function rm(this: CliContext, flags: CommonFlags, reference
         `warning: ${counted(result.queued, 'blob')} could not be deleted yet, at providers that did not answer or refused; later commands try again`,
       );
     }
+    if (result.postponed !== undefined) note(io, postponedText(result.postponed));
     for (const fork of result.forks) note(io, `warning: ${forkText(fork)}`);
     if (result.stateBehind) {
       note(io, `warning: ${BEHIND}`);
@@ -31,3 +32,6 @@ export default async function rm(this: CliContext, flags: CommonFlags, reference
     return undefined;
   });
 }
+
+const postponedText = (why: string): string =>
+  `warning: the name is removed, and its blobs are not deleted yet: ${why}; later commands try again once every provider answers and this state is the latest, and \`holdfast gc\` waits for it`;

@@ -77,6 +77,9 @@ export const get: Command<CliContext> = buildCommand({
   docs: { brief: 'Read an object or a part of it' },
 });
 
+const DAMAGED =
+  'A name whose record in the local state is damaged is left out, with a warning, and the exit code is then 5.';
+
 export const ls: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/ls.ts'),
   parameters: {
@@ -95,7 +98,12 @@ export const ls: Command<CliContext> = buildCommand({
     positional: onePrefix,
     aliases: { l: 'long' },
   },
-  docs: { brief: 'List names' },
+  docs: {
+    brief: 'List names',
+    fullDescription: `List names, in the order of their bytes.
+
+${DAMAGED}`,
+  },
 });
 
 export const du: Command<CliContext> = buildCommand({
@@ -118,7 +126,12 @@ export const du: Command<CliContext> = buildCommand({
     positional: onePrefix,
     aliases: { d: 'depth' },
   },
-  docs: { brief: 'Sum up sizes, by the parts of names between slashes' },
+  docs: {
+    brief: 'Sum up sizes, by the parts of names between slashes',
+    fullDescription: `Sum up sizes, by the parts of names between slashes.
+
+${DAMAGED}`,
+  },
 });
 
 export const stat: Command<CliContext> = buildCommand({
@@ -130,7 +143,13 @@ export const stat: Command<CliContext> = buildCommand({
 export const rm: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/rm.ts'),
   parameters: { flags: commonFlags, positional: oneReference },
-  docs: { brief: 'Remove an object' },
+  docs: {
+    brief: 'Remove an object',
+    fullDescription: `Remove an object: its name at once, then its blobs.
+
+Blobs that cannot be deleted now are deleted by later commands; a warning says why. The exit code is 0 once the name is
+removed.`,
+  },
 });
 
 export const verify: Command<CliContext> = buildCommand({
@@ -154,6 +173,7 @@ With --deep also check that the shards of each chunk belong together, and read, 
 finds what a faulty machine put wrong. It reads the object twice.
 
 With --all a line for each object and one for all of them at the end (--json: one object a line, a summary last); one
-that is damaged does not stop the others, and the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.`,
+that is damaged does not stop the others, and the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.
+${DAMAGED}`,
   },
 });
