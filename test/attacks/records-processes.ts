@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type CliVault, MAIN } from '../helpers/cli.ts';
 
@@ -9,17 +9,11 @@ interface Ended {
   readonly stderr: string;
 }
 
-export interface Process {
+interface Process {
   write(bytes: Uint8Array): void;
   end(bytes?: Uint8Array): void;
   readonly ended: Promise<Ended>;
 }
-
-const UNSHARE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-
-/** Whether processes can be given a world of process ids of their own here. */
-export const container: boolean = spawnSync(UNSHARE[0]!, [...UNSHARE.slice(1), 'true']).status === 0;
-if (!container) console.warn('SKIPPED: two containers on one home (unshare is not there or not permitted)');
 
 function run(command: readonly string[]): Process {
   const [program, ...args] = command;
@@ -45,11 +39,6 @@ function run(command: readonly string[]): Process {
     end: (bytes) => void child.stdin.end(bytes),
     ended,
   };
-}
-
-/** A command as the only process of its container. */
-export function inContainer(cli: CliVault, [command, ...args]: readonly string[]): Process {
-  return run([...UNSHARE, process.execPath, MAIN, command!, ...cli.flags, ...args]);
 }
 
 /** A command on a machine whose clock shows `now`, a number as JavaScript writes it. */

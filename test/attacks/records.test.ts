@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliVault, IDS, SMALL_PIECES, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-import { container, inContainer, killedAfterPut, withDate } from './records-processes.ts';
+import { killedAfterPut, withDate } from './records-processes.ts';
 
 const MIB = 1024 * 1024;
 
@@ -69,25 +69,6 @@ describe('a process that is killed', () => {
     await expect.poll(settled, { timeout: 30_000 }).toBe(true);
   }, 60_000);
 });
-
-describe.skipIf(!container)(
-  'two containers on one home, where every process is number 1 of the same host',
-  () => {
-    it('do not take each other for dead: what one is storing outlives what the other clears up', async () => {
-      const bytes = noise(2 * MIB, 7);
-      const slow = inContainer(cli, ['put', '-', '--name', 'slow']);
-      slow.write(bytes.subarray(0, MIB));
-      await expect.poll(async () => (await cli.blobs()).length, { timeout: 20_000 }).toBeGreaterThan(15);
-      const quick = inContainer(cli, ['put', '-', '--name', 'quick']);
-      quick.end(noise(100_000, 8));
-      expect((await quick.ended).code).toBe(0);
-      slow.end(bytes.subarray(MIB));
-      expect((await slow.ended).code).toBe(0);
-      expect((await content('slow')).equals(Buffer.from(bytes))).toBe(true);
-      expect((await cli.run(['verify', 'slow'])).code).toBe(0);
-    }, 60_000);
-  },
-);
 
 describe('a state that is lost, old or forked', () => {
   it('loses nothing acknowledged when versions tie: the last put comes back, the one before is kept', async () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,14 +8,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createOwnerLocks, type Owners } from '../../src/engine/index.ts';
+import { inContainer, withContainers } from '../helpers/container.ts';
 
 const CHILD = resolve(import.meta.dirname, 'children/owner.mjs');
 const DIST = resolve(import.meta.dirname, '../../dist');
-
-/** As in a container: this is the only process it sees. */
-const CONTAINER = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-const namespaces = spawnSync(CONTAINER[0]!, [...CONTAINER.slice(1), 'true']).status === 0;
-if (!namespaces) console.warn('SKIPPED: owners in containers (unshare is not there or not permitted)');
 
 interface Child {
   readonly child: ChildProcess;
@@ -86,8 +82,8 @@ describe('owners of one state', () => {
     }
   });
 
-  it.skipIf(!namespaces)('are told apart in containers, where all have one id and one name', async () => {
-    const container = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  withContainers('are told apart in containers, where all have one id and one name', async () => {
+    const container = inContainer('box');
     const [first, second] = [start(container), start(container)];
     const [one, two] = [await first.line(), await second.line()];
     expect(await first.ask(two)).toBe('alive');
