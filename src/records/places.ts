@@ -6,6 +6,7 @@ import { Stragglers } from '../core/stragglers.ts';
 import type { BlobAdapter, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
+import { RESERVED_NAME } from './generation.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is
@@ -166,7 +167,7 @@ async function enter(
     const next = record ?? {
       place: toHex(random(16)),
       vaults: [],
-      wasEmpty: await isEmpty(adapter, signal),
+      wasEmpty: await isEmpty(adapter, keys.slotName(RESERVED_NAME), signal),
     };
     const bytes = encodePlace({ ...next, vaults: [...next.vaults, keys.id] });
     try {
@@ -178,10 +179,13 @@ async function enter(
   }
 }
 
-/** No blob, and no slot: a vault of an earlier version, which enters itself nowhere, has left neither. */
-async function isEmpty(adapter: BlobAdapter, signal: AbortSignal): Promise<boolean> {
+/**
+ * No blob, and no slot: a vault of an earlier version, which enters itself nowhere, has left neither. A recovery writes the
+ * generation before anything is put; nobody else has a slot of that name.
+ */
+async function isEmpty(adapter: BlobAdapter, generation: SlotName, signal: AbortSignal): Promise<boolean> {
   if (!adapter.capabilities.supportsList) return false;
   for await (const _ of adapter.list({ limit: 1, signal })) return false;
-  for await (const _ of adapter.listSlots({ limit: 1, signal })) return false;
+  for await (const slot of adapter.listSlots({ limit: 2, signal })) if (slot !== generation) return false;
   return true;
 }

@@ -10,6 +10,7 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createPlaces, isSoleOwner, PLACE_SLOT, readPlace } from '../../src/records/places.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
 
 const withPlaces = (context: VaultContext): VaultContext => ({ ...context, places: createPlaces(context) });
@@ -111,6 +112,15 @@ it('a place that held a blob or a slot when the first vault came is never its al
     expect(isSoleOwner(await placeOf(vault), context.keys.id)).toBe(false);
     expect(isSoleOwner(await readPlace(vault.providers[1]!.adapter), context.keys.id)).toBe(true);
   }
+});
+
+it('a vault that was recovered before its first put has its places for itself', async () => {
+  const vault = await testVault({ providers: 4 });
+  const context = withPlaces(vault.context);
+  await recoverVault(context);
+  await put(context);
+  for (const { adapter } of vault.providers)
+    expect(isSoleOwner(await readPlace(adapter), context.keys.id)).toBe(true);
 });
 
 it('a slot that a later version wrote, or that is damaged, is left as it is and is nobody’s', async () => {
