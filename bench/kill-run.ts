@@ -1,287 +1,180 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Aim, type RoundOptions, Striker, WHOLE } from './kill-round.ts';
+import {
+  type KillReport,
+  type KillVault,
+  makeVault,
+  mulberry,
+  NAMES,
+  newReport,
+  OPERATIONS,
+  PHASES,
+  struckAt,
+  struckIn,
+} from './kill-vaults.ts';
 
-export const OPERATIONS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
-export const PHASES = ['plan', 'intent', 'packs', 'node', 'root', 'commit', 'back-up', 'close'] as const;
-type Operation = (typeof OPERATIONS)[number];
-
-const CHILD = resolve('test/fixtures/kill-child.mjs');
-const LIBRARY = pathToFileURL(resolve('dist/index.js')).href;
-const NAMES = ['a', 'b', 'c', 'd'];
-/** One segment, and several with nodes above them. */
-const SIZES = [3_000, 400_000, 700, 20_000];
-const PROVIDERS = 6;
-/** After so many kills a vault is emptied, and nothing may be left at its providers. */
+/** After so many rounds the vaults are emptied, and nothing may be left at their providers. */
 const EMPTY_EVERY = 12;
-/** Commands after which the last leftovers must be gone. */
-const PATIENCE = 5;
-/** A child that says nothing for so long hangs. */
-const HANG_MS = 60_000;
-
-/** What the child says. */
-interface Line {
-  readonly is:
-    | 'begin'
-    | 'phase'
-    | 'end'
-    | 'failed'
-    | 'read'
-    | 'lost'
-    | 'whole'
-    | 'ready'
-    | 'emptied'
-    | 'broken';
-  readonly vault: number;
-  readonly op: Operation;
-  readonly phase: string;
-  readonly name: string;
-  readonly tag: number | null;
-  readonly left: readonly string[];
-  readonly why: string;
-}
-
-interface KillVault {
-  readonly home: string;
-  readonly config: unknown;
-  /** What each name may hold; null: it does not exist. More than one after an operation that nobody acknowledged. */
-  readonly ledger: Map<string, Set<number | null>>;
-  /** The state may be gone or half recovered. */
-  lost: boolean;
-  next: number;
-  under: { op: Operation; name: string | null; tag: number | null; phase: string } | undefined;
-}
+/** Of so many rounds one has two processes on each home. */
+const OVERLAP_EVERY = 4;
+/** So many copies of the vaults, as they were before the latest rounds, are there when one fails. */
+const COPIES = 3;
 
 export interface KillOptions {
-  /** Operations that are to be struck. */
+  /** Operations that are to be struck: of each a tenth of that at least, in each phase of a put a hundredth. */
   readonly count: number;
   readonly seed: number;
   /** Folder for homes and providers. */
   readonly folder: string;
   /** Vaults that one process works on at once; a kill strikes the operation of each. */
   readonly vaults: number;
-  /** Strike in this phase of a put only. */
-  readonly phase?: string | undefined;
   readonly stopAfterMs?: number | undefined;
-}
-
-export interface KillReport {
-  kills: number;
-  struck: number;
-  /** By operation, then by phase. */
-  readonly counts: Map<string, Map<string, number>>;
-  reads: number;
-  emptied: number;
-  readonly failures: string[];
+  readonly onRound?: ((report: KillReport) => void) | undefined;
 }
 
 /**
  * Kills processes that work on vaults, again and again, and looks after each kill with a new process: whatever was
- * acknowledged is there, what was not is old or new, and what is removed leaves nothing at the providers.
+ * acknowledged is there, what was not is old or new, and what is removed leaves nothing at the providers. Where
+ * something fails, the folder stays with the vaults, copies of them before the latest rounds, and a log of all that was
+ * given to the children and heard of them.
  */
 export async function runKills(options: KillOptions): Promise<KillReport> {
-  const random = mulberry(options.seed);
-  const report: KillReport = { kills: 0, struck: 0, counts: new Map(), reads: 0, emptied: 0, failures: [] };
+  const report = newReport();
   const outer = await mkdtemp(join(options.folder, 'holdfast-kills-'));
-  const vaults = await Promise.all(
-    Array.from({ length: options.vaults }, (_, i) => make(join(outer, `v${i}`))),
-  );
-  const started = performance.now();
-  const inTime = (): boolean =>
-    performance.now() - started < (options.stopAfterMs ?? Number.POSITIVE_INFINITY);
+  const run = new Run(options, report, outer);
   try {
-    for (let round = 1; report.struck < options.count && inTime() && report.failures.length === 0; round++) {
-      await new Round(vaults, report, { options, random, round }).strike();
-      if (round % EMPTY_EVERY === 0) await new Round(vaults, report, { options, random, round }).empty();
-    }
-    if (report.failures.length === 0) await new Round(vaults, report, { options, random, round: 0 }).empty();
+    await run.all();
   } finally {
-    // What failed stays, to be looked at.
     if (report.failures.length === 0) await rm(outer, { recursive: true, force: true });
+    else report.failures.push(`look into ${outer}`);
   }
   return report;
 }
 
-async function make(home: string): Promise<KillVault> {
-  const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
-  await mkdir(home, { recursive: true });
-  const config = {
-    chunks: { ladder: ['64 KiB'], defaultBytes: '64 KiB' },
-    packs: { targetBytes: '64 KiB' },
-    // What is emptied must be gone at once.
-    retention: { replacedSeconds: 0 },
-    providers: Array.from({ length: PROVIDERS }, (_, i) => ({
-      id: `p${i}`,
-      adapter: 'fs' as const,
-      root: join(home, 'providers', `p${i}`),
-    })),
-  };
-  await (await createVault({ home, config: config as never, unwrapped: true, env: {} })).close();
-  const ledger = new Map(NAMES.map((name) => [name, new Set<number | null>([null])]));
-  return { home, config, ledger, lost: false, next: 100, under: undefined };
-}
-
-interface RoundOptions {
-  readonly options: KillOptions;
-  readonly random: () => number;
-  readonly round: number;
-}
-
-/** One child, from its start to its death. */
-class Round {
-  readonly #vaults: readonly KillVault[];
+class Run {
+  readonly #options: KillOptions;
   readonly #report: KillReport;
-  readonly #with: RoundOptions;
-  #ready = 0;
-  #aim: { readonly phase: string | undefined; readonly delayMs: number };
+  readonly #outer: string;
+  readonly #random: () => number;
+  #vaults: readonly KillVault[] = [];
+  #with: RoundOptions;
+  #round = 0;
+  #lines: string[] = [];
 
-  constructor(vaults: readonly KillVault[], report: KillReport, given: RoundOptions) {
-    this.#vaults = vaults;
+  constructor(options: KillOptions, report: KillReport, outer: string) {
+    this.#options = options;
     this.#report = report;
-    this.#with = given;
-    const { random, options } = given;
-    const rare = options.phase ?? (random() < 0.5 ? rarest(report.counts) : undefined);
-    this.#aim = { phase: rare, delayMs: random() * (rare === undefined ? 60 : 1.5) };
-  }
-
-  async strike(): Promise<void> {
-    const child = this.#start('work');
-    let killing = false;
-    const kill = (): void => {
-      if (killing) return;
-      killing = true;
-      const until = performance.now() + this.#aim.delayMs;
-      const wait = (): void => {
-        if (performance.now() < until) setImmediate(wait);
-        else child.kill('SIGKILL');
-      };
-      wait();
+    this.#outer = outer;
+    this.#random = mulberry(options.seed);
+    this.#with = {
+      report,
+      random: this.#random,
+      fail: (what) => {
+        report.failures.push(`seed ${options.seed}, round ${this.#round}: ${what}`);
+      },
+      log: (line) => {
+        const text = typeof line === 'string' ? line : JSON.stringify(line);
+        this.#lines.push(`${this.#round} ${performance.now().toFixed(1)} ${text}`);
+      },
     };
-    await this.#hear(child, (line) => {
-      if (line.is === 'ready') this.#ready++;
-      if (line.is === 'broken') kill();
-      if (this.#ready < this.#vaults.length) return;
-      const under = this.#vaults[line.vault]!.under;
-      const begins = line.is === 'begin' || line.is === 'phase';
-      const aimed =
-        begins && under?.phase === this.#aim.phase && (under?.op === 'put' || under?.op === 'overwrite');
-      if (this.#aim.phase === undefined || aimed) kill();
-    });
-    this.#report.kills++;
-    for (const vault of this.#vaults) this.#strikeVault(vault);
   }
 
-  async empty(): Promise<void> {
-    await this.#hear(this.#start('empty'), () => {});
-    for (const { ledger } of this.#vaults) for (const name of NAMES) ledger.set(name, new Set([null]));
-  }
-
-  #strikeVault(vault: KillVault): void {
-    const { under } = vault;
-    vault.under = undefined;
-    if (under === undefined) return;
-    this.#report.struck++;
-    const phases = this.#report.counts.get(under.op) ?? new Map<string, number>();
-    phases.set(under.phase, (phases.get(under.phase) ?? 0) + 1);
-    this.#report.counts.set(under.op, phases);
-  }
-
-  #start(mode: 'work' | 'empty'): ChildProcessByStdio<null, Readable, null> {
-    const vaults = this.#vaults.map(({ home, config, lost, next }) => ({
-      home,
-      config,
-      lost,
-      next,
-      patience: PATIENCE,
-    }));
-    const weights = Object.fromEntries(
-      OPERATIONS.map((op) => [op, 1 / (20 + total(this.#report.counts.get(op)))]),
-    );
-    const given = JSON.stringify({ library: LIBRARY, vaults, names: NAMES, sizes: SIZES, weights, mode });
-    return spawn(process.execPath, [CHILD, given], { stdio: ['ignore', 'pipe', 'inherit'] });
-  }
-
-  async #hear(child: ChildProcessByStdio<null, Readable, null>, also: (line: Line) => void): Promise<void> {
-    let hang = setTimeout(() => child.kill('SIGKILL'), HANG_MS);
-    let hung = true;
-    for await (const text of createInterface(child.stdout)) {
-      clearTimeout(hang);
-      hang = setTimeout(() => {
-        hung = true;
-        child.kill('SIGKILL');
-      }, HANG_MS);
-      hung = false;
-      // The last line of a killed child may be cut short.
-      const line = parse(text);
-      if (line === undefined) continue;
-      this.#note(line);
-      also(line);
+  async all(): Promise<void> {
+    const { vaults, onRound, stopAfterMs = Number.POSITIVE_INFINITY } = this.#options;
+    const started = performance.now();
+    const homes = Array.from({ length: vaults }, (_, i) => join(this.#outer, `v${i}`));
+    this.#vaults = await Promise.all(homes.map(makeVault));
+    const counter = new Striker(this.#vaults.slice(0, 1), this.#with);
+    await counter.run('count');
+    this.#with = { ...this.#with, counts: counter.counted };
+    const { failures } = this.#report;
+    while (!this.#isEnough() && performance.now() - started < stopAfterMs && failures.length === 0) {
+      this.#round++;
+      await this.#copy();
+      if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost)) await this.#overlap();
+      else await this.#strike();
+      if (this.#round % EMPTY_EVERY === 0) await this.#empty();
+      this.#flush();
+      onRound?.(this.#report);
     }
-    clearTimeout(hang);
-    if (hung) this.#fail('a child said nothing for a minute');
+    if (failures.length === 0) await this.#empty();
+    this.#flush();
   }
 
-  #note(line: Line): void {
-    const vault = this.#vaults[line.vault]!;
-    if (line.is === 'read') this.#read(vault, line);
-    else if (line.is === 'begin') {
-      vault.under = { op: line.op, name: line.name, tag: line.tag, phase: 'plan' };
-      vault.next++;
-      if (line.name !== null) vault.ledger.get(line.name)!.add(line.tag);
-    } else if (line.is === 'phase' && vault.under) vault.under.phase = line.phase;
-    else if (line.is === 'end') {
-      const { name, tag } = vault.under!;
-      if (name !== null) vault.ledger.set(name, new Set([tag]));
-      vault.under = undefined;
-    } else if (line.is === 'lost') vault.lost = true;
-    else if (line.is === 'whole') vault.lost = false;
-    else if (line.is === 'emptied') {
-      this.#report.emptied++;
-      if (line.left.length > 0) this.#fail(`left at the providers of ${vault.home}: ${line.left.join(' ')}`);
-    } else if (line.is === 'failed' || line.is === 'broken')
-      this.#fail(`${vault.home}: ${line.is}: ${line.why}`);
+  #isEnough(): boolean {
+    const { count } = this.#options;
+    const report = this.#report;
+    return (
+      report.struck >= count &&
+      OPERATIONS.every((op) => struckIn(report, op) >= count / 10) &&
+      PHASES.every((phase) => struckAt(report, phase) >= count / 100)
+    );
   }
 
-  #read(vault: KillVault, { name, tag }: Line): void {
-    this.#report.reads++;
-    const may = vault.ledger.get(name)!;
-    if (!may.has(tag)) this.#fail(`${vault.home}: "${name}" holds ${tag}, not one of ${[...may].join(', ')}`);
-    vault.ledger.set(name, new Set([tag]));
+  #aim(): Aim {
+    const [kind, share] = [this.#random(), this.#random()];
+    if (kind < 0.1) return { at: 'opening', delayMs: share * 60 };
+    if (kind < 0.6) return { at: 'work', delayMs: share * 20 * this.#vaults.length };
+    // The phase in which the fewest were struck.
+    const at = (phase: string): number => struckAt(this.#report, phase);
+    const phase = PHASES.reduce((least, phase) => (at(phase) < at(least) ? phase : least));
+    return { at: { phase }, delayMs: share * 1.5 };
   }
 
-  #fail(what: string): void {
-    const { options, round } = this.#with;
-    this.#report.failures.push(`seed ${options.seed}, round ${round}: ${what}`);
+  async #strike(): Promise<void> {
+    const striker = new Striker(this.#vaults, this.#with);
+    striker.aim(this.#aim());
+    await striker.run('work');
   }
-}
 
-function parse(text: string): Line | undefined {
-  try {
-    return JSON.parse(text) as Line;
-  } catch {
-    return undefined;
+  /** Two processes on each home; one goes on after the other is dead, and is struck later. */
+  async #overlap(): Promise<void> {
+    const middle = NAMES.length / 2;
+    const work = { loses: false, tagsFrom: 0 };
+    const one = new Striker(this.#vaults, this.#with, {
+      ...work,
+      names: NAMES.slice(0, middle),
+      label: 'one',
+    });
+    const other = new Striker(this.#vaults, this.#with, {
+      ...{ ...work, names: NAMES.slice(middle), label: 'other' },
+      tagsFrom: 1_000,
+    });
+    const [aim, later] = [this.#aim(), this.#aim()];
+    const more = Math.ceil(this.#random() * 3 * this.#vaults.length);
+    const begin = (): void => {
+      if (one.isReady && other.isReady) one.aim(aim.at === 'opening' ? { ...aim, at: 'work' } : aim);
+    };
+    [one.onLine, other.onLine] = [begin, begin];
+    const going = other.run('work');
+    await one.run('work');
+    const before = other.ended;
+    let outlived = 0;
+    other.onLine = () => {
+      outlived = other.ended - before;
+      if (outlived >= more) other.aim(later);
+    };
+    await going;
+    this.#report.outlived += outlived;
   }
-}
 
-export const total = (phases: ReadonlyMap<string, number> | undefined): number =>
-  [...(phases?.values() ?? [])].reduce((sum, n) => sum + n, 0);
+  async #empty(): Promise<void> {
+    await new Striker(this.#vaults, this.#with, WHOLE).run('empty');
+  }
 
-/** The phase of puts and overwrites in which the fewest were struck. */
-function rarest(counts: KillReport['counts']): string {
-  const of = (phase: string): number =>
-    (counts.get('put')?.get(phase) ?? 0) + (counts.get('overwrite')?.get(phase) ?? 0);
-  return PHASES.reduce((least, phase) => (of(phase) < of(least) ? phase : least));
-}
+  async #copy(): Promise<void> {
+    const folder = join(this.#outer, `before-${this.#round}`);
+    await mkdir(folder);
+    await promisify(execFile)('cp', ['-a', ...this.#vaults.map(({ home }) => home), folder]);
+    await rm(join(this.#outer, `before-${this.#round - COPIES}`), { recursive: true, force: true });
+  }
 
-function mulberry(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  #flush(): void {
+    appendFileSync(join(this.#outer, 'log'), this.#lines.map((line) => `${line}\n`).join(''));
+    this.#lines = [];
+  }
 }

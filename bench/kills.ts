@@ -1,42 +1,52 @@
-// Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--phase commit]
-// [--vaults 4] [--folder /dev/shm] [--minutes 30]
+// Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--vaults 8]
+// [--folder /dev/shm] [--minutes 30]
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { OPERATIONS, PHASES, runKills, total } from './kill-run.ts';
+import { runKills } from './kill-run.ts';
+import { OPERATIONS, PHASES, struckAt, struckIn } from './kill-vaults.ts';
 
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '10000' },
     seed: { type: 'string', default: '1' },
-    phase: { type: 'string' },
-    vaults: { type: 'string', default: '4' },
+    vaults: { type: 'string', default: '8' },
     folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
     minutes: { type: 'string' },
   },
 });
 
+const TELL_EVERY_MS = 60_000;
+const count = Number(values.count);
 const started = performance.now();
+let told = started;
 const report = await runKills({
-  count: Number(values.count),
+  count,
   seed: Number(values.seed),
   folder: values.folder,
   vaults: Number(values.vaults),
-  phase: values.phase,
   stopAfterMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000,
+  onRound: ({ struck, kills }) => {
+    if (performance.now() - told < TELL_EVERY_MS) return;
+    told = performance.now();
+    console.error(`${((told - started) / 1000).toFixed(0)} s: ${kills} kills struck ${struck} operations`);
+  },
 });
 const seconds = (performance.now() - started) / 1000;
 
+const { kills, struck, opening, done, outlived, reads, emptied, scrubbed, failures } = report;
 console.log(
-  `seed ${values.seed}, ${values.folder}: ${report.kills} kills struck ${report.struck} operations`,
+  `seed ${values.seed}: ${kills} processes killed, ${struck} operations struck, ${seconds.toFixed(0)} s`,
 );
-for (const op of OPERATIONS) {
-  const phases = report.counts.get(op);
-  const parts = PHASES.filter((phase) => phases?.has(phase)).map((phase) => `${phase} ${phases?.get(phase)}`);
-  console.log(`  ${op.padEnd(10)} ${String(total(phases)).padStart(6)}  ${parts.join(', ')}`);
-}
-console.log(
-  `  ${report.reads} reads checked, providers emptied ${report.emptied} times, ${seconds.toFixed(0)} s`,
-);
-for (const failure of report.failures) console.error(`FAILED ${failure}`);
-if (report.failures.length > 0) process.exitCode = 1;
+for (const op of OPERATIONS) console.log(`  ${op.padEnd(10)} ${String(struckIn(report, op)).padStart(6)}`);
+console.log(`  phases of puts: ${PHASES.map((phase) => `${phase} ${struckAt(report, phase)}`).join(', ')}`);
+console.log(`  ${opening} vaults struck while they were opened; ${done} operations ended well`);
+console.log(`  ${outlived} of them in a process beside a killed one; ${reads} reads checked`);
+console.log(`  vaults emptied ${emptied} times; ${scrubbed} blobs found only by the scrub`);
+const short = [
+  ...OPERATIONS.filter((op) => struckIn(report, op) < count / 10),
+  ...PHASES.filter((phase) => struckAt(report, phase) < count / 100),
+];
+if (short.length > 0) console.error(`too few strikes of ${short.join(', ')}`);
+for (const failure of failures) console.error(`FAILED ${failure}`);
+if (failures.length > 0 || short.length > 0) process.exitCode = 1;

@@ -1,0 +1,142 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+export const OPERATIONS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
+export const PHASES = ['plan', 'intent', 'packs', 'node', 'root', 'commit', 'back-up', 'close'] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+export const LIBRARY: string = pathToFileURL(resolve('dist/index.js')).href;
+export const NAMES = ['a', 'b', 'c', 'd'] as const;
+/** One segment, and one size of several with nodes above them. */
+export const SIZES = [3_000, 700, 200_000, 20_000, 100, 1_500] as const;
+const PROVIDERS = 5;
+
+export interface KillVault {
+  readonly home: string;
+  readonly config: unknown;
+  readonly ledger: Ledger;
+  /** The state may be gone or half recovered. */
+  lost: boolean;
+  next: number;
+}
+
+interface Entry {
+  /** What a reader may find. Null: no object. */
+  may: Set<number | null>;
+  /** What was acknowledged last, and what was begun since: where the state is lost, any of it may come back. */
+  durable: Set<number | null>;
+  /** Whether all providers know what a reader finds. */
+  settled: boolean;
+}
+
+/** What the names of a vault may hold. */
+export class Ledger {
+  readonly #entries = new Map<string, Entry>(NAMES.map((name) => [name, entry(null)]));
+
+  begin(name: string, tag: number | null): void {
+    const { may, durable } = this.#of(name);
+    may.add(tag);
+    durable.add(tag);
+    this.#of(name).settled = false;
+  }
+
+  acknowledge(name: string, tag: number | null): void {
+    this.#entries.set(name, entry(tag));
+  }
+
+  /** The state is lost: what was visible and never acknowledged may be gone with it. */
+  lose(): void {
+    for (const each of this.#entries.values()) each.may = new Set(each.durable);
+  }
+
+  /** A recovery has copied what it found of these names to all providers. */
+  settle(names: readonly string[]): void {
+    for (const name of names) this.#of(name).settled = true;
+  }
+
+  /** @returns what the name should have held, where it did not. */
+  read(name: string, tag: number | null): string | undefined {
+    const { may, settled } = this.#of(name);
+    if (settled) this.acknowledge(name, tag);
+    else this.#of(name).may = new Set([tag]);
+    return may.has(tag) ? undefined : [...may].join(' or ');
+  }
+
+  #of(name: string): Entry {
+    return this.#entries.get(name)!;
+  }
+}
+
+const entry = (tag: number | null): Entry => ({
+  may: new Set([tag]),
+  durable: new Set([tag]),
+  settled: false,
+});
+
+export async function makeVault(home: string): Promise<KillVault> {
+  const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
+  await mkdir(home, { recursive: true });
+  const config = {
+    chunks: { ladder: ['64 KiB'], defaultBytes: '64 KiB' },
+    packs: { targetBytes: '64 KiB' },
+    // What is emptied must be gone at once.
+    retention: { replacedSeconds: 0 },
+    providers: Array.from({ length: PROVIDERS }, (_, i) => ({
+      id: `p${i}`,
+      adapter: 'fs' as const,
+      root: join(home, 'providers', `p${i}`),
+    })),
+  };
+  await (await createVault({ home, config: config as never, unwrapped: true, env: {} })).close();
+  return { home, config, ledger: new Ledger(), lost: false, next: 100 };
+}
+
+export interface KillReport {
+  /** Processes that were killed, and the operations that were under way in them. */
+  kills: number;
+  struck: number;
+  /** By operation, then by phase. */
+  readonly counts: Map<string, Map<string, number>>;
+  /** Vaults that were being opened, looked at and tidied when their process was killed. */
+  opening: number;
+  /** Operations that ended well. */
+  done: number;
+  /** Operations that ended well in one process after another one of the same home was killed. */
+  outlived: number;
+  reads: number;
+  emptied: number;
+  /** Blobs that only the scrub of an emptied vault found. */
+  scrubbed: number;
+  readonly failures: string[];
+}
+
+export const newReport = (): KillReport => ({
+  ...{ kills: 0, struck: 0, counts: new Map(), opening: 0, done: 0, outlived: 0 },
+  ...{ reads: 0, emptied: 0, scrubbed: 0, failures: [] },
+});
+
+export function countStrike(report: KillReport, op: string, phase: string): void {
+  report.struck++;
+  const phases = report.counts.get(op) ?? new Map<string, number>();
+  phases.set(phase, (phases.get(phase) ?? 0) + 1);
+  report.counts.set(op, phases);
+}
+
+export const struckIn = (report: KillReport, op: Operation): number =>
+  [...(report.counts.get(op)?.values() ?? [])].reduce((sum, n) => sum + n, 0);
+
+/** In puts and overwrites. */
+export const struckAt = (report: KillReport, phase: string): number =>
+  (report.counts.get('put')?.get(phase) ?? 0) + (report.counts.get('overwrite')?.get(phase) ?? 0);
+
+/** As in test/fixtures/kill-child.mjs. */
+export function mulberry(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
