@@ -22,6 +22,7 @@ const started = performance.now();
 let told = started;
 const report = await runKills({
   count,
+  balanced: true,
   seed: Number(values.seed),
   folder: values.folder,
   vaults: Number(values.vaults),
