@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -102,6 +102,17 @@ describe('owners of one state', () => {
     const name = `${'a'.repeat(16)}-${'b'.repeat(16)}`;
     await writeFile(join(folder, name), 'no folder');
     expect(await here.standing(name)).toBe('unknown');
+  });
+
+  it('whose lock came with a copy of the folder are neither proven dead nor alive: they may live elsewhere', async () => {
+    const name = await start().line();
+    const copied = `${folder}-copy`;
+    await cp(folder, copied, { recursive: true });
+    const there = createOwnerLocks({ folder: copied, clock: systemClock, random: secureRandom });
+    expect(await there.standing(name)).toBe('unknown');
+    await rm(copied, { recursive: true });
+    for (const child of children) child.kill('SIGKILL');
+    await expect.poll(() => here.standing(name)).toBe('dead');
   });
 
   it('leave nothing behind in the end', async () => {

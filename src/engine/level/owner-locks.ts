@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
@@ -15,7 +15,7 @@ type OwnerStanding = 'alive' | 'dead' | 'unknown';
 export interface Owners {
   /** This run's name. Resolves once the system would tell others of its death. */
   current(): Promise<string>;
-  /** Unknown: it holds no lock that can be tried. */
+  /** Unknown: it holds no lock that can be tried, or this state is a copy of the one that it works on. */
   standing(owner: string): Promise<OwnerStanding>;
   /** This machine, since it was started: 16 hex digits. */
   host(): Promise<string>;
@@ -35,6 +35,8 @@ export interface OwnerLockOptions {
 const OWNER = /^[0-9a-f]{16}-[0-9a-f]{16}$/;
 /** A folder that is younger may be on its way to its lock. */
 const MIN_AGE_MS = 10 * 60_000;
+/** Beside the lock: where its folder is, which a copy of it cannot be. */
+const PLACE_FILE = 'place';
 const MAX_TIDIED = 64;
 
 /**
@@ -66,7 +68,7 @@ class OwnerLocks implements Owners {
     if ((await modifiedMs(this.#pathOf(owner))) === undefined) return 'dead';
     // Trying the lock of one's own process would let go of it: a POSIX lock ends with any handle of the file.
     if (owner.endsWith(await thisProcess())) return 'alive';
-    return this.#tryLock(owner);
+    return (await isCopy(this.#pathOf(owner))) ? 'unknown' : this.#tryLock(owner);
   }
 
   host(): Promise<string> {
@@ -101,6 +103,9 @@ class OwnerLocks implements Owners {
     const name = `${toHex(this.#options.random(8))}-${await thisProcess()}`;
     const database = await openOnce(this.#pathOf(name));
     if (database instanceof HoldfastError) throw database;
+    const path = this.#pathOf(name);
+    // Without it a copy is taken for the original, as those of earlier versions are.
+    await writeFile(join(path, PLACE_FILE), await placeOf(path)).catch(() => {});
     return { name, database };
   }
 
@@ -127,6 +132,23 @@ async function modifiedMs(path: string): Promise<number | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Its device is told apart only until the machine is started anew: some are numbered in the order in which they come. */
+async function placeOf(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${await thisHost()} ${dev} ${ino}`;
+}
+
+/** Whether a lock's folder came here with a copy of the state: then its owner may be alive elsewhere, and its lock free. */
+async function isCopy(path: string): Promise<boolean> {
+  try {
+    const [host, dev, ino] = (await readFile(join(path, PLACE_FILE), 'utf8')).split(' ');
+    const [hereHost, hereDev, hereIno] = (await placeOf(path)).split(' ');
+    return ino !== undefined && (ino !== hereIno || (host === hereHost && dev !== hereDev));
+  } catch {
+    return false;
   }
 }
 

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CliVault, MAIN, SMALL_PIECES, said } from '../../helpers/cli.ts';
+import { CliVault, MAIN, providersToml, SMALL_PIECES, said, start } from '../../helpers/cli.ts';
 import { inContainer, withContainers } from '../../helpers/container.ts';
 import { noise } from '../../helpers/vault.ts';
 
@@ -38,6 +40,10 @@ function run([program, ...args]: readonly string[]) {
 /** A command as the only process of a machine of that name. */
 const runOn = (hostname: string, [command, ...args]: readonly string[]) =>
   run([...inContainer(hostname), process.execPath, MAIN, command!, ...cli.flags, ...args]);
+
+/** Providers that stay where they are whoever copies a home. */
+const providersAt = (folder: string): string =>
+  providersToml(9).replaceAll('"providers/', `"${folder}/providers/`);
 
 const blobsAre = (atLeast: number): Promise<void> =>
   expect.poll(async () => (await cli.blobs()).length, { timeout: 60_000 }).toBeGreaterThan(atLeast);
@@ -88,6 +94,35 @@ describe('the sweep destroys nothing that is acknowledged', () => {
       await isWhole('slow', bytes);
     },
   );
+});
+
+it('a copy of the home that works while the original stores takes nothing from it', async () => {
+  const original = await CliVault.create(`${SMALL_PIECES}${providersAt(cli.home)}`);
+  const copied = `${original.home}.copy`;
+  try {
+    const bytes = noise(2 * MIB, 7);
+    const pieces = new PassThrough();
+    const slow = original.start(['put', '-', '--name', 'slow'], { input: pieces });
+    pieces.write(bytes.subarray(0, MIB));
+    await blobsAre(15);
+    await cp(original.home, copied, { recursive: true });
+    const copy = (command: readonly string[]) =>
+      start([...command, '--home', copied, '--config', join(copied, 'storage.toml')], { input: noise(1000) });
+    for (const command of [['put', '-', '--name', 'quick'], ['gc'], ['rm', 'quick'], ['gc']]) {
+      const done = await copy(command).outcome;
+      expect(done.code, said(done)).toBe(0);
+    }
+    pieces.end(bytes.subarray(MIB));
+    const put = await slow.outcome;
+    expect(put.code, said(put)).toBe(0);
+    const got = await original.run(['get', 'slow']);
+    expect(got.code, said(got)).toBe(0);
+    expect(Buffer.compare(got.stdout, bytes)).toBe(0);
+    expect((await original.run(['verify', 'slow'])).code).toBe(0);
+  } finally {
+    await original.remove();
+    await rm(copied, { recursive: true, force: true });
+  }
 });
 
 withContainers(
