@@ -9,6 +9,7 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { PutJournal } from '../../src/records/journal.ts';
 import { renewSlots } from '../../src/records/name-backup.ts';
+import { readName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { faultyVault } from '../helpers/faulty.ts';
@@ -90,6 +91,23 @@ describe('recover', () => {
     await journal.intend('p1', addressOf(new Uint8Array(32)));
     expect(await recoverVault(context)).toMatchObject({ names: 1, rolledBack: [] });
     await journal.end();
+  });
+
+  it('brings slots up to date that stayed behind, though the state that was restored has no note of it', async () => {
+    const { context, providers } = await testVault({ providers: 3 });
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const back = await remember(providers[0]!);
+    const newest = await putObject(context, noise(10_000, 2), { name: 'x' });
+    await back();
+    const fresh = withoutState(context);
+    await recoverVault(fresh);
+    await renewSlots(fresh);
+    const only = withoutState({
+      ...context,
+      directory: { ...context.directory, all: () => [providers[0]!] },
+    });
+    await recoverVault(only);
+    expect((await readName(only, 'x'))?.manifest).toBe(newest.manifest);
   });
 
   it('says how many names a state was behind in', async () => {

@@ -8,7 +8,7 @@ import { backUpPointer } from '../../records/name-backup.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { type NameChange, setPointer } from '../../records/names.ts';
 import type { SlotPointer } from '../../records/slots.ts';
-import { namesDue } from '../../records/slots.ts';
+import { namesDue, queueSlots } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 import type { Collected, Versions } from './collect.ts';
 
@@ -104,6 +104,15 @@ class Settling implements Settled {
     const behind = best === undefined || this.#order(best.pointer, now.pointer) < 0;
     if (behind) this.#noteBehind(key, now.pointer, best);
     if (rivals.length > 0 || behind) await this.#backUp({ ...now, replaced: undefined }, rivals.length > 0);
+    await this.#noteLate(key, now, versions);
+  }
+
+  /** A slot that stayed behind is brought up to date: the note of it may be what this state lost. */
+  async #noteLate(key: string, now: SlotPointer, versions: Versions): Promise<void> {
+    const late = versions
+      .filter(({ sealed }) => !equalBytes(sealed, now.sealed))
+      .flatMap((one) => [...(this.#collected.holders.get(one) ?? [])]);
+    await queueSlots(this.#context, late, key, now.pointer.version);
   }
 
   /** @returns what the engine has afterwards, and what it had if that was another. */
