@@ -44,7 +44,8 @@ export {
 } from './core/errors.ts';
 export type { Damage, DamageProblem } from './object/damage.ts';
 export type { FailedAttempt } from './pipeline/put/failures.ts';
-export type { PutOptions, PutProgress, PutResult } from './pipeline/put/put.ts';
+export type { PutOptions } from './pipeline/put/put.ts';
+export type { PutProgress, PutResult } from './pipeline/put/put-result.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { DomainLevel } from './placement/domains.ts';

@@ -1,4 +1,4 @@
-import type { PutResult } from '../pipeline/put/put.ts';
+import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { Fork } from '../records/forks.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -19,6 +19,13 @@ export function putWarnings(result: PutResult): string[] {
     ...(stateBehind ? [`warning: ${BEHIND}`] : []),
     ...(forks.length > 0 || stateBehind ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
   ];
+}
+
+/** What became of what an earlier put of the same file had stored. */
+export function resumeNotes({ resumedBytes, begunAnew, size }: PutResult): string[] {
+  if (resumedBytes > 0)
+    return [`resumed: ${resumedBytes} of ${size} bytes were stored already, hashed again`];
+  return begunAnew === undefined ? [] : [`begun anew, not resumed: ${begunAnew}`];
 }
 
 /** Whether losses that the object survives may take its name away. */

@@ -112,7 +112,11 @@ export const SCHEMA: ConfigSchema = {
     minTolerates: integer(1, 0, 254),
     failureDomain: oneOf(['provider', 'account', 'region'], 'provider'),
   },
-  retention: { replacedSeconds: integer(60, 0, 31_536_000), tombstoneDays: integer(7, 1, 3_650) },
+  retention: {
+    replacedSeconds: integer(60, 0, 31_536_000),
+    tombstoneDays: integer(7, 1, 3_650),
+    unfinishedHours: integer(24, 0, 8_760),
+  },
   limits: {
     memoryBytes: bytes(96 * MIB, 16 * MIB, 4 * GIB),
     maxWorkers: integer(0, 0, 256),

@@ -97,6 +97,8 @@ export interface RetentionConfig {
   readonly replacedSeconds: number;
   /** How long a removal is remembered, so that a provider that was away does not bring the name back. */
   readonly tombstoneDays: number;
+  /** How long what an interrupted put had stored is kept, so that it can be taken up again. */
+  readonly unfinishedHours: number;
 }
 
 export interface LimitsConfig {

@@ -203,6 +203,8 @@ export interface ErrorCodeTable {
   provider_root: 'ConfigInvalid';
   /** Another run took this put for dead and undid it. Do: put it again; nothing became visible. @status temporary */
   put_fenced: 'Conflict';
+  /** A put was cut off, and what is stored of its file is kept. Do: put the same file under the same name again. */
+  put_interrupted: 'Aborted';
   /** Too many calls wait for one provider. Do: do less at once, or raise its `max_concurrency`. */
   queue_full: 'RateLimited';
   /** The server sends us elsewhere. Do: configure the address that it names. */

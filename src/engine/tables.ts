@@ -10,6 +10,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'relocations',
   'slots_due',
   'journal',
+  'resume',
   'retired',
   'trash',
   'upkeep',

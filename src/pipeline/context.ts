@@ -31,7 +31,10 @@ export interface ReadContext extends TransferContext, RecordsContext {
 }
 
 /** What puts and gets work with; the program builds it once. */
-export interface VaultContext extends ReadContext, WithRetention, WithPlaces {}
+export interface VaultContext extends ReadContext, WithRetention, WithPlaces {
+  /** Whether an owner of journals is gone; its mark differs whenever it has written to them. */
+  readonly isOver: (owner: string, mark: string) => Promise<boolean>;
+}
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */
 export type ShardMap = Uint8Array;

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable, throwIfAborted } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
+import type { FileVersion } from '../records/unfinished.ts';
 
 /** Where an object's bytes come from; pulled, so that a slow store slows the reader. */
 export interface ByteSource {
@@ -106,8 +107,24 @@ class BytesSource implements ByteSource {
 async function fileSource(handle: FileHandle): Promise<ByteSource> {
   const stat = await handle.stat();
   if (!stat.isFile()) return iterableSource(handle.createReadStream({ autoClose: false }), undefined);
-  return new FileSource(handle, stat.size);
+  return new FileSource(handle, stat.size, 0);
 }
+
+/** What a file can be read and known again by; undefined for what can be read only once. */
+export async function rereadable(
+  input: ObjectInput,
+): Promise<{ readonly file: FileHandle; readonly version: FileVersion } | undefined> {
+  if (!('stat' in input)) return undefined;
+  const stat = await input.stat({ bigint: true });
+  if (!stat.isFile()) return undefined;
+  const { size, mtimeNs, ino, dev } = stat;
+  const version = { size: Number(size), mtimeNs: `${mtimeNs}`, inode: `${ino}`, device: `${dev}` };
+  return { file: input, version };
+}
+
+/** A file from some byte on. */
+export const fileFrom = (file: FileHandle, { size }: FileVersion, position: number): ByteSource =>
+  new FileSource(file, size, position);
 
 /**
  * A file, read one byte further than asked each time: the next question whether there is more is answered without another
@@ -119,11 +136,12 @@ class FileSource implements ByteSource {
   readonly #handle: FileHandle;
   readonly #spare = new Uint8Array(1);
   #hasSpare = false;
-  #position = 0;
+  #position: number;
 
-  constructor(handle: FileHandle, size: number) {
+  constructor(handle: FileHandle, size: number, position: number) {
     this.#handle = handle;
     this.size = size;
+    this.#position = position;
   }
 
   async read(into: Uint8Array, signal?: AbortSignal): Promise<number> {

@@ -12,6 +12,8 @@ import type { BlobAt } from './trash.ts';
  * never became visible are found here and deleted.
  */
 const JOURNAL_TABLE = 'journal';
+/** What of a put may be taken up again, under the keys of its journal. */
+export const RESUME_TABLE = 'resume';
 
 /**
  * Open until it is decided: the batch that makes its put visible commits it, and a sweep, before it deletes anything,
@@ -42,6 +44,9 @@ export interface Fence {
   assertHeld(): Promise<void>;
 }
 
+/** Journals that this process works on, by engine: their owner lives longer than they are worked on. */
+const AT_WORK = new WeakMap<Engine, Set<string>>();
+
 /** The journal of one put or removal. Nothing is written before the first intent, the commit or the removal is. */
 export class PutJournal implements Fence {
   readonly #engine: Engine;
@@ -71,8 +76,42 @@ export class PutJournal implements Fence {
   static async begin(context: RecordsContext, nameKey: string | undefined): Promise<PutJournal> {
     const owner = await context.owner();
     const recoveries = (await engineGenerationOf(context.engine).read())?.recoveries;
-    const header = { state: 'open', owner, recoveries, nameKey } as const;
-    return new PutJournal(context.engine, toHex(context.random(8)), header);
+    const id = toHex(context.random(8));
+    atWork(context.engine).add(id);
+    return new PutJournal(context.engine, id, { state: 'open', owner, recoveries, nameKey });
+  }
+
+  /**
+   * Takes over an open journal whose owner is gone, in one flushed step with `also`.
+   * @returns undefined when it has changed meanwhile: it is somebody else's.
+   */
+  static async takeOver(
+    context: RecordsContext,
+    { id, header, stored, nextRecord }: JournalEntry,
+    also: readonly BatchOp[],
+  ): Promise<PutJournal | undefined> {
+    const { engine } = context;
+    const owner = await context.owner();
+    // Two of one process would write the same header.
+    if (atWork(engine).has(id)) return undefined;
+    atWork(engine).add(id);
+    const journal = new PutJournal(engine, id, { ...header, owner });
+    journal.#written = encodeHeader(journal.#header);
+    journal.#records = nextRecord;
+    journal.#begun = Promise.resolve();
+    const stands = [{ table: JOURNAL_TABLE, key: id, expected: stored }];
+    const ops = [entry(id, journal.#written), ...also];
+    const done = await engine.batch(ops, stands, { sync: true }).catch((error: unknown) => {
+      journal.release();
+      throw error;
+    });
+    if (!done) journal.release();
+    return done ? journal : undefined;
+  }
+
+  /** This process works on it no longer. */
+  release(): void {
+    atWork(this.#engine).delete(this.#id);
   }
 
   /** Must resolve before the blob is sent. Blobs that are intended at the same moment, as copies are, share a record. */
@@ -106,13 +145,17 @@ export class PutJournal implements Fence {
     if (!(await allHold(this.#engine, this.conditions))) throw fenced();
   }
 
-  /** The put is over, visible or undone. What a sweep has condemned is the sweep's to end. */
-  async end(): Promise<void> {
+  /**
+   * The put is over, visible or undone. What a sweep has condemned is the sweep's to end.
+   * @param also entries of other tables that end with it.
+   */
+  async end(also: readonly BatchOp[] = []): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
-    const records = Array.from({ length: this.#records }, (_, record) =>
-      entry(`${this.#id}/${record}`, undefined),
-    );
+    const records = [
+      ...also,
+      ...Array.from({ length: this.#records }, (_, record) => entry(`${this.#id}/${record}`, undefined)),
+    ];
     const ours = [this.#decided, this.#written].filter((header) => header !== undefined);
     for (const header of ours) {
       const stands = [this.#stands(header)];
@@ -152,6 +195,15 @@ export class PutJournal implements Fence {
   }
 }
 
+const atWork = (engine: Engine): Set<string> => {
+  const known = AT_WORK.get(engine) ?? new Set();
+  AT_WORK.set(engine, known);
+  return known;
+};
+
+/** Whether this process works on a journal of its own. */
+export const isAtWork = ({ engine }: RecordsContext, id: string): boolean => atWork(engine).has(id);
+
 const fenced = (): HoldfastError =>
   new HoldfastError('Conflict', 'another run took this one for dead and undid what it had stored', {
     code: 'put_fenced',
@@ -171,6 +223,17 @@ export interface JournalEntry {
   readonly stored: Uint8Array;
   /** Records of intents. */
   readonly records: number;
+  /** Above the number of each of them. */
+  readonly nextRecord: number;
+}
+
+/** What differs for an owner whenever it has written to its journals; a hash of it is what `isOver` is told. */
+export function marksOf({ blake3 }: RecordsContext, journals: readonly JournalEntry[]): Map<string, string> {
+  const marks = new Map<string, string>();
+  for (const { id, header, records } of journals) {
+    marks.set(header.owner, `${marks.get(header.owner) ?? ''} ${id}:${records}`);
+  }
+  return new Map([...marks].map(([owner, mark]) => [owner, toHex(blake3.hash(utf8Encode(mark)))]));
 }
 
 /** All journals whose header is whole. */
@@ -180,14 +243,19 @@ export async function readJournals(
 ): Promise<JournalEntry[]> {
   const headers = new Map<string, Pick<JournalEntry, 'header' | 'stored'>>();
   const records = new Map<string, number>();
+  const next = new Map<string, number>();
   for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
     const slash = key.indexOf('/');
     const id = slash < 0 ? key : key.slice(0, slash);
     if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
+    const number = slash >= 0 && value.length > 0 ? Number(key.slice(slash + 1)) : -1;
+    if (number >= (next.get(id) ?? 0)) next.set(id, number + 1);
     const header = slash < 0 ? headerIn(value) : undefined;
     if (header !== undefined) headers.set(id, { header, stored: value });
   }
-  return [...headers].map(([id, header]) => ({ id, ...header, records: records.get(id) ?? 0 }));
+  return [...headers].map(([id, header]) => {
+    return { id, ...header, records: records.get(id) ?? 0, nextRecord: next.get(id) ?? 0 };
+  });
 }
 
 /**
@@ -278,8 +346,11 @@ export async function intendedAmong(
 /** What is to be written when a journal is finished. */
 export async function forgottenJournal(context: RecordsContext, id: string): Promise<BatchOp[]> {
   const ops: BatchOp[] = [];
-  for await (const [key] of context.engine.table(JOURNAL_TABLE).entries({ prefix: `${id}/` })) {
-    ops.push(entry(key, undefined));
+  for (const table of [RESUME_TABLE, JOURNAL_TABLE]) {
+    for await (const [key] of context.engine.table(table).entries({ prefix: `${id}/` })) {
+      ops.push({ table, key, value: undefined });
+    }
+    ops.push({ table, key: id, value: undefined });
   }
-  return [...ops, entry(id, undefined)];
+  return ops;
 }

@@ -11,6 +11,8 @@ export interface GcOptions extends AbortOptions {
   readonly dryRun?: boolean | undefined;
   /** Blobs that are younger, by what the provider says, stay. Default: 24 hours. */
   readonly minAgeMs?: number | undefined;
+  /** Keep puts that were cut off and can be taken up again, as other commands do. Default false: they are ended. */
+  readonly keepUnfinished?: boolean | undefined;
   /** Called as blobs are listed, with their number so far. */
   readonly onProgress?: ((listed: number) => void) | undefined;
 }

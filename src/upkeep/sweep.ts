@@ -1,6 +1,5 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { toHex, utf8Encode } from '../core/bytes.ts';
 import { recordedTime } from '../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { writeInBatches } from '../engine/batches.ts';
@@ -16,6 +15,7 @@ import {
   intentsOf,
   type JournalEntry,
   type JournalHeader,
+  marksOf,
   readJournals,
 } from '../records/journal.ts';
 import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.ts';
@@ -24,6 +24,7 @@ import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
 import { noLongerRetired, retiredBy } from '../records/retired.ts';
 import { deleteBlobs, trashed } from '../records/trash.ts';
+import { isKept } from '../records/unfinished.ts';
 import { recountIsDue } from '../records/usage.ts';
 
 export interface SweepResult {
@@ -41,6 +42,11 @@ export interface SweepResult {
   readonly postponed?: 'unconfirmed' | 'behind' | undefined;
 }
 
+export interface SweepOptions extends AbortOptions {
+  /** So long a put that can be taken up again stays, since somebody last began to work on it. Default 0. */
+  readonly keepMs?: number | undefined;
+}
+
 /**
  * Finishes what dead owners began: deletes the blobs of puts that never became visible, copies changed names to the
  * providers, and then deletes the blobs of versions that were replaced or removed. Nothing is touched whose owner may
@@ -51,43 +57,41 @@ export interface SweepResult {
 export async function sweepJournal(
   context: RecordsContext & WithRetention,
   isOver: (owner: string, mark: string) => boolean | Promise<boolean>,
-  options: AbortOptions = {},
+  { keepMs = 0, ...options }: SweepOptions = {},
 ): Promise<SweepResult> {
   const journals = await readJournals(context, options);
-  const marks = new Map<string, string>();
-  for (const { id, header, records } of journals) {
-    marks.set(header.owner, `${marks.get(header.owner) ?? ''} ${id}:${records}`);
-  }
   const dead = new Set<string>();
-  for (const [owner, mark] of marks) {
-    if (await isOver(owner, toHex(context.blake3.hash(utf8Encode(mark))))) dead.add(owner);
+  for (const [owner, mark] of marksOf(context, journals)) if (await isOver(owner, mark)) dead.add(owner);
+  const due: JournalEntry[] = [];
+  for (const journal of journals) {
+    const stays = journal.header.state === 'open' && (await isKept(context, journal.id, keepMs, options));
+    if (dead.has(journal.header.owner) && !stays) due.push(journal);
   }
   // What a dead owner had stored or deleted may not have been counted.
-  if (dead.size > 0) await recountIsDue(context);
+  if (due.length > 0) await recountIsDue(context);
   let [blobs, finished] = [0, 0];
   const forks: Fork[] = [];
   const failures: { journal: string; error: HoldfastError }[] = [];
-  const standing = dead.size > 0 ? await generationOf(context).standing(options) : undefined;
+  const standing = due.length > 0 ? await generationOf(context).standing(options) : undefined;
   if (standing !== undefined && standing.state !== 'confirmed') {
     const owners = new Set(journals.map(({ header }) => header.owner));
     return { finished, blobs, failures, owners, forks, postponed: standing.state };
   }
-  for (const journal of journals) {
-    const { id, header } = journal;
-    if (!dead.has(header.owner)) continue;
+  const left = new Set(journals);
+  for (const journal of due) {
     try {
       const done = await finish(context, journal, options);
       blobs += done.blobs;
       forks.push(...done.forks);
       finished++;
+      left.delete(journal);
     } catch (thrown) {
       throwIfAborted(options.signal, 'the sweep');
-      failures.push({ journal: id, error: asHoldfastError(thrown) });
+      failures.push({ journal: journal.id, error: asHoldfastError(thrown) });
     }
   }
-  const left = new Set(failures.map(({ journal }) => journal));
-  const still = journals.filter(({ id, header }) => !dead.has(header.owner) || left.has(id));
-  return { finished, blobs, failures, owners: new Set(still.map(({ header }) => header.owner)), forks };
+  const owners = new Set([...left].map(({ header }) => header.owner));
+  return { finished, blobs, failures, owners, forks };
 }
 
 async function finish(

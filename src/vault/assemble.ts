@@ -112,8 +112,10 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
+  const leases = createLeases(base, owners, () => ports.uptimeMs());
   const context: VaultContext = {
     ...base,
+    isOver: (owner, mark) => leases.isOver(owner, mark),
     retention: createRetention(base, config.retention.replacedSeconds * 1000),
     places: createPlaces(base),
   };
@@ -128,7 +130,7 @@ export async function assemble(
     room,
     sealed: !bound,
     firstAnswered,
-    leases: createLeases(base, owners, () => ports.uptimeMs()),
+    leases,
     lateSince: (ms) => punctuality.lateSince(ms),
     ...probesOf(catalog, context, open.signal),
     async close() {

@@ -25,6 +25,11 @@ const TIDY_AT_CLOSE_MS = 250;
 const FINISH_MS = 600_000;
 const MAX_ROUNDS = 1_000;
 
+interface FinishOptions extends AbortOptions {
+  /** Puts that can be taken up again stay. Default false. */
+  readonly keepUnfinished?: boolean | undefined;
+}
+
 /** What is done after an operation that succeeded, one at a time; nobody but `close` waits for it. */
 export class Housekeeping {
   readonly #composed: ComposedVault;
@@ -42,10 +47,10 @@ export class Housekeeping {
   }
 
   /** Goes on while that leaves less to be done. Who is not there, or alive, is not waited for. @throws Aborted. */
-  async finish({ signal }: AbortOptions): Promise<void> {
+  async finish({ signal, keepUnfinished = false }: FinishOptions): Promise<void> {
     let before = Number.POSITIVE_INFINITY;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      await abortable(this.#begin(FINISH_MS), signal, 'tidying up');
+      await abortable(this.#begin(FINISH_MS, keepUnfinished), signal, 'tidying up');
       const left = await this.#backlog({ signal });
       if (left === 0 || left >= before) return;
       before = left;
@@ -60,8 +65,8 @@ export class Housekeeping {
     return count;
   }
 
-  #begin(ms: number): Promise<void> {
-    this.#running ??= this.#doChores(ms).finally(() => {
+  #begin(ms: number, keepUnfinished = true): Promise<void> {
+    this.#running ??= this.#doChores(ms, keepUnfinished).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
@@ -83,12 +88,12 @@ export class Housekeeping {
   }
 
   /** One chore does not keep the others from being done; what fails is tried again after the next success. */
-  async #doChores(ms: number): Promise<void> {
+  async #doChores(ms: number, keepUnfinished: boolean): Promise<void> {
     const { context, log } = this.#composed;
     this.#until = linkedAbort(timeoutSignal(context.clock, ms), 'tidying up');
     const { signal } = this.#until;
     const chores = [
-      () => this.#sweep(signal),
+      () => this.#sweep(signal, keepUnfinished),
       () => this.#retire(signal),
       () => emptyTrash(context, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
@@ -121,14 +126,15 @@ export class Housekeeping {
     if (poison > 0) log('warn', 'records_unreadable', { table: 'retired', records: poison });
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
-    const { context, leases, log } = this.#composed;
+  async #sweep(signal: AbortSignal, keepUnfinished: boolean): Promise<void> {
+    const { config, context, leases, log } = this.#composed;
+    const keepMs = keepUnfinished ? config.retention.unfinishedHours * 3_600_000 : 0;
     const isOver = async (owner: string, mark: string): Promise<boolean> => {
       const over = await leases.isOver(owner, mark, { signal });
       if (over) this.#sweeps = true;
       return over;
     };
-    const swept = await sweepJournal(context, isOver, { signal });
+    const swept = await sweepJournal(context, isOver, { signal, keepMs });
     const { finished, blobs, failures, forks, owners: alive } = swept;
     this.#sweeps = false;
     if (swept.postponed !== undefined) log('warn', 'sweep_postponed', { state: swept.postponed });

@@ -1,6 +1,7 @@
 import { type AbortOptions, NO_LONGER_NEEDED } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { type PutOptions, type PutResult, putObject } from '../pipeline/put/put.ts';
+import { type PutOptions, putObject } from '../pipeline/put/put.ts';
+import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import { listManifests } from '../records/manifests.ts';
 import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/name-listing.ts';

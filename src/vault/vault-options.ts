@@ -110,7 +110,14 @@ const CALLS: {
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
 } = {
-  putObject: { name: true, contentType: true, minTolerates: true, onProgress: true, signal: true },
+  putObject: {
+    name: true,
+    contentType: true,
+    minTolerates: true,
+    resume: true,
+    onProgress: true,
+    signal: true,
+  },
   getObject: { start: true, length: true, onProgress: true, signal: true },
   statObject: ABORT,
   listObjects: { prefix: true, delimiter: true, after: true, limit: true, onDamaged: true, signal: true },
@@ -118,7 +125,7 @@ const CALLS: {
   verifyObject: { deep: true, onProgress: true, signal: true },
   listManifests: { limit: true, signal: true },
   recover: ABORT,
-  gc: { dryRun: true, minAgeMs: true, onProgress: true, signal: true },
+  gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setMaintenance': ABORT,

@@ -1,7 +1,8 @@
 import type { ProbeReport, ProviderSnapshot } from '../catalog/catalog.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import type { PutOptions, PutResult } from '../pipeline/put/put.ts';
+import type { PutOptions } from '../pipeline/put/put.ts';
+import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import type { Certificate } from '../placement/certificate.ts';
 import type { ListObjectsOptions, NamePrefix } from '../records/name-listing.ts';

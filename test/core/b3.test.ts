@@ -72,6 +72,18 @@ for (const blake3 of TWINS) {
       expect(toHex(blake3.createHasher().digest())).toBe(toHex(portableBlake3.hash(new Uint8Array(0))));
     });
 
+    test('tells the digest of what was added so far, and goes on', () => {
+      const data = input(80_000);
+      for (const step of [1_024, 4_097, 16_384, 70_001]) {
+        const hasher = blake3.createHasher();
+        for (let from = 0; from < data.length; from += step) {
+          hasher.update(data.subarray(from, from + step));
+          const soFar = data.subarray(0, from + step);
+          expect(toHex(hasher.digest()), `${soFar.length}`).toBe(toHex(portableBlake3.hash(soFar)));
+        }
+      }
+    });
+
     test('keeps hashers apart, from each other and from hashes in between', () => {
       for (const step of [1, 1000, 1024, 70_000]) {
         const [one, other] = [blake3.createHasher(), blake3.createHasher()];

@@ -73,7 +73,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     p95Ms: () => undefined,
   };
   const engine = createMemoryEngine();
-  const base: Omit<VaultContext, 'retention' | 'places'> = {
+  const base: Omit<VaultContext, 'retention' | 'places' | 'isOver'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',
     engine,
@@ -105,6 +105,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     ...base,
     retention: createRetention(base, 0),
     places: { claim: async () => {} },
+    isOver: async () => false,
   };
   return { context, providers, gone };
 }

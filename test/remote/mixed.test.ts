@@ -6,7 +6,7 @@ import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../../src/coding/erasure/params.ts';
 import { addressOf } from '../../src/core/address.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
-import type { PutResult } from '../../src/pipeline/put/put.ts';
+import type { PutResult } from '../../src/pipeline/put/put-result.ts';
 import { solvePlacement } from '../../src/placement/solve.ts';
 import { createS3Adapter } from '../../src/providers/s3/driver.ts';
 import { noise, readAll } from '../helpers/vault.ts';

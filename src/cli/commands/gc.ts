@@ -11,15 +11,16 @@ import { withVault } from '../with-vault.ts';
 interface GcFlags extends CommonFlags {
   readonly dryRun: boolean;
   readonly minAge: number;
+  readonly keepUnfinished: boolean;
 }
 
 export default async function gc(this: CliContext, flags: GcFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const progress = new Progress(io, 'listed', flags.json, (count) => counted(Math.round(count), 'blob'));
-    const { dryRun, minAge: minAgeMs } = flags;
+    const { dryRun, minAge: minAgeMs, keepUnfinished } = flags;
     const onProgress = (listed: number): void => progress.update(listed, undefined);
     const result = await withVault(io, flags, (vault) =>
-      vault.gc({ dryRun, minAgeMs, onProgress, signal: io.signal }),
+      vault.gc({ dryRun, minAgeMs, keepUnfinished, onProgress, signal: io.signal }),
     ).finally(() => progress.end());
     const providers = result.providers.map(({ error, ...scrub }) => ({ ...scrub, error: error?.message }));
     for (const line of warnings(result)) note(io, `warning: ${line}`);

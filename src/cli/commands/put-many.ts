@@ -1,5 +1,5 @@
 import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
-import type { PutResult } from '../../pipeline/put/put.ts';
+import type { PutResult } from '../../pipeline/put/put-result.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { EXIT, type ExitCode, exitCodeOf, worstOf } from '../exit-codes.ts';
 import type { CommonFlags, ProfileFlags } from '../flags.ts';
@@ -9,13 +9,14 @@ import { Profile, renderProfile } from '../profile.ts';
 import { Progress } from '../progress.ts';
 import { openSource } from '../source-file.ts';
 import { findSources, type Source } from '../sources/sources.ts';
-import { exitOfPut, putWarnings } from '../warnings.ts';
+import { exitOfPut, putWarnings, resumeNotes } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 
 export interface PutManyFlags extends CommonFlags, ProfileFlags {
   readonly prefix?: string;
   readonly contentType?: string;
   readonly minTolerates?: number;
+  readonly noResume: boolean;
 }
 
 /** Small files mostly wait: so many are stored at a time. */
@@ -54,8 +55,8 @@ async function putOne(io: Io, vault: Vault, flags: PutManyFlags, source: Source)
   try {
     const handle = await openSource(source.file);
     try {
-      const { contentType, minTolerates } = flags;
-      const options = { name: source.name, contentType, minTolerates, signal: io.signal };
+      const { contentType, minTolerates, noResume } = flags;
+      const options = { name: source.name, contentType, minTolerates, resume: !noResume, signal: io.signal };
       return { ...source, result: await vault.putObject(handle, options) };
     } finally {
       await handle.close();
@@ -90,8 +91,11 @@ class Report {
 
   add({ file, name, result, error }: Outcome): void {
     this.#progress.end();
-    // Interrupted, not failed: nothing of it was stored.
-    if (error?.kind === 'Aborted' && this.#io.signal.aborted) return;
+    // Interrupted, not failed.
+    if (error?.kind === 'Aborted' && this.#io.signal.aborted) {
+      if (error.code === 'put_interrupted') this.failed(file, error);
+      return;
+    }
     if (result !== undefined) this.#stored(file, name, result);
     else this.failed(file, error!);
     this.#progress.update(++this.#done, this.#of);
@@ -128,6 +132,7 @@ class Report {
     this.#codes.push(exitOfPut(result));
     this.#total.size += result.size;
     this.#total.storedBytes += result.stored;
+    for (const line of resumeNotes(result)) if (!this.#json) note(this.#io, `${file}: ${line}`);
     for (const warning of putWarnings(result)) this.#once(warning);
     const { tolerates, domains } = result.certificate;
     output(

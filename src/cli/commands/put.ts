@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { HoldfastError } from '../../core/errors.ts';
-import type { PutResult } from '../../pipeline/put/put.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import type { PutResult } from '../../pipeline/put/put-result.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -14,7 +14,7 @@ import { runCommand } from '../run-command.ts';
 import { openSource } from '../source-file.ts';
 import { isSeveral } from '../sources/sources.ts';
 import { stdinSource } from '../stdin-source.ts';
-import { exitOfPut, putWarnings } from '../warnings.ts';
+import { exitOfPut, putWarnings, resumeNotes } from '../warnings.ts';
 import { withVault } from '../with-vault.ts';
 import type { PutManyFlags } from './put-many.ts';
 
@@ -68,12 +68,26 @@ async function putFrom(
       name,
       contentType: flags.contentType,
       minTolerates: flags.minTolerates,
+      resume: handle !== undefined && !flags.noResume,
       signal: io.signal,
       onProgress: ({ bytesRead, totalBytes }) => progress.update(bytesRead, totalBytes),
     });
+  } catch (error) {
+    if (handle === undefined && io.signal.aborted) throw readOnce(error);
+    throw error;
   } finally {
     progress.end();
   }
+}
+
+/** Why nothing is kept of a put that was cut off. */
+function readOnce(error: unknown): unknown {
+  if (!isHoldfastError(error, 'Aborted')) return error;
+  return new HoldfastError('Aborted', error.message, {
+    code: error.code,
+    hint: 'Standard input cannot be read again, so nothing of it was kept: a put of a file goes on where it was interrupted.',
+    cause: error,
+  });
 }
 
 function report(
@@ -82,6 +96,7 @@ function report(
   json: boolean,
   ms: number,
 ): void {
+  for (const line of resumeNotes(result)) note(io, line);
   for (const warning of putWarnings(result)) note(io, warning);
   if (result.name === undefined && !json) {
     note(io, `It has no name, so \`ls\` does not list it: get it with \`holdfast get ${result.manifest}\`.`);

@@ -52,6 +52,7 @@ export const gc: Command<CliContext> = buildCommand({
         brief: 'Leave blobs that are younger, e.g. 8h, 7d; 0: of any age',
         placeholder: 'TIME',
       },
+      keepUnfinished: { ...off, brief: 'Leave interrupted puts that can go on' },
     },
   },
   docs: { brief: 'Delete what interrupted commands and restored providers left and nothing leads to' },

@@ -34,6 +34,7 @@ export const put: Command<CliContext> = buildCommand({
         brief: 'Refuse unless any this many providers may vanish',
         placeholder: 'N',
       },
+      noResume: { ...off, brief: 'Begin at the first byte; keep nothing when interrupted' },
     },
     positional: {
       kind: 'array',
@@ -54,7 +55,10 @@ A file is called by the last part of its path. Patterns in quotes are expanded h
 folders; their files are called by the path below the folder where the wildcards start, so 'docs/**' gives guide.md and
 api/node.md. Folders themselves are not stored. Nothing is stored when two files would get one name. With several files
 each has its line of output (--json: one object a line, a summary last); one that fails does not stop the others, and
-the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.`,
+the exit code is that of the worst: 7, 1, 5, 6, 4, 3, 2, 0.
+
+A put of a file that is cut off is taken up where it stopped by the same put of the same, unchanged file. What is stored is
+only read again. Standard input can be read only once: such a put begins anew.`,
   },
 });
 

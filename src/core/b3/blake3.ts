@@ -12,6 +12,6 @@ export interface Blake3 {
 
 export interface Blake3Hasher {
   update(data: Uint8Array): void;
-  /** 32 bytes. Call once. */
+  /** 32 bytes, of what was added so far; more may be added then. */
   digest(): Uint8Array;
 }

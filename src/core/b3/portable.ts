@@ -12,6 +12,6 @@ export const portableBlake3: Blake3 = {
   },
   createHasher() {
     const state = blake3.create();
-    return { update: (data) => void state.update(data), digest: () => state.digest() };
+    return { update: (data) => void state.update(data), digest: () => state.clone().digest() };
   },
 };

@@ -9,7 +9,17 @@ export const wasmBlake3: Blake3 = {
   hashParts: (parts) => hash(gather(parts)),
   createHasher() {
     const state = createHasher();
-    return { update: (data) => void state.update(data), digest: () => state.finalize() };
+    // A digest takes the chaining values off its stack and leaves them where they stood.
+    const stack = state as unknown as { cvStackLen: number };
+    return {
+      update: (data) => void state.update(data),
+      digest() {
+        const { cvStackLen } = stack;
+        const digest = state.finalize();
+        stack.cvStackLen = cvStackLen;
+        return digest;
+      },
+    };
   },
 };
 

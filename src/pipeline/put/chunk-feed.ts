@@ -1,4 +1,3 @@
-import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { maxSegmentChunks } from '../../manifest/limits.ts';
@@ -10,6 +9,7 @@ import { frameOffset, slabBytes } from '../cpu/jobs.ts';
 import { kernelFault } from '../cpu/write-check.ts';
 import type { ByteSource } from '../source.ts';
 import { chunkLength, longestSegment } from './pack-draft.ts';
+import type { HashState, StoredPrefix } from './prefix.ts';
 import { CodecMemory, type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { PutSession } from './session.ts';
@@ -50,6 +50,11 @@ export interface FeedOptions {
   readonly onlyChunkBytes: number | undefined;
   /** Told how many bytes were read so far. */
   readonly onRead: (bytes: number) => void;
+  readonly hashes: HashState;
+  /** What was stored before; the source begins behind it. */
+  readonly prefix: StoredPrefix | undefined;
+  /** Whether the hash is wanted at the end of each segment. */
+  readonly resumable: boolean;
 }
 
 /**
@@ -60,9 +65,7 @@ export class ChunkFeed {
   readonly #session: PutSession;
   readonly #options: FeedOptions;
   readonly #writer: SegmentWriter;
-  readonly #hasher: Blake3Hasher;
-  /** Of another implementation, where all that is written is verified. */
-  #second: Blake3Hasher | undefined;
+  readonly #hashes: HashState;
   readonly #codecs: CodecMemory;
   #builder: SegmentBuilder;
   /** First byte of the next chunk. */
@@ -78,23 +81,27 @@ export class ChunkFeed {
     this.#session = session;
     this.#options = options;
     this.#writer = writer;
-    this.#hasher = session.context.blake3.createHasher();
+    this.#hashes = options.hashes;
+    this.#size = options.prefix?.size ?? 0;
     this.#codecs = new CodecMemory(session.context.policy.compression);
-    this.#builder = new SegmentBuilder(session, this.#codecs, 0);
+    this.#builder = new SegmentBuilder(session, this.#codecs, options.prefix?.chunks ?? 0);
   }
 
   async run(): Promise<FeedResult> {
-    let first = 0;
-    const { policy, secondBlake3 } = this.#session.context;
-    if (policy.verifyWrites === 'full') this.#second = (await secondBlake3()).createHasher();
+    const { prefix } = this.#options;
+    let first = prefix?.firstChunkBytes;
+    if (prefix?.isAll) return this.#end(prefix.chunks, prefix.firstChunkBytes);
     const unsubscribe = this.#session.context.arena.onShort(() => this.#flush());
     try {
-      for (let index = 0; ; index++) {
+      for (let index = prefix?.chunks ?? 0; ; index++) {
         await this.#encoderKeepsUp();
         const chunk = await this.#readChunk(index);
-        if (index === 0) first = chunk.plainLength;
-        if (this.#peeked === undefined) return this.#end(chunk, index + 1, first);
-        this.#add(chunk, false);
+        first ??= chunk.plainLength;
+        const last = this.#peeked === undefined;
+        this.#add(chunk, last);
+        if (!last) continue;
+        this.#close(index + 1);
+        return this.#end(index + 1, first);
       }
     } catch (error) {
       await this.#builder.release();
@@ -128,18 +135,19 @@ export class ChunkFeed {
       const check = checkOf(this.#session.context, plainLength);
       const goesBack = check === 'way-back' || check === 'twice';
       const hash = goesBack && this.#session.context.blake3.hash(into.subarray(0, plainLength));
-      return { index, slab, frame, plainLength, startedMs, check, plainHash: hash || NOT_HASHED };
+      const soFar = this.#options.resumable ? this.#hashes.hasher.digest() : NOT_HASHED;
+      const read = { index, slab, frame, plainLength, startedMs, check, plainHash: hash || NOT_HASHED };
+      return { ...read, end: this.#size, hash: soFar };
     } catch (error) {
       this.#session.context.arena.release(slab);
       throw error;
     }
   }
 
-  #end(last: ReadChunk, chunks: number, first: number): FeedResult {
-    this.#add(last, true);
-    this.#close(last.index + 1);
-    const plainHash = this.#hasher.digest();
-    if (this.#second !== undefined && !equalBytes(this.#second.digest(), plainHash)) {
+  #end(chunks: number, first: number): FeedResult {
+    const { hasher, second } = this.#hashes;
+    const plainHash = hasher.digest();
+    if (second !== undefined && !equalBytes(second.digest(), plainHash)) {
       throw kernelFault(`blake3 (${this.#session.context.blake3.name})`, 'the object has another hash');
     }
     return {
@@ -218,8 +226,8 @@ export class ChunkFeed {
     length += await timed(context, 'source', () => this.#options.source.read(into.subarray(length), signal));
     signal.throwIfAborted();
     await timed(context, 'object-hash', async () => {
-      this.#hasher.update(into.subarray(0, length));
-      this.#second?.update(into.subarray(0, length));
+      this.#hashes.hasher.update(into.subarray(0, length));
+      this.#hashes.second?.update(into.subarray(0, length));
     });
     this.#size += length;
     this.#options.onRead(this.#size);

@@ -28,6 +28,11 @@ export class Outbox {
     this.#open.set(keyOf(provider, address), { provider, address, bytes: 0 });
   }
 
+  /** An earlier run may have sent it, and nobody needs it. */
+  leftover(blob: BlobAt): void {
+    this.#open.set(keyOf(blob.provider, blob.address), blob);
+  }
+
   /** The provider would not have the blob: it cannot be there. */
   refused(provider: string, address: BlobAddress): void {
     this.#open.delete(keyOf(provider, address));

@@ -3,6 +3,7 @@ import { recordedTime } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { encodeRoot, type RootInput } from '../../manifest/root.ts';
 import { type Certificate, certify } from '../../placement/certificate.ts';
+import { NOT_PLACED } from '../../placement/domains.ts';
 import { requireTolerance } from './plan.ts';
 import type { PutSession } from './session.ts';
 
@@ -49,7 +50,9 @@ export async function storeRoot(
       compression,
       chunkLen,
       chunks,
-      providers: [...new Set(recorded.flatMap((map) => [...map].map((i) => placed[i]!.id)))].sort(),
+      providers: [...new Set(recorded.flatMap((map) => [...map]))]
+        .flatMap((place) => (place === NOT_PLACED ? [] : [placed[place]!.id]))
+        .sort(),
       certificate,
       body,
       secrets: { name, contentType, size, plainHash, createdMs },
@@ -58,7 +61,8 @@ export async function storeRoot(
     seal.wrap,
     context.random,
   );
-  return { bytes, address: await session.storeNode(bytes), certificate, createdMs };
+  const { address } = await session.storeNode(bytes);
+  return { bytes, address, certificate, createdMs };
 }
 
 /** What a manifest is read with: see docs/format/manifest.md. */

@@ -28,6 +28,17 @@ export interface ReadChunk {
   /** BLAKE3 of the plaintext as it was read, where the whole is checked. */
   readonly plainHash: Uint8Array;
   readonly startedMs: number;
+  /** Where it ends in the plaintext, and the hash of all before that; empty where nobody needs it. */
+  readonly end: number;
+  readonly hash: Uint8Array;
+}
+
+/** How a segment ends: see {@link ReadChunk}. */
+export interface SegmentTail {
+  readonly end: number;
+  readonly hash: Uint8Array;
+  /** Whether the object ends there too. */
+  readonly last: boolean;
 }
 
 /** Gathers consecutive chunks until they make packs worth sending. */
@@ -39,6 +50,7 @@ export class SegmentBuilder {
   readonly #slabs: Map<number, Slab> = new Map();
   /** Bytes of the arena held. */
   bytes = 0;
+  #tail: SegmentTail = { end: 0, hash: new Uint8Array(0), last: false };
 
   constructor(session: PutSession, codecs: CodecMemory, firstChunk: number) {
     this.#session = session;
@@ -50,9 +62,14 @@ export class SegmentBuilder {
     return this.#chunks.length;
   }
 
+  get tail(): SegmentTail {
+    return this.#tail;
+  }
+
   /** Resolves once the chunk is encoded, and holds only the memory that its shards take, or has failed. */
   async add(chunk: ReadChunk, last: boolean): Promise<void> {
     this.bytes += chunk.slab.length;
+    this.#tail = { end: chunk.end, hash: chunk.hash, last };
     this.#slabs.set(chunk.index, chunk.slab);
     const building = this.#encode(chunk, last);
     this.#chunks.push(building);

@@ -5,19 +5,24 @@ import { MAX_LINKS } from '../../manifest/limits.ts';
 import { encodeIndexNode, type Link } from '../../manifest/links.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../manifest/segment.ts';
 import { storePacks } from './pack-store.ts';
-import type { BuiltChunk, SegmentBuilder } from './segment-builder.ts';
+import type { ResumeLog } from './resume-log.ts';
+import type { BuiltChunk, SegmentBuilder, SegmentTail } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
 
 interface Written {
   readonly record: SegmentRecord;
   readonly plainBytes: number;
+  readonly tail: SegmentTail;
 }
 
 /** Turns finished segments into packs and nodes. One segment stays inside the root; more become linked nodes. */
 export class SegmentWriter {
   readonly #session: PutSession;
   readonly #queue: PQueue;
-  readonly #writing: Promise<Written | Link>[] = [];
+  readonly #log: ResumeLog | undefined;
+  readonly #links: Promise<Link>[] = [];
+  /** The first, while there is no second: it alone may stay in the root. */
+  #alone: Promise<Written> | undefined;
   #maxChunkLen = 0;
   #fail = (_: unknown): void => {};
 
@@ -26,9 +31,11 @@ export class SegmentWriter {
     this.#fail = reject;
   });
 
-  constructor(session: PutSession, queue: PQueue) {
+  /** @param log told of finished segments that became nodes. */
+  constructor(session: PutSession, queue: PQueue, log: ResumeLog | undefined) {
     this.#session = session;
     this.#queue = queue;
+    this.#log = log;
     this.failure.catch(() => {});
   }
 
@@ -37,14 +44,28 @@ export class SegmentWriter {
     return this.#maxChunkLen;
   }
 
+  /** Begins with segments that were written before. */
+  beginWith(links: readonly Link[], maxChunkLen: number): void {
+    this.#links.push(...links.map((link) => Promise.resolve(link)));
+    this.#maxChunkLen = maxChunkLen;
+  }
+
   /** Starts writing a segment and takes over its memory. */
   write(builder: SegmentBuilder): void {
-    const index = this.#writing.length;
-    // The first alone may stay in the root, so it becomes a node only once there is a second.
     const written = this.#write(builder);
-    const writing = index === 0 ? written : written.then((segment) => this.#toNode(segment));
-    this.#writing.push(writing);
-    writing.catch(this.#fail);
+    written.catch(this.#fail);
+    const first = this.#alone;
+    this.#alone = undefined;
+    if (first !== undefined) this.#link(first);
+    if (this.#links.length > 0) this.#link(written);
+    else this.#alone = written;
+  }
+
+  #link(written: Promise<Written>): void {
+    const index = this.#links.length;
+    const linking = written.then((segment) => this.#toNode(segment, index));
+    this.#links.push(linking);
+    linking.catch(this.#fail);
   }
 
   /** The root's body once everything is stored. */
@@ -52,9 +73,8 @@ export class SegmentWriter {
     | { readonly depth: 0; readonly segment: SegmentRecord }
     | { readonly depth: number; readonly links: Link[] }
   > {
-    const [first, ...rest] = await Promise.all(this.#writing);
-    if (rest.length === 0) return { depth: 0, segment: (first as Written).record };
-    let links = [await this.#toNode(first as Written), ...(rest as Link[])];
+    if (this.#alone !== undefined) return { depth: 0, segment: (await this.#alone).record };
+    let links = await Promise.all(this.#links);
     let depth = 1;
     for (; links.length > MAX_LINKS; depth++) links = await this.#indexLevel(links);
     return { depth, links };
@@ -62,10 +82,11 @@ export class SegmentWriter {
 
   /** Resolves once nothing is being written any more, however it went. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#writing);
+    await Promise.allSettled([this.#alone, ...this.#links]);
   }
 
   async #write(builder: SegmentBuilder): Promise<Written> {
+    const { tail } = builder;
     try {
       const chunks = await builder.finished();
       const { packs, places } = await storePacks(this.#session, chunks, this.#queue);
@@ -73,6 +94,7 @@ export class SegmentWriter {
       return {
         record: this.#describe(chunks, packs, places),
         plainBytes: sum(chunks.map((c) => c.plainLength)),
+        tail,
       };
     } finally {
       await builder.release();
@@ -110,8 +132,10 @@ export class SegmentWriter {
     };
   }
 
-  async #toNode({ record, plainBytes }: Written): Promise<Link> {
-    const address = await this.#session.storeNode(encodeSegmentNode(this.#session.objectId, record));
+  async #toNode({ record, plainBytes, tail }: Written, index: number): Promise<Link> {
+    const node = encodeSegmentNode(this.#session.objectId, record);
+    const { address, providers: copies } = await this.#session.storeNode(node);
+    await this.#log?.finished(index, { node, copies, ...tail });
     return { cid: new Cid(address), chunks: record.chunkLens.length, plainBytes };
   }
 
@@ -121,7 +145,7 @@ export class SegmentWriter {
     for (let at = 0; at < links.length; at += MAX_LINKS) {
       const part = links.slice(at, at + MAX_LINKS);
       const node = encodeIndexNode(objectId, part, keys.sealed, context.random);
-      const address = await this.#session.storeNode(node);
+      const { address } = await this.#session.storeNode(node);
       above.push({
         cid: new Cid(address),
         chunks: sum(part.map((link) => link.chunks)),

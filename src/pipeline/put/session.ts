@@ -1,9 +1,9 @@
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
-import { addressOf, type BlobAddress } from '../../core/address.ts';
+import { addressOf } from '../../core/address.ts';
 import type { HoldfastError } from '../../core/errors.ts';
 import type { ObjectKeys } from '../../keys/derivation.ts';
 import type { CopiesWanted } from '../../object/rendezvous.ts';
-import { storeNode } from '../../object/store-node.ts';
+import { type StoredNode, storeNode } from '../../object/store-node.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { TransferContext } from '../context.ts';
@@ -61,7 +61,7 @@ export class PutSession {
   }
 
   /** Keeps a manifest node at usable providers. */
-  async storeNode(bytes: Uint8Array): Promise<BlobAddress> {
+  async storeNode(bytes: Uint8Array): Promise<StoredNode> {
     const { context, outbox, placements, signal } = this;
     const { address, providers } = await timed(context, 'manifest', () =>
       storeNode(context, bytes, placements.usable, this.#nodeCopies, outbox, signal),
@@ -71,6 +71,6 @@ export class PutSession {
     if (policy.verifyWrites === 'full' && addressOf((await secondBlake3()).hash(bytes)) !== address) {
       throw kernelFault(`blake3 (${blake3.name})`, 'a manifest node has another address');
     }
-    return address;
+    return { address, providers };
   }
 }

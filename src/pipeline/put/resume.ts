@@ -1,0 +1,135 @@
+import { recordedTime } from '../../core/clock.ts';
+import { codeFields } from '../../manifest/code-fields.ts';
+import { MAX_PROVIDERS } from '../../placement/domains.ts';
+import type { Provider } from '../../providers/provider.ts';
+import { generationOf } from '../../records/generation.ts';
+import {
+  intentsOf,
+  isAtWork,
+  type JournalEntry,
+  marksOf,
+  PutJournal,
+  readJournals,
+} from '../../records/journal.ts';
+import type { BlobAt } from '../../records/trash.ts';
+import {
+  type FileVersion,
+  forgetFinished,
+  nothingUnfinished,
+  resumeEntry,
+  sealUnfinished,
+  type Unfinished,
+  unfinishedOf,
+} from '../../records/unfinished.ts';
+import { recountIsDue } from '../../records/usage.ts';
+import type { VaultContext } from '../context.ts';
+import { type ByteSource, fileFrom } from '../source.ts';
+import type { PutPlan } from './plan.ts';
+import { type OfNoUse, PrefixCheck, type ResumeRequest, type StoredPrefix } from './prefix.ts';
+
+/** A put that was taken over from an owner who is gone. */
+export interface Resumed extends Unfinished {
+  readonly journal: PutJournal;
+  readonly prefix: StoredPrefix;
+  /** The file behind that. */
+  readonly rest: ByteSource;
+  /** Those of the plan, then others that hold shards and get no more. */
+  readonly providers: readonly Provider[];
+  /** What the earlier run may have sent beside that; nobody needs it. */
+  readonly leftovers: readonly BlobAt[];
+  readonly why?: undefined;
+}
+
+interface BegunAnew extends OfNoUse {
+  readonly journal?: undefined;
+}
+
+/**
+ * Looks for a put of the same name whose owner is gone, and takes it over if what it stored is the beginning of this file.
+ * Nothing is sent, and nothing deleted. Of two who look, one gets it.
+ * @returns undefined where there is none, or another was faster.
+ * @throws HoldfastError `Aborted`; what the engine and the file throw.
+ */
+export async function takeUp(
+  context: VaultContext,
+  request: ResumeRequest,
+): Promise<Resumed | BegunAnew | undefined> {
+  const { nameKey, signal } = request;
+  if (await nothingUnfinished(context, { signal })) return undefined;
+  const journals = await readJournals(context, { signal });
+  const marks = marksOf(context, journals);
+  let refused: BegunAnew | undefined;
+  for (const journal of journals) {
+    const { id, header } = journal;
+    if (header.state !== 'open' || header.nameKey !== nameKey) continue;
+    const unfinished = await unfinishedOf(context, id, { signal });
+    if (unfinished === undefined || !(await isFree(context, journal, marks.get(header.owner)!))) continue;
+    const taken = await takeOne(context, request, journal, unfinished);
+    if (taken?.journal !== undefined) return taken;
+    refused ??= taken;
+  }
+  return refused;
+}
+
+/** An owner that lives in this process works on its journals, unless it has let go of one. */
+async function isFree(context: VaultContext, { id, header }: JournalEntry, mark: string): Promise<boolean> {
+  if (header.owner === (await context.owner())) return !isAtWork(context, id);
+  return context.isOver(header.owner, mark);
+}
+
+async function takeOne(
+  context: VaultContext,
+  request: ResumeRequest,
+  journal: JournalEntry,
+  unfinished: Unfinished,
+): Promise<Resumed | BegunAnew | undefined> {
+  const { engine, keys, random, clock } = context;
+  const { id, stored } = journal;
+  const { signal } = request;
+  // In a state that is not the latest, that put may have become visible long ago.
+  const { state } = await generationOf(context).standing({ signal });
+  if (state !== 'confirmed') return { why: `it is not certain that this state is the latest (${state})` };
+  const begunAnew = async (why: string): Promise<BegunAnew> => {
+    const stands = [{ table: 'journal', key: id, expected: stored }];
+    await engine.batch([resumeEntry(id, undefined)], stands, { sync: true });
+    return { why };
+  };
+  const changed = whatChanged(context, request, unfinished);
+  if (changed !== undefined) return begunAnew(changed);
+  const providers = holdersOf(context, request.plan);
+  const prefix = await new PrefixCheck(context, request, journal, unfinished, providers).run();
+  if ('why' in prefix) return begunAnew(prefix.why);
+  const sinceMs = recordedTime(clock);
+  const renewed = sealUnfinished(keys.wrap, id, { ...unfinished, sinceMs }, random);
+  const taken = await PutJournal.takeOver(context, journal, [resumeEntry(id, renewed)]);
+  if (taken === undefined) return undefined;
+  await recountIsDue(context);
+  await forgetFinished(context, id, prefix.links.length);
+  const held = new Set(prefix.held.map(placeOf));
+  const intents = await intentsOf(context, id, { signal });
+  const leftovers = intents.filter((blob) => !held.has(placeOf(blob)));
+  const rest = fileFrom(request.file, request.version, prefix.size);
+  return { ...unfinished, journal: taken, prefix, rest, providers, leftovers };
+}
+
+const placeOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
+  `${provider}/${address}`;
+
+function whatChanged(
+  { policy }: VaultContext,
+  { version }: ResumeRequest,
+  { source, code, compression }: Unfinished,
+): string | undefined {
+  const differs = (Object.keys(source) as (keyof FileVersion)[]).some((key) => source[key] !== version[key]);
+  if (differs) return 'the file is another one, or has changed since';
+  const sameCode = JSON.stringify(codeFields(code)) === JSON.stringify(codeFields(policy.code.params));
+  if (!sameCode || compression !== policy.compression)
+    return 'the configuration of code or compression has changed';
+  return undefined;
+}
+
+/** Shard maps index this list. */
+function holdersOf({ directory }: VaultContext, { placed }: PutPlan): readonly Provider[] {
+  const known = new Set(placed.map(({ id }) => id));
+  return [...placed, ...directory.all().filter(({ id }) => !known.has(id))].slice(0, MAX_PROVIDERS);
+}

@@ -1,0 +1,208 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { concatBytes, utf8Encode } from '../core/bytes.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { writeInBatches } from '../engine/batches.ts';
+import type { BatchOp } from '../engine/engine.ts';
+import { seal, unseal } from '../keys/seal.ts';
+import { codeFields, readCodeFields } from '../manifest/code-fields.ts';
+import { decodeNode, encodeNode } from '../manifest/dag-cbor.ts';
+import { Fields } from '../manifest/fields.ts';
+import type { CborLimits } from '../manifest/scan.ts';
+import type { RecordsContext } from './context.ts';
+import { RESUME_TABLE } from './journal.ts';
+
+/** What a file is known again by. */
+export interface FileVersion {
+  readonly size: number;
+  /** Decimal digits: they do not fit a number. */
+  readonly mtimeNs: string;
+  readonly inode: string;
+  readonly device: string;
+}
+
+/** A put that can be taken up again: what its segments were made with. */
+export interface Unfinished {
+  readonly objectKey: Uint8Array;
+  readonly objectId: Uint8Array;
+  readonly code: ReturnType<typeof readCodeFields>;
+  readonly compression: string;
+  readonly source: FileVersion;
+  /** When somebody last began to work on it. */
+  readonly sinceMs: number;
+}
+
+/** A segment of which every pack and enough copies of its node were acknowledged. */
+export interface FinishedSegment {
+  readonly node: Uint8Array;
+  /** Providers that acknowledged a copy of the node. */
+  readonly copies: readonly string[];
+  /** Where it ends in the plaintext, and the BLAKE3 hash of the plaintext up to there. */
+  readonly end: number;
+  readonly hash: Uint8Array;
+  /** Whether the object ends there. */
+  readonly last: boolean;
+}
+
+const VERSION = 1;
+/** A node of up to 1 MiB with what belongs to it. */
+const LIMITS: CborLimits = { maxBytes: 2 * 1024 * 1024, maxDepth: 4, maxItems: 1_000 };
+const MAX_COPIES = 255;
+/** Keys of segments sort as their numbers do. */
+const DIGITS = 8;
+
+/** @param journal its id, which is the key in the table: a record does not open under another. */
+export function sealUnfinished(
+  wrapKey: Uint8Array,
+  journal: string,
+  { source, ...put }: Unfinished,
+  random: RandomBytes,
+): Uint8Array {
+  const plain = encodeNode({
+    v: VERSION,
+    object_key: put.objectKey,
+    object_id: put.objectId,
+    ...codeFields(put.code),
+    compression: put.compression,
+    size: source.size,
+    mtime_ns: source.mtimeNs,
+    inode: source.inode,
+    device: source.device,
+    since_ms: put.sinceMs,
+  });
+  return seal(wrapKey, aadOf(journal), plain, random);
+}
+
+/** @throws HoldfastError `Corrupt`. */
+export function openUnfinished(wrapKey: Uint8Array, journal: string, sealed: Uint8Array): Unfinished {
+  const fields = new Fields(decodeNode(unseal(wrapKey, aadOf(journal), sealed)), 'unfinished put');
+  fields.uint('v', VERSION, VERSION);
+  const put = {
+    objectKey: fields.bytes('object_key', 32),
+    objectId: fields.bytes('object_id', 16),
+    code: readCodeFields(fields),
+    compression: fields.text('compression', 64),
+    source: {
+      size: fields.uint('size'),
+      mtimeNs: fields.text('mtime_ns', 32),
+      inode: fields.text('inode', 32),
+      device: fields.text('device', 32),
+    },
+    sinceMs: fields.uint('since_ms'),
+  };
+  fields.end();
+  return put;
+}
+
+/** @param sealedKey of the object. @param key in the table. */
+export function sealFinished(
+  sealedKey: Uint8Array,
+  key: string,
+  segment: FinishedSegment,
+  random: RandomBytes,
+): Uint8Array {
+  const { node, end, hash, last } = segment;
+  const plain = encodeNode({ v: VERSION, node, copies: [...segment.copies], end, hash, last: last ? 1 : 0 });
+  return seal(sealedKey, aadOf(key), plain, random);
+}
+
+/** @throws HoldfastError `Corrupt`. */
+export function openFinished(sealedKey: Uint8Array, key: string, sealed: Uint8Array): FinishedSegment {
+  const fields = new Fields(decodeNode(unseal(sealedKey, aadOf(key), sealed), LIMITS), 'finished segment');
+  fields.uint('v', VERSION, VERSION);
+  const segment = {
+    node: fields.bytes('node'),
+    copies: fields.list('copies', MAX_COPIES, (id) => {
+      if (typeof id !== 'string') throw fields.bad('copies', 'ids of providers');
+      return id;
+    }),
+    end: fields.uint('end'),
+    hash: fields.bytes('hash', 32),
+    last: fields.uint('last', 1) === 1,
+  };
+  fields.end();
+  return segment;
+}
+
+const aadOf = (key: string): Uint8Array => concatBytes(Uint8Array.of(VERSION, 0xf9), utf8Encode(key));
+
+export const segmentKey = (journal: string, segment: number): string =>
+  `${journal}/${String(segment).padStart(DIGITS, '0')}`;
+
+export const resumeEntry = (key: string, value: Uint8Array | undefined): BatchOp => ({
+  table: RESUME_TABLE,
+  key,
+  value,
+});
+
+/** What of a put can be taken up; undefined where there is nothing, or nothing that can be read. */
+export async function unfinishedOf(
+  { engine, keys }: RecordsContext,
+  journal: string,
+  options: AbortOptions = {},
+): Promise<Unfinished | undefined> {
+  return readable(async () => {
+    const sealed = await engine.table(RESUME_TABLE).get(journal, options);
+    return sealed && openUnfinished(keys.wrap, journal, sealed);
+  });
+}
+
+/** Finished segments from the first one on, up to the first that is missing or damaged. */
+export async function* finishedSegments(
+  { engine }: RecordsContext,
+  journal: string,
+  sealedKey: Uint8Array,
+  options: AbortOptions,
+): AsyncGenerator<FinishedSegment> {
+  for (let segment = 0; ; segment++) {
+    const key = segmentKey(journal, segment);
+    const finished = await readable(async () => {
+      const sealed = await engine.table(RESUME_TABLE).get(key, options);
+      return sealed && openFinished(sealedKey, key, sealed);
+    });
+    if (finished === undefined) return;
+    yield finished;
+  }
+}
+
+/** Forgets all finished segments from this one on: what comes after it will be made anew. Flushed. */
+export async function forgetFinished(
+  { engine }: RecordsContext,
+  journal: string,
+  from: number,
+): Promise<void> {
+  const ops: BatchOp[] = [];
+  const range = { gte: segmentKey(journal, from), prefix: `${journal}/` };
+  for await (const [key] of engine.table(RESUME_TABLE).entries(range)) ops.push(resumeEntry(key, undefined));
+  if (ops.length > 0) await writeInBatches(engine, ops, { sync: true });
+}
+
+/** Whether no put at all can be taken up, which one look tells. */
+export async function nothingUnfinished({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
+  for await (const _ of engine.table(RESUME_TABLE).entries({ ...options, limit: 1 })) return false;
+  return true;
+}
+
+/**
+ * Whether a put may still be taken up, and is not to be undone yet. Of a clock that was set back or forth it is believed
+ * that no more than `keepMs` went by in either direction.
+ */
+export async function isKept(
+  context: RecordsContext,
+  journal: string,
+  keepMs: number,
+  options: AbortOptions,
+): Promise<boolean> {
+  if (keepMs <= 0) return false;
+  const unfinished = await unfinishedOf(context, journal, options);
+  return unfinished !== undefined && Math.abs(context.clock.now() - unfinished.sinceMs) < keepMs;
+}
+
+async function readable<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return undefined;
+    throw error;
+  }
+}
