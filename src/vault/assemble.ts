@@ -67,7 +67,7 @@ export interface Ports extends AdapterDeps {
   /** Room on the disk that holds the state. Default: always enough. */
   readonly room?: HomeRoom | undefined;
   /** How long this machine has been up: the one clock that runs on between runs and that nobody sets. */
-  uptimeMs(): number;
+  readonly uptimeMs: () => number;
 }
 
 /** The keys of a vault, and whether its home is bound to it. */
@@ -88,13 +88,9 @@ export async function assemble(
   const { clock, random, blake3, engine, owners, arena, cpu, env, room = ROOM_ENOUGH } = ports;
   const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
   const adapters = providers.map(({ adapter }) => adapter);
-  const catalog = await openNodeCatalog({
-    ...catalogSettings(config, observers.log, choices),
-    providers,
-    engine,
-    clock,
-    health: observers.providers,
-  });
+  const settings = catalogSettings(config, observers.log, choices);
+  const health = observers.providers;
+  const catalog = await openNodeCatalog({ ...settings, providers, engine, clock, health });
   const punctuality = createPunctuality(clock);
   const base = {
     clock,
@@ -112,10 +108,10 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
-  const leases = createLeases(base, owners, () => ports.uptimeMs());
+  const leases = createLeases(base, owners, ports.uptimeMs);
   const context: VaultContext = {
     ...base,
-    isOver: (owner, mark) => leases.isOver(owner, mark),
+    isOver: leases.isOver,
     retention: createRetention(base, config.retention.replacedSeconds * 1000),
     places: createPlaces(base),
   };
