@@ -73,7 +73,7 @@ export function sealUnfinished(
   return seal(wrapKey, aadOf(journal), plain, random);
 }
 
-/** @throws HoldfastError `Corrupt`. */
+/** @throws HoldfastError `Corrupt`. @internal Tests compare it with the vectors. */
 export function openUnfinished(wrapKey: Uint8Array, journal: string, sealed: Uint8Array): Unfinished {
   const fields = new Fields(decodeNode(unseal(wrapKey, aadOf(journal), sealed)), 'unfinished put');
   fields.uint('v', VERSION, VERSION);
@@ -106,7 +106,7 @@ export function sealFinished(
   return seal(sealedKey, aadOf(key), plain, random);
 }
 
-/** @throws HoldfastError `Corrupt`. */
+/** @throws HoldfastError `Corrupt`. @internal Tests compare it with the vectors. */
 export function openFinished(sealedKey: Uint8Array, key: string, sealed: Uint8Array): FinishedSegment {
   const fields = new Fields(decodeNode(unseal(sealedKey, aadOf(key), sealed), LIMITS), 'finished segment');
   fields.uint('v', VERSION, VERSION);

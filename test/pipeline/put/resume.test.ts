@@ -383,6 +383,22 @@ it('an abort keeps what is stored and says so; the same process goes on with it'
   await world.expectNothingLeft();
 });
 
+it('of two of one process that take up what a third let go of, one gets it', async () => {
+  const world = await World.create();
+  const context = world.run();
+  const stop = new AbortController();
+  const onProgress = ({ bytesRead }: PutProgress): void => {
+    if (bytesRead > 2_500_000) stop.abort();
+  };
+  await expect(put(context, await world.file(bytes), { signal: stop.signal, onProgress })).rejects.toThrow();
+  const handles = [await open(world.path()), await open(world.path())];
+  onTestFinished(async () => void (await Promise.all(handles.map((handle) => handle.close()))));
+  const results = await Promise.all(handles.map((handle) => put(context, handle)));
+  expect(results.filter(({ resumedBytes }) => resumedBytes > 0)).toHaveLength(1);
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+  await world.expectNothingLeft();
+});
+
 it('a sweep leaves what can be taken up for its time, and ends it then', async () => {
   const world = await World.create();
   await expect(put(world.run(90), await world.file(bytes))).rejects.toThrow();
