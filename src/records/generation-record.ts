@@ -165,6 +165,11 @@ export function engineGenerationOf(engine: Engine): EngineGeneration {
   return known;
 }
 
+/** Whether the state has been recovered since it had been so often. */
+export async function recoveredSince(engine: Engine, recoveries: number | undefined): Promise<boolean> {
+  return ((await engineGenerationOf(engine).read())?.recoveries ?? 0) !== (recoveries ?? 0);
+}
+
 /** Whether a state with this record knows everything that had been written up to a head. */
 export function knows(record: GenerationRecord | undefined, head: Head): boolean {
   if (record === undefined) return false;

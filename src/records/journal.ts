@@ -1,10 +1,11 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
-import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { toHex, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { type BatchOp, type Engine, MAX_BATCH_ENTRIES, type Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
 import { allHold, engineGenerationOf } from './generation-record.ts';
+import { encodeHeader, headerIn, type JournalHeader } from './journal-header.ts';
 import type { BlobAt } from './trash.ts';
 
 /**
@@ -14,28 +15,6 @@ import type { BlobAt } from './trash.ts';
 const JOURNAL_TABLE = 'journal';
 /** What of a put may be taken up again, under the keys of its journal. */
 export const RESUME_TABLE = 'resume';
-
-/**
- * Open until it is decided: the batch that makes its put visible commits it, and a sweep, before it deletes anything,
- * condemns it. Each only changes an open one, so never both.
- */
-type JournalState = 'open' | 'condemned' | 'committed';
-
-export interface JournalHeader {
-  /** Undefined: an earlier version wrote it, whose puts change their name whatever becomes of it. */
-  readonly state?: JournalState | undefined;
-  /** Which sweep condemned it. */
-  readonly epoch?: string | undefined;
-  /** Who runs the put; another takes over once this one is proven to be gone. */
-  readonly owner: string;
-  /** How often the state had been recovered when it began; undefined: an earlier version wrote it, or never. */
-  readonly recoveries?: number | undefined;
-  readonly nameKey?: string | undefined;
-  /** Set once everything is stored, when the name is pointed; by earlier versions just before. */
-  readonly manifest?: BlobAddress | undefined;
-  /** What is to be dropped once the name no longer stands for it; at once if there is no name. */
-  readonly obsolete?: BlobAddress | undefined;
-}
 
 /** What a change depends on, beside what it changes. */
 export interface Fence {
@@ -87,7 +66,7 @@ export class PutJournal implements Fence {
    */
   static async takeOver(
     context: RecordsContext,
-    { id, header, stored, nextRecord }: JournalEntry,
+    { id, header, stored }: JournalEntry,
     also: readonly BatchOp[],
   ): Promise<PutJournal | undefined> {
     const { engine } = context;
@@ -97,16 +76,21 @@ export class PutJournal implements Fence {
     atWork(engine).add(id);
     const journal = new PutJournal(engine, id, { ...header, owner });
     journal.#written = encodeHeader(journal.#header);
-    journal.#records = nextRecord;
     journal.#begun = Promise.resolve();
     const stands = [{ table: JOURNAL_TABLE, key: id, expected: stored }];
     const ops = [entry(id, journal.#written), ...also];
-    const done = await engine.batch(ops, stands, { sync: true }).catch((error: unknown) => {
+    try {
+      if (await engine.batch(ops, stands, { sync: true })) {
+        // Only now nobody else writes any.
+        journal.#records = await nextRecordOf(engine, id);
+        return journal;
+      }
+    } catch (error) {
       journal.release();
       throw error;
-    });
-    if (!done) journal.release();
-    return done ? journal : undefined;
+    }
+    journal.release();
+    return undefined;
   }
 
   /** This process works on it no longer. */
@@ -213,8 +197,6 @@ const fenced = (): HoldfastError =>
 
 const entry = (key: string, value: Uint8Array | undefined): BatchOp => ({ table: JOURNAL_TABLE, key, value });
 
-const encodeHeader = (header: JournalHeader): Uint8Array => utf8Encode(JSON.stringify({ v: 2, ...header }));
-
 /** What one put or removal left in the journal. */
 export interface JournalEntry {
   readonly id: string;
@@ -223,8 +205,6 @@ export interface JournalEntry {
   readonly stored: Uint8Array;
   /** Records of intents. */
   readonly records: number;
-  /** Above the number of each of them. */
-  readonly nextRecord: number;
 }
 
 /** What differs for an owner whenever it has written to its journals; a hash of it is what `isOver` is told. */
@@ -243,19 +223,23 @@ export async function readJournals(
 ): Promise<JournalEntry[]> {
   const headers = new Map<string, Pick<JournalEntry, 'header' | 'stored'>>();
   const records = new Map<string, number>();
-  const next = new Map<string, number>();
   for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
     const slash = key.indexOf('/');
     const id = slash < 0 ? key : key.slice(0, slash);
     if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
-    const number = slash >= 0 && value.length > 0 ? Number(key.slice(slash + 1)) : -1;
-    if (number >= (next.get(id) ?? 0)) next.set(id, number + 1);
     const header = slash < 0 ? headerIn(value) : undefined;
     if (header !== undefined) headers.set(id, { header, stored: value });
   }
-  return [...headers].map(([id, header]) => {
-    return { id, ...header, records: records.get(id) ?? 0, nextRecord: next.get(id) ?? 0 };
-  });
+  return [...headers].map(([id, header]) => ({ id, ...header, records: records.get(id) ?? 0 }));
+}
+
+/** Above the numbers of all records of intents. */
+async function nextRecordOf(engine: Engine, id: string): Promise<number> {
+  let next = 0;
+  for await (const [key] of engine.table(JOURNAL_TABLE).entries({ prefix: `${id}/` })) {
+    next = Math.max(next, Number(key.slice(id.length + 1)) + 1);
+  }
+  return next;
 }
 
 /**
@@ -278,30 +262,9 @@ export async function noJournals({ engine }: RecordsContext, options: AbortOptio
   return true;
 }
 
-const STATES: readonly JournalState[] = ['open', 'condemned', 'committed'];
-
 /** Whether a journal has not been ended yet. */
 export async function journalIsOpen({ engine }: RecordsContext, id: string): Promise<boolean> {
   return (await engine.table(JOURNAL_TABLE).get(id)) !== undefined;
-}
-
-/** Undefined for what is no header, or a damaged one: whose it is, or what it is of, cannot be told. */
-function headerIn(value: Uint8Array): JournalHeader | undefined {
-  try {
-    const read = JSON.parse(utf8Decode(value)) as Record<'v' | keyof JournalHeader, unknown>;
-    const { v, state, epoch, owner, recoveries, nameKey, manifest, obsolete } = read;
-    const whole =
-      (v === 2 ? STATES.includes(state as JournalState) : v === undefined && state === undefined) &&
-      typeof owner === 'string' &&
-      (recoveries === undefined || Number.isSafeInteger(recoveries)) &&
-      (nameKey === undefined || (typeof nameKey === 'string' && /^[0-9a-f]{64}$/.test(nameKey))) &&
-      [manifest, obsolete].every((at) => at === undefined || (typeof at === 'string' && isBlobAddress(at)));
-    return whole
-      ? ({ state, epoch, owner, recoveries, nameKey, manifest, obsolete } as JournalHeader)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A damaged place is no address, and keeps none of the others from being found. */

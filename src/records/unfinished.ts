@@ -10,7 +10,9 @@ import { decodeNode, encodeNode } from '../manifest/dag-cbor.ts';
 import { Fields } from '../manifest/fields.ts';
 import type { CborLimits } from '../manifest/scan.ts';
 import type { RecordsContext } from './context.ts';
-import { RESUME_TABLE } from './journal.ts';
+import { recoveredSince } from './generation-record.ts';
+import { type JournalEntry, RESUME_TABLE } from './journal.ts';
+import type { JournalHeader } from './journal-header.ts';
 
 /** What a file is known again by. */
 export interface FileVersion {
@@ -28,7 +30,7 @@ export interface Unfinished {
   readonly code: ReturnType<typeof readCodeFields>;
   readonly compression: string;
   readonly source: FileVersion;
-  /** When somebody last began to work on it. */
+  /** When somebody last worked on it, give or take {@link RENEW_MS}. */
   readonly sinceMs: number;
 }
 
@@ -45,6 +47,8 @@ export interface FinishedSegment {
 }
 
 const VERSION = 1;
+/** A put at work renews the time of its record this often. */
+export const RENEW_MS = 600_000;
 /** A node of up to 1 MiB with what belongs to it. */
 const LIMITS: CborLimits = { maxBytes: 2 * 1024 * 1024, maxDepth: 4, maxItems: 1_000 };
 const MAX_COPIES = 255;
@@ -149,20 +153,29 @@ export async function unfinishedOf(
 
 /** Finished segments from the first one on, up to the first that is missing or damaged. */
 export async function* finishedSegments(
-  { engine }: RecordsContext,
+  context: RecordsContext,
   journal: string,
   sealedKey: Uint8Array,
   options: AbortOptions,
 ): AsyncGenerator<FinishedSegment> {
   for (let segment = 0; ; segment++) {
-    const key = segmentKey(journal, segment);
-    const finished = await readable(async () => {
-      const sealed = await engine.table(RESUME_TABLE).get(key, options);
-      return sealed && openFinished(sealedKey, key, sealed);
-    });
+    const finished = await finishedSegment(context, segmentKey(journal, segment), sealedKey, options);
     if (finished === undefined) return;
     yield finished;
   }
+}
+
+/** @returns undefined when it is missing or damaged. */
+export function finishedSegment(
+  { engine }: RecordsContext,
+  key: string,
+  sealedKey: Uint8Array,
+  options: AbortOptions = {},
+): Promise<FinishedSegment | undefined> {
+  return readable(async () => {
+    const sealed = await engine.table(RESUME_TABLE).get(key, options);
+    return sealed && openFinished(sealedKey, key, sealed);
+  });
 }
 
 /** Forgets all finished segments from this one on: what comes after it will be made anew. Flushed. */
@@ -183,18 +196,24 @@ export async function nothingUnfinished({ engine }: RecordsContext, options: Abo
   return true;
 }
 
+/** Not a put that a sweep has condemned, nor one of before a recovery: it may have become visible in what was lost. */
+export const mayGoOn = async (
+  { engine }: RecordsContext,
+  { state, recoveries }: JournalHeader,
+): Promise<boolean> => state === 'open' && !(await recoveredSince(engine, recoveries));
+
 /**
  * Whether a put may still be taken up, and is not to be undone yet. Of a clock that was set back or forth it is believed
  * that no more than `keepMs` went by in either direction.
  */
 export async function isKept(
   context: RecordsContext,
-  journal: string,
+  { id, header }: JournalEntry,
   keepMs: number,
   options: AbortOptions,
 ): Promise<boolean> {
-  if (keepMs <= 0) return false;
-  const unfinished = await unfinishedOf(context, journal, options);
+  if (keepMs <= 0 || !(await mayGoOn(context, header))) return false;
+  const unfinished = await unfinishedOf(context, id, options);
   return unfinished !== undefined && Math.abs(context.clock.now() - unfinished.sinceMs) < keepMs;
 }
 

@@ -8,16 +8,16 @@ import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
-import { engineGenerationOf } from '../records/generation-record.ts';
+import { recoveredSince } from '../records/generation-record.ts';
 import {
   condemn,
   forgottenJournal,
   intentsOf,
   type JournalEntry,
-  type JournalHeader,
   marksOf,
   readJournals,
 } from '../records/journal.ts';
+import type { JournalHeader } from '../records/journal-header.ts';
 import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.ts';
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
@@ -64,8 +64,8 @@ export async function sweepJournal(
   for (const [owner, mark] of marksOf(context, journals)) if (await isOver(owner, mark)) dead.add(owner);
   const due: JournalEntry[] = [];
   for (const journal of journals) {
-    const stays = journal.header.state === 'open' && (await isKept(context, journal.id, keepMs, options));
-    if (dead.has(journal.header.owner) && !stays) due.push(journal);
+    if (dead.has(journal.header.owner) && !(await isKept(context, journal, keepMs, options)))
+      due.push(journal);
   }
   // What a dead owner had stored or deleted may not have been counted.
   if (due.length > 0) await recountIsDue(context);
@@ -107,7 +107,7 @@ async function finish(
   const { nameKey, manifest, obsolete } = header;
   // The state was restored while the put was on its way: it may have become visible, and is known by now. What did not,
   // only a listing tells apart.
-  if (!visible && (await isOfBefore(context, header))) {
+  if (!visible && (await recoveredSince(context.engine, header.recoveries))) {
     await writeInBatches(context.engine, await forgottenJournal(context, id));
     return { blobs, forks: [] };
   }
@@ -134,11 +134,6 @@ async function finish(
   }
   await writeInBatches(context.engine, [...last, ...(await forgottenJournal(context, id))]);
   return { blobs, forks };
-}
-
-/** Whether the state has been recovered since. */
-async function isOfBefore({ engine }: RecordsContext, { recoveries = 0 }: JournalHeader): Promise<boolean> {
-  return ((await engineGenerationOf(engine).read())?.recoveries ?? 0) !== recoveries;
 }
 
 /** @param header has an `obsolete`. */

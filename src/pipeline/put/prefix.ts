@@ -1,6 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable, throwIfAborted } from '../../core/abort.ts';
-import type { BlobAddress } from '../../core/address.ts';
 import { addressOf } from '../../core/address.ts';
 import type { Blake3Hasher } from '../../core/b3/blake3.ts';
 import { equalBytes } from '../../core/bytes.ts';
@@ -15,7 +14,7 @@ import { certify } from '../../placement/certificate.ts';
 import { domainOf, NOT_PLACED } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { JournalEntry } from '../../records/journal.ts';
-import type { BlobAt } from '../../records/trash.ts';
+import { type BlobAt, queuedAmong } from '../../records/trash.ts';
 import {
   type FileVersion,
   type FinishedSegment,
@@ -48,13 +47,17 @@ export interface StoredPrefix extends HashState {
   readonly held: readonly (BlobAt & { readonly length: number })[];
   /** Where its shards are, by place in `providers`. */
   readonly maps: readonly ShardMap[];
-  /** Nodes of which a provider that had a copy is gone. */
-  readonly lacking: ReadonlySet<BlobAddress>;
+  /** Of which segments, by number, the node has lost copies. */
+  readonly lacking: readonly number[];
+  /** Whether the object leads to a place, whether or not the blob is there. */
+  leadsTo(blob: Pick<BlobAt, 'provider' | 'address'>): boolean;
 }
 
 /** Why an earlier run's work is of no use: the put begins anew. */
 export interface OfNoUse {
   readonly why: string;
+  /** Whether that may be otherwise later. */
+  readonly isForNow: boolean;
 }
 
 /** The put that would go on. */
@@ -87,7 +90,8 @@ export class PrefixCheck {
   readonly #ends: number[] = [];
   readonly #held: (BlobAt & { readonly length: number })[] = [];
   readonly #maps = new Map<string, ShardMap>();
-  readonly #lacking = new Set<BlobAddress>();
+  readonly #lacking: number[] = [];
+  readonly #places = new Set<string>();
   #size = 0;
   #chunks = 0;
   #firstChunkBytes = 0;
@@ -120,14 +124,14 @@ export class PrefixCheck {
         const segment = this.#segmentIn(finished);
         if (segment === undefined || !(await this.#isHeld(finished, segment))) break;
         if (!(await this.#hash(hashes, reader, finished)))
-          return { why: 'the content of the file has changed' };
+          return { why: 'the content of the file has changed', isForNow: false };
         this.#add(finished, segment);
         if (finished.last) break;
       }
     } finally {
       this.#laggards.close();
     }
-    if (this.#links.length === 0) return { why: 'too little of what was stored is still at the providers' };
+    if (this.#links.length === 0) return this.#nothing();
     return {
       ...hashes,
       size: this.#size,
@@ -140,7 +144,15 @@ export class PrefixCheck {
       held: this.#held,
       maps: [...this.#maps.values()],
       lacking: this.#lacking,
+      leadsTo: (blob) => this.#places.has(placeOf(blob)),
     };
+  }
+
+  #nothing(): OfNoUse {
+    if (this.#silent.size === 0)
+      return { why: 'too little of what was stored is still at the providers', isForNow: false };
+    const who = [...this.#silent].join(', ');
+    return { why: `${who} did not say in time what is stored there`, isForNow: true };
   }
 
   /** Undefined unless it goes on where the one before it ended. */
@@ -163,8 +175,8 @@ export class PrefixCheck {
     const { code, failureDomain } = policy;
     const address = addressOf(blake3.hash(node));
     const [packs, nodes] = await Promise.all([
-      Promise.all(segment.packs.map((pack) => this.#has(pack.provider, pack.address, pack.length))),
-      Promise.all(copies.map((id) => this.#has(id, address, node.length))),
+      Promise.all(segment.packs.map((pack) => this.#has(pack, pack.length))),
+      Promise.all(copies.map((provider) => this.#has({ provider, address }, node.length))),
     ]);
     throwIfAborted(this.#request.signal, 'put');
     const places = new Map(this.#providers.map(({ id }, place) => [id, place]));
@@ -179,20 +191,27 @@ export class PrefixCheck {
     const certificate = certify({ code, providers: this.#providers, failureDomain, placements });
     if (certificate.tolerates < Math.max(0, minTolerates)) return false;
     for (const [key, map] of maps) this.#maps.set(key, map);
+    for (const pack of segment.packs) this.#places.add(placeOf(pack));
+    for (const provider of copies) this.#places.add(placeOf({ provider, address }));
     segment.packs.forEach(({ provider, address: pack, length }, i) => {
       if (packs[i]) this.#held.push({ provider, address: pack, bytes: length, length });
     });
     const holders = copies.filter((_, i) => nodes[i]);
     for (const provider of holders) this.#held.push({ provider, address, bytes: 0, length: node.length });
     const domains = new Set(holders.map((id) => domainOf(this.#providers[places.get(id)!]!, failureDomain)));
-    if (domains.size < nodeCopies(plan).needed) this.#lacking.add(address);
+    if (domains.size < nodeCopies(plan).needed) this.#lacking.push(this.#links.length);
     return true;
   }
 
-  /** Whether a provider says that it has a blob. One that fails or is late is asked no more, and has nothing. */
-  async #has(id: string, address: BlobAddress, length: number): Promise<boolean> {
+  /**
+   * Whether a provider says that it has a blob, which nobody is about to delete. One that fails or is late is asked no
+   * more, and has nothing.
+   */
+  async #has(blob: Pick<BlobAt, 'provider' | 'address'>, length: number): Promise<boolean> {
+    const { provider: id, address } = blob;
     const provider = this.#providers.find((known) => known.id === id);
     if (provider === undefined || this.#silent.has(id)) return false;
+    if ((await queuedAmong(this.#context, [placeOf(blob)], {})).length > 0) return false;
     const { clock, directory } = this.#context;
     const turn = this.#laggards.begin(this.#request.signal, 'put', () => {
       this.#silent.add(id);
@@ -247,6 +266,9 @@ export class PrefixCheck {
     this.#isAll = last;
   }
 }
+
+const placeOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
+  `${provider}/${address}`;
 
 /** Of an object from its first byte. */
 export async function hashesOf({

@@ -6,8 +6,6 @@ import { recordedTime, timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
-import { DamageLog } from '../../object/damage.ts';
-import { fetchNode } from '../../object/fetch-node.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import type { RetiredVersion } from '../../records/context.ts';
 import { hasOtherName } from '../../records/forks.ts';
@@ -19,7 +17,7 @@ import { backUpPointer } from '../../records/name-backup.ts';
 import { type NameChange, pointName } from '../../records/names.ts';
 import { noLongerRetired, retiring } from '../../records/retired.ts';
 import { type BlobAt, deleteOrQueue, queueDeletes } from '../../records/trash.ts';
-import type { FileVersion } from '../../records/unfinished.ts';
+import { type FileVersion, finishedSegment, segmentKey } from '../../records/unfinished.ts';
 import { flushUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
@@ -125,6 +123,7 @@ export class PutRun {
     const asked = generation.standing().catch((): Standing => ({ state: 'unconfirmed', why: [] }));
     const { root, fed } = await this.#store();
     const standing = await asked;
+    if (this.#setup.resumed !== undefined) await this.#assertNotBehind();
     const { change, retired } = await this.#commit(root, fed.size);
     this.#measure(fed);
     const [backUp] = await Promise.all([
@@ -154,6 +153,16 @@ export class PutRun {
     };
   }
 
+  /** What the state did not see may lead to the blobs that were taken up, and would lose them with this object. */
+  async #assertNotBehind(): Promise<void> {
+    const { state } = await generationOf(this.#context).standing();
+    if (state !== 'behind') return;
+    throw new HoldfastError('Unavailable', 'the providers know of changes that this state has not seen', {
+      code: 'state_behind',
+      hint: 'Nothing became visible. Run `holdfast recover`, then put the file again.',
+    });
+  }
+
   /** Everything but the name. A failure leaves nothing behind. */
   async #store(): Promise<{ readonly root: StoredRoot; readonly fed: FeedResult }> {
     const { chosen, stop, name, contentType } = this.#setup;
@@ -171,7 +180,7 @@ export class PutRun {
     const feeding = feed.run();
     try {
       const fed = await Promise.race([feeding, this.#writer.failure]);
-      for (const address of this.#setup.resumed?.prefix.lacking ?? []) await this.#copyNode(address);
+      for (const segment of this.#setup.resumed?.prefix.lacking ?? []) await this.#copyNode(segment);
       const body = await this.#writer.finish();
       stop.signal.throwIfAborted();
       const { maxChunkLen: chunkLen } = this.#writer;
@@ -189,9 +198,16 @@ export class PutRun {
         await flushUsage(this.#context).catch(() => {});
         throw interrupted(this.#log!.storedBytes, chosen.source.size, error);
       }
-      await this.#close([...this.#outbox.stored, ...this.#outbox.orphans], CLOSE_MS);
+      await this.#undo();
       throw fence?.code === 'put_fenced' ? fence : error;
     }
+  }
+
+  /** What another run might still take up stays; a sweep will undo it in time. */
+  async #undo(): Promise<void> {
+    const forgotten = await this.#log?.forget().catch(asHoldfastError);
+    if (forgotten !== undefined) return;
+    await this.#close([...this.#outbox.stored, ...this.#outbox.orphans], CLOSE_MS);
   }
 
   /**
@@ -266,11 +282,16 @@ export class PutRun {
     }
   }
 
-  /** A provider that had a copy is gone. */
-  async #copyNode(address: BlobAddress): Promise<void> {
-    const { stop } = this.#setup;
-    const node = await fetchNode(this.#context, address, new DamageLog(), stop.signal);
-    await this.#session.storeNode(node);
+  /** A provider that had a copy of the segment's node is gone. */
+  async #copyNode(segment: number): Promise<void> {
+    const key = segmentKey(this.#setup.journal.id, segment);
+    const finished = await finishedSegment(this.#context, key, this.#session.keys.sealed);
+    if (finished === undefined) {
+      throw new HoldfastError('Corrupt', 'the record of a finished segment is gone', {
+        code: 'engine_corrupt',
+      });
+    }
+    await this.#session.storeNode(finished.node);
   }
 
   async #retire({ version, goes }: RetiredByPut, signal: AbortSignal): Promise<void> {

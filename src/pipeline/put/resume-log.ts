@@ -5,6 +5,7 @@ import type { ObjectKeys } from '../../keys/derivation.ts';
 import type { PutJournal } from '../../records/journal.ts';
 import {
   type FinishedSegment,
+  RENEW_MS,
   resumeEntry,
   sealFinished,
   sealUnfinished,
@@ -19,9 +20,10 @@ export class ResumeLog {
   readonly #journal: PutJournal;
   readonly #put: Omit<Unfinished, 'sinceMs'>;
   readonly #keys: ObjectKeys;
-  /** Where segments end that were noted. */
+  /** Where segments end; undefined for those that are not noted, or not for certain. */
   readonly #ends: (number | undefined)[] = [];
-  #isBegun = false;
+  /** When its record was last written, by the monotonic clock. */
+  #begunMs: number | undefined;
 
   constructor(
     context: VaultContext,
@@ -38,7 +40,7 @@ export class ResumeLog {
   /** For a put that was taken up: where its finished segments end. */
   beginWith(ends: readonly number[]): void {
     this.#ends.push(...ends);
-    this.#isBegun = true;
+    this.#begunMs = this.#context.clock.monotonic();
   }
 
   /** So many bytes another run would find stored: those of all segments up to the first that is not noted. */
@@ -56,22 +58,36 @@ export class ResumeLog {
    * @throws HoldfastError `Conflict`, code `put_fenced`.
    */
   async finished(index: number, segment: FinishedSegment): Promise<void> {
-    const { engine, random } = this.#context;
+    const { engine, random, clock } = this.#context;
     const key = segmentKey(this.#journal.id, index);
     const ops = [resumeEntry(key, sealFinished(this.#keys.sealed, key, segment, random))];
-    const header = this.#isBegun ? undefined : this.#header();
-    this.#isBegun = true;
-    if (header !== undefined) ops.push(header);
+    const now = clock.monotonic();
+    const before = this.#begunMs;
+    while (this.#ends.length <= index) this.#ends.push(undefined);
+    if (before === undefined || now - before >= RENEW_MS) {
+      this.#begunMs = now;
+      ops.push(this.#header());
+    }
     const written = await engine
       .batch(ops, this.#journal.conditions, { sync: true })
       .catch((error: unknown) => {
         if (isHoldfastError(error, 'Aborted')) throw error;
-        if (header !== undefined) this.#isBegun = false;
+        if (ops.length > 1) this.#begunMs = before;
         return undefined;
       });
     if (written === false) return this.#journal.assertHeld();
-    while (this.#ends.length < index) this.#ends.push(undefined);
     this.#ends[index] = written ? segment.end : undefined;
+  }
+
+  /**
+   * Resolves once no other run takes any of it up. Before that, nothing of it may be deleted.
+   * @throws what the engine throws; HoldfastError `Conflict`, code `put_fenced`.
+   */
+  async forget(): Promise<void> {
+    if (this.#ends.length === 0) return;
+    const ops = [resumeEntry(this.#journal.id, undefined)];
+    const done = await this.#context.engine.batch(ops, this.#journal.conditions, { sync: true });
+    if (!done) await this.#journal.assertHeld();
   }
 
   /** What is to be removed once the put is over. */

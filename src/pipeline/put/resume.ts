@@ -15,6 +15,7 @@ import type { BlobAt } from '../../records/trash.ts';
 import {
   type FileVersion,
   forgetFinished,
+  mayGoOn,
   nothingUnfinished,
   resumeEntry,
   sealUnfinished,
@@ -61,7 +62,7 @@ export async function takeUp(
   let refused: BegunAnew | undefined;
   for (const journal of journals) {
     const { id, header } = journal;
-    if (header.state !== 'open' || header.nameKey !== nameKey) continue;
+    if (header.nameKey !== nameKey || !(await mayGoOn(context, header))) continue;
     const unfinished = await unfinishedOf(context, id, { signal });
     if (unfinished === undefined || !(await isFree(context, journal, marks.get(header.owner)!))) continue;
     const taken = await takeOne(context, request, journal, unfinished);
@@ -88,32 +89,35 @@ async function takeOne(
   const { signal } = request;
   // In a state that is not the latest, that put may have become visible long ago.
   const { state } = await generationOf(context).standing({ signal });
-  if (state !== 'confirmed') return { why: `it is not certain that this state is the latest (${state})` };
+  if (state !== 'confirmed') {
+    return { why: `it is not certain that this state is the latest (${state})`, isForNow: true };
+  }
   const begunAnew = async (why: string): Promise<BegunAnew> => {
     const stands = [{ table: 'journal', key: id, expected: stored }];
     await engine.batch([resumeEntry(id, undefined)], stands, { sync: true });
-    return { why };
+    return { why, isForNow: false };
   };
   const changed = whatChanged(context, request, unfinished);
   if (changed !== undefined) return begunAnew(changed);
   const providers = holdersOf(context, request.plan);
   const prefix = await new PrefixCheck(context, request, journal, unfinished, providers).run();
-  if ('why' in prefix) return begunAnew(prefix.why);
+  if ('why' in prefix) return prefix.isForNow ? prefix : begunAnew(prefix.why);
   const sinceMs = recordedTime(clock);
   const renewed = sealUnfinished(keys.wrap, id, { ...unfinished, sinceMs }, random);
   const taken = await PutJournal.takeOver(context, journal, [resumeEntry(id, renewed)]);
   if (taken === undefined) return undefined;
-  await recountIsDue(context);
-  await forgetFinished(context, id, prefix.links.length);
-  const held = new Set(prefix.held.map(placeOf));
-  const intents = await intentsOf(context, id, { signal });
-  const leftovers = intents.filter((blob) => !held.has(placeOf(blob)));
-  const rest = fileFrom(request.file, request.version, prefix.size);
-  return { ...unfinished, journal: taken, prefix, rest, providers, leftovers };
+  try {
+    await recountIsDue(context);
+    await forgetFinished(context, id, prefix.links.length);
+    const intents = await intentsOf(context, id, { signal });
+    const leftovers = intents.filter((blob) => !prefix.leadsTo(blob));
+    const rest = fileFrom(request.file, request.version, prefix.size);
+    return { ...unfinished, journal: taken, prefix, rest, providers, leftovers };
+  } catch (error) {
+    taken.release();
+    throw error;
+  }
 }
-
-const placeOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
-  `${provider}/${address}`;
 
 function whatChanged(
   { policy }: VaultContext,
