@@ -1,0 +1,97 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { runSeed } from '../run.ts';
+import { PLANTED, type PlantedBug } from './bugs.ts';
+import { misfits, plant } from './plant.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    /** Of the processor, at most so many for each bug. */
+    seconds: { type: 'string', default: '150' },
+    /** Only these, by comma. */
+    only: { type: 'string' },
+  },
+});
+const ROOT = process.cwd();
+const FROM = Number(values.from);
+const END = FROM + Number(values.seeds);
+const MOST_MS = Number(values.seconds) * 1_000;
+const HUNG_FACTOR = 20;
+
+interface Hunted {
+  /** The last seed that was begun. */
+  readonly seed: number;
+  /** Empty: that seed did not fail, but time or seeds were over. */
+  readonly violations: readonly string[];
+  /** Of the processor: others may be at work on the machine. */
+  readonly ms: number;
+}
+
+/** From a seed on, until one fails or the time is over. */
+async function hunt(at: string, from: number, mostMs: number): Promise<Hunted> {
+  const main = join(at, 'dist-sim/test/sim/planted/hunt.js');
+  const args = [from, END - from, mostMs].map(String);
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // A seed that comes to no end has failed.
+  const timer = setTimeout(() => child.kill('SIGKILL'), HUNG_FACTOR * MOST_MS);
+  let last: Hunted = { seed: from, violations: [], ms: 0 };
+  let said = '';
+  child.stderr.on('data', (data) => {
+    said = (said + data).slice(-2_000);
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  for await (const line of createInterface({ input: child.stdout })) last = JSON.parse(line) as Hunted;
+  const code = await ended;
+  clearTimeout(timer);
+  if (code === 0) return last;
+  const why = said.split('\n').find((line) => /Error/.test(line)) ?? 'it came to no end';
+  return { ...last, violations: [`the process ended: ${why}`] };
+}
+
+/** A seed counts only if it does not fail without the bug. */
+async function look(bug: PlantedBug): Promise<string> {
+  const wrong = await misfits(ROOT, bug);
+  if (wrong.length > 0) return `does not fit: ${wrong.join('; ')}`;
+  const at = join(ROOT, 'dist-sim/planted', bug.id);
+  await plant(ROOT, at, bug);
+  const built = spawnSync('npx', ['tsc', '-p', 'tsconfig.sim.json', '--noUnusedLocals', 'false'], {
+    cwd: at,
+    encoding: 'utf8',
+  });
+  if (built.status !== 0) return `does not build: ${built.stdout.split('\n')[0]}`;
+  let ms = 0;
+  let seed = FROM;
+  while (seed < END && ms < MOST_MS) {
+    const found = await hunt(at, seed, MOST_MS - ms);
+    seed = found.seed;
+    ms += found.ms;
+    if (found.violations.length > 0) {
+      const alone = await runSeed(seed);
+      if (alone.violations.length === 0) {
+        await rm(at, { recursive: true, force: true });
+        return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]}`;
+      }
+    }
+    seed++;
+  }
+  return `not caught | ${(ms / 1_000).toFixed(0)} s | in ${seed - FROM} seeds`;
+}
+
+for (let seed = 0; seed < 3; seed++) await runSeed(-1 - seed);
+const chosen = values.only?.split(',');
+let caught = 0;
+let tried = 0;
+for (const bug of PLANTED) {
+  if (chosen !== undefined && !chosen.includes(bug.id)) continue;
+  const result = await look(bug);
+  console.log(`| ${bug.id} | ${bug.what} | ${result} |`);
+  tried++;
+  if (/^\d/.test(result)) caught++;
+}
+console.log(`${caught} of ${tried} planted bugs were caught`);
+process.exitCode = caught === tried ? 0 : 1;
