@@ -37,7 +37,7 @@ const WRITES: readonly PlantedBug[] = [
     "await setPointer(context, change, 'any', options)",
   ]),
   bug('uncommitted-journal', 'the journal of a put is not committed in the batch that makes it visible', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'return [...kept, ...noted, journal.committed(address, retired?.manifest)];',
     'return [...kept, ...noted];',
   ]),
@@ -47,7 +47,7 @@ const WRITES: readonly PlantedBug[] = [
     '',
   ]),
   bug('unwritten-retired', 'what a put replaces is not noted in `retired`', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'retired === undefined ? [] : [retiring(retired)]',
     '[]',
   ]),
@@ -62,7 +62,7 @@ const WRITES: readonly PlantedBug[] = [
     'return true;',
   ]),
   bug('slots-before-batch', 'the copies of a name are written before the batch that makes it visible', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => {',
     'const also = async (change: NameChange): Promise<BatchOp[]> => {\n      const { replaced } = change;\n      await this.#backUp(change, root.certificate);',
   ]),
@@ -86,7 +86,7 @@ const SENDING: readonly PlantedBug[] = [
     "if (held.pointer.version >= pointer.version) return 'holds';",
   ]),
   bug('one-copy-of-a-name', 'a name gets one copy, whatever its object survives', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'const needed = tolerates + 1;\n    const wanted = Math.max(needed, nodeCopies(this.#setup.plan).wanted);',
     'const needed = Math.min(1, tolerates + 1);\n    const wanted = needed;',
   ]),
@@ -159,8 +159,8 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('swept-after-restore', 'a journal of before a recovery is swept like any other', [
     'upkeep/sweep.ts',
-    'if (!visible && (await isOfBefore(context, header))) {',
-    'if (!visible && !context && (await isOfBefore(context, header))) {',
+    'if (!visible && (await recoveredSince(context.engine, header.recoveries))) {',
+    'if (!visible && !context && (await recoveredSince(context.engine, header.recoveries))) {',
   ]),
   bug('sweep-by-any-state', 'a state that is not confirmed sweeps', [
     'upkeep/sweep.ts',
@@ -188,7 +188,7 @@ const DELETING: readonly PlantedBug[] = [
     'if (directory.all().length > 0) return undefined;',
   ]),
   bug('no-grace', 'what a put replaced is due at once', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'dueMs: sinceMs + retention.replacedMs,',
     'dueMs: sinceMs,',
   ]),
@@ -203,7 +203,7 @@ const DELETING: readonly PlantedBug[] = [
     'return current?.manifest === manifest;',
   ]),
   bug('orphans-left', 'a put that fails deletes only what was acknowledged', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'await this.#close([...this.#outbox.stored, ...this.#outbox.orphans], CLOSE_MS);',
     'await this.#close(this.#outbox.stored, CLOSE_MS);',
   ]),
@@ -235,7 +235,11 @@ const DELETING: readonly PlantedBug[] = [
   bug(
     'tombstone-early',
     'a removal is forgotten at once, and whoever is away is not asked',
-    ['records/tombstones.ts', 'const KEPT_MS = 7 * 86_400_000;', 'const KEPT_MS = 0;'],
+    [
+      'records/tombstones.ts',
+      'pointer.createdMs < keptMs) continue;',
+      'pointer.createdMs < 0 * keptMs) continue;',
+    ],
     [
       'records/tombstones.ts',
       'this.#able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);',
@@ -272,7 +276,7 @@ const BELIEVING: readonly PlantedBug[] = [
     'void keepFork;',
   ]),
   bug('deleted-rival', 'what a put replaced goes though forks came to light', [
-    'pipeline/put/put.ts',
+    'pipeline/put/put-run.ts',
     'const goes = backUp?.forks.length === 0;',
     'const goes = true;',
   ]),
