@@ -1,20 +1,25 @@
 import { type AbortOptions, abortable, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
-import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
 import { timeoutSignal } from '../core/clock.ts';
 import { asHoldfastError, isHoldfastError } from '../core/errors.ts';
 import { POINTER_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
-import { seal, unseal } from '../keys/seal.ts';
-import { decodeNode, encodeNode } from '../manifest/dag-cbor.ts';
-import { Fields } from '../manifest/fields.ts';
-import { NODE_VERSION } from '../manifest/limits.ts';
 import { spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { engineGenerationOf, type GenerationRecord, type Head, knows } from './generation-record.ts';
+import {
+  type GenerationSlot,
+  NOTHING_WRITTEN,
+  openSlot,
+  openSlotUnlessDamaged,
+  RESERVED_NAME,
+  sealSlot,
+  told,
+} from './generation-slot.ts';
 import { readIfIntact } from './slots.ts';
+import { UPKEEP_TABLE } from './usage.ts';
 
 /** Whether this state is the latest, as far as the providers tell. Only a confirmed one may destroy anything. */
 export type Standing =
@@ -30,8 +35,19 @@ export interface Generation {
    * rejects but for an abort.
    */
   standing(options?: AbortOptions): Promise<Standing>;
-  /** Tells a majority of the providers how far this state is. Who does not take it in time is told with the next change. */
-  publish(): Promise<void>;
+  /**
+   * Tells a majority of the providers how far this state is. Where too few take it in time, that is due.
+   * @returns journals that another state condemned, as far as those knew of them: {@link condemn} came first.
+   */
+  publish(): Promise<ReadonlySet<string>>;
+  /** Does so where it is due. */
+  publishIfDue(options?: AbortOptions): Promise<void>;
+  /**
+   * Tells a majority that what these journals' puts stored is about to be deleted. A copy of this state may run one of them:
+   * it learns of it when it publishes, or has published before.
+   * @returns what the same providers knew before; nothing may be deleted unless that is confirmed.
+   */
+  condemn(journals: readonly string[]): Promise<Standing>;
   /** What a majority knows now; undefined where too few answer. Ask before reading what the heads stand for. */
   heads(options?: AbortOptions): Promise<readonly Head[] | undefined>;
   /** The state has been brought up to all of these: it begins an incarnation that follows from them, and says so. */
@@ -44,10 +60,8 @@ export const FRESH_MS = 10_000;
 const AT_MOST_MS = 10_000;
 /** Another writer may come between so often. */
 const MAX_ROUNDS = 8;
-/** Lines of writing that a slot tells apart. A further one is not taken: its writer stays unpublished. */
-const MAX_HEADS = 16;
-/** No name may have control characters, so none has this slot. */
-export const RESERVED_NAME = '\0generation';
+/** In the table of chores: a change of which no majority was told. */
+const DUE = 'generation';
 
 const generations = new WeakMap<Engine, WeakMap<VaultKeys, SlotGeneration>>();
 
@@ -72,8 +86,8 @@ class SlotGeneration implements Generation {
   readonly #context: RecordsContext;
   #heard: Heard | undefined;
   #hearing: Promise<Heard> | undefined;
-  #publishing: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  #publishing: Promise<ReadonlySet<string>> | undefined;
+  #next: Promise<ReadonlySet<string>> | undefined;
 
   constructor(context: RecordsContext) {
     this.#context = context;
@@ -89,7 +103,7 @@ class SlotGeneration implements Generation {
   }
 
   /** One at a time: those who come while it runs share the next. */
-  publish(): Promise<void> {
+  publish(): Promise<ReadonlySet<string>> {
     if (this.#publishing === undefined) return this.#begin();
     this.#next ??= this.#publishing.then(() => this.#begin());
     return this.#next;
@@ -123,13 +137,27 @@ class SlotGeneration implements Generation {
     const heads: Head[] = [];
     const why = await this.#askMajority(signal, async ({ adapter }, its) => {
       const there = await adapter.readSlot(this.#slot, { signal: its });
-      heads.push(...(there === undefined ? [] : this.#open(there.bytes)));
+      heads.push(...(there === undefined ? [] : openSlot(there.bytes, this.#context.keys).heads));
     });
     this.#heard = { atMs, heads, why };
     return this.#heard;
   }
 
-  #begin(): Promise<void> {
+  async publishIfDue(options: AbortOptions = {}): Promise<void> {
+    if ((await this.#context.engine.table(UPKEEP_TABLE).get(DUE, options)) !== undefined)
+      await this.publish();
+  }
+
+  async condemn(journals: readonly string[]): Promise<Standing> {
+    const engine = engineGenerationOf(this.#context.engine);
+    const atMs = this.#context.clock.monotonic();
+    const { met, why } = await this.#tell(await engine.read(), journals);
+    this.#heard = { atMs, heads: met.flatMap(({ heads }) => heads), why };
+    // After the slots, as always.
+    return judge(this.#heard, await engine.read());
+  }
+
+  #begin(): Promise<ReadonlySet<string>> {
     this.#next = undefined;
     this.#publishing = this.#publish().finally(() => {
       this.#publishing = undefined;
@@ -137,35 +165,57 @@ class SlotGeneration implements Generation {
     return this.#publishing;
   }
 
-  async #publish(): Promise<void> {
-    const record = await engineGenerationOf(this.#context.engine).read();
-    if (record === undefined) return;
-    const met: Head[] = [];
-    await this.#askMajority(undefined, ({ adapter }, signal) => this.#write(adapter, record, met, signal));
+  async #publish(): Promise<ReadonlySet<string>> {
+    const { engine } = this.#context;
+    const noted = await engine.table(UPKEEP_TABLE).get(DUE);
+    const record = await engineGenerationOf(engine).read();
+    if (record === undefined) return new Set();
+    const { met, why } = await this.#tell(record, []);
     // A write has read: what others wrote meanwhile is known at once.
-    const heard = this.#heard;
-    if (heard !== undefined) this.#heard = { ...heard, heads: [...heard.heads, ...met] };
+    const heads = met.flatMap((slot) => slot.heads);
+    if (this.#heard !== undefined) this.#heard = { ...this.#heard, heads: [...this.#heard.heads, ...heads] };
+    await this.#note(why.length > 0, noted);
+    return new Set(met.flatMap(({ condemned }) => condemned));
+  }
+
+  /** Best effort: the change itself is durable, and the next one is told with it. */
+  async #note(isDue: boolean, noted: Uint8Array | undefined): Promise<void> {
+    if (isDue === (noted !== undefined)) return;
+    const { engine, random } = this.#context;
+    const next = isDue ? random(8) : undefined;
+    await engine
+      .table(UPKEEP_TABLE)
+      .compareAndSet(DUE, noted, next)
+      .catch(() => false);
+  }
+
+  /** @returns what the providers held that have been told, and why those were no majority; empty when they were. */
+  async #tell(
+    record: GenerationRecord | undefined,
+    condemned: readonly string[],
+  ): Promise<{ readonly met: readonly GenerationSlot[]; readonly why: readonly string[] }> {
+    const met: GenerationSlot[] = [];
+    const why = await this.#askMajority(undefined, async ({ adapter }, signal) => {
+      met.push(await this.#write(adapter, record, condemned, signal));
+    });
+    return { met, why };
   }
 
   async #write(
     adapter: Provider['adapter'],
-    record: GenerationRecord,
-    met: Head[],
+    record: GenerationRecord | undefined,
+    condemned: readonly string[],
     signal: AbortSignal,
-  ): Promise<void> {
-    const { incarnation, counter } = record;
+  ): Promise<GenerationSlot> {
+    const { keys, random } = this.#context;
     for (let round = 0; ; round++) {
       const there = await readIfIntact(adapter, this.#slot, { signal });
-      const held = there === undefined ? [] : this.#openOrNone(there.bytes);
-      met.push(...held);
-      const others = held.filter((head) => !knows(record, head));
-      const own = held.find((head) => head.incarnation === incarnation);
-      if (own !== undefined && own.counter >= counter) return;
-      const heads = [{ incarnation, counter }, ...others.filter((head) => head !== own)];
-      if (heads.length > MAX_HEADS) throw new Error('too many homes have written to this vault');
+      const held = there === undefined ? NOTHING_WRITTEN : openSlotUnlessDamaged(there.bytes, keys);
+      const next = told(held, record, condemned);
+      if (next === undefined) return held;
       try {
-        await adapter.writeSlot(this.#slot, this.#seal(heads), there?.version, { signal });
-        return;
+        await adapter.writeSlot(this.#slot, sealSlot(next, keys, random), there?.version, { signal });
+        return held;
       } catch (error) {
         if (!isHoldfastError(error, 'Conflict') || round === MAX_ROUNDS) throw error;
       }
@@ -221,49 +271,7 @@ class SlotGeneration implements Generation {
   get #slot(): string {
     return this.#context.keys.slotName(RESERVED_NAME);
   }
-
-  #seal(heads: readonly Head[]): Uint8Array {
-    const { keys, random } = this.#context;
-    const nameKey = keys.nameKey(RESERVED_NAME);
-    const coded = heads.map(({ incarnation, counter }) => ({ incarnation: fromHex(incarnation), counter }));
-    const plain = encodeNode({ v: 1, heads: coded });
-    return concatBytes(fromHex(nameKey), seal(keys.pointer, aadOf(nameKey), plain, random));
-  }
-
-  /** @throws HoldfastError `Corrupt` for what is damaged, or of a later version. */
-  #open(content: Uint8Array): Head[] {
-    const { keys } = this.#context;
-    const aad = aadOf(keys.nameKey(RESERVED_NAME));
-    const fields = new Fields(
-      decodeNode(unseal(keys.pointer, aad, content.subarray(NAME_KEY_BYTES))),
-      'generation',
-    );
-    fields.uint('v', 1, 1);
-    const heads = fields.list('heads', MAX_HEADS, (value) => {
-      const head = new Fields(value, 'generation');
-      const [incarnation, counter] = [toHex(head.bytes('incarnation', 16)), head.uint('counter')];
-      head.end();
-      return { incarnation, counter };
-    });
-    fields.end();
-    return heads;
-  }
-
-  /** Nothing but damage is written over: what a later version wrote does not open as damage does. */
-  #openOrNone(content: Uint8Array): Head[] {
-    try {
-      return this.#open(content);
-    } catch (error) {
-      if (isHoldfastError(error) && error.code === 'authentication') return [];
-      throw error;
-    }
-  }
 }
-
-const NAME_KEY_BYTES = 32;
-
-const aadOf = (nameKey: string): Uint8Array =>
-  concatBytes(Uint8Array.of(NODE_VERSION, 0xfa), fromHex(nameKey));
 
 function judge({ heads, why }: Heard, record: GenerationRecord | undefined): Standing {
   const unknown = heads.filter((head) => !knows(record, head));

@@ -126,7 +126,7 @@ export class PutJournal implements Fence {
   }
 
   async assertHeld(): Promise<void> {
-    if (!(await allHold(this.#engine, this.conditions))) throw fenced();
+    if (!(await allHold(this.#engine, this.conditions))) throw putFenced();
   }
 
   /**
@@ -171,7 +171,7 @@ export class PutJournal implements Fence {
 
   /** Nothing may be sent on the word of a journal that a sweep has condemned. */
   async #write(ops: readonly BatchOp[], header: Uint8Array | undefined): Promise<void> {
-    if (!(await this.#engine.batch(ops, [this.#stands(header)]))) throw fenced();
+    if (!(await this.#engine.batch(ops, [this.#stands(header)]))) throw putFenced();
   }
 
   #stands(expected: Uint8Array | undefined): Precondition {
@@ -188,7 +188,7 @@ const atWork = (engine: Engine): Set<string> => {
 /** Whether this process works on a journal of its own. */
 export const isAtWork = ({ engine }: RecordsContext, id: string): boolean => atWork(engine).has(id);
 
-const fenced = (): HoldfastError =>
+export const putFenced = (): HoldfastError =>
   new HoldfastError('Conflict', 'another run took this one for dead and undid what it had stored', {
     code: 'put_fenced',
     status: 'temporary',

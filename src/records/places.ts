@@ -6,7 +6,7 @@ import { Stragglers } from '../core/stragglers.ts';
 import type { BlobAdapter, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
-import { RESERVED_NAME } from './generation.ts';
+import { RESERVED_NAME } from './generation-slot.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is

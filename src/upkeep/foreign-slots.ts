@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from '../records/context.ts';
-import { RESERVED_NAME } from '../records/generation.ts';
+import { RESERVED_NAME } from '../records/generation-slot.ts';
 import { NAMES_TABLE, openName } from '../records/name-record.ts';
 import { PLACE_SLOT } from '../records/places.ts';
 import { readIfIntact, readSlotContent } from '../records/slots.ts';

@@ -9,6 +9,7 @@ import type { RecordsContext, RetiredVersion, WithRetention } from '../records/c
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { recoveredSince } from '../records/generation-record.ts';
+import { MAX_CONDEMNED } from '../records/generation-slot.ts';
 import {
   condemn,
   forgottenJournal,
@@ -23,6 +24,7 @@ import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
 import { noLongerRetired, retiredBy } from '../records/retired.ts';
+import { takeBack } from '../records/take-back.ts';
 import { deleteBlobs, trashed } from '../records/trash.ts';
 import { isKept } from '../records/unfinished.ts';
 import { recountIsDue } from '../records/usage.ts';
@@ -64,6 +66,7 @@ export async function sweepJournal(
   for (const [owner, mark] of marksOf(context, journals)) if (await isOver(owner, mark)) dead.add(owner);
   const due: JournalEntry[] = [];
   for (const journal of journals) {
+    if (due.length === MAX_CONDEMNED) break;
     if (dead.has(journal.header.owner) && !(await isKept(context, journal, keepMs, options)))
       due.push(journal);
   }
@@ -77,51 +80,102 @@ export async function sweepJournal(
     const owners = new Set(journals.map(({ header }) => header.owner));
     return { finished, blobs, failures, owners, forks, postponed: standing.state };
   }
-  const left = new Set(journals);
-  for (const journal of due) {
+  const left = new Set<JournalEntry>(journals);
+  const isolated = async (journal: JournalEntry, work: () => Promise<void>): Promise<void> => {
     try {
-      const done = await finish(context, journal, options);
-      blobs += done.blobs;
-      forks.push(...done.forks);
-      finished++;
-      left.delete(journal);
+      await work();
     } catch (thrown) {
       throwIfAborted(options.signal, 'the sweep');
       failures.push({ journal: journal.id, error: asHoldfastError(thrown) });
     }
+  };
+  const toFinish: ToFinish[] = [];
+  for (const journal of due) {
+    await isolated(journal, async () => void toFinish.push(await decide(context, journal, options)));
+  }
+  const told = await tellOfCondemned(context, toFinish);
+  for (const decided of toFinish) {
+    await isolated(decided.journal, async () => {
+      const done = await finish(context, decided, told, options);
+      blobs += done.blobs;
+      forks.push(...done.forks);
+      finished++;
+      left.delete(decided.journal);
+    });
   }
   const owners = new Set([...left].map(({ header }) => header.owner));
   return { finished, blobs, failures, owners, forks };
 }
 
+/** A journal of a dead owner, once its fate is decided. */
+interface ToFinish {
+  readonly journal: JournalEntry;
+  readonly fate: 'visible' | 'condemned' | 'forgotten';
+  /** What its name stands for now. */
+  readonly current: BlobAddress | undefined;
+}
+
+async function decide(
+  context: RecordsContext,
+  journal: JournalEntry,
+  options: AbortOptions,
+): Promise<ToFinish> {
+  const current = await standsFor(context, journal.header, options);
+  if (await isVisible(context, journal.header, current)) return { journal, current, fate: 'visible' };
+  // The state was restored while the put was on its way: it may have become visible, and is known by now. What did not,
+  // only a listing tells apart.
+  if (await recoveredSince(context.engine, journal.header.recoveries))
+    return { journal, current, fate: 'forgotten' };
+  if (await condemn(context, journal)) return { journal, current, fate: 'condemned' };
+  throw new HoldfastError('Conflict', 'the journal was written to meanwhile');
+}
+
+interface Told {
+  /** Whether what condemned journals stored may be deleted. */
+  readonly mayDelete: boolean;
+  /** Journals that another state condemned. */
+  readonly elsewhere: ReadonlySet<string>;
+}
+
+/** The lock of its owner says nothing where the home was copied: a copy that runs the put learns of it by the slots. */
+async function tellOfCondemned(context: RecordsContext, journals: readonly ToFinish[]): Promise<Told> {
+  const of = (fate: ToFinish['fate']): string[] =>
+    journals.filter((decided) => decided.fate === fate).map(({ journal }) => journal.id);
+  const generation = generationOf(context);
+  const condemned = of('condemned');
+  const standing = condemned.length > 0 ? await generation.condemn(condemned) : undefined;
+  const elsewhere = of('visible').length > 0 ? await generation.publish() : new Set<string>();
+  return { mayDelete: standing?.state === 'confirmed', elsewhere };
+}
+
 async function finish(
   context: RecordsContext & WithRetention,
-  journal: JournalEntry,
+  { journal, fate, current }: ToFinish,
+  { mayDelete, elsewhere }: Told,
   options: AbortOptions,
 ): Promise<Pick<SweepResult, 'blobs' | 'forks'>> {
   const { id, header } = journal;
+  const { nameKey, manifest, obsolete } = header;
   let blobs = 0;
   const last: BatchOp[] = [];
-  const current = await standsFor(context, header, options);
-  const visible = await isVisible(context, header, current);
-  const { nameKey, manifest, obsolete } = header;
-  // The state was restored while the put was on its way: it may have become visible, and is known by now. What did not,
-  // only a listing tells apart.
-  if (!visible && (await recoveredSince(context.engine, header.recoveries))) {
+  if (fate === 'forgotten') {
     await writeInBatches(context.engine, await forgottenJournal(context, id));
     return { blobs, forks: [] };
   }
-  if (!visible && !(await condemn(context, journal))) {
-    throw new HoldfastError('Conflict', 'the journal was written to meanwhile');
-  }
-  if (!visible) {
+  if (fate === 'condemned') {
+    if (!mayDelete) throw new HoldfastError('Conflict', 'this state is not known to be the latest');
     if (manifest !== undefined) await forgetRoot(context, manifest, options);
     const intents = await intentsOf(context, id, options);
     last.push(...trashed(await deleteBlobs(context, intents, options)));
     blobs += intents.length;
   }
+  if (fate === 'visible' && manifest !== undefined && elsewhere.has(id)) {
+    await takeBack(context, { journal: id, nameKey, manifest, obsolete }, options);
+    await writeInBatches(context.engine, await forgottenJournal(context, id));
+    return { blobs, forks: [] };
+  }
   const isReplaced = obsolete !== undefined && current !== obsolete;
-  const changed = nameKey !== undefined && (visible || isReplaced);
+  const changed = nameKey !== undefined && (fate === 'visible' || isReplaced);
   const forks = changed ? await copyName(context, nameKey, options) : [];
   // Where states have parted, another may still lead to what was replaced.
   const noted = await retiredBy(context, id, options);

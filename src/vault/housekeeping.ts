@@ -8,6 +8,7 @@ import {
 import { timeoutSignal } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Fork } from '../records/forks.ts';
+import { generationOf } from '../records/generation.ts';
 import { renewSlots } from '../records/name-backup.ts';
 import { buildNameIndex } from '../records/name-build.ts';
 import { checkNames } from '../records/name-check.ts';
@@ -98,6 +99,7 @@ export class Housekeeping {
       () => emptyTrash(context, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
       async () => this.tellOf(await renewNames(context, { signal })),
+      () => generationOf(context).publishIfDue({ signal }),
       () => recountUsage(context, { signal }),
       () => this.#checkNames(signal),
       () => buildNameIndex(context, { signal }),

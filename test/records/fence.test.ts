@@ -142,6 +142,111 @@ it.each(Object.keys(STEPS) as (keyof typeof STEPS)[])(
   },
 );
 
+it.each(['a put', 'a put without a name', 'an overwrite'] as const)(
+  'a copy of the state that is swept at any moment of %s destroys nothing that is acknowledged then',
+  async (step) => {
+    const moments = await sweptElsewhere(step, Number.POSITIVE_INFINITY);
+    expect(moments.writes).toBeGreaterThan(2);
+    let fenced = 0;
+    for (let at = 1; at <= moments.writes; at++) {
+      for (const later of [0, 1, 2]) {
+        const { outcome, context } = await sweptElsewhere(step, at, later);
+        if (typeof outcome !== 'string') expect(outcome).toMatchObject({ code: 'put_fenced' });
+        else expect((await contentOf(context, outcome)).equals(noise(200_000, 2))).toBe(true);
+        if (typeof outcome !== 'string') fenced++;
+        const x = await contentOf(context, 'x');
+        const overwritten = step === 'an overwrite' && typeof outcome === 'string';
+        expect(x.equals(noise(200_000, overwritten ? 2 : 1))).toBe(true);
+      }
+    }
+    expect(fenced).toBeGreaterThan(0);
+  },
+);
+
+it('so it does when the original was killed before it knew: the sweep makes the put invisible again', async () => {
+  const { context } = await testVault();
+  await putObject(context, noise(200_000, 1), { name: 'x' });
+  let copy: VaultContext | undefined;
+  let killed: VaultContext | undefined;
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    const done = await work();
+    copy ??= await copyOf(context);
+    if (!touches(write, 'names')) return done;
+    await sweepJournal(copy, everyone);
+    killed ??= await copyOf(context);
+    throw new Error('killed');
+  });
+  await putObject({ ...context, engine, owner: async () => 'dead' }, noise(200_000, 2), { name: 'x' }).catch(
+    () => {},
+  );
+  expect((await contentOf(killed!, 'x').catch(() => Buffer.alloc(0))).length).toBe(0);
+  await sweepJournal(killed!, everyone);
+  expect((await contentOf(killed!, 'x')).equals(noise(200_000, 1))).toBe(true);
+  expect(await journalOf(killed!)).toEqual([]);
+  expect(await recoverVault({ ...context, engine: createMemoryEngine() })).toMatchObject({
+    names: 1,
+    lost: [],
+  });
+});
+
+it('a sweep deletes nothing while too few providers were told of it', async () => {
+  const vault = await testVault();
+  const { context } = vault;
+  const killed = await new Promise<VaultContext>((resolve) => {
+    const engine = aroundWrites(context.engine, async (write, work) => {
+      if (!touches(write, 'names')) return work();
+      resolve(await copyOf(context));
+      return new Promise<never>(() => {});
+    });
+    void putObject({ ...context, engine, owner: async () => 'dead' }, noise(200_000, 2), { name: 'x' });
+  });
+  const before = await blobsOf(vault);
+  expect(before).not.toEqual([]);
+  const directory = {
+    ...context.directory,
+    all: () =>
+      context.directory.all().map(({ adapter, ...provider }) => ({
+        ...provider,
+        adapter: new Proxy(adapter, {
+          get: (its, key) => {
+            if (key === 'writeSlot') return () => Promise.reject(new Error('read only'));
+            const member: unknown = Reflect.get(its, key);
+            return typeof member === 'function' ? member.bind(its) : member;
+          },
+        }),
+      })),
+  };
+  const swept = await sweepJournal({ ...killed, directory }, everyone);
+  expect(swept).toMatchObject({ finished: 0, failures: [{ error: { kind: 'Conflict' } }] });
+  expect(await blobsOf(vault)).toEqual(before);
+  expect(await sweepJournal(await copyOf(killed), everyone)).toMatchObject({ finished: 1, failures: [] });
+  expect(await blobsOf(vault)).toEqual([]);
+});
+
+/** Copies the state at the write with this number, and sweeps the copy as many writes later. */
+async function sweptElsewhere(
+  step: 'a put' | 'a put without a name' | 'an overwrite',
+  at: number,
+  later = 0,
+): Promise<{ readonly outcome: unknown; readonly writes: number; readonly context: VaultContext }> {
+  const { context } = await testVault();
+  await putObject(context, noise(200_000, 1), { name: 'x' });
+  let writes = 0;
+  let copy: VaultContext | undefined;
+  const engine = aroundWrites(context.engine, async (_, work) => {
+    const done = await work();
+    writes++;
+    if (writes === at) copy = await copyOf(context);
+    if (writes === at + later && copy !== undefined) await sweepJournal(copy, everyone);
+    return done;
+  });
+  const outcome = await STEPS[step]({ ...context, engine, owner: async () => 'alive' }).then(
+    ({ manifest }) => manifest,
+    (error: unknown) => error,
+  );
+  return { outcome, writes, context };
+}
+
 async function copyOf(context: VaultContext): Promise<VaultContext> {
   const engine = createMemoryEngine();
   for (const name of TABLE_NAMES) {

@@ -11,11 +11,12 @@ import type { RetiredVersion } from '../../records/context.ts';
 import { hasOtherName } from '../../records/forks.ts';
 import { generationOf, type Standing } from '../../records/generation.ts';
 import { engineGenerationOf } from '../../records/generation-record.ts';
-import type { PutJournal } from '../../records/journal.ts';
+import { type PutJournal, putFenced } from '../../records/journal.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { type NameChange, pointName } from '../../records/names.ts';
 import { noLongerRetired, retiring } from '../../records/retired.ts';
+import { takeBack } from '../../records/take-back.ts';
 import { type BlobAt, deleteOrQueue, queueDeletes } from '../../records/trash.ts';
 import { type FileVersion, finishedSegment, segmentKey } from '../../records/unfinished.ts';
 import { flushUsage } from '../../records/usage.ts';
@@ -126,10 +127,11 @@ export class PutRun {
     if (this.#setup.resumed !== undefined) await this.#assertNotBehind();
     const { change, retired } = await this.#commit(root, fed.size);
     this.#measure(fed);
-    const [backUp] = await Promise.all([
+    const [backUp, condemned] = await Promise.all([
       change && this.#backUp(change, root.certificate),
       generation.publish(),
     ]);
+    if (condemned.has(this.#setup.journal.id)) await this.#takeBack(root, retired);
     // Where states have parted, another may still lead to it under a name of its own.
     const goes = backUp?.forks.length === 0;
     const { orphans, bytesStored } = this.#outbox;
@@ -251,6 +253,17 @@ export class PutRun {
       attempts: 0,
       journal: this.#setup.journal.id,
     };
+  }
+
+  /** A copy of this state took the put for dead, and may have deleted what it stored. */
+  async #takeBack({ address }: StoredRoot, retired: RetiredVersion | undefined): Promise<never> {
+    const { journal, name } = this.#setup;
+    const nameKey = name === undefined ? undefined : this.#context.keys.nameKey(name);
+    const obsolete = retired?.manifest;
+    await takeBack(this.#context, { journal: journal.id, nameKey, manifest: address, obsolete });
+    await generationOf(this.#context).publish();
+    await this.#close(this.#outbox.orphans, CLOSE_MS);
+    throw putFenced();
   }
 
   /** The name outlives whatever the object does. */
