@@ -56,6 +56,7 @@ export function levelFailure(error: unknown, location: string): HoldfastError {
   if (rule === undefined) {
     return new HoldfastError('Unavailable', 'the database cannot be used', {
       code: 'engine_io',
+      hint: 'Look at the disk, then run the command again. If it stays so, move the database folder aside and run "holdfast recover".',
       context: { location },
       cause: error,
     });
