@@ -58,6 +58,13 @@ export interface RoundOptions {
   readonly counts?: unknown;
 }
 
+type Mode = 'work' | 'empty' | 'count';
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
 interface Work {
   readonly names: readonly string[];
   /** Whether the state may be lost on purpose. */
@@ -106,18 +113,18 @@ export class Striker {
   }
 
   /** @returns when the child is dead. */
-  async run(mode: 'work' | 'empty' | 'count'): Promise<void> {
+  async run(mode: Mode): Promise<void> {
     const { report } = this.#with;
     const child = this.#start(mode);
     this.#child = child;
-    await this.#hear(child);
+    await this.#hear(child, mode);
     if (mode !== 'work') return;
     report.kills++;
     report.opening += this.#vaults.length - this.#ready.size;
     for (const under of this.#under) if (under) countStrike(report, under.op, under.phase);
   }
 
-  #start(mode: 'work' | 'empty' | 'count'): ChildProcessByStdio<null, Readable, null> {
+  #start(mode: Mode): ChildProcessByStdio<null, Readable, null> {
     const { report, random, counts, log } = this.#with;
     const { names, loses, tagsFrom, label } = this.#work;
     const vaults = this.#vaults.map(({ home, config, lost, next }) => ({
@@ -131,7 +138,8 @@ export class Striker {
     return spawn(process.execPath, [CHILD, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'inherit'] });
   }
 
-  async #hear(child: ChildProcessByStdio<null, Readable, null>): Promise<void> {
+  async #hear(child: ChildProcessByStdio<null, Readable, null>, mode: Mode): Promise<void> {
+    const ended = new Promise<Ended>((ends) => child.once('exit', (code, signal) => ends({ code, signal })));
     let hung = false;
     const hang = (): NodeJS.Timeout =>
       setTimeout(() => {
@@ -150,11 +158,12 @@ export class Striker {
       this.#killIfAimed(line);
       this.onLine?.();
     }
+    const { code, signal } = await ended;
     clearTimeout(timer);
-    if (hung) this.#with.fail(`a child said nothing for ${HANG_MS / 1000} s: ${JSON.stringify(this.#under)}`);
-    else if (!this.#killing && child.exitCode === null && child.signalCode === null) {
-      await new Promise((ended) => child.once('exit', ended));
-    }
+    const { fail } = this.#with;
+    const wanted = mode === 'work' ? signal === 'SIGKILL' : code === 0;
+    if (hung) fail(`a child said nothing for ${HANG_MS / 1000} s: ${JSON.stringify(this.#under)}`);
+    else if (!wanted) fail(`a child ended with ${code ?? signal}`);
   }
 
   #killIfAimed(line: Line): void {
