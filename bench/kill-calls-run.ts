@@ -4,67 +4,78 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
 
-export const COMMANDS = ['put', 'rm', 'recover'] as const;
+export const COMMANDS = ['put', 'overwrite', 'rm', 'recover', 'gc'] as const;
 export type Command = (typeof COMMANDS)[number];
 
-const CALLS = [
-  'write',
-  'pwrite64',
-  'fsync',
-  'fdatasync',
-  'rename',
-  'link',
-  'unlink',
-  'mkdir',
-  'openat',
-] as const;
+const SHIM = resolve('bench/kill-calls.c');
 const MAIN = resolve('dist/cli/main.js');
 const LIBRARY = pathToFileURL(resolve('dist/index.js')).href;
 const OLD = Buffer.alloc(3_000, 'old ');
 const NEW = Buffer.alloc(3_000, 'new ');
 /** A command that hangs is a failure. */
 const HANG_MS = 60_000;
-/** Commands after which the last leftovers must be gone. */
+
+/** On a busy machine a provider may be late, and is told again by a later command. */
 const PATIENCE = 5;
 
-/** Whether processes can be traced here. */
-export const traceable = (): boolean => spawnSync('strace', ['-f', 'true']).status === 0;
+/** Whether the shim can be compiled and loaded here. */
+export const shimmable = (): boolean =>
+  process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
 
 export interface CallReport {
-  /** Places at which the command was to be killed. */
-  places: number;
-  /** Kills by system call; a place that a run does not come to kills nothing. */
+  /** Calls of the command that change the home or a provider. */
+  calls: number;
+  /** Kills just before a call, by call; and in the middle of one that writes. */
   readonly killed: Map<string, number>;
+  torn: number;
   readonly failures: string[];
 }
 
 /**
- * Kills a command at every `step`-th of its system calls that touch the home or a provider, each time on the same
- * vault, and looks what is left. With one thread for files the calls come in the same order each time.
+ * Kills a command at every `step`-th of its calls that change the home or a provider, each time on the same vault, and
+ * looks what is left; at those that write a second time, after half of it. Between two such calls nothing changes, so
+ * with a step of one that is every state in which it can be killed, as far as its threads come in the same order.
  */
 export async function killAtCalls(command: Command, folder: string, step: number): Promise<CallReport> {
   const outer = await mkdtemp(join(folder, 'holdfast-calls-'));
   const bench = new Bench(outer, command);
-  const report: CallReport = { places: 0, killed: new Map(), failures: [] };
-  try {
-    await bench.prepare();
-    const places = (await bench.places()).filter((_, i) => i % step === 0);
-    report.places = places.length;
-    for (const { call, nth } of places) {
-      const at = `${command}, ${call} ${nth}`;
-      try {
-        if (!(await bench.strike(call, nth))) continue;
-        report.killed.set(call, (report.killed.get(call) ?? 0) + 1);
-        const wrong = await bench.look();
-        if (wrong !== undefined) report.failures.push(`${at}: ${wrong}`);
-      } catch (error) {
-        report.failures.push(`${at}: ${String(error)}`);
-      }
-    }
-  } finally {
-    await rm(outer, { recursive: true, force: true });
+  const report: CallReport = { calls: 0, killed: new Map(), torn: 0, failures: [] };
+  await bench.prepare();
+  report.calls = (await bench.run({})).calls.length;
+  // A run may have a few calls more than another.
+  for (let [at, killed] = [1, true]; killed || at <= report.calls; at += step) {
+    killed = await strike(bench, report, { at, torn: false });
+    if (killed && bench.call.startsWith('write')) await strike(bench, report, { at, torn: true });
   }
+  if (report.failures.length === 0) await rm(outer, { recursive: true, force: true });
   return report;
+}
+
+/** @returns whether the command was killed. */
+async function strike(bench: Bench, report: CallReport, given: Required<Strike>): Promise<boolean> {
+  const { at, torn } = given;
+  const { killed, calls } = await bench.run(given);
+  if (!killed) return false;
+  bench.call = calls[at - 1] ?? '';
+  const name = bench.call.split(' ')[0]!;
+  if (torn) report.torn++;
+  else report.killed.set(name, (report.killed.get(name) ?? 0) + 1);
+  const wrong = await bench.look().catch(String);
+  if (wrong !== undefined)
+    report.failures.push(`${torn ? 'in' : 'before'} call ${at}, ${bench.call}: ${wrong}`);
+  return true;
+}
+
+interface Strike {
+  /** Before this call, from 1. */
+  readonly at?: number;
+  readonly torn?: boolean;
+}
+
+interface Struck {
+  readonly killed: boolean;
+  /** Each that was begun: its name, and its path where it has one. */
+  readonly calls: readonly string[];
 }
 
 class Bench {
@@ -72,6 +83,8 @@ class Bench {
   readonly #home: string;
   readonly #command: Command;
   #acknowledged = false;
+  /** At which the command was killed. */
+  call = '';
 
   constructor(outer: string, command: Command) {
     this.#outer = outer;
@@ -79,107 +92,128 @@ class Bench {
     this.#command = command;
   }
 
-  /** A vault of two objects; for `recover` one whose state is gone. */
+  /** A vault of two objects, and for `recover` and `gc` of what killed commands and a lost state leave behind. */
   async prepare(): Promise<void> {
+    const built = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', this.#shim, SHIM, '-ldl']);
+    if (built.status !== 0) throw new Error(`the shim cannot be compiled: ${built.stderr}`);
     await writeFile(join(this.#outer, 'new'), NEW);
     const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
     const vault = await createVault({ home: this.#home, unwrapped: true, env: {} });
-    for (const name of ['x', 'y']) await vault.putObject(OLD, { name });
+    for (const name of this.#command === 'put' ? ['y'] : ['x', 'y']) await vault.putObject(OLD, { name });
     await vault.close();
-    if (this.#command === 'recover') await rm(join(this.#home, 'engine'), { recursive: true });
     // What is replaced must be gone at once.
     const own = join(this.#home, 'storage.toml');
     await writeFile(
       own,
       (await readFile(own, 'utf8')).replace('replaced_seconds = 60', 'replaced_seconds = 0'),
     );
-    await cp(this.#home, join(this.#outer, 'base'), { recursive: true });
+    if (this.#command === 'recover' || this.#command === 'gc') await this.#leave();
+    if (this.#command === 'gc') await this.#recover();
+    if (this.#command === 'gc') await this.#leave();
+    if (this.#command === 'recover') await rm(join(this.#home, 'engine'), { recursive: true });
+    await this.#keep();
   }
 
-  /** Which calls of each kind, counted in their thread, touch the home. */
-  async places(): Promise<{ readonly call: string; readonly nth: number }[]> {
-    const log = join(this.#outer, 'log');
-    await this.#run(['-y', '-e', `trace=${CALLS.join(',')}`, '-o', log]);
-    const counts = new Map<string, number>();
-    const places = new Map<string, { call: string; nth: number }>();
-    for (const line of (await readFile(log, 'utf8')).split('\n')) {
-      const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
-      if (thread === undefined || call === undefined) continue;
-      const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1;
-      counts.set(`${thread} ${call}`, nth);
-      if (line.includes(`${this.#home}/`)) places.set(`${call} ${nth}`, { call, nth });
-    }
-    return [...places.values()];
+  get #shim(): string {
+    return join(this.#outer, 'shim.so');
   }
 
-  /** @returns whether it was killed. */
-  async strike(call: string, nth: number): Promise<boolean> {
-    return this.#run([
-      '-e',
-      `trace=${call}`,
-      '-e',
-      `inject=${call}:signal=KILL:when=${nth}`,
-      '-o',
-      '/dev/null',
-    ]);
+  #keep(): Promise<void> {
+    return cp(this.#home, join(this.#outer, 'base'), { recursive: true });
   }
 
-  async #run(options: readonly string[]): Promise<boolean> {
+  /** A put that stored half of its blobs. */
+  async #leave(): Promise<void> {
+    await this.#keep();
+    const put = ['put', join(this.#outer, 'new'), '--name', 'z'];
+    const { calls } = await this.#start(put, {});
+    const [first, last] = [calls, calls.toReversed()].map((all) =>
+      all.findIndex((call) => call.includes('/blobs/')),
+    ) as [number, number];
+    const at = Math.ceil((first + calls.length - last) / 2);
+    const { killed } = await this.#start(put, { at });
+    if (!killed) throw new Error('a put that was to be left unfinished came to its end');
+    await rm(join(this.#outer, 'base'), { recursive: true });
+  }
+
+  /** Only a listing finds what is unfinished then. */
+  async #recover(): Promise<void> {
+    await rm(join(this.#home, 'engine'), { recursive: true });
+    const { openVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
+    const vault = await openVault({ home: this.#home, env: {} });
+    await vault.recover();
+    await vault.close();
+  }
+
+  run(strike: Strike): Promise<Struck> {
+    const put = ['put', join(this.#outer, 'new'), '--name', 'x'];
+    const words = {
+      ...{ put, overwrite: put, rm: ['rm', 'x'] },
+      ...{ recover: ['recover'], gc: ['gc', '--min-age', '0'] },
+    };
+    return this.#start(words[this.#command], strike);
+  }
+
+  async #start(words: readonly string[], { at, torn }: Strike): Promise<Struck> {
     await rm(this.#home, { recursive: true, force: true });
     await cp(join(this.#outer, 'base'), this.#home, { recursive: true });
-    const words = {
-      put: ['put', join(this.#outer, 'new'), '--name', 'x'],
-      rm: ['rm', 'x'],
-      recover: ['recover'],
-    };
-    const args = [
-      '-f',
-      '-qq',
-      ...options,
+    const log = join(this.#outer, 'log');
+    await rm(log, { force: true });
+    const { signal, status, stderr, error } = spawnSync(
       process.execPath,
-      MAIN,
-      ...words[this.#command],
-      '--home',
-      this.#home,
-    ];
-    const { signal, status, stderr, error } = spawnSync('strace', args, {
-      env: { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1' },
-      timeout: HANG_MS,
-    });
+      [MAIN, ...words, '--home', this.#home],
+      {
+        env: {
+          // So that the calls come in the same order each time.
+          ...{ PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1', LD_PRELOAD: this.#shim },
+          ...{ KILL_BELOW: `${this.#home}/`, KILL_LOG: log, KILL_AT: String(at ?? 0) },
+          ...(torn ? { KILL_TORN: '1' } : {}),
+        },
+        timeout: HANG_MS,
+        killSignal: 'SIGTERM',
+      },
+    );
     if (error) throw error;
     this.#acknowledged = status === 0;
-    const killed = signal === 'SIGKILL' || status === 137;
-    if (!killed && status !== 0) throw new Error(`exit code ${status}: ${stderr}`);
-    return killed;
+    const killed = signal === 'SIGKILL';
+    if (!killed && status !== 0) throw new Error(`exit code ${status ?? signal}: ${stderr}`);
+    const lines = (await readFile(log, 'utf8')).trimEnd().split('\n');
+    return { killed, calls: lines.map((line) => line.slice(line.indexOf(' ') + 1).trimEnd()) };
   }
 
   /** What is wrong with what is left, if anything is. */
   async look(): Promise<string | undefined> {
     const { openVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
-    const open = (): Promise<Vault> => openVault({ home: this.#home, env: {} });
-    let vault = await open();
-    if (this.#command === 'recover') await vault.recover();
-    const [x, y] = [await read(vault, 'x'), await read(vault, 'y')];
-    if (!y?.equals(OLD)) return `y, which nobody touched, is ${y ? 'another' : 'gone'}`;
-    if (!this.#allowed().some((bytes) => (bytes === undefined ? x === undefined : x?.equals(bytes))))
-      return `x is ${x?.subarray(0, 20).toString() ?? 'gone'}`;
-    if (x !== undefined) await vault.deleteObject('x');
-    await vault.deleteObject('y');
-    for (let i = 0; ; i++) {
+    const vault = await openVault({ home: this.#home, env: {} });
+    try {
+      if (this.#command === 'recover') {
+        const { lost, unconfirmed, forks, rolledBack, damagedSlots } = await vault.recover();
+        const wrong = [lost, unconfirmed.providers, unconfirmed.names, forks, rolledBack];
+        if (wrong.some(({ length }) => length > 0) || damagedSlots > 0)
+          return `recover tells of ${JSON.stringify({ lost, unconfirmed, forks, rolledBack, damagedSlots })}`;
+      }
+      const [x, y, z] = [await read(vault, 'x'), await read(vault, 'y'), await read(vault, 'z')];
+      if (!y?.equals(OLD)) return `y, which nobody touched, is ${y ? 'another' : 'gone'}`;
+      if (z !== undefined) return 'z, which was never whole, is visible';
+      if (!this.#allowed().some((bytes) => (bytes === undefined ? x === undefined : x?.equals(bytes))))
+        return `x is ${x?.subarray(0, 20).toString() ?? 'gone'}`;
+      for await (const { name } of vault.listObjects()) await vault.deleteObject(name);
+      for (let i = 1; ; i++) {
+        await vault.gc({ minAgeMs: 0 });
+        const left = await blobs(join(this.#home, 'providers'));
+        if (left.length === 0) return undefined;
+        if (i === PATIENCE) return `left at the providers: ${left.join(' ')}`;
+      }
+    } finally {
       await vault.close();
-      const left = await blobs(join(this.#home, 'providers'));
-      if (left.length === 0) return undefined;
-      if (i === PATIENCE) return `left at the providers: ${left.join(' ')}`;
-      vault = await open();
-      await vault.putObject(OLD, { name: 'tidy' });
-      await vault.deleteObject('tidy');
     }
   }
 
   #allowed(): readonly (Buffer | undefined)[] {
-    if (this.#command === 'recover') return [OLD];
-    const after = this.#command === 'put' ? NEW : undefined;
-    return this.#acknowledged ? [after] : [OLD, after];
+    if (this.#command === 'recover' || this.#command === 'gc') return [OLD];
+    const before = this.#command === 'put' ? undefined : OLD;
+    const after = this.#command === 'rm' ? undefined : NEW;
+    return this.#acknowledged ? [after] : [before, after];
   }
 }
 

@@ -1,5 +1,5 @@
-// Kills a put, a rm and a recover at every system call that touches the home or a provider:
-// npm run kills:calls -- [--step 1] [--only put] [--folder /dev/shm]. Needs strace.
+// Kills a put, an overwrite, a rm, a recover and a gc at every call that changes the home or a provider:
+// npm run kills:calls -- [--step 1] [--only put] [--folder /dev/shm]. Needs a C compiler.
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -16,13 +16,13 @@ const { values } = parseArgs({
 for (const command of COMMANDS) {
   if (values.only !== undefined && values.only !== command) continue;
   const started = performance.now();
-  const { places, killed, failures } = await killAtCalls(command, values.folder, Number(values.step));
+  const { calls, killed, torn, failures } = await killAtCalls(command, values.folder, Number(values.step));
   const parts = [...killed].map(([call, count]) => `${call} ${count}`).join(', ');
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const sum = [...killed.values()].reduce((a, b) => a + b, 0);
   console.log(
-    `${command}: ${places} calls, killed at ${sum} (${parts}), ${failures.length} failures, ${seconds} s`,
+    `${command}: ${calls} calls, killed before ${sum} (${parts}) and in ${torn}, ${failures.length} failures, ${seconds} s`,
   );
-  for (const failure of failures) console.error(`FAILED ${failure}`);
+  for (const failure of failures) console.error(`FAILED ${command}, ${failure}`);
   if (failures.length > 0) process.exitCode = 1;
 }

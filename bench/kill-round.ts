@@ -30,6 +30,7 @@ interface Line {
     | 'ready'
     | 'counted'
     | 'emptied'
+    | 'late'
     | 'broken';
   readonly vault: number;
   readonly op: Operation;
@@ -37,7 +38,6 @@ interface Line {
   readonly name: string;
   readonly tag: number | null;
   readonly found: number;
-  readonly left: readonly string[];
   readonly counts: unknown;
   readonly why: string;
 }
@@ -207,11 +207,11 @@ export class Striker {
     } else if (line.is === 'whole') this.#whole(vault);
     else if (line.is === 'ready') this.#ready.add(line.vault);
     else if (line.is === 'counted') this.counted = line.counts;
+    else if (line.is === 'late') report.late++;
     else if (line.is === 'emptied') {
       report.emptied++;
       report.scrubbed += line.found;
       for (const name of NAMES) vault.ledger.acknowledge(name, null);
-      if (line.left.length > 0) fail(`left at the providers of ${vault.home}: ${line.left.join(' ')}`);
     } else if (line.is === 'broken')
       fail(`${vault.home}: ${line.why}; under way: ${JSON.stringify(this.#under[line.vault])}`);
   }

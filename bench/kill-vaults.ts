@@ -108,12 +108,14 @@ export interface KillReport {
   emptied: number;
   /** Blobs that only the scrub of an emptied vault found. */
   scrubbed: number;
+  /** Commands that had to be repeated since a provider was late. */
+  late: number;
   readonly failures: string[];
 }
 
 export const newReport = (): KillReport => ({
   ...{ kills: 0, struck: 0, counts: new Map(), opening: 0, done: 0, outlived: 0 },
-  ...{ reads: 0, emptied: 0, scrubbed: 0, failures: [] },
+  ...{ reads: 0, emptied: 0, scrubbed: 0, late: 0, failures: [] },
 });
 
 export function countStrike(report: KillReport, op: string, phase: string): void {

@@ -35,7 +35,7 @@ const report = await runKills({
 });
 const seconds = (performance.now() - started) / 1000;
 
-const { kills, struck, opening, done, outlived, reads, emptied, scrubbed, failures } = report;
+const { kills, struck, opening, done, outlived, reads, emptied, scrubbed, late, failures } = report;
 console.log(
   `seed ${values.seed}: ${kills} processes killed, ${struck} operations struck, ${seconds.toFixed(0)} s`,
 );
@@ -43,7 +43,9 @@ for (const op of OPERATIONS) console.log(`  ${op.padEnd(10)} ${String(struckIn(r
 console.log(`  phases of puts: ${PHASES.map((phase) => `${phase} ${struckAt(report, phase)}`).join(', ')}`);
 console.log(`  ${opening} vaults struck while they were opened; ${done} operations ended well`);
 console.log(`  ${outlived} of them in a process beside a killed one; ${reads} reads checked`);
-console.log(`  vaults emptied ${emptied} times; ${scrubbed} blobs found only by the scrub`);
+console.log(
+  `  vaults emptied ${emptied} times; ${scrubbed} blobs found only by the scrub, ${late} commands repeated`,
+);
 const short = [
   ...OPERATIONS.filter((op) => struckIn(report, op) < count / 10),
   ...PHASES.filter((phase) => struckAt(report, phase) < count / 100),
