@@ -49,7 +49,7 @@ const WRITES: readonly PlantedBug[] = [
   bug('unwritten-retired', 'what a put replaces is not noted in `retired`', [
     'pipeline/put/put-run.ts',
     'retired === undefined ? [] : [retiring(retired)]',
-    '[]',
+    'retired === undefined ? [] : [retiring(retired)].slice(1)',
   ]),
   bug('uncounted-change', 'the counter of the state does not rise with a change of a name', [
     'records/name-index.ts',

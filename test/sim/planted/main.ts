@@ -59,14 +59,8 @@ async function look(bug: PlantedBug): Promise<string> {
   if (wrong.length > 0) return `does not fit: ${wrong.join('; ')}`;
   const at = join(ROOT, 'dist-sim/planted', bug.id);
   await plant(ROOT, at, bug);
-  const built = spawnSync(
-    'npx',
-    ['tsc', '-p', 'tsconfig.sim.json', '--noUnusedLocals', 'false', '--noUnusedParameters', 'false'],
-    {
-      cwd: at,
-      encoding: 'utf8',
-    },
-  );
+  const tsc = join(ROOT, 'node_modules/.bin/tsc');
+  const built = spawnSync(tsc, ['-p', 'tsconfig.sim.json', '--noCheck'], { cwd: at, encoding: 'utf8' });
   if (built.status !== 0) return `does not build: ${built.stdout.split('\n')[0]}`;
   let ms = 0;
   let seed = FROM;
