@@ -12,7 +12,7 @@ import { PutJournal } from '../records/journal.ts';
 import { openManifest } from '../records/manifests.ts';
 import { backUpPointer, type NameBackUp } from '../records/name-backup.ts';
 import { type NameChange, pointNameFrom, readName, resolveReference } from '../records/names.ts';
-import { retiring } from '../records/retired.ts';
+import { noLongerRetired, retiring } from '../records/retired.ts';
 import { flushUsage } from '../records/usage.ts';
 
 export interface DeleteResult {
@@ -64,11 +64,10 @@ export async function deleteObject(
     await generation.publish();
   }
   const obsolete = removal?.replaced ?? manifest;
-  const dropped =
-    retired === undefined ? { deleted: 0, queued: 0 } : await context.retention.retire(retired, options);
+  const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
+  const dropped = await dropContent(context, retired, forks, options);
   await flushUsage(context);
   await journal.end();
-  const { unconfirmed = [], forks = [] } = removal?.backUp ?? {};
   return {
     manifest: obsolete,
     name: removal && name,
@@ -77,6 +76,19 @@ export async function deleteObject(
     forks,
     stateBehind: standing.state === 'behind',
   };
+}
+
+async function dropContent(
+  { engine, retention }: RecordsContext & WithRetention,
+  retired: RetiredVersion | undefined,
+  forks: readonly Fork[],
+  options: AbortOptions,
+): Promise<Pick<DeleteResult, 'deleted' | 'queued' | 'postponed'>> {
+  if (retired === undefined) return { deleted: 0, queued: 0 };
+  if (forks.length === 0) return retention.retire(retired, options);
+  // Where states have parted, another may still lead to it under a name of its own.
+  await engine.batch([noLongerRetired(retired)]);
+  return { deleted: 0, queued: 0, postponed: 'the providers held versions that this state did not know of' };
 }
 
 const removedVersion = (

@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { PutResult } from '../../src/pipeline/put/put-result.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { RESERVED_NAME } from '../../src/records/generation-slot.ts';
 import { backUpPointer } from '../../src/records/name-backup.ts';
 import { listNames } from '../../src/records/name-listing.ts';
 import { pointName, readName } from '../../src/records/names.ts';
@@ -27,6 +30,18 @@ async function contents(context: VaultContext): Promise<Record<string, number>> 
     found[name] = [1, 2, 3, 4].find((seed) => Buffer.compare(bytes, noise(10_000, seed)) === 0) ?? 0;
   }
   return found;
+}
+
+function withoutWritesOf({ directory }: VaultContext, slot: string): VaultContext['directory'] {
+  const providers = directory.all().map((provider) => {
+    const adapter = Object.create(provider.adapter) as Provider['adapter'];
+    adapter.writeSlot = async (name, ...rest) => {
+      if (name === slot) throw new HoldfastError('Unavailable', 'no answer');
+      return provider.adapter.writeSlot(name, ...rest);
+    };
+    return { ...provider, adapter };
+  });
+  return { ...directory, all: () => providers };
 }
 
 const forkOf = ({ manifest }: PutResult, name = 'x'): string => `${name} (fork ${manifest.slice(-12)})`;
@@ -72,6 +87,17 @@ it('a removal does not forget what it had not heard of', async () => {
   const later = elsewhere(context);
   expect(await recoverVault(later)).toMatchObject({ names: 1, deleted: 1, lost: [] });
   expect(await contents(later)).toEqual({ [forkOf(unheard)]: 2 });
+});
+
+it('a removal that finds forks keeps what the name stood for: another state may have named it', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const mine = await put(context, 1);
+  // Its changes are told to nobody, so that the first state takes itself for the latest.
+  const untold = context.keys.slotName(RESERVED_NAME);
+  const other = { ...elsewhere(context), directory: withoutWritesOf(context, untold) };
+  expect((await put(other, 2)).forks).toMatchObject([{ keptAs: forkOf(mine) }]);
+  expect((await deleteObject(context, 'x')).forks).toHaveLength(1);
+  expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
 });
 
 it('a kept fork that was removed does not come back', async () => {
