@@ -36,7 +36,9 @@ interface Hunted {
 async function hunt(at: string, from: number, mostMs: number): Promise<Hunted> {
   const main = join(at, 'dist-sim/test/sim/planted/hunt.js');
   const args = [from, END - from, mostMs].map(String);
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--max-semi-space-size=32', main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   // A seed that comes to no end has failed.
   const timer = setTimeout(() => child.kill('SIGKILL'), HUNG_FACTOR * MOST_MS);
   let last: Hunted = { seed: from, violations: [], ms: 0 };
