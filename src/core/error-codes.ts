@@ -251,6 +251,8 @@ export interface ErrorCodeTable {
   usage: 'ConfigInvalid';
   /** What is stored of a provider's usage cannot be read. Do: nothing; it is counted again. */
   usage_corrupt: 'Corrupt';
+  /** The version was replaced or removed while it was read. Do: read again; raise `retention.replaced_seconds`. */
+  version_replaced: 'Unavailable';
   /** The key file is wrapped so cheaply that its passphrase can be guessed. Do: restore the file that was made. */
   weak_key_file: 'PermissionDenied';
   /** A worker thread ended. Do: try again; report it if it comes back. */

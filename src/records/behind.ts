@@ -8,8 +8,9 @@ import { askSlots } from './slots.ts';
 const GONE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
 
 /**
- * A better reason why an object cannot be read, where there is one: its name has a newer version at the providers than
- * in this state, as after a backup of the state was restored. Then no provider that comes back would help.
+ * A better reason why an object cannot be read, where there is one: its name was given to another version meanwhile, or
+ * has a newer one at the providers than in this state, as after a backup of the state was restored. Then no provider that
+ * comes back would help.
  */
 export async function whyUnreadable(
   context: RecordsContext,
@@ -18,6 +19,7 @@ export async function whyUnreadable(
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return error;
+  if (await wasReplaced(context, pointer, error, signal)) return replaced(pointer, error);
   return (await behind(context, pointer, signal, error)) ?? error;
 }
 
@@ -30,6 +32,19 @@ export async function wasReplaced(
 ): Promise<boolean> {
   if (signal?.aborted || !GONE.some((kind) => isHoldfastError(error, kind))) return false;
   return (await readName(context, name, { signal }))?.manifest !== manifest;
+}
+
+function replaced({ name, version }: Pointer, cause: unknown): HoldfastError {
+  return new HoldfastError(
+    'Unavailable',
+    `version ${version} of "${name}" was replaced or removed while it was read`,
+    {
+      code: 'version_replaced',
+      hint: 'Read it again. What is replaced stays for retention.replaced_seconds: raise it for reads that take longer.',
+      context: { version },
+      cause,
+    },
+  );
 }
 
 /** For what cannot be read as it stands. @throws HoldfastError `Unavailable`, code `state_behind`, if that is why. */

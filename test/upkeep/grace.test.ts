@@ -106,6 +106,24 @@ describe('a read under overwrite', () => {
     expect(reader).toMatchObject({ manifest: second.manifest, size: 400_000, length: 400_000 });
   });
 
+  it('that lasts longer than the grace ends with a typed error, after right bytes of one version', async () => {
+    const { context } = await graceVault(
+      { chunkBytes: 64 * 1024, policy: { packTargetBytes: 64 * 1024 } },
+      0,
+    );
+    await put(context, 1, 3_000_000);
+    const seen: Uint8Array[] = [];
+    const reading = (async () => {
+      for await (const piece of await getObject(context, 'x')) {
+        if (seen.push(piece) === 1) await put(context, 2, 400_000);
+      }
+    })();
+    await expect(reading).rejects.toMatchObject({ kind: 'Unavailable', code: 'version_replaced' });
+    const bytes = Buffer.concat(seen);
+    expect(bytes.length).toBeGreaterThan(0);
+    expect(Buffer.compare(bytes, noise(3_000_000, 1).subarray(0, bytes.length))).toBe(0);
+  });
+
   it.each([3_000, 1_500_000])('never fails: %i bytes', async (bytes) => {
     const { context } = await graceVault({}, 0);
     const kept: VaultContext = { ...context, retention: createRetention(context, GRACE_MS) };
