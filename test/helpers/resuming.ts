@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
@@ -20,6 +21,7 @@ export const CHUNK = 64 * 1024;
 export const HOUR = 3_600_000;
 const EPOCH = new Date('2026-01-01');
 const GONE = new Error('the process is gone');
+const away = (): HoldfastError => new HoldfastError('Unavailable', 'nobody answers', { status: 'permanent' });
 
 /** A vault whose runs can be killed at any store, and whose chunk keys and nonces are watched. */
 export class World {
@@ -36,6 +38,8 @@ export class World {
   readonly nonces = new Set<string>();
   readonly misuses: string[] = [];
   readonly writes: EngineWrite[] = [];
+  /** Calls that a provider does not answer. */
+  fails: (operation: keyof BlobAdapter, provider: string) => boolean = () => false;
   /** The process dies at the first write of this kind, before it is done. */
   dieAt: ((write: EngineWrite) => boolean) | undefined;
 
@@ -57,6 +61,7 @@ export class World {
             return (...args: Parameters<BlobAdapter['store']>) => world!.#store(target, args);
           return (...args: readonly unknown[]): unknown => {
             if (world?.isDead) throw GONE;
+            if (world?.fails(key, target.adapterId)) return Promise.reject(away());
             return value.apply(target, args);
           };
         },
@@ -72,6 +77,7 @@ export class World {
     args: Parameters<BlobAdapter['store']>,
   ): ReturnType<BlobAdapter['store']> {
     if (this.isDead) throw GONE;
+    if (this.fails('store', adapter.adapterId)) throw away();
     if (--this.#storesLeft < 0) {
       this.isDead = true;
       throw GONE;

@@ -157,8 +157,9 @@ export class PutRun {
 
   /** What the state did not see may lead to the blobs that were taken up, and would lose them with this object. */
   async #assertNotBehind(): Promise<void> {
-    const { state } = await generationOf(this.#context).standing();
-    if (state !== 'behind') return;
+    const generation = generationOf(this.#context);
+    await generation.heads();
+    if ((await generation.standing()).state !== 'behind') return;
     throw new HoldfastError('Unavailable', 'the providers know of changes that this state has not seen', {
       code: 'state_behind',
       hint: 'Nothing became visible. Run `holdfast recover`, then put the file again.',

@@ -1,0 +1,224 @@
+import { expect, it } from 'vitest';
+import { addressOf } from '../../../src/core/address.ts';
+import { HoldfastError } from '../../../src/core/errors.ts';
+import { createMemoryEngine, type Engine } from '../../../src/engine/index.ts';
+import { TABLE_NAMES } from '../../../src/engine/tables.ts';
+import { deriveObjectKeys } from '../../../src/keys/derivation.ts';
+import type { VaultContext } from '../../../src/pipeline/context.ts';
+import type { PutProgress } from '../../../src/pipeline/put/put-result.ts';
+import { emptyTrash, queueDeletes } from '../../../src/records/trash.ts';
+import { finishedSegments, unfinishedOf } from '../../../src/records/unfinished.ts';
+import { recoverVault } from '../../../src/upkeep/recover/recover.ts';
+import { sweepJournal } from '../../../src/upkeep/sweep.ts';
+import { verifyObject } from '../../../src/upkeep/verify.ts';
+import { aroundWrites, touches } from '../../helpers/engine.ts';
+import { bytes, HOUR, put, World } from '../../helpers/resuming.ts';
+
+async function copyOf(engine: Engine): Promise<Engine> {
+  const copy = createMemoryEngine();
+  for (const name of TABLE_NAMES) {
+    for await (const [key, value] of engine.table(name).entries()) await copy.table(name).put(key, value);
+  }
+  return copy;
+}
+
+/** A run that stands still at its first chunk until it is let go. */
+function heldUp(context: VaultContext): { context: VaultContext; reached: Promise<void>; go: () => void } {
+  let [reach, go] = [(): void => {}, (): void => {}];
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const { encode } = context.cpu;
+  const cpu: VaultContext['cpu'] = {
+    ...context.cpu,
+    async encode(job) {
+      reach();
+      await gate;
+      return encode(job);
+    },
+  };
+  return { context: { ...context, cpu }, reached, go };
+}
+
+async function isWhole(world: World): Promise<void> {
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+  const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
+  expect(certificate.live).toEqual(certificate.stored);
+}
+
+it('a put of before a recovery is not taken up, and nothing of it is deleted', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const context = world.run();
+  const stored = await world.blobs();
+  await recoverVault(context);
+  expect(await put(world.run(), file)).toMatchObject({ resumedBytes: 0, begunAnew: undefined });
+  await sweepJournal(world.run(), (owner) => owner === 'run1', { keepMs: 24 * HOUR });
+  expect(await world.records('resume')).toEqual([]);
+  expect(await world.blobs()).toEqual(expect.arrayContaining(stored));
+});
+
+it('a put that dies while it undoes itself is not taken up: its blobs will be deleted', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const context = world.run();
+  world.fails = (operation) => operation === 'store' || operation === 'delete';
+  world.dieAt = ({ ops }) => ops.some(({ table, value }) => table === 'journal' && value === undefined);
+  await expect(put(context, file)).rejects.toThrow();
+  expect(world.isDead).toBe(true);
+  expect(await world.records('trash')).not.toEqual([]);
+  world.fails = () => false;
+  const result = await put(world.run(), file);
+  expect(result.resumedBytes).toBe(0);
+  await emptyTrash(world.run());
+  await isWhole(world);
+});
+
+it('what waits to be deleted counts as lost', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const context = world.run();
+  const waiting = (await world.blobs()).map((place) => place.split('/') as [string, string]);
+  const blobs = waiting.map(([provider, address]) => ({
+    provider,
+    address: address as `b3:${string}`,
+    bytes: 1,
+  }));
+  await queueDeletes(
+    context,
+    blobs.filter(({ provider }) => provider === 'p2'),
+  );
+  const result = await put(world.run(), file);
+  expect(result.resumedBytes).toBeGreaterThan(0);
+  while ((await world.records('trash')).length > 0) await emptyTrash(world.run());
+  const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
+  expect(certificate.live.tolerates).toBe(result.certificate.tolerates);
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+});
+
+it('a put whose work another has taken up deletes nothing of it', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const slow = heldUp(world.run());
+  const first = put(slow.context, file);
+  await slow.reached;
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  slow.go();
+  await expect(first).rejects.toMatchObject({ code: 'put_fenced' });
+  await isWhole(world);
+  expect(world.misuses).toEqual([]);
+  await world.expectNothingLeft();
+});
+
+it('of two copies of a state that go on with one put, the later one ends before it is visible', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const engine = await copyOf(world.vault.context.engine);
+  const copy = heldUp({ ...world.run(), engine });
+  const later = put(copy.context, file);
+  await copy.reached;
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  copy.go();
+  await expect(later).rejects.toMatchObject({ code: 'state_behind' });
+  await sweepJournal({ ...world.run(), engine }, () => true);
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+  expect(world.misuses).toEqual([]);
+});
+
+it('providers that do not answer end nothing: a later put goes on', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const notes = await world.records('resume');
+  world.fails = (operation) => operation === 'stat' || operation === 'store';
+  await expect(put(world.run(), file)).rejects.toThrow();
+  expect(await world.records('resume')).toEqual(notes);
+  world.fails = (operation) => operation === 'stat';
+  const anew = await put(world.run(), file);
+  expect(anew).toMatchObject({ resumedBytes: 0, begunAnew: expect.stringMatching(/did not say/) });
+  world.fails = () => false;
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  await isWhole(world);
+  await world.expectNothingLeft();
+});
+
+it('what a provider holds that does not answer stays, and is not counted on', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  world.fails = (operation, provider) => operation === 'stat' && provider === 'p3';
+  const result = await put(world.run(), file);
+  expect(result.resumedBytes).toBeGreaterThan(0);
+  world.fails = () => false;
+  while ((await world.records('trash')).length > 0) await emptyTrash(world.run());
+  const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
+  expect(certificate.live.tolerates).toBeGreaterThan(result.certificate.tolerates);
+  await world.expectNothingLeft();
+});
+
+it('nodes that are gone everywhere are stored again', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const context = world.run();
+  const [journal] = (await world.records('resume')) as [string];
+  const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
+  for await (const { node } of finishedSegments(context, journal, sealed, {})) {
+    const address = addressOf(context.blake3.hash(node));
+    for (const { adapter } of world.vault.providers) await adapter.delete(address).catch(() => {});
+  }
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  await isWhole(world);
+  await world.expectNothingLeft();
+});
+
+it('a put whose notes cannot be written goes on, and is undone when it is interrupted', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  const full = (context: VaultContext): VaultContext => ({
+    ...context,
+    engine: aroundWrites(context.engine, async (write, work) => {
+      const isNote = touches(write, 'resume') && write.ops.some(({ value }) => value !== undefined);
+      if (isNote) throw new HoldfastError('Unavailable', 'the disk is full', { code: 'engine_full' });
+      return work();
+    }),
+  });
+  const stop = new AbortController();
+  const onProgress = ({ bytesRead }: PutProgress): void => {
+    if (bytesRead > 2_500_000) stop.abort();
+  };
+  const cutOff = put(full(world.run()), file, { signal: stop.signal, onProgress });
+  await expect(cutOff).rejects.toThrow(expect.not.objectContaining({ code: 'put_interrupted' }));
+  expect(await world.blobs()).toEqual([]);
+  expect((await put(full(world.run()), file)).size).toBe(bytes.length);
+  await isWhole(world);
+  await world.expectNothingLeft();
+});
+
+it('a put that works for days says so: what is counted is the time since it was last at work', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  let shift = 0;
+  const context = world.run(130);
+  const clock = {
+    ...context.clock,
+    now: () => context.clock.now() + shift,
+    monotonic: () => context.clock.monotonic() + shift,
+  };
+  const onProgress = ({ bytesRead }: PutProgress): void => {
+    if (bytesRead > 1_500_000) shift = 30 * HOUR;
+  };
+  await expect(put({ ...context, clock }, file, { onProgress })).rejects.toThrow();
+  const later = world.run();
+  const stored = await world.blobs();
+  await sweepJournal({ ...later, clock }, () => true, { keepMs: 24 * HOUR });
+  expect(await world.blobs()).toEqual(stored);
+});
