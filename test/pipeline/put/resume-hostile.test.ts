@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressOf } from '../../../src/core/address.ts';
+import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { createMemoryEngine, type Engine } from '../../../src/engine/index.ts';
 import { TABLE_NAMES } from '../../../src/engine/tables.ts';
@@ -87,7 +87,7 @@ it('what waits to be deleted counts as lost', async () => {
   const waiting = (await world.blobs()).map((place) => place.split('/') as [string, string]);
   const blobs = waiting.map(([provider, address]) => ({
     provider,
-    address: address as `b3:${string}`,
+    address: address as BlobAddress,
     bytes: 1,
   }));
   await queueDeletes(
