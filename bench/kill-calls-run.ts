@@ -3,24 +3,22 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
+import { shimIn } from './faults-run.ts';
 
 export const COMMANDS = ['put', 'overwrite', 'rm', 'recover', 'gc'] as const;
 export type Command = (typeof COMMANDS)[number];
 
-const SHIM = resolve('bench/kill-calls.c');
 const MAIN = resolve('dist/cli/main.js');
 const LIBRARY = pathToFileURL(resolve('dist/index.js')).href;
 const OLD = Buffer.alloc(3_000, 'old ');
 const NEW = Buffer.alloc(3_000, 'new ');
+/** A call that no command comes to. */
+const NEVER = 1_000_000_000;
 /** A command that hangs is a failure. */
 const HANG_MS = 60_000;
 
 /** On a busy machine a provider may be late, and is told again by a later command. */
 const PATIENCE = 5;
-
-/** Whether the shim can be compiled and loaded here. */
-export const shimmable = (): boolean =>
-  process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
 
 export interface CallReport {
   /** Calls of the command that change the home or a provider. */
@@ -82,6 +80,7 @@ class Bench {
   readonly #outer: string;
   readonly #home: string;
   readonly #command: Command;
+  #shim = '';
   #acknowledged = false;
   /** At which the command was killed. */
   call = '';
@@ -94,8 +93,9 @@ class Bench {
 
   /** A vault of two objects, and for `recover` and `gc` of what killed commands and a lost state leave behind. */
   async prepare(): Promise<void> {
-    const built = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', this.#shim, SHIM, '-ldl']);
-    if (built.status !== 0) throw new Error(`the shim cannot be compiled: ${built.stderr}`);
+    const shim = shimIn(this.#outer);
+    if ('why' in shim) throw new Error(shim.why);
+    this.#shim = shim.path;
     await writeFile(join(this.#outer, 'new'), NEW);
     const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
     const vault = await createVault({ home: this.#home, unwrapped: true, env: {} });
@@ -112,10 +112,6 @@ class Bench {
     if (this.#command === 'gc') await this.#leave();
     if (this.#command === 'recover') await rm(join(this.#home, 'engine'), { recursive: true });
     await this.#keep();
-  }
-
-  get #shim(): string {
-    return join(this.#outer, 'shim.so');
   }
 
   #keep(): Promise<void> {
@@ -166,8 +162,8 @@ class Bench {
         env: {
           // So that the calls come in the same order each time.
           ...{ PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1', LD_PRELOAD: this.#shim },
-          ...{ KILL_BELOW: `${this.#home}/`, KILL_LOG: log, KILL_AT: String(at ?? 0) },
-          ...(torn ? { KILL_TORN: '1' } : {}),
+          ...{ FAULT_ROOT: this.#home, FAULT_LOG: log, FAULT_AT: String(at ?? NEVER), FAULT_ERRNO: '0' },
+          ...(torn ? { FAULT_TORN: '1' } : {}),
         },
         timeout: HANG_MS,
         killSignal: 'SIGTERM',
@@ -178,7 +174,7 @@ class Bench {
     const killed = signal === 'SIGKILL';
     if (!killed && status !== 0) throw new Error(`exit code ${status ?? signal}: ${stderr}`);
     const lines = (await readFile(log, 'utf8')).trimEnd().split('\n');
-    return { killed, calls: lines.map((line) => line.slice(line.indexOf(' ') + 1).trimEnd()) };
+    return { killed, calls: lines.map((line) => line.slice(2)) };
   }
 
   /** What is wrong with what is left, if anything is. */
