@@ -135,7 +135,9 @@ export class Striker {
     const weights = Object.fromEntries(OPERATIONS.map((op) => [op, 1 / (20 + struckIn(report, op))]));
     const given = { library: LIBRARY, vaults, sizes: SIZES, weights, counts, mode };
     log({ child: label, given });
-    return spawn(process.execPath, [CHILD, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    return spawn(process.execPath, ['--max-semi-space-size=32', CHILD, JSON.stringify(given)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
   }
 
   async #hear(child: ChildProcessByStdio<null, Readable, null>, mode: Mode): Promise<void> {
