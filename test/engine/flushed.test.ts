@@ -61,3 +61,37 @@ it('after a write that failed the database is opened anew before anything else i
   await engine.close();
   await rm(location, { recursive: true });
 });
+
+it('nothing is acknowledged that was written behind a write that failed: a torn record would hide it', async () => {
+  const location = await mkdtemp(join(tmpdir(), 'holdfast-behind-'));
+  const prototype = Level.prototype as unknown as Record<string, unknown>;
+  const real = prototype.batch as (...args: unknown[]) => unknown;
+  const steps: number[] = [];
+  prototype.batch = async function noted(this: unknown, ops: unknown[], options: unknown) {
+    steps.push(ops.length);
+    if (steps.length === 2) throw Object.assign(new Error('IO error'), { code: 'LEVEL_IO_ERROR' });
+    return real.call(this, ops, options);
+  };
+  onTestFinished(() => void delete prototype.batch);
+  const engine = createLevelEngine({ location, clock, lockWaitMs: 1000, idleReleaseMs: 60_000 });
+  const table = engine.table('t');
+  const put = (key: string): Promise<string> =>
+    table.put(key, Uint8Array.of(1), { sync: key !== 'b' }).then(
+      () => 'done',
+      ({ code }) => code,
+    );
+  const first = put('a');
+  while (steps.length === 0) await new Promise(setImmediate);
+  const together = [put('b'), put('c')];
+  while (steps.length === 1) await new Promise(setImmediate);
+  const behind = put('d');
+  expect(await first).toBe('done');
+  expect(await Promise.all(together)).toEqual(['engine_io', 'engine_io']);
+  // Either it waited for the failed one, or it came to the database that was opened anew.
+  const last = await behind;
+  expect((await table.get('d')) !== undefined).toBe(last === 'done');
+  expect(await put('e')).toBe('done');
+  expect(steps.slice(0, 2)).toEqual([1, 2]);
+  await engine.close();
+  await rm(location, { recursive: true });
+});

@@ -1,4 +1,3 @@
-import type { BatchOperation } from 'level';
 import { type AbortOptions, abortable, throwIfAborted } from '../../core/abort.ts';
 import { entryOf } from '../../core/maps.ts';
 import {
@@ -16,6 +15,7 @@ import { type Database, folderRevision } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
 import { readPage } from './page.ts';
 import { decodeRecord, encodeRecord, recordKey } from './record.ts';
+import { type StoredWrite, writerOf } from './writer.ts';
 
 export interface LevelEngineOptions extends LeaseOptions {}
 
@@ -71,7 +71,7 @@ class LevelEngine implements Engine {
       for (const { stored, expected } of wanted) {
         if (!sameValue(await read(database, stored), expected)) return false;
       }
-      if (writes.length > 0) await database.batch(writes, { sync });
+      if (writes.length > 0) await writerOf(database).write(writes, sync);
       return true;
     };
     const turns = [...ops, ...preconditions].map(({ table, key }) => placeOf(table, key));
@@ -88,8 +88,6 @@ class LevelEngine implements Engine {
     return this.#closing;
   }
 }
-
-type StoredWrite = BatchOperation<Database, Uint8Array, Uint8Array>;
 
 function storedWrite({ table, key, value }: BatchOp): StoredWrite {
   const stored = recordKey(table, key);
