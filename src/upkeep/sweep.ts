@@ -181,10 +181,12 @@ async function finish(
   const noted = await retiredBy(context, id, options);
   if (isReplaced && forks.length > 0) last.push(...noted.map(noLongerRetired));
   else if (isReplaced) {
-    // What earlier versions replaced is in the header only.
+    // What earlier versions replaced is in the header only. Now what is not noted has gone, or is to stay.
     const now = recordedTime(context.clock);
-    const goes = noted.length > 0 ? noted.filter(({ dueMs }) => dueMs <= now) : [retiredAs(header, now)];
-    for (const version of goes) blobs += (await context.retention.retire(version, options)).deleted;
+    const goes = header.state === undefined ? [retiredAs(header, now)] : noted;
+    for (const version of goes) {
+      if (version.dueMs <= now) blobs += (await context.retention.retire(version, options)).deleted;
+    }
   }
   await writeInBatches(context.engine, [...last, ...(await forgottenJournal(context, id))]);
   return { blobs, forks };

@@ -12,6 +12,7 @@ import { listNames } from '../../src/records/name-listing.ts';
 import { pointName, readName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { aroundWrites, touches } from '../helpers/engine.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
 
@@ -97,6 +98,24 @@ it('a removal that finds forks keeps what the name stood for: another state may 
   const other = { ...elsewhere(context), directory: withoutWritesOf(context, untold) };
   expect((await put(other, 2)).forks).toMatchObject([{ keptAs: forkOf(mine) }]);
   expect((await deleteObject(context, 'x')).forks).toHaveLength(1);
+  expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
+});
+
+it('a put that finds forks and dies keeps what it replaced when it is swept', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const mine = await put(context, 1);
+  const untold = context.keys.slotName(RESERVED_NAME);
+  const other = { ...elsewhere(context), directory: withoutWritesOf(context, untold) };
+  await put(other, 2);
+  let isDead = false;
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    if (isDead) throw new HoldfastError('Unavailable', 'the process has died');
+    isDead = write.ops.length === 1 && touches(write, 'retired');
+    return work();
+  });
+  expect((await put({ ...context, engine }, 3)).forks).toHaveLength(1);
+  expect(isDead).toBe(true);
+  expect(await sweepJournal(context, () => true)).toMatchObject({ finished: 1, failures: [] });
   expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
 });
 
