@@ -55,6 +55,15 @@ async function hunt(at: string, from: number, mostMs: number): Promise<Hunted> {
   return { ...last, violations: [`the process ended: ${why}`] };
 }
 
+let isWarm = false;
+
+async function holdsWithout(seed: number): Promise<boolean> {
+  // What is loaded late is loaded before any run counts.
+  for (let before = 1; before <= 3 && !isWarm; before++) await runSeed(-before);
+  isWarm = true;
+  return (await runSeed(seed)).violations.length === 0;
+}
+
 /** A seed counts only if it does not fail without the bug. */
 async function look(bug: PlantedBug): Promise<string> {
   const wrong = await misfits(ROOT, bug);
@@ -71,8 +80,7 @@ async function look(bug: PlantedBug): Promise<string> {
     seed = found.seed;
     ms += found.ms;
     if (found.violations.length > 0) {
-      const alone = await runSeed(seed);
-      if (alone.violations.length === 0) {
+      if (await holdsWithout(seed)) {
         await rm(at, { recursive: true, force: true });
         return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]}`;
       }
@@ -82,7 +90,6 @@ async function look(bug: PlantedBug): Promise<string> {
   return `not caught | ${(ms / 1_000).toFixed(0)} s | in ${seed - FROM} seeds`;
 }
 
-for (let seed = 0; seed < 3; seed++) await runSeed(-1 - seed);
 const chosen = values.only?.split(',');
 let caught = 0;
 let tried = 0;
