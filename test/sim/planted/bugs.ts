@@ -149,8 +149,8 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('not-condemned', 'a sweep deletes without condemning the journal first', [
     'upkeep/sweep.ts',
-    'if (!visible && !(await condemn(context, journal))) {',
-    'if (!visible && !context && !(await condemn(context, journal))) {',
+    'if (await condemn(context, journal)) return',
+    'if (context || (await condemn(context, journal))) return',
   ]),
   bug('unknown-is-dead', 'an owner whose lock cannot be tried is taken for dead', [
     'records/leases.ts',
@@ -159,8 +159,8 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('swept-after-restore', 'a journal of before a recovery is swept like any other', [
     'upkeep/sweep.ts',
-    'if (!visible && (await recoveredSince(context.engine, header.recoveries))) {',
-    'if (!visible && !context && (await recoveredSince(context.engine, header.recoveries))) {',
+    'if (await recoveredSince(context.engine, journal.header.recoveries))',
+    'if (!context && (await recoveredSince(context.engine, journal.header.recoveries)))',
   ]),
   bug('sweep-by-any-state', 'a state that is not confirmed sweeps', [
     'upkeep/sweep.ts',
