@@ -2,7 +2,7 @@ import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { Fork } from '../records/forks.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { counted } from './format.ts';
+import { bytes, counted } from './format.ts';
 import { type Io, note } from './io.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
@@ -24,7 +24,7 @@ export function putWarnings(result: PutResult): string[] {
 /** What became of what an earlier put of the same file had stored. */
 export function resumeNotes({ resumedBytes, begunAnew, size }: PutResult): string[] {
   if (resumedBytes > 0)
-    return [`resumed: ${resumedBytes} of ${size} bytes were stored already, hashed again`];
+    return [`resumed: ${bytes(resumedBytes)} of ${bytes(size)} were stored already, and were hashed again`];
   return begunAnew === undefined ? [] : [`begun anew, not resumed: ${begunAnew}`];
 }
 

@@ -335,7 +335,8 @@ export class PutRun {
 }
 
 function interrupted(stored: number, total: number | undefined, cause: HoldfastError): HoldfastError {
-  return new HoldfastError('Aborted', `the put was interrupted; ${stored} of ${total} bytes are stored`, {
+  const share = total === undefined ? 'some' : `${Math.floor((100 * stored) / total)} %`;
+  return new HoldfastError('Aborted', `the put was interrupted; ${share} of it is stored`, {
     code: 'put_interrupted',
     hint: 'Put the same file under the same name again to go on from there. What is stored is kept for a while: see retention.unfinished_hours.',
     context: { stored, total },
