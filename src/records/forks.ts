@@ -4,10 +4,10 @@ import { isHoldfastError } from '../core/errors.ts';
 import { type Pointer, relationOf, type SealedPointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
+import { isTrashed } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { MAX_NAME_BYTES } from './name-record.ts';
 import { type NameChange, pointName, readName } from './names.ts';
-import { isTrashed } from './trash.ts';
 
 /** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
 export interface Fork {

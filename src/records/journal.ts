@@ -3,10 +3,10 @@ import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { type BatchOp, type Engine, MAX_BATCH_ENTRIES, type Precondition } from '../engine/engine.ts';
+import type { BlobAt } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { allHold, engineGenerationOf } from './generation-record.ts';
 import { encodeHeader, headerIn, type JournalHeader } from './journal-header.ts';
-import type { BlobAt } from './trash.ts';
 
 /**
  * What puts in progress are about to store, written before it is stored. After a crash the blobs of a put that

@@ -12,6 +12,8 @@ export interface Leases {
    * @param mark differs whenever the owner has written to its journals.
    */
   isOver(owner: string, mark: string, options?: AbortOptions): Promise<boolean>;
+  /** Whether an owner that was at work then will do nothing any more; one whose lock cannot be tried, 24 hours after. */
+  isGone(owner: string, sinceMs: number): Promise<boolean>;
   /** Removes what was kept of owners that are not named any more. */
   tidy(named: ReadonlySet<string>, options?: AbortOptions): Promise<void>;
 }
@@ -23,7 +25,7 @@ const PREFIX = 'lease/';
 
 /** @param uptimeMs how long this machine has been up: the one clock that runs on between runs and that nobody sets. */
 export function createLeases(
-  { engine, blake3 }: Pick<RecordsContext, 'engine' | 'blake3'>,
+  { engine, blake3, clock }: Pick<RecordsContext, 'engine' | 'blake3' | 'clock'>,
   owners: Pick<Owners, 'standing' | 'host' | 'tidy'>,
   uptimeMs: () => number,
 ): Leases {
@@ -50,6 +52,10 @@ export function createLeases(
     async isOver(owner, mark, options = {}) {
       const standing = await owners.standing(owner);
       return standing === 'unknown' ? hasStoodStill(owner, mark, options) : standing === 'dead';
+    },
+    async isGone(owner, sinceMs) {
+      const standing = await owners.standing(owner);
+      return standing === 'unknown' ? Math.abs(clock.now() - sinceMs) >= LEASE_MS : standing === 'dead';
     },
     async tidy(named, options = {}) {
       await owners.tidy(named);

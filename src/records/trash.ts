@@ -1,161 +1,143 @@
-import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
-import { type BlobAddress, isBlobAddress } from '../core/address.ts';
-import { u64 } from '../core/bytes.ts';
-import { entryOf } from '../core/maps.ts';
-import { DELETES } from '../core/straggler-policies.ts';
-import { Stragglers, type Turn } from '../core/stragglers.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import { isBlobAddress } from '../core/address.ts';
+import { toHex } from '../core/bytes.ts';
 import { writeInBatches } from '../engine/batches.ts';
-import type { BatchOp, Table } from '../engine/engine.ts';
+import {
+  type BlobAt,
+  type Claim,
+  claims,
+  type Decided,
+  decidedNow,
+  encodeClaim,
+  type Place,
+  SETTLE_MS,
+  type StoredClaim,
+  TRASH_TABLE,
+} from './claims.ts';
 import type { RecordsContext } from './context.ts';
+import { claimAgain, isAsked, isAtWork, nowMs, send } from './deletes.ts';
+import { generationOf } from './generation.ts';
+import { intendedAmong } from './journal.ts';
 
-/** Blobs nobody needs that could not be deleted yet: `<provider>/<address>`. */
-const TRASH_TABLE = 'trash';
-/** Entries of each provider tried in one go. */
+/** Claims of each provider that are tried in one go, and that are looked at for that. */
 const MAX_RETRIED = 128;
+const MAX_LOOKED_AT = 1024;
 
-const keyOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
-  `${provider}/${address}`;
-
-/** Deletes blobs; those whose provider does not answer are queued for a later try. @returns how many were queued. */
-export async function deleteOrQueue(
+/**
+ * Tries again what could not be deleted before, and settles what nobody knows about, if this state is the latest. Nothing is
+ * sent for what was decided before a recovery, nor for what a journal speaks for.
+ * @param isGone whether an owner that claimed something at that time will send nothing any more.
+ * @returns how many blobs of those tried may still be there.
+ */
+export async function emptyTrash(
   context: RecordsContext,
-  blobs: readonly BlobAt[],
+  isGone: (owner: string, sinceMs: number) => Promise<boolean>,
   options: AbortOptions = {},
 ): Promise<number> {
-  const left = await deleteBlobs(context, blobs, options);
-  await queueDeletes(context, left);
-  return left.length;
-}
-
-/** Queues blobs to be deleted later, whether or not they are there yet. */
-export async function queueDeletes({ engine }: RecordsContext, blobs: readonly BlobAt[]): Promise<void> {
-  await writeInBatches(engine, trashed(blobs));
-}
-
-/** What is to be written of blobs that are to be deleted later; each place once. */
-export function trashed(blobs: readonly BlobAt[]): BatchOp[] {
-  const places = new Map(blobs.map((blob) => [keyOf(blob), blob.bytes]));
-  return [...places].map(([key, bytes]) => ({ table: TRASH_TABLE, key, value: u64(bytes) }));
-}
-
-/** Whether a blob is to be deleted at some provider. */
-export async function isTrashed(context: RecordsContext, address: BlobAddress): Promise<boolean> {
-  const table = context.engine.table(TRASH_TABLE);
-  for (const { id: provider } of context.directory.all()) {
-    if ((await table.get(keyOf({ provider, address }))) !== undefined) return true;
+  const waiting = await someOfEach(context, options);
+  if (waiting.length === 0) return 0;
+  const { state } = await generationOf(context).standing(options);
+  if (state !== 'confirmed') return waiting.length;
+  const spoken = await intendedAmong(context, new Set(waiting.map(({ key }) => key)), options);
+  const decided = await decidedNow(context);
+  const own = await context.owner();
+  const isLeft = async ({ owner, sinceMs }: Claim, key: Place): Promise<boolean> =>
+    owner === own ? !isAtWork(context.engine, key) : isGone(owner!, sinceMs);
+  const tries = new Map<string, number>();
+  const due: StoredClaim[] = [];
+  let left = 0;
+  for (const one of waiting) {
+    if (spoken.has(one.key) || one.claim.recoveries !== decided.recoveries) continue;
+    if (one.claim.state === 'deleting' && !(await isLeft(one.claim, one.key))) continue;
+    const tried = tries.get(one.provider) ?? 0;
+    if (tried === MAX_RETRIED || !isDue(one.claim, nowMs(context))) continue;
+    tries.set(one.provider, tried + 1);
+    if (isAsked(context, one, options)) due.push(one);
+    else left++;
   }
-  return false;
+  const ours = await claimAgain(context, due, decided);
+  return left + due.length - ours.length + (await send(context, ours, options));
 }
 
-/** Tries again what could not be deleted before. @returns how many blobs of those tried are still there. */
-export async function emptyTrash(context: RecordsContext, options: AbortOptions = {}): Promise<number> {
+/** What a DELETE has answered already waits until none of before can be under way. */
+const isDue = ({ state, answered, sinceMs }: Claim, now: number): boolean =>
+  state !== 'unsettled' || answered !== true || now < sinceMs || now - sinceMs >= SETTLE_MS;
+
+/**
+ * Judges anew what was decided before the state was recovered: what is needed stays, and all else is queued again.
+ * @param decided by what the state knew then it is judged.
+ * @param judge undefined: that cannot be told now.
+ * @returns what is queued again, to be deleted.
+ */
+export async function judgeAnew(
+  context: RecordsContext,
+  decided: Decided,
+  judge: (claim: StoredClaim) => Promise<'goes' | 'stays' | undefined>,
+  options: AbortOptions = {},
+): Promise<BlobAt[]> {
   const table = context.engine.table(TRASH_TABLE);
-  if (await isEmpty(table, options)) return 0;
-  const tried: BlobAt[] = [];
-  for (const { id: provider } of context.directory.all()) {
-    const its = { ...options, prefix: `${provider}/`, limit: MAX_RETRIED };
-    for await (const [key, value] of table.entries(its)) {
-      const address = key.slice(provider.length + 1);
-      if (isBlobAddress(address)) tried.push({ provider, address, bytes: bytesIn(value) });
-      else await table.delete(key);
+  const now = nowMs(context);
+  const queued: BlobAt[] = [];
+  for await (const one of claims(context, options)) {
+    const { state, recoveries, sinceMs, bytes } = one.claim;
+    const isRecent = state !== 'queued' && Math.abs(now - sinceMs) < SETTLE_MS;
+    if (recoveries === decided.recoveries || isRecent) continue;
+    const verdict = await judge(one);
+    if (verdict === undefined) continue;
+    const next = verdict === 'goes' ? encodeClaim(judged(one.claim, decided, now)) : undefined;
+    const written = await table.compareAndSet(one.key, one.stored, next, { sync: true });
+    if (written && verdict === 'goes' && state === 'queued') {
+      queued.push({ provider: one.provider, address: one.address, bytes });
     }
   }
-  const left = new Set(await deleteBlobs(context, tried, options));
-  const gone = tried.filter((blob) => !left.has(blob));
-  await writeInBatches(
-    context.engine,
-    gone.map((blob) => ({ table: TRASH_TABLE, key: keyOf(blob), value: undefined })),
-  );
-  return left.size;
-}
-
-/** Of these places, `<provider>/<address>`, those that wait to be deleted. */
-export async function queuedAmong(
-  { engine }: RecordsContext,
-  places: Iterable<string>,
-  options: AbortOptions,
-): Promise<string[]> {
-  const table = engine.table(TRASH_TABLE);
-  const queued: string[] = [];
-  for (const place of places) if ((await table.get(place, options)) !== undefined) queued.push(place);
   return queued;
 }
 
-/** Bytes of shards that are still there, waiting to be deleted. */
-export async function* trashedBytes(
-  context: RecordsContext,
-  options: AbortOptions,
-): AsyncGenerator<{ readonly provider: string; readonly bytes: number }> {
-  for await (const [key, value] of context.engine.table(TRASH_TABLE).entries(options)) {
-    yield { provider: key.slice(0, key.lastIndexOf('/')), bytes: bytesIn(value) };
+const judged = ({ state, bytes }: Claim, decided: Decided, sinceMs: number): Claim => ({
+  ...decided,
+  state: state === 'queued' ? 'queued' : 'unsettled',
+  bytes,
+  sinceMs,
+});
+
+/** From a random one on, so that none is passed over for ever. What cannot be read may be anything: it is unsettled. */
+async function someOfEach(context: RecordsContext, options: AbortOptions): Promise<StoredClaim[]> {
+  const found: StoredClaim[] = [];
+  if (await isEmpty(context, options)) return found;
+  const from = `b3:${toHex(context.random(2))}`;
+  const unreadable: string[] = [];
+  for (const { id } of context.directory.all()) {
+    const prefix = `${id}/`;
+    let left = MAX_LOOKED_AT;
+    for (const range of [{ gte: prefix + from }, { lt: prefix + from }]) {
+      const onUnreadable = (key: string): void => void unreadable.push(key);
+      const its = { ...options, ...range, prefix, limit: left, onUnreadable };
+      for await (const one of claims(context, its)) {
+        left--;
+        if (one.provider === id) found.push(one);
+      }
+      if (left <= 0) break;
+    }
   }
+  const sinceMs = nowMs(context);
+  const anew = encodeClaim({ state: 'unsettled', bytes: 0, counter: 0, recoveries: 0, sinceMs });
+  await writeInBatches(
+    context.engine,
+    unreadable.map((key) => {
+      const isPlace = isBlobAddress(key.slice(key.lastIndexOf('/') + 1));
+      return { table: TRASH_TABLE, key, value: isPlace ? anew : undefined };
+    }),
+  );
+  return found;
 }
 
 /** As it is nearly always, so that one look is enough. */
-async function isEmpty(table: Table, options: AbortOptions): Promise<boolean> {
-  for await (const _ of table.entries({ ...options, limit: 1 })) return false;
-  return true;
-}
-
-const bytesIn = (value: Uint8Array): number =>
-  value.length === 8 ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0, true)) : 0;
-
-export interface BlobAt {
-  readonly provider: string;
-  readonly address: BlobAddress;
-  /** Bytes of shards in it, for the quota; 0 for nodes, which are not counted. */
-  readonly bytes: number;
-}
-
-/** Under way at once at each provider. */
-const PARALLEL = 4;
-
-/**
- * Deletes blobs, those of all providers at once. Nothing depends on it being done now, so nobody is waited for who is
- * known not to answer, or stands still while others get on.
- * @returns those that are still there, as far as is known.
- */
-export async function deleteBlobs(
-  context: RecordsContext,
-  blobs: readonly BlobAt[],
-  options: AbortOptions = {},
-): Promise<BlobAt[]> {
-  const { clock, directory } = context;
-  const left: BlobAt[] = [];
-  const deleteOne = async (blob: BlobAt, { signal, progressed }: Turn): Promise<void> => {
-    const adapter = directory.get(blob.provider)?.adapter;
-    if (adapter === undefined) return void left.push(blob);
-    const started = clock.monotonic();
-    try {
-      throwIfAborted(signal, 'delete');
-      await abortable(adapter.delete(blob.address, { signal }), signal, 'delete');
-      if (blob.bytes > 0) directory.deleted(blob.provider, blob.bytes);
-      progressed(clock.monotonic() - started);
-      directory.heard(blob.provider);
-    } catch {
-      left.push(blob);
-    }
+async function isEmpty({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
+  let isSo = true;
+  const onDamaged = (): void => {
+    isSo = false;
   };
-  const laggards = new Stragglers(clock, DELETES);
-  const deleteAt = async (provider: string, its: BlobAt[]): Promise<void> => {
-    if (!directory.isResponsive(provider)) return void left.push(...its);
-    const turn = laggards.begin(options.signal, 'delete', () => directory.late(provider));
-    const work = async (): Promise<void> => {
-      for (let blob = its.pop(); blob !== undefined; blob = its.pop()) await deleteOne(blob, turn);
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
-    turn.end();
-  };
-  try {
-    await Promise.all([...byProvider(blobs)].map(([provider, its]) => deleteAt(provider, its)));
-  } finally {
-    laggards.close();
-  }
-  return left;
-}
-
-function byProvider(blobs: readonly BlobAt[]): Map<string, BlobAt[]> {
-  const sorted = new Map<string, BlobAt[]>();
-  for (const blob of blobs) entryOf(sorted, blob.provider, () => []).push(blob);
-  return sorted;
+  const look = { ...options, limit: 1, onDamaged };
+  for await (const _ of engine.table(TRASH_TABLE).entries(look)) return false;
+  return isSo;
 }

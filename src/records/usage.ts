@@ -6,10 +6,10 @@ import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { publicSegments } from '../object/manifest-tree.ts';
 import { packsOf, type SegmentView } from '../object/places.ts';
+import { claimedBytes } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { noJournals } from './journal.ts';
 import { loadRoot, storedManifests, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
-import { trashedBytes } from './trash.ts';
 
 /** Adds what the packs of a segment take up. */
 export function addPacks(usage: Map<string, number>, view: SegmentView): void {
@@ -40,7 +40,7 @@ async function countUsage(context: RecordsContext, options: AbortOptions): Promi
     throwIfAborted(options.signal, 'counting');
     for (const [provider, bytes] of await usageOf(context, manifest, options)) add(provider, bytes);
   }
-  for await (const { provider, bytes } of trashedBytes(context, options)) add(provider, bytes);
+  for await (const { provider, bytes } of claimedBytes(context, options)) add(provider, bytes);
   return (await noJournals(context, options)) ? sums : undefined;
 }
 

@@ -8,14 +8,15 @@ import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import { publicTree, walkManifest } from '../object/manifest-tree.ts';
 import { allPacks, keptPacks } from '../object/relocations.ts';
+import type { BlobAt } from '../records/claims.ts';
 import type { RecordsContext, Retention, Retired, RetiredVersion } from '../records/context.ts';
+import { deleteOrQueue } from '../records/deletes.ts';
 import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { forgetRoot, localRoot } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { forgetRelocations } from '../records/relocations.ts';
 import { mayGo, noLongerRetired, retiredVersions, retiring } from '../records/retired.ts';
-import { type BlobAt, deleteOrQueue } from '../records/trash.ts';
 
 /** Nodes that all others lack are waited for so long at those that do not answer. */
 const GIVE_UP_MS = 2_000;

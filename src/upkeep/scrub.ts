@@ -3,11 +3,12 @@ import type { BlobAddress } from '../core/address.ts';
 import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
 import type { BlobEntry } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
+import { claimedAmong } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
+import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/journal.ts';
 import { isSoleOwner, readPlace } from '../records/places.ts';
-import { deleteOrQueue, queuedAmong } from '../records/trash.ts';
 import type { ForeignSlots } from './foreign-slots.ts';
 import { type Reachable, reach } from './reachable.ts';
 
@@ -103,7 +104,7 @@ export class Scrubbing {
     const { signal } = this.#options;
     const keys = new Set(found.map(({ address }) => `${id}/${address}`));
     const spoken = await intendedAmong(this.#context, keys, { signal });
-    for (const key of await queuedAmong(this.#context, keys, { signal })) spoken.add(key);
+    for (const key of await claimedAmong(this.#context, keys, { signal })) spoken.add(key);
     await reach(this.#context, reachable, { signal });
     const orphans: BlobEntry[] = [];
     for (const entry of found) {

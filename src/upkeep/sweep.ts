@@ -6,6 +6,7 @@ import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
+import { deleteOrQueue } from '../records/deletes.ts';
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { recoveredSince } from '../records/generation-record.ts';
@@ -25,7 +26,6 @@ import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
 import { noLongerRetired, retiredBy } from '../records/retired.ts';
 import { takeBack } from '../records/take-back.ts';
-import { deleteBlobs, trashed } from '../records/trash.ts';
 import { isKept } from '../records/unfinished.ts';
 import { recountIsDue } from '../records/usage.ts';
 
@@ -166,7 +166,7 @@ async function finish(
     if (!mayDelete) throw new HoldfastError('Conflict', 'this state is not known to be the latest');
     if (manifest !== undefined) await forgetRoot(context, manifest, options);
     const intents = await intentsOf(context, id, options);
-    last.push(...trashed(await deleteBlobs(context, intents, options)));
+    await deleteOrQueue(context, intents, options);
     blobs += intents.length;
   }
   if (fate === 'visible' && manifest !== undefined && elsewhere.has(id)) {

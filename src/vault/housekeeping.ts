@@ -90,13 +90,13 @@ export class Housekeeping {
 
   /** One chore does not keep the others from being done; what fails is tried again after the next success. */
   async #doChores(ms: number, keepUnfinished: boolean): Promise<void> {
-    const { context, log } = this.#composed;
+    const { context, leases, log } = this.#composed;
     this.#until = linkedAbort(timeoutSignal(context.clock, ms), 'tidying up');
     const { signal } = this.#until;
     const chores = [
       () => this.#sweep(signal, keepUnfinished),
       () => this.#retire(signal),
-      () => emptyTrash(context, { signal }),
+      () => emptyTrash(context, leases.isGone, { signal }),
       async () => this.tellOf(await renewSlots(context, { signal })),
       async () => this.tellOf(await renewNames(context, { signal })),
       () => generationOf(context).publishIfDue({ signal }),

@@ -1,33 +1,58 @@
 import { expect, it } from 'vitest';
-import { addressOf } from '../../src/core/address.ts';
+import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import { u64, utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
-import type { BlobAt } from '../../src/records/trash.ts';
-import { deleteOrQueue, emptyTrash } from '../../src/records/trash.ts';
-import { noise, testVault } from '../helpers/vault.ts';
+import { type BlobAt, SETTLE_MS } from '../../src/records/claims.ts';
+import { deleteOrQueue, queueDeletes } from '../../src/records/deletes.ts';
+import { generationOf } from '../../src/records/generation.ts';
+import { PutJournal } from '../../src/records/journal.ts';
+import { emptyTrash } from '../../src/records/trash.ts';
+import { scrubProviders } from '../../src/upkeep/gc.ts';
+import { aroundWrites, touches } from '../helpers/engine.ts';
+import { allBlobs } from '../helpers/faulty.ts';
+import { noise, readAll, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 
+const bytesAt = (i: number): Uint8Array => noise(10, i + 1);
 const blobAt = (provider: string, i: number): BlobAt => ({
   provider,
-  address: addressOf(blake3.hash(noise(10, i + 1))),
+  address: addressOf(blake3.hash(bytesAt(i))),
   bytes: 0,
 });
 const blobsAt = (provider: string, count: number): BlobAt[] =>
   Array.from({ length: count }, (_, i) => blobAt(provider, i));
 
-/** A vault whose providers in `hanging` never answer a delete, whatever the signal says. */
-async function world(hanging: Set<string>) {
+const alive = async (): Promise<boolean> => false;
+const dead = async (): Promise<boolean> => true;
+
+type Deletes = 'work' | 'hang' | 'lose' | 'refuse';
+
+/** A vault on a clock that is set by hand, whose providers do with a delete what they are told. */
+async function world(told: Record<string, Deletes> = {}) {
   const asked: string[] = [];
+  /** Deletes that nobody waits for any more, and that are done when told to. */
+  const late: (() => Promise<void>)[] = [];
   const wrap = (adapter: BlobAdapter): BlobAdapter => ({
     ...adapter,
     delete: async (address, options) => {
-      asked.push(adapter.adapterId);
-      if (hanging.has(adapter.adapterId)) await new Promise(() => {});
+      asked.push(`${adapter.adapterId}/${address}`);
+      const how = told[adapter.adapterId];
+      if (how === 'refuse') throw new HoldfastError('RateLimited', 'later, please');
+      if (how === 'lose' || how === 'hang') late.push(() => adapter.delete(address));
+      if (how === 'hang') await new Promise(() => {});
+      if (how === 'lose') throw new HoldfastError('Timeout', 'no answer');
       return adapter.delete(address, options);
     },
   });
-  const { context } = await testVault({ wrap });
-  return { context, asked };
+  const vault = await testVault({ wrap });
+  const time = { ms: Date.now() };
+  const context = { ...vault.context, clock: { ...systemClock, now: () => time.ms } };
+  return { vault, context, asked, told, late, time };
 }
 
 async function trashOf({ engine }: VaultContext): Promise<string[]> {
@@ -36,22 +61,38 @@ async function trashOf({ engine }: VaultContext): Promise<string[]> {
   return keys;
 }
 
+async function statesOf({ engine }: VaultContext): Promise<string[]> {
+  const states: string[] = [];
+  for await (const [, value] of engine.table('trash').entries()) {
+    states.push(value.length === 8 ? 'version 1' : JSON.parse(utf8Decode(value)).state);
+  }
+  return states.sort();
+}
+
+/** Puts blobs there, as a put that was undone did. */
+async function store({ directory }: VaultContext, blobs: readonly BlobAt[]): Promise<void> {
+  for (const [i, { provider, address }] of blobs.entries()) {
+    await directory.get(provider)!.adapter.store(address, [bytesAt(i)]);
+  }
+}
+
 it('deletes wait for nobody who stands still while others get on; what is left there is queued', async () => {
-  const hanging = new Set(['p3']);
-  const { context } = await world(hanging);
+  const { context, told, time } = await world({ p3: 'hang' });
   const its = blobsAt('p3', 20);
   const blobs = [...its, ...blobsAt('p1', 20), ...blobsAt('p2', 20)];
   expect(await deleteOrQueue(context, blobs)).toBe(20);
   expect(await trashOf(context)).toEqual(its.map(({ address }) => `p3/${address}`).sort());
-  hanging.clear();
-  expect(await emptyTrash(context)).toBe(20);
+  told.p3 = 'work';
+  expect(await emptyTrash(context, alive)).toBe(20);
   context.directory.heard('p3');
-  expect(await emptyTrash(context)).toBe(0);
+  expect(await emptyTrash(context, alive)).toBe(0);
+  time.ms += SETTLE_MS;
+  expect(await emptyTrash(context, alive)).toBe(0);
   expect(await trashOf(context)).toEqual([]);
 });
 
 it('deletes wait for everybody while nobody gets on, until they are told to stop', async () => {
-  const { context } = await world(new Set(['p1', 'p2']));
+  const { context } = await world({ p1: 'hang', p2: 'hang' });
   const blobs = [...blobsAt('p1', 2), ...blobsAt('p2', 2)];
   const started = performance.now();
   expect(await deleteOrQueue(context, blobs, { signal: AbortSignal.timeout(1_500) })).toBe(4);
@@ -59,20 +100,18 @@ it('deletes wait for everybody while nobody gets on, until they are told to stop
 });
 
 it('deletes do not ask who is known not to answer, and do not let the others’ queue wait behind its own', async () => {
-  const { context: plain, asked } = await world(new Set(['p1']));
+  const { context: plain, asked } = await world({ p1: 'hang' });
   const context = { ...plain, directory: { ...plain.directory, isResponsive: (id: string) => id !== 'p1' } };
-  const { engine } = context;
-  for (const { provider, address } of [...blobsAt('p1', 600), ...blobsAt('p2', 3)])
-    await engine.table('trash').put(`${provider}/${address}`, new Uint8Array(8));
-  await emptyTrash(context);
-  expect(asked).toEqual(['p2', 'p2', 'p2']);
+  await queueDeletes(context, [...blobsAt('p1', 600), ...blobsAt('p2', 3)]);
+  await emptyTrash(context, alive);
+  expect(asked.map((place) => place.slice(0, 2))).toEqual(['p2', 'p2', 'p2']);
   const left = await trashOf(context);
   expect(left).toHaveLength(600);
   expect(left.every((key) => key.startsWith('p1/'))).toBe(true);
 });
 
 it('one look tells that nothing is queued, however many providers there are', async () => {
-  const { context } = await world(new Set());
+  const { context } = await world();
   const table = context.engine.table('trash');
   const entries = table.entries.bind(table);
   let looks = 0;
@@ -80,6 +119,192 @@ it('one look tells that nothing is queued, however many providers there are', as
     looks++;
     return entries(options);
   };
-  expect(await emptyTrash(context)).toBe(0);
+  expect(await emptyTrash(context, alive)).toBe(0);
   expect(looks).toBe(1);
+});
+
+it('of a queue that is longer than one look every blob has its turn', async () => {
+  const { context } = await world();
+  await queueDeletes(context, blobsAt('p1', 300));
+  for (let round = 0; round < 3; round++) await emptyTrash(context, alive);
+  expect(await trashOf(context)).toEqual([]);
+});
+
+it('a blob is claimed, flushed, before its delete leaves, and free once that was answered', async () => {
+  const { vault, context: plain, told } = await world();
+  const writes: { sync: boolean; states: string[] }[] = [];
+  const engine = aroundWrites(plain.engine, async (write, work) => {
+    if (touches(write, 'trash')) {
+      const states = write.ops.map(({ value }) => (value ? JSON.parse(utf8Decode(value)).state : 'free'));
+      writes.push({ sync: write.sync, states });
+    }
+    return work();
+  });
+  const context = { ...plain, engine };
+  const blob = blobAt('p1', 0);
+  const seen: string[][] = [];
+  const { adapter } = context.directory.get('p1')!;
+  const inner = adapter.delete;
+  Object.assign(adapter, {
+    delete: async (...given: Parameters<typeof inner>) => {
+      seen.push(await statesOf(context));
+      return inner(...given);
+    },
+  });
+  await deleteOrQueue(context, [blob]);
+  expect(seen).toEqual([['deleting']]);
+  expect(writes).toEqual([
+    { sync: true, states: ['deleting'] },
+    { sync: false, states: ['free'] },
+  ]);
+  told.p1 = 'refuse';
+  expect(await deleteOrQueue(context, [blob])).toBe(1);
+  expect(await statesOf(context)).toEqual(['queued']);
+  expect(await allBlobs(vault)).toEqual([]);
+});
+
+it('a delete of unknown outcome keeps its place claimed until one that was sent long after was answered', async () => {
+  const { vault, context, told, late, asked, time } = await world({ p1: 'lose' });
+  const blobs = blobsAt('p1', 1);
+  await store(context, blobs);
+  expect(await deleteOrQueue(context, blobs)).toBe(1);
+  expect(await statesOf(context)).toEqual(['unsettled']);
+  told.p1 = 'work';
+  // At once, so that the blob is gone; but that says nothing about the first.
+  time.ms += 1_000;
+  expect(await emptyTrash(context, alive)).toBe(0);
+  expect([await allBlobs(vault), await statesOf(context)]).toEqual([[], ['unsettled']]);
+  await emptyTrash(context, alive);
+  expect(asked).toHaveLength(2);
+  // What was claimed by one is not deleted by another beside it.
+  expect(await deleteOrQueue(context, blobs)).toBe(1);
+  expect(asked).toHaveLength(2);
+  await late[0]!();
+  time.ms += SETTLE_MS;
+  expect(await emptyTrash(context, alive)).toBe(0);
+  expect(asked).toHaveLength(3);
+  expect(await trashOf(context)).toEqual([]);
+});
+
+it('one that is never answered is sent again and again, and its place is never free', async () => {
+  const { context, time, asked } = await world({ p1: 'lose' });
+  await deleteOrQueue(context, blobsAt('p1', 1));
+  for (let round = 0; round < 5; round++) {
+    time.ms += 2 * SETTLE_MS;
+    expect(await emptyTrash(context, alive)).toBe(1);
+  }
+  expect(asked).toHaveLength(6);
+  expect(await statesOf(context)).toEqual(['unsettled']);
+});
+
+it('what an owner claimed who is gone is deleted again at once, and once more when it is settled', async () => {
+  const { vault, context, time, asked } = await world();
+  const blobs = blobsAt('p1', 1);
+  await store(context, blobs);
+  const dying = aroundWrites(context.engine, async (write, work) => {
+    if (touches(write, 'trash') && write.ops[0]!.value === undefined) throw new Error('the process is gone');
+    return work();
+  });
+  const owner = async (): Promise<string> => 'another process';
+  await deleteOrQueue({ ...context, engine: dying, owner }, blobs).catch(() => {});
+  await store(context, blobs);
+  await emptyTrash(context, alive);
+  expect([asked.length, await statesOf(context)]).toEqual([1, ['deleting']]);
+  await emptyTrash(context, dead);
+  expect([await allBlobs(vault), await statesOf(context)]).toEqual([[], ['unsettled']]);
+  time.ms += SETTLE_MS;
+  await emptyTrash(context, dead);
+  expect([asked.length, await trashOf(context)]).toEqual([3, []]);
+});
+
+it('a claim of this very process that its end could not be written of is taken up again', async () => {
+  const { context, asked, time } = await world();
+  let full = true;
+  const engine = aroundWrites(context.engine, async (write, work) => {
+    if (full && touches(write, 'trash') && write.ops[0]!.value === undefined) throw new Error('ENOSPC');
+    return work();
+  });
+  await expect(deleteOrQueue({ ...context, engine }, blobsAt('p1', 1))).rejects.toThrow('ENOSPC');
+  full = false;
+  await emptyTrash({ ...context, engine }, alive);
+  time.ms += SETTLE_MS;
+  await emptyTrash({ ...context, engine }, alive);
+  expect([asked.length, await trashOf(context)]).toEqual([3, []]);
+});
+
+it('entries of version 1 are read; damaged ones are deleted as what nobody knows about', async () => {
+  const { vault, context, time } = await world();
+  const blobs = blobsAt('p1', 2);
+  await store(context, blobs);
+  const table = context.engine.table('trash');
+  await table.put(`p1/${blobs[0]!.address}`, u64(77));
+  await table.put(`p1/${blobs[1]!.address}`, utf8Encode('{"v":2,"state":"que'));
+  await table.put('p1/no address', u64(1));
+  await emptyTrash(context, alive);
+  expect(await statesOf(context)).toEqual(['unsettled']);
+  await emptyTrash(context, alive);
+  expect(await allBlobs(vault)).toEqual([]);
+  time.ms += SETTLE_MS;
+  await emptyTrash(context, alive);
+  expect(await trashOf(context)).toEqual([]);
+});
+
+it('a clock that was ahead blocks no place for longer than one that was right', async () => {
+  const { context, told, time } = await world({ p1: 'lose' });
+  time.ms += 10 * 365 * 86_400_000;
+  await deleteOrQueue(context, blobsAt('p1', 1));
+  time.ms -= 10 * 365 * 86_400_000;
+  told.p1 = 'work';
+  await emptyTrash(context, alive);
+  time.ms += SETTLE_MS;
+  await emptyTrash(context, alive);
+  expect(await trashOf(context)).toEqual([]);
+});
+
+it('nothing is sent while too few providers say that the state is the latest', async () => {
+  const { vault, context, asked } = await world();
+  await queueDeletes(context, blobsAt('p9', 1));
+  for (const { id } of vault.providers.slice(0, 6)) {
+    const { adapter } = context.directory.get(id)!;
+    Object.assign(adapter, { readSlot: () => Promise.reject(new HoldfastError('Unavailable', 'gone')) });
+  }
+  expect(await emptyTrash(context, alive)).toBe(1);
+  expect([asked, await statesOf(context)]).toEqual([[], ['queued']]);
+});
+
+it('nothing is sent for what a journal speaks for', async () => {
+  const { context, asked } = await world();
+  const blob = blobAt('p1', 0);
+  const journal = await PutJournal.begin(context, undefined);
+  await journal.intend('p1', blob.address);
+  await queueDeletes(context, [blob]);
+  await emptyTrash(context, alive);
+  expect(asked).toEqual([]);
+  await journal.end();
+  await emptyTrash(context, alive);
+  expect(asked).toHaveLength(1);
+});
+
+it('what was queued before a recovery is judged anew: what a name needs stays, the rest goes', async () => {
+  const { vault, context, asked } = await world();
+  const content = noise(200_000, 5);
+  await putObject(context, content, { name: 'x' });
+  const needed = await allBlobs(vault);
+  const strays = blobsAt('p1', 2);
+  await store(context, strays);
+  const places = needed.map((place) => {
+    const [provider, address] = place.split('/') as [string, BlobAddress];
+    return { provider, address, bytes: 0 };
+  });
+  await queueDeletes(context, [...places, ...strays]);
+  await generationOf(context).adopt([]);
+  await emptyTrash(context, alive);
+  expect(asked).toEqual([]);
+  // A dry run judges nothing.
+  await scrubProviders(context, { dryRun: true });
+  expect(await trashOf(context)).toHaveLength(places.length + 2);
+  await scrubProviders(context);
+  await emptyTrash(context, alive);
+  expect([await trashOf(context), await allBlobs(vault)]).toEqual([[], needed]);
+  expect(Buffer.compare(await readAll(await getObject(context, 'x')), content)).toBe(0);
 });

@@ -1,6 +1,6 @@
 import type { BlobAddress } from '../../core/address.ts';
+import type { BlobAt } from '../../records/claims.ts';
 import type { PutJournal } from '../../records/journal.ts';
-import type { BlobAt } from '../../records/trash.ts';
 
 /** What a put sent: journalled before it leaves, then acknowledged, refused, or neither. */
 export class Outbox {

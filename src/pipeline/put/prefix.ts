@@ -13,8 +13,8 @@ import { decodeSegmentNode, type SegmentRecord, unsealSegment } from '../../mani
 import { certify } from '../../placement/certificate.ts';
 import { domainOf, NOT_PLACED } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { type BlobAt, claimedAmong } from '../../records/claims.ts';
 import type { JournalEntry } from '../../records/journal.ts';
-import { type BlobAt, queuedAmong } from '../../records/trash.ts';
 import {
   type FileVersion,
   type FinishedSegment,
@@ -211,7 +211,7 @@ export class PrefixCheck {
     const { provider: id, address } = blob;
     const provider = this.#providers.find((known) => known.id === id);
     if (provider === undefined || this.#silent.has(id)) return false;
-    if ((await queuedAmong(this.#context, [placeOf(blob)], {})).length > 0) return false;
+    if ((await claimedAmong(this.#context, [placeOf(blob)], {})).length > 0) return false;
     const { clock, directory } = this.#context;
     const turn = this.#laggards.begin(this.#request.signal, 'put', () => {
       this.#silent.add(id);

@@ -2,6 +2,7 @@ import { recordedTime } from '../../core/clock.ts';
 import { codeFields } from '../../manifest/code-fields.ts';
 import { MAX_PROVIDERS } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
+import type { BlobAt } from '../../records/claims.ts';
 import { generationOf } from '../../records/generation.ts';
 import {
   intentsOf,
@@ -11,7 +12,6 @@ import {
   PutJournal,
   readJournals,
 } from '../../records/journal.ts';
-import type { BlobAt } from '../../records/trash.ts';
 import {
   type FileVersion,
   forgetFinished,

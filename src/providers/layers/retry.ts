@@ -110,6 +110,7 @@ class Retries {
   async pauseOrThrow(error: unknown, call: Call, signal: AbortSignal | undefined): Promise<void> {
     const { info, attempts } = call;
     if (!(error instanceof HoldfastError) || error.status !== 'temporary' || !info.repeatable) throw error;
+    if (info.repeatable === 'refused' && error.kind !== 'RateLimited') throw error;
     // Refused by our own queue: the provider was not asked, and asking again would only make the queue longer.
     if (signal?.aborted || error.code === 'queue_full') throw error;
     call.spentMs += attemptMs(error) ?? this.#clock.monotonic() - call.attemptedMs;

@@ -16,8 +16,11 @@ type Signal = AbortSignal | undefined;
 export interface CallInfo {
   readonly operation: Operation;
   readonly provider: string;
-  /** True when doing it twice is the same as doing it once, and its arguments can be used again. */
-  readonly repeatable: boolean;
+  /**
+   * True when doing it twice is the same as doing it once, and its arguments can be used again. `refused`: only after an
+   * answer that says that it was not done.
+   */
+  readonly repeatable: boolean | 'refused';
   /** Bytes on their way up, as far as known beforehand. */
   readonly upBytes: number;
   /** Most bytes that the answer is expected to have. */
@@ -129,7 +132,8 @@ function blobMethods(inner: BlobAdapter, calls: Calls): Pick<BlobAdapter, BlobMe
     exists: (address, options) =>
       calls.call('exists', {}, options, (signal) => inner.exists(address, { signal })),
     delete: (address, options) =>
-      calls.call('delete', {}, options, (signal) => inner.delete(address, { signal })),
+      // Of an answer to the second nobody could say that the first will not be done later.
+      calls.call('delete', { repeatable: 'refused' }, options, (signal) => inner.delete(address, { signal })),
     stat: (address, options) => calls.call('stat', {}, options, (signal) => inner.stat(address, { signal })),
     list: (options) => calls.stream('list', {}, options, (signal) => inner.list({ ...options, signal })),
   };

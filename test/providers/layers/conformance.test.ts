@@ -32,17 +32,7 @@ const layers: Record<string, (inner: BlobAdapter) => BlobAdapter> = {
         inner,
         { ...options, seed: 7 },
         {
-          operations: [
-            'store',
-            'fetch',
-            'fetchRange',
-            'fetchStream',
-            'exists',
-            'stat',
-            'delete',
-            'list',
-            'readSlot',
-          ],
+          operations: ['store', 'fetch', 'fetchRange', 'fetchStream', 'exists', 'stat', 'list', 'readSlot'],
           latencyMs: [0, 2],
           lose: 0.05,
           loseAnswer: 0.05,

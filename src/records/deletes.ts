@@ -1,0 +1,271 @@
+import { type AbortOptions, abortable } from '../core/abort.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
+import { DELETES } from '../core/straggler-policies.ts';
+import { Stragglers, type Turn } from '../core/stragglers.ts';
+import type { BatchOp, Engine, Precondition } from '../engine/engine.ts';
+import {
+  type BlobAt,
+  type Claim,
+  type Decided,
+  decidedNow,
+  encodeClaim,
+  type Place,
+  placeOf,
+  readClaim,
+  SETTLE_MS,
+  type StoredClaim,
+  TRASH_TABLE,
+  wasRefused,
+} from './claims.ts';
+import type { RecordsContext } from './context.ts';
+
+/** Blobs that are claimed in one step. */
+const AT_ONCE = 1024;
+/** Others may claim the same between reading and writing so often. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Deletes blobs; those whose provider does not answer are queued for a later try. Each place is claimed, flushed, before
+ * anything is sent; the claim stands until it is certain that no DELETE of it is under way.
+ * @returns how many may still be there.
+ */
+export async function deleteOrQueue(
+  context: RecordsContext,
+  blobs: readonly BlobAt[],
+  options: AbortOptions = {},
+): Promise<number> {
+  const each = eachOnce(blobs);
+  let left = 0;
+  for (let at = 0; at < each.length; at += AT_ONCE) {
+    const some = each.slice(at, at + AT_ONCE);
+    const ours = await claim(context, some, (blob) => isAsked(context, blob, options));
+    left += some.length - ours.length + (await send(context, ours, options));
+  }
+  return left;
+}
+
+/** Queues blobs to be deleted later, whether or not they are there yet. */
+export async function queueDeletes(context: RecordsContext, blobs: readonly BlobAt[]): Promise<void> {
+  const each = eachOnce(blobs);
+  for (let at = 0; at < each.length; at += AT_ONCE) {
+    await claim(context, each.slice(at, at + AT_ONCE), () => false);
+  }
+}
+
+/** Places that this process is sending a DELETE to: a claim of its own that is not among them has been left behind. */
+const AT_WORK = new WeakMap<Engine, Set<Place>>();
+
+function atWork(engine: Engine): Set<Place> {
+  const known = AT_WORK.get(engine) ?? new Set();
+  AT_WORK.set(engine, known);
+  return known;
+}
+
+export const isAtWork = (engine: Engine, place: Place): boolean => atWork(engine).has(place);
+
+/** A claim that this process holds: it may send a DELETE. */
+export interface Held {
+  readonly key: Place;
+  readonly blob: BlobAt;
+  readonly claim: Claim;
+  readonly stored: Uint8Array;
+}
+
+interface Change extends Held {
+  readonly expected: Uint8Array | undefined;
+}
+
+/**
+ * Claims places, flushed. What is claimed already stays as it is, but for what is queued.
+ * @param isAsked what is not is queued.
+ * @returns those that may be sent.
+ */
+async function claim(
+  context: RecordsContext,
+  blobs: readonly BlobAt[],
+  isAsked: (blob: BlobAt) => boolean,
+): Promise<Held[]> {
+  const decided = await decidedNow(context);
+  const owner = await context.owner();
+  const ours: Held[] = [];
+  let todo = blobs;
+  for (let round = 0; todo.length > 0; round++) {
+    if (round === MAX_ROUNDS) throw contended();
+    const changes: Change[] = [];
+    for (const blob of todo) {
+      const { isFree, stored: expected, claim: there } = await readClaim(context, blob);
+      if (!isFree && there?.state !== 'queued') continue;
+      const asked = isAsked(blob);
+      const bytes = Math.max(blob.bytes, there?.bytes ?? 0);
+      const base = { ...decided, bytes, sinceMs: nowMs(context) };
+      const next: Claim = asked ? { ...base, state: 'deleting', owner } : { ...base, state: 'queued' };
+      changes.push({
+        key: placeOf(blob),
+        blob: { ...blob, bytes },
+        claim: next,
+        stored: encodeClaim(next),
+        expected,
+      });
+    }
+    const failed = await hold(context, changes);
+    ours.push(...changes.filter((one) => one.claim.state === 'deleting' && !failed.has(one)));
+    todo = [...failed].map(({ blob }) => blob);
+  }
+  return ours;
+}
+
+/** Claims what was queued, or is in doubt, and has not changed since it was read. */
+export async function claimAgain(
+  context: RecordsContext,
+  due: readonly StoredClaim[],
+  decided: Decided,
+): Promise<Held[]> {
+  const owner = await context.owner();
+  const changes = due.map(({ key, provider, address, stored: expected, claim: before }): Change => {
+    const sinceMs = nowMs(context);
+    const { state, bytes } = before;
+    // Of what was left behind nothing is known but that it is over now.
+    const doubtMs = state === 'unsettled' && before.sinceMs <= sinceMs ? before.sinceMs : sinceMs;
+    const doubt = state === 'queued' ? undefined : doubtMs;
+    const next: Claim = { ...decided, state: 'deleting', bytes, owner, sinceMs, doubtMs: doubt };
+    const blob = { provider, address, bytes };
+    return { key, blob, claim: next, stored: encodeClaim(next), expected };
+  });
+  const failed: ReadonlySet<Held> = await hold(context, changes);
+  return changes.filter((one) => !failed.has(one));
+}
+
+/** Writes claims, flushed; those that delete are at work from then on. @returns those that were changed meanwhile. */
+async function hold({ engine }: RecordsContext, changes: readonly Change[]): Promise<Set<Change>> {
+  const working = atWork(engine);
+  const deleting = changes.filter(({ claim }) => claim.state === 'deleting');
+  for (const { key } of deleting) working.add(key);
+  const failed = new Set(changes);
+  try {
+    const done = await compareAndWrite(
+      engine,
+      changes.map((one) => ({ ...one, next: one.stored })),
+      { sync: true },
+    );
+    for (const [at, one] of changes.entries()) if (done[at]) failed.delete(one);
+  } finally {
+    for (const one of deleting) if (failed.has(one)) working.delete(one.key);
+  }
+  return failed;
+}
+
+/** In one step where nobody came between, else each for itself. @returns of each whether it is written. */
+async function compareAndWrite(
+  engine: Engine,
+  changes: readonly {
+    readonly key: Place;
+    readonly expected: Uint8Array | undefined;
+    readonly next: Uint8Array | undefined;
+  }[],
+  options: { readonly sync?: boolean } = {},
+): Promise<boolean[]> {
+  if (changes.length === 0) return [];
+  const at = (key: Place) => ({ table: TRASH_TABLE, key });
+  const ops = changes.map(({ key, next }): BatchOp => ({ ...at(key), value: next }));
+  const stands = changes.map(({ key, expected }): Precondition => ({ ...at(key), expected }));
+  if (await engine.batch(ops, stands, options)) return changes.map(() => true);
+  const table = engine.table(TRASH_TABLE);
+  const done: boolean[] = [];
+  for (const { key, expected, next } of changes) {
+    done.push(await table.compareAndSet(key, expected, next, options));
+  }
+  return done;
+}
+
+const contended = (): HoldfastError =>
+  new HoldfastError('Conflict', 'too many delete the same blobs at once', { status: 'temporary' });
+
+/** Under way at once at each provider. */
+const PARALLEL = 4;
+
+/** What became of a DELETE: nothing was sent, or it was not done; nobody knows; it was done. */
+type Outcome = 'unsent' | 'unknown' | 'done';
+
+/**
+ * Sends DELETEs, those of all providers at once. Nothing depends on it being done now, so nobody is waited for who is
+ * known not to answer, or stands still while others get on.
+ * @returns how many may still be there.
+ */
+export async function send(
+  context: RecordsContext,
+  ours: readonly Held[],
+  options: AbortOptions,
+): Promise<number> {
+  if (ours.length === 0) return 0;
+  const outcomes = new Map<Held, Outcome>();
+  const laggards = new Stragglers(context.clock, DELETES);
+  try {
+    const byProvider = new Map<string, Held[]>();
+    for (const one of ours) entryOf(byProvider, one.blob.provider, () => []).push(one);
+    const sending = [...byProvider].map(async ([provider, its]) => {
+      const turn = laggards.begin(options.signal, 'delete', () => context.directory.late(provider));
+      const work = async (): Promise<void> => {
+        for (let one = its.pop(); one !== undefined; one = its.pop()) {
+          outcomes.set(one, await deleteOne(context, one.blob, turn));
+        }
+      };
+      await Promise.all(Array.from({ length: PARALLEL }, work));
+      turn.end();
+    });
+    await Promise.all(sending);
+    const ends = ours.map((one) => {
+      const next = afterwards(one.claim, outcomes.get(one)!, nowMs(context));
+      return { key: one.key, expected: one.stored, next: next && encodeClaim(next) };
+    });
+    await compareAndWrite(context.engine, ends);
+  } finally {
+    laggards.close();
+    for (const { key } of ours) atWork(context.engine).delete(key);
+  }
+  return ours.filter((one) => outcomes.get(one) !== 'done').length;
+}
+
+async function deleteOne(
+  { clock, directory }: RecordsContext,
+  { provider, address, bytes }: BlobAt,
+  { signal, progressed }: Turn,
+): Promise<Outcome> {
+  const adapter = directory.get(provider)?.adapter;
+  if (adapter === undefined || signal.aborted) return 'unsent';
+  const started = clock.monotonic();
+  try {
+    await abortable(adapter.delete(address, { signal }), signal, 'delete');
+  } catch (error) {
+    return wasRefused(error) ? 'unsent' : 'unknown';
+  }
+  if (bytes > 0) directory.deleted(provider, bytes);
+  progressed(clock.monotonic() - started);
+  directory.heard(provider);
+  return 'done';
+}
+
+/** What stands after a DELETE; undefined: nothing, for none is under way any more. */
+function afterwards(claim: Claim, outcome: Outcome, now: number): Claim | undefined {
+  const { counter, recoveries, bytes, sinceMs, doubtMs } = claim;
+  const rest = { counter, recoveries, bytes };
+  if (outcome === 'unknown') return { ...rest, state: 'unsettled', sinceMs: now };
+  if (outcome === 'unsent' && doubtMs === undefined) return { ...rest, state: 'queued', sinceMs };
+  if (doubtMs === undefined || (outcome === 'done' && sinceMs - doubtMs >= SETTLE_MS)) return undefined;
+  const answered = outcome === 'done' ? true : undefined;
+  return { ...rest, state: 'unsettled', bytes: answered ? 0 : bytes, sinceMs: doubtMs, answered };
+}
+
+/** Who is known not to answer is not asked; nor is anybody once it is over. */
+export const isAsked = (
+  { directory }: RecordsContext,
+  { provider }: Pick<BlobAt, 'provider'>,
+  { signal }: AbortOptions,
+): boolean =>
+  signal?.aborted !== true && directory.get(provider) !== undefined && directory.isResponsive(provider);
+
+const eachOnce = (blobs: readonly BlobAt[]): BlobAt[] => [
+  ...new Map(blobs.map((blob) => [placeOf(blob), blob])).values(),
+];
+
+export const nowMs = ({ clock }: RecordsContext): number => Math.max(0, Math.floor(clock.now()));
