@@ -50,6 +50,8 @@ export interface Claim extends Decided {
   readonly doubtMs?: number | undefined;
   /** A DELETE that was sent too soon to settle it was answered: the blob is gone, as long as nobody stores it. */
   readonly answered?: boolean | undefined;
+  /** It is needed after all: nothing more is sent, and the claim ends once it is settled. */
+  readonly stays?: boolean | undefined;
 }
 
 /** A claim as it stands in the table. */
@@ -62,8 +64,9 @@ export interface StoredClaim {
 }
 
 export function encodeClaim(claim: Claim): Uint8Array {
-  const { state, bytes, counter, recoveries, owner, sinceMs: since, doubtMs: doubt, answered } = claim;
-  const record = { v: 2, state, bytes, counter, recoveries, owner, since, doubt, answered };
+  const { state, bytes, counter, recoveries, owner, sinceMs: since, doubtMs: doubt } = claim;
+  const { answered, stays } = claim;
+  const record = { v: 2, state, bytes, counter, recoveries, owner, since, doubt, answered, stays };
   return utf8Encode(JSON.stringify(record));
 }
 
@@ -77,16 +80,17 @@ function claimIn(stored: Uint8Array): Claim | undefined {
   }
   try {
     const record = JSON.parse(utf8Decode(stored)) as Record<string, unknown>;
-    const { v, state, bytes, counter, recoveries, owner, since, doubt, answered } = record;
+    const { v, state, bytes, counter, recoveries, owner, since, doubt, answered, stays } = record;
     const whole =
       v === 2 &&
       STATES.includes(state) &&
       [bytes, counter, recoveries, since].every(isCount) &&
       (doubt === undefined || isCount(doubt)) &&
       (state === 'deleting' ? typeof owner === 'string' : owner === undefined) &&
-      (answered === undefined || answered === true);
+      [answered, stays].every((flag) => flag === undefined || flag === true);
     if (!whole) return undefined;
-    return { state, bytes, counter, recoveries, owner, sinceMs: since, doubtMs: doubt, answered } as Claim;
+    const flags = { answered, stays };
+    return { state, bytes, counter, recoveries, owner, sinceMs: since, doubtMs: doubt, ...flags } as Claim;
   } catch {
     return undefined;
   }

@@ -95,11 +95,15 @@ async function claim(
     const changes: Change[] = [];
     for (const blob of todo) {
       const { isFree, stored: expected, claim: there } = await readClaim(context, blob);
-      if (!isFree && there?.state !== 'queued') continue;
-      const asked = isAsked(blob);
+      if (!isFree && there?.state !== 'queued' && there?.stays !== true) continue;
+      const asked = there?.stays !== true && isAsked(blob);
       const bytes = Math.max(blob.bytes, there?.bytes ?? 0);
       const base = { ...decided, bytes, sinceMs: nowMs(context) };
-      const next: Claim = asked ? { ...base, state: 'deleting', owner } : { ...base, state: 'queued' };
+      const idle: Claim =
+        there?.stays === true
+          ? { ...base, state: 'unsettled', sinceMs: there.sinceMs }
+          : { ...base, state: 'queued' };
+      const next: Claim = asked ? { ...base, state: 'deleting', owner } : idle;
       changes.push({
         key: placeOf(blob),
         blob: { ...blob, bytes },

@@ -51,6 +51,10 @@ export async function emptyTrash(
     if (one.claim.state === 'deleting' && !(await isLeft(one.claim, one.key))) continue;
     const tried = tries.get(one.provider) ?? 0;
     if (tried === MAX_RETRIED || !isDue(one.claim, nowMs(context))) continue;
+    if (one.claim.stays) {
+      await context.engine.table(TRASH_TABLE).compareAndSet(one.key, one.stored, undefined);
+      continue;
+    }
     tries.set(one.provider, tried + 1);
     if (isAsked(context, one, options)) due.push(one);
     else left++;
@@ -60,8 +64,8 @@ export async function emptyTrash(
 }
 
 /** What a DELETE has answered already waits until none of before can be under way. */
-const isDue = ({ state, answered, sinceMs }: Claim, now: number): boolean =>
-  state !== 'unsettled' || answered !== true || now < sinceMs || now - sinceMs >= SETTLE_MS;
+const isDue = ({ state, answered, stays, sinceMs }: Claim, now: number): boolean =>
+  state !== 'unsettled' || (!answered && !stays) || now < sinceMs || now - sinceMs >= SETTLE_MS;
 
 /**
  * Judges anew what was decided before the state was recovered: what is needed stays, and all else is queued again.
@@ -79,26 +83,30 @@ export async function judgeAnew(
   const now = nowMs(context);
   const queued: BlobAt[] = [];
   for await (const one of claims(context, options)) {
-    const { state, recoveries, sinceMs, bytes } = one.claim;
-    const isRecent = state !== 'queued' && Math.abs(now - sinceMs) < SETTLE_MS;
-    if (recoveries === decided.recoveries || isRecent) continue;
+    if (one.claim.recoveries === decided.recoveries) continue;
     const verdict = await judge(one);
     if (verdict === undefined) continue;
-    const next = verdict === 'goes' ? encodeClaim(judged(one.claim, decided, now)) : undefined;
-    const written = await table.compareAndSet(one.key, one.stored, next, { sync: true });
-    if (written && verdict === 'goes' && state === 'queued') {
-      queued.push({ provider: one.provider, address: one.address, bytes });
+    const next = judged(one.claim, decided, verdict, now);
+    const written = await table.compareAndSet(one.key, one.stored, next && encodeClaim(next), { sync: true });
+    if (written && next?.state === 'queued') {
+      queued.push({ provider: one.provider, address: one.address, bytes: next.bytes });
     }
   }
   return queued;
 }
 
-const judged = ({ state, bytes }: Claim, decided: Decided, sinceMs: number): Claim => ({
-  ...decided,
-  state: state === 'queued' ? 'queued' : 'unsettled',
-  bytes,
-  sinceMs,
-});
+/** A DELETE may be under way of what is needed: until that is settled, nobody is to store it again. */
+function judged(
+  { state, bytes, sinceMs }: Claim,
+  decided: Decided,
+  verdict: 'goes' | 'stays',
+  now: number,
+): Claim | undefined {
+  const stays = verdict === 'stays' ? true : undefined;
+  if (state === 'queued') return stays ? undefined : { ...decided, state, bytes, sinceMs };
+  const doubtMs = state === 'unsettled' ? Math.min(sinceMs, now) : now;
+  return { ...decided, state: 'unsettled', bytes: stays ? 0 : bytes, sinceMs: doubtMs, stays };
+}
 
 /** From a random one on, so that none is passed over for ever. What cannot be read may be anything: it is unsettled. */
 async function someOfEach(context: RecordsContext, options: AbortOptions): Promise<StoredClaim[]> {

@@ -1,14 +1,10 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { type Decided, decidedNow, type StoredClaim } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
-import { deleteOrQueue } from '../records/deletes.ts';
-import { generationOf } from '../records/generation.ts';
-import { intendedAmong } from '../records/journal.ts';
 import { dropTombstones } from '../records/tombstones.ts';
-import { judgeAnew } from '../records/trash.ts';
 import { ForeignSlots } from './foreign-slots.ts';
-import { Reachable, reach } from './reachable.ts';
+import { judgeOldClaims } from './old-claims.ts';
+import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
 import { type ProviderScrub, Scrubbing } from './scrub.ts';
 
 export interface GcOptions extends AbortOptions {
@@ -53,6 +49,7 @@ export async function scrubProviders(context: RecordsContext, options: ScrubOpti
   const { dropped: forgotten } = forgets
     ? await dropTombstones(context, tombstoneMs, { signal })
     : { dropped: 0 };
+  if (!dryRun) await judgeOldClaims(context, { signal });
   const foreign = new ForeignSlots(context);
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
@@ -60,9 +57,8 @@ export async function scrubProviders(context: RecordsContext, options: ScrubOpti
   const providers = context.directory.all();
   const scrubbings = providers.map((provider) => new Scrubbing(context, provider, foreign, scrub));
   const unread = new Set<BlobAddress>();
-  for (let from = 0; from < END; ) {
+  for (let from = 0; from < END_OF_HEADS; ) {
     const reachable = new Reachable(from);
-    const decided = await decidedNow(context);
     await reach(context, reachable, { signal });
     // One that was being removed meanwhile is gone now.
     if (reachable.unread.size > 0) {
@@ -70,34 +66,9 @@ export async function scrubProviders(context: RecordsContext, options: ScrubOpti
       await reach(context, reachable, { signal });
     }
     reachable.settle();
-    if (!dryRun) await judgeTrash(context, reachable, decided, { signal });
     await Promise.all(scrubbings.map((scrubbing) => scrubbing.part(reachable)));
     from = reachable.to;
     for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
   }
   return { dryRun, forgotten, providers: scrubbings.map(({ result }) => result), unread: [...unread] };
 }
-
-/** Of what waits to be deleted since before a recovery, the names that are known now say whether it is needed. */
-async function judgeTrash(
-  context: RecordsContext,
-  reachable: Reachable,
-  decided: Decided,
-  options: AbortOptions,
-): Promise<void> {
-  if (reachable.unread.size > 0) return;
-  const { state } = await generationOf(context).standing(options);
-  if (state !== 'confirmed') return;
-  const judge = async ({ key, provider, address }: StoredClaim): Promise<'goes' | 'stays' | undefined> => {
-    if (!reachable.covers(address)) return undefined;
-    const isNeeded =
-      reachable.holds(provider, address) || (await intendedAmong(context, new Set([key]), options)).size > 0;
-    return isNeeded ? 'stays' : 'goes';
-  };
-  const anew = await judgeAnew(context, decided, judge, options);
-  const { recoveries } = await decidedNow(context);
-  if (recoveries === decided.recoveries) await deleteOrQueue(context, anew, options);
-}
-
-/** Behind the last address. */
-const END = 256;

@@ -13,7 +13,8 @@ import { NAMES_TABLE, openName } from '../records/name-record.ts';
 
 /** Addresses kept at once, about 40 bytes each; of a larger vault a part of the addresses at a time. */
 const MAX_KEPT = 2_000_000;
-const HEADS = 256;
+/** Behind the first byte of every address. */
+export const END_OF_HEADS = 256;
 /** Nodes that all others lack are waited for so long at those that do not answer. */
 const GIVE_UP_MS = 5_000;
 
@@ -25,7 +26,7 @@ const headOf = (address: BlobAddress): number => Number.parseInt(address.slice(3
 export class Reachable {
   readonly from: number;
   /** Lowered while there is too much to keep. */
-  to: number = HEADS;
+  to: number = END_OF_HEADS;
   /** Manifests that were walked to their end. */
   readonly walked: Set<BlobAddress> = new Set();
   /** Manifests of which a part could not be read: what they lead to is not known. */

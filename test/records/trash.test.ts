@@ -308,3 +308,21 @@ it('what was queued before a recovery is judged anew: what a name needs stays, t
   expect([await trashOf(context), await allBlobs(vault)]).toEqual([[], needed]);
   expect(Buffer.compare(await readAll(await getObject(context, 'x')), content)).toBe(0);
 });
+
+it('what is needed after a recovery keeps its place claimed while a delete of before may be under way', async () => {
+  const { vault, context, told, late, time } = await world();
+  await putObject(context, noise(3_000, 5), { name: 'x' });
+  const needed = await allBlobs(vault);
+  const [provider, address] = needed[0]!.split('/') as [string, BlobAddress];
+  told[provider] = 'lose';
+  await deleteOrQueue(context, [{ provider, address, bytes: 0 }]);
+  told[provider] = 'work';
+  await generationOf(context).adopt([]);
+  await scrubProviders(context);
+  await emptyTrash(context, alive);
+  expect([await statesOf(context), await allBlobs(vault)]).toEqual([['unsettled'], needed]);
+  time.ms += SETTLE_MS;
+  await emptyTrash(context, alive);
+  expect([await trashOf(context), await allBlobs(vault)]).toEqual([[], needed]);
+  expect(late).toHaveLength(1);
+});

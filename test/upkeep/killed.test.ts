@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { emptyTrash } from '../../src/records/trash.ts';
 import { createRetention } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { aroundWrites } from '../helpers/engine.ts';
@@ -50,6 +51,7 @@ async function stoppable() {
     /** The next process clears up. @returns how many blobs there are then. */
     async sweep(): Promise<number> {
       await sweepJournal(context, () => true);
+      await emptyTrash(context, async () => true);
       let blobs = 0;
       for (const { adapter } of providers) for await (const _ of adapter.list()) blobs++;
       return blobs;

@@ -11,6 +11,7 @@ import { renewNames } from '../../records/name-copies.ts';
 import { queueName } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
+import { judgeOldClaims } from '../old-claims.ts';
 import { type Collected, collectPointers } from './collect.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { knownBefore, settleNames } from './settle.ts';
@@ -72,6 +73,8 @@ export async function recoverVault(
   await recountIsDue(context);
   if (heads !== undefined) await generation.adopt(heads);
   const uncertain = new Map([...silent, ...collected.unconfirmed]);
+  // A name that nobody told of may need what waits to be deleted.
+  if (uncertain.size === 0) await judgeOldClaims(context, { signal });
   return {
     names: standing.length,
     deleted: pointers.length - standing.length,
