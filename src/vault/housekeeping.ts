@@ -15,6 +15,7 @@ import { checkNames } from '../records/name-check.ts';
 import { renewNames } from '../records/name-copies.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
+import { judgeOldClaims } from '../upkeep/old-claims.ts';
 import { retireDue } from '../upkeep/retention.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
 import type { ComposedVault } from './assemble.ts';
@@ -25,6 +26,8 @@ const TIDY_AT_CLOSE_MS = 250;
 /** … and when somebody asked for it and waits, each round of it. */
 const FINISH_MS = 600_000;
 const MAX_ROUNDS = 1_000;
+/** What waits since before a recovery is judged so often: that takes a walk through all manifests. */
+const JUDGE_EVERY_MS = 600_000;
 
 interface FinishOptions extends AbortOptions {
   /** Puts that can be taken up again stay. Default false. */
@@ -38,9 +41,11 @@ export class Housekeeping {
   #until: LinkedAbort | undefined;
   /** A run has died and left something: seldom, and only seen to by commands that stay for it. */
   #sweeps = false;
+  #judgedMs: number;
 
   constructor(composed: ComposedVault) {
     this.#composed = composed;
+    this.#judgedMs = composed.context.clock.monotonic();
   }
 
   start(): void {
@@ -97,6 +102,7 @@ export class Housekeeping {
       () => this.#sweep(signal, keepUnfinished),
       () => this.#retire(signal),
       () => emptyTrash(context, leases.isGone, { signal }),
+      () => this.#judge(signal),
       async () => this.tellOf(await renewSlots(context, { signal })),
       async () => this.tellOf(await renewNames(context, { signal })),
       () => generationOf(context).publishIfDue({ signal }),
@@ -111,6 +117,14 @@ export class Housekeeping {
         log('debug', 'housekeeping_failed', { error: String(error) });
       }
     }
+  }
+
+  async #judge(signal: AbortSignal): Promise<void> {
+    const { context } = this.#composed;
+    const now = context.clock.monotonic();
+    if (now - this.#judgedMs < JUDGE_EVERY_MS) return;
+    this.#judgedMs = now;
+    await judgeOldClaims(context, { signal });
   }
 
   async #checkNames(signal: AbortSignal): Promise<void> {

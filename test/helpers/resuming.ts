@@ -164,7 +164,7 @@ export class World {
     await deleteObject(context, 'x');
     for (let i = 0; i < 3; i++) {
       await sweepJournal(context, (owner) => owner !== `run${this.#runs}`);
-      await emptyTrash(context);
+      await emptyTrash(context, async () => true);
     }
     expect(await this.records('journal')).toEqual([]);
     expect(await this.records('resume')).toEqual([]);
