@@ -6,7 +6,8 @@ import { TABLE_NAMES } from '../../../src/engine/tables.ts';
 import { deriveObjectKeys } from '../../../src/keys/derivation.ts';
 import type { VaultContext } from '../../../src/pipeline/context.ts';
 import type { PutProgress } from '../../../src/pipeline/put/put-result.ts';
-import { emptyTrash, queueDeletes } from '../../../src/records/trash.ts';
+import { queueDeletes } from '../../../src/records/deletes.ts';
+import { emptyTrash } from '../../../src/records/trash.ts';
 import { finishedSegments, unfinishedOf } from '../../../src/records/unfinished.ts';
 import { recoverVault } from '../../../src/upkeep/recover/recover.ts';
 import { sweepJournal } from '../../../src/upkeep/sweep.ts';
@@ -75,7 +76,7 @@ it('a put that dies while it undoes itself is not taken up: its blobs will be de
   world.fails = () => false;
   const result = await put(world.run(), file);
   expect(result.resumedBytes).toBe(0);
-  await emptyTrash(world.run());
+  await emptyTrash(world.run(), async () => true);
   await isWhole(world);
 });
 
@@ -96,7 +97,7 @@ it('what waits to be deleted counts as lost', async () => {
   );
   const result = await put(world.run(), file);
   expect(result.resumedBytes).toBeGreaterThan(0);
-  while ((await world.records('trash')).length > 0) await emptyTrash(world.run());
+  while ((await world.records('trash')).length > 0) await emptyTrash(world.run(), async () => true);
   const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
   expect(certificate.live.tolerates).toBe(result.certificate.tolerates);
   expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
@@ -158,7 +159,7 @@ it('what a provider holds that does not answer stays, and is not counted on', as
   const result = await put(world.run(), file);
   expect(result.resumedBytes).toBeGreaterThan(0);
   world.fails = () => false;
-  while ((await world.records('trash')).length > 0) await emptyTrash(world.run());
+  while ((await world.records('trash')).length > 0) await emptyTrash(world.run(), async () => true);
   const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
   expect(certificate.live.tolerates).toBeGreaterThan(result.certificate.tolerates);
   await world.expectNothingLeft();
