@@ -183,8 +183,11 @@ class Catalog implements NodeCatalog {
     return this.#persistence.recount(count);
   }
 
-  close(): Promise<void> {
-    return this.flush();
+  async close(): Promise<void> {
+    await this.flush().catch((error: unknown) => {
+      // A damaged figure is counted anew; until then nothing can be added to it.
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+    });
   }
 
   #entry(providerId: string): CatalogEntry {

@@ -1,6 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { withDeadline } from '../core/clock.ts';
-import { asHoldfastError, isHoldfastError } from '../core/errors.ts';
+import { asHoldfastError, type HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import type { ProviderProfile } from '../profiles/profile.ts';
 import { createProfileStore, type ProfileStore } from '../profiles/store.ts';
@@ -95,7 +95,7 @@ export class CatalogPersistence {
   }
 
   async #loadProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {
-    const { policy, log } = this.#options;
+    const { policy } = this.#options;
     const { id } = entry.provider;
     try {
       const stored = await this.#profiles.load(id, options);
@@ -110,9 +110,14 @@ export class CatalogPersistence {
       entry.quarantine = over === undefined ? undefined : { over, goodProbes: 0 };
     } catch (error) {
       if (!isHoldfastError(error, 'Corrupt')) throw error;
-      if (!entry.unreadable) log?.({ type: 'profile_unreadable', provider: id, error });
-      entry.unreadable = true;
+      this.#noteUnreadable(entry, error);
     }
+  }
+
+  #noteUnreadable(entry: CatalogEntry, error: HoldfastError): void {
+    const provider = entry.provider.id;
+    if (!entry.unreadable) this.#options.log?.({ type: 'profile_unreadable', provider, error });
+    entry.unreadable = true;
   }
 
   #tellMaintenance(entry: CatalogEntry, before: boolean): void {
@@ -184,7 +189,8 @@ export class CatalogPersistence {
       );
     } catch (error) {
       entry.restore(batch, 0);
-      throw error;
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      this.#noteUnreadable(entry, error);
     }
   }
 

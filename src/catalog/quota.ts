@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { utf8Encode } from '../core/bytes.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { Engine, WriteOptions } from '../engine/engine.ts';
 import type { Provider } from '../providers/provider.ts';
 
@@ -43,12 +43,15 @@ const MAX_ROUNDS = 64;
 export interface UsageStore {
   load(providerId: string, options?: AbortOptions): Promise<number>;
   /** The record as it stands, for {@link UsageStore.replace}. */
-  stored(providerId: string): Promise<Uint8Array | undefined>;
-  /** @returns false when the record is no longer `expected`. */
-  replace(providerId: string, expected: Uint8Array | undefined, bytes: number): Promise<boolean>;
+  stored(providerId: string): Promise<StoredUsage>;
+  /** @returns false when the record is no longer `expected`. A damaged one is always replaced. */
+  replace(providerId: string, expected: StoredUsage, bytes: number): Promise<boolean>;
   /** Adds to what is stored, whoever else does; never goes under 0. @returns the sum. */
   add(providerId: string, bytes: number, options?: WriteOptions): Promise<number>;
 }
+
+/** Undefined: there is none. What the engine finds damaged cannot be compared with anything. */
+type StoredUsage = Uint8Array | 'damaged' | undefined;
 
 export function createUsageStore(engine: Engine): UsageStore {
   const table = engine.table(USAGE_TABLE);
@@ -56,9 +59,18 @@ export function createUsageStore(engine: Engine): UsageStore {
     async load(providerId, options = {}) {
       return decodeUsage(await table.get(providerId, options), providerId);
     },
-    stored: (providerId) => table.get(providerId),
-    replace: (providerId, expected, bytes) =>
-      table.compareAndSet(providerId, expected, encodeUsage(bytes), { sync: true }),
+    stored: (providerId) =>
+      table.get(providerId).catch((error: unknown) => {
+        if (isHoldfastError(error, 'Corrupt')) return 'damaged';
+        throw error;
+      }),
+    async replace(providerId, expected, bytes) {
+      if (expected !== 'damaged') {
+        return table.compareAndSet(providerId, expected, encodeUsage(bytes), { sync: true });
+      }
+      await table.put(providerId, encodeUsage(bytes), { sync: true });
+      return true;
+    },
     async add(providerId, bytes, options = {}) {
       for (let round = 0; round < MAX_ROUNDS; round++) {
         const stored = await table.get(providerId, options);

@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import type { BatchOp } from '../engine/engine.ts';
+import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
@@ -56,15 +56,42 @@ export async function forgetRoot(
   options?: AbortOptions,
   also: readonly BatchOp[] = [],
 ): Promise<void> {
-  const storedMs = await context.engine.table(TIMES_TABLE).get(address, options);
   const tables = [ROOTS_TABLE, USAGE_TABLE, TIMES_TABLE];
   const gone = tables.map((table) => ({ table, key: address, value: undefined }));
-  const ops: BatchOp[] = [...gone, ...also];
-  if (storedMs !== undefined) {
-    const key = orderKey(Number(utf8Decode(storedMs)), address);
-    ops.push({ table: ORDER_TABLE, key, value: undefined });
+  const places = (await placesInOrder(context, address, options)).map((key) => ({
+    table: ORDER_TABLE,
+    key,
+    value: undefined,
+  }));
+  await context.engine.batch([...gone, ...places, ...also], [], options ?? {});
+}
+
+/** Where a manifest stands in the order; where the time that tells it is damaged, only looking at all finds it. */
+async function placesInOrder(
+  context: RecordsContext,
+  address: BlobAddress,
+  options: AbortOptions | undefined,
+): Promise<string[]> {
+  try {
+    const storedMs = await context.engine.table(TIMES_TABLE).get(address, options);
+    return storedMs === undefined ? [] : [orderKey(Number(utf8Decode(storedMs)), address)];
+  } catch (error) {
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
   }
-  await context.engine.batch(ops, [], options ?? {});
+  const places: string[] = [];
+  for await (const key of keysInOrder(context, options)) if (key.endsWith(`/${address}`)) places.push(key);
+  return places;
+}
+
+/** The keys say all that the order is: one whose value is damaged is like any other. */
+async function* keysInOrder(context: RecordsContext, options: EntriesOptions = {}): AsyncGenerator<string> {
+  const damaged: string[] = [];
+  const onDamaged = (key: string): void => void damaged.push(key);
+  for await (const [key] of context.engine.table(ORDER_TABLE).entries({ ...options, onDamaged })) {
+    yield* damaged.splice(0);
+    yield key;
+  }
+  yield* damaged;
 }
 
 /** A root block by address: from the engine, else from the providers. @throws HoldfastError `NotFound`. */
@@ -124,9 +151,7 @@ export async function* listManifests(
   options: AbortOptions & { readonly limit?: number | undefined } = {},
 ): AsyncIterable<ManifestEntry> {
   let left = options.limit ?? Number.POSITIVE_INFINITY;
-  for await (const [key] of context.engine
-    .table(ORDER_TABLE)
-    .entries({ reverse: true, signal: options.signal })) {
+  for await (const key of keysInOrder(context, { reverse: true, signal: options.signal })) {
     if (left-- <= 0) return;
     const [storedMs, text] = key.split('/') as [string, string];
     const address = parseAddress(text);
@@ -155,7 +180,7 @@ export async function* storedManifests(
   context: RecordsContext,
   options: AbortOptions,
 ): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number }> {
-  for await (const [key] of context.engine.table(ORDER_TABLE).entries(options)) {
+  for await (const key of keysInOrder(context, { signal: options.signal })) {
     const slash = key.indexOf('/');
     yield { manifest: parseAddress(key.slice(slash + 1)), storedMs: Number(key.slice(0, slash)) };
   }

@@ -106,7 +106,9 @@ export function createPlaces(context: PlacesContext): Places {
     return age >= 0 && age < CLAIMED_FOR_MS;
   };
   const recall = async (options: AbortOptions): Promise<void> => {
-    for await (const [id, value] of table.entries({ ...options, limit: MAX_RECALLED })) {
+    // One that is damaged is asked for anew.
+    const all = { ...options, limit: MAX_RECALLED, onDamaged: () => {} };
+    for await (const [id, value] of table.entries(all)) {
       const seenMs = Number(utf8Decode(value));
       if (Number.isSafeInteger(seenMs)) claimed.set(id, seenMs);
     }

@@ -137,9 +137,14 @@ export async function assemble(
   };
 }
 
-/** Each group once the one before it is closed. */
+/** Each group once the one before it is closed. What fails keeps nothing else open, and is thrown in the end. */
 async function closeInTurn(...groups: readonly (readonly { close(): Promise<void> }[])[]): Promise<void> {
-  for (const group of groups) await Promise.all(group.map((part) => part.close()));
+  const failures: unknown[] = [];
+  for (const group of groups) {
+    const closing = group.map((part) => part.close().catch((error: unknown) => void failures.push(error)));
+    await Promise.all(closing);
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** The configured providers, and which of them was the first to answer. */

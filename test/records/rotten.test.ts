@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { listManifests } from '../../src/records/manifests.ts';
+import { createPlaces } from '../../src/records/places.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
+import { newWorld, Probed } from '../catalog/world.ts';
+import { type RottenEngine, rottenEngine } from '../helpers/rotten-engine.ts';
+import { noise, testVault } from '../helpers/vault.ts';
+
+async function vaultOn(
+  engine: RottenEngine,
+): Promise<{ context: VaultContext; blobs: () => Promise<number> }> {
+  const { context: base, providers } = await testVault({ providers: 4 });
+  const context = { ...base, engine };
+  const retention = createRetention(context, 0);
+  const blobs = async (): Promise<number> => {
+    let count = 0;
+    for (const { adapter } of providers) for await (const _ of adapter.list()) count++;
+    return count;
+  };
+  return { context: { ...context, retention, places: createPlaces(context) }, blobs };
+}
+
+const keysOf = async (engine: RottenEngine, table: string): Promise<string[]> => {
+  const keys: string[] = [];
+  for await (const [key] of engine.table(table).entries({ onDamaged: () => {} })) keys.push(key);
+  return keys;
+};
+
+describe('a damaged record that is derived', () => {
+  it.each(['manifests', 'manifest_order', 'manifest_times', 'manifest_usage'])(
+    'of %s keeps no object from being removed, and stays no longer than that',
+    async (table) => {
+      const engine = rottenEngine();
+      const { context, blobs } = await vaultOn(engine);
+      await putObject(context, noise(10_000), { name: 'x' });
+      for (const key of await keysOf(engine, table)) engine.rot(table, key);
+      await deleteObject(context, 'x');
+      expect(await blobs()).toBe(0);
+      for (const each of ['retired', 'manifests', 'manifest_order', 'manifest_times', 'manifest_usage']) {
+        expect({ [each]: await keysOf(engine, each) }).toEqual({ [each]: [] });
+      }
+    },
+  );
+
+  it('of the order of manifests leaves none of them out of the list', async () => {
+    const engine = rottenEngine();
+    const { context } = await vaultOn(engine);
+    const puts = [];
+    for (const seed of [1, 2, 3]) puts.push((await putObject(context, noise(3_000, seed))).manifest);
+    for (const key of (await keysOf(engine, 'manifest_order')).slice(1)) engine.rot('manifest_order', key);
+    const listed = [];
+    for await (const { address } of listManifests(context)) listed.push(address);
+    expect(listed.sort()).toEqual(puts.sort());
+  });
+
+  it('of a place stops no put', async () => {
+    const engine = rottenEngine();
+    const { context } = await vaultOn(engine);
+    await putObject(context, noise(3_000, 1), { name: 'x' });
+    for (const key of await keysOf(engine, 'places')) engine.rot('places', key);
+    const later = { ...context, places: createPlaces(context) };
+    await expect(putObject(later, noise(3_000, 2), { name: 'x' })).resolves.toMatchObject({ name: 'x' });
+  });
+
+  it.each(['provider_profiles', 'provider_usage', 'provider_last_failure'])(
+    'of %s keeps no catalog from being closed',
+    async (table) => {
+      const engine = rottenEngine();
+      const catalog = await newWorld().open([new Probed('a')], { engine });
+      const stored = { type: 'stored', bytes: 1_000, elapsedMs: 10, rttMs: 1 } as const;
+      catalog.report('a', stored);
+      await catalog.flush();
+      engine.rot(table, 'a');
+      catalog.report('a', stored);
+      await catalog.close();
+    },
+  );
+
+  it('of usage is counted anew', async () => {
+    const engine = rottenEngine();
+    const catalog = await newWorld().open([new Probed('a')], { engine });
+    catalog.report('a', { type: 'stored', bytes: 1_000, elapsedMs: 10, rttMs: 1 });
+    await catalog.flush();
+    engine.rot('provider_usage', 'a');
+    expect(await catalog.recount(async () => new Map([['a', 1_000]]))).toBe(true);
+    expect(catalog.snapshot()).toMatchObject([{ usedBytes: 1_000 }]);
+    await catalog.flush();
+    expect((await newWorld().open([new Probed('a')], { engine })).snapshot()).toMatchObject([
+      { usedBytes: 1_000 },
+    ]);
+  });
+});
