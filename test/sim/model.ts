@@ -56,6 +56,17 @@ export class Model {
     return !all.some((by) => by.status === 'acknowledged' && by.endMs <= readStartMs);
   }
 
+  /** Whether a list that began then may have this name, or lack it. */
+  allowsPresence(name: string, present: boolean, listStartMs: number): boolean {
+    if (!present) return this.allows(name, undefined, listStartMs);
+    this.compared++;
+    const all = this.#changes.get(name) ?? [];
+    return all.some(
+      (change) =>
+        change.content !== undefined && !all.some((by) => this.#supersedes(by, change, listStartMs)),
+    );
+  }
+
   #supersedes(by: Change, change: Change, readStartMs: number): boolean {
     if (by === change || by.status !== 'acknowledged' || by.endMs > readStartMs) return false;
     if (!this.strict && (by.home !== change.home || change.status !== 'acknowledged')) return false;

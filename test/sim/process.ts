@@ -52,12 +52,25 @@ export function configOf(providers: readonly string[], dataShards: number, parit
 /** The state folder of one machine, and who works on it. */
 export class Home {
   readonly id: string;
-  readonly disk: StateDisk = new StateDisk();
+  readonly disk: StateDisk;
+  /** Whose lock can be tried here. */
   readonly owners = new Map<string, Life>();
+  /** Owners that work on the state of which this is a copy: their locks say nothing here. */
+  readonly elsewhere: ReadonlySet<string>;
+  /** Its machine has been up so much longer than the world has lasted. */
+  uptimeAheadMs = 0;
   readonly processes = new Set<SimProcess>();
 
-  constructor(id: string) {
+  constructor(id: string, disk = new StateDisk(), elsewhere: ReadonlySet<string> = new Set()) {
     this.id = id;
+    this.disk = disk;
+    this.elsewhere = elsewhere;
+  }
+
+  /** Another machine with a copy of the folder. */
+  async copy(id: string): Promise<Home> {
+    const elsewhere = new Set([...this.elsewhere, ...this.owners.keys()]);
+    return new Home(id, await this.disk.copy(), elsewhere);
   }
 }
 
@@ -96,7 +109,7 @@ export class SimProcess {
         random,
         blake3,
         secondBlake3: async () => blake3,
-        engine: engineOn(home.disk, world, life, streams.schedule),
+        engine: engineOn(home.disk, world, life, streams.schedule, streams.disk),
         owners: ownersOf(home, life, toHex(random(8))),
         kinds: adapterKinds([kind]),
         env: {},
@@ -107,7 +120,7 @@ export class SimProcess {
           (key) => stage.violation(`key ${key} sealed two things`),
           (bytes) => blake3.hash(bytes),
         ),
-        uptimeMs: () => world.nowMs,
+        uptimeMs: () => world.nowMs + home.uptimeAheadMs,
       },
       observersOf(world),
     );
@@ -136,9 +149,9 @@ export class SimProcess {
 /** Warnings and failed attempts are counted: they tell which branches a run has taken. */
 const observersOf = (world: World): Observers => ({
   ...silent,
-  log(_, event, { error }) {
+  log(_, event, fields) {
     world.count(`event ${event}`);
-    if (typeof error === 'string') world.note('log', event, error);
+    world.note('log', event, JSON.stringify(fields));
   },
   onAttempt(attempt) {
     if (attempt.error !== undefined) world.count(`attempt ${attempt.operation} ${attempt.error.code}`);
@@ -153,7 +166,10 @@ function ownersOf(home: Home, life: Life, run: string): Owners {
       home.owners.set(name, life);
       return name;
     },
-    standing: async (owner) => (home.owners.get(owner)?.alive ? 'alive' : 'dead'),
+    standing: async (owner) => {
+      if (home.elsewhere.has(owner)) return 'unknown';
+      return home.owners.get(owner)?.alive ? 'alive' : 'dead';
+    },
     host: async () => home.id.padEnd(16, '0'),
     tidy: async () => {},
     async close() {

@@ -5,13 +5,14 @@ import type { Slot } from '../../src/providers/adapter.ts';
 import { bufferedUpload, type Driver, readsOf } from '../../src/providers/driver.ts';
 import { notFound, slotConflict } from '../../src/providers/guard.ts';
 import { join } from '../../src/providers/pieces.ts';
-import type { Streams } from './streams.ts';
+import type { Fault } from './faults.ts';
+import type { Stream, Streams } from './streams.ts';
 import type { Life, World } from './world.ts';
 
 /** How often what goes wrong at a provider, for one request. */
 export interface ProviderFaults {
   readonly refused: number;
-  readonly lostAck: number;
+  readonly lostAnswer: number;
   readonly silent: number;
   readonly slow: number;
   readonly corrupt: number;
@@ -22,7 +23,7 @@ export interface ProviderFaults {
 
 export const NO_FAULTS: ProviderFaults = {
   refused: 0,
-  lostAck: 0,
+  lostAnswer: 0,
   silent: 0,
   slow: 0,
   corrupt: 0,
@@ -30,7 +31,7 @@ export const NO_FAULTS: ProviderFaults = {
   lateEffect: 0,
 };
 
-type Outcome = 'refused' | 'lostAck' | 'silent' | 'slow' | 'none';
+type Outcome = Extract<Fault, 'refused' | 'lost answer' | 'silent' | 'slow'> | 'none';
 
 /** One provider: what it holds, and how it behaves. Every process reaches the same one. */
 export class SimProvider {
@@ -40,6 +41,10 @@ export class SimProvider {
   faults: ProviderFaults = NO_FAULTS;
   /** Nothing is answered at all. */
   away = false;
+  /** Nothing more is taken. */
+  full = false;
+  /** Nobody is let in. */
+  denied = false;
   readonly #world: World;
   readonly #streams: Streams;
 
@@ -47,6 +52,52 @@ export class SimProvider {
     this.id = id;
     this.#world = world;
     this.#streams = streams;
+  }
+
+  /** All that it holds is gone. */
+  wipe(): void {
+    this.blobs.clear();
+    this.slots.clear();
+  }
+
+  /** A copy of all that it holds. @returns puts that back in the place of what it holds then. */
+  backup(): () => void {
+    const blobs = [...this.blobs];
+    const slots = [...this.slots];
+    return () => {
+      this.wipe();
+      for (const [address, blob] of blobs) this.blobs.set(address, blob);
+      // A slot that was written anew is another one to whoever had read it.
+      for (const [name, { bytes }] of slots) this.slots.set(name, { bytes, version: this.#newVersion() });
+    };
+  }
+
+  /** Some of what it holds has a flipped bit, or is cut short. */
+  rot(chance: Stream): void {
+    const rotten = (bytes: Uint8Array): Uint8Array => {
+      if (bytes.length === 0) return bytes;
+      if (chance.chance(0.3)) return bytes.slice(0, chance.between(0, bytes.length - 1));
+      const copy = Uint8Array.from(bytes);
+      copy[chance.between(0, bytes.length - 1)]! ^= 1 << chance.between(0, 7);
+      return copy;
+    };
+    const share = chance.next();
+    for (const [address, { bytes, modifiedUnixMs }] of this.blobs) {
+      if (chance.chance(share)) this.blobs.set(address, { bytes: rotten(bytes), modifiedUnixMs });
+    }
+    for (const [name, { bytes }] of this.slots) {
+      if (chance.chance(share)) this.slots.set(name, { bytes: rotten(bytes), version: this.#newVersion() });
+    }
+  }
+
+  #newVersion(): string {
+    return toHex(this.#streams.secrets.bytes(8));
+  }
+
+  #checkRoom(): void {
+    if (!this.full) return;
+    this.#world.fired('full provider');
+    throw new HoldfastError('QuotaExceeded', 'there is no room left');
   }
 
   /** What one process sends to it. */
@@ -60,6 +111,7 @@ export class SimProvider {
     const store: Driver['store'] = (address, parts, size, signal) => {
       const bytes = join(parts, size);
       return call('store', signal, () => {
+        this.#checkRoom();
         const existed = blobs.get(address)?.bytes.length === bytes.length;
         const modifiedUnixMs = 1_700_000_000_000 + Math.floor(this.#world.nowMs);
         if (!existed) blobs.set(address, { bytes, modifiedUnixMs });
@@ -98,7 +150,8 @@ export class SimProvider {
         const bytes = Uint8Array.from(given);
         return call('writeSlot', signal, () => {
           if (slots.get(name)?.version !== expected) throw slotConflict();
-          const version = toHex(this.#streams.secrets.bytes(8));
+          this.#checkRoom();
+          const version = this.#newVersion();
           slots.set(name, { bytes, version });
           return version;
         });
@@ -115,7 +168,7 @@ export class SimProvider {
     if (found === undefined) throw notFound();
     const bytes = found.slice(offset, length === undefined ? undefined : offset + length);
     if (bytes.length > 0 && this.#streams.faults.chance(this.faults.corrupt)) {
-      this.#fired('corrupt');
+      this.#world.fired('flipped bit');
       bytes[this.#streams.faults.between(0, bytes.length - 1)]! ^= 1;
     }
     return bytes;
@@ -131,23 +184,32 @@ export class SimProvider {
     const cut = faults.chance(this.faults.partialList) ? faults.between(0, items.length) : items.length;
     yield* items.slice(0, cut);
     if (cut === items.length) return;
-    this.#fired('partial list');
+    this.#world.fired('partial list');
     throw new HoldfastError('Unavailable', 'the listing broke off');
-  }
-
-  #fired(fault: string): void {
-    this.#world.count(`fault ${fault}`);
   }
 
   #outcome(): Outcome {
     if (this.away) return 'silent';
     const draw = this.#streams.faults.next();
+    const { refused, lostAnswer, silent, slow } = this.faults;
+    const rates = [
+      ['refused', refused],
+      ['lost answer', lostAnswer],
+      ['silent', silent],
+      ['slow', slow],
+    ] as const;
     let bound = 0;
-    for (const outcome of ['refused', 'lostAck', 'silent', 'slow'] as const) {
-      bound += this.faults[outcome];
+    for (const [outcome, rate] of rates) {
+      bound += rate;
       if (draw < bound) return outcome;
     }
     return 'none';
+  }
+
+  #admitted<T>(effect: () => T): T {
+    if (!this.denied) return effect();
+    this.#world.fired('denied provider');
+    throw new HoldfastError('PermissionDenied', 'the key is not accepted');
   }
 
   /** The request travels, takes effect, and its answer travels back; each of the three may not come to pass. */
@@ -155,7 +217,7 @@ export class SimProvider {
     const world = this.#world;
     const { network, faults } = this.#streams;
     const outcome = this.#outcome();
-    if (outcome !== 'none') this.#fired(outcome);
+    if (outcome !== 'none') this.#world.fired(outcome);
     const lingers = faults.chance(this.faults.lateEffect);
     const factor = outcome === 'slow' ? 200 : 1;
     const there = (1 + 20 * network.next()) * factor + (outcome === 'silent' ? 90_000 * faults.next() : 0);
@@ -165,11 +227,11 @@ export class SimProvider {
       world.schedule(there, () => {
         const givenUp = !life.alive || signal?.aborted === true;
         if (givenUp && !(lingers && acts)) return;
-        if (givenUp) this.#fired('late effect');
+        if (givenUp) this.#world.fired('late effect');
         let answer: () => void = () => reject(unavailable());
         if (acts) {
           try {
-            const result = effect();
+            const result = this.#admitted(effect);
             answer = () => resolve(result);
           } catch (error) {
             answer = () => reject(error);
@@ -177,7 +239,7 @@ export class SimProvider {
         }
         world.note(this.id, operation, outcome, acts ? 1 : 0, givenUp ? 1 : 0);
         if (outcome === 'silent') return;
-        life.after(back, outcome === 'lostAck' ? () => reject(unavailable()) : answer);
+        life.after(back, outcome === 'lost answer' ? () => reject(unavailable()) : answer);
       });
     });
   }

@@ -12,7 +12,16 @@ export interface Stream {
 }
 
 /** New purposes come at the end, and draw from streams of their own, so that old seeds keep their meaning. */
-type Purpose = 'network' | 'workload' | 'faults' | 'schedule' | 'swarm' | 'secrets';
+type Purpose =
+  | 'network'
+  | 'workload'
+  | 'faults'
+  | 'schedule'
+  | 'swarm'
+  | 'secrets'
+  | 'trouble'
+  | 'disk'
+  | 'checks';
 
 export type Streams = Readonly<Record<Purpose, Stream>>;
 
@@ -26,6 +35,9 @@ export function streamsOf(seed: number): Streams {
     schedule: stream('schedule'),
     swarm: stream('swarm'),
     secrets: stream('secrets'),
+    trouble: stream('trouble'),
+    disk: stream('disk'),
+    checks: stream('checks'),
   };
 }
 

@@ -21,6 +21,22 @@ export interface Swarm {
   readonly clockJumps: number;
   /** One provider loses all that it holds. */
   readonly wiped: boolean;
+  /** Of calls: its process is killed while it lasts. */
+  readonly struck: number;
+  /** Of acknowledged changes: the power fails at once. */
+  readonly cutWhenAcknowledged: number;
+  /** Of reads and writes of the state. */
+  readonly diskErrors: number;
+  readonly rottenRecords: number;
+  readonly rottenNames: number;
+  readonly copies: number;
+  /** What else comes over the provider that may lose everything. */
+  readonly rotten: boolean;
+  readonly restored: boolean;
+  readonly fullProviders: number;
+  readonly denials: number;
+  /** In the end as many providers as the certificates allow are gone, and the state. */
+  readonly disaster: boolean;
 }
 
 export function swarmOf(draw: Stream): Swarm {
@@ -38,7 +54,7 @@ export function swarmOf(draw: Stream): Swarm {
     names: draw.between(2, 6),
     faults: {
       refused: rate(0.2),
-      lostAck: rate(0.15),
+      lostAnswer: rate(0.15),
       silent: rate(0.05),
       slow: rate(0.05),
       corrupt: rate(0.1),
@@ -52,5 +68,16 @@ export function swarmOf(draw: Stream): Swarm {
     fullDisks: some(0.2, 1),
     clockJumps: some(0.2, 2),
     wiped: draw.chance(0.2),
+    struck: rate(0.1),
+    cutWhenAcknowledged: rate(0.15),
+    diskErrors: draw.chance(0.25) ? 0.03 * draw.next() ** 2 : 0,
+    rottenRecords: some(0.2, 3),
+    rottenNames: some(0.08, 2),
+    copies: some(0.08, 1),
+    rotten: draw.chance(0.12),
+    restored: draw.chance(0.12),
+    fullProviders: some(0.15, 2),
+    denials: some(0.15, 2),
+    disaster: draw.chance(0.4),
   };
 }

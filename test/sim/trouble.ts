@@ -1,11 +1,12 @@
+import type { Fault } from './faults.ts';
 import type { Home, SimProcess } from './process.ts';
 import type { SimProvider } from './provider.ts';
-import type { Streams } from './streams.ts';
+import type { Stream, Streams } from './streams.ts';
 import type { Swarm } from './swarm.ts';
 import type { World } from './world.ts';
 
 /** What trouble can reach of a run. */
-interface Troubled {
+export interface Troubled {
   readonly world: World;
   readonly streams: Streams;
   readonly swarm: Swarm;
@@ -16,64 +17,141 @@ interface Troubled {
   launch(home: Home): void;
   kill(process: SimProcess): void;
   killAll(home: Home): void;
+  /** Another machine goes on from a copy of this one's state. */
+  copy(home: Home): void;
 }
 
+const FIRST_MINUTE = 60_000;
+
 /** Schedules what happens to homes and providers while clients are at work. */
-export function planTrouble(run: Troubled): void {
-  const { swarm } = run;
-  const { schedule, faults } = run.streams;
-  const plan = (times: number, what: string, trouble: (home: Home) => void): void => {
+export class Trouble {
+  readonly #run: Troubled;
+
+  constructor(run: Troubled) {
+    this.#run = run;
+  }
+
+  plan(): void {
+    const { schedule, trouble } = this.#run.streams;
+    this.#planHomes(schedule);
+    this.#planProviders(schedule);
+    this.#planMoreHomes(trouble);
+    this.#planMoreProviders(trouble);
+  }
+
+  kill(process: SimProcess): void {
+    this.#run.kill(process);
+    this.#relaunch(process.home);
+  }
+
+  powerCut(home: Home): void {
+    const { killAll, streams } = this.#run;
+    killAll(home);
+    void home.disk.powerCut(streams.faults);
+    this.#relaunch(home);
+  }
+
+  #each(draw: Stream, times: number, act: (home: Home) => void): void {
+    const { world, homes } = this.#run;
     for (let i = 0; i < times; i++) {
-      const home = schedule.pick(run.homes);
-      run.world.schedule(60_000 * schedule.next() ** 2, () => {
-        if (run.isOver()) return;
-        run.world.count(`fault ${what}`);
-        run.world.note(what, home.id);
-        trouble(home);
+      const home = draw.pick(homes);
+      world.schedule(FIRST_MINUTE * draw.next() ** 2, () => {
+        if (!this.#run.isOver()) act(home);
       });
     }
-  };
-  const later = (most: number, act: () => void): void => void run.world.schedule(most * schedule.next(), act);
-  const relaunch = (home: Home): void => later(5_000, () => !run.isOver() && run.launch(home));
-  plan(swarm.kills, 'kill', (home) => {
-    const victim = [...home.processes][0];
-    if (victim === undefined) return;
-    run.kill(victim);
-    relaunch(home);
-  });
-  plan(swarm.powerCuts, 'power cut', (home) => {
-    run.killAll(home);
-    void home.disk.powerCut(faults);
-    relaunch(home);
-  });
-  plan(swarm.restores, 'restore', (home) => {
-    const backup = home.disk.backup();
-    later(30_000, () => {
-      run.killAll(home);
-      void home.disk.goBackTo(backup);
-      relaunch(home);
+  }
+
+  #plan(draw: Stream, times: number, fault: Fault, act: (home: Home) => void): void {
+    this.#each(draw, times, (home) => {
+      this.#run.world.fired(fault);
+      this.#run.world.note(fault, home.id);
+      act(home);
     });
-  });
-  plan(swarm.absences, 'absence', () => {
-    const provider = schedule.pick(run.providers);
-    provider.away = true;
-    later(120_000, () => {
-      provider.away = false;
+  }
+
+  /** @param act is not done where the run is over by then. */
+  #later(draw: Stream, most: number, act: () => void): void {
+    this.#run.world.schedule(most * draw.next(), act);
+  }
+
+  #relaunch(home: Home): void {
+    this.#later(this.#run.streams.schedule, 5_000, () => {
+      if (!this.#run.isOver()) this.#run.launch(home);
     });
-  });
-  plan(swarm.fullDisks, 'full disk', ({ disk }) => {
-    disk.full = true;
-    later(20_000, () => {
-      disk.full = false;
+  }
+
+  #planHomes(draw: Stream): void {
+    const { swarm, streams } = this.#run;
+    this.#plan(draw, swarm.kills, 'kill', (home) => {
+      const victim = [...home.processes][0];
+      if (victim !== undefined) this.kill(victim);
     });
-  });
-  plan(swarm.clockJumps, 'clock jump', (home) => {
-    const ms = schedule.pick([-3_600_000, -60_000, 60_000, 86_400_000]);
-    for (const { jump } of home.processes) jump.ms += ms;
-  });
-  plan(swarm.wiped ? 1 : 0, 'wiped provider', () => {
-    const provider = run.providers[0]!;
-    provider.blobs.clear();
-    provider.slots.clear();
-  });
+    this.#plan(draw, swarm.powerCuts, 'power cut', (home) => this.powerCut(home));
+    this.#plan(draw, swarm.restores, 'restored state', (home) => {
+      const { written } = home.disk;
+      this.#later(draw, 30_000, () => {
+        this.#run.killAll(home);
+        void home.disk.goBackTo(written);
+        this.#relaunch(home);
+      });
+    });
+    this.#each(draw, swarm.fullDisks, ({ disk }) => {
+      disk.full = true;
+      this.#later(draw, 20_000, () => {
+        disk.full = false;
+      });
+    });
+    this.#plan(draw, swarm.clockJumps, 'clock jump', (home) => {
+      const ms = streams.schedule.pick([-3_600_000, -60_000, 60_000, 86_400_000]);
+      for (const { jump } of home.processes) jump.ms += ms;
+    });
+  }
+
+  #planProviders(draw: Stream): void {
+    const { swarm, providers } = this.#run;
+    this.#plan(draw, swarm.absences, 'absence', () => {
+      const provider = draw.pick(providers);
+      provider.away = true;
+      this.#later(draw, 120_000, () => {
+        provider.away = false;
+      });
+    });
+    this.#plan(draw, swarm.wiped ? 1 : 0, 'wiped provider', () => providers[0]!.wipe());
+  }
+
+  #planMoreHomes(draw: Stream): void {
+    const { swarm, streams, world } = this.#run;
+    const rot = (times: number, what: 'derived' | 'name', fault: Fault): void =>
+      this.#each(draw, times, async ({ disk }) => {
+        if (await disk.rot(what, streams.disk)) world.fired(fault);
+      });
+    rot(swarm.rottenRecords, 'derived', 'rotten record');
+    rot(swarm.rottenNames, 'name', 'rotten name');
+    this.#plan(draw, swarm.copies, 'copied state', (home) => this.#run.copy(home));
+  }
+
+  #planMoreProviders(draw: Stream): void {
+    const { swarm, providers } = this.#run;
+    const [victim] = providers;
+    this.#plan(draw, swarm.rotten ? 1 : 0, 'rotten provider', () => victim!.rot(draw));
+    this.#each(draw, swarm.restored ? 1 : 0, () => {
+      const restore = victim!.backup();
+      this.#later(draw, 60_000, () => {
+        this.#run.world.fired('restored provider');
+        restore();
+      });
+    });
+    const forAWhile = (times: number, set: (provider: SimProvider, on: boolean) => void): void =>
+      this.#each(draw, times, () => {
+        const provider = draw.pick(providers);
+        set(provider, true);
+        this.#later(draw, 60_000, () => set(provider, false));
+      });
+    forAWhile(swarm.fullProviders, (provider, on) => {
+      provider.full = on;
+    });
+    forAWhile(swarm.denials, (provider, on) => {
+      provider.denied = on;
+    });
+  }
 }

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { abortError, throwIfAborted } from '../../src/core/abort.ts';
 import type { Clock } from '../../src/core/clock.ts';
+import { countedAs, type Fault } from './faults.ts';
 
 interface Due {
   readonly at: number;
@@ -19,16 +20,26 @@ export class World {
   readonly seen = new Map<string, number>();
   readonly #heap: Due[] = [];
   readonly #trace: Hash = createHash('sha256');
+  readonly #aloud: boolean;
   #order = 0;
+
+  /** @param aloud the trace is printed too. */
+  constructor(aloud = false) {
+    this.#aloud = aloud;
+  }
 
   count(what: string): void {
     this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
   }
 
+  fired(fault: Fault): void {
+    this.count(countedAs(fault));
+  }
+
   /** Part of the trace, by which two runs are compared. */
   note(...what: readonly (string | number)[]): void {
     const line = `${this.nowMs.toFixed(3)} ${what.join(' ')}\n`;
-    if (process.env.SIM_TRACE === '1') process.stderr.write(line);
+    if (this.#aloud) process.stderr.write(line);
     this.#trace.update(line);
   }
 

@@ -1,0 +1,151 @@
+import type { Client } from './client.ts';
+import type { Model } from './model.ts';
+import { Home, SimProcess, type Stage } from './process.ts';
+import type { Swarm } from './swarm.ts';
+
+/** Once nothing goes wrong any more, everything is tidy by then. */
+const CONVERGED_MS = 60 * 60_000;
+/** A state that is a copy waits so long before it takes work over from owners elsewhere. */
+const LEASE_MS = 25 * 3_600_000;
+
+interface Checked {
+  readonly stage: Stage;
+  readonly swarm: Swarm;
+  readonly model: Model;
+  readonly client: Client;
+  readonly homes: readonly Home[];
+}
+
+/** What must hold once nothing goes wrong any more: all that was acknowledged is there, and what nobody needs goes. */
+export class Checks {
+  readonly #run: Checked;
+
+  constructor(run: Checked) {
+    this.#run = run;
+  }
+
+  async all(): Promise<void> {
+    const { homes, model, client, stage } = this.#run;
+    const processes: SimProcess[] = [];
+    for (const home of homes) processes.push(await SimProcess.start(stage, home));
+    if (!model.strict) for (const process of [...processes, ...processes]) await client.recover(process);
+    for (const process of processes) {
+      // Of two homes only the one that recovered last is confirmed, and deletes anything.
+      if (process === processes.at(-1)) await this.#converge(process, 'after the faults');
+      for (const name of model.names) await client.get(process, name, true);
+    }
+    const last = processes.at(-1)!;
+    const names = await client.list(last, true);
+    const survivor = this.#run.swarm.disaster ? await this.#disaster(last, names) : undefined;
+    if (survivor !== undefined) processes.push(survivor);
+    if (homes.length === 1 || survivor !== undefined) await this.#empty(processes.at(-1)!);
+    for (const process of processes) await this.#close(process);
+  }
+
+  async #close(process: SimProcess): Promise<void> {
+    const left = await process.close();
+    if (left > 0) this.#run.stage.violation(`memory: ${left} slabs were never released`);
+  }
+
+  /** One provider is broken whose losses count as those of a domain. */
+  get #damaged(): number {
+    const { wiped, rotten, restored } = this.#run.swarm;
+    return wiped || rotten || restored ? 1 : 0;
+  }
+
+  /** As much goes as the certificates allow, and the state with it. @returns the vault that was recovered from the rest. */
+  async #disaster(process: SimProcess, names: readonly string[]): Promise<SimProcess | undefined> {
+    const { stage, client } = this.#run;
+    const { world, streams, violation } = stage;
+    let tolerates = stage.providers.length;
+    const before = new Map<string, string>();
+    for (const name of names) {
+      const stat = await client.call('stat', process, () => process.vault.statObject(name));
+      if (stat === undefined) continue;
+      const { certificate, nameCopies } = stat;
+      tolerates = Math.min(tolerates, certificate.tolerates);
+      const copies = nameCopies?.tolerates ?? -1;
+      if (copies < certificate.tolerates - this.#damaged) violation(`too few copies of the name ${name}`);
+      const content = await client.get(process, name, true);
+      if (content !== undefined) before.set(name, keyOf(content));
+    }
+    const gone = tolerates - this.#damaged;
+    if (before.size === 0 || gone < 1) return undefined;
+    const left = stage.providers.slice(this.#damaged);
+    for (let i = 0; i < gone; i++) {
+      const [provider] = left.splice(streams.checks.between(0, left.length - 1), 1);
+      world.fired('destroyed domains');
+      world.note('destroyed', provider!.id);
+      provider!.wipe();
+    }
+    await this.#close(process);
+    const survivor = await SimProcess.start(stage, new Home('survivor'));
+    await client.recover(survivor);
+    for (const [name, content] of before) {
+      const found = await client.get(survivor, name, true);
+      if (found === undefined || keyOf(found) !== content) violation(`lost in the disaster: ${name}`);
+    }
+    return survivor;
+  }
+
+  /** All names go: what is left at providers then, some record must know. */
+  async #empty(process: SimProcess): Promise<void> {
+    const { client, stage, model, swarm } = this.#run;
+    for (const name of await client.list(process, true)) {
+      const gone = await client.call('rm', process, () => process.vault.deleteObject(name));
+      if (gone === undefined) stage.violation(`rm failed: ${name}`);
+    }
+    await this.#converge(process, 'after everything was removed');
+    const left = this.#blobs();
+    if (left > 0) {
+      stage.world.count('left for gc');
+      // Only a scrub finds what came after its sender was given up, or what an older state never knew.
+      const { lateEffect, silent } = swarm.faults;
+      const listed = lateEffect > 0 || silent > 0 || !model.strict || this.#damaged > 0 || swarm.disaster;
+      if (!listed) stage.violation(`orphans: ${left} blobs that no record knows`);
+      await this.#scrub(process);
+    }
+  }
+
+  async #scrub(process: SimProcess): Promise<void> {
+    const { client, stage } = this.#run;
+    const scrubbed = await client.call('gc', process, () => process.vault.gc({ minAgeMs: 0 }));
+    await this.#converge(process, 'after gc');
+    // Where it is not proven that no other vault uses the place, gc only tells.
+    const told = scrubbed?.providers.filter(({ kept }) => kept === 'shared').map(({ provider }) => provider);
+    const left = this.#blobs(told);
+    if (left > 0) stage.violation(`gc left ${left} blobs`);
+  }
+
+  #blobs(except: readonly string[] = []): number {
+    const counted = this.#run.stage.providers.filter(({ id }) => !except.includes(id));
+    return counted.reduce((sum, { blobs }) => sum + blobs.size, 0);
+  }
+
+  /** Waits until housekeeping has nothing left to do. */
+  async #converge(process: SimProcess, when: string): Promise<void> {
+    const { world, violation } = this.#run.stage;
+    if (process.home.elsewhere.size > 0) {
+      // Rounds go by in which it sees that those owners' journals stand still.
+      await process.life.sleep(10 * 60_000);
+      process.home.uptimeAheadMs += LEASE_MS;
+    }
+    const until = world.nowMs + CONVERGED_MS;
+    let left = await backlogOf(process.home);
+    while (left.length > 0 && world.nowMs < until) {
+      await process.life.sleep(30_000);
+      left = await backlogOf(process.home);
+    }
+    if (left.length > 0) violation(`not converged ${when}: ${left.slice(0, 3).join(', ')}`);
+  }
+}
+
+const keyOf = (content: Uint8Array): string => Buffer.from(content).toString('latin1');
+
+async function backlogOf({ disk }: Home): Promise<string[]> {
+  const left: string[] = [];
+  for (const table of ['journal', 'trash', 'retired', 'slots_due']) {
+    for await (const [key] of disk.live.table(table).entries({ limit: 3 })) left.push(`${table} ${key}`);
+  }
+  return left;
+}
