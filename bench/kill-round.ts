@@ -15,6 +15,8 @@ import {
 } from './kill-vaults.ts';
 
 const CHILD = resolve('test/fixtures/kill-child.mjs');
+/** Not for long-lived code: it is struck before that would pay. */
+const FLAGS = ['--no-opt', '--always-sparkplug', '--single-threaded-gc'];
 /** A child that says nothing for so long hangs. */
 const HANG_MS = 120_000;
 
@@ -135,7 +137,7 @@ export class Striker {
     const weights = Object.fromEntries(OPERATIONS.map((op) => [op, 1 / (20 + struckIn(report, op))]));
     const given = { library: LIBRARY, vaults, sizes: SIZES, weights, counts, mode };
     log({ child: label, given });
-    return spawn(process.execPath, ['--max-semi-space-size=32', CHILD, JSON.stringify(given)], {
+    return spawn(process.execPath, [...FLAGS, CHILD, JSON.stringify(given)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
   }

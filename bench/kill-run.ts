@@ -35,6 +35,8 @@ export interface KillOptions {
   /** Vaults that one process works on at once; a kill strikes the operation of each. */
   readonly vaults: number;
   readonly stopAfterMs?: number | undefined;
+  /** Ends it after the round. */
+  readonly signal?: AbortSignal | undefined;
   readonly onRound?: ((report: KillReport) => void) | undefined;
 }
 
@@ -86,7 +88,7 @@ class Run {
   }
 
   async all(): Promise<void> {
-    const { vaults, onRound, stopAfterMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { vaults, onRound, signal, stopAfterMs = Number.POSITIVE_INFINITY } = this.#options;
     const started = performance.now();
     const homes = Array.from({ length: vaults }, (_, i) => join(this.#outer, `v${i}`));
     this.#vaults = await Promise.all(homes.map(makeVault));
@@ -94,7 +96,9 @@ class Run {
     await counter.run('count');
     this.#with = { ...this.#with, counts: counter.counted };
     const { failures } = this.#report;
-    while (!this.#isEnough() && performance.now() - started < stopAfterMs && failures.length === 0) {
+    const isOver = (): boolean =>
+      this.#isEnough() || performance.now() - started >= stopAfterMs || signal?.aborted === true;
+    while (!isOver() && failures.length === 0) {
       this.#round++;
       await this.#copy();
       if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost)) await this.#overlap();

@@ -10,7 +10,7 @@ export const LIBRARY: string = pathToFileURL(resolve('dist/index.js')).href;
 export const NAMES = ['a', 'b', 'c', 'd'] as const;
 /** One segment, and one size of several with nodes above them. */
 export const SIZES = [3_000, 700, 200_000, 20_000, 100, 1_500] as const;
-const PROVIDERS = 5;
+const PROVIDERS = 4;
 
 export interface KillVault {
   readonly home: string;

@@ -1,4 +1,4 @@
-// Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--vaults 8]
+// Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--vaults 12]
 // [--folder /dev/shm] [--minutes 30]
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '10000' },
     seed: { type: 'string', default: '1' },
-    vaults: { type: 'string', default: '8' },
+    vaults: { type: 'string', default: '12' },
     folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
     minutes: { type: 'string' },
   },
@@ -18,11 +18,14 @@ const { values } = parseArgs({
 
 const TELL_EVERY_MS = 60_000;
 const count = Number(values.count);
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
 const started = performance.now();
 let told = started;
 const report = await runKills({
   count,
   balanced: true,
+  signal: stop.signal,
   seed: Number(values.seed),
   folder: values.folder,
   vaults: Number(values.vaults),
