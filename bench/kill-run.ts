@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { strikePrograms } from './kill-programs.ts';
 import { type Aim, type RoundOptions, Striker, WHOLE } from './kill-round.ts';
 import {
   type KillReport,
@@ -21,6 +22,8 @@ import {
 const EMPTY_EVERY = 12;
 /** Of so many rounds one has two processes on each home. */
 const OVERLAP_EVERY = 4;
+/** And of so many one has commands of the program. */
+const PROGRAMS_EVERY = 10;
 /** So many copies of the vaults, as they were before the latest rounds, are there when one fails. */
 const COPIES = 3;
 
@@ -101,7 +104,9 @@ class Run {
     while (!isOver() && failures.length === 0) {
       this.#round++;
       await this.#copy();
-      if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost)) await this.#overlap();
+      if (this.#round % PROGRAMS_EVERY === 0) await strikePrograms(this.#vaults, this.#with);
+      else if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost))
+        await this.#overlap();
       else await this.#strike();
       if (this.#round % EMPTY_EVERY === 0) await this.#empty();
       this.#flush();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -50,6 +51,12 @@ export class Ledger {
     for (const each of this.#entries.values()) each.may = new Set(each.durable);
   }
 
+  /** What it holds for certain; undefined where that is not. */
+  holds(name: string): number | null | undefined {
+    const { may } = this.#of(name);
+    return may.size === 1 ? [...may][0] : undefined;
+  }
+
   /** A recovery has copied what it found of these names to all providers. */
   settle(names: readonly string[]): void {
     for (const name of names) this.#of(name).settled = true;
@@ -98,6 +105,8 @@ export interface KillReport {
   struck: number;
   /** By operation, then by phase. */
   readonly counts: Map<string, Map<string, number>>;
+  /** Of those operations, the commands of the program that were struck. */
+  programs: number;
   /** Vaults that were being opened, looked at and tidied when their process was killed. */
   opening: number;
   /** Operations that ended well. */
@@ -114,7 +123,7 @@ export interface KillReport {
 }
 
 export const newReport = (): KillReport => ({
-  ...{ kills: 0, struck: 0, counts: new Map(), opening: 0, done: 0, outlived: 0 },
+  ...{ kills: 0, struck: 0, counts: new Map(), programs: 0, opening: 0, done: 0, outlived: 0 },
   ...{ reads: 0, emptied: 0, scrubbed: 0, late: 0, failures: [] },
 });
 
@@ -131,6 +140,12 @@ export const struckIn = (report: KillReport, op: Operation): number =>
 /** In puts and overwrites. */
 export const struckAt = (report: KillReport, phase: string): number =>
   (report.counts.get('put')?.get(phase) ?? 0) + (report.counts.get('overwrite')?.get(phase) ?? 0);
+
+/** The content that a number stands for, as in test/fixtures/kill-child.mjs. */
+export function contentOf(tag: number): Buffer {
+  const seed = createHash('sha256').update(String(tag)).digest();
+  return Buffer.alloc(SIZES[tag % SIZES.length]!, Buffer.concat([Buffer.from(`${tag}|`), seed]));
+}
 
 /** As in test/fixtures/kill-child.mjs. */
 export function mulberry(seed: number): () => number {

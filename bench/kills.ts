@@ -38,12 +38,13 @@ const report = await runKills({
 });
 const seconds = (performance.now() - started) / 1000;
 
-const { kills, struck, opening, done, outlived, reads, emptied, scrubbed, late, failures } = report;
+const { kills, struck, programs, opening, done, outlived, reads, emptied, scrubbed, late, failures } = report;
 console.log(
   `seed ${values.seed}: ${kills} processes killed, ${struck} operations struck, ${seconds.toFixed(0)} s`,
 );
 for (const op of OPERATIONS) console.log(`  ${op.padEnd(10)} ${String(struckIn(report, op)).padStart(6)}`);
 console.log(`  phases of puts: ${PHASES.map((phase) => `${phase} ${struckAt(report, phase)}`).join(', ')}`);
+console.log(`  ${programs} of the operations were commands of the program`);
 console.log(`  ${opening} vaults struck while they were opened; ${done} operations ended well`);
 console.log(`  ${outlived} of them in a process beside a killed one; ${reads} reads checked`);
 console.log(
