@@ -1,12 +1,13 @@
 import type { Client } from './client.ts';
+import type { ForeignVault } from './foreign.ts';
 import type { Model } from './model.ts';
-import { Home, SimProcess, type Stage } from './process.ts';
+import { accountOf, Home, SimProcess, type Stage } from './process.ts';
+import type { SimProvider } from './provider.ts';
 import type { Swarm } from './swarm.ts';
+import { LEASE_MS } from './trouble.ts';
 
 /** Once nothing goes wrong any more, everything is tidy by then. */
 const CONVERGED_MS = 60 * 60_000;
-/** A state that is a copy waits so long before it takes work over from owners elsewhere. */
-const LEASE_MS = 25 * 3_600_000;
 
 interface Checked {
   readonly stage: Stage;
@@ -14,6 +15,7 @@ interface Checked {
   readonly model: Model;
   readonly client: Client;
   readonly homes: readonly Home[];
+  readonly foreign: ForeignVault | undefined;
 }
 
 /** What must hold once nothing goes wrong any more: all that was acknowledged is there, and what nobody needs goes. */
@@ -40,6 +42,8 @@ export class Checks {
     if (survivor !== undefined) processes.push(survivor);
     if (homes.length === 1 || survivor !== undefined) await this.#empty(processes.at(-1)!);
     for (const process of processes) await this.#close(process);
+    // What was destroyed, or damaged, was the other's too, and it may have lost what it can bear to lose.
+    if (survivor === undefined && this.#damaged === 0) await this.#run.foreign?.check();
   }
 
   async #close(process: SimProcess): Promise<void> {
@@ -71,12 +75,12 @@ export class Checks {
     }
     const gone = tolerates - this.#damaged;
     if (before.size === 0 || gone < 1) return undefined;
-    const left = stage.providers.slice(this.#damaged);
+    const left = this.#domains().slice(this.#damaged);
     for (let i = 0; i < gone; i++) {
-      const [provider] = left.splice(streams.checks.between(0, left.length - 1), 1);
+      const [domain] = left.splice(streams.checks.between(0, left.length - 1), 1);
       world.fired('destroyed domains');
-      world.note('destroyed', provider!.id);
-      provider!.wipe();
+      world.note('destroyed', domain!.map(({ id }) => id).join());
+      for (const provider of domain!) provider.wipe();
     }
     await this.#close(process);
     const survivor = await SimProcess.start(stage, new Home('survivor'));
@@ -86,6 +90,15 @@ export class Checks {
       if (found === undefined || keyOf(found) !== content) violation(`lost in the disaster: ${name}`);
     }
     return survivor;
+  }
+
+  #domains(): SimProvider[][] {
+    const domains = new Map<string, SimProvider[]>();
+    for (const [i, provider] of this.#run.stage.providers.entries()) {
+      const account = accountOf(i, this.#run.swarm.perAccount);
+      domains.set(account, [...(domains.get(account) ?? []), provider]);
+    }
+    return [...domains.values()];
   }
 
   /** All names go: what is left at providers then, some record must know. */
@@ -119,13 +132,15 @@ export class Checks {
 
   #blobs(except: readonly string[] = []): number {
     const counted = this.#run.stage.providers.filter(({ id }) => !except.includes(id));
-    return counted.reduce((sum, { blobs }) => sum + blobs.size, 0);
+    const others = this.#run.foreign?.addresses;
+    const own = counted.flatMap(({ blobs }) => [...blobs.keys()].filter((address) => !others?.has(address)));
+    return own.length;
   }
 
   /** Waits until housekeeping has nothing left to do. */
   async #converge(process: SimProcess, when: string): Promise<void> {
     const { world, violation } = this.#run.stage;
-    if (process.home.elsewhere.size > 0) {
+    if (process.home.hasLeases) {
       // Rounds go by in which it sees that those owners' journals stand still.
       await process.life.sleep(10 * 60_000);
       process.home.uptimeAheadMs += LEASE_MS;

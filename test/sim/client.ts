@@ -12,6 +12,8 @@ export interface Served {
   readonly world: World;
   readonly streams: Streams;
   readonly model: Model;
+  /** Nothing goes wrong: no call may fail, but for a name that is not there. */
+  readonly mustSucceed: boolean;
   violation(what: string): void;
   /** Told when a call begins. */
   onCall(process: SimProcess): void;
@@ -144,6 +146,8 @@ export class Client {
     }
     this.#run.world.count(`error ${operation} ${error.kind} ${error.code}`);
     this.#run.world.note(operation, error.kind, error.code, error.message);
+    if (this.#run.mustSucceed && error.kind !== 'NotFound')
+      this.#run.violation(`${operation} failed: ${error}`);
     if (error.kind === 'Unexpected') this.#run.violation(`${operation} threw ${error.stack}`);
   }
 }

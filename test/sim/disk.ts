@@ -1,7 +1,8 @@
 import { HoldfastError } from '../../src/core/errors.ts';
 import type { BatchOp, Engine, EntriesOptions, Table, WriteOptions } from '../../src/engine/engine.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
-import type { Stream } from './streams.ts';
+import type { SealedRecords } from './sealed.ts';
+import type { Stream, Streams } from './streams.ts';
 import type { Life, World } from './world.ts';
 
 /** Tables that can be made again of names, slots and objects: damage in them stops nothing. */
@@ -76,8 +77,15 @@ export class StateDisk {
   }
 }
 
+interface Surroundings {
+  readonly world: World;
+  readonly streams: Streams;
+  readonly records: SealedRecords;
+}
+
 /** The engine of one process on a state that others may have open too. */
-export function engineOn(disk: StateDisk, world: World, life: Life, chance: Stream, errors: Stream): Engine {
+export function engineOn(disk: StateDisk, { world, streams, records }: Surroundings, life: Life): Engine {
+  const { schedule: chance, disk: errors } = streams;
   let closed = false;
   const enter = async (): Promise<void> => {
     if (closed) throw new HoldfastError('Unavailable', 'the engine was closed', { code: 'engine_closed' });
@@ -110,6 +118,7 @@ export function engineOn(disk: StateDisk, world: World, life: Life, chance: Stre
     if (fault === 'before') throw diskError();
     const done = await apply();
     if (done) disk.wrote(ops);
+    for (const { table, key, value } of ops) if (value !== undefined) records.inEngine(table, key, value);
     // It may be there, and may be gone after a power cut: its sender knows neither.
     if (fault === 'after') throw diskError();
     if (!sync) return done;

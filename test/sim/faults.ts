@@ -21,6 +21,8 @@ export const FAULTS = [
   'power cut',
   'power cut after an acknowledgement',
   'clock jump',
+  'paused process',
+  'lapsed leases',
   // Of the state folder.
   'full disk',
   'disk error on read',
@@ -30,6 +32,7 @@ export const FAULTS = [
   'rotten name',
   'restored state',
   'copied state',
+  'lost state',
   // When everything else is over.
   'destroyed domains',
 ] as const;

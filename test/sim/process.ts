@@ -3,7 +3,7 @@ import type { Config } from '../../src/config/types.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Owners } from '../../src/engine/index.ts';
-import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
+import { deriveSubkeys, type VaultKeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { adapterFromDriver } from '../../src/providers/from-driver.ts';
 import type { AdapterKind } from '../../src/providers/kind.ts';
 import { adapterKinds } from '../../src/providers/registry.ts';
@@ -12,13 +12,17 @@ import { OpenedVault } from '../../src/vault/opened-vault.ts';
 import { type Observers, silent } from '../../src/vault/settings.ts';
 import { engineOn, StateDisk } from './disk.ts';
 import type { SimProvider } from './provider.ts';
+import type { SealedRecords } from './sealed.ts';
 import { Share, takeSeat, watchedStage } from './seat.ts';
 import type { Streams } from './streams.ts';
+import type { Swarm } from './swarm.ts';
 import { clockOf, Life, type World } from './world.ts';
 
 const KIND = 'sim';
 /** The same for all seeds: deriving keys is slow, and which they are changes nothing. */
 const KEYS = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(7)));
+/** Of another vault that uses the same places. */
+export const FOREIGN_KEYS: VaultKeys = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(8)));
 const blake3 = await selectBlake3({ native: true, wasm: true });
 
 const kindFor = (open: AdapterKind['open']): AdapterKind => ({ name: KIND, keys: {}, open });
@@ -31,11 +35,22 @@ export interface Stage {
   readonly config: Config;
   /** What every key has sealed. */
   readonly sealed: Map<string, string>;
+  readonly records: SealedRecords;
   violation(what: string): void;
 }
 
+interface HomeOptions {
+  readonly disk?: StateDisk;
+  readonly elsewhere?: ReadonlySet<string>;
+  readonly keys?: VaultKeys;
+  readonly noLocks?: boolean;
+}
+
 /** One configuration for all processes: few small shards, so that a seed is quick. */
-export function configOf(providers: readonly string[], dataShards: number, parityShards: number): Config {
+export function configOf(
+  providers: readonly string[],
+  { dataShards, parityShards, perAccount }: Pick<Swarm, 'dataShards' | 'parityShards' | 'perAccount'>,
+): Config {
   const kinds = adapterKinds([kindFor(() => Promise.reject(new Error('only the configuration is read')))]);
   const config = {
     chunks: { ladder: [64 * 1024], defaultBytes: 64 * 1024 },
@@ -44,10 +59,19 @@ export function configOf(providers: readonly string[], dataShards: number, parit
     packs: { targetBytes: 64 * 1024 },
     integrity: { verifyWrites: 'off' },
     limits: { maxAttempts: 3, requestMs: 10_000, probeMs: 3_000, stallMs: 5_000 },
-    providers: providers.map((id) => ({ id, adapter: KIND })),
+    placement: { failureDomain: perAccount > 1 ? 'account' : 'provider' },
+    providers: providers.map((id, i) => ({
+      id,
+      adapter: KIND,
+      domain: { provider: perAccount > 1 ? 'sim' : id, account: accountOf(i, perAccount), region: 'sim' },
+    })),
   } as const;
   return configFrom(config as never, {}, '/sim', kinds);
 }
+
+/** The account of the provider with this number. */
+export const accountOf = (provider: number, perAccount: number): string =>
+  `a${Math.floor(provider / perAccount) + 1}`;
 
 /** The state folder of one machine, and who works on it. */
 export class Home {
@@ -57,20 +81,30 @@ export class Home {
   readonly owners = new Map<string, Life>();
   /** Owners that work on the state of which this is a copy: their locks say nothing here. */
   readonly elsewhere: ReadonlySet<string>;
+  readonly keys: VaultKeys;
+  /** No lock of another owner can be tried. */
+  readonly noLocks: boolean;
   /** Its machine has been up so much longer than the world has lasted. */
   uptimeAheadMs = 0;
   readonly processes = new Set<SimProcess>();
 
-  constructor(id: string, disk = new StateDisk(), elsewhere: ReadonlySet<string> = new Set()) {
+  constructor(id: string, { disk = new StateDisk(), elsewhere = new Set(), ...more }: HomeOptions = {}) {
     this.id = id;
     this.disk = disk;
     this.elsewhere = elsewhere;
+    this.keys = more.keys ?? KEYS;
+    this.noLocks = more.noLocks ?? false;
+  }
+
+  /** Some of its owners can only be watched. */
+  get hasLeases(): boolean {
+    return this.noLocks || this.elsewhere.size > 0;
   }
 
   /** Another machine with a copy of the folder. */
   async copy(id: string): Promise<Home> {
     const elsewhere = new Set([...this.elsewhere, ...this.owners.keys()]);
-    return new Home(id, await this.disk.copy(), elsewhere);
+    return new Home(id, { disk: await this.disk.copy(), elsewhere, noLocks: this.noLocks });
   }
 }
 
@@ -103,13 +137,13 @@ export class SimProcess {
     const kind = kindFor(async ({ id }, deps) => adapterFromDriver(byId.get(id)!.driverFor(life), deps));
     const composed = await assemble(
       config,
-      { keys: KEYS, bound: true },
+      { keys: home.keys, bound: true },
       {
         clock,
         random,
         blake3,
         secondBlake3: async () => blake3,
-        engine: engineOn(home.disk, world, life, streams.schedule, streams.disk),
+        engine: engineOn(home.disk, stage, life),
         owners: ownersOf(home, life, toHex(random(8))),
         kinds: adapterKinds([kind]),
         env: {},
@@ -167,7 +201,8 @@ function ownersOf(home: Home, life: Life, run: string): Owners {
       return name;
     },
     standing: async (owner) => {
-      if (home.elsewhere.has(owner)) return 'unknown';
+      if (owner === name) return 'alive';
+      if (home.noLocks || home.elsewhere.has(owner)) return 'unknown';
       return home.owners.get(owner)?.alive ? 'alive' : 'dead';
     },
     host: async () => home.id.padEnd(16, '0'),

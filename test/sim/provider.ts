@@ -6,6 +6,7 @@ import { bufferedUpload, type Driver, readsOf } from '../../src/providers/driver
 import { notFound, slotConflict } from '../../src/providers/guard.ts';
 import { join } from '../../src/providers/pieces.ts';
 import type { Fault } from './faults.ts';
+import type { SealedRecords } from './sealed.ts';
 import type { Stream, Streams } from './streams.ts';
 import type { Life, World } from './world.ts';
 
@@ -33,6 +34,12 @@ export const NO_FAULTS: ProviderFaults = {
 
 type Outcome = Extract<Fault, 'refused' | 'lost answer' | 'silent' | 'slow'> | 'none';
 
+interface Surroundings {
+  readonly world: World;
+  readonly streams: Streams;
+  readonly records: SealedRecords;
+}
+
 /** One provider: what it holds, and how it behaves. Every process reaches the same one. */
 export class SimProvider {
   readonly id: string;
@@ -47,11 +54,13 @@ export class SimProvider {
   denied = false;
   readonly #world: World;
   readonly #streams: Streams;
+  readonly #records: SealedRecords;
 
-  constructor(id: string, world: World, streams: Streams) {
+  constructor(id: string, { world, streams, records }: Surroundings) {
     this.id = id;
     this.#world = world;
     this.#streams = streams;
+    this.#records = records;
   }
 
   /** All that it holds is gone. */
@@ -110,6 +119,7 @@ export class SimProvider {
     const { blobs, slots } = this;
     const store: Driver['store'] = (address, parts, size, signal) => {
       const bytes = join(parts, size);
+      this.#records.inBlob(bytes);
       return call('store', signal, () => {
         this.#checkRoom();
         const existed = blobs.get(address)?.bytes.length === bytes.length;
@@ -148,6 +158,7 @@ export class SimProvider {
       readSlot: (name, signal) => call('readSlot', signal, () => slots.get(name)),
       writeSlot: (name, given, expected, signal) => {
         const bytes = Uint8Array.from(given);
+        this.#records.inSlot(bytes);
         return call('writeSlot', signal, () => {
           if (slots.get(name)?.version !== expected) throw slotConflict();
           this.#checkRoom();

@@ -1,9 +1,11 @@
 import { Checks } from './checks.ts';
 import { Client } from './client.ts';
+import { ForeignVault } from './foreign.ts';
 import { Guard } from './guard.ts';
 import { Model } from './model.ts';
 import { configOf, Home, SimProcess, type Stage } from './process.ts';
 import { NO_FAULTS, SimProvider } from './provider.ts';
+import { SealedRecords } from './sealed.ts';
 import { type Streams, streamsOf } from './streams.ts';
 import { type Swarm, swarmOf } from './swarm.ts';
 import { Trouble } from './trouble.ts';
@@ -70,22 +72,27 @@ class Run {
     this.#swarm = swarmOf(this.#streams.swarm);
     const swarm = this.#swarm;
     const ids = Array.from({ length: swarm.providers }, (_, i) => `p${i + 1}`);
-    this.#providers = ids.map((id) => new SimProvider(id, this.#world, this.#streams));
-    this.#homes = Array.from({ length: swarm.homes }, (_, i) => new Home(`${i + 1}`));
+    const records = new SealedRecords((where) =>
+      this.violations.add(`a nonce sealed two things in ${where}`),
+    );
+    const around = { world: this.#world, streams: this.#streams, records };
+    this.#providers = ids.map((id) => new SimProvider(id, around));
+    const { noLocks } = swarm;
+    this.#homes = Array.from({ length: swarm.homes }, (_, i) => new Home(`${i + 1}`, { noLocks }));
     this.#model.strict =
-      swarm.homes === 1 && swarm.restores === 0 && swarm.rottenNames === 0 && swarm.copies === 0;
+      swarm.homes === 1 && swarm.restores + swarm.losses + swarm.rottenNames + swarm.copies === 0;
     this.#changesLeft = swarm.changes;
     this.#stage = {
-      world: this.#world,
-      streams: this.#streams,
+      ...around,
       providers: this.#providers,
-      config: configOf(ids, swarm.dataShards, swarm.parityShards),
+      config: configOf(ids, swarm),
       sealed: new Map(),
       violation: (what) => this.violations.add(what),
     };
     this.#client = new Client({
       ...this.#stage,
       model: this.#model,
+      mustSucceed: swarm.calm,
       onCall: (process) => this.#strike(process),
       onAcknowledged: (process) => this.#cutPower(process),
     });
@@ -102,8 +109,10 @@ class Run {
   }
 
   async all(): Promise<void> {
+    const foreign = this.#swarm.foreign ? new ForeignVault(this.#stage) : undefined;
+    await this.#until(foreign?.begin());
     await this.#faultyPart();
-    await this.#quietPart();
+    await this.#quietPart(foreign);
     if (this.#model.compared === 0) this.violations.add('nothing was compared');
   }
 
@@ -217,7 +226,7 @@ class Run {
   }
 
   /** Nothing goes wrong any more: everything that was acknowledged is there, and what nobody needs goes. */
-  async #quietPart(): Promise<void> {
+  async #quietPart(foreign: ForeignVault | undefined): Promise<void> {
     for (const provider of this.#providers) {
       provider.faults = NO_FAULTS;
       provider.away = false;
@@ -233,9 +242,16 @@ class Run {
       model: this.#model,
       client: this.#client,
       homes: this.#homes,
+      foreign,
     });
-    let over = false;
-    const end = checks.all().then(
+    await this.#until(checks.all());
+    for (const home of this.#homes) this.#killAll(home);
+  }
+
+  /** Lets time pass until something is done, which it must be. */
+  async #until(work: Promise<void> | undefined): Promise<void> {
+    let over = work === undefined;
+    work?.then(
       () => {
         over = true;
       },
@@ -244,10 +260,7 @@ class Run {
         over = true;
       },
     );
-    if (!(await this.#world.run(() => over, this.#world.nowMs + CHECKED_MS, MAX_STEPS))) {
-      this.violations.add(this.#world.steps >= MAX_STEPS ? 'too many steps' : 'the checks came to no end');
-    }
-    for (const home of this.#homes) this.#killAll(home);
-    if (over) await end;
+    if (await this.#world.run(() => over, this.#world.nowMs + CHECKED_MS, MAX_STEPS)) return;
+    this.violations.add(this.#world.steps >= MAX_STEPS ? 'too many steps' : 'the checks came to no end');
   }
 }

@@ -1,4 +1,4 @@
-import type { ProviderFaults } from './provider.ts';
+import { NO_FAULTS, type ProviderFaults } from './provider.ts';
 import type { Stream } from './streams.ts';
 
 /** What one run is like: drawn from its seed, so that every mix of faults comes up. */
@@ -37,9 +37,54 @@ export interface Swarm {
   readonly denials: number;
   /** In the end as many providers as the certificates allow are gone, and the state. */
   readonly disaster: boolean;
+  /** Nothing goes wrong at all, and many are at work on few names: every call must succeed. */
+  readonly calm: boolean;
+  /** Another vault, with another key, uses the same places. */
+  readonly foreign: boolean;
+  /** No lock of an owner can be tried: leases decide. */
+  readonly noLocks: boolean;
+  readonly pauses: number;
+  /** So often a machine finds that its leases have run out, whoever lives. */
+  readonly lapses: number;
+  readonly losses: number;
+  /** Providers of one account, which is the failure domain. */
+  readonly perAccount: number;
 }
 
 export function swarmOf(draw: Stream): Swarm {
+  const drawn = drawSwarm(draw);
+  return drawn.calm ? { ...drawn, ...CALM } : drawn;
+}
+
+/** In the place of what was drawn. */
+const CALM: Partial<Swarm> = {
+  homes: 1,
+  clients: 3,
+  names: 2,
+  faults: NO_FAULTS,
+  kills: 0,
+  powerCuts: 0,
+  restores: 0,
+  absences: 0,
+  fullDisks: 0,
+  clockJumps: 0,
+  wiped: false,
+  struck: 0,
+  cutWhenAcknowledged: 0,
+  diskErrors: 0,
+  rottenRecords: 0,
+  rottenNames: 0,
+  copies: 0,
+  rotten: false,
+  restored: false,
+  fullProviders: 0,
+  denials: 0,
+  pauses: 0,
+  lapses: 0,
+  losses: 0,
+};
+
+function drawSwarm(draw: Stream): Swarm {
   const rate = (most: number): number => (draw.chance(0.5) ? 0 : most * draw.next() ** 2);
   const some = (probability: number, most: number): number =>
     draw.chance(probability) ? draw.between(1, most) : 0;
@@ -79,5 +124,12 @@ export function swarmOf(draw: Stream): Swarm {
     fullProviders: some(0.15, 2),
     denials: some(0.15, 2),
     disaster: draw.chance(0.4),
+    calm: draw.chance(0.06),
+    foreign: draw.chance(0.08),
+    noLocks: draw.chance(0.1),
+    pauses: some(0.15, 2),
+    lapses: some(0.3, 3),
+    losses: some(0.06, 1),
+    perAccount: draw.chance(0.25) ? 2 : 1,
   };
 }

@@ -22,6 +22,8 @@ export interface Troubled {
 }
 
 const FIRST_MINUTE = 60_000;
+/** A lease has run out by then. */
+export const LEASE_MS: number = 25 * 3_600_000;
 
 /** Schedules what happens to homes and providers while clients are at work. */
 export class Trouble {
@@ -127,6 +129,18 @@ export class Trouble {
       });
     rot(swarm.rottenRecords, 'derived', 'rotten record');
     rot(swarm.rottenNames, 'name', 'rotten name');
+    this.#plan(draw, swarm.pauses, 'paused process', (home) => {
+      const [process] = [...home.processes];
+      if (process !== undefined) process.life.pausedUntilMs = world.nowMs + 90_000 * draw.next();
+    });
+    this.#plan(draw, swarm.lapses, 'lapsed leases', (home) => {
+      home.uptimeAheadMs += LEASE_MS;
+    });
+    this.#plan(draw, swarm.losses, 'lost state', (home) => {
+      this.#run.killAll(home);
+      void home.disk.goBackTo(0);
+      this.#relaunch(home);
+    });
     this.#plan(draw, swarm.copies, 'copied state', (home) => this.#run.copy(home));
   }
 

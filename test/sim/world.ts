@@ -109,6 +109,8 @@ const settled = (): Promise<void> => new Promise((resolve) => realImmediate(reso
 /** A life that ends at once: nothing that was waited for comes any more. */
 export class Life {
   alive = true;
+  /** Until then nothing that was waited for comes: its machine sleeps, or swaps. */
+  pausedUntilMs = 0;
   readonly #world: World;
 
   constructor(world: World) {
@@ -117,9 +119,15 @@ export class Life {
 
   /** Calls back after so long, if it still lives. */
   after(ms: number, run: () => void): () => void {
-    return this.#world.schedule(ms, () => {
-      if (this.alive) run();
-    });
+    let takeBack = (): void => {};
+    const onceAwake = (): void => {
+      if (!this.alive) return;
+      const asleepMs = this.pausedUntilMs - this.#world.nowMs;
+      if (asleepMs > 0) takeBack = this.#world.schedule(asleepMs, onceAwake);
+      else run();
+    };
+    takeBack = this.#world.schedule(ms, onceAwake);
+    return () => takeBack();
   }
 
   sleep(ms: number): Promise<void> {
