@@ -11,6 +11,7 @@ import { benchMemory, renderMemory } from './memory.ts';
 import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
 import { benchPortable, renderPortable } from './portable.ts';
+import { benchRecover, renderRecover } from './recover.ts';
 
 export interface Context {
   readonly area: Area;
@@ -70,5 +71,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async hung({ area, options, say }) {
     const figures = await benchHung(area, options.runs, say);
     return { figures, text: renderHung(figures) };
+  },
+  async recover({ area, say }) {
+    const figures = await benchRecover(area, say);
+    return { figures, text: renderRecover(figures) };
   },
 };

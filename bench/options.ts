@@ -24,6 +24,7 @@ export const MORE_PARTS = [
   'crash',
   'gatewayload',
   'hung',
+  'recover',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
