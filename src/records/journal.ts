@@ -169,9 +169,9 @@ export class PutJournal implements Fence {
     }
   }
 
-  /** Nothing may be sent on the word of a journal that a sweep has condemned. */
+  /** Nothing may be sent on the word of a journal that a sweep has condemned, or that a power cut would undo. */
   async #write(ops: readonly BatchOp[], header: Uint8Array | undefined): Promise<void> {
-    if (!(await this.#engine.batch(ops, [this.#stands(header)]))) throw putFenced();
+    if (!(await this.#engine.batch(ops, [this.#stands(header)], { sync: true }))) throw putFenced();
   }
 
   #stands(expected: Uint8Array | undefined): Precondition {

@@ -3,8 +3,10 @@ import { expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { utf8Decode } from '../../src/core/bytes.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
 import { PutJournal } from '../../src/records/journal.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { aroundWrites } from '../helpers/engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 
@@ -37,6 +39,34 @@ async function blobsLeft({ directory }: VaultContext): Promise<number> {
   for (const id of IDS) for await (const _ of directory.get(id)!.adapter.list()) left++;
   return left;
 }
+
+it('whatever a put sends is noted before, and flushed', async () => {
+  const flushed = new Set<string>();
+  let unnoted = 0;
+  const { context } = await testVault({
+    wrap: (adapter, index) =>
+      new Proxy(adapter, {
+        get: (its, key) => {
+          const member: unknown = Reflect.get(its, key);
+          if (typeof member !== 'function') return member;
+          return (...args: unknown[]) => {
+            if (key === 'store' && !flushed.has(`p${index + 1}/${String(args[0])}`)) unnoted++;
+            return member.apply(its, args) as unknown;
+          };
+        },
+      }),
+  });
+  const engine = aroundWrites(context.engine, async ({ ops, sync }, work) => {
+    const done = await work();
+    const noted = ops.filter(({ table, key, value }) => table === 'journal' && key.includes('/') && value);
+    for (const { value } of sync ? noted : [])
+      for (const place of utf8Decode(value!).split('\n')) flushed.add(place);
+    return done;
+  });
+  await putObject({ ...context, engine }, noise(1_500_000, 1), { name: 'x' });
+  expect(flushed.size).toBeGreaterThan(9);
+  expect(unnoted).toBe(0);
+});
 
 it('copies of a blob share a record, which is there before any of them is sent', async () => {
   const { context } = await testVault();
