@@ -53,6 +53,28 @@ export async function queueDeletes(context: RecordsContext, blobs: readonly Blob
   }
 }
 
+/**
+ * Lets a blob be stored whose address is not new, once the journal speaks for its place: takes out what is queued there.
+ * @throws HoldfastError `Conflict` when a DELETE may be on its way, or lands later.
+ */
+export async function freePlace(
+  context: RecordsContext,
+  place: Pick<BlobAt, 'provider' | 'address'>,
+): Promise<void> {
+  const table = context.engine.table(TRASH_TABLE);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { isFree, stored, claim } = await readClaim(context, place);
+    if (isFree) return;
+    if (claim?.state !== 'queued') break;
+    if (await table.compareAndSet(placeOf(place), stored, undefined)) return;
+  }
+  const { provider } = place;
+  throw new HoldfastError('Conflict', 'it may still be deleting this blob', {
+    provider,
+    status: 'temporary',
+  });
+}
+
 /** Places that this process is sending a DELETE to: a claim of its own that is not among them has been left behind. */
 const AT_WORK = new WeakMap<Engine, Set<Place>>();
 

@@ -9,7 +9,7 @@ import { deriveObjectKeys } from '../../keys/derivation.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import type { BlobAt } from '../../records/claims.ts';
 import type { RetiredVersion } from '../../records/context.ts';
-import { deleteOrQueue, queueDeletes } from '../../records/deletes.ts';
+import { deleteOrQueue, freePlace, queueDeletes } from '../../records/deletes.ts';
 import { hasOtherName } from '../../records/forks.ts';
 import { generationOf, type Standing } from '../../records/generation.ts';
 import { engineGenerationOf } from '../../records/generation-record.ts';
@@ -306,7 +306,21 @@ export class PutRun {
         code: 'engine_corrupt',
       });
     }
-    await this.#session.storeNode(finished.node);
+    await this.#session.storeNode(finished.node, {
+      intend: (provider, address) => this.#intendAgain({ provider, address }),
+      left: (...given) => this.#outbox.left(...given),
+    });
+  }
+
+  /** What is not new may be about to be deleted where it is to be stored. */
+  async #intendAgain({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): Promise<void> {
+    await this.#outbox.intend(provider, address);
+    try {
+      await freePlace(this.#context, { provider, address });
+    } catch (error) {
+      this.#outbox.refused(provider, address);
+      throw error;
+    }
   }
 
   async #retire({ version, goes }: RetiredByPut, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ import { addressOf } from '../../core/address.ts';
 import type { HoldfastError } from '../../core/errors.ts';
 import type { ObjectKeys } from '../../keys/derivation.ts';
 import type { CopiesWanted } from '../../object/rendezvous.ts';
-import { type StoredNode, storeNode } from '../../object/store-node.ts';
+import { type NodeOutbox, type StoredNode, storeNode } from '../../object/store-node.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
 import type { TransferContext } from '../context.ts';
@@ -60,11 +60,11 @@ export class PutSession {
     this.placements.exclude(id);
   }
 
-  /** Keeps a manifest node at usable providers. */
-  async storeNode(bytes: Uint8Array): Promise<StoredNode> {
+  /** Keeps a manifest node at usable providers. @param sent told before each copy leaves. */
+  async storeNode(bytes: Uint8Array, sent: NodeOutbox = this.outbox): Promise<StoredNode> {
     const { context, outbox, placements, signal } = this;
     const { address, providers } = await timed(context, 'manifest', () =>
-      storeNode(context, bytes, placements.usable, this.#nodeCopies, outbox, signal),
+      storeNode(context, bytes, placements.usable, this.#nodeCopies, sent, signal),
     );
     for (const provider of providers) outbox.acknowledged(provider, address, bytes.length, 'node');
     const { policy, secondBlake3, blake3 } = context;

@@ -6,7 +6,7 @@ import { TABLE_NAMES } from '../../../src/engine/tables.ts';
 import { deriveObjectKeys } from '../../../src/keys/derivation.ts';
 import type { VaultContext } from '../../../src/pipeline/context.ts';
 import type { PutProgress } from '../../../src/pipeline/put/put-result.ts';
-import { queueDeletes } from '../../../src/records/deletes.ts';
+import { deleteOrQueue, queueDeletes } from '../../../src/records/deletes.ts';
 import { emptyTrash } from '../../../src/records/trash.ts';
 import { finishedSegments, unfinishedOf } from '../../../src/records/unfinished.ts';
 import { recoverVault } from '../../../src/upkeep/recover/recover.ts';
@@ -179,6 +179,41 @@ it('nodes that are gone everywhere are stored again', async () => {
   expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
   await isWhole(world);
   await world.expectNothingLeft();
+});
+
+it('a node is stored again nowhere where a delete of it may still land, and stays where one was only queued', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const context = world.run();
+  const [journal] = (await world.records('resume')) as [string];
+  const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
+  const nodes: BlobAddress[] = [];
+  for await (const { node } of finishedSegments(context, journal, sealed, {}))
+    nodes.push(addressOf(context.blake3.hash(node)));
+  const at = (ids: readonly string[]) =>
+    nodes.flatMap((address) => ids.map((provider) => ({ provider, address, bytes: 0 })));
+  // No answer came to these deletes of before: they may land at any time.
+  const [doubtful, queued] = [at(['p1', 'p2', 'p3']), at(['p4', 'p5'])];
+  world.fails = (operation) => operation === 'delete';
+  expect(await deleteOrQueue(context, doubtful)).toBe(doubtful.length);
+  world.fails = () => false;
+  for (const { adapter } of world.vault.providers)
+    for (const address of nodes) await adapter.delete(address).catch(() => {});
+  await queueDeletes(context, queued);
+  world.stores.clear();
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  expect(doubtful.filter(({ provider, address }) => world.stores.has(`${provider}/${address}`))).toEqual([]);
+  expect(nodes.every((address) => [...world.stores.keys()].some((place) => place.endsWith(address)))).toBe(
+    true,
+  );
+  const stored = queued.filter(({ provider, address }) => world.stores.has(`${provider}/${address}`));
+  expect(stored).not.toEqual([]);
+  for (let i = 0; i < 3; i++) await emptyTrash(world.run(), async () => true);
+  expect(await world.blobs()).toEqual(
+    expect.arrayContaining(stored.map(({ provider, address }) => `${provider}/${address}`)),
+  );
+  await isWhole(world);
 });
 
 it('a put whose notes cannot be written goes on, and is undone when it is interrupted', async () => {
