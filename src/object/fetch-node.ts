@@ -100,10 +100,19 @@ function notFound(address: BlobAddress, problems: readonly Problem[]): HoldfastE
   if (problems.every(({ error }) => isHoldfastError(error, 'NotFound'))) {
     return new HoldfastError('NotFound', `no provider has the manifest node ${address}`, { context });
   }
-  const corrupt = problems.some(({ error }) => problemOf(error) === 'corrupt');
+  const found = problems.map(({ error }) => problemOf(error));
+  const corrupt = found.includes('corrupt');
   return new HoldfastError(
     corrupt ? 'Corrupt' : 'Unavailable',
     `no provider returned an intact copy of the manifest node ${address}`,
-    { code: 'node_unavailable', hint: 'Bring unreachable providers back, then try again.', context },
+    {
+      code: 'node_unavailable',
+      hint: 'Bring unreachable providers back, then try again.',
+      context: { ...context, lost: !found.includes('unavailable') },
+    },
   );
 }
+
+/** Whether all providers answered, and those that have the node have other bytes. */
+export const isLost = (error: unknown): boolean =>
+  isHoldfastError(error) && error.code === 'node_unavailable' && error.context.lost === true;

@@ -30,6 +30,10 @@ export interface RetiredVersion {
   readonly dueMs: number;
   /** How often that was tried in vain. */
   readonly attempts: number;
+  /** Of the latest attempts those, without a gap, that found a node damaged wherever it is, and when the first was. */
+  readonly lost?: { readonly attempts: number; readonly sinceMs: number } | undefined;
+  /** Some of its blobs may be deleted, and counted as such. */
+  readonly begun?: boolean | undefined;
   /** What must be closed first: until then the providers may not know what took its place. */
   readonly journal: string | undefined;
 }
@@ -51,6 +55,8 @@ export interface Retired {
   readonly deleted: number;
   /** … and those that are deleted later, because their provider did not answer. */
   readonly queued: number;
+  /** Nodes that were damaged wherever they were: what they led to is not known. */
+  readonly lost?: number | undefined;
   /** Why nothing could be deleted now; it is tried again. */
   readonly postponed?: string | undefined;
 }

@@ -13,8 +13,9 @@ const keyOf = ({ dueMs, manifest }: Pick<RetiredVersion, 'dueMs' | 'manifest'>):
 
 /** To be written in the step that makes the version one that no name stands for. */
 export function retiring(version: RetiredVersion): BatchOp {
-  const { why, nameKey, sinceMs, attempts, journal } = version;
-  const record = { v: 1, why, name: nameKey, since: sinceMs, attempts, journal };
+  const { why, nameKey, sinceMs, attempts, journal, begun } = version;
+  const lost = version.lost && { attempts: version.lost.attempts, since: version.lost.sinceMs };
+  const record = { v: 1, why, name: nameKey, since: sinceMs, attempts, journal, lost, begun };
   return { table: RETIRED_TABLE, key: keyOf(version), value: utf8Encode(JSON.stringify(record)) };
 }
 
@@ -39,14 +40,14 @@ function versionIn(key: string, value: Uint8Array): RetiredVersion | undefined {
   try {
     const [, due, manifest] = /^(\d{14})\/(.*)$/.exec(key) ?? [];
     const record = JSON.parse(utf8Decode(value)) as Record<string, unknown>;
-    const { v, why, name, since, attempts, journal } = record;
+    const { v, why, name, since, attempts, journal, lost, begun } = record;
     const whole =
       v === 1 &&
       manifest !== undefined &&
       isBlobAddress(manifest) &&
       (why === 'replaced' || why === 'removed') &&
       (name === undefined || (typeof name === 'string' && /^[0-9a-f]{64}$/.test(name))) &&
-      [since, attempts].every((count) => Number.isSafeInteger(count) && (count as number) >= 0) &&
+      [since, attempts].every(isCount) &&
       (journal === undefined || typeof journal === 'string');
     if (!whole) return undefined;
     return {
@@ -57,10 +58,20 @@ function versionIn(key: string, value: Uint8Array): RetiredVersion | undefined {
       dueMs: Number(due),
       attempts: attempts as number,
       journal: journal as string | undefined,
+      lost: lostIn(lost),
+      begun: begun === true ? true : undefined,
     };
   } catch {
     return undefined;
   }
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** What cannot be read is counted from the beginning. */
+function lostIn(value: unknown): RetiredVersion['lost'] {
+  const { attempts, since } = (value ?? {}) as { attempts?: unknown; since?: unknown };
+  return isCount(attempts) && isCount(since) ? { attempts, sinceMs: since } : undefined;
 }
 
 /** What a journal's change retired. */

@@ -18,6 +18,7 @@ import type { RecordsContext } from './context.ts';
 import { claimAgain, isAsked, isAtWork, nowMs, send } from './deletes.ts';
 import { generationOf } from './generation.ts';
 import { intendedAmong } from './journal.ts';
+import { recountIsDue } from './usage.ts';
 
 /** Claims of each provider that are tried in one go, and that are looked at for that. */
 const MAX_RETRIED = 128;
@@ -59,6 +60,8 @@ export async function emptyTrash(
     if (isAsked(context, one, options)) due.push(one);
     else left++;
   }
+  // Whoever left them behind may have counted them as deleted.
+  if (due.some(({ claim }) => claim.state === 'deleting')) await recountIsDue(context);
   const ours = await claimAgain(context, due, decided);
   return left + due.length - ours.length + (await send(context, ours, options));
 }

@@ -1,28 +1,30 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
-import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { asHoldfastError } from '../core/errors.ts';
 import { openPointer } from '../manifest/pointer.ts';
-import { decodeRoot, openRoot } from '../manifest/root.ts';
-import { DamageLog } from '../object/damage.ts';
-import { fetchNode } from '../object/fetch-node.ts';
-import { publicTree, walkManifest } from '../object/manifest-tree.ts';
-import { allPacks, keptPacks } from '../object/relocations.ts';
+import { openRoot } from '../manifest/root.ts';
 import type { BlobAt } from '../records/claims.ts';
 import type { RecordsContext, Retention, Retired, RetiredVersion } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
-import { forgetRoot, localRoot } from '../records/manifests.ts';
+import { forgetRoot } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { forgetRelocations } from '../records/relocations.ts';
 import { mayGo, noLongerRetired, retiredVersions, retiring } from '../records/retired.ts';
+import { recountIsDue } from '../records/usage.ts';
+import { remainsOf, Unread } from './remains.ts';
 
-/** Nodes that all others lack are waited for so long at those that do not answer. */
-const GIVE_UP_MS = 2_000;
 /** What could not be deleted is tried again after this, then after twice as long, and so on. */
 const RETRY_MS = 60_000;
 const MAX_RETRY_MS = 3_600_000;
+/**
+ * A node is lost when all who have it gave other bytes, and nobody failed to answer, in so many attempts one after the
+ * other, of which the first was so long ago.
+ */
+const LOST_ATTEMPTS = 6;
+const LOST_AFTER_MS = 24 * 3_600_000;
 /** Versions looked at in one go. */
 const MAX_DUE = 256;
 
@@ -34,8 +36,8 @@ export const createRetention = (context: RecordsContext, replacedMs: number): Re
       return await retireNow(context, version, options);
     } catch (thrown) {
       throwIfAborted(options.signal, 'retire');
-      if (!isHoldfastError(thrown) || thrown.code !== UNREADABLE) throw thrown;
-      await postpone(context, version);
+      if (!(thrown instanceof Unread)) throw thrown;
+      await postpone(context, { ...version, lost: lostSince(context, version, thrown) });
       return { deleted: 0, queued: 0, postponed: thrown.message };
     }
   },
@@ -46,6 +48,8 @@ export interface RetiredDue {
   readonly retired: number;
   /** Versions whose blobs could not be deleted yet, and why. */
   readonly postponed: readonly { readonly manifest: BlobAddress; readonly why: string }[];
+  /** Of those retired, versions of which nodes were damaged wherever they were. What these led to is left to the scrub. */
+  readonly lost: readonly { readonly manifest: BlobAddress; readonly nodes: number }[];
   /** Records that cannot be read; nothing is done about them. */
   readonly poison: number;
 }
@@ -61,6 +65,7 @@ export async function retireDue(
   const now = recordedTime(context.clock);
   await correctTimes(context, now, options);
   const postponed: { manifest: BlobAddress; why: string }[] = [];
+  const lost: { manifest: BlobAddress; nodes: number }[] = [];
   let [retired, poison] = [0, 0];
   for await (const { key, version } of retiredVersions(context, { ...options, limit: MAX_DUE })) {
     if (version === undefined) poison++;
@@ -68,15 +73,17 @@ export async function retireDue(
     if (version === undefined) continue;
     try {
       if (!(await mayGo(context, version))) continue;
-      const { postponed: why } = await context.retention.retire(version, options);
+      const { manifest } = version;
+      const { postponed: why, lost: nodes = 0 } = await context.retention.retire(version, options);
       if (why === undefined) retired++;
-      else postponed.push({ manifest: version.manifest, why });
+      else postponed.push({ manifest, why });
+      if (nodes > 0) lost.push({ manifest, nodes });
     } catch (thrown) {
       throwIfAborted(options.signal, 'retire');
       postponed.push({ manifest: version.manifest, why: asHoldfastError(thrown).message });
     }
   }
-  return { retired, postponed, poison };
+  return { retired, postponed, lost, poison };
 }
 
 /** Times further away than any that are written: the clock was wrong then. They count from now. */
@@ -103,6 +110,23 @@ async function postpone(context: RecordsContext, version: RetiredVersion): Promi
   await context.engine.batch([...gone, retiring(later)], [], { sync: true });
 }
 
+/** An answer that was not definite says nothing, and the count begins anew. */
+function lostSince(
+  { clock }: RecordsContext,
+  { lost }: RetiredVersion,
+  { isLost }: Unread,
+): RetiredVersion['lost'] {
+  if (!isLost) return undefined;
+  const nowMs = recordedTime(clock);
+  return { attempts: (lost?.attempts ?? 0) + 1, sinceMs: Math.min(lost?.sinceMs ?? nowMs, nowMs) };
+}
+
+/** This attempt is one of them. */
+function isLostForGood({ clock }: RecordsContext, { lost }: RetiredVersion): boolean {
+  if (lost === undefined || lost.attempts < LOST_ATTEMPTS - 1) return false;
+  return recordedTime(clock) - lost.sinceMs >= LOST_AFTER_MS;
+}
+
 /**
  * Deletes the blobs of a version, and forgets it. From below: while a blob is there, so is what leads to it, and a call
  * that was cut off can be made again. What a name stands for stays; so does all of it if part of it cannot be read.
@@ -118,7 +142,9 @@ async function retireNow(
     await postpone(context, version);
     return { deleted: 0, queued: 0, postponed: NOT_THE_LATEST };
   }
-  const { block, packs, nodes, relocated } = await remainsOf(context, manifest, options);
+  const withoutLost = isLostForGood(context, version);
+  const remains = await remainsOf(context, manifest, { ...options, withoutLost });
+  const { block, packs, nodes, relocated, lost } = remains;
   if (await isReferredTo(context, version, block, options)) {
     await context.engine.batch([noLongerRetired(version)]);
     return { deleted: 0, queued: 0 };
@@ -131,6 +157,8 @@ async function retireNow(
   const stages = [packs, ...nodes.map(everywhere)];
   // The root is kept here until the end, so its copies may go with what it leads to.
   stages.at(-1)!.push(...everywhere([manifest]));
+  // Cut off from here on, nobody can tell what was counted as deleted already.
+  await context.engine.batch([retiring({ ...version, begun: true })]);
   let all = 0;
   let queued = 0;
   for (const blobs of stages) {
@@ -140,7 +168,9 @@ async function retireNow(
     if (blobs === packs) await forgetRelocations(context.engine, relocated, options);
   }
   await forgetRoot(context, manifest, options, [noLongerRetired(version)]);
-  return { deleted: all - queued, queued };
+  if (version.begun || lost.length > 0) await recountIsDue(context);
+  const done = { deleted: all - queued, queued };
+  return lost.length > 0 ? { ...done, lost: lost.length } : done;
 }
 
 /** Whether a name stands for it now: the one it had, the one in its root, or one that a fork made of those. */
@@ -160,69 +190,3 @@ async function isReferredTo(
 }
 
 const NOT_THE_LATEST = 'this state is not known to be the latest';
-
-interface Remains {
-  /** The root; undefined: nobody has it any more. */
-  readonly block: Uint8Array | undefined;
-  readonly packs: BlobAt[];
-  /** By depth: segments, then what leads to them. */
-  readonly nodes: readonly (readonly BlobAddress[])[];
-  /** Segments, by node or root, of which shards were moved. */
-  readonly relocated: readonly BlobAddress[];
-}
-
-/**
- * Everything below a manifest. A node that all providers say they do not have was deleted before, and what is below it
- * before that.
- * @throws HoldfastError `Unavailable`, code `node_unavailable`, when one may be there and cannot be read.
- */
-async function remainsOf(
-  context: RecordsContext,
-  manifest: BlobAddress,
-  options: AbortOptions,
-): Promise<Remains> {
-  const damage = new DamageLog();
-  const fetch = (address: BlobAddress): Promise<Uint8Array | undefined> =>
-    unlessAbsent(context, fetchNode(context, address, damage, options.signal, GIVE_UP_MS), options);
-  const block = (await localRoot(context, manifest, options)) ?? (await fetch(manifest));
-  if (block === undefined) return { block, packs: [], nodes: [], relocated: [] };
-  const root = decodeRoot(block);
-  const tree = publicTree(root, fetch);
-  const relocationsOf = await context.relocations.open({ ...options, fresh: true });
-  const packs: BlobAt[] = [];
-  const nodes: BlobAddress[][] = Array.from({ length: root.body.depth }, () => []);
-  const relocated: BlobAddress[] = [];
-  for await (const { address, depth, segment } of walkManifest(tree)) {
-    if (segment === undefined) {
-      nodes[depth]!.push(address!);
-      continue;
-    }
-    const key = address ?? manifest;
-    const relocations = (await relocationsOf?.(key)) ?? [];
-    // What moved away is perhaps still there, but does not count any more.
-    const counted = new Set(keptPacks(segment, relocations));
-    for (const pack of allPacks(segment, relocations)) {
-      const { provider, address, length } = pack;
-      packs.push({ provider, address, bytes: counted.has(pack) ? length : 0 });
-    }
-    if (relocations.length > 0) relocated.push(key);
-  }
-  return { block, packs, nodes, relocated };
-}
-
-const UNREADABLE = 'node_unavailable';
-
-async function unlessAbsent(
-  { directory }: RecordsContext,
-  node: Promise<Uint8Array>,
-  { signal }: AbortOptions,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await node;
-  } catch (cause) {
-    throwIfAborted(signal, 'retire');
-    if (isHoldfastError(cause, 'NotFound') && directory.all().length > 0) return undefined;
-    const message = `what leads to its blobs cannot be read: ${asHoldfastError(cause).message}`;
-    throw new HoldfastError('Unavailable', message, { code: UNREADABLE, status: 'temporary', cause });
-  }
-}

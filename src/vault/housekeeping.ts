@@ -136,9 +136,10 @@ export class Housekeeping {
 
   async #retire(signal: AbortSignal): Promise<void> {
     const { context, log } = this.#composed;
-    const { retired, postponed, poison } = await retireDue(context, { signal });
+    const { retired, postponed, lost, poison } = await retireDue(context, { signal });
     if (retired > 0) log('debug', 'versions_retired', { retired });
     for (const { manifest, why } of postponed) log('warn', 'version_not_deleted', { manifest, why });
+    for (const version of lost) log('warn', 'version_lost_in_part', { ...version });
     if (poison > 0) log('warn', 'records_unreadable', { table: 'retired', records: poison });
   }
 

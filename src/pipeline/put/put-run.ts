@@ -9,7 +9,7 @@ import { deriveObjectKeys } from '../../keys/derivation.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import type { BlobAt } from '../../records/claims.ts';
 import type { RetiredVersion } from '../../records/context.ts';
-import { deleteOrQueue, freePlace, queueDeletes } from '../../records/deletes.ts';
+import { deleteOrQueue, queueDeletes } from '../../records/deletes.ts';
 import { hasOtherName } from '../../records/forks.ts';
 import { generationOf, type Standing } from '../../records/generation.ts';
 import { engineGenerationOf } from '../../records/generation-record.ts';
@@ -19,7 +19,7 @@ import { backUpPointer } from '../../records/name-backup.ts';
 import { type NameChange, pointName } from '../../records/names.ts';
 import { noLongerRetired, retiring } from '../../records/retired.ts';
 import { takeBack } from '../../records/take-back.ts';
-import { type FileVersion, finishedSegment, segmentKey } from '../../records/unfinished.ts';
+import type { FileVersion } from '../../records/unfinished.ts';
 import { flushUsage } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
@@ -27,7 +27,7 @@ import { Outbox } from './outbox.ts';
 import { type ChosenCode, nodeCopies, type PutPlan } from './plan.ts';
 import type { HashState } from './prefix.ts';
 import type { PutProgress, PutResult } from './put-result.ts';
-import type { Resumed } from './resume.ts';
+import { copyNode, type Resumed } from './resume.ts';
 import { ResumeLog } from './resume-log.ts';
 import { type StoredRoot, storeRoot } from './root.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -184,7 +184,9 @@ export class PutRun {
     const feeding = feed.run();
     try {
       const fed = await Promise.race([feeding, this.#writer.failure]);
-      for (const segment of this.#setup.resumed?.prefix.lacking ?? []) await this.#copyNode(segment);
+      for (const segment of this.#setup.resumed?.prefix.lacking ?? []) {
+        await copyNode(this.#context, this.#session, this.#setup.journal.id, segment);
+      }
       const body = await this.#writer.finish();
       stop.signal.throwIfAborted();
       const { maxChunkLen: chunkLen } = this.#writer;
@@ -294,32 +296,6 @@ export class PutRun {
       await this.#setup.journal.end(this.#log?.entries);
     } catch {
       // The put has succeeded, or failed for a better reason than this one.
-    }
-  }
-
-  /** A provider that had a copy of the segment's node is gone. */
-  async #copyNode(segment: number): Promise<void> {
-    const key = segmentKey(this.#setup.journal.id, segment);
-    const finished = await finishedSegment(this.#context, key, this.#session.keys.sealed);
-    if (finished === undefined) {
-      throw new HoldfastError('Corrupt', 'the record of a finished segment is gone', {
-        code: 'engine_corrupt',
-      });
-    }
-    await this.#session.storeNode(finished.node, {
-      intend: (provider, address) => this.#intendAgain({ provider, address }),
-      left: (...given) => this.#outbox.left(...given),
-    });
-  }
-
-  /** What is not new may be about to be deleted where it is to be stored. */
-  async #intendAgain({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): Promise<void> {
-    await this.#outbox.intend(provider, address);
-    try {
-      await freePlace(this.#context, { provider, address });
-    } catch (error) {
-      this.#outbox.refused(provider, address);
-      throw error;
     }
   }
 

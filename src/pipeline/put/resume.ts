@@ -1,8 +1,10 @@
 import { recordedTime } from '../../core/clock.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import { codeFields } from '../../manifest/code-fields.ts';
 import { MAX_PROVIDERS } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { BlobAt } from '../../records/claims.ts';
+import { freePlace } from '../../records/deletes.ts';
 import { generationOf } from '../../records/generation.ts';
 import {
   intentsOf,
@@ -14,11 +16,13 @@ import {
 } from '../../records/journal.ts';
 import {
   type FileVersion,
+  finishedSegment,
   forgetFinished,
   mayGoOn,
   nothingUnfinished,
   resumeEntry,
   sealUnfinished,
+  segmentKey,
   type Unfinished,
   unfinishedOf,
 } from '../../records/unfinished.ts';
@@ -27,6 +31,7 @@ import type { VaultContext } from '../context.ts';
 import { type ByteSource, fileFrom } from '../source.ts';
 import type { PutPlan } from './plan.ts';
 import { type OfNoUse, PrefixCheck, type ResumeRequest, type StoredPrefix } from './prefix.ts';
+import type { PutSession } from './session.ts';
 
 /** A put that was taken over from an owner who is gone. */
 export interface Resumed extends Unfinished {
@@ -136,4 +141,35 @@ function whatChanged(
 function holdersOf({ directory }: VaultContext, { placed }: PutPlan): readonly Provider[] {
   const known = new Set(placed.map(({ id }) => id));
   return [...placed, ...directory.all().filter(({ id }) => !known.has(id))].slice(0, MAX_PROVIDERS);
+}
+
+/**
+ * Stores the node of a finished segment again: a provider that had a copy is gone. It is not new, and may be about to be
+ * deleted where it is to be stored.
+ */
+export async function copyNode(
+  context: VaultContext,
+  session: PutSession,
+  journal: string,
+  segment: number,
+): Promise<void> {
+  const finished = await finishedSegment(context, segmentKey(journal, segment), session.keys.sealed);
+  if (finished === undefined) {
+    throw new HoldfastError('Corrupt', 'the record of a finished segment is gone', {
+      code: 'engine_corrupt',
+    });
+  }
+  const { outbox } = session;
+  await session.storeNode(finished.node, {
+    async intend(provider, address) {
+      await outbox.intend(provider, address);
+      try {
+        await freePlace(context, { provider, address });
+      } catch (error) {
+        outbox.refused(provider, address);
+        throw error;
+      }
+    },
+    left: (...given) => outbox.left(...given),
+  });
 }
