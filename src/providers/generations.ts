@@ -24,6 +24,8 @@ export interface GenerationStore {
   create(name: SlotName, number: number, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void>;
   /** Idempotent. */
   remove(name: SlotName, number: number): Promise<void>;
+  /** Resolves once what was removed stays so whatever happens; not there where that is true at once. */
+  flush?(name: SlotName): Promise<void>;
   /** Lets go of what holds the generations, once none is left. */
   close?(name: SlotName): Promise<void>;
 }
@@ -116,10 +118,23 @@ export function createSlots(store: GenerationStore, random: RandomBytes): Slots 
     async delete(name, signal, forget = false) {
       await markDeleted(name, signal);
       if (!forget) return;
-      for (const number of await store.numbers(name, signal)) await store.remove(name, number);
-      await store.close?.(name);
+      await forgetAll(store, name, signal);
     },
   };
+}
+
+/** The generation that says "deleted" goes last, or a crash in between would bring back what was there before. */
+async function forgetAll(
+  store: GenerationStore,
+  name: SlotName,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const numbers = [...(await store.numbers(name, signal))].sort((a, b) => a - b);
+  const last = numbers.pop();
+  for (const number of numbers) await store.remove(name, number);
+  await store.flush?.(name);
+  if (last !== undefined) await store.remove(name, last);
+  await store.close?.(name);
 }
 
 /** Looks again when the generation it had chosen was superseded and cleaned away meanwhile. */

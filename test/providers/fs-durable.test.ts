@@ -52,6 +52,20 @@ describe('what a folder acknowledged outlives a power cut', () => {
     expect(flushes).toEqual(['sync']);
   });
 
+  it('that a blob was deleted, and that a slot was, before the last of it goes', async () => {
+    await adapter.store(address, [bytes]);
+    const flushes: string[] = [];
+    await watchFlushes((call) => flushes.push(`${call}, ${existsSync(path()) ? 'there' : 'gone'}`));
+    await adapter.delete(address);
+    expect(flushes).toEqual(['sync, gone']);
+    const name = 'cd'.repeat(16);
+    await adapter.writeSlot(name, bytes, undefined);
+    flushes.length = 0;
+    await adapter.deleteSlot(name, { forget: true });
+    // Of the generation that says so, and of what was there before it.
+    expect(flushes.map((flush) => flush.split(',')[0])).toEqual(['datasync', 'sync', 'sync']);
+  });
+
   it('a slot: its bytes before it has its name, its name before it is acknowledged', async () => {
     const name = 'ab'.repeat(16);
     const generation = (n: number): string => join(root, 'slots', name, String(n));

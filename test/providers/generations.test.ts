@@ -89,3 +89,22 @@ it('a slot whose last number was planted takes no write that nobody would see', 
   rows.set(10 ** 15 - 1, new Uint8Array(0));
   await expect(others.write(NAME, one(1), undefined, undefined)).rejects.toMatchObject({ kind: 'Corrupt' });
 });
+
+it('a slot that is forgotten reads as deleted at every step of it, whatever order they are listed in', async () => {
+  await writeByOthers(5);
+  const seen: string[] = [];
+  const forgetting = createSlots(
+    {
+      ...store,
+      numbers: async () => [...rows.keys()].reverse(),
+      async remove(...args) {
+        await store.remove(...args);
+        seen.push(rows.size === 0 ? 'gone' : String(await read()));
+      },
+      flush: async () => void seen.push('flush'),
+    },
+    secureRandom,
+  );
+  await forgetting.delete(NAME, undefined, true);
+  expect(seen).toEqual(['undefined', 'undefined', 'undefined', 'undefined', 'undefined', 'flush', 'gone']);
+});

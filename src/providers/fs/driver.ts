@@ -160,6 +160,7 @@ class FsDriver implements Driver {
     const removed = this.#reading(async () => {
       await checkRealFolder(fanOutOf(this.#layout, address));
       await unlink(blobPathOf(this.#layout, address));
+      await this.#sync(fanOutOf(this.#layout, address));
     });
     return removed.catch((error: unknown) => {
       if (!isHoldfastError(error, 'NotFound')) throw error;

@@ -54,6 +54,7 @@ export function fsGenerations(layout: Layout, random: RandomBytes, sync: FolderS
       await sync(folderOf(name));
     },
     remove: (name, number) => unlink(pathOf(name, number)).catch(ifMissing(undefined)),
+    flush: (name) => sync(folderOf(name)).catch(ifMissing(undefined)),
     close: (name) => rmdir(folderOf(name)).catch(() => {}),
   };
 }
