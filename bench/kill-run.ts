@@ -104,7 +104,7 @@ class Run {
     while (!isOver() && failures.length === 0) {
       this.#round++;
       await this.#copy();
-      if (this.#round % PROGRAMS_EVERY === 0) await strikePrograms(this.#vaults, this.#with);
+      if (this.#round % PROGRAMS_EVERY === 2) await strikePrograms(this.#vaults, this.#with);
       else if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost))
         await this.#overlap();
       else await this.#strike();
