@@ -8,6 +8,8 @@ import { LEASE_MS } from './trouble.ts';
 
 /** Once nothing goes wrong any more, everything is tidy by then. */
 const CONVERGED_MS = 60 * 60_000;
+/** … and what was cut off is kept for so long. */
+const UNFINISHED_MS = 60 * 60_000;
 
 interface Checked {
   readonly stage: Stage;
@@ -145,7 +147,7 @@ export class Checks {
       await process.life.sleep(10 * 60_000);
       process.home.uptimeAheadMs += LEASE_MS;
     }
-    const until = world.nowMs + CONVERGED_MS;
+    const until = world.nowMs + CONVERGED_MS + (this.#run.swarm.files ? UNFINISHED_MS : 0);
     let left = await backlogOf(process.home);
     while (left.length > 0 && world.nowMs < until) {
       await process.life.sleep(30_000);

@@ -1,4 +1,5 @@
 import { isHoldfastError } from '../../src/core/errors.ts';
+import type { Files } from './files.ts';
 import type { Change, Model } from './model.ts';
 import type { SimProcess } from './process.ts';
 import type { Streams } from './streams.ts';
@@ -63,6 +64,18 @@ export class Client {
 
   put(process: SimProcess, name: string, content: Uint8Array): Promise<void> {
     return this.#change(process, name, content, () => process.vault.putObject(content, { name }));
+  }
+
+  /** Takes up what was cut off, if it is the same file still. */
+  putFile(process: SimProcess, name: string, files: Files): Promise<void> {
+    const { content, handle } = files.next(name);
+    return this.#change(process, name, content, async () => {
+      const { begunAnew, ...result } = await process.vault.putObject(handle, { name, resume: true });
+      if (begunAnew !== undefined) this.#run.world.count(`done put anew: ${begunAnew}`);
+      if (result.resumedBytes > 0) this.#run.world.count('done put resumed');
+      files.stored(name);
+      return true;
+    });
   }
 
   remove(process: SimProcess, name: string): Promise<void> {

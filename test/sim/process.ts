@@ -25,6 +25,8 @@ const KEYS = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(7)));
 export const FOREIGN_KEYS: VaultKeys = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(8)));
 const blake3 = await selectBlake3({ native: true, wasm: true });
 
+const SMALL_CHUNK_BYTES = 4 * 1024;
+
 const kindFor = (open: AdapterKind['open']): AdapterKind => ({ name: KIND, keys: {}, open });
 
 /** What all processes of a run share. */
@@ -49,14 +51,15 @@ interface HomeOptions {
 /** One configuration for all processes: few small shards, so that a seed is quick. */
 export function configOf(
   providers: readonly string[],
-  { dataShards, parityShards, perAccount }: Pick<Swarm, 'dataShards' | 'parityShards' | 'perAccount'>,
+  { dataShards, parityShards, perAccount, files }: Swarm,
 ): Config {
   const kinds = adapterKinds([kindFor(() => Promise.reject(new Error('only the configuration is read')))]);
   const config = {
     chunks: { ladder: [64 * 1024], defaultBytes: 64 * 1024 },
     compression: { algorithm: 'none' },
     erasure: { algorithm: 'reed-solomon', dataShards, parityShards, replicaBelowBytes: 2048 },
-    packs: { targetBytes: 64 * 1024 },
+    packs: { targetBytes: files ? 1024 * 1024 : 64 * 1024 },
+    retention: { unfinishedHours: 1 },
     integrity: { verifyWrites: 'off' },
     limits: { maxAttempts: 3, requestMs: 10_000, probeMs: 3_000, stallMs: 5_000 },
     placement: { failureDomain: perAccount > 1 ? 'account' : 'provider' },
@@ -66,7 +69,10 @@ export function configOf(
       domain: { provider: perAccount > 1 ? 'sim' : id, account: accountOf(i, perAccount), region: 'sim' },
     })),
   } as const;
-  return configFrom(config as never, {}, '/sim', kinds);
+  const read = configFrom(config as never, {}, '/sim', kinds);
+  // A segment is of 512 chunks: with chunks as short as nobody may have them, a file of a few MB has several.
+  const chunks = { ...read.chunks, ladder: [SMALL_CHUNK_BYTES], defaultBytes: SMALL_CHUNK_BYTES };
+  return files ? { ...read, chunks } : read;
 }
 
 /** The account of the provider with this number. */

@@ -1,5 +1,6 @@
 import { Checks } from './checks.ts';
 import { Client } from './client.ts';
+import { Files } from './files.ts';
 import { ForeignVault } from './foreign.ts';
 import { Guard } from './guard.ts';
 import { Model } from './model.ts';
@@ -63,6 +64,7 @@ class Run {
   readonly #stage: Stage;
   readonly #client: Client;
   readonly #trouble: Trouble;
+  readonly #files: Files;
   #changesLeft: number;
 
   constructor(seed: number, aloud: boolean) {
@@ -82,6 +84,7 @@ class Run {
     this.#model.strict =
       swarm.homes === 1 && swarm.restores + swarm.losses + swarm.rottenNames + swarm.copies === 0;
     this.#changesLeft = swarm.changes;
+    this.#files = new Files(this.#streams.files);
     this.#stage = {
       ...around,
       providers: this.#providers,
@@ -210,7 +213,8 @@ class Run {
     const draw = workload.next();
     const client = this.#client;
     if (draw < 0.52) this.#changesLeft--;
-    if (draw < 0.4) await client.put(process, name, this.#content());
+    if (draw < 0.2 && this.#swarm.files) await client.putFile(process, name, this.#files);
+    else if (draw < 0.4) await client.put(process, name, this.#content());
     else if (draw < 0.52) await client.remove(process, name);
     else if (draw < 0.85) await client.get(process, name, false);
     else if (draw < 0.9) await client.list(process, false);

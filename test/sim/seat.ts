@@ -49,6 +49,11 @@ export class Share {
       held.set(slab.offset, slab);
       return slab;
     };
+    /** Comes when who asked for it has died. */
+    const untaken = (slabs: readonly Slab[]): Promise<never> => {
+      for (const slab of slabs) inner.release(slab);
+      return new Promise(() => {});
+    };
     this.arena = {
       memory: inner.memory,
       capacity: inner.capacity,
@@ -59,8 +64,14 @@ export class Share {
         const slab = inner.tryAllocate(length);
         return slab && taken(slab);
       },
-      allocate: async (length, signal) => taken(await inner.allocate(length, signal)),
-      allocateEach: async (lengths, signal) => (await inner.allocateEach(lengths, signal)).map(taken),
+      async allocate(length, signal) {
+        const slab = await inner.allocate(length, signal);
+        return life.alive ? taken(slab) : untaken([slab]);
+      },
+      async allocateEach(lengths, signal) {
+        const slabs = await inner.allocateEach(lengths, signal);
+        return life.alive ? slabs.map(taken) : untaken(slabs);
+      },
       onShort: (relieve) => inner.onShort(() => life.alive && relieve()),
       shrink: (slab, length) => taken(inner.shrink(slab, length)),
       release(slab) {

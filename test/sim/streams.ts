@@ -21,7 +21,8 @@ type Purpose =
   | 'secrets'
   | 'trouble'
   | 'disk'
-  | 'checks';
+  | 'checks'
+  | 'files';
 
 export type Streams = Readonly<Record<Purpose, Stream>>;
 
@@ -38,6 +39,7 @@ export function streamsOf(seed: number): Streams {
     trouble: stream('trouble'),
     disk: stream('disk'),
     checks: stream('checks'),
+    files: stream('files'),
   };
 }
 

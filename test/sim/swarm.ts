@@ -47,13 +47,24 @@ export interface Swarm {
   /** So often a machine finds that its leases have run out, whoever lives. */
   readonly lapses: number;
   readonly losses: number;
+  /** Long files are put, and taken up again when that was cut off. */
+  readonly files: boolean;
   /** Providers of one account, which is the failure domain. */
   readonly perAccount: number;
 }
 
 export function swarmOf(draw: Stream): Swarm {
   const drawn = drawSwarm(draw);
-  return drawn.calm ? { ...drawn, ...CALM } : drawn;
+  const { files, noLocks, struck, lapses, pauses, processesPerHome } = drawn;
+  return {
+    ...drawn,
+    // What such runs are for comes up often enough.
+    ...(files ? { struck: struck + 0.3 } : {}),
+    ...(noLocks
+      ? { lapses: lapses + 2, pauses: pauses + 1, processesPerHome: Math.max(2, processesPerHome) }
+      : {}),
+    ...(drawn.calm ? CALM : {}),
+  };
 }
 
 /** In the place of what was drawn. */
@@ -131,5 +142,6 @@ function drawSwarm(draw: Stream): Swarm {
     lapses: some(0.3, 3),
     losses: some(0.06, 1),
     perAccount: draw.chance(0.25) ? 2 : 1,
+    files: draw.chance(0.06),
   };
 }
