@@ -40,7 +40,7 @@ export async function deleteOrQueue(
   for (let at = 0; at < each.length; at += AT_ONCE) {
     const some = each.slice(at, at + AT_ONCE);
     const ours = await claim(context, some, (blob) => isAsked(context, blob, options));
-    left += some.length - ours.length + (await send(context, ours, options));
+    left += some.length - ours.length + (await send(context, ours, options)).length;
   }
   return left;
 }
@@ -216,14 +216,14 @@ type Outcome = 'unsent' | 'unknown' | 'done';
 /**
  * Sends DELETEs, those of all providers at once. Nothing depends on it being done now, so nobody is waited for who is
  * known not to answer, or stands still while others get on.
- * @returns how many may still be there.
+ * @returns those that may still be there.
  */
 export async function send(
   context: RecordsContext,
   ours: readonly Held[],
   options: AbortOptions,
-): Promise<number> {
-  if (ours.length === 0) return 0;
+): Promise<readonly Held[]> {
+  if (ours.length === 0) return [];
   const outcomes = new Map<Held, Outcome>();
   const laggards = new Stragglers(context.clock, DELETES);
   try {
@@ -249,7 +249,7 @@ export async function send(
     laggards.close();
     for (const { key } of ours) atWork(context.engine).delete(key);
   }
-  return ours.filter((one) => outcomes.get(one) !== 'done').length;
+  return ours.filter((one) => outcomes.get(one) !== 'done');
 }
 
 async function deleteOne(

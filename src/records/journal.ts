@@ -1,18 +1,24 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { type BlobAddress, isBlobAddress } from '../core/address.ts';
+import type { BlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
-import { HoldfastError } from '../core/errors.ts';
-import { type BatchOp, type Engine, MAX_BATCH_ENTRIES, type Precondition } from '../engine/engine.ts';
-import type { BlobAt } from './claims.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import {
+  type BatchOp,
+  type Engine,
+  MAX_BATCH_ENTRIES,
+  type Precondition,
+  type Table,
+} from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
 import { allHold, engineGenerationOf } from './generation-record.ts';
 import { encodeHeader, headerIn, type JournalHeader } from './journal-header.ts';
+import { PoisonLog } from './poison.ts';
 
 /**
  * What puts in progress are about to store, written before it is stored. After a crash the blobs of a put that
  * never became visible are found here and deleted.
  */
-const JOURNAL_TABLE = 'journal';
+export const JOURNAL_TABLE = 'journal';
 /** What of a put may be taken up again, under the keys of its journal. */
 export const RESUME_TABLE = 'resume';
 
@@ -216,21 +222,36 @@ export function marksOf({ blake3 }: RecordsContext, journals: readonly JournalEn
   return new Map([...marks].map(([owner, mark]) => [owner, toHex(blake3.hash(utf8Encode(mark)))]));
 }
 
-/** All journals whose header is whole. */
+/** All journals whose header is whole. @param poison of the others: whose they are, or what they are of, nobody can tell. */
 export async function readJournals(
   { engine }: RecordsContext,
   options: AbortOptions = {},
+  poison: PoisonLog = new PoisonLog(JOURNAL_TABLE),
 ): Promise<JournalEntry[]> {
   const headers = new Map<string, Pick<JournalEntry, 'header' | 'stored'>>();
   const records = new Map<string, number>();
-  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
+  const table = engine.table(JOURNAL_TABLE);
+  for await (const [key, value] of table.entries({ ...options, onDamaged: poison.add })) {
     const slash = key.indexOf('/');
     const id = slash < 0 ? key : key.slice(0, slash);
     if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
+    else if (headerIn(value) === undefined) poison.add(key);
     const header = slash < 0 ? headerIn(value) : undefined;
     if (header !== undefined) headers.set(id, { header, stored: value });
   }
+  for (const id of records.keys()) {
+    if (!headers.has(id) && (await isHeadless(table, id, options))) poison.add(id);
+  }
   return [...headers].map(([id, header]) => ({ id, ...header, records: records.get(id) ?? 0 }));
+}
+
+/** Whether a journal has records and no header, which was not just begun or ended. */
+async function isHeadless(table: Table, id: string, options: AbortOptions): Promise<boolean> {
+  const range = { ...options, prefix: `${id}/`, limit: 1, onDamaged: () => {} };
+  const header = await table.get(id, options).catch(() => 'damaged');
+  if (header !== undefined) return false;
+  for await (const _ of table.entries(range)) return true;
+  return false;
 }
 
 /** Above the numbers of all records of intents. */
@@ -256,54 +277,37 @@ export async function condemn(
   return engine.table(JOURNAL_TABLE).compareAndSet(id, stored, condemned, { sync: true });
 }
 
-/** Whether no put and no removal is under way, or was left half done. */
+/** Whether no put and no removal is under way, or was left half done; nobody knows of what cannot be read. */
 export async function noJournals({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
-  for await (const _ of engine.table(JOURNAL_TABLE).entries({ ...options, limit: 1 })) return false;
+  let damaged = 0;
+  const range = { ...options, limit: 1, onDamaged: () => damaged++ };
+  for await (const _ of engine.table(JOURNAL_TABLE).entries(range)) return false;
+  return damaged === 0;
+}
+
+/** The same, where what cannot be read is not to count: it may never be ended. */
+export async function noReadableJournals(
+  { engine }: RecordsContext,
+  options: AbortOptions,
+): Promise<boolean> {
+  const range = { ...options, onDamaged: () => {} };
+  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(range)) {
+    if (!key.includes('/') && headerIn(value) !== undefined) return false;
+  }
   return true;
 }
 
 /** Whether a journal has not been ended yet. */
 export async function journalIsOpen({ engine }: RecordsContext, id: string): Promise<boolean> {
-  return (await engine.table(JOURNAL_TABLE).get(id)) !== undefined;
-}
-
-/** A damaged place is no address, and keeps none of the others from being found. */
-const LENIENT = new TextDecoder();
-
-/** Blobs that a journal's put may have stored. */
-export async function intentsOf(
-  context: RecordsContext,
-  id: string,
-  options: AbortOptions,
-): Promise<BlobAt[]> {
-  const blobs: BlobAt[] = [];
-  const entries = context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` });
-  for await (const [key, value] of entries) {
-    for (const place of placesIn(key, value)) {
-      const slash = place.lastIndexOf('/');
-      const address = place.slice(slash + 1);
-      if (isBlobAddress(address)) blobs.push({ provider: place.slice(0, slash), address, bytes: 0 });
-    }
-  }
-  return blobs;
-}
-
-/** Earlier versions wrote one empty record for each blob, with its place in the key. */
-const placesIn = (key: string, value: Uint8Array): readonly string[] =>
-  value.length === 0 ? [key.slice(key.indexOf('/') + 1)] : LENIENT.decode(value).split('\n');
-
-/** Of these places, `<provider>/<address>`, those that some journal speaks for, whoever wrote it, whole or not. */
-export async function intendedAmong(
-  { engine }: RecordsContext,
-  places: ReadonlySet<string>,
-  options: AbortOptions,
-): Promise<Set<string>> {
-  const intended = new Set<string>();
-  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
-    if (!key.includes('/')) continue;
-    for (const place of placesIn(key, value)) if (places.has(place)) intended.add(place);
-  }
-  return intended;
+  // One whose header is damaged is there, and nobody knows how far it has come.
+  const header = await engine
+    .table(JOURNAL_TABLE)
+    .get(id)
+    .catch((error: unknown) => {
+      if (isHoldfastError(error, 'Corrupt')) return 'damaged';
+      throw error;
+    });
+  return header !== undefined;
 }
 
 /** What is to be written when a journal is finished. */

@@ -1,5 +1,5 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import { addressOf, type BlobAddress, parseAddress } from '../core/address.ts';
+import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
@@ -175,14 +175,20 @@ async function rootOrNothing(
   }
 }
 
-/** All manifests of this vault, the oldest first, and when they were stored. */
+/**
+ * All manifests of this vault, the oldest first, and when they were stored.
+ * @param onDamaged told of records that cannot be read, which are then left out. Default: they are an error, for whoever
+ * must not take a manifest for one that is not there.
+ */
 export async function* storedManifests(
   context: RecordsContext,
-  options: AbortOptions,
+  options: AbortOptions & Pick<EntriesOptions, 'onDamaged'>,
 ): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number }> {
   for await (const key of keysInOrder(context, { signal: options.signal })) {
     const slash = key.indexOf('/');
-    yield { manifest: parseAddress(key.slice(slash + 1)), storedMs: Number(key.slice(0, slash)) };
+    const text = key.slice(slash + 1);
+    if (options.onDamaged !== undefined && !isBlobAddress(text)) options.onDamaged(key);
+    else yield { manifest: parseAddress(text), storedMs: Number(key.slice(0, slash)) };
   }
 }
 

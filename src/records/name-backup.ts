@@ -1,15 +1,20 @@
-import { type AbortOptions, abortable } from '../core/abort.ts';
+import { type AbortOptions, abortable, throwIfAborted } from '../core/abort.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
-import { isHoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { type EachOptions, eachAlone, type PieceFailure } from '../core/pieces.ts';
 import { POINTER_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
+import { entriesFrom } from '../engine/batches.ts';
 import { comparePointers, type Pointer, pointerHash, relationOf } from '../manifest/pointer.ts';
 import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { type Fork, isRival, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
+import { type Poison, PoisonLog } from './poison.ts';
 import {
+  DUE_TABLE,
+  isNameKey,
   queueName,
   queueSlots,
   readIfIntact,
@@ -232,28 +237,69 @@ class BackUpRounds {
 /** Entries of each provider tried in one go. */
 const MAX_RENEWED = 128;
 
-/** Brings slots up to date whose providers answer again. @returns forks that came to light. */
-export async function renewSlots(context: RecordsContext, options: AbortOptions = {}): Promise<Fork[]> {
+/** What became of slots, or names, that were due. */
+export interface Renewed {
+  /** What providers held that this state did not know of. */
+  readonly forks: readonly Fork[];
+  readonly poison: Poison;
+  /** Providers, or names, at which it was not done. */
+  readonly failures: readonly PieceFailure[];
+}
+
+/**
+ * Brings slots up to date whose providers answer again, at each provider by itself. A name that cannot be read keeps no
+ * other from being renewed. Never rejects.
+ */
+export async function renewSlots(context: RecordsContext, options: EachOptions = {}): Promise<Renewed> {
   const forks: Fork[] = [];
-  const table = slotsDue(context);
-  const renewAt = async (provider: string): Promise<void> => {
-    if (!context.directory.isResponsive(provider)) return;
-    const due: (readonly [string, Uint8Array | undefined])[] = [];
-    // The key says all that is needed.
-    const onDamaged = (key: string): void => void due.push([key, undefined]);
-    const its = { ...options, prefix: `${provider}/`, limit: MAX_RENEWED, onDamaged };
-    for await (const entry of table.entries(its)) due.push(entry);
+  const poison = new PoisonLog(DUE_TABLE);
+  const notDone: PieceFailure[] = [];
+  const renewAt = async ({ id }: Provider, signal: AbortSignal): Promise<void> => {
+    const due = await dueAt(context, id, poison, { signal });
+    if (due.length > 0 && !context.directory.isResponsive(id)) throw notTaken('it does not answer');
     for (const [key, version] of due) {
-      const found = await renew(context, provider, key.slice(provider.length + 1), options);
-      if (found === undefined) return;
-      forks.push(...found);
+      const nameKey = key.slice(id.length + 1);
+      try {
+        const found = await renew(context, id, nameKey, { signal });
+        if (found === undefined)
+          return void notDone.push({ piece: id, error: notTaken('it does not take them') });
+        forks.push(...found);
+      } catch (error) {
+        throwIfAborted(signal, 'renewing slots');
+        notDone.push({ piece: key, error: asHoldfastError(error) });
+        continue;
+      }
       // One that was queued anew meanwhile is for a later version, and stays.
-      if (version === undefined) await table.delete(key);
-      else await table.compareAndSet(key, version, undefined);
+      if (version === undefined) await slotsDue(context).delete(key);
+      else await slotsDue(context).compareAndSet(key, version, undefined);
     }
   };
-  await Promise.all(context.directory.all().map(({ id }) => renewAt(id)));
-  return forks;
+  const failures = await eachAlone(context.clock, context.directory.all(), ({ id }) => id, options, renewAt);
+  return { forks, poison, failures: [...failures, ...notDone] };
+}
+
+const notTaken = (why: string): HoldfastError =>
+  new HoldfastError('Unavailable', `copies of names are due there: ${why}`);
+
+/** As many as are tried in one go, from a random one on: a name that is never renewed stands in nobody's way. */
+async function dueAt(
+  context: RecordsContext,
+  provider: string,
+  poison: PoisonLog,
+  options: AbortOptions,
+): Promise<readonly (readonly [key: string, version: Uint8Array | undefined])[]> {
+  const due: (readonly [string, Uint8Array | undefined])[] = [];
+  const add = (key: string, version?: Uint8Array): void => {
+    if (isNameKey(key.slice(provider.length + 1))) due.push([key, version]);
+    else poison.add(key);
+  };
+  const from = toHex(context.random(1));
+  // Of a damaged entry the key says all that is needed.
+  for await (const entry of entriesFrom(slotsDue(context), `${provider}/`, from, add, options)) {
+    add(...entry);
+    if (due.length >= MAX_RENEWED) break;
+  }
+  return due;
 }
 
 /** Undefined when the provider still does not take it. */

@@ -1,12 +1,14 @@
 import type { AbortOptions } from '../core/abort.ts';
+import { type EachOptions, eachAlone } from '../core/pieces.ts';
 import type { Pointer } from '../manifest/pointer.ts';
 import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import type { Fork } from './forks.ts';
-import { backUpPointer } from './name-backup.ts';
+import { backUpPointer, type Renewed } from './name-backup.ts';
 import { currentChange } from './names.ts';
-import { askSlots, namesQueued, slotsDue, withSlots } from './slots.ts';
+import { PoisonLog } from './poison.ts';
+import { askSlots, DUE_TABLE, type NameDue, namesQueued, slotsDue, withSlots } from './slots.ts';
 
 /** Where a name's pointer is, by what the providers say. */
 export interface NameCopies {
@@ -35,33 +37,41 @@ export async function nameCopies(
   };
 }
 
-/** Names tried in one go. */
+/** Names tried in one go, and at once. */
 const MAX_RENEWED = 128;
+
+const PARALLEL = 4;
 
 /**
  * Copies names whose copies lie in too few failure domains to more of them. A name for which too few answer stays queued,
- * and nobody is asked for it. @returns forks that came to light.
+ * and nobody is asked for it. One that cannot be read keeps no other from being copied.
+ * @throws HoldfastError `Aborted`; what the engine throws when the queue cannot be read.
  */
-export async function renewNames(context: RecordsContext, options: AbortOptions = {}): Promise<Fork[]> {
-  const { directory } = context;
-  const table = slotsDue(context);
+export async function renewNames(context: RecordsContext, options: EachOptions = {}): Promise<Renewed> {
+  const { clock, directory } = context;
   const able = withSlots(directory.all()).filter(({ id }) => directory.isResponsive(id));
   const there = domainsOf(context, able).size;
   const forks: Fork[] = [];
-  let tried = 0;
-  for await (const { nameKey, domains, entry } of namesQueued(context, options)) {
-    if (there < domains) continue;
-    if (++tried > MAX_RENEWED) break;
-    const change = await currentChange(context, nameKey, options);
+  const poison = new PoisonLog(DUE_TABLE);
+  const due: NameDue[] = [];
+  for await (const name of namesQueued(context, poison.add, options)) {
+    if (there >= name.domains) due.push(name);
+    if (due.length === MAX_RENEWED) break;
+  }
+  const renew = async ({ nameKey, domains, entry }: NameDue, signal: AbortSignal): Promise<void> => {
+    const change = await currentChange(context, nameKey, { signal });
     if (change?.pointer.manifest !== undefined) {
-      const done = await backUpPointer(context, change, able, { wanted: domains, needed: domains }, options);
+      const wanted = { wanted: domains, needed: domains };
+      const done = await backUpPointer(context, change, able, wanted, { signal });
       forks.push(...done.forks);
-      if (done.domains < domains) continue;
+      if (done.domains < domains) return;
     }
     // One that was queued anew meanwhile is for a later version, and stays.
-    await table.compareAndSet(...entry, undefined);
-  }
-  return forks;
+    await slotsDue(context).compareAndSet(...entry, undefined);
+  };
+  const each = { ...options, parallel: PARALLEL };
+  const failures = await eachAlone(clock, due, ({ entry }) => entry[0], each, renew);
+  return { forks, poison, failures };
 }
 
 const domainsOf = ({ policy }: RecordsContext, providers: readonly Provider[]): Set<string> =>

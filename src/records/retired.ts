@@ -1,12 +1,12 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
-import type { BatchOp } from '../engine/engine.ts';
+import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
 import type { RecordsContext, RetiredVersion } from './context.ts';
 import { journalIsOpen } from './journal.ts';
 
 /** `<due ms, 14 digits>/<manifest>` → JSON: versions that no name stands for, and when their blobs go. */
-const RETIRED_TABLE = 'retired';
+export const RETIRED_TABLE = 'retired';
 
 const keyOf = ({ dueMs, manifest }: Pick<RetiredVersion, 'dueMs' | 'manifest'>): string =>
   `${String(Math.floor(dueMs)).padStart(14, '0')}/${manifest}`;
@@ -29,7 +29,7 @@ export const noLongerRetired = (version: Pick<RetiredVersion, 'dueMs' | 'manifes
 /** In the order in which they are due; undefined for a record that cannot be read. */
 export async function* retiredVersions(
   { engine }: RecordsContext,
-  options: AbortOptions & { readonly limit?: number; readonly reverse?: boolean } = {},
+  options: Pick<EntriesOptions, 'signal' | 'limit' | 'reverse' | 'onDamaged'> = {},
 ): AsyncGenerator<{ readonly key: string; readonly version: RetiredVersion | undefined }> {
   for await (const [key, value] of engine.table(RETIRED_TABLE).entries(options)) {
     yield { key, version: versionIn(key, value) };
@@ -81,7 +81,8 @@ export async function retiredBy(
   options: AbortOptions,
 ): Promise<readonly RetiredVersion[]> {
   const found: RetiredVersion[] = [];
-  for await (const { version } of retiredVersions(context, options)) {
+  const range = { ...options, onDamaged: () => {} };
+  for await (const { version } of retiredVersions(context, range)) {
     if (version?.journal === journal) found.push(version);
   }
   return found;

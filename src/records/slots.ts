@@ -3,7 +3,7 @@ import { concatBytes, fromHex, toHex, u64 } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { LISTINGS } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
-import { writeInBatches } from '../engine/batches.ts';
+import { entriesFrom, writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Table } from '../engine/engine.ts';
 import { openPointer, type Pointer } from '../manifest/pointer.ts';
 import type { BlobAdapter, Slot, SlotName } from '../providers/adapter.ts';
@@ -106,7 +106,7 @@ export const withSlots = (providers: readonly Provider[]): Provider[] =>
  * `<provider>/<name key>` → the version it should have had. Until they are renewed, a recovery that hears of no other
  * provider would bring an older version back, or a name that was removed.
  */
-const DUE_TABLE = 'slots_due';
+export const DUE_TABLE = 'slots_due';
 
 export const slotsDue = ({ engine }: RecordsContext): Table => engine.table(DUE_TABLE);
 
@@ -164,15 +164,26 @@ export async function queueName(
   await slotsDue(context).put(`${ANY}/${nameKey}`, concatBytes(u64(version), u64(domains)));
 }
 
-export async function* namesQueued(context: RecordsContext, options: AbortOptions): AsyncGenerator<NameDue> {
-  const range = { ...options, prefix: `${ANY}/`, onDamaged: () => {} };
-  for await (const entry of slotsDue(context).entries(range)) {
+/** All of them, from a random one on. */
+export async function* namesQueued(
+  context: RecordsContext,
+  onPoison: (key: string) => void,
+  options: AbortOptions,
+): AsyncGenerator<NameDue> {
+  const from = toHex(context.random(1));
+  for await (const entry of entriesFrom(slotsDue(context), `${ANY}/`, from, onPoison, options)) {
     const [key, value] = entry;
-    const domains =
-      value.length === 16 ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true)) : 0;
-    yield { nameKey: key.slice(ANY.length + 1), domains, entry };
+    const nameKey = key.slice(ANY.length + 1);
+    if (value.length !== 16 || !isNameKey(nameKey)) {
+      onPoison(key);
+      continue;
+    }
+    const domains = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true));
+    yield { nameKey, domains, entry };
   }
 }
+
+export const isNameKey = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
 
 /** Name keys that some provider of the configuration is still to be told of. */
 export async function namesDue(context: RecordsContext, options: AbortOptions = {}): Promise<Set<string>> {

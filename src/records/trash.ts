@@ -1,6 +1,8 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isBlobAddress } from '../core/address.ts';
 import { toHex } from '../core/bytes.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { PieceFailure } from '../core/pieces.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import {
   type BlobAt,
@@ -17,36 +19,48 @@ import {
 import type { RecordsContext } from './context.ts';
 import { claimAgain, isAsked, isAtWork, nowMs, send } from './deletes.ts';
 import { generationOf } from './generation.ts';
-import { intendedAmong } from './journal.ts';
+import { intendedAmong } from './intents.ts';
+import { type Poison, PoisonLog } from './poison.ts';
 import { recountIsDue } from './usage.ts';
 
 /** Claims of each provider that are tried in one go, and that are looked at for that. */
 const MAX_RETRIED = 128;
 const MAX_LOOKED_AT = 1024;
 
+export interface TrashEmptied {
+  /** Blobs of those tried that may still be there. */
+  readonly left: number;
+  readonly poison: Poison;
+  /** Providers at which some of those that were tried may still be there. */
+  readonly failures: readonly PieceFailure[];
+}
+
 /**
  * Tries again what could not be deleted before, and settles what nobody knows about, if this state is the latest. Nothing is
  * sent for what was decided before a recovery, nor for what a journal speaks for.
  * @param isGone whether an owner that claimed something at that time will send nothing any more.
- * @returns how many blobs of those tried may still be there.
  */
 export async function emptyTrash(
   context: RecordsContext,
   isGone: (owner: string, sinceMs: number) => Promise<boolean>,
   options: AbortOptions = {},
-): Promise<number> {
-  const waiting = await someOfEach(context, options);
-  if (waiting.length === 0) return 0;
+): Promise<TrashEmptied> {
+  const poison = new PoisonLog(TRASH_TABLE);
+  const waiting = await someOfEach(context, poison, options);
+  if (waiting.length === 0) return { left: 0, poison, failures: [] };
   const { state } = await generationOf(context).standing(options);
-  if (state !== 'confirmed') return waiting.length;
-  const spoken = await intendedAmong(context, new Set(waiting.map(({ key }) => key)), options);
+  if (state !== 'confirmed') {
+    return { left: waiting.length, poison, failures: [{ piece: state, error: notTheLatest() }] };
+  }
+  const places = new Set(waiting.map(({ key }) => key));
+  const spoken = await intendedAmong(context, places, { ...options, onDamaged: () => {} });
   const decided = await decidedNow(context);
   const own = await context.owner();
   const isLeft = async ({ owner, sinceMs }: Claim, key: Place): Promise<boolean> =>
     owner === own ? !isAtWork(context.engine, key) : isGone(owner!, sinceMs);
   const tries = new Map<string, number>();
   const due: StoredClaim[] = [];
-  let left = 0;
+  const left: string[] = [];
   for (const one of waiting) {
     if (spoken.has(one.key) || one.claim.recoveries !== decided.recoveries) continue;
     if (one.claim.state === 'deleting' && !(await isLeft(one.claim, one.key))) continue;
@@ -58,13 +72,23 @@ export async function emptyTrash(
     }
     tries.set(one.provider, tried + 1);
     if (isAsked(context, one, options)) due.push(one);
-    else left++;
+    else left.push(one.provider);
   }
   // Whoever left them behind may have counted them as deleted.
   if (due.some(({ claim }) => claim.state === 'deleting')) await recountIsDue(context);
   const ours = await claimAgain(context, due, decided);
-  return left + due.length - ours.length + (await send(context, ours, options));
+  for (const { blob } of await send(context, ours, options)) left.push(blob.provider);
+  const failures = [...new Set(left)].map((piece) => ({ piece, error: notDeleted(left, piece) }));
+  return { left: left.length, poison, failures };
 }
+
+const notDeleted = (left: readonly string[], provider: string): HoldfastError => {
+  const count = left.filter((one) => one === provider).length;
+  return new HoldfastError('Unavailable', `blobs could not be deleted there: ${count}`, { provider });
+};
+
+const notTheLatest = (): HoldfastError =>
+  new HoldfastError('Unavailable', 'nothing is deleted: this state is not known to be the latest');
 
 /** What a DELETE has answered already waits until none of before can be under way. */
 const isDue = ({ state, answered, stays, sinceMs }: Claim, now: number): boolean =>
@@ -112,7 +136,11 @@ function judged(
 }
 
 /** From a random one on, so that none is passed over for ever. What cannot be read may be anything: it is unsettled. */
-async function someOfEach(context: RecordsContext, options: AbortOptions): Promise<StoredClaim[]> {
+async function someOfEach(
+  context: RecordsContext,
+  poison: PoisonLog,
+  options: AbortOptions,
+): Promise<StoredClaim[]> {
   const found: StoredClaim[] = [];
   if (await isEmpty(context, options)) return found;
   const from = `b3:${toHex(context.random(2))}`;
@@ -121,7 +149,10 @@ async function someOfEach(context: RecordsContext, options: AbortOptions): Promi
     const prefix = `${id}/`;
     let left = MAX_LOOKED_AT;
     for (const range of [{ gte: prefix + from }, { lt: prefix + from }]) {
-      const onUnreadable = (key: string): void => void unreadable.push(key);
+      const onUnreadable = (key: string): void => {
+        poison.add(key);
+        if (isBlobAddress(key.slice(prefix.length))) unreadable.push(key);
+      };
       const its = { ...options, ...range, prefix, limit: left, onUnreadable };
       for await (const one of claims(context, its)) {
         left--;
@@ -134,10 +165,7 @@ async function someOfEach(context: RecordsContext, options: AbortOptions): Promi
   const anew = encodeClaim({ state: 'unsettled', bytes: 0, counter: 0, recoveries: 0, sinceMs });
   await writeInBatches(
     context.engine,
-    unreadable.map((key) => {
-      const isPlace = isBlobAddress(key.slice(key.lastIndexOf('/') + 1));
-      return { table: TRASH_TABLE, key, value: isPlace ? anew : undefined };
-    }),
+    unreadable.map((key) => ({ table: TRASH_TABLE, key, value: anew })),
   );
   return found;
 }

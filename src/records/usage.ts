@@ -8,8 +8,9 @@ import { publicSegments } from '../object/manifest-tree.ts';
 import { packsOf, type SegmentView } from '../object/places.ts';
 import { claimedBytes } from './claims.ts';
 import type { RecordsContext } from './context.ts';
-import { noJournals } from './journal.ts';
+import { noReadableJournals } from './journal.ts';
 import { loadRoot, storedManifests, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
+import { type Poison, PoisonLog } from './poison.ts';
 
 /** Adds what the packs of a segment take up. */
 export function addPacks(usage: Map<string, number>, view: SegmentView): void {
@@ -21,28 +22,45 @@ export async function flushUsage(context: RecordsContext): Promise<void> {
   await context.directory.flush().catch(() => recountIsDue(context));
 }
 
-/** Corrects what is stored of the providers' usage, where that is due and nobody is at work just now. */
-export async function recountUsage(context: RecordsContext, options: AbortOptions = {}): Promise<void> {
+/**
+ * Corrects what is stored of the providers' usage, where that is due and nobody is at work just now.
+ * @returns objects that are damaged: they are not counted, and what they take up cannot be told.
+ */
+export async function recountUsage(context: RecordsContext, options: AbortOptions = {}): Promise<Poison> {
+  const poison = new PoisonLog(USAGE_TABLE);
   const due = await whetherRecountIsDue(context, options);
-  if (due === undefined) return;
-  const done = await context.directory.recount(() => countUsage(context, options));
+  if (due === undefined) return poison;
+  const done = await context.directory.recount(() => countUsage(context, poison, options));
   if (done) await recountDone(context, due);
+  return poison;
 }
 
 /** Undefined when it cannot be told: a put or removal that is under way is counted by halves. */
-async function countUsage(context: RecordsContext, options: AbortOptions): Promise<Usage | undefined> {
-  if (!(await noJournals(context, options))) return undefined;
+async function countUsage(
+  context: RecordsContext,
+  poison: PoisonLog,
+  options: AbortOptions,
+): Promise<Usage | undefined> {
+  if (!(await noReadableJournals(context, options))) return undefined;
   const sums = new Map<string, number>();
   const add = (provider: string, bytes: number): void => {
     sums.set(provider, (sums.get(provider) ?? 0) + bytes);
   };
-  for await (const { manifest } of storedManifests(context, options)) {
+  for await (const { manifest } of storedManifests(context, { ...options, onDamaged: poison.add })) {
     throwIfAborted(options.signal, 'counting');
-    for (const [provider, bytes] of await usageOf(context, manifest, options)) add(provider, bytes);
+    try {
+      for (const [provider, bytes] of await usageOf(context, manifest, options)) add(provider, bytes);
+    } catch (error) {
+      // One that is only out of reach is counted another time, and all others with it.
+      if (!DAMAGED.some((kind) => isHoldfastError(error, kind))) throw error;
+      poison.add(manifest);
+    }
   }
   for await (const { provider, bytes } of claimedBytes(context, options)) add(provider, bytes);
-  return (await noJournals(context, options)) ? sums : undefined;
+  return (await noReadableJournals(context, options)) ? sums : undefined;
 }
+
+const DAMAGED = ['Corrupt', 'NotFound', 'HashMismatch'] as const;
 
 async function usageOf(
   context: RecordsContext,

@@ -3,7 +3,7 @@ import { claims, type Decided, decidedNow, type StoredClaim } from '../records/c
 import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
-import { intendedAmong } from '../records/journal.ts';
+import { intendedAmong } from '../records/intents.ts';
 import { judgeAnew } from '../records/trash.ts';
 import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
 

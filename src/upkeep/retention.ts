@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
 import { asHoldfastError } from '../core/errors.ts';
+import { type EachOptions, eachAlone } from '../core/pieces.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import { openRoot } from '../manifest/root.ts';
 import type { BlobAt } from '../records/claims.ts';
@@ -11,8 +12,9 @@ import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { forgetRoot } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
+import { type Poison, PoisonLog } from '../records/poison.ts';
 import { forgetRelocations } from '../records/relocations.ts';
-import { mayGo, noLongerRetired, retiredVersions, retiring } from '../records/retired.ts';
+import { mayGo, noLongerRetired, RETIRED_TABLE, retiredVersions, retiring } from '../records/retired.ts';
 import { recountIsDue } from '../records/usage.ts';
 import { remainsOf, Unread } from './remains.ts';
 
@@ -25,8 +27,9 @@ const MAX_RETRY_MS = 3_600_000;
  */
 const LOST_ATTEMPTS = 6;
 const LOST_AFTER_MS = 24 * 3_600_000;
-/** Versions looked at in one go. */
+/** Versions looked at in one go, and at once. */
 const MAX_DUE = 256;
+const PARALLEL = 4;
 
 /** Keeps what was replaced for `replacedMs`, and what was removed not at all. */
 export const createRetention = (context: RecordsContext, replacedMs: number): Retention => ({
@@ -50,40 +53,59 @@ export interface RetiredDue {
   readonly postponed: readonly { readonly manifest: BlobAddress; readonly why: string }[];
   /** Of those retired, versions of which nodes were damaged wherever they were. What these led to is left to the scrub. */
   readonly lost: readonly { readonly manifest: BlobAddress; readonly nodes: number }[];
-  /** Records that cannot be read; nothing is done about them. */
-  readonly poison: number;
+  /** Nothing is done about them. */
+  readonly poison: Poison;
 }
 
 /**
- * Deletes the versions that are due. One that fails keeps none of the others from it.
- * @throws HoldfastError `Aborted`; what the engine throws when the records cannot be read.
+ * Deletes the versions that are due. One that fails or takes too long keeps none of the others from it.
+ * @throws HoldfastError what the engine throws when the records cannot be read; `Aborted` while they are.
  */
 export async function retireDue(
   context: RecordsContext & { readonly retention: Retention },
-  options: AbortOptions = {},
+  options: EachOptions = {},
 ): Promise<RetiredDue> {
   const now = recordedTime(context.clock);
+  const poison = new PoisonLog(RETIRED_TABLE);
   await correctTimes(context, now, options);
+  const due = await dueVersions(context, now, poison, options);
   const postponed: { manifest: BlobAddress; why: string }[] = [];
   const lost: { manifest: BlobAddress; nodes: number }[] = [];
-  let [retired, poison] = [0, 0];
-  for await (const { key, version } of retiredVersions(context, { ...options, limit: MAX_DUE })) {
-    if (version === undefined) poison++;
-    if (Number(key.slice(0, 14)) > now) break;
-    if (version === undefined) continue;
-    try {
-      if (!(await mayGo(context, version))) continue;
-      const { manifest } = version;
-      const { postponed: why, lost: nodes = 0 } = await context.retention.retire(version, options);
-      if (why === undefined) retired++;
-      else postponed.push({ manifest, why });
-      if (nodes > 0) lost.push({ manifest, nodes });
-    } catch (thrown) {
-      throwIfAborted(options.signal, 'retire');
-      postponed.push({ manifest: version.manifest, why: asHoldfastError(thrown).message });
-    }
+  let retired = 0;
+  const retire = async (version: RetiredVersion, signal: AbortSignal): Promise<void> => {
+    const { manifest } = version;
+    const { postponed: why, lost: nodes = 0 } = await context.retention.retire(version, { signal });
+    if (why === undefined) retired++;
+    else postponed.push({ manifest, why });
+    if (nodes > 0) lost.push({ manifest, nodes });
+  };
+  const each = { ...options, parallel: PARALLEL };
+  const failures = await eachAlone(context.clock, due, ({ manifest }) => manifest, each, retire);
+  for (const { piece, error } of failures) {
+    postponed.push({ manifest: piece as BlobAddress, why: error.message });
+    // What takes too long is not to stand in the way of what is due later.
+    const version = due.find(({ manifest }) => manifest === piece);
+    const late = error.kind === 'Timeout' && options.signal?.aborted !== true;
+    if (late && version !== undefined) await postpone(context, { ...version, begun: true });
   }
   return { retired, postponed, lost, poison };
+}
+
+/** As many as are looked at in one go. Those that must wait for their journal stand in nobody's way. */
+async function dueVersions(
+  context: RecordsContext,
+  now: number,
+  poison: PoisonLog,
+  options: AbortOptions,
+): Promise<RetiredVersion[]> {
+  const due: RetiredVersion[] = [];
+  for await (const { key, version } of retiredVersions(context, { ...options, onDamaged: poison.add })) {
+    if (version === undefined) poison.add(key);
+    else if (version.dueMs > now) break;
+    else if (await mayGo(context, version)) due.push(version);
+    if (due.length === MAX_DUE) break;
+  }
+  return due;
 }
 
 /** Times further away than any that are written: the clock was wrong then. They count from now. */
@@ -93,10 +115,11 @@ async function correctTimes(
   options: AbortOptions,
 ): Promise<void> {
   const { replacedMs } = context.retention;
-  const last = retiredVersions(context, { ...options, limit: MAX_DUE, reverse: true });
-  for await (const { version } of last) {
+  let left = MAX_DUE;
+  const range = { ...options, reverse: true, onDamaged: () => {} };
+  for await (const { version } of retiredVersions(context, range)) {
     if (version === undefined) continue;
-    if (version.dueMs <= now + Math.max(replacedMs, MAX_RETRY_MS)) return;
+    if (left-- === 0 || version.dueMs <= now + Math.max(replacedMs, MAX_RETRY_MS)) return;
     const corrected = { ...version, sinceMs: now, dueMs: now + replacedMs };
     await context.engine.batch([noLongerRetired(version), retiring(corrected)]);
   }
@@ -165,9 +188,10 @@ async function retireNow(
     all += blobs.length;
     queued += await deleteOrQueue(context, blobs, options);
     // What leads to where the shards were moved to goes after them, and before what leads to it.
-    if (blobs === packs) await forgetRelocations(context.engine, relocated, options);
+    if (blobs === packs) await forgetRelocations(context.engine, relocated, {});
   }
-  await forgetRoot(context, manifest, options, [noLongerRetired(version)]);
+  // Whatever was cut off is queued, so it is done, also when the signal has fired.
+  await forgetRoot(context, manifest, {}, [noLongerRetired(version)]);
   if (version.begun || lost.length > 0) await recountIsDue(context);
   const done = { deleted: all - queued, queued };
   return lost.length > 0 ? { ...done, lost: lost.length } : done;

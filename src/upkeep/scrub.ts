@@ -7,7 +7,7 @@ import { claimedAmong } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
-import { intendedAmong } from '../records/journal.ts';
+import { intendedAmong } from '../records/intents.ts';
 import { isSoleOwner, readPlace } from '../records/places.ts';
 import type { ForeignSlots } from './foreign-slots.ts';
 import { type Reachable, reach } from './reachable.ts';

@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { type EachOptions, eachAlone, type PieceFailure } from '../core/pieces.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { openPointer } from '../manifest/pointer.ts';
@@ -11,10 +12,11 @@ import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { recoveredSince } from '../records/generation-record.ts';
 import { MAX_CONDEMNED } from '../records/generation-slot.ts';
+import { intentsOf } from '../records/intents.ts';
 import {
   condemn,
   forgottenJournal,
-  intentsOf,
+  JOURNAL_TABLE,
   type JournalEntry,
   marksOf,
   readJournals,
@@ -24,6 +26,7 @@ import { domainsWanted, forgetRoot, knowsManifest } from '../records/manifests.t
 import { backUpPointer } from '../records/name-backup.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { currentChange } from '../records/names.ts';
+import { type Poison, PoisonLog } from '../records/poison.ts';
 import { noLongerRetired, retiredBy } from '../records/retired.ts';
 import { takeBack } from '../records/take-back.ts';
 import { isKept } from '../records/unfinished.ts';
@@ -34,8 +37,10 @@ export interface SweepResult {
   readonly finished: number;
   /** Blobs found. */
   readonly blobs: number;
-  /** Journals that could not be finished, and why; the next sweep tries them again. */
-  readonly failures: readonly { readonly journal: string; readonly error: HoldfastError }[];
+  /** Journals that could not be finished, or owners of which it cannot be told; the next sweep tries them again. */
+  readonly failures: readonly PieceFailure[];
+  /** Nothing is done about them. */
+  readonly poison: Poison;
   /** Owners that still have a journal. */
   readonly owners: ReadonlySet<string>;
   /** What providers held of the names concerned that this state did not know of. */
@@ -44,28 +49,40 @@ export interface SweepResult {
   readonly postponed?: 'unconfirmed' | 'behind' | undefined;
 }
 
-export interface SweepOptions extends AbortOptions {
+export interface SweepOptions extends EachOptions {
   /** So long a put that can be taken up again stays, since somebody last began to work on it. Default 0. */
   readonly keepMs?: number | undefined;
 }
+
+/** Journals that are finished at once. */
+const PARALLEL = 4;
 
 /**
  * Finishes what dead owners began: deletes the blobs of puts that never became visible, copies changed names to the
  * providers, and then deletes the blobs of versions that were replaced or removed. Nothing is touched whose owner may
  * live, or cannot be read. A journal that cannot be finished keeps none of the others from it.
  * @param isOver whether an owner is gone; its mark differs whenever it has written to its journals.
- * @throws HoldfastError `Aborted`; what the engine throws when the journals cannot be read.
+ * @throws HoldfastError what the engine throws when the journals cannot be read; `Aborted` while they are.
  */
 export async function sweepJournal(
   context: RecordsContext & WithRetention,
   isOver: (owner: string, mark: string) => boolean | Promise<boolean>,
   { keepMs = 0, ...options }: SweepOptions = {},
 ): Promise<SweepResult> {
-  const journals = await readJournals(context, options);
+  const poison = new PoisonLog(JOURNAL_TABLE);
+  const journals = await readJournals(context, options, poison);
+  const failures: PieceFailure[] = [];
   const dead = new Set<string>();
-  for (const [owner, mark] of marksOf(context, journals)) if (await isOver(owner, mark)) dead.add(owner);
+  for (const [owner, mark] of marksOf(context, journals)) {
+    try {
+      if (await isOver(owner, mark)) dead.add(owner);
+    } catch (error) {
+      throwIfAborted(options.signal, 'the sweep');
+      failures.push({ piece: owner, error: asHoldfastError(error) });
+    }
+  }
   const due: JournalEntry[] = [];
-  for (const journal of journals) {
+  for (const journal of fromAnyOn(context, journals)) {
     if (due.length === MAX_CONDEMNED) break;
     if (dead.has(journal.header.owner) && !(await isKept(context, journal, keepMs, options)))
       due.push(journal);
@@ -74,37 +91,36 @@ export async function sweepJournal(
   if (due.length > 0) await recountIsDue(context);
   let [blobs, finished] = [0, 0];
   const forks: Fork[] = [];
-  const failures: { journal: string; error: HoldfastError }[] = [];
   const standing = due.length > 0 ? await generationOf(context).standing(options) : undefined;
   if (standing !== undefined && standing.state !== 'confirmed') {
     const owners = new Set(journals.map(({ header }) => header.owner));
-    return { finished, blobs, failures, owners, forks, postponed: standing.state };
+    return { finished, blobs, failures, owners, forks, poison, postponed: standing.state };
   }
   const left = new Set<JournalEntry>(journals);
-  const isolated = async (journal: JournalEntry, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (thrown) {
-      throwIfAborted(options.signal, 'the sweep');
-      failures.push({ journal: journal.id, error: asHoldfastError(thrown) });
-    }
-  };
+  const { clock } = context;
+  const each = { ...options, parallel: PARALLEL };
   const toFinish: ToFinish[] = [];
-  for (const journal of due) {
-    await isolated(journal, async () => void toFinish.push(await decide(context, journal, options)));
-  }
+  const decideOn = async (journal: JournalEntry, signal: AbortSignal): Promise<void> => {
+    toFinish.push(await decide(context, journal, { signal }));
+  };
+  failures.push(...(await eachAlone(clock, due, ({ id }) => id, each, decideOn)));
   const told = await tellOfCondemned(context, toFinish);
-  for (const decided of toFinish) {
-    await isolated(decided.journal, async () => {
-      const done = await finish(context, decided, told, options);
-      blobs += done.blobs;
-      forks.push(...done.forks);
-      finished++;
-      left.delete(decided.journal);
-    });
-  }
+  const end = async (decided: ToFinish, signal: AbortSignal): Promise<void> => {
+    const done = await finish(context, decided, told, { signal });
+    blobs += done.blobs;
+    forks.push(...done.forks);
+    finished++;
+    left.delete(decided.journal);
+  };
+  failures.push(...(await eachAlone(clock, toFinish, ({ journal }) => journal.id, each, end)));
   const owners = new Set([...left].map(({ header }) => header.owner));
-  return { finished, blobs, failures, owners, forks };
+  return { finished, blobs, failures, owners, forks, poison };
+}
+
+/** From a random one on: those that can never be finished are not to keep the others from being tried. */
+function fromAnyOn<T>({ random }: RecordsContext, items: readonly T[]): T[] {
+  const at = Math.floor((items.length * random(1)[0]!) / 256);
+  return [...items.slice(at), ...items.slice(0, at)];
 }
 
 /** A journal of a dead owner, once its fate is decided. */
@@ -178,7 +194,7 @@ async function finish(
   const changed = nameKey !== undefined && (fate === 'visible' || isReplaced);
   const forks = changed ? await copyName(context, nameKey, options) : [];
   // Where states have parted, another may still lead to what was replaced.
-  const noted = await retiredBy(context, id, options);
+  const noted = await retiredBy(context, id, {});
   if (isReplaced && forks.length > 0) last.push(...noted.map(noLongerRetired));
   else if (isReplaced) {
     // What earlier versions replaced is in the header only. Now what is not noted has gone, or is to stay.

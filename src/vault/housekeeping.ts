@@ -1,81 +1,81 @@
-import {
-  type AbortOptions,
-  abortable,
-  type LinkedAbort,
-  linkedAbort,
-  NO_LONGER_NEEDED,
-} from '../core/abort.ts';
-import { timeoutSignal } from '../core/clock.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { type AbortOptions, abortable, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { eachAlone, type PieceFailure, type PiecesOptions } from '../core/pieces.ts';
+import { countedBacklog } from '../records/backlog.ts';
+import { type ChoreRecord, readChoreLog, writeChoreLog } from '../records/chore-log.ts';
 import type { Fork } from '../records/forks.ts';
-import { generationOf } from '../records/generation.ts';
-import { renewSlots } from '../records/name-backup.ts';
-import { buildNameIndex } from '../records/name-build.ts';
-import { checkNames } from '../records/name-check.ts';
-import { renewNames } from '../records/name-copies.ts';
-import { emptyTrash } from '../records/trash.ts';
-import { recountUsage } from '../records/usage.ts';
-import { judgeOldClaims } from '../upkeep/old-claims.ts';
-import { retireDue } from '../upkeep/retention.ts';
-import { sweepJournal } from '../upkeep/sweep.ts';
 import type { ComposedVault } from './assemble.ts';
+import { AT_PROVIDERS, type Chore, type ChoreDone, choresOf, whyNotDone } from './chores.ts';
 
-/** Tidying up after an operation takes no longer than this, and delays `close` no longer than that, unless a run died. */
-const TIDY_MS = 5_000;
-const TIDY_AT_CLOSE_MS = 250;
+/** What one chore may take after an operation: nobody waits for it. */
+const TIDY_MS = 30_000;
 /** … and when somebody asked for it and waits, each round of it. */
 const FINISH_MS = 600_000;
 const MAX_ROUNDS = 1_000;
-/** What waits since before a recovery is judged so often: that takes a walk through all manifests. */
-const JUDGE_EVERY_MS = 600_000;
+/** A chore that was told to end is waited for so long to write down how far it came. */
+const SETTLE_MS = 1_000;
+
+/** `close` is delayed no longer than this, … */
+const AT_CLOSE_MS = 250;
+/** … unless a run died and its work is being finished, … */
+const AT_CLOSE_DEAD_MS = 5_000;
+/** … or commands before it were cut off: every second stays twice as long, every fourth four times, up to this. */
+const MAX_DOUBLINGS = 5;
+
+/** How long the vault stays open for its chores, by how many before it, one after another, were cut off. */
+const stayMs = (cutOff: number): number => {
+  let doublings = 0;
+  while (cutOff > 0 && doublings < MAX_DOUBLINGS && cutOff % 2 ** (doublings + 1) === 0) doublings++;
+  return AT_CLOSE_MS * 2 ** doublings;
+};
 
 interface FinishOptions extends AbortOptions {
   /** Puts that can be taken up again stay. Default false. */
   readonly keepUnfinished?: boolean | undefined;
 }
 
-/** What is done after an operation that succeeded, one at a time; nobody but `close` waits for it. */
+type Outcome =
+  | 'cut off'
+  | { readonly why: HoldfastError | string | undefined; readonly failures: readonly PieceFailure[] };
+
+/**
+ * What is done after an operation that succeeded; nobody but `close` waits for it. Chores have nothing to do with each
+ * other: each runs by itself and only once at a time, and one that fails or hangs keeps none of the others from it.
+ */
 export class Housekeeping {
   readonly #composed: ComposedVault;
-  #running: Promise<void> | undefined;
-  #until: LinkedAbort | undefined;
+  readonly #chores: readonly Chore[];
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #end = linkedAbort(undefined, 'tidying up');
+  readonly #rounds = new Set<Promise<void>>();
   /** A run has died and left something: seldom, and only seen to by commands that stay for it. */
   #sweeps = false;
-  #judgedMs: number;
+  #cutOff = 0;
 
   constructor(composed: ComposedVault) {
     this.#composed = composed;
-    this.#judgedMs = composed.context.clock.monotonic();
+    this.#chores = choresOf(composed, (isAtWork) => {
+      this.#sweeps = isAtWork;
+    });
   }
 
   start(): void {
-    this.#begin(TIDY_MS);
+    void this.#round(TIDY_MS, true);
   }
 
   /** Goes on while that leaves less to be done. Who is not there, or alive, is not waited for. @throws Aborted. */
   async finish({ signal, keepUnfinished = false }: FinishOptions): Promise<void> {
-    let before = Number.POSITIVE_INFINITY;
+    await abortable(Promise.all(this.#running.values()), signal, 'tidying up');
+    const least = new Map<string, number>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      await abortable(this.#begin(FINISH_MS, keepUnfinished), signal, 'tidying up');
-      const left = await this.#backlog({ signal });
-      if (left === 0 || left >= before) return;
-      before = left;
+      await abortable(this.#round(FINISH_MS, keepUnfinished), signal, 'tidying up');
+      let gotOn = false;
+      for (const [table, left] of await countedBacklog(this.#composed.context, { signal })) {
+        if (left < (least.get(table) ?? Number.POSITIVE_INFINITY) && left > 0) gotOn = true;
+        least.set(table, Math.min(left, least.get(table) ?? left));
+      }
+      if (!gotOn) return;
     }
-  }
-
-  /** Records of work that is still to be done. */
-  async #backlog(options: AbortOptions): Promise<number> {
-    let count = 0;
-    for (const table of ['journal', 'trash', 'slots_due'])
-      for await (const _ of this.#composed.context.engine.table(table).entries(options)) count++;
-    return count;
-  }
-
-  #begin(ms: number, keepUnfinished = true): Promise<void> {
-    this.#running ??= this.#doChores(ms, keepUnfinished).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
   }
 
   tellOf(forks: readonly Fork[]): void {
@@ -86,80 +86,111 @@ export class Housekeeping {
   async end(): Promise<void> {
     const { clock } = this.#composed.context;
     const tidied = new AbortController();
-    const running = (this.#running ?? Promise.resolve()).finally(() => tidied.abort(NO_LONGER_NEEDED));
-    await clock.sleep(TIDY_AT_CLOSE_MS, tidied.signal).catch(() => {});
-    if (this.#sweeps) await clock.sleep(TIDY_MS, tidied.signal).catch(() => {});
-    this.#until?.abort(new HoldfastError('Aborted', 'the vault was closed'));
+    const running = Promise.all(this.#rounds).then(() => tidied.abort(NO_LONGER_NEEDED));
+    const stay = (ms: number): Promise<void> => clock.sleep(ms, tidied.signal).catch(() => {});
+    await stay(AT_CLOSE_MS);
+    // How many were cut off is known by now.
+    if (this.#cutOff > 1) await stay(stayMs(this.#cutOff) - AT_CLOSE_MS);
+    if (this.#sweeps) await stay(AT_CLOSE_DEAD_MS);
+    this.#end.abort(new HoldfastError('Aborted', 'the vault was closed'));
     await running;
   }
 
-  /** One chore does not keep the others from being done; what fails is tried again after the next success. */
+  /** Never rejects. */
+  #round(ms: number, keepUnfinished: boolean): Promise<void> {
+    const round = this.#doChores(ms, keepUnfinished).finally(() => this.#rounds.delete(round));
+    this.#rounds.add(round);
+    return round;
+  }
+
   async #doChores(ms: number, keepUnfinished: boolean): Promise<void> {
-    const { context, leases, log } = this.#composed;
-    this.#until = linkedAbort(timeoutSignal(context.clock, ms), 'tidying up');
-    const { signal } = this.#until;
-    const chores = [
-      () => this.#sweep(signal, keepUnfinished),
-      () => this.#retire(signal),
-      () => emptyTrash(context, leases.isGone, { signal }),
-      () => this.#judge(signal),
-      async () => this.tellOf(await renewSlots(context, { signal })),
-      async () => this.tellOf(await renewNames(context, { signal })),
-      () => generationOf(context).publishIfDue({ signal }),
-      () => recountUsage(context, { signal }),
-      () => this.#checkNames(signal),
-      () => buildNameIndex(context, { signal }),
-    ];
-    for (const chore of chores) {
-      try {
-        await chore();
-      } catch (error) {
-        log('debug', 'housekeeping_failed', { error: String(error) });
-      }
+    const { context, log } = this.#composed;
+    const outcomes = new Map<string, Outcome>();
+    try {
+      this.#cutOff = (await readChoreLog(context)).cutOff;
+      const times = { eachMs: ms, settleMs: SETTLE_MS, signal: this.#end.signal };
+      const run = (chore: Chore): Promise<void> => this.#run(chore, times, keepUnfinished, outcomes);
+      await Promise.all(this.#chores.map((chore) => this.#alone(chore, run)));
+      await this.#remember(outcomes);
+    } catch (error) {
+      log('debug', 'housekeeping_failed', { error: String(error) });
     }
   }
 
-  async #judge(signal: AbortSignal): Promise<void> {
-    const { context } = this.#composed;
-    const now = context.clock.monotonic();
-    if (now - this.#judgedMs < JUDGE_EVERY_MS) return;
-    this.#judgedMs = now;
-    await judgeOldClaims(context, { signal });
+  /** Once at a time: who comes while it runs waits for that. */
+  #alone(chore: Chore, run: (chore: Chore) => Promise<void>): Promise<void> {
+    const running = this.#running.get(chore.name) ?? run(chore);
+    this.#running.set(chore.name, running);
+    return running;
   }
 
-  async #checkNames(signal: AbortSignal): Promise<void> {
-    const { context, log } = this.#composed;
-    const { damaged, stale } = await checkNames(context, { signal });
-    if (stale) log('warn', 'name_index_stale', {});
-    for (const { nameKey } of damaged) log('warn', 'name_damaged', { nameKey });
-  }
-
-  async #retire(signal: AbortSignal): Promise<void> {
-    const { context, log } = this.#composed;
-    const { retired, postponed, lost, poison } = await retireDue(context, { signal });
-    if (retired > 0) log('debug', 'versions_retired', { retired });
-    for (const { manifest, why } of postponed) log('warn', 'version_not_deleted', { manifest, why });
-    for (const version of lost) log('warn', 'version_lost_in_part', { ...version });
-    if (poison > 0) log('warn', 'records_unreadable', { table: 'retired', records: poison });
-  }
-
-  async #sweep(signal: AbortSignal, keepUnfinished: boolean): Promise<void> {
-    const { config, context, leases, log } = this.#composed;
-    const keepMs = keepUnfinished ? config.retention.unfinishedHours * 3_600_000 : 0;
-    const isOver = async (owner: string, mark: string): Promise<boolean> => {
-      const over = await leases.isOver(owner, mark, { signal });
-      if (over) this.#sweeps = true;
-      return over;
+  async #run(
+    chore: Chore,
+    times: PiecesOptions & { readonly eachMs: number },
+    keepUnfinished: boolean,
+    outcomes: Map<string, Outcome>,
+  ): Promise<void> {
+    const { name } = chore;
+    let done: ChoreDone = {};
+    const work = async (_: Chore, signal: AbortSignal): Promise<void> => {
+      done = await chore.run({ signal, eachMs: times.eachMs / 2, keepUnfinished });
     };
-    const swept = await sweepJournal(context, isOver, { signal, keepMs });
-    const { finished, blobs, failures, forks, owners: alive } = swept;
-    this.#sweeps = false;
-    if (swept.postponed !== undefined) log('warn', 'sweep_postponed', { state: swept.postponed });
-    if (finished > 0) log('debug', 'journals_swept', { finished, blobs, owners: alive.size });
-    for (const { journal, error } of failures) {
-      log('warn', 'journal_not_swept', { journal, error: error.message });
-    }
-    this.tellOf(forks);
-    await leases.tidy(alive, { signal });
+    const { clock } = this.#composed.context;
+    const [failure] = await eachAlone(clock, [chore], () => name, times, work);
+    this.#running.delete(name);
+    const isEnding = this.#end.signal.aborted;
+    const why = failure?.error ?? whyNotDone(done);
+    this.#tell(name, failure?.error, done);
+    outcomes.set(name, isEnding && why !== undefined ? 'cut off' : { why, failures: done.failures ?? [] });
   }
+
+  #tell(chore: string, failure: HoldfastError | undefined, done: ChoreDone): void {
+    const { log } = this.#composed;
+    const isEnding = this.#end.signal.aborted;
+    const { forks = [], poison, failures = [] } = done;
+    this.tellOf(forks);
+    if (poison !== undefined && poison.records > 0) {
+      const { table, records, keys } = poison;
+      log('warn', 'records_unreadable', { table, records, keys });
+    }
+    if (isEnding) return;
+    if (failure !== undefined) log('warn', 'housekeeping_failed', { chore, error: failure.message });
+    for (const { piece, error } of failures) {
+      log('debug', 'housekeeping_failed', { chore, piece, error: error.message });
+    }
+  }
+
+  /** For the next run, and for `status`. What another process wrote meanwhile stays. */
+  async #remember(outcomes: ReadonlyMap<string, Outcome>): Promise<void> {
+    const { context } = this.#composed;
+    const nowMs = Math.max(0, Math.floor(context.clock.now()));
+    const before = await readChoreLog(context);
+    const chores = new Map(before.chores);
+    const failed = new Map<string, HoldfastError>();
+    for (const [name, outcome] of outcomes) {
+      if (outcome === 'cut off') continue;
+      chores.set(name, recordOf(chores.get(name), outcome.why, nowMs));
+      if (!AT_PROVIDERS.includes(name)) continue;
+      for (const { piece, error } of outcome.failures) failed.set(piece, error);
+    }
+    const providers = new Map<string, ChoreRecord>();
+    const askedAll = AT_PROVIDERS.every((name) => typeof outcomes.get(name) === 'object');
+    for (const { id } of context.directory.all()) {
+      const [known, why] = [before.providers.get(id), failed.get(id)];
+      if (why !== undefined) providers.set(id, recordOf(known, why, nowMs));
+      else if (!askedAll && known !== undefined) providers.set(id, known);
+    }
+    const wasCutOff = [...outcomes.values()].includes('cut off');
+    await writeChoreLog(context, { chores, providers, cutOff: wasCutOff ? before.cutOff + 1 : 0 });
+  }
+}
+
+function recordOf(
+  before: ChoreRecord | undefined,
+  why: HoldfastError | string | undefined,
+  nowMs: number,
+): ChoreRecord {
+  if (why === undefined) return { doneMs: nowMs, failures: 0 };
+  const error = typeof why === 'string' ? why : asHoldfastError(why).message;
+  return { doneMs: before?.doneMs, failedMs: nowMs, error, failures: (before?.failures ?? 0) + 1 };
 }

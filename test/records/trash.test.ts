@@ -83,11 +83,11 @@ it('deletes wait for nobody who stands still while others get on; what is left t
   expect(await deleteOrQueue(context, blobs)).toBe(20);
   expect(await trashOf(context)).toEqual(its.map(({ address }) => `p3/${address}`).sort());
   told.p3 = 'work';
-  expect(await emptyTrash(context, alive)).toBe(20);
+  expect((await emptyTrash(context, alive)).left).toBe(20);
   context.directory.heard('p3');
-  expect(await emptyTrash(context, alive)).toBe(0);
+  expect((await emptyTrash(context, alive)).left).toBe(0);
   time.ms += SETTLE_MS;
-  expect(await emptyTrash(context, alive)).toBe(0);
+  expect((await emptyTrash(context, alive)).left).toBe(0);
   expect(await trashOf(context)).toEqual([]);
 });
 
@@ -119,7 +119,7 @@ it('one look tells that nothing is queued, however many providers there are', as
     looks++;
     return entries(options);
   };
-  expect(await emptyTrash(context, alive)).toBe(0);
+  expect((await emptyTrash(context, alive)).left).toBe(0);
   expect(looks).toBe(1);
 });
 
@@ -172,7 +172,7 @@ it('a delete of unknown outcome keeps its place claimed until one that was sent 
   told.p1 = 'work';
   // At once, so that the blob is gone; but that says nothing about the first.
   time.ms += 1_000;
-  expect(await emptyTrash(context, alive)).toBe(0);
+  expect((await emptyTrash(context, alive)).left).toBe(0);
   expect([await allBlobs(vault), await statesOf(context)]).toEqual([[], ['unsettled']]);
   await emptyTrash(context, alive);
   expect(asked).toHaveLength(2);
@@ -181,7 +181,7 @@ it('a delete of unknown outcome keeps its place claimed until one that was sent 
   expect(asked).toHaveLength(2);
   await late[0]!();
   time.ms += SETTLE_MS;
-  expect(await emptyTrash(context, alive)).toBe(0);
+  expect((await emptyTrash(context, alive)).left).toBe(0);
   expect(asked).toHaveLength(3);
   expect(await trashOf(context)).toEqual([]);
 });
@@ -191,7 +191,7 @@ it('one that is never answered is sent again and again, and its place is never f
   await deleteOrQueue(context, blobsAt('p1', 1));
   for (let round = 0; round < 5; round++) {
     time.ms += 2 * SETTLE_MS;
-    expect(await emptyTrash(context, alive)).toBe(1);
+    expect((await emptyTrash(context, alive)).left).toBe(1);
   }
   expect(asked).toHaveLength(6);
   expect(await statesOf(context)).toEqual(['unsettled']);
@@ -268,7 +268,7 @@ it('nothing is sent while too few providers say that the state is the latest', a
     const { adapter } = context.directory.get(id)!;
     Object.assign(adapter, { readSlot: () => Promise.reject(new HoldfastError('Unavailable', 'gone')) });
   }
-  expect(await emptyTrash(context, alive)).toBe(1);
+  expect((await emptyTrash(context, alive)).left).toBe(1);
   expect([asked, await statesOf(context)]).toEqual([[], ['queued']]);
 });
 

@@ -6,14 +6,8 @@ import type { Provider } from '../../providers/provider.ts';
 import type { BlobAt } from '../../records/claims.ts';
 import { freePlace } from '../../records/deletes.ts';
 import { generationOf } from '../../records/generation.ts';
-import {
-  intentsOf,
-  isAtWork,
-  type JournalEntry,
-  marksOf,
-  PutJournal,
-  readJournals,
-} from '../../records/journal.ts';
+import { intentsOf } from '../../records/intents.ts';
+import { isAtWork, type JournalEntry, marksOf, PutJournal, readJournals } from '../../records/journal.ts';
 import {
   type FileVersion,
   finishedSegment,

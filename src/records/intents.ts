@@ -1,0 +1,45 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { isBlobAddress } from '../core/address.ts';
+import type { EntriesOptions } from '../engine/engine.ts';
+import type { BlobAt } from './claims.ts';
+import type { RecordsContext } from './context.ts';
+import { JOURNAL_TABLE } from './journal.ts';
+
+/** A damaged place is no address, and keeps none of the others from being found. */
+const LENIENT = new TextDecoder();
+
+/** Blobs that a journal's put may have stored. */
+export async function intentsOf(
+  context: RecordsContext,
+  id: string,
+  options: AbortOptions,
+): Promise<BlobAt[]> {
+  const blobs: BlobAt[] = [];
+  const entries = context.engine.table(JOURNAL_TABLE).entries({ ...options, prefix: `${id}/` });
+  for await (const [key, value] of entries) {
+    for (const place of placesIn(key, value)) {
+      const slash = place.lastIndexOf('/');
+      const address = place.slice(slash + 1);
+      if (isBlobAddress(address)) blobs.push({ provider: place.slice(0, slash), address, bytes: 0 });
+    }
+  }
+  return blobs;
+}
+
+/** Earlier versions wrote one empty record for each blob, with its place in the key. */
+const placesIn = (key: string, value: Uint8Array): readonly string[] =>
+  value.length === 0 ? [key.slice(key.indexOf('/') + 1)] : LENIENT.decode(value).split('\n');
+
+/** Of these places, `<provider>/<address>`, those that some journal speaks for, whoever wrote it, whole or not. */
+export async function intendedAmong(
+  { engine }: RecordsContext,
+  places: ReadonlySet<string>,
+  options: Pick<EntriesOptions, 'signal' | 'onDamaged'>,
+): Promise<Set<string>> {
+  const intended = new Set<string>();
+  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(options)) {
+    if (!key.includes('/')) continue;
+    for (const place of placesIn(key, value)) if (places.has(place)) intended.add(place);
+  }
+  return intended;
+}

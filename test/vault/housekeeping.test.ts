@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { utf8Encode } from '../../src/core/bytes.ts';
+import type { OpenedVault } from '../../src/vault/opened-vault.ts';
+import { VirtualHome } from '../helpers/opened.ts';
+import { noise } from '../helpers/vault.ts';
+
+const IDS = ['p1', 'p2', 'p3', 'p4', 'p5'];
+const SETTINGS = {
+  chunks: { ladder: [64 * 1024], defaultBytes: 64 * 1024 },
+  erasure: { algorithm: 'reed-solomon', dataShards: 2, parityShards: 3 },
+  limits: { requestMs: 2_000, maxAttempts: 1, probeMs: 1_000 },
+  retention: { replacedSeconds: 60 },
+};
+
+const put =
+  (name: string, seed: number, bytes = 20_000) =>
+  (vault: OpenedVault): Promise<unknown> =>
+    vault.putObject(noise(bytes, seed), { name });
+
+/** A home in which something of each kind is due, at each provider. */
+async function untidy(): Promise<VirtualHome> {
+  const home = new VirtualHome(IDS, SETTINGS);
+  await home.command(put('x', 1));
+  await home.command(put('y', 2));
+  await home.command(put('x', 3));
+  await home.clock.advance(120_000);
+  const { engine } = home;
+  const [first] = await home.keysIn('retired');
+  expect(first).toBeDefined();
+  const [nameKey] = await home.keysIn('names');
+  for (const id of IDS) {
+    await engine.table('slots_due').put(`${id}/${nameKey}`, new Uint8Array(8));
+    await engine.table('trash').put(`${id}/b3:${'0'.repeat(63)}${id.at(-1)}`, new Uint8Array(8));
+  }
+  const intents = IDS.map((id) => `${id}/b3:${'1'.repeat(64)}`).join('\n');
+  await engine
+    .table('journal')
+    .put('dead', utf8Encode('{"v":2,"state":"open","owner":"dead","recoveries":0}'));
+  await engine.table('journal').put('dead/0', utf8Encode(intents));
+  return home;
+}
+
+const at = (keys: readonly string[], id: string): string[] => keys.filter((key) => key.startsWith(`${id}/`));
+
+describe('one hanging provider stops all housekeeping', () => {
+  it('no more: what is due at the others, and what is due at none, is done in one command', async () => {
+    const home = await untidy();
+    home.hanging.add('p1');
+    const closing = await home.command(put('z', 4));
+    expect(await home.keysIn('journal')).toEqual([]);
+    expect(await home.keysIn('retired')).toEqual([]);
+    const [trash, due] = [await home.keysIn('trash'), await home.keysIn('slots_due')];
+    for (const id of IDS.slice(1)) {
+      expect(at(trash, id), id).toEqual([]);
+      expect(at(due, id), id).toEqual([]);
+    }
+    expect(at(trash, 'p1').length).toBeGreaterThan(0);
+    expect(closing).toBeLessThan(7_000);
+  });
+});
+
+describe('one unparsable journal record stops all housekeeping', () => {
+  it('no more: it is passed over, told, and stays', async () => {
+    const home = await untidy();
+    const { engine } = home;
+    const poison = [
+      ['journal', 'aaaa', '{"v":2,"state":"wrong"'],
+      ['journal', 'bbbb/0', `p1/b3:${'2'.repeat(64)}`],
+      ['retired', `00000000000001/b3:${'3'.repeat(64)}`, 'no JSON'],
+      ['trash', 'p2/what is this', '12345678'],
+      ['slots_due', 'p2/no name key', '12345678'],
+      ['slots_due', `*/${'4'.repeat(64)}`, 'short'],
+    ] as const;
+    for (const [table, key, value] of poison) await engine.table(table).put(key, utf8Encode(value));
+    await home.command(put('z', 4));
+    for (const table of ['journal', 'retired', 'trash', 'slots_due']) {
+      const its = poison.filter(([of]) => of === table).map(([, key]) => key);
+      expect(await home.keysIn(table), table).toEqual(its.toSorted());
+    }
+    const told = home.log.filter(({ event }) => event === 'records_unreadable').map(({ fields }) => fields);
+    expect(told).toContainEqual({ table: 'journal', records: 2, keys: ['aaaa', 'bbbb'] });
+    expect(told).toContainEqual({ table: 'retired', records: 1, keys: [poison[2][1]] });
+    expect(told).toContainEqual({ table: 'trash', records: 1, keys: [poison[3][1]] });
+    expect(told).toContainEqual({ table: 'slots_due', records: 1, keys: [poison[4][1]] });
+    expect(told).toContainEqual({ table: 'slots_due', records: 1, keys: [poison[5][1]] });
+  });
+});
+
+describe('many short commands', () => {
+  it('get done together what each of them is too short for, and each ends promptly', async () => {
+    const home = new VirtualHome(IDS, SETTINGS);
+    await home.command(put('x', 1));
+    await home.command(put('x', 2));
+    await home.clock.advance(120_000);
+    const [before] = await home.keysIn('retired');
+    expect(before).toBeDefined();
+    // The root is to be fetched before anything is deleted.
+    for (const key of await home.keysIn('manifests')) await home.engine.table('manifests').delete(key);
+    home.latencyMs = 300;
+    const closings: number[] = [];
+    while ((await home.keysIn('retired')).length > 0 && closings.length < 40) {
+      closings.push(await home.command(put(`n${closings.length}`, 9, 100)));
+    }
+    expect(await home.keysIn('retired')).toEqual([]);
+    expect(closings.length).toBeGreaterThan(1);
+    expect(closings.length).toBeLessThanOrEqual(16);
+    const mean = closings.reduce((sum, ms) => sum + ms, 0) / closings.length;
+    expect(mean).toBeLessThan(1_000);
+  });
+
+  it('stay hardly longer while a provider hangs for ever', async () => {
+    const home = await untidy();
+    home.hanging.add('p1');
+    await home.command(put('z', 4));
+    const closings: number[] = [];
+    for (let i = 0; i < 16; i++) closings.push(await home.command(put(`n${i}`, 5, 100)));
+    expect(at(await home.keysIn('trash'), 'p1').length).toBeGreaterThan(0);
+    const mean = closings.reduce((sum, ms) => sum + ms, 0) / closings.length;
+    expect(mean, String(closings)).toBeLessThan(1_000);
+  });
+});
