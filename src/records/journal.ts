@@ -247,9 +247,8 @@ export async function readJournals(
 
 /** Whether a journal has records and no header, which was not just begun or ended. */
 async function isHeadless(table: Table, id: string, options: AbortOptions): Promise<boolean> {
+  if ((await table.get(id, options).catch(() => 'damaged')) !== undefined) return false;
   const range = { ...options, prefix: `${id}/`, limit: 1, onDamaged: () => {} };
-  const header = await table.get(id, options).catch(() => 'damaged');
-  if (header !== undefined) return false;
   for await (const _ of table.entries(range)) return true;
   return false;
 }
@@ -283,18 +282,6 @@ export async function noJournals({ engine }: RecordsContext, options: AbortOptio
   const range = { ...options, limit: 1, onDamaged: () => damaged++ };
   for await (const _ of engine.table(JOURNAL_TABLE).entries(range)) return false;
   return damaged === 0;
-}
-
-/** The same, where what cannot be read is not to count: it may never be ended. */
-export async function noReadableJournals(
-  { engine }: RecordsContext,
-  options: AbortOptions,
-): Promise<boolean> {
-  const range = { ...options, onDamaged: () => {} };
-  for await (const [key, value] of engine.table(JOURNAL_TABLE).entries(range)) {
-    if (!key.includes('/') && headerIn(value) !== undefined) return false;
-  }
-  return true;
 }
 
 /** Whether a journal has not been ended yet. */

@@ -8,7 +8,7 @@ import { publicSegments } from '../object/manifest-tree.ts';
 import { packsOf, type SegmentView } from '../object/places.ts';
 import { claimedBytes } from './claims.ts';
 import type { RecordsContext } from './context.ts';
-import { noReadableJournals } from './journal.ts';
+import { readJournals } from './journal.ts';
 import { loadRoot, storedManifests, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 
@@ -41,7 +41,9 @@ async function countUsage(
   poison: PoisonLog,
   options: AbortOptions,
 ): Promise<Usage | undefined> {
-  if (!(await noReadableJournals(context, options))) return undefined;
+  // One that cannot be read may never be ended, and is not waited for.
+  const isQuiet = async (): Promise<boolean> => (await readJournals(context, options)).length === 0;
+  if (!(await isQuiet())) return undefined;
   const sums = new Map<string, number>();
   const add = (provider: string, bytes: number): void => {
     sums.set(provider, (sums.get(provider) ?? 0) + bytes);
@@ -57,7 +59,7 @@ async function countUsage(
     }
   }
   for await (const { provider, bytes } of claimedBytes(context, options)) add(provider, bytes);
-  return (await noReadableJournals(context, options)) ? sums : undefined;
+  return (await isQuiet()) ? sums : undefined;
 }
 
 const DAMAGED = ['Corrupt', 'NotFound', 'HashMismatch'] as const;
