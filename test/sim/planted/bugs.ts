@@ -194,8 +194,8 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('retire-during-change', 'a version goes before the change that retired it is told to the providers', [
     'upkeep/retention.ts',
-    'if (!(await mayGo(context, version))) continue;',
-    'if (!context && !(await mayGo(context, version))) continue;',
+    'else if (await mayGo(context, version)) due.push(version);',
+    'else if (context || (await mayGo(context, version))) due.push(version);',
   ]),
   bug('other-name-ignored', 'a version goes though the name that a fork gave it stands for it', [
     'records/forks.ts',
@@ -208,9 +208,9 @@ const DELETING: readonly PlantedBug[] = [
     'await this.#close(this.#outbox.stored, CLOSE_MS);',
   ]),
   bug('trash-forgets', 'a blob that could not be deleted is forgotten when that is tried again', [
-    'records/trash.ts',
-    'const gone = tried.filter((blob) => !left.has(blob));',
-    'const gone = tried;',
+    'records/deletes.ts',
+    "if (outcome === 'unsent' && doubtMs === undefined) return { ...rest, state: 'queued', sinceMs };",
+    '',
   ]),
   bug('gc-ignores-journals', 'a scrub does not look at the intents of puts under way', [
     'upkeep/scrub.ts',
