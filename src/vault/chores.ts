@@ -26,7 +26,7 @@ export interface ChoreDone {
   readonly postponed?: string | undefined;
 }
 
-export interface ChoreOptions extends EachOptions {
+interface ChoreOptions extends EachOptions {
   /** Puts that can be taken up again stay for as long as the configuration says; else they are ended too. */
   readonly keepUnfinished: boolean;
 }
