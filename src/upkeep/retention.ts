@@ -1,7 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { recordedTime } from '../core/clock.ts';
-import { asHoldfastError } from '../core/errors.ts';
 import { type EachOptions, eachAlone } from '../core/pieces.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import { openRoot } from '../manifest/root.ts';
