@@ -8,6 +8,7 @@ import { isTrashed } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { MAX_NAME_BYTES } from './name-record.ts';
 import { type NameChange, pointName, readName } from './names.ts';
+import { isRetired } from './retired.ts';
 
 /** A version of a name, at the providers, that this state did not know of and that none it knows follows from. */
 export interface Fork {
@@ -35,6 +36,8 @@ export async function isRival(
   if (relation !== 'unknown') return relation === 'fork';
   // Format 1 names one ancestor only: nothing can be told of what lies further back.
   if (previous !== undefined || (await isTrashed(context, manifest))) return false;
+  // Named now, it would be deleted all the same.
+  if (await isRetired(context, manifest, { signal })) return false;
   try {
     await fetchNode(context, manifest, new DamageLog(), signal);
     return true;

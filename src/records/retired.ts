@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { isBlobAddress } from '../core/address.ts';
+import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
 import type { RecordsContext, RetiredVersion } from './context.ts';
@@ -72,6 +72,16 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 function lostIn(value: unknown): RetiredVersion['lost'] {
   const { attempts, since } = (value ?? {}) as { attempts?: unknown; since?: unknown };
   return isCount(attempts) && isCount(since) ? { attempts, sinceMs: since } : undefined;
+}
+
+/** Whether a version's blobs are to go, now or later. */
+export async function isRetired(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  for await (const { key } of retiredVersions(context, options)) if (key.endsWith(manifest)) return true;
+  return false;
 }
 
 /** What a journal's change retired. */

@@ -8,7 +8,7 @@ import type { RecordsContext } from '../records/context.ts';
 import { isNamed, nameOfFork } from '../records/forks.ts';
 import { loadRoot, storedManifests } from '../records/manifests.ts';
 import { nameCopies } from '../records/name-copies.ts';
-import { retiredVersions, retiring } from '../records/retired.ts';
+import { isRetired, retiring } from '../records/retired.ts';
 
 /** What a manifest fails with that is damaged, away or gone: then nothing is concluded. */
 const UNREADABLE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
@@ -53,15 +53,6 @@ async function nameIn(
     if (UNREADABLE.some((kind) => isHoldfastError(error, kind))) return undefined;
     throw error;
   }
-}
-
-async function isRetired(
-  context: RecordsContext,
-  manifest: BlobAddress,
-  options: AbortOptions,
-): Promise<boolean> {
-  for await (const { key } of retiredVersions(context, options)) if (key.endsWith(manifest)) return true;
-  return false;
 }
 
 /** Whether a provider says that it does, or does not say: the record of the name may be what was lost. */

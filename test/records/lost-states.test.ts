@@ -9,6 +9,7 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import { backUpPointer } from '../../src/records/name-backup.ts';
 import { listNames } from '../../src/records/name-listing.ts';
 import { pointName, readName } from '../../src/records/names.ts';
+import { retiring } from '../../src/records/retired.ts';
 import { slotContent } from '../../src/records/slots.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
@@ -93,6 +94,23 @@ describe('what was acknowledged of a name', () => {
     const { forks } = await backUpPointer(other, { ...last, replaced: undefined }, providers, 4);
     expect(forks).toMatchObject([{ version: 1, manifest: lost.manifest }]);
     expect(Object.values(await standing(other))).toContain(lost.manifest);
+  });
+
+  it('is no fork once this state is about to delete it, however far back it lies', async () => {
+    const { context, providers } = await testVault({ providers: 4 });
+    const replaced = await putObject(context, noise(10_000, 1), { name: 'x' });
+    const restore = await Promise.all(providers.map(remember));
+    const other = withoutState(context);
+    await Promise.all(providers.map(({ adapter }) => adapter.deleteSlot(context.keys.slotName('x'))));
+    const last = await pointAt(other, providers, 'x', 24);
+    await Promise.all(restore.map((again) => again()));
+    const { manifest } = replaced;
+    const times = { sinceMs: 1, dueMs: 1, attempts: 0, journal: undefined };
+    const nameKey = context.keys.nameKey('x');
+    await other.engine.batch([retiring({ manifest, why: 'replaced', nameKey, ...times })]);
+    const { forks } = await backUpPointer(other, { ...last, replaced: undefined }, providers, 4);
+    expect(forks).toEqual([]);
+    expect(await standing(other)).toEqual({ x: last.pointer.manifest });
   });
 
   it('is found whatever a provider puts into its slots', async () => {
