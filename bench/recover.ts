@@ -1,7 +1,8 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Vault } from '../src/index.ts';
+import type { PutResult, Vault } from '../src/index.ts';
 import type { Area } from './area.ts';
 import { columns, cpuSeconds } from './numbers.ts';
 
@@ -12,6 +13,8 @@ const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 const VANISHED = ['p2', 'p5', 'p9'];
 /** Wrong names that are told of each size. */
 const MAX_TOLD = 5;
+const MAX_TRIES = 20;
+const RETRY_MS = 3_000;
 /** Puts, and reads, under way at once. */
 const PARALLEL = 8;
 
@@ -104,7 +107,7 @@ class World {
   }
 
   async #putBy(vault: Vault, name: string, bytes: Uint8Array): Promise<void> {
-    const { manifest, forks } = await vault.putObject(bytes, { name });
+    const { manifest, forks } = await putPatiently(vault, name, bytes);
     this.#contents.set(manifest, bytes);
     for (const { manifest: of, keptAs } of forks) {
       if (of === undefined || keptAs === undefined) continue;
@@ -158,6 +161,19 @@ function contentOf(i: number, version: number): Uint8Array {
   return new Uint8Array(length).map(
     (_, at) => ((i * 4 + version + 1) * 2_654_435_761 + at * at * 40_503) >>> 11,
   );
+}
+
+/** On a machine that is busy some providers are given a rest, and too few are left for a moment. */
+async function putPatiently(vault: Vault, name: string, bytes: Uint8Array): Promise<PutResult> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await vault.putObject(bytes, { name });
+    } catch (error) {
+      if (tries === MAX_TRIES) throw error;
+      await setTimeout(RETRY_MS);
+      await vault.providers.probe();
+    }
+  }
 }
 
 async function problemWith(
