@@ -29,6 +29,27 @@ async function remember({ adapter }: TestVault['providers'][number]): Promise<()
   };
 }
 
+it('an object that another run removes meanwhile is not lost, and is not remembered', async () => {
+  let remove = async (): Promise<unknown> => undefined;
+  const wrap = (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    stat: async (...args) => {
+      await remove();
+      return adapter.stat(...args);
+    },
+  });
+  const { context } = await testVault({ providers: 4, wrap });
+  const { manifest } = await putObject(context, noise(10_000), { name: 'x' });
+  let removal: Promise<unknown> | undefined;
+  remove = () => {
+    removal ??= deleteObject(context, 'x');
+    return removal;
+  };
+  expect(await recoverVault(context)).toMatchObject({ lost: [], unconfirmed: { names: [] } });
+  expect(removal).toBeDefined();
+  expect(await context.engine.table('manifests').get(manifest)).toBeUndefined();
+});
+
 describe('a name that was removed while providers were away', () => {
   it('does not come back, though only those are left that were away', async () => {
     const { context, providers, gone } = await testVault({ providers: 3 });

@@ -8,6 +8,8 @@ import type { Fork } from '../../records/forks.ts';
 import { generationOf } from '../../records/generation.ts';
 import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
 import { renewNames } from '../../records/name-copies.ts';
+import { NAMES_TABLE } from '../../records/name-record.ts';
+import { currentChange } from '../../records/names.ts';
 import { queueName } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
@@ -121,14 +123,19 @@ async function lookAtObjects(
   const queue = new PQueue({ concurrency: PARALLEL });
   const laggards = new Stragglers(context.clock, LISTINGS);
   const check = new PresenceCheck(context, silent, laggards, signal);
-  const look = async ({ manifest, createdMs }: Pointer) => {
+  const gone = { presence: 'readable', opened: false } as const;
+  const look = async ({ name, manifest, createdMs }: Pointer) => {
     throwIfAborted(signal, 'recover');
     const { presence, root, usage } = await check.object(manifest!);
-    if (root !== undefined) {
-      const kept = rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage });
-      await context.engine.batch(kept, [], { signal, sync: true });
-    }
-    return { presence, opened: root !== undefined };
+    // Another run may have removed or replaced it meanwhile, and deleted what was looked for.
+    const key = context.keys.nameKey(name);
+    const now = await currentChange(context, key, { signal });
+    if (now?.pointer.manifest !== manifest) return gone;
+    if (root === undefined) return { presence, opened: false };
+    const kept = rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage });
+    const unchanged = { table: NAMES_TABLE, key, expected: now!.sealed };
+    const written = await context.engine.batch(kept, [unchanged], { signal, sync: true });
+    return written ? { presence, opened: true } : gone;
   };
   try {
     return await Promise.all(pointers.map((pointer) => queue.add(() => look(pointer))));
