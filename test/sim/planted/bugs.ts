@@ -212,6 +212,11 @@ const DELETING: readonly PlantedBug[] = [
     "if (outcome === 'unsent' && doubtMs === undefined) return { ...rest, state: 'queued', sinceMs };",
     '',
   ]),
+  bug('unknown-delete-is-done', 'a DELETE that nobody answered is taken for done', [
+    'records/deletes.ts',
+    "if (outcome === 'unknown') return { ...rest, state: 'unsettled', sinceMs: now };",
+    "if (outcome === 'unknown') return undefined;",
+  ]),
   bug('gc-ignores-journals', 'a scrub does not look at the intents of puts under way', [
     'upkeep/scrub.ts',
     'const spoken = await intendedAmong(this.#context, keys, { signal });',
