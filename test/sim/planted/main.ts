@@ -22,6 +22,8 @@ const FROM = Number(values.from);
 const END = FROM + Number(values.seeds);
 const MOST_MS = Number(values.seconds) * 1_000;
 const HUNG_FACTOR = 20;
+/** Of what was violated so much is said. */
+const LONGEST = 70;
 
 interface Hunted {
   /** The last seed that was begun. */
@@ -82,7 +84,7 @@ async function look(bug: PlantedBug): Promise<string> {
     if (found.violations.length > 0) {
       if (await holdsWithout(seed)) {
         await rm(at, { recursive: true, force: true });
-        return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]}`;
+        return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]!.slice(0, LONGEST)}`;
       }
     }
     seed++;
