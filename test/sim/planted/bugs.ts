@@ -183,9 +183,9 @@ const DELETING: readonly PlantedBug[] = [
     '1;',
   ]),
   bug('unreadable-is-absent', 'a node that cannot be read is taken for one that nobody has', [
-    'upkeep/retention.ts',
-    "if (isHoldfastError(cause, 'NotFound') && directory.all().length > 0) return undefined;",
-    'if (directory.all().length > 0) return undefined;',
+    'upkeep/remains.ts',
+    "if (isHoldfastError(cause, 'NotFound') && context.directory.all().length > 0) return undefined;",
+    'if (context.directory.all().length > 0) return undefined;',
   ]),
   bug('no-grace', 'what a put replaced is due at once', [
     'pipeline/put/put-run.ts',
