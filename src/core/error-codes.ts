@@ -221,6 +221,8 @@ export interface ErrorCodeTable {
   slot_too_large: 'RangeNotSatisfiable';
   /** A file to be stored cannot be read. Do: check its path; a folder is put file by file or as an archive. */
   source_unreadable: 'NotFound';
+  /** A file changed while it was stored. Do: put it again. */
+  source_changed: 'Conflict';
   /** A transfer made no progress for `limits.stall_ms`. Do: see `holdfast providers`; look at the network. */
   stalled: 'Timeout';
   /** The state is older than the objects. Do: run `holdfast recover`, then try again. @status permanent */

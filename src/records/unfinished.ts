@@ -52,8 +52,8 @@ export const RENEW_MS = 600_000;
 /** A node of up to 1 MiB with what belongs to it. */
 const LIMITS: CborLimits = { maxBytes: 2 * 1024 * 1024, maxDepth: 4, maxItems: 1_000 };
 const MAX_COPIES = 255;
-/** Keys of segments sort as their numbers do. */
-const DIGITS = 8;
+/** Keys of segments sort as their first chunks do. */
+const DIGITS = 12;
 
 /** @param journal its id, which is the key in the table: a record does not open under another. */
 export function sealUnfinished(
@@ -130,8 +130,8 @@ export function openFinished(sealedKey: Uint8Array, key: string, sealed: Uint8Ar
 
 const aadOf = (key: string): Uint8Array => concatBytes(Uint8Array.of(VERSION, 0xf9), utf8Encode(key));
 
-export const segmentKey = (journal: string, segment: number): string =>
-  `${journal}/${String(segment).padStart(DIGITS, '0')}`;
+export const segmentKey = (journal: string, firstChunk: number): string =>
+  `${journal}/${String(firstChunk).padStart(DIGITS, '0')}`;
 
 export const resumeEntry = (key: string, value: Uint8Array | undefined): BatchOp => ({
   table: RESUME_TABLE,
@@ -151,18 +151,28 @@ export async function unfinishedOf(
   });
 }
 
-/** Finished segments from the first one on, up to the first that is missing or damaged. */
+/** Finished segments in their order; those whose record is damaged are passed over. */
 export async function* finishedSegments(
   context: RecordsContext,
   journal: string,
   sealedKey: Uint8Array,
   options: AbortOptions,
-): AsyncGenerator<FinishedSegment> {
-  for (let segment = 0; ; segment++) {
-    const finished = await finishedSegment(context, segmentKey(journal, segment), sealedKey, options);
-    if (finished === undefined) return;
-    yield finished;
+): AsyncGenerator<{ readonly key: string; readonly finished: FinishedSegment }> {
+  for (const key of await segmentKeys(context, journal, options)) {
+    const finished = await finishedSegment(context, key, sealedKey, options);
+    if (finished !== undefined) yield { key, finished };
   }
+}
+
+async function segmentKeys(
+  { engine }: RecordsContext,
+  journal: string,
+  options: AbortOptions = {},
+): Promise<string[]> {
+  const keys: string[] = [];
+  const entries = engine.table(RESUME_TABLE).entries({ ...options, prefix: `${journal}/` });
+  for await (const [key] of entries) keys.push(key);
+  return keys;
 }
 
 /** @returns undefined when it is missing or damaged. */
@@ -178,16 +188,15 @@ export function finishedSegment(
   });
 }
 
-/** Forgets all finished segments from this one on: what comes after it will be made anew. Flushed. */
+/** Forgets all finished segments but these: they will be made anew. Flushed. */
 export async function forgetFinished(
-  { engine }: RecordsContext,
+  context: RecordsContext,
   journal: string,
-  from: number,
+  kept: ReadonlySet<string>,
 ): Promise<void> {
-  const ops: BatchOp[] = [];
-  const range = { gte: segmentKey(journal, from), prefix: `${journal}/` };
-  for await (const [key] of engine.table(RESUME_TABLE).entries(range)) ops.push(resumeEntry(key, undefined));
-  if (ops.length > 0) await writeInBatches(engine, ops, { sync: true });
+  const keys = await segmentKeys(context, journal);
+  const ops = keys.filter((key) => !kept.has(key)).map((key) => resumeEntry(key, undefined));
+  if (ops.length > 0) await writeInBatches(context.engine, ops, { sync: true });
 }
 
 /** Whether no put at all can be taken up, which one look tells. */

@@ -151,6 +151,7 @@ for (let seed = 1; seed <= (SLOW ? 40 : 1); seed++) {
     for (let round = 0; round < (SLOW ? 8 : 3); round++) {
       const signal = draw(2) === 0 ? 'SIGKILL' : 'SIGINT';
       const cut = await scene.putUntil(20 + draw(size / (48 * 1024)), signal);
+      kept = 0;
       if (cut.code === 0) break;
       kept = Number(/(\d+) of \d+ bytes are stored/.exec(cut.stderr)?.[1] ?? 0);
       const trouble = TROUBLES[draw(TROUBLES.length)]!;

@@ -46,7 +46,7 @@ const segment: FinishedSegment = {
   hash: count(32, 100),
   last: false,
 };
-const keyOf = (journal: string): string => `${journal}/00000003`;
+const keyOf = (journal: string): string => `${journal}/000000000003`;
 
 const vectors = (): Vectors => JSON.parse(readFileSync(path, 'utf8')) as Vectors;
 const keysOf = ({ root_key, object_key }: Vectors) => ({
@@ -72,7 +72,9 @@ it('a record opens under no other key of the table, under no other key, and with
   const bytes = fromHex(pinned.put);
   expect(() => openUnfinished(wrap, `${pinned.journal}0`, bytes)).toThrow(refused);
   expect(() => openUnfinished(sealed, pinned.journal, bytes)).toThrow(refused);
-  expect(() => openFinished(sealed, `${pinned.journal}/00000004`, fromHex(pinned.segment))).toThrow(refused);
+  expect(() => openFinished(sealed, `${pinned.journal}/000000000004`, fromHex(pinned.segment))).toThrow(
+    refused,
+  );
   for (let at = 0; at < bytes.length; at++) {
     const changed = bytes.slice();
     changed[at]! ^= 1;

@@ -9,10 +9,10 @@ import { frameOffset, slabBytes } from '../cpu/jobs.ts';
 import { kernelFault } from '../cpu/write-check.ts';
 import type { ByteSource } from '../source.ts';
 import { chunkLength, longestSegment } from './pack-draft.ts';
-import type { HashState, StoredPrefix } from './prefix.ts';
 import { CodecMemory, type ReadChunk, SegmentBuilder } from './segment-builder.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { PutSession } from './session.ts';
+import type { HashState, StoredSegment } from './stored-parts.ts';
 
 export interface FeedResult {
   readonly size: number;
@@ -34,6 +34,8 @@ const SAMPLED = 8;
 /** … and all chunks up to this length, where it costs next to nothing. */
 const SAMPLE_ALL_BYTES = 32 * 1024;
 const NOT_HASHED = new Uint8Array(0);
+/** Read at a time of what was stored before. */
+const PIECE_BYTES = 1024 * 1024;
 
 function checkOf(
   { policy, random }: Pick<TransferContext, 'policy' | 'random'>,
@@ -51,8 +53,10 @@ export interface FeedOptions {
   /** Told how many bytes were read so far. */
   readonly onRead: (bytes: number) => void;
   readonly hashes: HashState;
-  /** What was stored before; the source begins behind it. */
-  readonly prefix: StoredPrefix | undefined;
+  /** Segments that were stored before, in their order. */
+  readonly stored: readonly StoredSegment[];
+  /** Where the source begins in the object: behind those that are in `hashes` already. */
+  readonly start: number;
   /** Whether the hash is wanted at the end of each segment. */
   readonly resumable: boolean;
 }
@@ -67,6 +71,8 @@ export class ChunkFeed {
   readonly #writer: SegmentWriter;
   readonly #hashes: HashState;
   readonly #codecs: CodecMemory;
+  /** Segments that were stored before, from the next one on. */
+  readonly #stored: StoredSegment[];
   #builder: SegmentBuilder;
   /** First byte of the next chunk. */
   #peeked: number | undefined;
@@ -82,26 +88,32 @@ export class ChunkFeed {
     this.#options = options;
     this.#writer = writer;
     this.#hashes = options.hashes;
-    this.#size = options.prefix?.size ?? 0;
     this.#codecs = new CodecMemory(session.context.policy.compression);
-    this.#builder = new SegmentBuilder(session, this.#codecs, options.prefix?.chunks ?? 0);
+    this.#stored = [...options.stored];
+    this.#builder = new SegmentBuilder(session, this.#codecs, 0);
   }
 
   async run(): Promise<FeedResult> {
-    const { prefix } = this.#options;
-    let first = prefix?.firstChunkBytes;
-    if (prefix?.isAll) return this.#end(prefix.chunks, prefix.firstChunkBytes);
+    let first: number | undefined;
     const unsubscribe = this.#session.context.arena.onShort(() => this.#flush());
     try {
-      for (let index = prefix?.chunks ?? 0; ; index++) {
+      for (let index = 0; ; ) {
+        if (this.#stored[0]?.firstChunk === index) {
+          const stored = this.#stored.shift()!;
+          first ??= stored.firstChunkBytes;
+          index = await this.#adopt(stored);
+          if (stored.last) return this.#end(index, first);
+          continue;
+        }
         await this.#encoderKeepsUp();
-        const chunk = await this.#readChunk(index);
+        const chunk = await this.#readChunk(index++);
         first ??= chunk.plainLength;
         const last = this.#peeked === undefined;
+        if (last && this.#stored.length > 0) throw sourceChanged();
         this.#add(chunk, last);
         if (!last) continue;
-        this.#close(index + 1);
-        return this.#end(index + 1, first);
+        this.#close(index);
+        return this.#end(index, first);
       }
     } catch (error) {
       await this.#builder.release();
@@ -109,6 +121,28 @@ export class ChunkFeed {
     } finally {
       unsubscribe();
     }
+  }
+
+  /**
+   * Goes on behind a segment that was stored before.
+   * @returns the index of the chunk behind it.
+   */
+  async #adopt({ firstChunk, end, hash, last, link, maxChunkLen }: StoredSegment): Promise<number> {
+    this.#close(firstChunk);
+    if (end <= this.#options.start) this.#size = end;
+    else if (!(await this.#isRead(end, hash, last))) throw sourceChanged();
+    this.#writer.adopt(link, maxChunkLen);
+    this.#builder = new SegmentBuilder(this.#session, this.#codecs, firstChunk + link.chunks);
+    return firstChunk + link.chunks;
+  }
+
+  /** Whether the object up to some byte has this hash, and ends there or not. */
+  async #isRead(end: number, hash: Uint8Array, last: boolean): Promise<boolean> {
+    while (this.#size < end) {
+      const piece = this.#staging(Math.min(PIECE_BYTES, end - this.#size));
+      if ((await this.#read(piece)) < piece.length) return false;
+    }
+    return (this.#peeked === undefined) === last && equalBytes(this.#hashes.hasher.digest(), hash);
   }
 
   /** Encoding ends by itself, whatever others do, so this wait does too. */
@@ -207,6 +241,8 @@ export class ChunkFeed {
       throw new HoldfastError('Unavailable', 'no provider is left', { code: 'not_enough_providers' });
     }
     const { onlyChunkBytes } = this.#options;
+    const next = this.#stored[0];
+    if (next !== undefined) return Math.ceil((next.start - this.#size) / (next.firstChunk - index));
     if (onlyChunkBytes !== undefined) return Math.max(1, onlyChunkBytes);
     const preferred = context.directory.preferredChunk(placements.keyProviderOf(index).id);
     return chunkLength(preferred, code, placements.usable);
@@ -242,3 +278,9 @@ export class ChunkFeed {
     this.#session.signal.throwIfAborted();
   }
 }
+
+const sourceChanged = (): HoldfastError =>
+  new HoldfastError('Conflict', 'the file has changed since a part of it was stored', {
+    code: 'source_changed',
+    hint: 'Put it again.',
+  });

@@ -25,13 +25,13 @@ import type { VaultContext } from '../context.ts';
 import { ChunkFeed, type FeedResult } from './chunk-feed.ts';
 import { Outbox } from './outbox.ts';
 import { type ChosenCode, nodeCopies, type PutPlan } from './plan.ts';
-import type { HashState } from './prefix.ts';
 import type { PutProgress, PutResult } from './put-result.ts';
 import { copyNode, type Resumed } from './resume.ts';
-import { ResumeLog } from './resume-log.ts';
+import { interrupted, ResumeLog } from './resume-log.ts';
 import { type StoredRoot, storeRoot } from './root.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { PutSession } from './session.ts';
+import type { HashState, StoredSegment } from './stored-parts.ts';
 
 /** Deletes at the end get this long; what is left then is queued. */
 const CLOSE_MS = 10_000;
@@ -107,17 +107,26 @@ export class PutRun {
     if (resumed !== undefined) this.#beginWith(resumed);
   }
 
-  #beginWith({ prefix, providers, leftovers }: Resumed): void {
+  #beginWith({ parts, providers, leftovers }: Resumed): void {
     const { placements } = this.#session;
     for (const { id } of providers.slice(this.#setup.plan.placed.length)) placements.exclude(id);
-    for (const map of prefix.maps) placements.record(map);
-    for (const { provider, address, bytes, length } of prefix.held) {
+    for (const map of parts.maps) placements.record(map);
+    for (const { provider, address, bytes, length } of parts.held) {
       this.#outbox.acknowledged(provider, address, length, bytes > 0 ? 'shards' : 'node');
     }
     for (const blob of leftovers) this.#outbox.leftover(blob);
-    this.#outbox.plainAcknowledged(prefix.size);
-    this.#writer.beginWith(prefix.links, prefix.maxChunkLen);
-    this.#log?.beginWith(prefix.ends);
+    this.#outbox.plainAcknowledged(this.#resumedBytes);
+    this.#log?.beginWith(new Map(this.#stored.map(({ firstChunk, link }) => [firstChunk, link.plainBytes])));
+  }
+
+  /** Segments that an earlier run stored. */
+  get #stored(): readonly StoredSegment[] {
+    const { beginning = [], later = [] } = this.#setup.resumed?.parts ?? {};
+    return [...beginning, ...later];
+  }
+
+  get #resumedBytes(): number {
+    return this.#stored.reduce((sum, { link }) => sum + link.plainBytes, 0);
   }
 
   async run(): Promise<Omit<PutResult, 'begunAnew'>> {
@@ -142,7 +151,7 @@ export class PutRun {
       name: this.#setup.name,
       size: fed.size,
       certificate: root.certificate,
-      resumedBytes: this.#setup.resumed?.prefix.size ?? 0,
+      resumedBytes: this.#resumedBytes,
       stored: bytesStored,
       failedAttempts: this.#session.failures.attempts,
       leftOut: this.#setup.plan.leftOut,
@@ -174,7 +183,8 @@ export class PutRun {
       source: chosen.source,
       onlyChunkBytes: chosen.onlyChunkBytes,
       hashes: this.#setup.hashes,
-      prefix: this.#setup.resumed?.prefix,
+      stored: this.#stored,
+      start: this.#setup.resumed?.parts.beginning.at(-1)?.end ?? 0,
       resumable: this.#log !== undefined,
       onRead: (bytes) => {
         this.#bytesRead = bytes;
@@ -184,8 +194,8 @@ export class PutRun {
     const feeding = feed.run();
     try {
       const fed = await Promise.race([feeding, this.#writer.failure]);
-      for (const segment of this.#setup.resumed?.prefix.lacking ?? []) {
-        await copyNode(this.#context, this.#session, this.#setup.journal.id, segment);
+      for (const key of this.#setup.resumed?.parts.lacking ?? []) {
+        await copyNode(this.#context, this.#session, key);
       }
       const body = await this.#writer.finish();
       stop.signal.throwIfAborted();
@@ -202,7 +212,7 @@ export class PutRun {
       const fence = await this.#setup.journal.assertHeld().catch(asHoldfastError);
       if (fence === undefined && this.#setup.isInterrupted() && (this.#log?.storedBytes ?? 0) > 0) {
         await flushUsage(this.#context).catch(() => {});
-        throw interrupted(this.#log!.storedBytes, chosen.source.size, error);
+        throw interrupted(this.#log!.storedBytes, this.#setup.version!.size, error);
       }
       await this.#undo();
       throw fence?.code === 'put_fenced' ? fence : error;
@@ -323,14 +333,4 @@ export class PutRun {
     const seconds = (this.#context.clock.monotonic() - this.#startedMs) / 1000;
     this.#context.metrics.putEta((seconds * Math.max(0, totalBytes - plainStored)) / plainStored);
   }
-}
-
-function interrupted(stored: number, total: number | undefined, cause: HoldfastError): HoldfastError {
-  const share = total === undefined ? 'some' : `${Math.floor((100 * stored) / total)} %`;
-  return new HoldfastError('Aborted', `the put was interrupted; ${share} of it is stored`, {
-    code: 'put_interrupted',
-    hint: 'Put the same file under the same name again to go on from there. What is stored is kept for a while: see retention.unfinished_hours.',
-    context: { stored, total },
-    cause,
-  });
 }

@@ -1,15 +1,16 @@
 import { linkedAbort } from '../../core/abort.ts';
 import { recordedTime } from '../../core/clock.ts';
+import { isHoldfastError } from '../../core/errors.ts';
 import { PutJournal } from '../../records/journal.ts';
 import { checkName } from '../../records/name-record.ts';
 import type { VaultContext } from '../context.ts';
 import { type ByteSource, type ObjectInput, rereadable, toSource } from '../source.ts';
 import { chooseCode, planPut } from './plan.ts';
-import { hashesOf } from './prefix.ts';
 import type { PutProgress, PutResult } from './put-result.ts';
 import { PutRun } from './put-run.ts';
 import { takeUp } from './resume.ts';
 import { checkContentType } from './root.ts';
+import { hashesOf } from './stored-parts.ts';
 
 export interface PutOptions {
   /** What the object can be got by. Without a name only its manifest address leads to it. */
@@ -45,34 +46,54 @@ export async function putObject(
   const minTolerates = options.minTolerates ?? context.policy.minTolerates;
   recordedTime(context.clock);
   const source = await toSource(input);
-  const stop = linkedAbort(options.signal, 'put');
+  const request: PutRequest = { ...options, name, contentType, minTolerates, input, source };
+  try {
+    return await putOnce(context, request, options.resume === true);
+  } catch (error) {
+    // Only found where an earlier run's segments are read again: nothing else of the source has been read then.
+    if (!isHoldfastError(error, 'Conflict') || error.code !== 'source_changed') throw error;
+    return { ...(await putOnce(context, request, false)), begunAnew: error.message };
+  } finally {
+    context.metrics.putEta(0);
+    await source.close();
+  }
+}
+
+interface PutRequest extends PutOptions {
+  readonly contentType: string;
+  readonly minTolerates: number;
+  readonly input: ObjectInput;
+  readonly source: ByteSource;
+}
+
+/** @param goesOn whether with what an earlier run stored. */
+async function putOnce(context: VaultContext, request: PutRequest, goesOn: boolean): Promise<PutResult> {
+  const { name, contentType, minTolerates, input, source, onProgress, signal } = request;
+  const stop = linkedAbort(signal, 'put');
   let journal: PutJournal | undefined;
   try {
     const plan = planPut(context, minTolerates, source.size);
     const claimed = context.places.claim(plan.placed, { signal: stop.signal });
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
-    const file = options.resume && nameKey !== undefined ? await rereadable(input) : undefined;
-    const request = { plan, minTolerates, signal: stop.signal, onRead: onReadAgain(options, source) };
-    const found = file && (await takeUp(context, { ...file, ...request, nameKey: nameKey! }));
+    const file = request.resume && nameKey !== undefined ? await rereadable(input) : undefined;
+    const look = { plan, minTolerates, signal: stop.signal, onRead: onReadAgain(request, source) };
+    const found = goesOn && file ? await takeUp(context, { ...file, ...look, nameKey: nameKey! }) : undefined;
     const resumed = found?.journal && found;
     journal = resumed?.journal ?? (await PutJournal.begin(context, nameKey));
     const chosen = resumed
       ? { code: context.policy.code, source: resumed.rest, onlyChunkBytes: undefined }
       : await chooseCode(context, plan, minTolerates, source, stop.signal);
-    const { onProgress, signal } = options;
     const isInterrupted = (): boolean => signal?.aborted === true;
     const result = await new PutRun(context, {
       ...{ chosen, name, contentType, plan, minTolerates, journal, claimed, stop, isInterrupted, onProgress },
-      hashes: resumed?.prefix ?? (await hashesOf(context)),
+      hashes: resumed?.parts ?? (await hashesOf(context)),
       resumed,
       version: file?.version,
     }).run();
     return { ...result, begunAnew: found?.why };
   } finally {
     journal?.release();
-    context.metrics.putEta(0);
     stop.dispose();
-    await source.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { recordedTime } from '../../core/clock.ts';
-import { isHoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { BatchOp } from '../../engine/engine.ts';
 import type { ObjectKeys } from '../../keys/derivation.ts';
 import type { PutJournal } from '../../records/journal.ts';
@@ -20,8 +20,8 @@ export class ResumeLog {
   readonly #journal: PutJournal;
   readonly #put: Omit<Unfinished, 'sinceMs'>;
   readonly #keys: ObjectKeys;
-  /** Where segments end; undefined for those that are not noted, or not for certain. */
-  readonly #ends: (number | undefined)[] = [];
+  /** Plaintext of segments, by their first chunks; 0 where it is not certain that they are noted. */
+  readonly #noted = new Map<number, number>();
   /** When its record was last written, by the monotonic clock. */
   #begunMs: number | undefined;
 
@@ -37,33 +37,28 @@ export class ResumeLog {
     this.#keys = keys;
   }
 
-  /** For a put that was taken up: where its finished segments end. */
-  beginWith(ends: readonly number[]): void {
-    this.#ends.push(...ends);
+  /** For a put that was taken up: the plaintext of its finished segments, by their first chunks. */
+  beginWith(noted: ReadonlyMap<number, number>): void {
+    for (const [firstChunk, bytes] of noted) this.#noted.set(firstChunk, bytes);
     this.#begunMs = this.#context.clock.monotonic();
   }
 
-  /** So many bytes another run would find stored: those of all segments up to the first that is not noted. */
+  /** So many bytes of the plaintext another run would find stored. */
   get storedBytes(): number {
-    let stored = 0;
-    for (const end of this.#ends) {
-      if (end === undefined) break;
-      stored = end;
-    }
-    return stored;
+    return [...this.#noted.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /**
    * Resolves once the segment outlives a power cut. What cannot be written is not noted, and the put goes on.
    * @throws HoldfastError `Conflict`, code `put_fenced`.
    */
-  async finished(index: number, segment: FinishedSegment): Promise<void> {
+  async finished(firstChunk: number, plainBytes: number, segment: FinishedSegment): Promise<void> {
     const { engine, random, clock } = this.#context;
-    const key = segmentKey(this.#journal.id, index);
+    const key = segmentKey(this.#journal.id, firstChunk);
     const ops = [resumeEntry(key, sealFinished(this.#keys.sealed, key, segment, random))];
     const now = clock.monotonic();
     const before = this.#begunMs;
-    while (this.#ends.length <= index) this.#ends.push(undefined);
+    this.#noted.set(firstChunk, 0);
     if (before === undefined || now - before >= RENEW_MS) {
       this.#begunMs = now;
       ops.push(this.#header());
@@ -76,7 +71,7 @@ export class ResumeLog {
         return undefined;
       });
     if (written === false) return this.#journal.assertHeld();
-    this.#ends[index] = written ? segment.end : undefined;
+    if (written) this.#noted.set(firstChunk, plainBytes);
   }
 
   /**
@@ -84,7 +79,7 @@ export class ResumeLog {
    * @throws what the engine throws; HoldfastError `Conflict`, code `put_fenced`.
    */
   async forget(): Promise<void> {
-    if (this.#ends.length === 0) return;
+    if (this.#noted.size === 0) return;
     const ops = [resumeEntry(this.#journal.id, undefined)];
     const done = await this.#context.engine.batch(ops, this.#journal.conditions, { sync: true });
     if (!done) await this.#journal.assertHeld();
@@ -93,8 +88,8 @@ export class ResumeLog {
   /** What is to be removed once the put is over. */
   get entries(): BatchOp[] {
     const { id } = this.#journal;
-    const segments = Array.from(this.#ends, (_, index) => resumeEntry(segmentKey(id, index), undefined));
-    return segments.length > 0 ? [...segments, resumeEntry(id, undefined)] : [];
+    const segments = [...this.#noted.keys()].map((firstChunk) => segmentKey(id, firstChunk));
+    return segments.length > 0 ? [...segments, id].map((key) => resumeEntry(key, undefined)) : [];
   }
 
   #header(): BatchOp {
@@ -102,4 +97,14 @@ export class ResumeLog {
     const put = { ...this.#put, sinceMs: recordedTime(clock) };
     return resumeEntry(this.#journal.id, sealUnfinished(keys.wrap, this.#journal.id, put, random));
   }
+}
+
+export function interrupted(stored: number, total: number, cause: HoldfastError): HoldfastError {
+  const share = Math.floor((100 * stored) / total);
+  return new HoldfastError('Aborted', `the put was interrupted; ${share} % of it is stored`, {
+    code: 'put_interrupted',
+    hint: 'Put the same file under the same name again to go on from there. What is stored is kept for a while: see retention.unfinished_hours.',
+    context: { stored, total },
+    cause,
+  });
 }

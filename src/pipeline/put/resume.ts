@@ -16,7 +16,6 @@ import {
   nothingUnfinished,
   resumeEntry,
   sealUnfinished,
-  segmentKey,
   type Unfinished,
   unfinishedOf,
 } from '../../records/unfinished.ts';
@@ -24,14 +23,14 @@ import { recountIsDue } from '../../records/usage.ts';
 import type { VaultContext } from '../context.ts';
 import { type ByteSource, fileFrom } from '../source.ts';
 import type { PutPlan } from './plan.ts';
-import { type OfNoUse, PrefixCheck, type ResumeRequest, type StoredPrefix } from './prefix.ts';
 import type { PutSession } from './session.ts';
+import { type OfNoUse, type ResumeRequest, StoredCheck, type StoredParts } from './stored-parts.ts';
 
 /** A put that was taken over from an owner who is gone. */
 export interface Resumed extends Unfinished {
   readonly journal: PutJournal;
-  readonly prefix: StoredPrefix;
-  /** The file behind that. */
+  readonly parts: StoredParts;
+  /** The file behind the beginning. */
   readonly rest: ByteSource;
   /** Those of the plan, then others that hold shards and get no more. */
   readonly providers: readonly Provider[];
@@ -99,19 +98,20 @@ async function takeOne(
   const changed = whatChanged(context, request, unfinished);
   if (changed !== undefined) return begunAnew(changed);
   const providers = holdersOf(context, request.plan);
-  const prefix = await new PrefixCheck(context, request, journal, unfinished, providers).run();
-  if ('why' in prefix) return prefix.isForNow ? prefix : begunAnew(prefix.why);
+  const parts = await new StoredCheck(context, request, journal, unfinished, providers).run();
+  if ('why' in parts) return parts.isForNow ? parts : begunAnew(parts.why);
   const sinceMs = recordedTime(clock);
   const renewed = sealUnfinished(keys.wrap, id, { ...unfinished, sinceMs }, random);
   const taken = await PutJournal.takeOver(context, journal, [resumeEntry(id, renewed)]);
   if (taken === undefined) return undefined;
   try {
     await recountIsDue(context);
-    await forgetFinished(context, id, prefix.links.length);
+    const kept = [...parts.beginning, ...parts.later].map(({ key }) => key);
+    await forgetFinished(context, id, new Set(kept));
     const intents = await intentsOf(context, id, { signal });
-    const leftovers = intents.filter((blob) => !prefix.leadsTo(blob));
-    const rest = fileFrom(request.file, request.version, prefix.size);
-    return { ...unfinished, journal: taken, prefix, rest, providers, leftovers };
+    const leftovers = intents.filter((blob) => !parts.leadsTo(blob));
+    const rest = fileFrom(request.file, request.version, parts.beginning.at(-1)?.end ?? 0);
+    return { ...unfinished, journal: taken, parts, rest, providers, leftovers };
   } catch (error) {
     taken.release();
     throw error;
@@ -144,10 +144,9 @@ function holdersOf({ directory }: VaultContext, { placed }: PutPlan): readonly P
 export async function copyNode(
   context: VaultContext,
   session: PutSession,
-  journal: string,
-  segment: number,
+  key: string,
 ): Promise<void> {
-  const finished = await finishedSegment(context, segmentKey(journal, segment), session.keys.sealed);
+  const finished = await finishedSegment(context, key, session.keys.sealed);
   if (finished === undefined) {
     throw new HoldfastError('Corrupt', 'the record of a finished segment is gone', {
       code: 'engine_corrupt',

@@ -44,10 +44,13 @@ export class SegmentWriter {
     return this.#maxChunkLen;
   }
 
-  /** Begins with segments that were written before. */
-  beginWith(links: readonly Link[], maxChunkLen: number): void {
-    this.#links.push(...links.map((link) => Promise.resolve(link)));
-    this.#maxChunkLen = maxChunkLen;
+  /** Takes a segment that was written before in the place of the next. */
+  adopt(link: Link, maxChunkLen: number): void {
+    const first = this.#alone;
+    this.#alone = undefined;
+    if (first !== undefined) this.#link(first);
+    this.#links.push(Promise.resolve(link));
+    this.#maxChunkLen = Math.max(this.#maxChunkLen, maxChunkLen);
   }
 
   /** Starts writing a segment and takes over its memory. */
@@ -62,8 +65,7 @@ export class SegmentWriter {
   }
 
   #link(written: Promise<Written>): void {
-    const index = this.#links.length;
-    const linking = written.then((segment) => this.#toNode(segment, index));
+    const linking = written.then((segment) => this.#toNode(segment));
     this.#links.push(linking);
     linking.catch(this.#fail);
   }
@@ -132,10 +134,10 @@ export class SegmentWriter {
     };
   }
 
-  async #toNode({ record, plainBytes, tail }: Written, index: number): Promise<Link> {
+  async #toNode({ record, plainBytes, tail }: Written): Promise<Link> {
     const node = encodeSegmentNode(this.#session.objectId, record);
     const { address, providers: copies } = await this.#session.storeNode(node);
-    await this.#log?.finished(index, { node, copies, ...tail });
+    await this.#log?.finished(record.firstChunk, plainBytes, { node, copies, ...tail });
     return { cid: new Cid(address), chunks: record.chunkLens.length, plainBytes };
   }
 

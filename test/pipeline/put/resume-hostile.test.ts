@@ -172,8 +172,8 @@ it('nodes that are gone everywhere are stored again', async () => {
   const context = world.run();
   const [journal] = (await world.records('resume')) as [string];
   const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
-  for await (const { node } of finishedSegments(context, journal, sealed, {})) {
-    const address = addressOf(context.blake3.hash(node));
+  for await (const { finished } of finishedSegments(context, journal, sealed, {})) {
+    const address = addressOf(context.blake3.hash(finished.node));
     for (const { adapter } of world.vault.providers) await adapter.delete(address).catch(() => {});
   }
   expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);

@@ -1,8 +1,9 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createMemoryEngine } from '../../../src/engine/index.ts';
 import { TABLE_NAMES } from '../../../src/engine/tables.ts';
+import { getObject } from '../../../src/pipeline/get/get.ts';
 import { putObject } from '../../../src/pipeline/put/put.ts';
 import type { PutProgress } from '../../../src/pipeline/put/put-result.ts';
 import { sweepJournal } from '../../../src/upkeep/sweep.ts';
@@ -10,7 +11,7 @@ import { verifyObject } from '../../../src/upkeep/verify.ts';
 import { SLOW } from '../../helpers/cli.ts';
 import { touches } from '../../helpers/engine.ts';
 import { bytes, CHUNK, HOUR, put, World } from '../../helpers/resuming.ts';
-import { noise } from '../../helpers/vault.ts';
+import { noise, readAll } from '../../helpers/vault.ts';
 
 it('a put that was killed goes on: what is finished is neither encoded nor sent again', async () => {
   const world = await World.create();
@@ -158,18 +159,61 @@ it('a pack that is shorter than it was counts as gone', async () => {
   expect(certificate.live.tolerates).toBe(result.certificate.tolerates);
 });
 
-it('what follows a segment that cannot be taken up is forgotten before anything else is stored', async () => {
+/** A put that was cut off, and lost the record of its second segment. */
+async function withGap(world: World, file: FileHandle): Promise<string[]> {
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const records = await world.records('resume');
+  expect(records.length).toBeGreaterThan(4);
+  await world.vault.context.engine.table('resume').put(records[2]!, Uint8Array.of(1));
+  return records;
+}
+
+it('a gap between finished segments is filled, and nothing else is encoded again', async () => {
   const world = await World.create();
   const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
-  const [header, first, second, ...more] = await world.records('resume');
-  expect(more).not.toEqual([]);
-  await world.vault.context.engine.table('resume').put(second!, Uint8Array.of(1));
+  const records = await withGap(world, file);
+  const lost = records[2]!;
+  // Forgotten before anything else is stored.
   await expect(put(world.run(0), file)).rejects.toThrow();
-  expect(await world.records('resume')).toEqual([header, first]);
-  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  expect(await world.records('resume')).toEqual(records.filter((key) => key !== lost));
+  const encoded = world.sealed.size;
+  const result = await put(world.run(), file);
+  expect(result.begunAnew).toBeUndefined();
+  expect(result.resumedBytes).toBeGreaterThanOrEqual((records.length - 2) * 4 * CHUNK);
+  expect(world.sealed.size - encoded).toBe(Math.ceil((bytes.length - result.resumedBytes) / CHUNK));
+  expect([...world.stores.values()].every((times) => times === 1)).toBe(true);
+  expect(world.misuses).toEqual([]);
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+  const verified = await verifyObject(world.vault.context, 'x', { deep: true });
+  expect(verified.certificate.live).toEqual(verified.certificate.stored);
+  const part = await readAll(await getObject(world.vault.context, 'x', { start: 300_000, length: 900_000 }));
+  expect(Buffer.compare(Buffer.from(part), Buffer.from(bytes.subarray(300_000, 1_200_000)))).toBe(0);
+  await world.expectNothingLeft();
+});
+
+it('a put that fills a gap is killed there and goes on again', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await withGap(world, file);
+  for (const stores of [3, 12, 20]) await expect(put(world.run(stores), file)).rejects.toThrow();
+  await put(world.run(), file);
+  expect(world.misuses).toEqual([]);
   expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
   await world.expectNothingLeft();
+});
+
+it('a file whose content has changed in or behind a gap begins anew', async () => {
+  for (const at of [400_000, 900_000]) {
+    const world = await World.create();
+    const file = await world.file(bytes);
+    await withGap(world, file);
+    const other = await world.change(bytes, at, true);
+    const result = await put(world.run(), file);
+    expect(result).toMatchObject({ resumedBytes: 0, begunAnew: expect.stringMatching(/has changed/) });
+    expect(Buffer.compare(await world.content('x'), Buffer.from(other))).toBe(0);
+    expect(world.misuses).toEqual([]);
+    await world.expectNothingLeft();
+  }
 });
 
 it('of two that take it up at once, one gets it, and both store the file', async () => {

@@ -22,7 +22,9 @@ import {
   type Unfinished,
 } from '../../records/unfinished.ts';
 import type { ShardMap, VaultContext } from '../context.ts';
+import { slabBytes } from '../cpu/jobs.ts';
 import { type ByteSource, fileFrom } from '../source.ts';
+import { chunkLength } from './pack-draft.ts';
 import { nodeCopies, type PutPlan } from './plan.ts';
 
 /** Where the plaintext is hashed on from. */
@@ -32,23 +34,35 @@ export interface HashState {
   readonly second: Blake3Hasher | undefined;
 }
 
-/** The beginning of an object, as an earlier run stored it. */
-export interface StoredPrefix extends HashState {
-  readonly size: number;
-  readonly chunks: number;
+/** A segment that an earlier run stored. */
+export interface StoredSegment {
+  readonly firstChunk: number;
+  /** Where it begins in the plaintext, and where it ends. */
+  readonly start: number;
+  readonly end: number;
+  /** BLAKE3 of the plaintext up to its end. */
+  readonly hash: Uint8Array;
+  /** Whether the object ends there. */
+  readonly last: boolean;
+  readonly link: Link;
   readonly firstChunkBytes: number;
   readonly maxChunkLen: number;
-  /** Whether the object ends here. */
-  readonly isAll: boolean;
-  readonly links: readonly Link[];
-  /** Where each of them ends in the plaintext. */
-  readonly ends: readonly number[];
+  /** Of its record. */
+  readonly key: string;
+}
+
+/** What an earlier run stored of an object. The hashes are of the plaintext up to the end of `beginning`. */
+export interface StoredParts extends HashState {
+  /** Segments from the object's first byte on; they were found to be made of this file. */
+  readonly beginning: readonly StoredSegment[];
+  /** Those behind a gap, in their order; that is still to be found. */
+  readonly later: readonly StoredSegment[];
   /** What the providers hold of it; shards have bytes. */
   readonly held: readonly (BlobAt & { readonly length: number })[];
   /** Where its shards are, by place in `providers`. */
   readonly maps: readonly ShardMap[];
-  /** Of which segments, by number, the node has lost copies. */
-  readonly lacking: readonly number[];
+  /** Keys of the records of segments whose node has lost copies. */
+  readonly lacking: readonly string[];
   /** Whether the object leads to a place, whether or not the blob is there. */
   leadsTo(blob: Pick<BlobAt, 'provider' | 'address'>): boolean;
 }
@@ -75,8 +89,8 @@ export interface ResumeRequest {
 /** Hashed at a time. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** Goes through finished segments as long as their packs are there, keep the promise, and were made of this file. */
-export class PrefixCheck {
+/** Goes through finished segments, for those whose packs are there and keep the promise. */
+export class StoredCheck {
   readonly #context: VaultContext;
   readonly #request: ResumeRequest;
   readonly #journal: JournalEntry;
@@ -86,17 +100,12 @@ export class PrefixCheck {
   readonly #laggards: Stragglers;
   /** Asked no more. */
   readonly #silent = new Set<string>();
-  readonly #links: Link[] = [];
-  readonly #ends: number[] = [];
+  readonly #beginning: StoredSegment[] = [];
+  readonly #later: StoredSegment[] = [];
   readonly #held: (BlobAt & { readonly length: number })[] = [];
   readonly #maps = new Map<string, ShardMap>();
-  readonly #lacking: number[] = [];
+  readonly #lacking: string[] = [];
   readonly #places = new Set<string>();
-  #size = 0;
-  #chunks = 0;
-  #firstChunkBytes = 0;
-  #maxChunkLen = 0;
-  #isAll = false;
 
   constructor(
     context: VaultContext,
@@ -114,38 +123,40 @@ export class PrefixCheck {
     this.#laggards = new Stragglers(context.clock, CHECKS);
   }
 
-  async run(): Promise<StoredPrefix | OfNoUse> {
+  async run(): Promise<StoredParts | OfNoUse> {
     const { signal } = this.#request;
     const hashes = await hashesOf(this.#context);
     const reader = fileFrom(this.#request.file, this.#request.version, 0);
     try {
       const segments = finishedSegments(this.#context, this.#journal.id, this.#keys.sealed, { signal });
-      for await (const finished of segments) {
-        const segment = this.#segmentIn(finished);
-        if (segment === undefined || !(await this.#isHeld(finished, segment))) break;
-        if (!(await this.#hash(hashes, reader, finished)))
+      for await (const { key, finished } of segments) {
+        const record = this.#recordIn(finished);
+        const segment = record && this.#segmentOf(record, finished, key);
+        if (segment === undefined || !this.#fits(segment) || !(await this.#isHeld(finished, record!, key)))
+          continue;
+        const goesOn = this.#later.length === 0 && segment.start === (this.#latest?.end ?? 0);
+        if (goesOn && !(await this.#hash(hashes, reader, segment)))
           return { why: 'the content of the file has changed', isForNow: false };
-        this.#add(finished, segment);
-        if (finished.last) break;
+        (goesOn ? this.#beginning : this.#later).push(segment);
+        if (segment.last) break;
       }
     } finally {
       this.#laggards.close();
     }
-    if (this.#links.length === 0) return this.#nothing();
+    if (this.#latest === undefined) return this.#nothing();
     return {
       ...hashes,
-      size: this.#size,
-      chunks: this.#chunks,
-      firstChunkBytes: this.#firstChunkBytes,
-      maxChunkLen: this.#maxChunkLen,
-      isAll: this.#isAll,
-      links: this.#links,
-      ends: this.#ends,
+      beginning: this.#beginning,
+      later: this.#later,
       held: this.#held,
       maps: [...this.#maps.values()],
       lacking: this.#lacking,
       leadsTo: (blob) => this.#places.has(placeOf(blob)),
     };
+  }
+
+  get #latest(): StoredSegment | undefined {
+    return this.#later.at(-1) ?? this.#beginning.at(-1);
   }
 
   #nothing(): OfNoUse {
@@ -155,21 +166,53 @@ export class PrefixCheck {
     return { why: `${who} did not say in time what is stored there`, isForNow: true };
   }
 
-  /** Undefined unless it goes on where the one before it ended. */
-  #segmentIn({ node, end, last }: FinishedSegment): SegmentRecord | undefined {
-    const { objectId, source } = this.#unfinished;
+  /** Undefined when it cannot be read. */
+  #recordIn({ node }: FinishedSegment): SegmentRecord | undefined {
     try {
-      const segment = decodeSegmentNode(node, objectId, this.#context.policy.code.totalShards);
-      const fits = end > this.#size && (last ? end === source.size : end < source.size);
-      return fits && segment.firstChunk === this.#chunks ? segment : undefined;
+      return decodeSegmentNode(node, this.#unfinished.objectId, this.#context.policy.code.totalShards);
     } catch (error) {
       if (isHoldfastError(error, 'Corrupt')) return undefined;
       throw error;
     }
   }
 
+  #segmentOf(record: SegmentRecord, finished: FinishedSegment, key: string): StoredSegment | undefined {
+    const { node, end, hash, last } = finished;
+    try {
+      const { plainLens } = unsealSegment(this.#keys.sealed, this.#unfinished.objectId, record);
+      const plainBytes = plainLens.reduce((sum, length) => sum + length, 0);
+      const cid = new Cid(addressOf(this.#context.blake3.hash(node)));
+      return {
+        ...{ key, end, hash, last, start: end - plainBytes, firstChunk: record.firstChunk },
+        link: { cid, chunks: record.chunkLens.length, plainBytes },
+        firstChunkBytes: plainLens[0]!,
+        maxChunkLen: Math.max(...record.chunkLens),
+      };
+    } catch (error) {
+      if (isHoldfastError(error, 'Corrupt')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether it lies behind those before it, and chunks of a length that can be stored fill what is between. */
+  #fits({ firstChunk, start, end, last }: StoredSegment): boolean {
+    const { size } = this.#unfinished.source;
+    if (last ? end !== size : end >= size) return false;
+    const before = this.#latest;
+    const bytes = start - (before?.end ?? 0);
+    const chunks = firstChunk - (before === undefined ? 0 : before.firstChunk + before.link.chunks);
+    if (chunks === 0 || bytes === 0) return chunks === 0 && bytes === 0;
+    if (chunks < 0 || bytes < chunks) return false;
+    const { arena, policy } = this.#context;
+    const length = Math.ceil(bytes / chunks);
+    return (
+      chunkLength(length, policy.code, this.#request.plan.placed) === length &&
+      slabBytes(policy.code, length) <= arena.capacity / 4
+    );
+  }
+
   /** Whether its shards, as far as they are there, survive what is asked for. */
-  async #isHeld({ node, copies }: FinishedSegment, segment: SegmentRecord): Promise<boolean> {
+  async #isHeld({ node, copies }: FinishedSegment, segment: SegmentRecord, key: string): Promise<boolean> {
     const { policy, blake3 } = this.#context;
     const { minTolerates, plan } = this.#request;
     const { code, failureDomain } = policy;
@@ -199,7 +242,7 @@ export class PrefixCheck {
     const holders = copies.filter((_, i) => nodes[i]);
     for (const provider of holders) this.#held.push({ provider, address, bytes: 0, length: node.length });
     const domains = new Set(holders.map((id) => domainOf(this.#providers[places.get(id)!]!, failureDomain)));
-    if (domains.size < nodeCopies(plan).needed) this.#lacking.push(this.#links.length);
+    if (domains.size < nodeCopies(plan).needed) this.#lacking.push(key);
     return true;
   }
 
@@ -234,11 +277,11 @@ export class PrefixCheck {
   async #hash(
     { hasher, second }: HashState,
     reader: ByteSource,
-    { end, hash }: FinishedSegment,
+    { start, end, hash }: StoredSegment,
   ): Promise<boolean> {
     const { signal, onRead } = this.#request;
     const piece = new Uint8Array(PIECE_BYTES);
-    for (let at = this.#size; at < end; ) {
+    for (let at = start; at < end; ) {
       const into = piece.subarray(0, Math.min(PIECE_BYTES, end - at));
       const length = await reader.read(into, signal);
       hasher.update(into.subarray(0, length));
@@ -248,22 +291,6 @@ export class PrefixCheck {
       if (length < into.length) return false;
     }
     return equalBytes(hasher.digest(), hash);
-  }
-
-  #add({ node, end, last }: FinishedSegment, segment: SegmentRecord): void {
-    const { blake3 } = this.#context;
-    const chunks = segment.chunkLens.length;
-    if (this.#chunks === 0) {
-      const { plainLens } = unsealSegment(this.#keys.sealed, this.#unfinished.objectId, segment);
-      this.#firstChunkBytes = plainLens[0]!;
-    }
-    const cid = new Cid(addressOf(blake3.hash(node)));
-    this.#ends.push(end);
-    this.#links.push({ cid, chunks, plainBytes: end - this.#size });
-    this.#maxChunkLen = Math.max(this.#maxChunkLen, ...segment.chunkLens);
-    this.#size = end;
-    this.#chunks += chunks;
-    this.#isAll = last;
   }
 }
 
