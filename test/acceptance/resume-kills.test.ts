@@ -153,7 +153,7 @@ for (let seed = 1; seed <= (SLOW ? 40 : 1); seed++) {
       const cut = await scene.putUntil(20 + draw(size / (48 * 1024)), signal);
       kept = 0;
       if (cut.code === 0) break;
-      kept = Number(/(\d+) of \d+ bytes are stored/.exec(cut.stderr)?.[1] ?? 0);
+      kept = (size * Number(/(\d+) % of it is stored/.exec(cut.stderr)?.[1] ?? 0)) / 100;
       const trouble = TROUBLES[draw(TROUBLES.length)]!;
       if (trouble !== 'none') kept = 0;
       if (trouble === 'change') await scene.changeSecretly(content, draw(size));

@@ -294,9 +294,6 @@ export class StoredCheck {
   }
 }
 
-const placeOf = ({ provider, address }: Pick<BlobAt, 'provider' | 'address'>): string =>
-  `${provider}/${address}`;
-
 /** Of an object from its first byte. */
 export async function hashesOf({
   blake3,
