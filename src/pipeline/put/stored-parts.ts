@@ -13,7 +13,7 @@ import { decodeSegmentNode, type SegmentRecord, unsealSegment } from '../../mani
 import { certify } from '../../placement/certificate.ts';
 import { domainOf, NOT_PLACED } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
-import { type BlobAt, claimedAmong } from '../../records/claims.ts';
+import { type BlobAt, claimedAmong, placeOf } from '../../records/claims.ts';
 import type { JournalEntry } from '../../records/journal.ts';
 import {
   type FileVersion,
