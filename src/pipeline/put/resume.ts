@@ -141,11 +141,7 @@ function holdersOf({ directory }: VaultContext, { placed }: PutPlan): readonly P
  * Stores the node of a finished segment again: a provider that had a copy is gone. It is not new, and may be about to be
  * deleted where it is to be stored.
  */
-export async function copyNode(
-  context: VaultContext,
-  session: PutSession,
-  key: string,
-): Promise<void> {
+export async function copyNode(context: VaultContext, session: PutSession, key: string): Promise<void> {
   const finished = await finishedSegment(context, key, session.keys.sealed);
   if (finished === undefined) {
     throw new HoldfastError('Corrupt', 'the record of a finished segment is gone', {
