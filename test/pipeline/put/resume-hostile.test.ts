@@ -189,8 +189,8 @@ it('a node is stored again nowhere where a delete of it may still land, and stay
   const [journal] = (await world.records('resume')) as [string];
   const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
   const nodes: BlobAddress[] = [];
-  for await (const { node } of finishedSegments(context, journal, sealed, {}))
-    nodes.push(addressOf(context.blake3.hash(node)));
+  for await (const { finished } of finishedSegments(context, journal, sealed, {}))
+    nodes.push(addressOf(context.blake3.hash(finished.node)));
   const at = (ids: readonly string[]) =>
     nodes.flatMap((address) => ids.map((provider) => ({ provider, address, bytes: 0 })));
   // No answer came to these deletes of before: they may land at any time.
