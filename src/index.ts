@@ -49,16 +49,19 @@ export type { PutProgress, PutResult } from './pipeline/put/put-result.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { DomainLevel } from './placement/domains.ts';
+export type { ChoreRecord } from './records/chore-log.ts';
 export type { Fork } from './records/forks.ts';
 export type { NameCopies } from './records/name-copies.ts';
 export type { ListObjectsOptions, NamePrefix } from './records/name-listing.ts';
 export type { NamedObject } from './records/name-page.ts';
 export type { DamagedName } from './records/name-record.ts';
+export type { Poison } from './records/poison.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { ProviderScrub, WhyKept } from './upkeep/scrub.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
+export type { Backlog, TrashStatus, Upkeep } from './upkeep/status.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
@@ -69,6 +72,7 @@ export type {
   ProviderStatus,
   Vault,
   VaultProviders,
+  VaultStatus,
 } from './vault/vault.ts';
 export type {
   AnyAdapterKind,

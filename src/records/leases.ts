@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
-import type { Owners } from '../engine/index.ts';
+import type { OwnerStanding, Owners } from '../engine/index.ts';
 import type { RecordsContext } from './context.ts';
 import { UPKEEP_TABLE } from './usage.ts';
 
@@ -14,6 +14,8 @@ export interface Leases {
   isOver(owner: string, mark: string, options?: AbortOptions): Promise<boolean>;
   /** Whether an owner that was at work then will do nothing any more; one whose lock cannot be tried, 24 hours after. */
   isGone(owner: string, sinceMs: number): Promise<boolean>;
+  /** Whether an owner is at work, as far as its lock tells. */
+  standing(owner: string): Promise<OwnerStanding>;
   /** Removes what was kept of owners that are not named any more. */
   tidy(named: ReadonlySet<string>, options?: AbortOptions): Promise<void>;
 }
@@ -49,6 +51,7 @@ export function createLeases(
   };
 
   return {
+    standing: (owner) => owners.standing(owner),
     async isOver(owner, mark, options = {}) {
       const standing = await owners.standing(owner);
       return standing === 'unknown' ? hasStoodStill(owner, mark, options) : standing === 'dead';

@@ -173,14 +173,27 @@ export async function* namesQueued(
   const from = toHex(context.random(1));
   for await (const entry of entriesFrom(slotsDue(context), `${ANY}/`, from, onPoison, options)) {
     const [key, value] = entry;
-    const nameKey = key.slice(ANY.length + 1);
-    if (value.length !== 16 || !isNameKey(nameKey)) {
-      onPoison(key);
-      continue;
-    }
-    const domains = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true));
-    yield { nameKey, domains, entry };
+    const due = dueIn(key, value);
+    if (due?.domains === undefined) onPoison(key);
+    else yield { nameKey: due.nameKey, domains: due.domains, entry };
   }
+}
+
+/** What is due by an entry of the table; undefined for one that cannot be read. */
+export function dueIn(
+  key: string,
+  value: Uint8Array,
+):
+  | { readonly provider: string; readonly nameKey: string; readonly domains?: undefined }
+  | { readonly provider: undefined; readonly nameKey: string; readonly domains: number }
+  | undefined {
+  const slash = key.lastIndexOf('/');
+  const [provider, nameKey] = [key.slice(0, slash), key.slice(slash + 1)];
+  if (slash < 1 || !isNameKey(nameKey)) return undefined;
+  if (provider !== ANY) return { provider, nameKey };
+  if (value.length !== 16) return undefined;
+  const domains = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true));
+  return { provider: undefined, nameKey, domains };
 }
 
 export const isNameKey = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);

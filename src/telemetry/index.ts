@@ -1,5 +1,6 @@
 export type {
   EngineMetrics,
+  HousekeepingMetrics,
   PipelineMetrics,
   ProviderMetrics,
   ServiceCache,

@@ -55,6 +55,17 @@ export interface ProviderMetrics {
   providerFailures(provider: string, kind: string, count: number): void;
 }
 
+export interface HousekeepingMetrics {
+  /** Work that is left to be done. @param kind e.g. `journals`, `trash`. */
+  backlog(kind: string, count: number): void;
+  /** Records of a table that cannot be read. */
+  unreadable(table: string, count: number): void;
+  /** A chore was not done, or not to its end. 0 makes the series known. */
+  choreFailed(chore: string, count: number): void;
+  /** A chore was done. @param seconds since 1970. */
+  choreDone(chore: string, seconds: number): void;
+}
+
 export interface EngineMetrics {
   /** Table `name` is kept by `engine`. */
   engineInfo(name: string, engine: string): void;
@@ -96,6 +107,7 @@ export interface Metrics {
   readonly pipeline: PipelineMetrics;
   readonly providers: ProviderMetrics;
   readonly engines: EngineMetrics;
+  readonly housekeeping: HousekeepingMetrics;
   readonly services: ServiceMetrics;
 }
 
@@ -114,6 +126,7 @@ export const silentMetrics: Metrics = {
   },
   providers: { providerHealth: nothing, providerFailures: nothing },
   engines: { engineInfo: nothing },
+  housekeeping: { backlog: nothing, unreadable: nothing, choreFailed: nothing, choreDone: nothing },
   services: {
     declare: nothing,
     request: nothing,

@@ -18,6 +18,10 @@ export type MetricName =
   | 'storage_final_chunk_size'
   | 'storage_put_eta_seconds'
   | 'storage_engine_info'
+  | 'storage_backlog'
+  | 'storage_unreadable_records'
+  | 'storage_housekeeping_failures_total'
+  | 'storage_housekeeping_done_timestamp_seconds'
   | 'read_denied_total'
   | 'rf_target'
   | 'rf_observed'
@@ -71,6 +75,13 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   storage_final_chunk_size: gauge('Length of the last full chunk of the last object put, in bytes'),
   storage_put_eta_seconds: gauge('Estimated time until the put under way is acknowledged; 0 when none is'),
   storage_engine_info: gauge('Engine in force for a table; always 1', 'name', 'engine'),
+  storage_backlog: gauge('Records of work that is left to be done, by kind', 'kind'),
+  storage_unreadable_records: gauge('Records of the state that cannot be read and are passed over', 'table'),
+  storage_housekeeping_failures_total: counter('Times that a chore was not done to its end', 'chore'),
+  storage_housekeeping_done_timestamp_seconds: gauge(
+    'When a chore was last done, in seconds since 1970',
+    'chore',
+  ),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
   rf_target: gauge('Losses that every object should survive, when all were last verified'),
   rf_observed: gauge('Losses that the weakest object survived then; -1 when one could not be read'),

@@ -52,6 +52,13 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
       providerFailures: (provider, kind, count) =>
         record('storage_provider_failures_total', count, { provider, kind }),
     },
+    housekeeping: {
+      backlog: (kind, count) => record('storage_backlog', count, { kind }),
+      unreadable: (table, count) => record('storage_unreadable_records', count, { table }),
+      choreFailed: (chore, count) => record('storage_housekeeping_failures_total', count, { chore }),
+      choreDone: (chore, seconds) =>
+        record('storage_housekeeping_done_timestamp_seconds', seconds, { chore }),
+    },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },
   };
 }

@@ -29,6 +29,7 @@ export interface ComposedVault {
   readonly context: VaultContext;
   readonly catalog: NodeCatalog;
   readonly log: LogSink;
+  readonly observers: Pick<Observers, 'housekeeping'>;
   readonly config: Config;
   /** Who works on the state, and whose journals may be taken over. */
   readonly leases: Leases;
@@ -121,6 +122,7 @@ export async function assemble(
     context,
     catalog,
     log: observers.log,
+    observers,
     config,
     env,
     room,

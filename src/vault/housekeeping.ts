@@ -145,15 +145,20 @@ export class Housekeeping {
   }
 
   #tell(chore: string, failure: HoldfastError | undefined, done: ChoreDone): void {
-    const { log } = this.#composed;
+    const { clock } = this.#composed.context;
+    const { log, observers } = this.#composed;
     const isEnding = this.#end.signal.aborted;
     const { forks = [], poison, failures = [] } = done;
     this.tellOf(forks);
     if (poison !== undefined && poison.records > 0) {
       const { table, records, keys } = poison;
       log('warn', 'records_unreadable', { table, records, keys });
+      observers.housekeeping.unreadable(table, records);
     }
     if (isEnding) return;
+    const isDone = failure === undefined && whyNotDone(done) === undefined;
+    observers.housekeeping.choreFailed(chore, isDone ? 0 : 1);
+    if (isDone) observers.housekeeping.choreDone(chore, clock.now() / 1000);
     if (failure !== undefined) log('warn', 'housekeeping_failed', { chore, error: failure.message });
     for (const { piece, error } of failures) {
       log('debug', 'housekeeping_failed', { chore, piece, error: error.message });

@@ -10,13 +10,15 @@ import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
+import { upkeepOf } from '../upkeep/status.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
 import { Housekeeping } from './housekeeping.ts';
+import { measure } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import type { ListManifestsOptions, ManifestEntry, Vault, VaultProviders } from './vault.ts';
+import type { ListManifestsOptions, ManifestEntry, Vault, VaultProviders, VaultStatus } from './vault.ts';
 import { acceptOptions } from './vault-options.ts';
 
 const INTERNALS = new WeakMap<Vault, ComposedVault>();
@@ -136,6 +138,15 @@ export class OpenedVault implements Vault {
     }
     const tombstoneMs = this.#composed.config.retention.tombstoneDays * DAY_MS;
     return scrubProviders(this.#composed.context, { ...options, tombstoneMs });
+  }
+
+  async status(options: AbortOptions = {}): Promise<VaultStatus> {
+    acceptOptions('status', options);
+    const { config, context, leases, observers, room } = this.#composed;
+    const keepMs = config.retention.unfinishedHours * 3_600_000;
+    const upkeep = await upkeepOf(context, leases, keepMs, options);
+    measure(observers.housekeeping, upkeep);
+    return { ...upkeep, reserve: await room.isWhole() };
   }
 
   close(): Promise<void> {

@@ -11,6 +11,8 @@ export interface HomeRoom {
   beforeStore(): Promise<void>;
   /** Makes the reserve anew, as far as there is room. Never rejects. */
   refill(): Promise<void>;
+  /** Whether the reserve is there, whole; undefined: there is none to be. Never rejects. */
+  isWhole(): Promise<boolean | undefined>;
 }
 
 /** Enough for LevelDB to open, which writes its log anew as a table, and for the records of a removal. */
@@ -67,6 +69,10 @@ export class HomeReserve implements HomeRoom {
     }
   }
 
+  async isWhole(): Promise<boolean> {
+    return (await this.#size()) >= RESERVE_BYTES;
+  }
+
   /** Bytes that no file system keeps in less than their length. */
   async #grow(more: number): Promise<void> {
     const file = await open(this.#file, 'a', 0o600);
@@ -99,4 +105,5 @@ export const ROOM_ENOUGH: HomeRoom = {
   beforeRemoval: async () => {},
   beforeStore: async () => {},
   refill: async () => {},
+  isWhole: async () => undefined,
 };

@@ -9,6 +9,7 @@ import type { LogSink } from '../providers/layers/log.ts';
 import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import {
   type EngineMetrics,
+  type HousekeepingMetrics,
   type PipelineMetrics,
   type ProviderMetrics,
   silentMetrics,
@@ -21,6 +22,7 @@ export interface Observers {
   readonly onAttempt: AttemptObserver;
   readonly providers: ProviderMetrics;
   readonly engines: EngineMetrics;
+  readonly housekeeping: HousekeepingMetrics;
   readonly log: LogSink;
 }
 
@@ -29,6 +31,7 @@ export const silent: Observers = {
   pipeline: silentMetrics.pipeline,
   providers: silentMetrics.providers,
   engines: silentMetrics.engines,
+  housekeeping: silentMetrics.housekeeping,
   onAttempt() {},
   log() {},
 };

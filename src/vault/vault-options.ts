@@ -106,6 +106,7 @@ const CALLS: {
   readonly listManifests: OptionNames<ListManifestsOptions>;
   readonly recover: OptionNames<AbortOptions>;
   readonly gc: OptionNames<GcOptions>;
+  readonly status: OptionNames<AbortOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
@@ -126,6 +127,7 @@ const CALLS: {
   listManifests: { limit: true, signal: true },
   recover: ABORT,
   gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
+  status: ABORT,
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setMaintenance': ABORT,

@@ -11,6 +11,7 @@ import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
+import type { Upkeep } from '../upkeep/status.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
 
@@ -86,10 +87,21 @@ export interface Vault {
    * @throws HoldfastError `Aborted`.
    */
   gc(options?: GcOptions): Promise<GcResult>;
+  /**
+   * What is left to be done, what stands in its way, and whether this state is the latest. Answers within a few seconds,
+   * though all providers hang. @throws HoldfastError `Aborted`.
+   */
+  status(options?: AbortOptions): Promise<VaultStatus>;
   /** Flushes and lets go of everything. Idempotent. */
   close(): Promise<void>;
   /** As `close`. */
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A vault as `holdfast status` shows it. */
+export interface VaultStatus extends Upkeep {
+  /** Whether the room that removals need on a full disk is kept free; undefined: the state lies on no disk. */
+  readonly reserve: boolean | undefined;
 }
 
 /** A provider as `holdfast providers` shows it. */

@@ -119,3 +119,49 @@ describe('many short commands', () => {
     expect(mean, String(closings)).toBeLessThan(1_000);
   });
 });
+
+describe('the status of a vault', () => {
+  it('tells what is left, what cannot be read and what failed', async () => {
+    const home = await untidy();
+    await home.engine.table('journal').put('aaaa', utf8Encode('no header'));
+    const vault = await home.open();
+    const before = vault.status();
+    await home.until(before);
+    expect(await before).toMatchObject({
+      standing: 'confirmed',
+      why: [],
+      backlog: {
+        journals: { alive: 0, dead: 1, unfinished: 0, unknown: 0 },
+        retired: { due: 1, later: 0, waiting: 0, oldestMs: expect.any(Number) },
+        trash: { p3: { blobs: 1, bytes: 0, states: { queued: 1 } } },
+        slotsDue: { p1: 1, p5: 1 },
+        namesDue: 0,
+        more: false,
+      },
+      unreadable: [{ table: 'journal', records: 1, keys: ['aaaa'] }],
+      failing: {},
+    });
+    await home.until(vault.close());
+    home.hanging.add('p1');
+    await home.command(put('z', 4));
+    const after = await home.open();
+    const left = after.status();
+    await home.until(left);
+    const { backlog, chores, failing } = await left;
+    expect(backlog.journals).toEqual({ alive: 0, dead: 0, unfinished: 0, unknown: 0 });
+    expect(Object.keys(backlog.trash)).toEqual(['p1']);
+    expect(failing.p1).toMatchObject({ failures: 1, error: expect.any(String) });
+    expect(chores.index).toMatchObject({ failures: 0, doneMs: expect.any(Number) });
+    await home.until(after.close());
+  });
+
+  it('comes within seconds though every provider hangs', async () => {
+    const home = await untidy();
+    for (const id of IDS) home.hanging.add(id);
+    const vault = await home.open();
+    const status = vault.status();
+    expect(await home.until(status)).toBeLessThan(5_000);
+    expect(await status).toMatchObject({ standing: 'unconfirmed', backlog: { retired: { due: 1 } } });
+    expect(await home.until(vault.close())).toBeLessThan(5_000);
+  });
+});

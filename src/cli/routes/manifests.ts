@@ -37,6 +37,18 @@ export const recover: Command<CliContext> = buildCommand({
   docs: { brief: 'Rebuild names and manifests from the providers and the key' },
 });
 
+export const status: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/status.ts'),
+  parameters: { flags: commonFlags },
+  docs: {
+    brief: 'Show what housekeeping has left to do, and what stands in its way',
+    fullDescription: `Show what housekeeping has left to do, and what stands in its way. It answers though no provider does.
+
+Exit codes: 0 this state is the latest, whatever is left to be done; 4 too few providers said whether it is; 5 records of the
+state cannot be read; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
+  },
+});
+
 const YEAR_MS = 366 * 86_400_000;
 
 export const gc: Command<CliContext> = buildCommand({

@@ -31,6 +31,7 @@ export async function openGatewayVault(
       pipeline: telemetry.pipeline,
       providers: telemetry.providers,
       engines: telemetry.engines,
+      housekeeping: telemetry.housekeeping,
       log: warningsTo(log),
     },
   });

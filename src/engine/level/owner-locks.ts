@@ -9,7 +9,7 @@ import type { RandomBytes } from '../../core/random.ts';
 import { engineClosed } from '../check.ts';
 import { type Database, openOnce } from './connection.ts';
 
-type OwnerStanding = 'alive' | 'dead' | 'unknown';
+export type OwnerStanding = 'alive' | 'dead' | 'unknown';
 
 /** Who works on a state, and which of them are proven dead: never by a process id or a host name alone. */
 export interface Owners {

@@ -1,0 +1,62 @@
+import type { VaultStatus } from '../../vault/vault.ts';
+import { EXIT, type ExitCode, worstOf } from '../exit-codes.ts';
+import type { CliContext, CommonFlags } from '../flags.ts';
+import { bytes, counted, isoTime } from '../format.ts';
+import { output } from '../io.ts';
+import { runCommand } from '../run-command.ts';
+import { withVault } from '../with-vault.ts';
+
+export default async function status(this: CliContext, flags: CommonFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const found = await withVault(io, flags, (vault) => vault.status({ signal: io.signal }));
+    output(io, flags.json, found, () => [...describe(found)].join('\n'));
+    return exitOf(found);
+  });
+}
+
+function exitOf({ standing, unreadable }: VaultStatus): ExitCode {
+  const states = { confirmed: EXIT.done, unconfirmed: EXIT.notEnough, behind: EXIT.policy };
+  return worstOf([states[standing], unreadable.length > 0 ? EXIT.integrity : EXIT.done]);
+}
+
+const STANDING = {
+  confirmed: 'the latest, as a majority of the providers says',
+  unconfirmed: 'not known to be the latest: nothing is deleted until more providers answer',
+  behind: 'not the latest: nothing is deleted until `holdfast recover` has brought it up to date',
+} as const;
+
+function* describe({ standing, why, reserve, ...status }: VaultStatus): Generator<string> {
+  yield `state        ${STANDING[standing]}`;
+  for (const line of why) yield `  - ${line}`;
+  yield* describeBacklog(status);
+  if (reserve === false) yield 'reserve      not whole: the disk that holds the home is full';
+  for (const { table, records, keys } of status.unreadable) {
+    yield `unreadable   ${counted(records, 'record')} of ${table}, passed over: ${keys.join(', ')}`;
+  }
+  for (const [name, { error, failures, failedMs }] of Object.entries(status.failing)) {
+    yield `failing      ${name}: ${counted(failures, 'time')}, last ${timeOf(failedMs)}: ${error}`;
+  }
+  for (const [name, { doneMs, error, failures }] of Object.entries(status.chores)) {
+    const last = `last done ${timeOf(doneMs)}`;
+    yield `chore        ${name}: ${failures === 0 ? last : `${last}; not since, ${counted(failures, 'time')}: ${error}`}`;
+  }
+}
+
+const timeOf = (ms: number | undefined): string => (ms === undefined ? 'never' : isoTime(ms));
+
+function* describeBacklog({ backlog }: Pick<VaultStatus, 'backlog'>): Generator<string> {
+  const { journals, retired, trash, slotsDue, namesDue, more } = backlog;
+  const { alive, dead, unfinished, unknown } = journals;
+  yield `journals     ${alive} at work, ${dead} left by processes that ended, ${unfinished} to be taken up again, ${unknown} unknown`;
+  const since = retired.oldestMs === undefined ? '' : `, the first since ${isoTime(retired.oldestMs)}`;
+  yield `retired      ${retired.due} due, ${retired.waiting} waiting, ${retired.later} later${since}`;
+  for (const [provider, { blobs, bytes: size, states }] of Object.entries(trash)) {
+    const each = Object.entries(states).map(([state, count]) => `${count} ${state}`);
+    yield `trash        ${provider}: ${counted(blobs, 'blob')}, ${bytes(size)} (${each.join(', ')})`;
+  }
+  for (const [provider, count] of Object.entries(slotsDue)) {
+    yield `slots due    ${provider}: ${counted(count, 'name')}`;
+  }
+  if (namesDue > 0) yield `names due    ${counted(namesDue, 'name')} with too few copies`;
+  if (more) yield '  - there is more than was counted';
+}
