@@ -9,7 +9,7 @@ import { LEASE_MS } from './trouble.ts';
 /** Once nothing goes wrong any more, everything is tidy by then. */
 const CONVERGED_MS = 60 * 60_000;
 /** … and what was cut off is kept for so long. */
-const UNFINISHED_MS = 60 * 60_000;
+const UNFINISHED_MS = 3 * 60 * 60_000;
 
 interface Checked {
   readonly stage: Stage;

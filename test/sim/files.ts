@@ -21,6 +21,12 @@ export class Files {
     this.#draw = draw;
   }
 
+  /** The name of a file that was begun and not stored, mostly; else this one. */
+  nameOr(name: string): string {
+    const begun = [...this.#unfinished.keys()];
+    return begun.length > 0 && this.#draw.chance(0.7) ? this.#draw.pick(begun) : name;
+  }
+
   /** What is to be put under a name now: what was not stored the last time, perhaps changed, or another file. */
   next(name: string): { readonly content: Uint8Array; readonly handle: FileHandle } {
     const before = this.#unfinished.get(name);

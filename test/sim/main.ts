@@ -18,6 +18,8 @@ const { values } = parseArgs({
 
 /** Most objects die young: room for them saves a tenth of the time. */
 const YOUNG_MIB = 32;
+/** One in so many seeds is run a second time, by another process where there are several. */
+const TWICE = 25;
 /** From so many runs on every kind of fault must have fired. */
 const ENOUGH_SEEDS = 500;
 
@@ -32,7 +34,8 @@ async function work(): Promise<void> {
 
 /** Has other processes run the seeds. */
 async function share(from: number, seeds: number, take: (result: RunResult) => void): Promise<void> {
-  let next = from;
+  const queue = Array.from({ length: seeds }, (_, i) => from + i);
+  queue.push(...queue.filter((_, i) => i % TWICE === 0));
   const serve = (): Promise<void> =>
     new Promise((resolve, reject) => {
       let running: number | undefined;
@@ -42,7 +45,7 @@ async function share(from: number, seeds: number, take: (result: RunResult) => v
       });
       worker.on('message', (message: 'ready' | RunResult) => {
         if (message !== 'ready') take(message);
-        running = next < from + seeds ? next++ : undefined;
+        running = queue.shift();
         if (running === undefined) worker.disconnect();
         else worker.send(running);
       });
@@ -64,14 +67,22 @@ class Summary {
   readonly #hashes = new Map<number, string>();
 
   take(result: RunResult): void {
+    const before = this.#hashes.get(result.seed);
+    if (before !== undefined) {
+      if (before !== result.hash) this.#fail(result.seed, ['its trace was another the second time']);
+      return;
+    }
     this.steps += result.steps;
     this.compared += result.compared;
     this.virtualMs += result.virtualMs;
     this.#hashes.set(result.seed, result.hash);
     for (const [what, times] of result.seen) this.seen.set(what, (this.seen.get(what) ?? 0) + times);
-    if (result.violations.length === 0) return;
+    if (result.violations.length > 0) this.#fail(result.seed, result.violations);
+  }
+
+  #fail(seed: number, violations: readonly string[]): void {
     this.failed++;
-    console.log(`seed ${result.seed}: ${result.violations.join('\n  ')}`);
+    console.log(`seed ${seed}: ${violations.join('\n  ')}`);
   }
 
   /** The trace's of one seed; of many the hash of theirs, in the order of the seeds. */

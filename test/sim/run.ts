@@ -213,7 +213,8 @@ class Run {
     const draw = workload.next();
     const client = this.#client;
     if (draw < 0.52) this.#changesLeft--;
-    if (draw < 0.2 && this.#swarm.files) await client.putFile(process, name, this.#files);
+    if (draw < 0.25 && this.#swarm.files)
+      await client.putFile(process, this.#files.nameOr(name), this.#files);
     else if (draw < 0.4) await client.put(process, name, this.#content());
     else if (draw < 0.52) await client.remove(process, name);
     else if (draw < 0.85) await client.get(process, name, false);

@@ -1,16 +1,23 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import { secureRandom } from '../../src/core/random.ts';
+import { Guard } from './guard.ts';
 import { runSeed, warmUp } from './run.ts';
 
-/** The nightly run takes many more. */
+/** `npm run sim` takes many more. */
 const FROM = 1;
-const SEEDS = process.env.SLOW === '1' ? 100_000 : 50;
+const SEEDS = process.env.SLOW === '1' ? 2_000 : 30;
 
 describe('the simulation', () => {
-  beforeAll(async () => {
-    await warmUp();
-  });
+  beforeAll(warmUp, 60_000);
 
-  it(`keeps every promise in ${SEEDS} runs, under faults that fire`, async () => {
+  it(`keeps every promise in ${SEEDS} runs, under faults that fire`, {
+    timeout: SEEDS * 20_000,
+  }, async () => {
     let faults = 0;
     for (let seed = FROM; seed < FROM + SEEDS; seed++) {
       const { violations, compared, seen } = await runSeed(seed);
@@ -20,10 +27,60 @@ describe('the simulation', () => {
     }
     expect(faults).toBeGreaterThan(SEEDS);
   });
+});
 
-  it('gives the same trace for the same seed', async () => {
-    const first = await runSeed(4);
-    expect((await runSeed(4)).hash).toBe(first.hash);
-    expect((await runSeed(5)).hash).not.toBe(first.hash);
+describe('a seed', () => {
+  /** In the repository, so that it finds its packages. */
+  const built = new URL('../../dist-sim/of-a-test/main.mjs', import.meta.url).pathname;
+
+  beforeAll(async () => {
+    const entry = new URL('main.ts', import.meta.url).pathname;
+    const options = { platform: 'node', format: 'esm', packages: 'external', bundle: true } as const;
+    await build({ ...options, entryPoints: [entry], outfile: built });
+  }, 60_000);
+  afterAll(() => rm(built, { force: true }));
+
+  const inOwnProcess = async (seed: number): Promise<string | undefined> => {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      built,
+      '--seeds',
+      '1',
+      '--from',
+      `${seed}`,
+    ]);
+    return stdout.trim().split('\n').at(-1);
+  };
+
+  it('has the same trace in every process, whatever ran there before', { timeout: 120_000 }, async () => {
+    const { hash } = await runSeed(4);
+    const others = await Promise.all([inOwnProcess(4), inOwnProcess(4), inOwnProcess(5)]);
+    expect(others.slice(0, 2)).toEqual([hash, hash]);
+    expect(others[2]).toMatch(/^[0-9a-f]{64}$/);
+    expect(others[2]).not.toBe(hash);
+  });
+});
+
+describe('the guard', () => {
+  it.each([
+    ['the time', () => systemClock.now()],
+    ['a timer', () => systemClock.timer(1, () => {})()],
+    ['chance', () => secureRandom(8)],
+  ])('sees the product read %s of the machine', (_, read) => {
+    const guard = new Guard();
+    try {
+      read();
+    } finally {
+      guard.end();
+    }
+    expect([...guard.escapes]).toMatchObject([expect.stringContaining('real time or chance')]);
+  });
+
+  it('sees a rejection that nobody takes, and nothing once it has ended', async () => {
+    const guard = new Guard();
+    void Promise.reject(new Error('left alone'));
+    await new Promise((resolve) => setImmediate(resolve));
+    guard.end();
+    systemClock.now();
+    expect([...guard.escapes]).toMatchObject([expect.stringContaining('left alone')]);
   });
 });
