@@ -11,6 +11,10 @@ const CONVERGED_MS = 60 * 60_000;
 /** … and what was cut off is kept for so long. */
 const UNFINISHED_MS = 3 * 60 * 60_000;
 
+const ROUND_MS = 60_000;
+/** Where owners can only be watched. */
+const ROUNDS_A_DAY = 10;
+
 interface Checked {
   readonly stage: Stage;
   readonly swarm: Swarm;
@@ -142,15 +146,15 @@ export class Checks {
   /** Waits until housekeeping has nothing left to do. */
   async #converge(process: SimProcess, when: string): Promise<void> {
     const { world, violation } = this.#run.stage;
-    if (process.home.hasLeases) {
-      // Rounds go by in which it sees that those owners' journals stand still.
-      await process.life.sleep(10 * 60_000);
-      process.home.uptimeAheadMs += LEASE_MS;
-    }
     const until = world.nowMs + CONVERGED_MS + (this.#run.swarm.files ? UNFINISHED_MS : 0);
     let left = await backlogOf(process.home);
-    while (left.length > 0 && world.nowMs < until) {
-      await process.life.sleep(30_000);
+    for (let round = 1; left.length > 0 && world.nowMs < until; round++) {
+      await process.life.sleep(ROUND_MS);
+      // A day goes by in which those owners' journals stand still.
+      if (process.home.hasLeases && round % ROUNDS_A_DAY === 0) {
+        process.home.uptimeAheadMs += LEASE_MS;
+        process.jump.ms += LEASE_MS;
+      }
       left = await backlogOf(process.home);
     }
     if (left.length > 0) violation(`not converged ${when}: ${left.slice(0, 3).join(', ')}`);

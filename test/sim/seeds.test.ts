@@ -13,7 +13,7 @@ const FROM = 1;
 const SEEDS = process.env.SLOW === '1' ? 2_000 : 30;
 
 describe('the simulation', () => {
-  beforeAll(warmUp, 60_000);
+  beforeAll(warmUp, 120_000);
 
   it(`keeps every promise in ${SEEDS} runs, under faults that fire`, {
     timeout: SEEDS * 20_000,
@@ -37,7 +37,7 @@ describe('a seed', () => {
     const entry = new URL('main.ts', import.meta.url).pathname;
     const options = { platform: 'node', format: 'esm', packages: 'external', bundle: true } as const;
     await build({ ...options, entryPoints: [entry], outfile: built });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => rm(built, { force: true }));
 
   const inOwnProcess = async (seed: number): Promise<string | undefined> => {
@@ -51,7 +51,7 @@ describe('a seed', () => {
     return stdout.trim().split('\n').at(-1);
   };
 
-  it('has the same trace in every process, whatever ran there before', { timeout: 120_000 }, async () => {
+  it('has the same trace in every process, whatever ran there before', { timeout: 300_000 }, async () => {
     const { hash } = await runSeed(4);
     const others = await Promise.all([inOwnProcess(4), inOwnProcess(4), inOwnProcess(5)]);
     expect(others.slice(0, 2)).toEqual([hash, hash]);
