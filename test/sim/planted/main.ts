@@ -13,6 +13,8 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     /** Of the processor, at most so many for each bug. */
     seconds: { type: 'string', default: '150' },
+    /** What begins so does not count, where it comes without any bug too. */
+    except: { type: 'string', default: '' },
     /** Only these, by comma. */
     only: { type: 'string' },
   },
@@ -37,7 +39,7 @@ interface Hunted {
 /** From a seed on, until one fails or the time is over. */
 async function hunt(at: string, from: number, mostMs: number): Promise<Hunted> {
   const main = join(at, 'dist-sim/test/sim/planted/hunt.js');
-  const args = [from, END - from, mostMs].map(String);
+  const args = [from, END - from, mostMs, values.except].map(String);
   const child = spawn(process.execPath, ['--max-semi-space-size=32', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
