@@ -184,6 +184,10 @@ async function retireNow(
   let all = 0;
   let queued = 0;
   for (const blobs of stages) {
+    if (!(await mayGoOn(context, options))) {
+      await postpone(context, { ...version, begun: true });
+      return { deleted: all - queued, queued, postponed: NOT_THE_LATEST };
+    }
     all += blobs.length;
     queued += await deleteOrQueue(context, blobs, options);
     // What leads to where the shards were moved to goes after them, and before what leads to it.
@@ -210,6 +214,17 @@ async function isReferredTo(
   if (inRoot !== undefined) names.add(inRoot);
   for (const name of names) if (await isNamed(context, name, manifest)) return true;
   return false;
+}
+
+/** Reading and deleting takes a while. Once it is cut off nothing is sent any more, only queued. */
+async function mayGoOn(context: RecordsContext, { signal }: AbortOptions): Promise<boolean> {
+  if (signal?.aborted) return true;
+  try {
+    return (await generationOf(context).standing({ signal })).state === 'confirmed';
+  } catch (error) {
+    if (signal?.aborted) return true;
+    throw error;
+  }
 }
 
 const NOT_THE_LATEST = 'this state is not known to be the latest';

@@ -2,14 +2,17 @@ import { expect, it } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
+import { createMemoryEngine } from '../../src/engine/index.ts';
 import { decodeRoot } from '../../src/manifest/root.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { generationOf } from '../../src/records/generation.ts';
 import { createPlaces } from '../../src/records/places.ts';
 import { retiredVersions } from '../../src/records/retired.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { createRetention, retireDue } from '../../src/upkeep/retention.ts';
 import { aroundWrites, touches } from '../helpers/engine.ts';
 import { allBlobs } from '../helpers/faulty.ts';
@@ -111,6 +114,32 @@ it('one provider that does not answer may have it whole: nothing is given up, an
   time.ms += HOUR;
   expect(await retireDue(context)).toMatchObject({ retired: 1, lost: [] });
   expect(await allBlobs(vault)).toEqual([]);
+});
+
+it('a retirement stops in the middle when another home has come', async () => {
+  const { vault, context, time, repair } = await rottenVault();
+  repair();
+  const { keys } = context;
+  const other = { ...context, engine: createMemoryEngine(), keys: { ...keys } };
+  let comes: Promise<unknown> | undefined;
+  for (const { adapter } of vault.providers) {
+    const inner = adapter.delete;
+    Object.assign(adapter, {
+      delete: async (...given: Parameters<typeof inner>) => {
+        comes ??= putObject(other, noise(10), { name: 'y' }).then(() => generationOf(context).heads());
+        await comes;
+        return inner(...given);
+      },
+    });
+  }
+  const removed = await deleteObject(context, 'x');
+  expect(removed).toMatchObject({ postponed: expect.stringMatching(/latest/) });
+  expect(await isRetired(context)).toBe(true);
+  // Another recovery, and it is finished.
+  await recoverVault(context);
+  time.ms += HOUR;
+  await retireDue(context);
+  expect(await isRetired(context)).toBe(false);
 });
 
 it('a retirement that was cut off after its packs has usage counted anew when it is finished', async () => {
