@@ -165,3 +165,27 @@ describe('the status of a vault', () => {
     expect(await home.until(vault.close())).toBeLessThan(5_000);
   });
 });
+
+describe('a clock that is set by a year', () => {
+  const YEAR = 365 * 86_400_000;
+
+  it.each([
+    ['back', -YEAR],
+    ['forth, and back again', YEAR],
+  ])('%s, keeps no version that was replaced from going, and none for less than its grace', async (_, by) => {
+    const home = new VirtualHome(IDS, SETTINGS);
+    if (by > 0) home.clock.jump = by;
+    await home.command(put('x', 1));
+    await home.command(put('x', 2));
+    if (by > 0) home.clock.jump = 0;
+    else home.clock.jump = by;
+    await home.command(put('y', 3));
+    expect(await home.keysIn('retired')).toHaveLength(1);
+    await home.clock.advance(50_000);
+    await home.command(put('y2', 3));
+    expect(await home.keysIn('retired')).toHaveLength(1);
+    await home.clock.advance(20_000);
+    await home.command(put('z', 4));
+    expect(await home.keysIn('retired')).toEqual([]);
+  });
+});
