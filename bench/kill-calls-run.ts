@@ -190,10 +190,8 @@ class Bench {
     const vault = await openVault({ home: this.#home, env: {} });
     try {
       if (this.#command === 'recover') {
-        const { lost, unconfirmed, forks, rolledBack, damagedSlots } = await vault.recover();
-        const wrong = [lost, unconfirmed.providers, unconfirmed.names, forks, rolledBack];
-        if (wrong.some(({ length }) => length > 0) || damagedSlots > 0)
-          return `recover tells of ${JSON.stringify({ lost, unconfirmed, forks, rolledBack, damagedSlots })}`;
+        const wrong = await patiently(() => recoverWhole(vault));
+        if (wrong !== undefined) return wrong;
       }
       const [x, y, z] = [await read(vault, 'x'), await read(vault, 'y'), await read(vault, 'z')];
       if (!y?.equals(OLD)) return `y, which nobody touched, is ${y ? 'another' : 'gone'}`;
@@ -201,15 +199,13 @@ class Bench {
       if (!this.#allowed().some((bytes) => (bytes === undefined ? x === undefined : x?.equals(bytes))))
         return `x is ${x?.subarray(0, 20).toString() ?? 'gone'}`;
       for await (const { name } of vault.listObjects()) await vault.deleteObject(name);
-      for (const ms of [...PATIENCE_MS, undefined]) {
+      return await patiently(async () => {
         const { providers } = await vault.gc({ minAgeMs: 0 });
         const left = await blobs(join(this.#home, 'providers'));
-        if (left.length === 0) return undefined;
-        if (ms === undefined)
-          return `left at the providers: ${left.join(' ')}; gc said ${JSON.stringify(providers)}`;
-        await sleep(ms);
-      }
-      return undefined;
+        return left.length === 0
+          ? undefined
+          : `left at the providers: ${left.join(' ')}; gc said ${JSON.stringify(providers)}`;
+      });
     } finally {
       await vault.close();
     }
@@ -221,6 +217,23 @@ class Bench {
     const after = this.#command === 'rm' ? undefined : NEW;
     return this.#acknowledged ? [after] : [before, after];
   }
+}
+
+/** @returns what was still wrong after the last attempt. */
+async function patiently(attempt: () => Promise<string | undefined>): Promise<string | undefined> {
+  for (const ms of PATIENCE_MS) {
+    if ((await attempt()) === undefined) return undefined;
+    await sleep(ms);
+  }
+  return attempt();
+}
+
+/** @returns what it tells of, if anything. */
+async function recoverWhole(vault: Vault): Promise<string | undefined> {
+  const { lost, unconfirmed, forks, rolledBack, damagedSlots } = await vault.recover();
+  const lists = [lost, unconfirmed.providers, unconfirmed.names, forks, rolledBack];
+  if (lists.every(({ length }) => length === 0) && damagedSlots === 0) return undefined;
+  return `recover tells of ${JSON.stringify({ lost, unconfirmed, forks, rolledBack, damagedSlots })}`;
 }
 
 async function read(vault: Vault, name: string): Promise<Buffer | undefined> {

@@ -33,6 +33,7 @@ interface Line {
     | 'counted'
     | 'emptied'
     | 'late'
+    | 'refused'
     | 'broken';
   readonly vault: number;
   readonly op: Operation;
@@ -212,7 +213,10 @@ export class Striker {
     else if (line.is === 'ready') this.#ready.add(line.vault);
     else if (line.is === 'counted') this.counted = line.counts;
     else if (line.is === 'late') report.late++;
-    else if (line.is === 'emptied') {
+    else if (line.is === 'refused') {
+      this.#under[line.vault] = undefined;
+      report.late++;
+    } else if (line.is === 'emptied') {
       report.emptied++;
       report.scrubbed += line.found;
       for (const name of NAMES) vault.ledger.acknowledge(name, null);
