@@ -4,7 +4,7 @@ import { openNodeCatalog } from '../catalog/node-catalog.ts';
 import type { Config } from '../config/types.ts';
 import { linkedAbort } from '../core/abort.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
 import { NODE_READS } from '../core/straggler-policies.ts';
 import type { Engine, Owners } from '../engine/index.ts';
@@ -133,10 +133,21 @@ export async function assemble(
     ...probesOf(catalog, context, open.signal),
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
-      await closeInTurn([cpu], [catalog], adapters, [engine], [owners]);
-      await room.refill();
+      const observed = { close: () => flushed(catalog, observers.log) };
+      try {
+        await closeInTurn([cpu], [observed], adapters, [engine], [owners]);
+      } finally {
+        await room.refill();
+      }
     },
   };
+}
+
+/** What was observed is derived: that it cannot be kept makes nothing of what was done undone. */
+async function flushed(catalog: NodeCatalog, log: LogSink): Promise<void> {
+  await catalog.close().catch((error: unknown) => {
+    log('warn', 'observations_not_kept', { error: asHoldfastError(error).message });
+  });
 }
 
 /** Each group once the one before it is closed. What fails keeps nothing else open, and is thrown in the end. */
