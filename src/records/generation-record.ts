@@ -22,6 +22,14 @@ export interface GenerationRecord extends Head {
 /** What is true of the state as a whole. */
 export const VAULT_TABLE = 'vault';
 const KEY = 'generation';
+/** There while the engine lacks writes that others follow, until the state was recovered. */
+const INCOMPLETE_KEY = 'incomplete';
+/** @see LevelEngineOptions.ifIncomplete */
+export const INCOMPLETE: BatchOp = {
+  table: VAULT_TABLE,
+  key: INCOMPLETE_KEY,
+  value: utf8Encode(JSON.stringify({ v: 1 })),
+};
 /** Ancestors that are kept. Of one that was dropped a slot may speak still: then the state counts as behind. */
 const MAX_ANCESTORS = 64;
 const INCARNATION_BYTES = 16;
@@ -50,6 +58,16 @@ export class EngineGeneration {
 
   async read(options?: AbortOptions): Promise<GenerationRecord | undefined> {
     return (await this.#stored(options)).record;
+  }
+
+  /** Whether something is missing here that was written before what is there: then no counter says how far the state is. */
+  async isIncomplete({ signal }: AbortOptions = {}): Promise<boolean> {
+    try {
+      return (await this.#engine.table(VAULT_TABLE).get(INCOMPLETE_KEY, { signal })) !== undefined;
+    } catch (error) {
+      if (!isHoldfastError(error, 'Corrupt')) throw error;
+      return true;
+    }
   }
 
   /** While it is not, changes take a new incarnation, so that they cannot be mistaken for those that are missing here. */
@@ -112,7 +130,8 @@ export class EngineGeneration {
     const incarnation = toHex(random(INCARNATION_BYTES));
     const recoveries = (stored.record?.recoveries ?? 0) + 1;
     const { op, preconditions } = this.#next(stored, { incarnation, counter, ancestors, recoveries });
-    return this.#engine.batch([op], preconditions, { sync: true });
+    const whole = { table: VAULT_TABLE, key: INCOMPLETE_KEY, value: undefined };
+    return this.#engine.batch([op, whole], preconditions, { sync: true });
   }
 
   #anew(record: GenerationRecord | undefined, random: RandomBytes): GenerationRecord {

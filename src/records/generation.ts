@@ -95,9 +95,7 @@ class SlotGeneration implements Generation {
 
   async standing({ signal }: AbortOptions = {}): Promise<Standing> {
     const heard = await this.#recent(signal);
-    // After the slots: what they tell of this state's own changes, the engine knows by now.
-    const record = await engineGenerationOf(this.#context.engine).read({ signal });
-    const standing = judge(heard, record);
+    const standing = await this.#judge(heard, { signal });
     engineGenerationOf(this.#context.engine).setConfirmed(standing.state === 'confirmed');
     return standing;
   }
@@ -121,6 +119,16 @@ class SlotGeneration implements Generation {
     }
     await this.publish();
     this.#heard = undefined;
+  }
+
+  /** The engine is read after the slots: what they tell of this state's own changes, it knows by now. */
+  async #judge({ heads, why }: Heard, options: AbortOptions = {}): Promise<Standing> {
+    const engine = engineGenerationOf(this.#context.engine);
+    const incomplete = await engine.isIncomplete(options);
+    const record = await engine.read(options);
+    const unknown = incomplete ? heads : heads.filter((head) => !knows(record, head));
+    if (incomplete || unknown.length > 0) return { state: 'behind', unknown };
+    return why.length > 0 ? { state: 'unconfirmed', why } : { state: 'confirmed' };
   }
 
   async #recent(signal: AbortSignal | undefined): Promise<Heard> {
@@ -153,8 +161,7 @@ class SlotGeneration implements Generation {
     const atMs = this.#context.clock.monotonic();
     const { met, why } = await this.#tell(await engine.read(), journals);
     this.#heard = { atMs, heads: met.flatMap(({ heads }) => heads), why };
-    // After the slots, as always.
-    return judge(this.#heard, await engine.read());
+    return this.#judge(this.#heard);
   }
 
   #begin(): Promise<ReadonlySet<string>> {
@@ -271,10 +278,4 @@ class SlotGeneration implements Generation {
   get #slot(): string {
     return this.#context.keys.slotName(RESERVED_NAME);
   }
-}
-
-function judge({ heads, why }: Heard, record: GenerationRecord | undefined): Standing {
-  const unknown = heads.filter((head) => !knows(record, head));
-  if (unknown.length > 0) return { state: 'behind', unknown };
-  return why.length > 0 ? { state: 'unconfirmed', why } : { state: 'confirmed' };
 }

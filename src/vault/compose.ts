@@ -23,6 +23,7 @@ import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
+import { INCOMPLETE } from '../records/generation-record.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
 import { homePaths } from './home.ts';
 import { pinVault } from './pin.ts';
@@ -125,6 +126,7 @@ function createEngine(name: Config['engine']['default'], config: Config): Engine
     location: homePaths(config.home).engine,
     clock: systemClock,
     lockWaitMs: LOCK_WAIT_MS,
+    ifIncomplete: INCOMPLETE,
     idleReleaseMs: IDLE_RELEASE_MS,
   });
 }

@@ -5,7 +5,9 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { generationOf } from '../../src/records/generation.ts';
+import { INCOMPLETE } from '../../src/records/generation-record.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
 
@@ -125,4 +127,24 @@ it('a minority of providers that are gone leaves a state confirmed, a majority d
   expect(gone.size).toBe(0);
   expect(await standing(await backedUp(some(2)))).toBe('confirmed');
   expect(await standing(await backedUp(some(3)))).toBe('unconfirmed');
+});
+
+it('a state that lacks writes which others follow is behind, however far its counter is, until it was recovered', async () => {
+  const { context } = await testVault();
+  await put(context, 1, 'x');
+  await put(context, 2, 'y');
+  const { engine } = context;
+  // As a gap in the log leaves it: the record of what was put is gone, the counter of what came later is there.
+  for (const table of ['names', 'name_index', 'manifests']) {
+    for await (const [key] of engine.table(table).entries()) await engine.table(table).delete(key);
+  }
+  await engine.batch([INCOMPLETE]);
+  expect(await standing(context)).toBe('behind');
+  await put(context, 3, 'z');
+  expect(await standing(context)).toBe('behind');
+  await scrubProviders(context, { minAgeMs: 0 });
+  await recoverVault(context);
+  expect(await standing(context)).toBe('confirmed');
+  for (const [name, seed] of [['x', 1] as const, ['y', 2] as const, ['z', 3] as const])
+    expect(await contentOf(context, name)).toEqual(Buffer.from(noise(3000, seed)));
 });

@@ -1,17 +1,22 @@
 import { randomInt } from 'node:crypto';
-import { stat, unlink, writeFile } from 'node:fs/promises';
+import { open, stat, unlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Level } from 'level';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders } from '../../core/files.ts';
+import type { BatchOp } from '../engine.ts';
 import { levelFailure } from './failure.ts';
+import { hasGap, isBeheaded } from './gaps.ts';
+import { encodeRecord, recordKey } from './record.ts';
 
 export type Database = Level<Uint8Array, Uint8Array>;
 
 /** Left in the folder by a process that waits for the lock; whoever holds it takes the file away and makes room. */
 const WAITING_FILE = 'WAITING';
+/** Left in the folder while it is known that something is missing and the database does not say so yet. */
+const INCOMPLETE_FILE = 'INCOMPLETE';
 /** Pause between two attempts at the lock, drawn anew each time so that waiters do not march in step. */
 const RETRY_MS = { min: 5, max: 25 } as const;
 
@@ -19,6 +24,8 @@ export interface OpenRequest {
   readonly location: string;
   readonly clock: Clock;
   readonly lockWaitMs: number;
+  /** Written, flushed, before anything else when writes are missing that others follow. */
+  readonly ifIncomplete?: BatchOp | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -27,11 +34,16 @@ export interface OpenRequest {
  * @throws Unavailable, code `engine_locked`, when the wait is over; Aborted; Corrupt; QuotaExceeded; PermissionDenied.
  */
 export async function openDatabase(request: OpenRequest): Promise<Database> {
-  const { location, clock, lockWaitMs, signal } = request;
+  const { location, clock, lockWaitMs, ifIncomplete, signal } = request;
   const deadline = clock.monotonic() + lockWaitMs;
+  if (await isBeheaded(location)) throw levelFailure(new Error('Corruption: CURRENT is missing'), location);
+  if (ifIncomplete !== undefined && (await hasGap(location))) await leaveMark(location);
   for (;;) {
     const failure = await openOnce(location);
-    if (!(failure instanceof HoldfastError)) return failure;
+    if (!(failure instanceof HoldfastError)) {
+      if (ifIncomplete !== undefined) await heedMark(failure, location, ifIncomplete);
+      return failure;
+    }
     const left = deadline - clock.monotonic();
     if (failure.code !== 'engine_locked') throw failure;
     if (left <= 0) throw failure.with({ context: { waitedMs: lockWaitMs } });
@@ -66,6 +78,39 @@ export async function openOnce(location: string): Promise<Database | HoldfastErr
     return levelFailure(error, location);
   }
 }
+
+/** LevelDB forgets what it passed over as soon as it is open; the mark outlives a crash until the database itself tells. */
+async function leaveMark(location: string): Promise<void> {
+  try {
+    const file = await open(join(location, INCOMPLETE_FILE), 'w', 0o600);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw levelFailure(error, location);
+  }
+}
+
+async function heedMark(database: Database, location: string, { table, key, value }: BatchOp): Promise<void> {
+  const mark = join(location, INCOMPLETE_FILE);
+  if (!(await isThere(mark))) return;
+  try {
+    const stored = recordKey(table, key);
+    await database.put(stored, encodeRecord(stored, value!), { sync: true } as object);
+    await unlink(mark);
+  } catch (error) {
+    await database.close().catch(() => {});
+    throw levelFailure(error, location);
+  }
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** A hint only: without it the waiter still gets its turn when the holder falls idle. */
 async function announceWaiting(location: string): Promise<void> {

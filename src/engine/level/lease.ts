@@ -1,6 +1,7 @@
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { engineClosed } from '../check.ts';
+import type { BatchOp } from '../engine.ts';
 import { type Database, openDatabase, takeWaiting } from './connection.ts';
 import { levelFailure } from './failure.ts';
 
@@ -9,6 +10,8 @@ export interface LeaseOptions {
   readonly clock: Clock;
   /** Longest wait for another process's lock. */
   readonly lockWaitMs: number;
+  /** Written, flushed, before anything else when the database lacks writes that others follow, as damage to its log leaves it. */
+  readonly ifIncomplete?: BatchOp | undefined;
   /** The database is released after this long without an operation. */
   readonly idleReleaseMs: number;
 }
@@ -99,10 +102,10 @@ export class DatabaseLease {
   }
 
   #startOpening(): Opening {
-    const { location, clock, lockWaitMs } = this.#options;
+    const { location, clock, lockWaitMs, ifIncomplete } = this.#options;
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#stop.signal]);
-    const promise = openDatabase({ location, clock, lockWaitMs, signal })
+    const promise = openDatabase({ location, clock, lockWaitMs, ifIncomplete, signal })
       .then((database) => {
         this.#database = database;
         this.#lastUse = clock.monotonic();
