@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -40,6 +40,7 @@ const NEW = Buffer.alloc(3_000, 'new ');
 /** A command that hangs is a failure. */
 const HANG_MS = 60_000;
 const PROVIDERS = 4;
+const MAX_ATTEMPTS = 8;
 /** A call that no command comes to. */
 const NEVER = 1_000_000_000;
 
@@ -146,16 +147,30 @@ export class FaultBench {
   /** A journal of a killed run, and blobs that no record knows, all old enough to be deleted. */
   async #litter(): Promise<void> {
     await this.#save('gc');
-    const words = WORDS.overwrite;
-    const { calls } = await this.#start(words, { FAULT_ROOT: this.#home });
-    const lastBlob = calls.findLastIndex((call) => /^- rename .*\/blobs\//.test(call));
-    await this.#restore('gc');
-    const kill = { FAULT_ERRNO: '0', FAULT_AT: String(lastBlob + 2) };
-    await this.#start(words, { FAULT_ROOT: this.#home, ...kill });
+    for (let attempt = 0; !(await this.#killedBeforeCommit()); attempt++)
+      if (attempt === MAX_ATTEMPTS) throw new Error('no overwrite could be killed after its last blob');
     for (const blob of await blobs(join(this.#home, 'providers')))
       await cp(blob, blob.replace(/[0-9a-f]{8}$/, '00000000'));
     const hourAgo = Date.now() / 1000 - 3600;
     for (const path of await blobs(join(this.#home, 'providers'))) await utimes(path, hourAgo, hourAgo);
+  }
+
+  /** How many calls come before depends on how often the database is opened meanwhile. @returns whether it was killed in time. */
+  async #killedBeforeCommit(): Promise<boolean> {
+    await this.#restore('gc');
+    const { calls } = await this.#start(WORDS.overwrite, { FAULT_ROOT: this.#home });
+    const lastBlob = calls.findLastIndex((call) => /^- rename .*\/blobs\//.test(call));
+    await this.#restore('gc');
+    const kill = { FAULT_ERRNO: '0', FAULT_AT: String(lastBlob + 2) };
+    const { signal, calls: made } = await this.#start(WORDS.overwrite, { FAULT_ROOT: this.#home, ...kill });
+    const blobsAfter = made.filter((call) => /^- rename .*\/blobs\//.test(call)).length;
+    if (signal !== 'SIGKILL' || blobsAfter === 0) return false;
+    await cp(this.#home, join(this.#outer, 'killed'), { recursive: true, preserveTimestamps: true });
+    const vault = await (await library()).openVault({ home: this.#home, config: this.#config, env: {} });
+    const x = await read(vault, 'x').finally(() => vault.close());
+    await rm(this.#home, { recursive: true });
+    await rename(join(this.#outer, 'killed'), this.#home);
+    return x?.equals(OLD) === true;
   }
 
   async #save(command: Command): Promise<void> {
