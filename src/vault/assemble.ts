@@ -134,11 +134,8 @@ export async function assemble(
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
       const observed = { close: () => flushed(catalog, observers.log) };
-      try {
-        await closeInTurn([cpu], [observed], adapters, [engine], [owners]);
-      } finally {
-        await room.refill();
-      }
+      const reserve = { close: () => room.refill() };
+      await closeInTurn([cpu], [observed], adapters, [engine], [owners], [reserve]);
     },
   };
 }
