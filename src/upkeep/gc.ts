@@ -2,7 +2,9 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { dropTombstones } from '../records/tombstones.ts';
+import type { UpkeepContext } from './context.ts';
 import { ForeignSlots } from './foreign-slots.ts';
+import { NamelessObjects } from './nameless.ts';
 import { judgeOldClaims } from './old-claims.ts';
 import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
 import { type ProviderScrub, Scrubbing } from './scrub.ts';
@@ -27,6 +29,8 @@ export interface GcResult {
   readonly dryRun: boolean;
   /** Names whose removal every provider has heard of for long: they are forgotten now. */
   readonly forgotten: number;
+  /** Objects without a name that a recovered state did not know of: they are in the list of manifests again. */
+  readonly remembered: number;
   readonly providers: readonly ProviderScrub[];
   /** Some of the manifests that could not be read to their end; while there are any, nothing is deleted. */
   readonly unread: readonly BlobAddress[];
@@ -40,10 +44,11 @@ const MAX_TOLD = 16;
  * Finds blobs that nothing leads to, by listing every provider, and deletes those that are old enough, where the place is
  * this vault's own and this state is the latest; elsewhere it only counts them. Safe beside puts of other processes. A
  * provider that fails is a result, not an error.
- * Before that, removals are forgotten that are remembered for long enough.
+ * Before that, removals are forgotten that are remembered for long enough, and after a recovery objects without a name are
+ * looked for, which the state alone had known.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
-export async function scrubProviders(context: RecordsContext, options: ScrubOptions = {}): Promise<GcResult> {
+export async function scrubProviders(context: UpkeepContext, options: ScrubOptions = {}): Promise<GcResult> {
   const { dryRun = false, minAgeMs = MIN_AGE_MS, tombstoneMs, onProgress, signal } = options;
   const forgets = !dryRun && tombstoneMs !== undefined;
   const { dropped: forgotten } = forgets
@@ -53,22 +58,50 @@ export async function scrubProviders(context: RecordsContext, options: ScrubOpti
   const foreign = new ForeignSlots(context);
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
-  const scrub = { dryRun, minAgeMs, signal, onListed };
+  const nameless = await findNameless(context, { signal });
+  const scrub = { dryRun, minAgeMs, unknown: nameless.incomplete, signal, onListed };
   const providers = context.directory.all();
   const scrubbings = providers.map((provider) => new Scrubbing(context, provider, foreign, scrub));
   const unread = new Set<BlobAddress>();
   for (let from = 0; from < END_OF_HEADS; ) {
-    const reachable = new Reachable(from);
-    await reach(context, reachable, { signal });
-    // One that was being removed meanwhile is gone now.
-    if (reachable.unread.size > 0) {
-      reachable.unread.clear();
-      await reach(context, reachable, { signal });
-    }
-    reachable.settle();
+    const reachable = await reachFrom(context, from, { signal });
     await Promise.all(scrubbings.map((scrubbing) => scrubbing.part(reachable)));
     from = reachable.to;
     for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
   }
-  return { dryRun, forgotten, providers: scrubbings.map(({ result }) => result), unread: [...unread] };
+  return {
+    dryRun,
+    forgotten,
+    remembered: nameless.remembered,
+    providers: scrubbings.map(({ result }) => result),
+    unread: [...unread],
+  };
+}
+
+async function reachFrom(context: RecordsContext, from: number, options: AbortOptions): Promise<Reachable> {
+  const reachable = new Reachable(from);
+  await reach(context, reachable, options);
+  // One that was being removed meanwhile is gone now.
+  if (reachable.unread.size > 0) {
+    reachable.unread.clear();
+    await reach(context, reachable, options);
+  }
+  reachable.settle();
+  return reachable;
+}
+
+/** All of them, before anything is judged: a pack may come before the root that leads to it. */
+async function findNameless(
+  context: UpkeepContext,
+  options: AbortOptions,
+): Promise<{ readonly remembered: number; readonly incomplete: boolean }> {
+  const nameless = await NamelessObjects.due(context, options);
+  if (nameless === undefined) return { remembered: 0, incomplete: false };
+  for (let from = 0; from < END_OF_HEADS; ) {
+    const reachable = await reachFrom(context, from, options);
+    await nameless.lookThrough(reachable);
+    from = reachable.to;
+  }
+  await nameless.done();
+  return nameless;
 }

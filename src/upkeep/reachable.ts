@@ -60,6 +60,12 @@ export class Reachable {
     this.#isSettled = true;
   }
 
+  /** The last address before the part; undefined for the first. */
+  get after(): BlobAddress | undefined {
+    if (this.from === 0) return undefined;
+    return `b3:${(this.from - 1).toString(16).padStart(2, '0')}${'f'.repeat(62)}` as BlobAddress;
+  }
+
   covers(address: BlobAddress): boolean {
     const head = headOf(address);
     return head >= this.from && head < this.to;

@@ -44,6 +44,8 @@ export interface ProviderScrub {
 export interface ScrubOptions extends AbortOptions {
   readonly dryRun: boolean;
   readonly minAgeMs: number;
+  /** There may be manifests that are not known. */
+  readonly unknown: boolean;
   readonly onListed: () => void;
 }
 
@@ -74,10 +76,13 @@ export class Scrubbing {
   /** Lists the part that `reachable` covers. What fails is a result, not an error. @throws Aborted. */
   async part(reachable: Reachable): Promise<void> {
     const { signal } = this.#options;
-    const after = reachable.from === 0 ? undefined : lastBelow(reachable.from);
     let found: BlobEntry[] = [];
     try {
-      for await (const entry of this.#provider.adapter.list({ details: true, after, signal })) {
+      for await (const entry of this.#provider.adapter.list({
+        details: true,
+        after: reachable.after,
+        signal,
+      })) {
         if (!reachable.covers(entry.address)) break;
         this.#sum.listed++;
         this.#options.onListed();
@@ -129,7 +134,7 @@ export class Scrubbing {
   /** Asked anew for every batch, after it was listed: a vault that comes enters itself before it stores anything. */
   async #whyKept(reachable: Reachable): Promise<WhyKept | undefined> {
     const { signal } = this.#options;
-    if (reachable.unread.size > 0) return 'unread';
+    if (this.#options.unknown || reachable.unread.size > 0) return 'unread';
     const place = await readPlace(this.#provider.adapter, { signal });
     if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';
     if (await this.#foreign.at(this.#provider, { signal })) return 'shared';
@@ -172,7 +177,3 @@ export class Scrubbing {
     return true;
   }
 }
-
-/** The last address whose first byte is lower. */
-const lastBelow = (head: number): BlobAddress =>
-  `b3:${(head - 1).toString(16).padStart(2, '0')}${'f'.repeat(62)}` as BlobAddress;

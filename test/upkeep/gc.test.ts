@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
@@ -8,9 +9,12 @@ import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { PutJournal } from '../../src/records/journal.ts';
+import { knowsManifest } from '../../src/records/manifests.ts';
 import { createPlaces } from '../../src/records/places.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { Reachable } from '../../src/upkeep/reachable.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { retireDue } from '../../src/upkeep/retention.ts';
 import { retireUnnamed } from '../../src/upkeep/unnamed.ts';
 import { allBlobs } from '../helpers/faulty.ts';
@@ -257,4 +261,38 @@ it('an object whose name only the providers still know is not taken for one with
   const { context } = await filled();
   await context.engine.table('names').delete(context.keys.nameKey('whole'));
   expect(await retireUnnamed(context, 0)).toBe(0);
+});
+
+it('objects without a name outlive the loss of the state: gc finds them before it judges anything', async () => {
+  const vault = await filled();
+  const kept = [
+    await putObject(vault.context, noise(700_000, 21)),
+    await putObject(vault.context, noise(500, 22)),
+  ];
+  const removed = await putObject(vault.context, noise(300_000, 23));
+  await deleteObject(vault.context, removed.manifest);
+  const fresh: VaultContext = { ...vault.context, engine: createMemoryEngine() };
+  await recoverVault(fresh);
+  await leaveStrays(vault);
+
+  const listed = vault.providers[2]!.adapter.list;
+  vault.providers[2]!.adapter.list = () => {
+    throw new HoldfastError('Unavailable', 'it does not answer');
+  };
+  const without = await scrubProviders(fresh, { minAgeMs: 0 });
+  expect(deletedIn(without)).toBe(0);
+  expect(without.providers[0]).toMatchObject({ kept: 'unread' });
+  vault.providers[2]!.adapter.list = listed;
+
+  const again = await scrubProviders(fresh, { minAgeMs: 0 });
+  expect(without.remembered + again.remembered).toBe(2);
+  expect(deletedIn(again)).toBe(6);
+  expect(Buffer.compare(await readAll(await getObject(fresh, kept[0]!.manifest)), noise(700_000, 21))).toBe(
+    0,
+  );
+  expect(Buffer.compare(await readAll(await getObject(fresh, kept[1]!.manifest)), noise(500, 22))).toBe(0);
+  await expectAll(fresh);
+  expect(await scrubProviders(fresh, { minAgeMs: 0 })).toMatchObject({ remembered: 0 });
+  expect(await knowsManifest(fresh, kept[0]!.manifest)).toBe(true);
+  expect(await knowsManifest(fresh, removed.manifest)).toBe(false);
 });

@@ -25,6 +25,10 @@ export default async function gc(this: CliContext, flags: GcFlags): Promise<void
     const providers = result.providers.map(({ error, ...scrub }) => ({ ...scrub, error: error?.message }));
     for (const line of warnings(result)) note(io, `warning: ${line}`);
     if (result.forgotten > 0) note(io, `forgot ${counted(result.forgotten, 'removed name')}`);
+    if (result.remembered > 0) {
+      const found = counted(result.remembered, 'object');
+      note(io, `found ${found} without a name that this state did not know of: see \`holdfast manifests\``);
+    }
     output(io, flags.json, { ...result, providers }, () =>
       table([
         ['provider', 'blobs', 'orphans', 'size', 'deleted', 'young', ''],

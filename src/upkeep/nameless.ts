@@ -1,0 +1,128 @@
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { equalBytes, utf8Encode } from '../core/bytes.ts';
+import { isHoldfastError } from '../core/errors.ts';
+import { LISTINGS } from '../core/straggler-policies.ts';
+import { Stragglers } from '../core/stragglers.ts';
+import { MAX_NODE_BYTES } from '../manifest/limits.ts';
+import { openRoot } from '../manifest/root.ts';
+import { fetchVerified } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import { claimedAmong } from '../records/claims.ts';
+import { engineGenerationOf } from '../records/generation-record.ts';
+import { intendedAmong } from '../records/intents.ts';
+import { knowsManifest, rememberedRoot } from '../records/manifests.ts';
+import { UPKEEP_TABLE } from '../records/usage.ts';
+import type { UpkeepContext } from './context.ts';
+import type { Reachable } from './reachable.ts';
+import { PresenceCheck } from './recover/presence.ts';
+
+/** In the table of chores: after which recovery all providers were looked through. */
+const DONE = 'nameless';
+
+/**
+ * Objects without a name are known to the state alone: once it was lost and recovered, only a listing tells of them. Each
+ * recovery has all providers looked through once.
+ */
+export class NamelessObjects {
+  readonly #context: UpkeepContext;
+  readonly #mark: Uint8Array;
+  readonly #options: AbortOptions;
+  /** Objects that were found, and are remembered from now on. */
+  remembered = 0;
+  /** Whether some provider could not be looked through: what it alone knows of is not known. */
+  incomplete = false;
+
+  private constructor(context: UpkeepContext, mark: Uint8Array, options: AbortOptions) {
+    this.#context = context;
+    this.#mark = mark;
+    this.#options = options;
+  }
+
+  /** Undefined when nothing is to be looked for. */
+  static async due(context: UpkeepContext, options: AbortOptions): Promise<NamelessObjects | undefined> {
+    const { recoveries = 0 } = (await engineGenerationOf(context.engine).read(options)) ?? {};
+    const mark = utf8Encode(String(recoveries));
+    const done = await context.engine.table(UPKEEP_TABLE).get(DONE, options);
+    if (recoveries === 0 || (done !== undefined && equalBytes(done, mark))) return undefined;
+    return new NamelessObjects(context, mark, options);
+  }
+
+  /** Remembers those whose roots lie in a part of the addresses. @throws HoldfastError `Aborted`; what the engine throws. */
+  async lookThrough(part: Reachable): Promise<void> {
+    const laggards = new Stragglers(this.#context.clock, LISTINGS);
+    const check = new PresenceCheck(this.#context, new Map(), laggards, this.#options.signal);
+    try {
+      await Promise.all(this.#context.directory.all().map((provider) => this.#at(provider, part, check)));
+    } finally {
+      laggards.close();
+    }
+  }
+
+  async done(): Promise<void> {
+    if (!this.incomplete) await this.#context.engine.table(UPKEEP_TABLE).put(DONE, this.#mark);
+  }
+
+  async #at(provider: Provider, part: Reachable, check: PresenceCheck): Promise<void> {
+    const { signal } = this.#options;
+    try {
+      for await (const { address, size } of provider.adapter.list({
+        details: true,
+        after: part.after,
+        signal,
+      })) {
+        if (!part.covers(address)) break;
+        if (part.holds(provider.id, address) || (size ?? 0) > MAX_NODE_BYTES) continue;
+        await this.#look(provider, address, check);
+      }
+    } catch (error) {
+      throwIfAborted(signal, 'the scrub');
+      if (!isHoldfastError(error)) throw error;
+      this.incomplete = true;
+    }
+  }
+
+  async #look(provider: Provider, address: BlobAddress, check: PresenceCheck): Promise<void> {
+    const context = this.#context;
+    const block = await this.#blockAt(provider, address);
+    const secrets = block && secretsIn(block, context);
+    if (block === undefined || secrets === undefined || secrets.name !== undefined) return;
+    const places = new Set([`${provider.id}/${address}`]);
+    const spoken = [
+      ...(await intendedAmong(context, places, this.#options)),
+      ...(await claimedAmong(context, places, this.#options)),
+    ];
+    if (spoken.length > 0 || (await knowsManifest(context, address))) return;
+    const { presence, usage } = await check.object(address);
+    if (presence === 'lost') return;
+    const kept = rememberedRoot({ address, bytes: block, storedMs: secrets.createdMs, usage });
+    // Its copies at other providers are found at the same time.
+    const { table, key } = kept[0]!;
+    const first = [{ table, key, expected: undefined }];
+    if (await context.engine.batch(kept, first, { ...this.#options, sync: true })) this.remembered++;
+  }
+
+  /** Undefined for what is not there, or damaged. */
+  async #blockAt({ adapter }: Provider, address: BlobAddress): Promise<Uint8Array | undefined> {
+    const options = { maxBytes: MAX_NODE_BYTES, signal: this.#options.signal };
+    try {
+      return await fetchVerified(adapter, address, this.#context.blake3, options);
+    } catch (error) {
+      if (isHoldfastError(error, 'NotFound') || isHoldfastError(error, 'Corrupt')) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Undefined for what is no root of this vault. */
+function secretsIn(
+  block: Uint8Array,
+  { keys }: UpkeepContext,
+): { readonly name?: string | undefined; readonly createdMs: number } | undefined {
+  try {
+    return openRoot(block, keys.wrap).secrets;
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return undefined;
+    throw error;
+  }
+}
