@@ -128,7 +128,7 @@ class Bench {
     const put = ['put', join(this.#outer, 'new'), '--name', 'z'];
     const { calls } = await this.#start(put, {});
     const [first, last] = [calls, calls.toReversed()].map((all) =>
-      all.findIndex((call) => call.includes('/blobs/')),
+      all.findIndex((call) => /^rename .*\/blobs\//.test(call)),
     ) as [number, number];
     const at = Math.ceil((first + calls.length - last) / 2);
     const { killed } = await this.#start(put, { at });

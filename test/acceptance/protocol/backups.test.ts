@@ -181,8 +181,16 @@ async function begun() {
   let copies = 0;
   const copyOf = async (from: string): Promise<string> => {
     const to = join(folder, `${++copies}`);
-    await cp(from, to, { recursive: true });
-    return to;
+    // LevelDB removes files of its own accord, between a listing and a copy of them.
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await cp(from, to, { recursive: true });
+        return to;
+      } catch (error) {
+        if (attempt === 10 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        await rm(to, { recursive: true, force: true });
+      }
+    }
   };
   return { vault, base, restore, copyOf };
 }

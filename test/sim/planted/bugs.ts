@@ -174,7 +174,7 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('behind-is-confirmed', 'a head that the state does not know says nothing', [
     'records/generation.ts',
-    "if (unknown.length > 0) return { state: 'behind', unknown };",
+    "if (incomplete || unknown.length > 0) return { state: 'behind', unknown };",
     '',
   ]),
   bug('minority-confirms', 'one provider that answers is a majority', [
@@ -234,7 +234,7 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('gc-guesses', 'a scrub deletes though a manifest could not be read to its end', [
     'upkeep/scrub.ts',
-    "if (reachable.unread.size > 0) return 'unread';",
+    "if (this.#options.unknown || reachable.unread.size > 0) return 'unread';",
     '',
   ]),
   bug(
