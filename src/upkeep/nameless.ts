@@ -19,6 +19,10 @@ import { PresenceCheck } from './recover/presence.ts';
 
 /** In the table of chores: after which recovery all providers were looked through. */
 const DONE = 'nameless';
+/** Blobs that are looked at between listings. */
+const BATCH = 512;
+/** What it fails with to read a blob that is not whole there. */
+const DAMAGED = ['NotFound', 'Corrupt', 'HashMismatch'] as const;
 
 /**
  * Objects without a name are known to the state alone: once it was lost and recovered, only a listing tells of them. Each
@@ -64,22 +68,33 @@ export class NamelessObjects {
   }
 
   async #at(provider: Provider, part: Reachable, check: PresenceCheck): Promise<void> {
-    const { signal } = this.#options;
     try {
-      for await (const { address, size } of provider.adapter.list({
-        details: true,
-        after: part.after,
-        signal,
-      })) {
-        if (!part.covers(address)) break;
-        if (part.holds(provider.id, address) || (size ?? 0) > MAX_NODE_BYTES) continue;
-        await this.#look(provider, address, check);
+      for (let after = part.after; ; ) {
+        const found = await this.#candidates(provider, part, after);
+        for (const address of found) await this.#look(provider, address, check);
+        if (found.length < BATCH) return;
+        after = found.at(-1);
       }
     } catch (error) {
-      throwIfAborted(signal, 'the scrub');
+      throwIfAborted(this.#options.signal, 'the scrub');
       if (!isHoldfastError(error)) throw error;
       this.incomplete = true;
     }
+  }
+
+  /** The next that may be roots. A listing that waits for other requests would hold them up in turn. */
+  async #candidates(
+    { id, adapter }: Provider,
+    part: Reachable,
+    after: BlobAddress | undefined,
+  ): Promise<BlobAddress[]> {
+    const { signal } = this.#options;
+    const found: BlobAddress[] = [];
+    for await (const { address, size = 0 } of adapter.list({ details: true, after, signal })) {
+      if (!part.covers(address) || found.length === BATCH) break;
+      if (!part.holds(id, address) && size <= MAX_NODE_BYTES) found.push(address);
+    }
+    return found;
   }
 
   async #look(provider: Provider, address: BlobAddress, check: PresenceCheck): Promise<void> {
@@ -108,7 +123,7 @@ export class NamelessObjects {
     try {
       return await fetchVerified(adapter, address, this.#context.blake3, options);
     } catch (error) {
-      if (isHoldfastError(error, 'NotFound') || isHoldfastError(error, 'Corrupt')) return undefined;
+      if (DAMAGED.some((kind) => isHoldfastError(error, kind))) return undefined;
       throw error;
     }
   }
@@ -122,7 +137,8 @@ function secretsIn(
   try {
     return openRoot(block, keys.wrap).secrets;
   } catch (error) {
-    if (isHoldfastError(error, 'Corrupt')) return undefined;
+    // What another vault keeps there is a root too.
+    if (isHoldfastError(error, 'Corrupt') || isHoldfastError(error, 'PermissionDenied')) return undefined;
     throw error;
   }
 }
