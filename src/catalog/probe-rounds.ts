@@ -110,26 +110,32 @@ export async function runDaemon(
   const sleep = (ms: number): Promise<void> => clock.sleep(ms, signal, { idle: true }).catch(() => {});
   let probeAt = clock.monotonic() + firstAfterMs;
   let seen: string | undefined;
+  /** One step that fails, for want of a record that can be read, say, keeps none of the others from being done. */
+  const step = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      if (!signal.aborted) await work();
+    } catch (error) {
+      if (!signal.aborted) log?.({ type: 'round_failed', error: asHoldfastError(error) });
+    }
+  };
+  const refresh = async (due: boolean): Promise<void> => {
+    if (!due && seen !== undefined && (await engine.revision()) === seen) return;
+    await catalog.refresh({ signal });
+    // Taken at once: while this process has the engine, no other changes it.
+    seen = await engine.revision();
+  };
   // What is stored was read when the catalog was opened.
   if (firstAfterMs > 0) await sleep(Math.min(refreshMs, firstAfterMs));
   while (!signal.aborted) {
-    try {
-      const due = clock.monotonic() >= probeAt;
-      if (due) {
-        probeAt = clock.monotonic() + intervalMs;
-        await catalog.probeAll({ signal });
-        await catalog.flush({ signal });
-      }
-      if (due || seen === undefined || (await engine.revision()) !== seen) {
-        await catalog.refresh({ signal });
-        // Taken at once: while this process has the engine, no other changes it.
-        seen = await engine.revision();
-      }
-      if (due) onRound?.();
-    } catch (error) {
-      if (signal.aborted) return;
-      log?.({ type: 'round_failed', error: asHoldfastError(error) });
+    const due = clock.monotonic() >= probeAt;
+    if (due) {
+      probeAt = clock.monotonic() + intervalMs;
+      await step(async () => void (await catalog.probeAll({ signal })));
+      await step(() => catalog.flush({ signal }));
     }
+    await step(() => refresh(due));
+    if (signal.aborted) return;
+    if (due) onRound?.();
     await sleep(Math.min(refreshMs, intervalMs));
   }
 }

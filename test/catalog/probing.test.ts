@@ -189,18 +189,20 @@ describe('probing', () => {
     await expect(catalog.start({ signal: controller.signal })).rejects.toThrow(TypeError);
   });
 
-  it('goes on after a round that failed, and says so', async () => {
+  it('goes on after a step of a round that failed, says so, and tells of the round', async () => {
     const world = newWorld();
     const node = new Probed('a', 10);
     const catalog = await world.open([node]);
     await world.engine.close();
     const controller = new AbortController();
-    const running = catalog.start({ signal: controller.signal });
+    let rounds = 0;
+    const running = catalog.start({ signal: controller.signal, onRound: () => rounds++ });
     await expect.poll(() => world.clock.asleep).toBe(1);
     world.clock.move(world.policy.probe.intervalMs);
     await expect.poll(() => node.probes).toBe(2);
     controller.abort();
     await running;
+    expect(rounds).toBe(2);
     expect(world.events[0]).toMatchObject({ type: 'round_failed', error: { code: 'engine_closed' } });
   });
 });

@@ -14,6 +14,7 @@ const UNFINISHED_MS = 3 * 60 * 60_000;
 const ROUND_MS = 60_000;
 /** Where owners can only be watched. */
 const ROUNDS_A_DAY = 10;
+const LATE_ROUND = 5;
 
 interface Checked {
   readonly stage: Stage;
@@ -145,11 +146,14 @@ export class Checks {
 
   /** Waits until housekeeping has nothing left to do. */
   async #converge(process: SimProcess, when: string): Promise<void> {
+    const { homes, client } = this.#run;
     const { world, violation } = this.#run.stage;
     const until = world.nowMs + CONVERGED_MS + (this.#run.swarm.files ? UNFINISHED_MS : 0);
     let left = await backlogOf(process.home);
     for (let round = 1; left.length > 0 && world.nowMs < until; round++) {
       await process.life.sleep(ROUND_MS);
+      // What another home told only now makes this one behind, and somebody has to say which of them goes on.
+      if (round === LATE_ROUND && homes.length > 1) await client.recover(process);
       // A day goes by in which those owners' journals stand still.
       if (process.home.hasLeases && round % ROUNDS_A_DAY === 0) {
         process.home.uptimeAheadMs += LEASE_MS;
