@@ -50,7 +50,8 @@ class Scene {
   }
 
   get #env(): Record<string, string> {
-    return { HOLDFAST_TEST_SEALS: this.#seals, NODE_OPTIONS: `--import ${RECORDER}` };
+    // It is the cipher of Node that is recorded.
+    return { HOLDFAST_TEST_SEALS: this.#seals, NODE_OPTIONS: `--import ${RECORDER}`, HOLDFAST_NATIVE: 'on' };
   }
 
   run(args: readonly string[]): Promise<Outcome> {
