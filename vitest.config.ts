@@ -2,13 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 const slow = process.env.SLOW === '1';
 
-/** They replace modules, or listen to the process: each has one of its own. All others share what they load. */
+/** They replace modules, or watch the process: each has one of its own. All others share what they load. */
 const ALONE = [
   'test/attacks/kernel-faults.test.ts',
   'test/cli/library-edges.test.ts',
   'test/engine/loading.test.ts',
   'test/node/faults.test.ts',
   'test/pipeline/faults.test.ts',
+  'test/sim/seeds.test.ts',
 ];
 
 const EVERY = {
