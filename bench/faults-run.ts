@@ -5,6 +5,7 @@ import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
+import { blobs, read } from './vault-state.ts';
 
 export const COMMANDS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
 export type Command = (typeof COMMANDS)[number];
@@ -299,20 +300,4 @@ function kindOf(call: string, outer: string): string {
     .replace(/\/blobs\/[0-9a-f]+$/, '/blobs')
     .replace(/\d{6}/, 'N')
     .replace(/\/\d+$/, '');
-}
-
-async function read(vault: Vault, name: string): Promise<Buffer | undefined> {
-  try {
-    return Buffer.from(await (await vault.getObject(name)).bytes());
-  } catch (error) {
-    if ((error as { kind?: string }).kind === 'NotFound') return undefined;
-    throw error;
-  }
-}
-
-async function blobs(providers: string): Promise<string[]> {
-  const entries = await readdir(providers, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && `${entry.parentPath ?? entry.path}/`.includes('/blobs/'))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
 import { shimIn } from './faults-run.ts';
+import { blobs, read } from './vault-state.ts';
 
 export const COMMANDS = ['put', 'overwrite', 'rm', 'recover', 'gc'] as const;
 export type Command = (typeof COMMANDS)[number];
@@ -234,20 +235,4 @@ async function recoverWhole(vault: Vault): Promise<string | undefined> {
   const lists = [lost, unconfirmed.providers, unconfirmed.names, forks, rolledBack];
   if (lists.every(({ length }) => length === 0) && damagedSlots === 0) return undefined;
   return `recover tells of ${JSON.stringify({ lost, unconfirmed, forks, rolledBack, damagedSlots })}`;
-}
-
-async function read(vault: Vault, name: string): Promise<Buffer | undefined> {
-  try {
-    return Buffer.from(await (await vault.getObject(name)).bytes());
-  } catch (error) {
-    if ((error as { kind?: string }).kind === 'NotFound') return undefined;
-    throw error;
-  }
-}
-
-async function blobs(providers: string): Promise<string[]> {
-  const entries = await readdir(providers, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && `${entry.parentPath ?? entry.path}/`.includes('/blobs/'))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 }
