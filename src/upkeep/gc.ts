@@ -59,7 +59,7 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
   const nameless = await findNameless(context, { signal });
-  const scrub = { dryRun, minAgeMs, unknown: nameless.incomplete, signal, onListed };
+  const scrub = { dryRun, minAgeMs, unlisted: nameless.incomplete, signal, onListed };
   const providers = context.directory.all();
   const scrubbings = providers.map((provider) => new Scrubbing(context, provider, foreign, scrub));
   const unread = new Set<BlobAddress>();

@@ -21,7 +21,9 @@ export type WhyKept =
   /** The providers know of changes that this state has not seen. */
   | 'behind'
   /** Manifests could not be read, so what they lead to is not known. */
-  | 'unread';
+  | 'unread'
+  /** The state was recovered, and not every provider could be listed since: objects without a name may not be known. */
+  | 'unlisted';
 
 /** What one provider has that no record of this vault leads to. */
 export interface ProviderScrub {
@@ -44,8 +46,8 @@ export interface ProviderScrub {
 export interface ScrubOptions extends AbortOptions {
   readonly dryRun: boolean;
   readonly minAgeMs: number;
-  /** There may be manifests that are not known. */
-  readonly unknown: boolean;
+  /** Objects without a name may not be known. */
+  readonly unlisted: boolean;
   readonly onListed: () => void;
 }
 
@@ -134,7 +136,8 @@ export class Scrubbing {
   /** Asked anew for every batch, after it was listed: a vault that comes enters itself before it stores anything. */
   async #whyKept(reachable: Reachable): Promise<WhyKept | undefined> {
     const { signal } = this.#options;
-    if (this.#options.unknown || reachable.unread.size > 0) return 'unread';
+    if (this.#options.unlisted) return 'unlisted';
+    if (reachable.unread.size > 0) return 'unread';
     const place = await readPlace(this.#provider.adapter, { signal });
     if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';
     if (await this.#foreign.at(this.#provider, { signal })) return 'shared';

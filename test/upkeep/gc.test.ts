@@ -281,7 +281,7 @@ it('objects without a name outlive the loss of the state: gc finds them before i
   };
   const without = await scrubProviders(fresh, { minAgeMs: 0 });
   expect(deletedIn(without)).toBe(0);
-  expect(without.providers[0]).toMatchObject({ kept: 'unread' });
+  expect(without.providers[0]).toMatchObject({ kept: 'unlisted' });
   vault.providers[2]!.adapter.list = listed;
 
   const again = await scrubProviders(fresh, { minAgeMs: 0 });

@@ -234,7 +234,7 @@ const DELETING: readonly PlantedBug[] = [
   ]),
   bug('gc-guesses', 'a scrub deletes though a manifest could not be read to its end', [
     'upkeep/scrub.ts',
-    "if (this.#options.unknown || reachable.unread.size > 0) return 'unread';",
+    "if (reachable.unread.size > 0) return 'unread';",
     '',
   ]),
   bug(
