@@ -19,7 +19,7 @@ import {
   told,
 } from './generation-slot.ts';
 import { readIfIntact } from './slots.ts';
-import { UPKEEP_TABLE } from './usage.ts';
+import { choreNoted, UPKEEP_TABLE } from './usage.ts';
 
 /** Whether this state is the latest, as far as the providers tell. Only a confirmed one may destroy anything. */
 export type Standing =
@@ -152,8 +152,7 @@ class SlotGeneration implements Generation {
   }
 
   async publishIfDue(options: AbortOptions = {}): Promise<void> {
-    if ((await this.#context.engine.table(UPKEEP_TABLE).get(DUE, options)) !== undefined)
-      await this.publish();
+    if ((await choreNoted(this.#context, DUE, options)) !== undefined) await this.publish();
   }
 
   async condemn(journals: readonly string[]): Promise<Standing> {
@@ -174,7 +173,7 @@ class SlotGeneration implements Generation {
 
   async #publish(): Promise<ReadonlySet<string>> {
     const { engine } = this.#context;
-    const noted = await engine.table(UPKEEP_TABLE).get(DUE);
+    const noted = await choreNoted(this.#context, DUE);
     const record = await engineGenerationOf(engine).read();
     if (record === undefined) return new Set();
     const { met, why } = await this.#tell(record, []);

@@ -256,9 +256,11 @@ async function isHeadless(table: Table, id: string, options: AbortOptions): Prom
 /** Above the numbers of all records of intents. */
 async function nextRecordOf(engine: Engine, id: string): Promise<number> {
   let next = 0;
-  for await (const [key] of engine.table(JOURNAL_TABLE).entries({ prefix: `${id}/` })) {
+  const pass = (key: string): void => {
     next = Math.max(next, Number(key.slice(id.length + 1)) + 1);
-  }
+  };
+  const range = { prefix: `${id}/`, onDamaged: pass };
+  for await (const [key] of engine.table(JOURNAL_TABLE).entries(range)) pass(key);
   return next;
 }
 
@@ -301,9 +303,9 @@ export async function journalIsOpen({ engine }: RecordsContext, id: string): Pro
 export async function forgottenJournal(context: RecordsContext, id: string): Promise<BatchOp[]> {
   const ops: BatchOp[] = [];
   for (const table of [RESUME_TABLE, JOURNAL_TABLE]) {
-    for await (const [key] of context.engine.table(table).entries({ prefix: `${id}/` })) {
-      ops.push({ table, key, value: undefined });
-    }
+    const forget = (key: string): void => void ops.push({ table, key, value: undefined });
+    const range = { prefix: `${id}/`, onDamaged: forget };
+    for await (const [key] of context.engine.table(table).entries(range)) forget(key);
     ops.push({ table, key: id, value: undefined });
   }
   return ops;

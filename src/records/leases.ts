@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import type { OwnerStanding, Owners } from '../engine/index.ts';
 import type { RecordsContext } from './context.ts';
-import { UPKEEP_TABLE } from './usage.ts';
+import { choreNoted, UPKEEP_TABLE } from './usage.ts';
 
 /** Who is at work on the state, and who has gone and left work to others. */
 export interface Leases {
@@ -27,7 +27,7 @@ const PREFIX = 'lease/';
 
 /** @param uptimeMs how long this machine has been up: the one clock that runs on between runs and that nobody sets. */
 export function createLeases(
-  { engine, blake3, clock }: Pick<RecordsContext, 'engine' | 'blake3' | 'clock'>,
+  { engine, blake3, clock, random }: Pick<RecordsContext, 'engine' | 'blake3' | 'clock' | 'random'>,
   owners: Pick<Owners, 'standing' | 'host' | 'tidy'>,
   uptimeMs: () => number,
 ): Leases {
@@ -38,7 +38,7 @@ export function createLeases(
   const hasStoodStill = async (owner: string, mark: string, options: AbortOptions): Promise<boolean> => {
     const now = Math.floor(uptimeMs());
     const key = await keyOf(owner);
-    const before = await table.get(key, options);
+    const before = await choreNoted({ engine, random }, key, options);
     const seen = before && seenIn(before);
     if (seen?.mark === mark && seen.sinceMs <= now) return now - seen.sinceMs >= LEASE_MS;
     await table.compareAndSet(

@@ -170,9 +170,10 @@ async function segmentKeys(
   options: AbortOptions = {},
 ): Promise<string[]> {
   const keys: string[] = [];
-  const entries = engine.table(RESUME_TABLE).entries({ ...options, prefix: `${journal}/` });
+  const onDamaged = (key: string): void => void keys.push(key);
+  const entries = engine.table(RESUME_TABLE).entries({ ...options, prefix: `${journal}/`, onDamaged });
   for await (const [key] of entries) keys.push(key);
-  return keys;
+  return keys.sort();
 }
 
 /** @returns undefined when it is missing or damaged. */
@@ -201,8 +202,10 @@ export async function forgetFinished(
 
 /** Whether no put at all can be taken up, which one look tells. */
 export async function nothingUnfinished({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
-  for await (const _ of engine.table(RESUME_TABLE).entries({ ...options, limit: 1 })) return false;
-  return true;
+  let damaged = 0;
+  const look = { ...options, limit: 1, onDamaged: () => damaged++ };
+  for await (const _ of engine.table(RESUME_TABLE).entries(look)) return false;
+  return damaged === 0;
 }
 
 /** Not a put that a sweep has condemned, nor one of before a recovery: it may have become visible in what was lost. */

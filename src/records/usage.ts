@@ -28,7 +28,7 @@ export async function flushUsage(context: RecordsContext): Promise<void> {
  */
 export async function recountUsage(context: RecordsContext, options: AbortOptions = {}): Promise<Poison> {
   const poison = new PoisonLog(USAGE_TABLE);
-  const due = await whetherRecountIsDue(context, options);
+  const due = await choreNoted(context, RECOUNT, options);
   if (due === undefined) return poison;
   const done = await context.directory.recount(() => countUsage(context, poison, options));
   if (done) await recountDone(context, due);
@@ -108,14 +108,24 @@ export async function recountIsDue({ engine, random }: RecordsContext): Promise<
   await engine.table(UPKEEP_TABLE).put(RECOUNT, random(8));
 }
 
-/** What {@link recountDone} takes; undefined when it is not due. */
-function whetherRecountIsDue(
-  { engine }: RecordsContext,
-  options: AbortOptions,
+/** What stands there; what is damaged is written over, and becomes due anew. */
+export async function choreNoted(
+  { engine, random }: Pick<RecordsContext, 'engine' | 'random'>,
+  key: string,
+  options: AbortOptions = {},
 ): Promise<Uint8Array | undefined> {
-  return engine.table(UPKEEP_TABLE).get(RECOUNT, options);
+  const table = engine.table(UPKEEP_TABLE);
+  try {
+    return await table.get(key, options);
+  } catch (error) {
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
+    const anew = random(8);
+    await table.put(key, anew, options);
+    return anew;
+  }
 }
 
+/** @param due what was noted: it may have become due anew meanwhile. */
 async function recountDone({ engine }: RecordsContext, due: Uint8Array): Promise<void> {
   await engine.table(UPKEEP_TABLE).compareAndSet(RECOUNT, due, undefined);
 }

@@ -12,7 +12,7 @@ import { claimedAmong } from '../records/claims.ts';
 import { engineGenerationOf } from '../records/generation-record.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { knowsManifest, rememberedRoot } from '../records/manifests.ts';
-import { UPKEEP_TABLE } from '../records/usage.ts';
+import { choreNoted, UPKEEP_TABLE } from '../records/usage.ts';
 import type { UpkeepContext } from './context.ts';
 import type { Reachable } from './reachable.ts';
 import { PresenceCheck } from './recover/presence.ts';
@@ -47,7 +47,7 @@ export class NamelessObjects {
   static async due(context: UpkeepContext, options: AbortOptions): Promise<NamelessObjects | undefined> {
     const { recoveries = 0 } = (await engineGenerationOf(context.engine).read(options)) ?? {};
     const mark = utf8Encode(String(recoveries));
-    const done = await context.engine.table(UPKEEP_TABLE).get(DONE, options);
+    const done = await choreNoted(context, DONE, options);
     if (recoveries === 0 || (done !== undefined && equalBytes(done, mark))) return undefined;
     return new NamelessObjects(context, mark, options);
   }

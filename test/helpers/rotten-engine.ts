@@ -7,8 +7,7 @@ export interface RottenEngine extends Engine {
   rot(table: string, key: string): void;
 }
 
-export function rottenEngine(): RottenEngine {
-  const engine = createMemoryEngine();
+export function rottenEngine(engine: Engine = createMemoryEngine()): RottenEngine {
   const damaged = new Set<string>();
   const place = (table: string, key: string): string => `${table} ${key}`;
   const check = (table: string, key: string): void => {

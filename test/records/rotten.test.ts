@@ -1,10 +1,18 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { generationOf } from '../../src/records/generation.ts';
+import { engineGenerationOf } from '../../src/records/generation-record.ts';
 import { listManifests } from '../../src/records/manifests.ts';
 import { createPlaces } from '../../src/records/places.ts';
+import { recountIsDue, recountUsage } from '../../src/records/usage.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { createRetention } from '../../src/upkeep/retention.ts';
+import { sweepJournal } from '../../src/upkeep/sweep.ts';
 import { newWorld, Probed } from '../catalog/world.ts';
 import { type RottenEngine, rottenEngine } from '../helpers/rotten-engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
@@ -63,6 +71,42 @@ describe('a damaged record that is derived', () => {
     for (const key of await keysOf(engine, 'places')) engine.rot('places', key);
     const later = { ...context, places: createPlaces(context) };
     await expect(putObject(later, noise(3_000, 2), { name: 'x' })).resolves.toMatchObject({ name: 'x' });
+  });
+
+  it('of chores stops neither puts nor housekeeping, and makes them due', async () => {
+    const engine = rottenEngine();
+    const { context } = await vaultOn(engine);
+    const rotten = ['generation', 'recount', 'nameless'];
+    for (const key of rotten) engine.rot('upkeep', key);
+    await expect(putObject(context, noise(3_000), { name: 'x' })).resolves.toMatchObject({ name: 'x' });
+    await engineGenerationOf(engine).adopt([], context.random);
+    await generationOf(context).publishIfDue();
+    await recountUsage(context);
+    await scrubProviders(context);
+    for (const key of rotten) await engine.table('upkeep').get(key);
+    await recountIsDue(context);
+  });
+
+  it('of an unfinished put stops no other, and is gone when that is ended', async () => {
+    const engine = rottenEngine();
+    const { context } = await vaultOn(engine);
+    const dead = { state: 'open', owner: 'dead' };
+    const journal = '00'.repeat(8);
+    await engine.table('journal').put(journal, Buffer.from(JSON.stringify({ v: 2, ...dead })));
+    for (const key of [`${journal}`, `${journal}/000000000000`]) {
+      await engine.table('resume').put(key, noise(50));
+      engine.rot('resume', key);
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-rotten-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'file'), noise(3_000));
+    const file = await open(join(folder, 'file'));
+    onTestFinished(() => file.close());
+    await expect(putObject(context, file, { name: 'x', resume: true })).resolves.toMatchObject({ name: 'x' });
+    const swept = await sweepJournal(context, (owner) => owner === 'dead');
+    expect(swept.failures).toEqual([]);
+    expect(await keysOf(engine, 'journal')).toEqual([]);
+    expect(await keysOf(engine, 'resume')).toEqual([]);
   });
 
   it.each(['provider_profiles', 'provider_usage', 'provider_last_failure'])(

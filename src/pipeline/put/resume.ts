@@ -1,5 +1,5 @@
 import { recordedTime } from '../../core/clock.ts';
-import { HoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { codeFields } from '../../manifest/code-fields.ts';
 import { MAX_PROVIDERS } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
@@ -63,11 +63,17 @@ export async function takeUp(
     if (header.nameKey !== nameKey || !(await mayGoOn(context, header))) continue;
     const unfinished = await unfinishedOf(context, id, { signal });
     if (unfinished === undefined || !(await isFree(context, journal, marks.get(header.owner)!))) continue;
-    const taken = await takeOne(context, request, journal, unfinished);
+    const taken = await takeOne(context, request, journal, unfinished).catch(whenDamaged);
     if (taken?.journal !== undefined) return taken;
     refused ??= taken;
   }
   return refused;
+}
+
+/** A damaged record of it keeps nobody from putting the file. */
+function whenDamaged(error: unknown): BegunAnew {
+  if (!isHoldfastError(error, 'Corrupt')) throw error;
+  return { why: 'a record of what was stored is damaged', isForNow: true };
 }
 
 /** An owner that lives in this process works on its journals, unless it has let go of one. */

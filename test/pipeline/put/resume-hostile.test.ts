@@ -14,6 +14,7 @@ import { sweepJournal } from '../../../src/upkeep/sweep.ts';
 import { verifyObject } from '../../../src/upkeep/verify.ts';
 import { aroundWrites, touches } from '../../helpers/engine.ts';
 import { bytes, HOUR, put, World } from '../../helpers/resuming.ts';
+import { rottenEngine } from '../../helpers/rotten-engine.ts';
 
 async function copyOf(engine: Engine): Promise<Engine> {
   const copy = createMemoryEngine();
@@ -260,4 +261,16 @@ it('a put that works for days says so: what is counted is the time since it was 
   const stored = await world.blobs();
   await sweepJournal({ ...later, clock }, () => true, { keepMs: 24 * HOUR });
   expect(await world.blobs()).toEqual(stored);
+});
+
+it('a damaged record of what was stored keeps nobody from putting the file', async () => {
+  const world = await World.create();
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  const engine = rottenEngine(world.vault.context.engine);
+  const intents = (await world.records('journal')).filter((key) => key.includes('/'));
+  engine.rot('journal', intents[0]!);
+  const result = await put({ ...world.run(), engine }, file);
+  expect(result.begunAnew).toContain('damaged');
+  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
 });
