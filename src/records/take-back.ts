@@ -13,7 +13,7 @@ export interface VisiblePut {
   readonly journal: string;
   readonly nameKey?: string | undefined;
   readonly manifest: BlobAddress;
-  /** What the name stood for before, if that was to go. */
+  /** What the name stood for before, whether or not that was to go. */
   readonly obsolete?: BlobAddress | undefined;
 }
 

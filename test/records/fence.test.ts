@@ -4,6 +4,9 @@ import { TABLE_NAMES } from '../../src/engine/tables.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { nameOfFork } from '../../src/records/forks.ts';
+import { generationOf } from '../../src/records/generation.ts';
+import { pointName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
@@ -82,6 +85,33 @@ it('a sweep leaves alone what was committed, whoever is taken for dead', async (
   expect((await contentOf(context, 'x')).equals(noise(3000, 2))).toBe(true);
   expect(await journalOf(context)).toEqual([]);
 });
+
+it.each([
+  ['the put', true],
+  ['a sweep', false],
+])(
+  'what the name stood for stands again when %s takes a put back, though it has another name',
+  async (_, ends) => {
+    const { context } = await testVault();
+    const { manifest, size } = await putObject(context, noise(3000, 1), { name: 'x' });
+    await pointName(context, nameOfFork('x', manifest), { manifest, size, createdMs: 1_767_225_600_000 });
+    let died = false;
+    const engine = aroundWrites(context.engine, async (write, work) => {
+      if (died) throw new Error('the process is dead');
+      const done = await work();
+      if (!touches(write, 'names')) return done;
+      const journals = (await journalOf(context)).filter((key) => !key.includes('/'));
+      await generationOf({ ...context, engine: createMemoryEngine() }).condemn(journals);
+      died = !ends;
+      return done;
+    });
+    const put = putObject({ ...context, engine, owner: async () => 'other' }, noise(3000, 2), { name: 'x' });
+    await expect(put).rejects.toThrow();
+    await sweepJournal(context, everyone);
+    expect((await contentOf(context, 'x')).equals(noise(3000, 1))).toBe(true);
+    expect(await journalOf(context)).toEqual([]);
+  },
+);
 
 const STEPS = {
   'a put': (context: VaultContext) => putObject(context, noise(200_000, 2), { name: 'y' }),

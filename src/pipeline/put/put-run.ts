@@ -141,7 +141,7 @@ export class PutRun {
       change && this.#backUp(change, root.certificate),
       generation.publish(),
     ]);
-    if (condemned.has(this.#setup.journal.id)) await this.#takeBack(root, retired);
+    if (condemned.has(this.#setup.journal.id)) await this.#takeBack(root, change);
     // Where states have parted, another may still lead to it under a name of its own.
     const goes = backUp?.forks.length === 0;
     const { orphans, bytesStored } = this.#outbox;
@@ -248,7 +248,7 @@ export class PutRun {
     const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => {
       retired = await this.#retired(name, replaced?.manifest);
       const noted = retired === undefined ? [] : [retiring(retired)];
-      return [...kept, ...noted, journal.committed(address, retired?.manifest)];
+      return [...kept, ...noted, journal.committed(address, replaced?.manifest)];
     };
     const target = { manifest: address, size, createdMs };
     return { change: await pointName(this.#context, name, target, { also, fence: journal }), retired };
@@ -270,10 +270,10 @@ export class PutRun {
   }
 
   /** A copy of this state took the put for dead, and may have deleted what it stored. */
-  async #takeBack({ address }: StoredRoot, retired: RetiredVersion | undefined): Promise<never> {
+  async #takeBack({ address }: StoredRoot, change: NameChange | undefined): Promise<never> {
     const { journal, name } = this.#setup;
     const nameKey = name === undefined ? undefined : this.#context.keys.nameKey(name);
-    const obsolete = retired?.manifest;
+    const obsolete = change?.replaced?.manifest;
     await takeBack(this.#context, { journal: journal.id, nameKey, manifest: address, obsolete });
     await generationOf(this.#context).publish();
     await this.#close(this.#outbox.orphans, CLOSE_MS);
