@@ -7,7 +7,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { createHedge } from '../../src/core/hedge.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { NODE_READS } from '../../src/core/straggler-policies.ts';
-import { createMemoryEngine } from '../../src/engine/index.ts';
+import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { createArena } from '../../src/pipeline/arena.ts';
 import type { Policy, VaultContext } from '../../src/pipeline/context.ts';
@@ -22,6 +22,7 @@ import { createRetention } from '../../src/upkeep/retention.ts';
 export const ACCELERATION = { native: process.env.HOLDFAST_NATIVE !== 'off', wasm: true } as const;
 
 export interface TestVaultOptions {
+  readonly engine?: Engine;
   readonly providers?: number;
   readonly policy?: Partial<Policy>;
   readonly arenaBytes?: number;
@@ -72,7 +73,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     isResponsive: (id) => !punctuality.isSilent(id),
     p95Ms: () => undefined,
   };
-  const engine = createMemoryEngine();
+  const engine = options.engine ?? createMemoryEngine();
   const base: Omit<VaultContext, 'retention' | 'places' | 'isOver'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',

@@ -13,6 +13,7 @@ import { readName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { faultyVault } from '../helpers/faulty.ts';
+import { rottenEngine } from '../helpers/rotten-engine.ts';
 import { noise, readAll, type TestVault, testVault } from '../helpers/vault.ts';
 
 const withoutState = (context: VaultContext): VaultContext => ({ ...context, engine: createMemoryEngine() });
@@ -178,7 +179,22 @@ describe('recover', () => {
     expect(await recoverVault(context)).toMatchObject({ names: 1, lost: [] });
     expect(Buffer.compare(await readAll(await getObject(context, 'x')), noise(10_000, 1))).toBe(0);
   });
+
+  it('brings back names that stand nowhere else any more, whichever other record is damaged', async () => {
+    const engine = rottenEngine();
+    const { context, providers } = await testVault({ engine, providers: 3 });
+    for (const name of ['x', 'y']) await putObject(context, noise(10_000, 1), { name });
+    const [damaged, other] = ['x', 'y'].sort((a, b) =>
+      order(context.keys.nameKey(a), context.keys.nameKey(b)),
+    );
+    engine.rot('names', context.keys.nameKey(damaged!));
+    for (const { adapter } of providers) await adapter.deleteSlot(context.keys.slotName(other!));
+    expect(await recoverVault(context)).toMatchObject({ names: 2, lost: [] });
+    expect((await recoverVault(withoutState(context))).names).toBe(2);
+  });
 });
+
+const order = (a: string, b: string): number => (a < b ? -1 : 1);
 
 async function readAllAddresses(context: VaultContext, name: string) {
   const { publicSegments } = await import('../../src/object/manifest-tree.ts');

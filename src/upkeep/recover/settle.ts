@@ -41,13 +41,9 @@ export async function knownBefore(
 ): Promise<KnownBefore> {
   const versions = new Map<string, number>();
   const quiet = await noJournals(context, { signal });
-  try {
-    for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries({ signal })) {
-      versions.set(key, versionIn(context, key, sealed));
-    }
-  } catch (error) {
-    // A damaged record is no reason to give up the others: where a slot has it, its key comes from there.
-    if (!isHoldfastError(error, 'Corrupt')) throw error;
+  const onDamaged = (key: string): void => void versions.set(key, 0);
+  for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries({ signal, onDamaged })) {
+    versions.set(key, versionIn(context, key, sealed));
   }
   return { versions, quiet };
 }
