@@ -12,6 +12,13 @@ export async function writeInBatches(
   }
 }
 
+/** Whether a table has no entry, not even a damaged one: one look, whatever there is. */
+export async function isEmpty(table: Table, options: AbortOptions = {}): Promise<boolean> {
+  let damaged = 0;
+  for await (const _ of table.entries({ ...options, limit: 1, onDamaged: () => damaged++ })) return false;
+  return damaged === 0;
+}
+
 /**
  * All entries below a prefix, those from `prefix + from` on first: who does not come to all of them, and begins each time
  * at another, passes over none for ever.

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import { isEmpty } from '../engine/batches.ts';
 import type { Engine } from '../engine/engine.ts';
 import { decodeRelocation, MAX_RELOCATIONS, type RelocationRecord } from '../manifest/relocation.ts';
 import type { Relocations } from '../object/relocations.ts';
@@ -21,7 +22,7 @@ export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
     async open({ fresh = false, signal } = {}) {
       if (!fresh && clock.monotonic() < emptyUntil) return undefined;
       const asked = clock.monotonic();
-      const empty = await isEmpty(engine, { signal });
+      const empty = await isEmpty(engine.table(RELOCATIONS_TABLE), { signal });
       emptyUntil = empty ? asked + EMPTY_FOR_MS : Number.NEGATIVE_INFINITY;
       if (empty) return undefined;
       return async (segment) => {
@@ -30,11 +31,6 @@ export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
       };
     },
   };
-}
-
-async function isEmpty(engine: Engine, options: AbortOptions): Promise<boolean> {
-  for await (const _ of engine.table(RELOCATIONS_TABLE).entries({ ...options, limit: 1 })) return false;
-  return true;
 }
 
 async function rowsOf(

@@ -3,7 +3,7 @@ import { isBlobAddress } from '../core/address.ts';
 import { toHex } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { PieceFailure } from '../core/pieces.ts';
-import { writeInBatches } from '../engine/batches.ts';
+import { isEmpty, writeInBatches } from '../engine/batches.ts';
 import {
   type BlobAt,
   type Claim,
@@ -142,7 +142,8 @@ async function someOfEach(
   options: AbortOptions,
 ): Promise<StoredClaim[]> {
   const found: StoredClaim[] = [];
-  if (await isEmpty(context, options)) return found;
+  // As it is nearly always.
+  if (await isEmpty(context.engine.table(TRASH_TABLE), options)) return found;
   const from = `b3:${toHex(context.random(2))}`;
   const unreadable: string[] = [];
   for (const { id } of context.directory.all()) {
@@ -168,15 +169,4 @@ async function someOfEach(
     unreadable.map((key) => ({ table: TRASH_TABLE, key, value: anew })),
   );
   return found;
-}
-
-/** As it is nearly always, so that one look is enough. */
-async function isEmpty({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
-  let isSo = true;
-  const onDamaged = (): void => {
-    isSo = false;
-  };
-  const look = { ...options, limit: 1, onDamaged };
-  for await (const _ of engine.table(TRASH_TABLE).entries(look)) return false;
-  return isSo;
 }

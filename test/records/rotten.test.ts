@@ -13,6 +13,7 @@ import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { createRetention } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
 import { newWorld, Probed } from '../catalog/world.ts';
 import { type RottenEngine, rottenEngine } from '../helpers/rotten-engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
@@ -62,6 +63,16 @@ describe('a damaged record that is derived', () => {
     const listed = [];
     for await (const { address } of listManifests(context)) listed.push(address);
     expect(listed.sort()).toEqual(puts.sort());
+  });
+
+  it('of a shard that was moved keeps no other object from being verified', async () => {
+    const engine = rottenEngine();
+    const { context } = await testVault({ engine, providers: 4 });
+    await putObject(context, noise(10_000), { name: 'x' });
+    const another = `b3:${'0'.repeat(64)}/00000000000001/b3:${'1'.repeat(64)}`;
+    await engine.table('relocations').put(another, noise(100));
+    engine.rot('relocations', another);
+    expect((await verifyObject(context, 'x')).certificate.live.tolerates).toBe(1);
   });
 
   it('of a place stops no put', async () => {
