@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { isEmpty } from '../engine/batches.ts';
 import {
   type BatchOp,
   type Engine,
@@ -279,12 +280,8 @@ export async function condemn(
 }
 
 /** Whether no put and no removal is under way, or was left half done; nobody knows of what cannot be read. */
-export async function noJournals({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
-  let damaged = 0;
-  const range = { ...options, limit: 1, onDamaged: () => damaged++ };
-  for await (const _ of engine.table(JOURNAL_TABLE).entries(range)) return false;
-  return damaged === 0;
-}
+export const noJournals = ({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> =>
+  isEmpty(engine.table(JOURNAL_TABLE), options);
 
 /** Whether a journal has not been ended yet. */
 export async function journalIsOpen({ engine }: RecordsContext, id: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { concatBytes, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
-import { writeInBatches } from '../engine/batches.ts';
+import { isEmpty, writeInBatches } from '../engine/batches.ts';
 import type { BatchOp } from '../engine/engine.ts';
 import { seal, unseal } from '../keys/seal.ts';
 import { codeFields, readCodeFields } from '../manifest/code-fields.ts';
@@ -201,12 +201,8 @@ export async function forgetFinished(
 }
 
 /** Whether no put at all can be taken up, which one look tells. */
-export async function nothingUnfinished({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
-  let damaged = 0;
-  const look = { ...options, limit: 1, onDamaged: () => damaged++ };
-  for await (const _ of engine.table(RESUME_TABLE).entries(look)) return false;
-  return damaged === 0;
-}
+export const nothingUnfinished = ({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> =>
+  isEmpty(engine.table(RESUME_TABLE), options);
 
 /** Not a put that a sweep has condemned, nor one of before a recovery: it may have become visible in what was lost. */
 export const mayGoOn = async (

@@ -6,6 +6,7 @@ import { expect, onTestFinished } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
+import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { type PutOptions, putObject } from '../../src/pipeline/put/put.ts';
@@ -48,7 +49,7 @@ export class World {
     this.#folder = folder;
   }
 
-  static async create(): Promise<World> {
+  static async create(engine: Engine = createMemoryEngine()): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-resume-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     let world: World | undefined;
@@ -67,7 +68,7 @@ export class World {
         },
       });
     const policy = { packTargetBytes: CHUNK, maxInflight: 4 };
-    const vault = await testVault({ policy, chunkBytes: CHUNK, arenaBytes: 4 * 1024 * 1024, wrap });
+    const vault = await testVault({ engine, policy, chunkBytes: CHUNK, arenaBytes: 4 * 1024 * 1024, wrap });
     world = new World(vault, folder);
     return world;
   }
@@ -184,7 +185,9 @@ export class World {
 
   async records(table: string): Promise<string[]> {
     const keys: string[] = [];
-    for await (const [key] of this.vault.context.engine.table(table).entries()) keys.push(key);
+    const add = (key: string): void => void keys.push(key);
+    const entries = this.vault.context.engine.table(table).entries({ onDamaged: add });
+    for await (const [key] of entries) add(key);
     return keys;
   }
 }

@@ -7,7 +7,14 @@ import type { BlobAt } from '../../records/claims.ts';
 import { freePlace } from '../../records/deletes.ts';
 import { generationOf } from '../../records/generation.ts';
 import { intentsOf } from '../../records/intents.ts';
-import { isAtWork, type JournalEntry, marksOf, PutJournal, readJournals } from '../../records/journal.ts';
+import {
+  isAtWork,
+  JOURNAL_TABLE,
+  type JournalEntry,
+  marksOf,
+  PutJournal,
+  readJournals,
+} from '../../records/journal.ts';
 import {
   type FileVersion,
   finishedSegment,
@@ -63,17 +70,11 @@ export async function takeUp(
     if (header.nameKey !== nameKey || !(await mayGoOn(context, header))) continue;
     const unfinished = await unfinishedOf(context, id, { signal });
     if (unfinished === undefined || !(await isFree(context, journal, marks.get(header.owner)!))) continue;
-    const taken = await takeOne(context, request, journal, unfinished).catch(whenDamaged);
+    const taken = await takeOne(context, request, journal, unfinished);
     if (taken?.journal !== undefined) return taken;
     refused ??= taken;
   }
   return refused;
-}
-
-/** A damaged record of it keeps nobody from putting the file. */
-function whenDamaged(error: unknown): BegunAnew {
-  if (!isHoldfastError(error, 'Corrupt')) throw error;
-  return { why: 'a record of what was stored is damaged', isForNow: true };
 }
 
 /** An owner that lives in this process works on its journals, unless it has let go of one. */
@@ -97,12 +98,13 @@ async function takeOne(
     return { why: `it is not certain that this state is the latest (${state})`, isForNow: true };
   }
   const begunAnew = async (why: string): Promise<BegunAnew> => {
-    const stands = [{ table: 'journal', key: id, expected: stored }];
+    const stands = [{ table: JOURNAL_TABLE, key: id, expected: stored }];
     await engine.batch([resumeEntry(id, undefined)], stands, { sync: true });
     return { why, isForNow: false };
   };
   const changed = whatChanged(context, request, unfinished);
   if (changed !== undefined) return begunAnew(changed);
+  if (!(await isWhole(context, id, signal))) return begunAnew('the journal of what was stored is damaged');
   const providers = holdersOf(context, request.plan);
   const parts = await new StoredCheck(context, request, journal, unfinished, providers).run();
   if ('why' in parts) return parts.isForNow ? parts : begunAnew(parts.why);
@@ -120,6 +122,17 @@ async function takeOne(
     return { ...unfinished, journal: taken, parts, rest, providers, leftovers };
   } catch (error) {
     taken.release();
+    throw error;
+  }
+}
+
+/** Whether all that a journal's put may have sent is known; what is not could never be deleted. */
+async function isWhole(context: VaultContext, journal: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await intentsOf(context, journal, { signal });
+    return true;
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return false;
     throw error;
   }
 }

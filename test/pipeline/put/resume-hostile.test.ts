@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
@@ -45,6 +46,30 @@ function heldUp(context: VaultContext): { context: VaultContext; reached: Promis
   return { context: { ...context, cpu }, reached, go };
 }
 
+/** A put that died with some of its segments finished. */
+async function cutOff(engine?: Engine): Promise<{ readonly world: World; readonly file: FileHandle }> {
+  const world = await World.create(engine);
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  return { world, file };
+}
+
+/** Nodes of the segments that it finished. */
+async function finishedNodes(world: World, context: VaultContext): Promise<BlobAddress[]> {
+  const [journal] = (await world.records('resume')) as [string];
+  const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
+  const nodes: BlobAddress[] = [];
+  for await (const { finished } of finishedSegments(context, journal, sealed, {})) {
+    nodes.push(addressOf(context.blake3.hash(finished.node)));
+  }
+  return nodes;
+}
+
+async function deleteEverywhere({ vault }: World, addresses: readonly BlobAddress[]): Promise<void> {
+  for (const { adapter } of vault.providers)
+    for (const address of addresses) await adapter.delete(address).catch(() => {});
+}
+
 async function isWhole(world: World): Promise<void> {
   expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
   const { certificate } = await verifyObject(world.vault.context, 'x', { deep: true });
@@ -52,9 +77,7 @@ async function isWhole(world: World): Promise<void> {
 }
 
 it('a put of before a recovery is not taken up, and nothing of it is deleted', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const context = world.run();
   const stored = await world.blobs();
   await recoverVault(context);
@@ -65,9 +88,7 @@ it('a put of before a recovery is not taken up, and nothing of it is deleted', a
 });
 
 it('a put that dies while it undoes itself is not taken up: its blobs will be deleted', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const context = world.run();
   world.fails = (operation) => operation === 'store' || operation === 'delete';
   world.dieAt = ({ ops }) => ops.some(({ table, value }) => table === 'journal' && value === undefined);
@@ -82,9 +103,7 @@ it('a put that dies while it undoes itself is not taken up: its blobs will be de
 });
 
 it('what waits to be deleted counts as lost', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const context = world.run();
   const waiting = (await world.blobs()).map((place) => place.split('/') as [string, string]);
   const blobs = waiting.map(([provider, address]) => ({
@@ -105,9 +124,7 @@ it('what waits to be deleted counts as lost', async () => {
 });
 
 it('a put whose work another has taken up deletes nothing of it', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const slow = heldUp(world.run());
   const first = put(slow.context, file);
   await slow.reached;
@@ -120,9 +137,7 @@ it('a put whose work another has taken up deletes nothing of it', async () => {
 });
 
 it('of two copies of a state that go on with one put, the later one ends before it is visible', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const engine = await copyOf(world.vault.context.engine);
   const copy = heldUp({ ...world.run(), engine });
   const later = put(copy.context, file);
@@ -136,9 +151,7 @@ it('of two copies of a state that go on with one put, the later one ends before 
 });
 
 it('providers that do not answer end nothing: a later put goes on', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const notes = await world.records('resume');
   world.fails = (operation) => operation === 'stat' || operation === 'store';
   await expect(put(world.run(), file)).rejects.toThrow();
@@ -153,9 +166,7 @@ it('providers that do not answer end nothing: a later put goes on', async () => 
 });
 
 it('what a provider holds that does not answer stays, and is not counted on', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   world.fails = (operation, provider) => operation === 'stat' && provider === 'p3';
   const result = await put(world.run(), file);
   expect(result.resumedBytes).toBeGreaterThan(0);
@@ -167,31 +178,17 @@ it('what a provider holds that does not answer stays, and is not counted on', as
 });
 
 it('nodes that are gone everywhere are stored again', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
-  const context = world.run();
-  const [journal] = (await world.records('resume')) as [string];
-  const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
-  for await (const { finished } of finishedSegments(context, journal, sealed, {})) {
-    const address = addressOf(context.blake3.hash(finished.node));
-    for (const { adapter } of world.vault.providers) await adapter.delete(address).catch(() => {});
-  }
+  const { world, file } = await cutOff();
+  await deleteEverywhere(world, await finishedNodes(world, world.run()));
   expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
   await isWhole(world);
   await world.expectNothingLeft();
 });
 
 it('a node is stored again nowhere where a delete of it may still land, and stays where one was only queued', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
+  const { world, file } = await cutOff();
   const context = world.run();
-  const [journal] = (await world.records('resume')) as [string];
-  const { sealed } = deriveObjectKeys((await unfinishedOf(context, journal))!.objectKey);
-  const nodes: BlobAddress[] = [];
-  for await (const { finished } of finishedSegments(context, journal, sealed, {}))
-    nodes.push(addressOf(context.blake3.hash(finished.node)));
+  const nodes = await finishedNodes(world, context);
   const at = (ids: readonly string[]) =>
     nodes.flatMap((address) => ids.map((provider) => ({ provider, address, bytes: 0 })));
   // No answer came to these deletes of before: they may land at any time.
@@ -199,8 +196,7 @@ it('a node is stored again nowhere where a delete of it may still land, and stay
   world.fails = (operation) => operation === 'delete';
   expect(await deleteOrQueue(context, doubtful)).toBe(doubtful.length);
   world.fails = () => false;
-  for (const { adapter } of world.vault.providers)
-    for (const address of nodes) await adapter.delete(address).catch(() => {});
+  await deleteEverywhere(world, nodes);
   await queueDeletes(context, queued);
   world.stores.clear();
   expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
@@ -217,6 +213,36 @@ it('a node is stored again nowhere where a delete of it may still land, and stay
   for (const { provider, address } of doubtful) {
     await context.directory.get(provider)!.adapter.delete(address);
   }
+  await isWhole(world);
+});
+
+it('a note that is damaged stops no put: of a segment it is made anew, of a put all is, and it goes with the journal', async () => {
+  for (const damaged of [0, 1]) {
+    const engine = rottenEngine();
+    const { world, file } = await cutOff(engine);
+    engine.rot('resume', (await world.records('resume'))[damaged]!);
+    const { resumedBytes } = await put(world.run(), file);
+    expect(resumedBytes > 0).toBe(damaged === 1);
+    await sweepJournal(world.run(), () => true);
+    expect(await world.records('resume')).toEqual([]);
+    expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
+    await world.expectNothingLeft();
+  }
+});
+
+it('a put of which the journal is damaged is not taken up, and is told of once', async () => {
+  const engine = rottenEngine();
+  const { world, file } = await cutOff(engine);
+  const intents = (await world.records('journal')).filter((key) => key.includes('/'));
+  engine.rot('journal', intents[1]!);
+  const context = world.run();
+  const stored = await world.blobs();
+  const anew = { resumedBytes: 0, begunAnew: expect.stringMatching(/damaged/) };
+  expect(await put(context, file)).toMatchObject(anew);
+  expect((await put(world.run(), file)).begunAnew).toBeUndefined();
+  const { poison } = await sweepJournal(world.run(), () => true);
+  expect(poison.keys).toEqual([intents[1]]);
+  expect(await world.blobs()).toEqual(expect.arrayContaining(stored));
   await isWhole(world);
 });
 
@@ -261,16 +287,4 @@ it('a put that works for days says so: what is counted is the time since it was 
   const stored = await world.blobs();
   await sweepJournal({ ...later, clock }, () => true, { keepMs: 24 * HOUR });
   expect(await world.blobs()).toEqual(stored);
-});
-
-it('a damaged record of what was stored keeps nobody from putting the file', async () => {
-  const world = await World.create();
-  const file = await world.file(bytes);
-  await expect(put(world.run(90), file)).rejects.toThrow();
-  const engine = rottenEngine(world.vault.context.engine);
-  const intents = (await world.records('journal')).filter((key) => key.includes('/'));
-  engine.rot('journal', intents[0]!);
-  const result = await put({ ...world.run(), engine }, file);
-  expect(result.begunAnew).toContain('damaged');
-  expect(Buffer.compare(await world.content('x'), Buffer.from(bytes))).toBe(0);
 });
