@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -35,7 +35,15 @@ export async function hasGap(location: string): Promise<boolean> {
  */
 export async function isBeheaded(location: string): Promise<boolean> {
   const names: string[] = await readdir(location).catch(() => []);
-  if (names.includes('CURRENT')) return false;
+  if (names.includes('CURRENT') || !(await hasRecords(location, names))) return false;
+  // Another process that made the database meanwhile made that file before any record.
+  return stat(join(location, 'CURRENT')).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  );
+}
+
+async function hasRecords(location: string, names: readonly string[]): Promise<boolean> {
   if (names.some((name) => /^\d+\.(ldb|sst)$/.test(name))) return true;
   const logs = await readLogs(location, 0).catch(() => []);
   return logs.some((log) => log.length > 0);
