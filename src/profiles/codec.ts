@@ -1,4 +1,5 @@
 import { equalBytes, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { ProviderProfile } from './profile.ts';
 import { FIRST_SAMPLES } from './profile.ts';
@@ -10,8 +11,6 @@ type Check = (value: unknown) => boolean;
 
 const isAmount: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
 const isShare: Check = (value) => isAmount(value) && (value as number) <= 1;
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-
 /** The fields in the order in which they are written. */
 const FIELDS: Readonly<Record<keyof ProviderProfile, Check>> = {
   bw_ewma: isAmount,

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { Engine } from '../engine/engine.ts';
 import { UPKEEP_TABLE } from './usage.ts';
@@ -83,5 +84,3 @@ function recordsIn(records: Readonly<Record<string, Record<string, unknown>>>): 
   }
   return read;
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

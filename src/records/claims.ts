@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { RecordsContext } from './context.ts';
 import { engineGenerationOf } from './generation-record.ts';
@@ -95,8 +96,6 @@ function claimIn(stored: Uint8Array): Claim | undefined {
     return undefined;
   }
 }
-
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** What stands at a place. `claim` is undefined where nothing does, and where that cannot be read. */
 export async function readClaim(

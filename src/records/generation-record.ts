@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { BatchOp, Engine, Precondition } from '../engine/engine.ts';
@@ -225,8 +226,6 @@ function recordIn(bytes: Uint8Array): GenerationRecord | undefined {
     return undefined;
   }
 }
-
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const isHead = (value: unknown): value is Head => {
   const { incarnation, counter } = (value ?? {}) as Partial<Head>;

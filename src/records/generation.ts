@@ -18,7 +18,7 @@ import {
   sealSlot,
   told,
 } from './generation-slot.ts';
-import { readIfIntact } from './slots.ts';
+import { readIfIntact, withSlots } from './slots.ts';
 import { choreNoted, UPKEEP_TABLE } from './usage.ts';
 
 /** Whether this state is the latest, as far as the providers tell. Only a confirmed one may destroy anything. */
@@ -234,7 +234,7 @@ class SlotGeneration implements Generation {
     ask: (provider: Provider, signal: AbortSignal) => Promise<void>,
   ): Promise<string[]> {
     const { clock, directory } = this.#context;
-    const able = directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
+    const able = withSlots(directory.all());
     const needed = able.length === 0 ? 0 : Math.floor(able.length / 2) + 1;
     const order = spread(this.#context, this.#slot, able);
     const queue = [

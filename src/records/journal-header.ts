@@ -1,5 +1,6 @@
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { isNameKey } from './slots.ts';
 
 /**
  * Open until it is decided: the batch that makes its put visible commits it, and a sweep, before it deletes anything,
@@ -37,7 +38,7 @@ export function headerIn(value: Uint8Array): JournalHeader | undefined {
       (v === 2 ? STATES.includes(state as JournalState) : v === undefined && state === undefined) &&
       typeof owner === 'string' &&
       (recoveries === undefined || Number.isSafeInteger(recoveries)) &&
-      (nameKey === undefined || (typeof nameKey === 'string' && /^[0-9a-f]{64}$/.test(nameKey))) &&
+      (nameKey === undefined || (typeof nameKey === 'string' && isNameKey(nameKey))) &&
       [manifest, obsolete].every((at) => at === undefined || (typeof at === 'string' && isBlobAddress(at)));
     return whole
       ? ({ state, epoch, owner, recoveries, nameKey, manifest, obsolete } as JournalHeader)

@@ -22,6 +22,7 @@ import {
   type SlotPointer,
   slotContent,
   slotsDue,
+  withSlots,
 } from './slots.ts';
 
 export interface NameBackUp {
@@ -54,7 +55,7 @@ export async function backUpPointer(
   options: AbortOptions = {},
 ): Promise<NameBackUp> {
   const wanted = typeof copies === 'number' ? { wanted: copies, needed: 0 } : copies;
-  const able = providers.filter((provider) => provider.adapter.capabilities.supportsSlots);
+  const able = withSlots(providers);
   const round = new BackUpRounds(context, able, wanted, options);
   const done = await round.run(change);
   for (const kept of round.kept) {
@@ -113,9 +114,7 @@ class BackUpRounds {
   #away(): string[] {
     const { directory } = this.#context;
     const asked = new Set(this.#providers.map(({ id }) => id));
-    return directory
-      .all()
-      .filter(({ adapter }) => adapter.capabilities.supportsSlots)
+    return withSlots(directory.all())
       .map(({ id }) => id)
       .filter((id) => !asked.has(id) || !directory.isResponsive(id));
   }

@@ -1,5 +1,6 @@
 import { addressOf, type BlobAddress } from '../core/address.ts';
 import { fromHex, toHex, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { seal, unseal } from '../keys/seal.ts';
 import { decodeNode, encodeNode } from '../manifest/dag-cbor.ts';
@@ -118,8 +119,6 @@ function linkIn([low, id]: readonly unknown[], fields: Fields): PageLink {
   }
   return { low, id: toHex(id) };
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const pageAad = (place: string): Uint8Array =>
   Buffer.concat([Uint8Array.of(PAGE_VERSION, 0xfb), utf8Encode(place)]);

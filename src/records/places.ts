@@ -7,6 +7,7 @@ import type { BlobAdapter, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { RESERVED_NAME } from './generation-slot.ts';
+import { withSlots } from './slots.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is
@@ -123,7 +124,7 @@ export function createPlaces(context: PlacesContext): Places {
 
   return {
     async claim(providers, options = {}) {
-      const able = providers.filter(({ adapter }) => adapter.capabilities.supportsSlots);
+      const able = withSlots(providers);
       const isOpen = ({ id }: Provider): boolean => !isClaimed(id) && directory.isResponsive(id);
       if (!able.some(isOpen)) return;
       await recall(options).catch(() => {});

@@ -1,9 +1,11 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { isCount } from '../core/counts.ts';
 import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
 import type { RecordsContext, RetiredVersion } from './context.ts';
 import { journalIsOpen } from './journal.ts';
+import { isNameKey } from './slots.ts';
 
 /** `<due ms, 14 digits>/<manifest>` → JSON: versions that no name stands for, and when their blobs go. */
 export const RETIRED_TABLE = 'retired';
@@ -46,7 +48,7 @@ function versionIn(key: string, value: Uint8Array): RetiredVersion | undefined {
       manifest !== undefined &&
       isBlobAddress(manifest) &&
       (why === 'replaced' || why === 'removed') &&
-      (name === undefined || (typeof name === 'string' && /^[0-9a-f]{64}$/.test(name))) &&
+      (name === undefined || (typeof name === 'string' && isNameKey(name))) &&
       [since, attempts].every(isCount) &&
       (journal === undefined || typeof journal === 'string');
     if (!whole) return undefined;
@@ -65,8 +67,6 @@ function versionIn(key: string, value: Uint8Array): RetiredVersion | undefined {
     return undefined;
   }
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** What cannot be read is counted from the beginning. */
 function lostIn(value: unknown): RetiredVersion['lost'] {

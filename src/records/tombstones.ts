@@ -8,7 +8,7 @@ import type { RecordsContext } from './context.ts';
 import { generationOf } from './generation.ts';
 import { nameIndexOf } from './name-index.ts';
 import { NAMES_TABLE, NameOpener } from './name-record.ts';
-import { dueEntries, isDue, slotContent } from './slots.ts';
+import { dueEntries, isDue, slotContent, withSlots } from './slots.ts';
 
 export interface DroppedTombstones {
   /** Removals that nothing remembers any more. */
@@ -69,7 +69,7 @@ class Dropping {
   constructor(context: RecordsContext, options: AbortOptions) {
     this.#context = context;
     this.#options = options;
-    this.#able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
+    this.#able = withSlots(context.directory.all());
   }
 
   async drop(batch: readonly Tombstone[]): Promise<void> {

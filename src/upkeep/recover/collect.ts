@@ -6,7 +6,7 @@ import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers, type Turn } from '../../core/stragglers.ts';
 import { comparePointers } from '../../manifest/pointer.ts';
 import type { Provider } from '../../providers/provider.ts';
-import { readSlotContent, type SlotPointer } from '../../records/slots.ts';
+import { readSlotContent, type SlotPointer, withSlots } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 
 /** What was found of one name: its versions, each once, the highest first. */
@@ -45,7 +45,7 @@ export async function collectPointers(
   context: UpkeepContext,
   signal: AbortSignal | undefined,
 ): Promise<Collected> {
-  const able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);
+  const able = withSlots(context.directory.all());
   const gathering = new Gathering(context);
   const laggards = new Stragglers(context.clock, LISTINGS);
   try {
