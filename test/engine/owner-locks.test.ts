@@ -115,6 +115,15 @@ describe('owners of one state', () => {
     await expect.poll(() => here.standing(name)).toBe('dead');
   });
 
+  it('are alive while their lock is held, though their folder has another number than before', async () => {
+    const other = start();
+    const name = await other.line();
+    await writeFile(join(folder, name, 'place'), 'elsewhere 1 1');
+    expect(await here.standing(name)).toBe('alive');
+    await kill(other);
+    expect(await here.standing(name)).toBe('unknown');
+  });
+
   it('leave nothing behind in the end', async () => {
     const dead = await Promise.all([1, 2, 3].map(() => start().line()));
     for (const child of children.splice(0)) {

@@ -65,10 +65,13 @@ class OwnerLocks implements Owners {
 
   async standing(owner: string): Promise<OwnerStanding> {
     if (!OWNER.test(owner)) return 'unknown';
-    if ((await modifiedMs(this.#pathOf(owner))) === undefined) return 'dead';
+    const path = this.#pathOf(owner);
+    if ((await modifiedMs(path)) === undefined) return 'dead';
     // Trying the lock of one's own process would let go of it: a POSIX lock ends with any handle of the file.
     if (owner.endsWith(await thisProcess())) return 'alive';
-    return (await isCopy(this.#pathOf(owner))) ? 'unknown' : this.#tryLock(owner);
+    const standing = await this.#tryLock(owner);
+    // A lock that is held is the owner's own, wherever its folder seems to be: not all file systems keep their numbers.
+    return standing === 'dead' && (await isCopy(path)) ? 'unknown' : standing;
   }
 
   host(): Promise<string> {
