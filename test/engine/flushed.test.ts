@@ -67,10 +67,16 @@ it('nothing is acknowledged that was written behind a write that failed: a torn 
   const prototype = Level.prototype as unknown as Record<string, unknown>;
   const real = prototype.batch as (...args: unknown[]) => unknown;
   const steps: number[] = [];
+  const databases: unknown[] = [];
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   prototype.batch = async function noted(this: unknown, ops: unknown[], options: unknown) {
-    steps.push(ops.length);
-    if (steps.length === 2) throw Object.assign(new Error('IO error'), { code: 'LEVEL_IO_ERROR' });
-    return real.call(this, ops, options);
+    databases.push(this);
+    if (steps.push(ops.length) !== 2) return real.call(this, ops, options);
+    await released;
+    throw Object.assign(new Error('IO error'), { code: 'LEVEL_IO_ERROR' });
   };
   onTestFinished(() => void delete prototype.batch);
   const engine = createLevelEngine({ location, clock, lockWaitMs: 1000, idleReleaseMs: 60_000 });
@@ -85,6 +91,8 @@ it('nothing is acknowledged that was written behind a write that failed: a torn 
   const together = [put('b'), put('c')];
   while (steps.length === 1) await new Promise(setImmediate);
   const behind = put('d');
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  release();
   expect(await first).toBe('done');
   expect(await Promise.all(together)).toEqual(['engine_io', 'engine_io']);
   // Either it waited for the failed one, or it came to the database that was opened anew.
@@ -92,6 +100,7 @@ it('nothing is acknowledged that was written behind a write that failed: a torn 
   expect((await table.get('d')) !== undefined).toBe(last === 'done');
   expect(await put('e')).toBe('done');
   expect(steps.slice(0, 2)).toEqual([1, 2]);
+  expect(databases.slice(2)).not.toContain(databases[1]);
   await engine.close();
   await rm(location, { recursive: true });
 });

@@ -42,6 +42,8 @@ export class VirtualHome {
   readonly log: LoggedEvent[] = [];
   /** Providers whose calls never answer, whatever their signal says. */
   readonly hanging = new Set<string>();
+  /** … or only those that delete a blob. */
+  readonly keeping = new Set<string>();
   /** What each call to a provider takes. */
   latencyMs = 0;
   /** How long this machine has been up. */
@@ -146,6 +148,7 @@ export class VirtualHome {
         const call = member as (...args: unknown[]) => unknown;
         if (['list', 'listSlots', 'fetchStream'].includes(name)) return [name, this.#stream(call, wait)];
         const slow = async (...args: unknown[]): Promise<unknown> => {
+          if (name === 'delete' && this.keeping.has(id)) await new Promise(() => {});
           await wait(this.clock);
           return call(...args);
         };

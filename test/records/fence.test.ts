@@ -42,14 +42,19 @@ it.each([
     const { context } = vault;
     await putObject(context, noise(200_000, 1), { name: 'x' });
     const before = await blobsOf(vault);
+    const written: unknown[] = [];
     const engine = aroundWrites(context.engine, async (write, work) => {
+      if (!touches(write, 'manifests')) return work();
       // The sweep comes at the last moment: when everything is stored.
-      if (touches(write, 'manifests')) await sweepJournal(context, everyone);
-      return work();
+      await sweepJournal(context, everyone);
+      const done = await work();
+      written.push(done);
+      return done;
     });
     const slow = { ...context, engine, owner: async () => 'held up' };
     const put = putObject(slow, noise(200_000, 2), { name });
     await expect(put).rejects.toMatchObject({ kind: 'Conflict', code: 'put_fenced' });
+    expect(written).toEqual([false]);
     expect(await blobsOf(vault)).toEqual(before);
     expect(await journalOf(context)).toEqual([]);
     expect((await contentOf(context, 'x')).equals(noise(200_000, 1))).toBe(true);

@@ -11,6 +11,11 @@ const SETTINGS = {
   limits: { requestMs: 2_000, maxAttempts: 1, probeMs: 1_000 },
   retention: { replacedSeconds: 60 },
 };
+/** A journal that somebody left. */
+const LEFT = 'dead'.repeat(4);
+const OPEN = '{"v":2,"state":"open","owner":"dead","recoveries":0}';
+/** Nothing but who waits for a provider ends that. */
+const PATIENT = { ...SETTINGS, limits: { requestMs: 60_000, maxAttempts: 1, probeMs: 60_000 } };
 
 const put =
   (name: string, seed: number, bytes = 20_000) =>
@@ -18,8 +23,8 @@ const put =
     vault.putObject(noise(bytes, seed), { name });
 
 /** A home in which something of each kind is due, at each provider. */
-async function untidy(): Promise<VirtualHome> {
-  const home = new VirtualHome(IDS, SETTINGS);
+async function untidy(settings = SETTINGS): Promise<VirtualHome> {
+  const home = new VirtualHome(IDS, settings);
   await home.command(put('x', 1));
   await home.command(put('y', 2));
   await home.command(put('x', 3));
@@ -33,10 +38,8 @@ async function untidy(): Promise<VirtualHome> {
     await engine.table('trash').put(`${id}/b3:${'0'.repeat(63)}${id.at(-1)}`, new Uint8Array(8));
   }
   const intents = IDS.map((id) => `${id}/b3:${'1'.repeat(64)}`).join('\n');
-  await engine
-    .table('journal')
-    .put('dead', utf8Encode('{"v":2,"state":"open","owner":"dead","recoveries":0}'));
-  await engine.table('journal').put('dead/0', utf8Encode(intents));
+  await engine.table('journal').put(LEFT, utf8Encode(OPEN));
+  await engine.table('journal').put(`${LEFT}/0`, utf8Encode(intents));
   return home;
 }
 
@@ -56,6 +59,22 @@ describe('one hanging provider stops all housekeeping', () => {
     }
     expect(at(trash, 'p1').length).toBeGreaterThan(0);
     expect(closing).toBeLessThan(7_000);
+  });
+
+  it('no more: a chore that waits for it keeps no other chore from being done', async () => {
+    const home = new VirtualHome(IDS, PATIENT);
+    await home.command(put('x', 1));
+    const [nameKey] = await home.keysIn('names');
+    const { engine } = home;
+    await engine.table('trash').put(`p1/b3:${'0'.repeat(64)}`, new Uint8Array(8));
+    await engine.table('slots_due').put(`p2/${nameKey}`, new Uint8Array(8));
+    const vault = await home.open();
+    // Only from here on: it is not known yet that it does not answer.
+    home.keeping.add('p1');
+    await home.until(put('y', 2)(vault));
+    expect(await home.until(vault.close())).toBeLessThan(7_000);
+    expect(at(await home.keysIn('trash'), 'p1')).toHaveLength(1);
+    expect(await home.keysIn('slots_due')).toEqual([]);
   });
 });
 
@@ -109,8 +128,9 @@ describe('many short commands', () => {
   });
 
   it('stay hardly longer while a provider hangs for ever', async () => {
-    const home = await untidy();
-    home.hanging.add('p1');
+    const home = await untidy(PATIENT);
+    // Nobody knows of it until something is to be deleted there.
+    home.keeping.add('p1');
     await home.command(put('z', 4));
     const closings: number[] = [];
     for (let i = 0; i < 16; i++) closings.push(await home.command(put(`n${i}`, 5, 100)));
@@ -156,7 +176,7 @@ describe('the status of a vault', () => {
   });
 
   it('comes within seconds though every provider hangs', async () => {
-    const home = await untidy();
+    const home = await untidy(PATIENT);
     for (const id of IDS) home.hanging.add(id);
     const vault = await home.open();
     const status = vault.status();
