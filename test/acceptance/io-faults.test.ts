@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS, type Disk, type Fault, FaultBench, shimIn } from '../../bench/faults-run.ts';
+import { absent } from '../helpers/absent.ts';
 import { SLOW } from '../helpers/cli.ts';
 
 const tried = mkdtempSync(join(tmpdir(), 'holdfast-shim-'));
 const shim = shimIn(tried);
 rmSync(tried, { recursive: true });
-if ('why' in shim) console.warn(`SKIPPED: failing system calls: ${shim.why}`);
+if ('why' in shim) absent(shim.why, 'failing system calls');
 
 const SERIES: readonly (readonly [Disk, Fault])[] = [
   ['home', 'EIO'],

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { shimIn } from '../../bench/faults-run.ts';
 import { COMMANDS, killAtCalls } from '../../bench/kill-calls-run.ts';
+import { absent } from '../helpers/absent.ts';
 import { SLOW } from '../helpers/cli.ts';
 
 const tried = mkdtempSync(join(tmpdir(), 'holdfast-shim-'));
 const shim = shimIn(tried);
 rmSync(tried, { recursive: true });
-if ('why' in shim) console.warn(`SKIPPED: kills at single system calls: ${shim.why}`);
+if ('why' in shim) absent(shim.why, 'kills at single system calls');
 
 describe.skipIf('why' in shim)('a command that is killed at one of its calls that change a file', () => {
   for (const command of COMMANDS) {
