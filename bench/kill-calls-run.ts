@@ -229,10 +229,11 @@ async function patiently(attempt: () => Promise<string | undefined>): Promise<st
   return attempt();
 }
 
-/** @returns what it tells of, if anything. */
+/** @returns what it could not confirm, if anything. @throws Error when it tells of anything else: that is wrong at once. */
 async function recoverWhole(vault: Vault): Promise<string | undefined> {
   const { lost, unconfirmed, forks, rolledBack, damagedSlots } = await vault.recover();
-  const lists = [lost, unconfirmed.providers, unconfirmed.names, forks, rolledBack];
-  if (lists.every(({ length }) => length === 0) && damagedSlots === 0) return undefined;
-  return `recover tells of ${JSON.stringify({ lost, unconfirmed, forks, rolledBack, damagedSlots })}`;
+  if (lost.length + forks.length + rolledBack.length + damagedSlots > 0)
+    throw new Error(`recover tells of ${JSON.stringify({ lost, forks, rolledBack, damagedSlots })}`);
+  const { providers, names } = unconfirmed;
+  return providers.length + names.length > 0 ? `unconfirmed ${JSON.stringify(unconfirmed)}` : undefined;
 }

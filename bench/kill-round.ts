@@ -19,6 +19,8 @@ const CHILD = resolve('test/fixtures/kill-child.mjs');
 const FLAGS = ['--no-opt', '--always-sparkplug', '--single-threaded-gc'];
 /** A child that says nothing for so long hangs. */
 const HANG_MS = 120_000;
+/** Providers are late for a moment: a vault that refuses more in a row refuses for ever. */
+const MAX_REFUSED = 20;
 
 /** What the child says. */
 interface Line {
@@ -43,6 +45,7 @@ interface Line {
   readonly found: number;
   readonly counts: unknown;
   readonly why: string;
+  readonly what: string;
 }
 
 /** When a child is struck: so long after it came there. */
@@ -216,6 +219,7 @@ export class Striker {
     else if (line.is === 'refused') {
       this.#under[line.vault] = undefined;
       report.late++;
+      if (++vault.refused > MAX_REFUSED) fail(`${vault.home}: refuses again and again: ${line.what}`);
     } else if (line.is === 'emptied') {
       report.emptied++;
       report.scrubbed += line.found;
@@ -229,6 +233,7 @@ export class Striker {
     if (name !== null) vault.ledger.acknowledge(name, tag);
     if (op === 'recover') this.#whole(vault);
     this.#under[line.vault] = undefined;
+    vault.refused = 0;
     this.#ended++;
     this.#with.report.done++;
   }

@@ -20,6 +20,8 @@ export interface KillVault {
   /** The state may be gone or half recovered. */
   lost: boolean;
   next: number;
+  /** Operations that were refused one after the other, since providers were late. */
+  refused: number;
 }
 
 interface Entry {
@@ -96,7 +98,7 @@ export async function makeVault(home: string): Promise<KillVault> {
     })),
   };
   await (await createVault({ home, config: config as never, unwrapped: true, env: {} })).close();
-  return { home, config, ledger: new Ledger(), lost: false, next: 100 };
+  return { home, config, ledger: new Ledger(), lost: false, next: 100, refused: 0 };
 }
 
 export interface KillReport {
