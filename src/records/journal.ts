@@ -20,6 +20,8 @@ import { PoisonLog } from './poison.ts';
  * never became visible are found here and deleted.
  */
 export const JOURNAL_TABLE = 'journal';
+/** Eight bytes in hex. Providers are told nothing else: they would not be understood any more. */
+const ID = /^[0-9a-f]{16}$/;
 /** What of a put may be taken up again, under the keys of its journal. */
 export const RESUME_TABLE = 'resume';
 
@@ -223,7 +225,7 @@ export function marksOf({ blake3 }: RecordsContext, journals: readonly JournalEn
   return new Map([...marks].map(([owner, mark]) => [owner, toHex(blake3.hash(utf8Encode(mark)))]));
 }
 
-/** All journals whose header is whole. @param poison of the others: whose they are, or what they are of, nobody can tell. */
+/** All journals whose id and header are whole. @param poison of the others: whose they are, or what they are of, nobody can tell. */
 export async function readJournals(
   { engine }: RecordsContext,
   options: AbortOptions = {},
@@ -235,10 +237,10 @@ export async function readJournals(
   for await (const [key, value] of table.entries({ ...options, onDamaged: poison.add })) {
     const slash = key.indexOf('/');
     const id = slash < 0 ? key : key.slice(0, slash);
+    const header = slash < 0 && ID.test(id) ? headerIn(value) : undefined;
     if (slash >= 0) records.set(id, (records.get(id) ?? 0) + 1);
-    else if (headerIn(value) === undefined) poison.add(key);
-    const header = slash < 0 ? headerIn(value) : undefined;
-    if (header !== undefined) headers.set(id, { header, stored: value });
+    else if (header === undefined) poison.add(key);
+    else headers.set(id, { header, stored: value });
   }
   for (const id of records.keys()) {
     if (!headers.has(id) && (await isHeadless(table, id, options))) poison.add(id);

@@ -85,6 +85,7 @@ describe('one unparsable journal record stops all housekeeping', () => {
     const poison = [
       ['journal', 'aaaa', '{"v":2,"state":"wrong"'],
       ['journal', 'bbbb/0', `p1/b3:${'2'.repeat(64)}`],
+      ['journal', 'cccc', OPEN],
       ['retired', `00000000000001/b3:${'3'.repeat(64)}`, 'no JSON'],
       ['trash', 'p2/what is this', '12345678'],
       ['slots_due', 'p2/no name key', '12345678'],
@@ -97,11 +98,17 @@ describe('one unparsable journal record stops all housekeeping', () => {
       expect(await home.keysIn(table), table).toEqual(its.toSorted());
     }
     const told = home.log.filter(({ event }) => event === 'records_unreadable').map(({ fields }) => fields);
-    expect(told).toContainEqual({ table: 'journal', records: 2, keys: ['aaaa', 'bbbb'] });
-    expect(told).toContainEqual({ table: 'retired', records: 1, keys: [poison[2][1]] });
-    expect(told).toContainEqual({ table: 'trash', records: 1, keys: [poison[3][1]] });
-    expect(told).toContainEqual({ table: 'slots_due', records: 1, keys: [poison[4][1]] });
+    expect(told).toContainEqual({ table: 'journal', records: 3, keys: ['aaaa', 'cccc', 'bbbb'] });
+    expect(told).toContainEqual({ table: 'retired', records: 1, keys: [poison[3][1]] });
+    expect(told).toContainEqual({ table: 'trash', records: 1, keys: [poison[4][1]] });
     expect(told).toContainEqual({ table: 'slots_due', records: 1, keys: [poison[5][1]] });
+    expect(told).toContainEqual({ table: 'slots_due', records: 1, keys: [poison[6][1]] });
+    // What cannot be condemned is not told to the providers, who could not be read then.
+    const vault = await home.open();
+    const status = vault.status();
+    await home.until(status);
+    expect(await status).toMatchObject({ standing: 'confirmed' });
+    await home.until(vault.close());
   });
 });
 
