@@ -101,7 +101,10 @@ export class NamelessObjects {
     const context = this.#context;
     const block = await this.#blockAt(provider, address);
     const secrets = block && secretsIn(block, context);
-    if (block === undefined || secrets === undefined || secrets.name !== undefined) return;
+    // What a later version wrote may be this vault's, and what it leads to is not known.
+    if (secrets === 'unknown') this.incomplete = true;
+    if (block === undefined || secrets === undefined || secrets === 'unknown') return;
+    if (secrets.name !== undefined) return;
     const places = new Set([`${provider.id}/${address}`]);
     const spoken = [
       ...(await intendedAmong(context, places, this.#options)),
@@ -129,14 +132,15 @@ export class NamelessObjects {
   }
 }
 
-/** Undefined for what is no root of this vault. */
+/** Undefined for what is no root of this vault; `unknown` for one of a later version, whose it is nobody can tell. */
 function secretsIn(
   block: Uint8Array,
   { keys }: UpkeepContext,
-): { readonly name?: string | undefined; readonly createdMs: number } | undefined {
+): { readonly name?: string | undefined; readonly createdMs: number } | 'unknown' | undefined {
   try {
     return openRoot(block, keys.wrap).secrets;
   } catch (error) {
+    if (isHoldfastError(error) && error.code === 'unknown_version') return 'unknown';
     // What another vault keeps there is a root too.
     if (isHoldfastError(error, 'Corrupt') || isHoldfastError(error, 'PermissionDenied')) return undefined;
     throw error;

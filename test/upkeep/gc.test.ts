@@ -4,12 +4,13 @@ import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
+import { DamageLog } from '../../src/object/damage.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { PutJournal } from '../../src/records/journal.ts';
-import { knowsManifest } from '../../src/records/manifests.ts';
+import { knowsManifest, loadRoot } from '../../src/records/manifests.ts';
 import { createPlaces } from '../../src/records/places.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
@@ -261,6 +262,24 @@ it('an object whose name only the providers still know is not taken for one with
   const { context } = await filled();
   await context.engine.table('names').delete(context.keys.nameKey('whole'));
   expect(await retireUnnamed(context, 0)).toBe(0);
+});
+
+it('after a recovery nothing is deleted while a provider holds a manifest of a later version', async () => {
+  const vault = await filled();
+  const { manifest } = await putObject(vault.context, noise(700_000, 21));
+  const { adapter } = vault.providers[3]!;
+  const fresh: VaultContext = { ...vault.context, engine: createMemoryEngine() };
+  await recoverVault(fresh);
+  await leaveStrays(vault);
+  const root = (await loadRoot(vault.context, manifest, new DamageLog())).slice();
+  const version = Buffer.from(root).indexOf('gversion') + 'gversion'.length;
+  expect(root[version]).toBe(1);
+  root[version] = 2;
+  const address = addressOf(blake3.hash(root));
+  await adapter.store(address, [root]);
+  expect(deletedIn(await scrubProviders(fresh, { minAgeMs: 0 }))).toBe(0);
+  await adapter.delete(address);
+  expect(deletedIn(await scrubProviders(fresh, { minAgeMs: 0 }))).toBe(6);
 });
 
 it('objects without a name outlive the loss of the state: gc finds them before it judges anything', async () => {

@@ -52,7 +52,7 @@ const WHY: Readonly<Record<WhyKept, string>> = {
   unconfirmed: 'too few providers said whether this state is the latest',
   behind: 'this state is not the latest',
   unread: 'manifests could not be read',
-  unlisted: 'since the recovery not every provider could be listed',
+  unlisted: 'since the recovery not every provider could be looked through',
 };
 
 function* warnings({ providers, unread }: GcResult): Generator<string> {
