@@ -78,11 +78,7 @@ export async function freePlace(
 /** Places that this process is sending a DELETE to: a claim of its own that is not among them has been left behind. */
 const AT_WORK = new WeakMap<Engine, Set<Place>>();
 
-function atWork(engine: Engine): Set<Place> {
-  const known = AT_WORK.get(engine) ?? new Set();
-  AT_WORK.set(engine, known);
-  return known;
-}
+const atWork = (engine: Engine): Set<Place> => entryOf(AT_WORK, engine, () => new Set());
 
 export const isAtWork = (engine: Engine, place: Place): boolean => atWork(engine).has(place);
 

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isCount } from '../core/counts.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { BatchOp, Engine, Precondition } from '../engine/engine.ts';
 
@@ -179,11 +180,8 @@ export async function allHold(engine: Engine, preconditions: readonly Preconditi
 const engines = new WeakMap<Engine, EngineGeneration>();
 
 /** The one of an engine, as this process sees it. */
-export function engineGenerationOf(engine: Engine): EngineGeneration {
-  const known = engines.get(engine) ?? new EngineGeneration(engine);
-  engines.set(engine, known);
-  return known;
-}
+export const engineGenerationOf = (engine: Engine): EngineGeneration =>
+  entryOf(engines, engine, () => new EngineGeneration(engine));
 
 /** Whether the state has been recovered since it had been so often. */
 export async function recoveredSince(engine: Engine, recoveries: number | undefined): Promise<boolean> {

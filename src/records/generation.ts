@@ -1,6 +1,7 @@
 import { type AbortOptions, abortable, linkedAbort, NO_LONGER_NEEDED } from '../core/abort.ts';
 import { timeoutSignal } from '../core/clock.ts';
 import { asHoldfastError, isHoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import { POINTER_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -68,11 +69,8 @@ const generations = new WeakMap<Engine, WeakMap<VaultKeys, SlotGeneration>>();
 /** The one of a state, as this process sees it. */
 export function generationOf(context: RecordsContext): Generation {
   const { engine, keys } = context;
-  const byKeys = generations.get(engine) ?? new WeakMap<VaultKeys, SlotGeneration>();
-  generations.set(engine, byKeys);
-  const known = byKeys.get(keys) ?? new SlotGeneration(context);
-  byKeys.set(keys, known);
-  return known;
+  const byKeys = entryOf(generations, engine, () => new WeakMap());
+  return entryOf(byKeys, keys, () => new SlotGeneration(context));
 }
 
 interface Heard {

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { toHex, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import { isEmpty } from '../engine/batches.ts';
 import {
   type BatchOp,
@@ -188,11 +189,7 @@ export class PutJournal implements Fence {
   }
 }
 
-const atWork = (engine: Engine): Set<string> => {
-  const known = AT_WORK.get(engine) ?? new Set();
-  AT_WORK.set(engine, known);
-  return known;
-};
+const atWork = (engine: Engine): Set<string> => entryOf(AT_WORK, engine, () => new Set());
 
 /** Whether this process works on a journal of its own. */
 export const isAtWork = ({ engine }: RecordsContext, id: string): boolean => atWork(engine).has(id);

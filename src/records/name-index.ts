@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
 import { writeInBatches } from '../engine/batches.ts';
 import type { BatchOp, Engine, Precondition, Table } from '../engine/engine.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
@@ -38,11 +39,8 @@ const indexes = new WeakMap<Engine, WeakMap<VaultKeys, NameIndex>>();
 /** The one index of an engine, as this process sees it with these keys. */
 export function nameIndexOf(context: RecordsContext): NameIndex {
   const { engine, keys } = context;
-  const byKeys = indexes.get(engine) ?? new WeakMap<VaultKeys, NameIndex>();
-  indexes.set(engine, byKeys);
-  const index = byKeys.get(keys) ?? new NameIndex(context);
-  byKeys.set(keys, index);
-  return index;
+  const byKeys = entryOf(indexes, engine, () => new WeakMap());
+  return entryOf(byKeys, keys, () => new NameIndex(context));
 }
 
 export class NameIndex {

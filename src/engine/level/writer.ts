@@ -1,4 +1,5 @@
 import type { BatchOperation } from 'level';
+import { entryOf } from '../../core/maps.ts';
 import type { Database } from './connection.ts';
 
 export type StoredWrite = BatchOperation<Database, Uint8Array, Uint8Array>;
@@ -59,8 +60,5 @@ class Writer {
 const writers = new WeakMap<Database, Writer>();
 
 /** Of each open database the one through which all writes go. */
-export function writerOf(database: Database): Writer {
-  const known = writers.get(database) ?? new Writer(database);
-  writers.set(database, known);
-  return known;
-}
+export const writerOf = (database: Database): Writer =>
+  entryOf(writers, database, () => new Writer(database));
