@@ -154,7 +154,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const context: VaultContext = {
     ...base,
     retention: createRetention(base, 0),
-    places: { claim: async () => {} },
+    places: { enter: async () => {} },
     isOver: async () => false,
   };
   const close = async (): Promise<void> => {

@@ -21,7 +21,7 @@ const PLACES_TABLE = 'places';
  * That this vault stands in a place's slot is believed for so long: less than the youngest age at which a scrub deletes,
  * for a provider may have been pointed at another place.
  */
-const CLAIMED_FOR_MS = 12 * 3_600_000;
+const ENTERED_FOR_MS = 12 * 3_600_000;
 /** Another vault's entry may come between so often. */
 const MAX_ROUNDS = 8;
 
@@ -41,7 +41,7 @@ export interface Places {
    * Enters this vault at the providers; to be waited for before the first blob goes there. Nearly always that was done
    * before, and nothing is sent. One that is late or fails is passed over and tried again next time. Never rejects.
    */
-  claim(providers: readonly Provider[], options?: AbortOptions): Promise<void>;
+  enter(providers: readonly Provider[], options?: AbortOptions): Promise<void>;
 }
 
 export interface WithPlaces {
@@ -101,31 +101,31 @@ export function createPlaces(context: PlacesContext): Places {
   const { engine, clock, directory } = context;
   const table = engine.table(PLACES_TABLE);
   /** Provider → when it was seen that this vault stands in its place's slot. */
-  const claimed = new Map<string, number>();
-  const isClaimed = (id: string): boolean => {
-    const age = clock.now() - (claimed.get(id) ?? Number.NEGATIVE_INFINITY);
-    return age >= 0 && age < CLAIMED_FOR_MS;
+  const entered = new Map<string, number>();
+  const hasEntered = (id: string): boolean => {
+    const age = clock.now() - (entered.get(id) ?? Number.NEGATIVE_INFINITY);
+    return age >= 0 && age < ENTERED_FOR_MS;
   };
   const recall = async (options: AbortOptions): Promise<void> => {
     // One that is damaged is asked for anew.
     const all = { ...options, limit: MAX_RECALLED, onDamaged: () => {} };
     for await (const [id, value] of table.entries(all)) {
       const seenMs = Number(utf8Decode(value));
-      if (Number.isSafeInteger(seenMs)) claimed.set(id, seenMs);
+      if (Number.isSafeInteger(seenMs)) entered.set(id, seenMs);
     }
   };
 
-  const claimOne = async ({ id, adapter }: Provider, signal: AbortSignal): Promise<void> => {
+  const enterOne = async ({ id, adapter }: Provider, signal: AbortSignal): Promise<void> => {
     const nowMs = clock.now();
     await enter(context, adapter, signal);
-    claimed.set(id, nowMs);
+    entered.set(id, nowMs);
     await table.put(id, utf8Encode(String(nowMs)));
   };
 
   return {
-    async claim(providers, options = {}) {
+    async enter(providers, options = {}) {
       const able = withSlots(providers);
-      const isOpen = ({ id }: Provider): boolean => !isClaimed(id) && directory.isResponsive(id);
+      const isOpen = ({ id }: Provider): boolean => !hasEntered(id) && directory.isResponsive(id);
       if (!able.some(isOpen)) return;
       await recall(options).catch(() => {});
       const open = able.filter(isOpen);
@@ -135,7 +135,7 @@ export function createPlaces(context: PlacesContext): Places {
         const turn = laggards.begin(options.signal, 'put');
         const startedMs = clock.monotonic();
         try {
-          await abortable(claimOne(provider, turn.signal), turn.signal, 'put');
+          await abortable(enterOne(provider, turn.signal), turn.signal, 'put');
           turn.progressed(clock.monotonic() - startedMs);
         } catch {
           // Not entered: the place is not this vault's own, and the next put tries again.

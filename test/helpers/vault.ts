@@ -105,7 +105,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
   const context: VaultContext = {
     ...base,
     retention: createRetention(base, 0),
-    places: { claim: async () => {} },
+    places: { enter: async () => {} },
     isOver: async () => false,
   };
   return { context, providers, gone };

@@ -107,7 +107,7 @@ it('a vault that entered itself nowhere is known by its slots', async () => {
   const vault = await filled();
   const keys = vaultKeysOf(deriveSubkeys(secureRandom(32)));
   // As an earlier version does it.
-  const other = { ...vault.context, keys, engine: createMemoryEngine(), places: { claim: async () => {} } };
+  const other = { ...vault.context, keys, engine: createMemoryEngine(), places: { enter: async () => {} } };
   await putObject(other, whole, { name: 'whole' });
   for (const { adapter } of vault.providers)
     await adapter.writeSlot(keys.slotName('y'), noise(90), undefined);

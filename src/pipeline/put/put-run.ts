@@ -46,7 +46,7 @@ interface PutSetup {
   readonly minTolerates: number;
   readonly journal: PutJournal;
   /** Resolves once nothing is to be waited for before blobs are sent. */
-  readonly claimed: Promise<void>;
+  readonly entered: Promise<void>;
   readonly stop: LinkedAbort;
   /** Whether the caller wants no more of it. */
   readonly isInterrupted: () => boolean;
@@ -76,7 +76,7 @@ export class PutRun {
   #bytesRead = 0;
 
   constructor(context: VaultContext, setup: PutSetup) {
-    const { chosen, plan, minTolerates, journal, claimed, stop, resumed, version: source } = setup;
+    const { chosen, plan, minTolerates, journal, entered, stop, resumed, version: source } = setup;
     this.#context = context;
     this.#setup = setup;
     this.#startedMs = context.clock.monotonic();
@@ -85,7 +85,7 @@ export class PutRun {
     const keys = deriveObjectKeys(this.#objectKey);
     const placed = resumed?.providers ?? plan.placed;
     const intend: PutJournal['intend'] = async (provider, address) => {
-      await Promise.all([journal.intend(provider, address), claimed]);
+      await Promise.all([journal.intend(provider, address), entered]);
     };
     this.#outbox = new Outbox({ intend }, () => this.#progress());
     this.#session = new PutSession(context, {

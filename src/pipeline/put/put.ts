@@ -73,7 +73,7 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
   let journal: PutJournal | undefined;
   try {
     const plan = planPut(context, minTolerates, source.size);
-    const claimed = context.places.claim(plan.placed, { signal: stop.signal });
+    const entered = context.places.enter(plan.placed, { signal: stop.signal });
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const file = request.resume && nameKey !== undefined ? await rereadable(input) : undefined;
     const look = { plan, minTolerates, signal: stop.signal, onRead: onReadAgain(request, source) };
@@ -85,7 +85,7 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
       : await chooseCode(context, plan, minTolerates, source, stop.signal);
     const isInterrupted = (): boolean => signal?.aborted === true;
     const result = await new PutRun(context, {
-      ...{ chosen, name, contentType, plan, minTolerates, journal, claimed, stop, isInterrupted, onProgress },
+      ...{ chosen, name, contentType, plan, minTolerates, journal, entered, stop, isInterrupted, onProgress },
       hashes: resumed?.parts ?? (await hashesOf(context)),
       resumed,
       version: file?.version,
