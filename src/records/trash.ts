@@ -94,31 +94,44 @@ const notTheLatest = (): HoldfastError =>
 const isDue = ({ state, answered, stays, sinceMs }: Claim, now: number): boolean =>
   state !== 'unsettled' || (!answered && !stays) || now < sinceMs || now - sinceMs >= SETTLE_MS;
 
+/** Claims that are judged at once. */
+const MAX_JUDGED = 1024;
+
+type Verdict = 'goes' | 'stays';
+
 /**
  * Judges anew what was decided before the state was recovered: what is needed stays, and all else is queued again.
  * @param decided by what the state knew then it is judged.
- * @param judge undefined: that cannot be told now.
+ * @param judge asked of many at once; undefined: that cannot be told now.
  * @returns what is queued again, to be deleted.
  */
 export async function judgeAnew(
   context: RecordsContext,
   decided: Decided,
-  judge: (claim: StoredClaim) => Promise<'goes' | 'stays' | undefined>,
+  judge: (old: readonly StoredClaim[]) => Promise<readonly (Verdict | undefined)[]>,
   options: AbortOptions = {},
 ): Promise<BlobAt[]> {
   const table = context.engine.table(TRASH_TABLE);
   const now = nowMs(context);
   const queued: BlobAt[] = [];
+  const settle = async (old: readonly StoredClaim[]): Promise<void> => {
+    const verdicts = await judge(old);
+    for (const [at, { key, provider, address, stored, claim }] of old.entries()) {
+      const verdict = verdicts[at];
+      if (verdict === undefined) continue;
+      const next = judged(claim, decided, verdict, now);
+      const written = await table.compareAndSet(key, stored, next && encodeClaim(next), { sync: true });
+      if (written && next?.state === 'queued') queued.push({ provider, address, bytes: next.bytes });
+    }
+  };
+  let old: StoredClaim[] = [];
   for await (const one of claims(context, options)) {
     if (one.claim.recoveries === decided.recoveries) continue;
-    const verdict = await judge(one);
-    if (verdict === undefined) continue;
-    const next = judged(one.claim, decided, verdict, now);
-    const written = await table.compareAndSet(one.key, one.stored, next && encodeClaim(next), { sync: true });
-    if (written && next?.state === 'queued') {
-      queued.push({ provider: one.provider, address: one.address, bytes: next.bytes });
-    }
+    if (old.push(one) < MAX_JUDGED) continue;
+    await settle(old);
+    old = [];
   }
+  if (old.length > 0) await settle(old);
   return queued;
 }
 
@@ -126,7 +139,7 @@ export async function judgeAnew(
 function judged(
   { state, bytes, sinceMs }: Claim,
   decided: Decided,
-  verdict: 'goes' | 'stays',
+  verdict: Verdict,
   now: number,
 ): Claim | undefined {
   const stays = verdict === 'stays' ? true : undefined;

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { claims, type Decided, decidedNow, type StoredClaim } from '../records/claims.ts';
+import { claims, type Decided, decidedNow } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
@@ -23,13 +23,19 @@ export async function judgeOldClaims(context: RecordsContext, options: AbortOpti
     if (reachable.unread.size > 0) return;
     const { state } = await generationOf(context).standing(options);
     if (state !== 'confirmed') return;
-    const judge = async ({ key, provider, address }: StoredClaim): Promise<'goes' | 'stays' | undefined> => {
-      if (!reachable.covers(address)) return undefined;
-      if (reachable.holds(provider, address)) return 'stays';
-      const spoken = await intendedAmong(context, new Set([key]), options);
-      return spoken.size > 0 ? 'stays' : 'goes';
-    };
-    const queued = await judgeAnew(context, decided, judge, options);
+    const queued = await judgeAnew(
+      context,
+      decided,
+      async (old) => {
+        const places = new Set(old.map(({ key }) => key));
+        const spoken = await intendedAmong(context, places, options);
+        return old.map(({ key, provider, address }) => {
+          if (!reachable.covers(address)) return undefined;
+          return reachable.holds(provider, address) || spoken.has(key) ? 'stays' : 'goes';
+        });
+      },
+      options,
+    );
     const { recoveries } = await decidedNow(context);
     if (recoveries === decided.recoveries) await deleteOrQueue(context, queued, options);
     from = reachable.to;

@@ -3,6 +3,7 @@ import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { u64, utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
+import type { Table } from '../../src/engine/engine.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
@@ -13,6 +14,7 @@ import { generationOf } from '../../src/records/generation.ts';
 import { PutJournal } from '../../src/records/journal.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
+import { judgeOldClaims } from '../../src/upkeep/old-claims.ts';
 import { aroundWrites, touches } from '../helpers/engine.ts';
 import { allBlobs } from '../helpers/faulty.ts';
 import { noise, readAll, testVault } from '../helpers/vault.ts';
@@ -326,4 +328,21 @@ it('what is needed after a recovery keeps its place claimed while a delete of be
   await emptyTrash(context, alive);
   expect([await trashOf(context), await allBlobs(vault)]).toEqual([[], needed]);
   expect(late).toHaveLength(1);
+});
+
+it('claims of before a recovery are judged together: the journal is not read for each of them', async () => {
+  const { context } = await world();
+  await queueDeletes(context, blobsAt('p1', 100));
+  await generationOf(context).adopt([]);
+  let looks = 0;
+  const table = (name: string): Table => {
+    if (name === 'journal') looks++;
+    return context.engine.table(name);
+  };
+  await judgeOldClaims({
+    ...context,
+    engine: { ...aroundWrites(context.engine, (_, work) => work()), table },
+  });
+  expect(await trashOf(context)).toEqual([]);
+  expect(looks).toBeLessThan(10);
 });
