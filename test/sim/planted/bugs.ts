@@ -38,7 +38,7 @@ const WRITES: readonly PlantedBug[] = [
   ]),
   bug('uncommitted-journal', 'the journal of a put is not committed in the batch that makes it visible', [
     'pipeline/put/put-run.ts',
-    'return [...kept, ...noted, journal.committed(address, retired?.manifest)];',
+    'return [...kept, ...noted, journal.committed(address, replaced?.manifest)];',
     'return [...kept, ...noted];',
   ]),
   bug('forgotten-intent', 'only the first record of intents is written', [
@@ -247,8 +247,8 @@ const DELETING: readonly PlantedBug[] = [
     ],
     [
       'records/tombstones.ts',
-      'this.#able = context.directory.all().filter(({ adapter }) => adapter.capabilities.supportsSlots);',
-      'this.#able = context.directory\n      .all()\n      .filter(({ id, adapter }) => adapter.capabilities.supportsSlots && context.directory.isResponsive(id));',
+      'this.#able = withSlots(context.directory.all());',
+      'this.#able = withSlots(context.directory.all()).filter(({ id }) => context.directory.isResponsive(id));',
     ],
   ),
 ];
