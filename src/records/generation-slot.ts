@@ -1,5 +1,5 @@
 import { concatBytes, fromHex, toHex } from '../core/bytes.ts';
-import { isHoldfastError } from '../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
 import { seal, unseal } from '../keys/seal.ts';
@@ -30,6 +30,7 @@ const NAME_KEY_BYTES = 32;
 /**
  * What a slot is to hold so that it tells of a state, and of journals that this state condemns.
  * @returns undefined when it holds that already.
+ * @throws HoldfastError `Conflict` for one line of writing too many.
  */
 export function told(
   held: GenerationSlot,
@@ -44,9 +45,15 @@ export function told(
   const heads = isTold
     ? held.heads
     : [{ incarnation: record.incarnation, counter: record.counter }, ...others];
-  if (heads.length > MAX_HEADS) throw new Error('too many homes have written to this vault');
+  if (heads.length > MAX_HEADS) throw tooManyHeads();
   return { heads, condemned: [...further, ...held.condemned].slice(0, MAX_CONDEMNED) };
 }
+
+const tooManyHeads = (): HoldfastError =>
+  new HoldfastError('Conflict', 'too many homes have written to this vault since one of them was recovered', {
+    status: 'permanent',
+    hint: 'Run `holdfast recover` in one of them.',
+  });
 
 export function sealSlot(slot: GenerationSlot, keys: VaultKeys, random: RandomBytes): Uint8Array {
   const nameKey = keys.nameKey(RESERVED_NAME);

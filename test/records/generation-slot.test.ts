@@ -56,6 +56,19 @@ it('a slot that says it already, or of a later time, is left as it is', () => {
   }
 });
 
+it('a line of writing too many is refused, until one of them follows from the others', () => {
+  const heads = Array.from({ length: 16 }, (_, i) => ({
+    ...head('c', 1),
+    incarnation: String(i).padStart(32, '0'),
+  }));
+  const held = { heads, condemned: ['00'] };
+  for (const condemned of [[], ['11']])
+    expect(() => told(held, record, condemned)).toThrow(expect.objectContaining({ kind: 'Conflict' }));
+  const own = { ...record, ...heads[3]!, counter: 2 };
+  expect(told(held, own, [])!.heads).toHaveLength(16);
+  expect(told(held, { ...record, ancestors: heads }, [])!.heads).toEqual([head('a', 7)]);
+});
+
 it('of condemned journals the latest 256 are kept', () => {
   const many = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(16, '0'));
   const next = told({ heads: [], condemned: many }, record, ['f'.repeat(16)])!;
