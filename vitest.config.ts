@@ -7,6 +7,7 @@ const ALONE = [
   'test/attacks/kernel-faults.test.ts',
   'test/cli/library-edges.test.ts',
   'test/engine/loading.test.ts',
+  'test/engine/made-meanwhile.test.ts',
   'test/node/faults.test.ts',
   'test/pipeline/faults.test.ts',
   'test/sim/seeds.test.ts',
