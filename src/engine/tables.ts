@@ -8,6 +8,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'manifest_times',
   'manifest_usage',
   'relocations',
+  'damage',
   'slots_due',
   'journal',
   'resume',

@@ -6,6 +6,7 @@ import { openPointer } from '../manifest/pointer.ts';
 import { openRoot } from '../manifest/root.ts';
 import type { BlobAt } from '../records/claims.ts';
 import type { RecordsContext, Retention, Retired, RetiredVersion } from '../records/context.ts';
+import { forgetDamage } from '../records/damage.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
@@ -192,6 +193,7 @@ async function retireNow(
     queued += await deleteOrQueue(context, blobs, options);
     // What leads to where the shards were moved to goes after them, and before what leads to it.
     if (blobs === packs) await forgetRelocations(context.engine, relocated, {});
+    if (blobs === packs) await forgetDamage(context, [manifest, ...nodes.flat()]);
   }
   // Whatever was cut off is queued, so it is done, also when the signal has fired.
   await forgetRoot(context, manifest, {}, [noLongerRetired(version)]);
