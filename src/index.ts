@@ -26,6 +26,7 @@ export type {
   PacksConfig,
   PlacementConfig,
   ProviderConfig,
+  RepairConfig,
   RetentionConfig,
   RolloutConfig,
   ServingConfig,
@@ -59,6 +60,7 @@ export type { Poison } from './records/poison.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
+export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
 export type { ProviderScrub, WhyKept } from './upkeep/scrub.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
 export type { Backlog, TrashStatus, Upkeep } from './upkeep/status.ts';

@@ -16,6 +16,7 @@ export interface Config {
   readonly placement: PlacementConfig;
   readonly retention: RetentionConfig;
   readonly limits: LimitsConfig;
+  readonly repair: RepairConfig;
   readonly rollout: RolloutConfig;
   readonly engine: EngineConfig;
   readonly node: NodeConfig;
@@ -115,6 +116,24 @@ export interface LimitsConfig {
   readonly probeMs: number;
   /** How long a put waits for a provider far behind the others before it settles for surviving fewer losses. */
   readonly stallMs: number;
+}
+
+export interface RepairConfig {
+  /** Whether a daemon, or a gateway that hosts it, repairs by itself. */
+  readonly enabled: boolean;
+  readonly intervalSeconds: number;
+  /** Chunks at once. */
+  readonly maxConcurrent: number;
+  /** What one worker may read and write for repair, together. */
+  readonly bytesPerSecond: number;
+  /** The same of all workers of an engine together. */
+  readonly clusterBytesPerSecond: number;
+  /** What may be read for repair from one provider on one day, by UTC; objects with no loss left to give are exempt. */
+  readonly egressPerDay: number;
+  /** A provider that was silent so long is taken for lost; 0: only the operator says so. */
+  readonly lostAfterHours: number;
+  /** Absolute or from the home; empty: `repair_log` in the home. */
+  readonly logDir: string;
 }
 
 export interface RolloutConfig {

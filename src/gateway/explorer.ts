@@ -7,7 +7,7 @@ import { sendEmpty, sendJson } from '../http/respond.ts';
 import { createTransferAllowance } from '../http/slow-peers.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { answerRpc, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
-import type { ManifestSummary, ProviderSummary } from './store.ts';
+import type { ManifestSummary, ProviderSummary, RepairSummary } from './store.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
@@ -34,15 +34,28 @@ const providersPage = ({ store }: GatewayContext): { readonly providers: readonl
   providers: store.providers(),
 });
 
+const repairsPage = async (
+  { store }: GatewayContext,
+  limit: number,
+  signal: AbortSignal,
+): Promise<{ readonly repairs: readonly RepairSummary[] }> => ({
+  repairs: await store.repairs(limit, signal),
+});
+
+/** @throws HttpProblem for a `limit` that is none. */
+function limitOf({ target }: Exchange): number {
+  const text = target?.query.get('limit') ?? String(DEFAULT_LIMIT);
+  const limit = checkLimit(/^\d{1,9}$/.test(text) ? Number(text) : undefined);
+  if (limit === undefined) throw badRequest('limit is a whole number from 1 to 1000');
+  return limit;
+}
+
 /** `/storage/manifests?limit=N`: the newest manifests by their public parts, and the policy in force. */
 export const listManifests: Endpoint<GatewayContext> = {
   scope: 'admin',
   load: 'read',
   async run(context, exchange) {
-    const text = exchange.target?.query.get('limit') ?? String(DEFAULT_LIMIT);
-    const limit = checkLimit(/^\d{1,9}$/.test(text) ? Number(text) : undefined);
-    if (limit === undefined) throw badRequest('limit is a whole number from 1 to 1000');
-    sendJson(exchange, 200, await manifestsPage(context, limit, exchange.signal));
+    sendJson(exchange, 200, await manifestsPage(context, limitOf(exchange), exchange.signal));
   },
 };
 
@@ -51,6 +64,15 @@ export const listProviders: Endpoint<GatewayContext> = {
   scope: 'admin',
   load: 'read',
   run: async (context, exchange) => sendJson(exchange, 200, providersPage(context)),
+};
+
+/** `/storage/repair-history?limit=N`: the latest repairs. */
+export const repairHistory: Endpoint<GatewayContext> = {
+  scope: 'admin',
+  load: 'read',
+  async run(context, exchange) {
+    sendJson(exchange, 200, await repairsPage(context, limitOf(exchange), exchange.signal));
+  },
 };
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -81,16 +103,7 @@ export const rpc: Endpoint<GatewayContext> = {
 
 function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<string, RpcMethod> {
   return new Map<string, RpcMethod>([
-    [
-      'storage.manifests',
-      async (params) => {
-        const limit = checkLimit(named(params, ['limit']).limit ?? DEFAULT_LIMIT);
-        if (limit === undefined) {
-          throw new RpcError(RPC.invalidParams, 'limit is a whole number from 1 to 1000');
-        }
-        return manifestsPage(context, limit, signal);
-      },
-    ],
+    ['storage.manifests', async (params) => manifestsPage(context, limitIn(params), signal)],
     [
       'storage.providers',
       async (params) => {
@@ -98,7 +111,15 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
         return providersPage(context);
       },
     ],
+    ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],
   ]);
+}
+
+/** The one parameter of a list. @throws RpcError for a `limit` that is none. */
+function limitIn(params: unknown): number {
+  const limit = checkLimit(named(params, ['limit']).limit ?? DEFAULT_LIMIT);
+  if (limit === undefined) throw new RpcError(RPC.invalidParams, 'limit is a whole number from 1 to 1000');
+  return limit;
 }
 
 /** Parameters by name, or by position in the order of `names`. @throws RpcError for what is not known. */

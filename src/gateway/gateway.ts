@@ -11,7 +11,7 @@ import { MAX_TARGET_LENGTH, parseTarget, type Target } from '../http/request.ts'
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
-import { listManifests, listProviders, rpc } from './explorer.ts';
+import { listManifests, listProviders, repairHistory, rpc } from './explorer.ts';
 import {
   fetchBlob,
   fetchWasm,
@@ -152,6 +152,7 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   { pattern: '/o/{address}', match: oneAfter('/o/'), methods: readable(getStoredBlob) },
   at('/storage/manifests', readable(listManifests)),
   at('/storage/providers', readable(listProviders)),
+  at('/storage/repair-history', readable(repairHistory)),
   at('/rpc', { POST: rpc }),
   // They name the providers.
   ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),

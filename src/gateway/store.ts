@@ -43,6 +43,17 @@ export interface ManifestSummary {
   readonly certificate: CertificateRecord;
 }
 
+/** One attempt to repair a chunk. */
+export interface RepairSummary {
+  readonly manifest: BlobAddress;
+  readonly chunk?: number | undefined;
+  readonly status: string;
+  readonly bytes: number;
+  readonly error?: string | undefined;
+  readonly atMs: number;
+  readonly nextMs?: number | undefined;
+}
+
 /** What the catalog knows of a provider. */
 export interface ProviderSummary {
   readonly id: string;
@@ -72,6 +83,8 @@ export interface ObjectStore {
   /** Newest first. */
   manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
   providers(): readonly ProviderSummary[];
+  /** The latest repairs, newest first. */
+  repairs(limit: number, signal: AbortSignal): Promise<readonly RepairSummary[]>;
   /** What can be done with the providers that answer. */
   outlook(): Promise<Outlook>;
   /** The provider that answered first since the start. */

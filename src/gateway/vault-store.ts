@@ -18,6 +18,7 @@ import {
   type ManifestSummary,
   type ObjectStore,
   type ProviderSummary,
+  type RepairSummary,
   SHARD_IS_WRONG,
   type StoredObject,
 } from './store.ts';
@@ -28,6 +29,8 @@ export interface VaultStoreOptions {
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
   readonly providers: () => readonly ProviderSummary[];
+  /** The latest repairs, newest first. */
+  readonly repairs: (limit: number, signal: AbortSignal) => AsyncIterable<RepairSummary>;
   /** Finds out who answers. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
@@ -73,6 +76,11 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       return found;
     },
     providers: options.providers,
+    async repairs(limit, signal) {
+      const found: RepairSummary[] = [];
+      for await (const repair of options.repairs(limit, signal)) found.push(repair);
+      return found;
+    },
     outlook: createOutlook({
       policy: context.policy,
       clock: context.clock,

@@ -20,6 +20,7 @@ import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
 import { recordedRelocations } from '../records/relocations.ts';
+import { createMemoryRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
 import { createRetention } from '../upkeep/retention.ts';
 import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
@@ -35,6 +36,7 @@ export interface ComposedVault {
   readonly leases: Leases;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly room: HomeRoom;
+  readonly repairLog: RepairLog;
   /** There is no key: nothing can be opened. */
   readonly sealed: boolean;
   /** The provider that was the first to answer anything; undefined until one has. */
@@ -67,6 +69,8 @@ export interface Ports extends AdapterDeps {
   readonly cpu: CpuStage;
   /** Room on the disk that holds the state. Default: always enough. */
   readonly room?: HomeRoom | undefined;
+  /** What repair did. Default: kept in memory. */
+  readonly repairLog?: RepairLog | undefined;
   /** How long this machine has been up: the one clock that runs on between runs and that nobody sets. */
   readonly uptimeMs: () => number;
 }
@@ -126,6 +130,7 @@ export async function assemble(
     config,
     env,
     room,
+    repairLog: ports.repairLog ?? createMemoryRepairLog(ports),
     sealed: !bound,
     firstAnswered,
     leases,
@@ -133,22 +138,28 @@ export async function assemble(
     ...probesOf(catalog, context, open.signal),
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
-      const observed = { close: () => flushed(catalog, observers.log) };
-      const reserve = { close: () => room.refill() };
-      await closeInTurn([cpu], [observed], adapters, [engine], [owners], [reserve]);
+      const observed = flushing(catalog, observers.log);
+      await closeInTurn([cpu], [observed], adapters, [engine], [owners], [refilling(room)]);
     },
   };
 }
 
 /** What was observed is derived: that it cannot be kept makes nothing of what was done undone. */
-async function flushed(catalog: NodeCatalog, log: LogSink): Promise<void> {
-  await catalog.close().catch((error: unknown) => {
-    log('warn', 'observations_not_kept', { error: asHoldfastError(error).message });
-  });
+const flushing = (catalog: NodeCatalog, log: LogSink): Closable => ({
+  close: () =>
+    catalog.close().catch((error: unknown) => {
+      log('warn', 'observations_not_kept', { error: asHoldfastError(error).message });
+    }),
+});
+
+const refilling = (room: HomeRoom): Closable => ({ close: () => room.refill() });
+
+interface Closable {
+  close(): Promise<void>;
 }
 
 /** Each group once the one before it is closed. What fails keeps nothing else open, and is thrown in the end. */
-async function closeInTurn(...groups: readonly (readonly { close(): Promise<void> }[])[]): Promise<void> {
+async function closeInTurn(...groups: readonly (readonly Closable[])[]): Promise<void> {
   const failures: unknown[] = [];
   for (const group of groups) {
     const closing = group.map((part) => part.close().catch((error: unknown) => void failures.push(error)));

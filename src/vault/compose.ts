@@ -27,6 +27,7 @@ import { INCOMPLETE } from '../records/generation-record.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
 import { homePaths } from './home.ts';
 import { pinVault } from './pin.ts';
+import { repairLogOf } from './repair.ts';
 import { HomeReserve, type HomeRoom } from './reserve.ts';
 import type { CatalogChoices, Observers } from './settings.ts';
 
@@ -67,6 +68,7 @@ export async function composeVault(
     engine,
     owners,
     room,
+    repairLog: repairLogOf(config, observers.log),
     kinds,
     env,
     arena,

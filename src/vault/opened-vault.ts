@@ -9,6 +9,7 @@ import type { NamedObject } from '../records/name-page.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
+import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { upkeepOf } from '../upkeep/status.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
@@ -147,6 +148,11 @@ export class OpenedVault implements Vault {
     const upkeep = await upkeepOf(context, leases, keepMs, options);
     measure(observers.housekeeping, upkeep);
     return { ...upkeep, reserve: await room.isWhole() };
+  }
+
+  async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
+    acceptOptions('repairHistory', options);
+    yield* this.#composed.repairLog.history(options);
   }
 
   close(): Promise<void> {

@@ -89,7 +89,7 @@ export interface GatewayParts
 
 /** A gateway over a vault; it does not listen yet. */
 export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...parts }: GatewayParts): Service {
-  const { context, catalog, sealed, firstAnswered } = composed;
+  const { context, catalog, sealed, firstAnswered, repairLog } = composed;
   const { blake3, clock, random } = context;
   return createGateway({
     ...parts,
@@ -97,6 +97,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
       context,
       sealed,
       providers: () => catalog.snapshot(),
+      repairs: (limit, signal) => repairLog.history({ limit, signal }),
       probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
       firstAnswered,
       metrics: telemetry.services,

@@ -14,6 +14,7 @@ import type { DomainLabels } from '../providers/provider.ts';
 import type { AdapterEntry } from '../providers/registry.ts';
 import type { ListObjectsOptions } from '../records/name-listing.ts';
 import type { GcOptions } from '../upkeep/gc.ts';
+import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
 import type { ListManifestsOptions } from './vault.ts';
@@ -107,6 +108,7 @@ const CALLS: {
   readonly recover: OptionNames<AbortOptions>;
   readonly gc: OptionNames<GcOptions>;
   readonly status: OptionNames<AbortOptions>;
+  readonly repairHistory: OptionNames<RepairHistoryOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
@@ -128,6 +130,7 @@ const CALLS: {
   recover: ABORT,
   gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
   status: ABORT,
+  repairHistory: { limit: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setMaintenance': ABORT,

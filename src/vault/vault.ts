@@ -10,6 +10,7 @@ import type { NamedObject } from '../records/name-page.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
+import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { Upkeep } from '../upkeep/status.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
@@ -92,6 +93,11 @@ export interface Vault {
    * though all providers hang. @throws HoldfastError `Aborted`.
    */
   status(options?: AbortOptions): Promise<VaultStatus>;
+  /**
+   * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
+   * memory only what this vault did since it was opened.
+   */
+  repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry>;
   /** Flushes and lets go of everything. Idempotent. */
   close(): Promise<void>;
   /** As `close`. */

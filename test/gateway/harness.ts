@@ -4,7 +4,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import type { GatewayOptions } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
-import type { ObjectStore } from '../../src/gateway/store.ts';
+import type { ObjectStore, RepairSummary } from '../../src/gateway/store.ts';
 import { type CacheBudgets, createVaultStore } from '../../src/gateway/vault-store.ts';
 import type { Scope } from '../../src/http/auth.ts';
 import { createAuthenticator, hashToken } from '../../src/http/auth.ts';
@@ -73,6 +73,7 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly anonymous?: readonly Scope[];
   readonly vault?: TestVaultOptions;
   readonly sealed?: boolean;
+  readonly repairs?: (limit: number) => AsyncIterable<RepairSummary>;
   readonly over?: TestVault;
   readonly probe?: () => Promise<unknown>;
   /** By default chunks are not kept, so that every read shows what it does. */
@@ -93,6 +94,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     providers: () =>
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     probe: options.probe ?? (async () => {}),
+    repairs: options.repairs ?? async function* () {},
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },

@@ -27,10 +27,12 @@ const MORE: readonly Row[] = [
     ['absent', 'GET', path.replace('M', `b3:${'0'.repeat(64)}`), {}, 404],
     ['no address', 'GET', path.replace('M', 'b3:1'), {}, 400],
   ]),
-  ...['/storage/manifests', '/storage/providers', '/metrics', '/version'].flatMap((path): Row[] => [
-    ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
-    ['powerless', 'GET', path, bearer(WRITER), 403],
-  ]),
+  ...['/storage/manifests', '/storage/providers', '/storage/repair-history', '/metrics', '/version'].flatMap(
+    (path): Row[] => [
+      ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
+      ['powerless', 'GET', path, bearer(WRITER), 403],
+    ],
+  ),
   ...['/storage/providers', '/healthz', '/readyz', '/metrics', '/version'].map(
     (path): Row => ['a body', 'GET', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
   ),
@@ -42,6 +44,7 @@ const MORE: readonly Row[] = [
 const BODIES: readonly (readonly [body: string, status: number])[] = [
   ['{"jsonrpc":"2.0","method":"storage.manifests","id":1}', 200],
   ['{"jsonrpc":"2.0","method":"storage.repair_run","id":1}', 200],
+  ['{"jsonrpc":"2.0","method":"storage.repair_history","id":1}', 200],
   ['[{"jsonrpc":"2.0","method":"storage.providers","id":"a"},3]', 200],
   ['{"jsonrpc":"2.0","method":"storage.providers"}', 204],
   ['\u00ff', 400],

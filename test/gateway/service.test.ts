@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../src/core/address.ts';
 import { decodeRoot } from '../../src/manifest/root.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
@@ -243,6 +244,29 @@ describe('the explorer and JSON-RPC', () => {
     });
     const one = await pageOf(url, 1);
     expect(one.manifests).toHaveLength(1);
+  });
+
+  it('lists what was repaired, over HTTP and JSON-RPC alike', async () => {
+    const repair = {
+      manifest: parseAddress(`b3:${'5'.repeat(64)}`),
+      status: 'success',
+      bytes: 7,
+      atMs: 1,
+      chunk: 2,
+    } as const;
+    const { url } = await startGateway({
+      repairs: async function* (limit) {
+        for (let i = 0; i < limit; i++) yield { ...repair, chunk: limit };
+      },
+    });
+    const answer = await fetch(`${url}/storage/repair-history?limit=2`, { headers: bearer(ADMIN) });
+    expect(await answer.json()).toEqual({ repairs: [repair, repair] });
+    const history = { jsonrpc: '2.0', method: 'storage.repair_history', params: [2], id: 1 };
+    expect(await call(url, history)).toMatchObject({ result: { repairs: [repair, repair] } });
+    expect(await call(url, { ...history, params: { limit: 1001 } })).toMatchObject({
+      error: { code: -32602 },
+    });
+    expect((await fetch(`${url}/storage/repair-history`, { headers: bearer(READER) })).status).toBe(403);
   });
 
   it('answers calls, batches and notifications as JSON-RPC 2.0 says', async () => {

@@ -1,21 +1,20 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { duration } from '../duration.ts';
-import { type CliContext, commonFlags, wholeNumber } from '../flags.ts';
+import { type CliContext, commonFlags, configFlags, wholeNumber } from '../flags.ts';
 import { off, oneReference, optional } from './parameters.ts';
+
+const limit = {
+  kind: 'parsed',
+  parse: wholeNumber(1, 1_000_000),
+  default: '100',
+  brief: 'At most so many',
+  placeholder: 'N',
+} as const;
 
 export const manifests: Command<CliContext> = buildCommand({
   loader: async () => (await import('../commands/manifests.ts')).list,
   parameters: {
-    flags: {
-      ...commonFlags,
-      limit: {
-        kind: 'parsed',
-        parse: wholeNumber(1, 1_000_000),
-        default: '100',
-        brief: 'At most so many',
-        placeholder: 'N',
-      },
-    },
+    flags: { ...commonFlags, limit },
   },
   docs: { brief: 'List manifests, newest first' },
 });
@@ -47,6 +46,12 @@ export const status: Command<CliContext> = buildCommand({
 Exit codes: 0 this state is the latest, whatever is left to be done; 4 too few providers said whether it is; 5 records of the
 state cannot be read; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
   },
+});
+
+export const repairHistory: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/repair-history.ts'),
+  parameters: { flags: { ...configFlags, limit } },
+  docs: { brief: 'List what was repaired, newest first' },
 });
 
 const YEAR_MS = 366 * 86_400_000;
