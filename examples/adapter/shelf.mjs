@@ -23,8 +23,9 @@ function shelfDriver({ id, folder }, { clock, random }) {
     return found && { size: found.size, modifiedUnixMs: Math.floor(found.mtimeMs) };
   }
 
-  async function store(address, parts, size, signal) {
-    if ((await statOf(address))?.size === size) return { existed: true };
+  async function store(address, parts, size, signal, replace) {
+    const there = await statOf(address);
+    if (!replace && there?.size === size) return { existed: true };
     const unfinished = join(folder, `${Buffer.from(random(16)).toString('hex')}.part`);
     try {
       const file = await open(unfinished, 'wx');
@@ -36,7 +37,7 @@ function shelfDriver({ id, folder }, { clock, random }) {
     } finally {
       await rm(unfinished, { force: true });
     }
-    return { existed: false };
+    return { existed: replace && there !== undefined };
   }
 
   async function* read(address, offset, length = Number.POSITIVE_INFINITY, signal) {
@@ -59,7 +60,7 @@ function shelfDriver({ id, folder }, { clock, random }) {
     id,
     capabilities: { supportsList: true, supportsSlots: false, durable: true, maxBlobBytes: 64 * 2 ** 20 },
     store,
-    openUpload: async (_address, signal) => bufferedUpload(store, signal),
+    openUpload: async (_address, signal, replace) => bufferedUpload(store, signal, replace),
     ...readsOf(read),
     stat: statOf,
     delete: (address) => rm(fileOf(address), { force: true }),

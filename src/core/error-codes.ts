@@ -209,6 +209,8 @@ export interface ErrorCodeTable {
   queue_full: 'RateLimited';
   /** The server sends us elsewhere. Do: configure the address that it names. */
   redirected: 'ConfigInvalid';
+  /** A provider does not let a blob that is there be replaced. Do: end the lock, or let the key overwrite. */
+  replace_refused: 'PermissionDenied';
   /** Two files would have one name. Do: put them apart, or with a prefix each. */
   same_name: 'ConfigInvalid';
   /** The vault or gateway was opened without a key. Do: ask one that has it. */

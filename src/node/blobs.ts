@@ -10,7 +10,7 @@ import type { BlobEntry } from '../providers/adapter.ts';
 import type { NodeContext, NodeEndpoint } from './context.ts';
 import { limitOf, type Page, pageOf, parameter } from './page.ts';
 import { stateOf } from './rot.ts';
-import { upload } from './upload.ts';
+import { type Uploaded, upload } from './upload.ts';
 
 /** Private: an answer that needed a token is not for shared caches. */
 const CACHE_CONTROL = 'private, max-age=31536000, immutable';
@@ -36,25 +36,31 @@ export const getBlob: NodeEndpoint = {
   },
 };
 
-/** `PUT /o/{address}`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. */
+/**
+ * `PUT /o/{address}?replace=`: 201 new, 200 there already, 409 other bytes, 412, 413, 507. With `replace=true` the client
+ * knows that what is there is wrong, and the node takes its word: memory may hold right bytes of a file that has rotted.
+ */
 export const putBlob: NodeEndpoint = {
   scope: 'write',
   load: 'write',
   takesBody: true,
   async run(context, exchange, [text]) {
     const address = addressFrom(text);
-    const state = await stateOf(context, address, exchange);
-    const present = state === 'good';
+    const asked = parameter(exchange, 'replace', /^(true|false)?$/) === 'true';
     const etag = etagOf(address);
     const preconditions = {
       ifMatch: exchange.header('if-match'),
       ifNoneMatch: exchange.header('if-none-match'),
     };
+    const state = asked ? 'rotten' : await stateOf(context.reader, address, exchange);
+    const present = state === 'good';
     if (evaluate(preconditions, present ? etag : undefined, false) === 'failed') {
       throw new HttpProblem(412, 'PreconditionFailed', present ? 'the blob is here' : 'the blob is not here');
     }
-    const { existed } = await upload(context, exchange, { address, rotten: state === 'rotten' });
-    sendEmpty(exchange, existed ? 200 : 201, { etag, location: `/o/${address}` });
+    const replace = state === 'rotten';
+    const take = (): Promise<Uploaded> => upload(context, exchange, { address, replace });
+    const { existed } = await (replace ? context.rot.replace(address, take) : take());
+    sendEmpty(exchange, existed && (asked || !replace) ? 200 : 201, { etag, location: `/o/${address}` });
   },
 };
 
@@ -76,8 +82,10 @@ export const postBlob: NodeEndpoint = {
  * client sends the bytes once more: they passed through and were not kept.
  */
 async function checkKept(context: NodeContext, exchange: Exchange, address: BlobAddress): Promise<void> {
-  if ((await stateOf(context, address, exchange)) === 'good') return;
-  await context.makeWay(address, exchange);
+  const { reader, rot } = context;
+  const state = (): Promise<string> => stateOf(reader, address, exchange);
+  if ((await state()) === 'good') return;
+  await rot.remove(address, async () => (await state()) === 'rotten', exchange);
   throw new HttpProblem(503, 'Unavailable', 'the copy kept here is damaged: send the blob again', {
     headers: { 'retry-after': '1' },
   });
@@ -173,7 +181,7 @@ export const repair: NodeEndpoint = {
 };
 
 async function scrub(
-  { reader, adapter }: NodeContext,
+  { reader, rot }: NodeContext,
   addresses: readonly BlobAddress[],
   remove: boolean,
   signal: AbortSignal,
@@ -181,17 +189,21 @@ async function scrub(
   const damaged: BlobAddress[] = [];
   const removed: BlobAddress[] = [];
   let checkedBytes = 0;
-  for (const address of addresses) {
+  const isRotten = async (address: BlobAddress): Promise<boolean> => {
     try {
       checkedBytes += await reader.scrub(address, signal);
+      return false;
     } catch (error) {
-      if (isHoldfastError(error, 'NotFound')) continue;
+      if (isHoldfastError(error, 'NotFound')) return false;
       if (!isHoldfastError(error, 'HashMismatch') && !isHoldfastError(error, 'Corrupt')) throw error;
-      damaged.push(address);
-      if (!remove) continue;
-      await adapter.delete(address, { signal });
-      removed.push(address);
+      return true;
     }
+  };
+  for (const address of addresses) {
+    if (!(await isRotten(address))) continue;
+    damaged.push(address);
+    if (!remove) continue;
+    if (await rot.remove(address, () => isRotten(address), { signal })) removed.push(address);
   }
   return { checked: addresses.length, checkedBytes, damaged, removed };
 }

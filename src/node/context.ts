@@ -8,13 +8,13 @@ import type { BlobAdapter } from '../providers/adapter.ts';
 import type { VerifiedReader } from '../verified/reader.ts';
 import type { Inflater } from './inflate.ts';
 import type { Readiness } from './readiness.ts';
-import type { MakeWay } from './rot.ts';
+import type { Rot } from './rot.ts';
 
 /** What the routes of a node work with. */
 export interface NodeContext extends ControlContext {
   readonly adapter: BlobAdapter;
   readonly reader: VerifiedReader;
-  readonly makeWay: MakeWay;
+  readonly rot: Rot;
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly limits: NodeLimits;

@@ -19,7 +19,7 @@ import { createVerifiedReader, type VerifiedReader, type VerifiedReaderOptions }
 import { deleteBlob, getBlob, listBlobs, postBlob, putBlob, repair } from './blobs.ts';
 import { DEFAULT_LIMITS, type Inflaters, type NodeContext, type NodeLimits } from './context.ts';
 import { createReadiness } from './readiness.ts';
-import { createMakeWay } from './rot.ts';
+import { Rot } from './rot.ts';
 import { deleteSlot, getSlot, listSlots, putSlot } from './slots.ts';
 
 export interface NodeOptions {
@@ -69,7 +69,7 @@ export function createNode(options: NodeOptions): StorageNode {
     ...options,
     limits,
     reader,
-    makeWay: createMakeWay({ reader, adapter }),
+    rot: new Rot(adapter, reader),
     uploadMemory: createBufferPool(limits.uploadBytes),
     readiness: createReadiness({
       adapter,

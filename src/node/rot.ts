@@ -1,21 +1,14 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { addressOf, type BlobAddress } from '../core/address.ts';
-import type { Blake3 } from '../core/b3/blake3.ts';
+import type { BlobAddress } from '../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 import type { VerifiedReader } from '../verified/reader.ts';
-
-interface RotParts {
-  readonly reader: VerifiedReader;
-  readonly adapter: BlobAdapter;
-  readonly blake3: Blake3;
-}
 
 type BlobState = 'good' | 'absent' | 'rotten';
 
 /** Tells what is kept under an address. */
 export async function stateOf(
-  { reader }: Pick<RotParts, 'reader'>,
+  reader: VerifiedReader,
   address: BlobAddress,
   options?: AbortOptions,
 ): Promise<BlobState> {
@@ -31,48 +24,63 @@ export async function stateOf(
   }
 }
 
-/**
- * Removes what is kept under an address unless it is good. For a caller that has all the right bytes: an adapter takes a
- * blob of the same length for the same blob, so the rotten one has to go before they are stored, but not sooner.
- */
-export type MakeWay = (address: BlobAddress, options?: AbortOptions) => Promise<void>;
+/** What happens to rotten blobs. A removal that was decided on wrong bytes must never hit the right ones. */
+export class Rot {
+  readonly #adapter: BlobAdapter;
+  readonly #reader: VerifiedReader;
+  readonly #replacements = new Map<BlobAddress, number>();
+  readonly #removals = new Map<BlobAddress, Promise<unknown>>();
 
-export function createMakeWay({ reader, adapter }: Omit<RotParts, 'blake3'>): MakeWay {
-  const running = new Map<BlobAddress, Promise<void>>();
-  const remove = async (address: BlobAddress, options?: AbortOptions): Promise<void> => {
-    if ((await stateOf({ reader }, address, options)) !== 'rotten') return;
-    await adapter.delete(address, options);
-    reader.forget(address);
-  };
-  return async (address, options) => {
-    // One at a time, and each looks again: another upload may have put the right bytes there since.
-    const before = running.get(address) ?? Promise.resolve();
-    const mine = before.then(() => remove(address, options));
-    const settled = mine.catch(() => {});
-    running.set(address, settled);
-    try {
-      await mine;
-    } finally {
-      if (running.get(address) === settled) running.delete(address);
-    }
-  };
-}
-
-/** Passes the pieces on. After the last one, if they are right, it calls `makeWay`. */
-export async function* replacing(
-  body: AsyncIterable<Uint8Array>,
-  address: BlobAddress,
-  blake3: Blake3,
-  makeWay: () => Promise<void>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const hasher = blake3.createHasher();
-  for await (const piece of body) {
-    hasher.update(piece);
-    yield piece;
+  constructor(adapter: BlobAdapter, reader: VerifiedReader) {
+    this.#adapter = adapter;
+    this.#reader = reader;
   }
-  const computed = addressOf(hasher.digest());
-  if (computed !== address) throw otherBytes(address, computed);
-  await makeWay();
+
+  /** Runs a store that puts the right bytes in the place of wrong ones. Nothing is removed there meanwhile. */
+  async replace<T>(address: BlobAddress, store: () => Promise<T>): Promise<T> {
+    this.#replacements.set(address, (this.#replacements.get(address) ?? 0) + 1);
+    try {
+      await this.#removals.get(address);
+      return await store();
+    } finally {
+      this.#reader.forget(address);
+      const left = (this.#replacements.get(address) ?? 1) - 1;
+      if (left > 0) this.#replacements.set(address, left);
+      else this.#replacements.delete(address);
+    }
+  }
+
+  /**
+   * Looks, and removes what is wrong.
+   * @returns false when it is not, or when the right bytes are on their way.
+   */
+  async remove(
+    address: BlobAddress,
+    isRotten: () => Promise<boolean>,
+    options: AbortOptions,
+  ): Promise<boolean> {
+    await this.#removals.get(address);
+    if (this.#replacements.has(address) || this.#removals.has(address)) return false;
+    const removal = this.#removeIf(address, isRotten, options);
+    const settled = removal.catch(() => {});
+    this.#removals.set(address, settled);
+    try {
+      return await removal;
+    } finally {
+      this.#removals.delete(address);
+    }
+  }
+
+  async #removeIf(
+    address: BlobAddress,
+    isRotten: () => Promise<boolean>,
+    options: AbortOptions,
+  ): Promise<boolean> {
+    if (!(await isRotten())) return false;
+    await this.#adapter.delete(address, options);
+    this.#reader.forget(address);
+    return true;
+  }
 }
 
 export function otherBytes(expected: BlobAddress, computed: BlobAddress): HoldfastError {

@@ -10,12 +10,12 @@ import { MAX_BLOB_BYTES } from '../providers/adapter.ts';
 import type { NodeContext } from './context.ts';
 import { inflateBody } from './inflate.ts';
 import type { Claim } from './readiness.ts';
-import { otherBytes, replacing } from './rot.ts';
+import { otherBytes } from './rot.ts';
 
 /** Length of each of the two buffers that a long body goes through. */
 const BATCH_BYTES = 1024 * 1024;
 
-interface Uploaded {
+export interface Uploaded {
   readonly address: BlobAddress;
   readonly size: number;
   readonly existed: boolean;
@@ -66,8 +66,8 @@ export function bodyOf(
 export interface Wanted {
   /** Undefined: any blob. */
   readonly address?: BlobAddress;
-  /** The bytes kept under the address are wrong. */
-  readonly rotten?: boolean;
+  /** What is kept under the address is wrong, and goes once all of the right bytes have come. */
+  readonly replace?: boolean;
 }
 
 /** Watches a body on its way to the adapter. */
@@ -79,7 +79,7 @@ export async function upload(context: NodeContext, exchange: Exchange, wanted: W
   const known = exchange.request.headers['content-encoding'] === undefined && stated !== undefined;
   checkStatedLength(exchange.request, bodyCap(context, exchange));
   const claim = await context.readiness.claim(known ? stated : 0);
-  const through: Through = (body) => replaced(context, exchange, known ? body : growing(body, claim), wanted);
+  const through: Through = (body) => (known ? body : growing(body, claim));
   try {
     return await (storedFromMemory(context, exchange, wanted) ??
       batched(context, exchange, wanted, through) ??
@@ -105,32 +105,22 @@ async function* growing(
   }
 }
 
-function replaced(
-  { blake3, makeWay }: NodeContext,
-  { signal }: Exchange,
-  body: AsyncIterable<Uint8Array>,
-  { address, rotten }: Wanted,
-): AsyncIterable<Uint8Array> {
-  if (address === undefined || !rotten) return body;
-  return replacing(body, address, blake3, () => makeWay(address, { signal }));
-}
-
 function streamed(
   context: NodeContext,
   exchange: Exchange,
-  { address }: Wanted,
+  { address, replace }: Wanted,
   through: Through,
 ): Promise<Uploaded> {
   const maxBytes = bodyCap(context, exchange);
   const body = through(bodyOf(context, exchange, maxBytes));
-  return context.adapter.storeStream(address, body, { maxBytes, signal: exchange.signal });
+  return context.adapter.storeStream(address, body, { maxBytes, replace, signal: exchange.signal });
 }
 
 /** Passes a long body through two buffers. Undefined when it is short or coded, or there is no memory to spare. */
 function batched(
   context: NodeContext,
   exchange: Exchange,
-  { address }: Wanted,
+  wanted: Wanted,
   through: Through,
 ): Promise<Uploaded> | undefined {
   const { request } = exchange;
@@ -138,13 +128,13 @@ function batched(
   const short = (statedLength(request) ?? Number.POSITIVE_INFINITY) <= limits.uploadBodyBytes;
   if (short || request.headers['content-encoding'] !== undefined) return undefined;
   const memory = takeTwo(uploadMemory, BATCH_BYTES);
-  return memory && storedInBatches(context, exchange, address, memory, through);
+  return memory && storedInBatches(context, exchange, wanted, memory, through);
 }
 
 async function storedInBatches(
   context: NodeContext,
   exchange: Exchange,
-  address: BlobAddress | undefined,
+  { address, replace }: Wanted,
   memory: readonly Uint8Array[],
   through: Through,
 ): Promise<Uploaded> {
@@ -153,7 +143,8 @@ async function storedInBatches(
   const body = batchBody(exchange, memory, { maxBytes, clock, allowance: limits });
   let stillRead: Uint8Array | undefined;
   try {
-    return await adapter.storeStream(address, through(body), { maxBytes, signal: exchange.signal });
+    const options = { maxBytes, replace, signal: exchange.signal };
+    return await adapter.storeStream(address, through(body), options);
   } catch (error) {
     // An abort may settle this while a write still reads the piece that is out, if one is.
     stillRead = body.lent;
@@ -194,16 +185,15 @@ function storedFromMemory(
 }
 
 async function gathered(
-  { adapter, blake3, clock, limits, makeWay }: NodeContext,
+  { adapter, blake3, clock, limits }: NodeContext,
   exchange: Exchange,
-  { address, rotten }: Wanted,
+  { address, replace }: Wanted,
   body: Uint8Array,
 ): Promise<Uploaded> {
   await gatherBody(exchange, body, { clock, allowance: limits });
   const computed = addressOf(blake3.hash(body));
   if (address !== undefined && address !== computed) throw otherBytes(address, computed);
-  if (rotten) await makeWay(computed, { signal: exchange.signal });
   // An abort settles this while a write may still read the memory; what it writes then is never published.
-  const { existed } = await adapter.store(computed, [body], { signal: exchange.signal });
+  const { existed } = await adapter.store(computed, [body], { replace, signal: exchange.signal });
   return { address: computed, size: body.length, existed };
 }

@@ -22,10 +22,11 @@ export interface BlobAdapter {
   /**
    * Stores a blob given as consecutive pieces and resolves once it is durable. The caller has computed the
    * address from these bytes. Idempotent: bytes under an address never change. A blob of the same length that
-   * is already there counts as stored. Pieces may lie in shared memory and stay untouched until it settles.
-   * @throws QuotaExceeded when full, RangeNotSatisfiable over `maxBlobBytes`.
+   * is already there counts as stored, unless `replace` says that it is known to be wrong. Pieces may lie in shared
+   * memory and stay untouched until it settles.
+   * @throws QuotaExceeded when full, RangeNotSatisfiable over `maxBlobBytes`; PermissionDenied, code `replace_refused`.
    */
-  store(address: BlobAddress, parts: readonly Uint8Array[], options?: AbortOptions): Promise<StoreResult>;
+  store(address: BlobAddress, parts: readonly Uint8Array[], options?: StoreOptions): Promise<StoreResult>;
 
   /**
    * Stores a blob of unknown length, hashing as it goes. With an `address`, a mismatch rejects with
@@ -120,6 +121,8 @@ export interface AdapterCapabilities {
   readonly durable: boolean;
   /** As far as is known: a server that refuses a blob for its length lowers it. */
   readonly maxBlobBytes: number;
+  /** False: who reads a blob while it is replaced may get neither, or a mixture of both. Default true. */
+  readonly replacesAtOnce?: boolean;
   /** What it surely takes, where that is less: its server may have a limit that it has not told of. */
   readonly sureBlobBytes?: number;
 }
@@ -129,7 +132,17 @@ export interface StoreResult {
   readonly existed: boolean;
 }
 
-export interface StoreStreamOptions extends AbortOptions {
+export interface StoreOptions extends AbortOptions {
+  /**
+   * What is there is known to be wrong: the bytes are written whether or not a blob of that length is there already.
+   * Whoever reads meanwhile sees the old bytes or the new, never a mixture; unless `replacesAtOnce` is false.
+   * `existed` tells whether there was one, of any length.
+   */
+  readonly replace?: boolean | undefined;
+}
+
+/** `replace` needs an address: who knows that a blob is wrong knows which. */
+export interface StoreStreamOptions extends StoreOptions {
   /** What the caller believes the length to be; a hint that defeats no limit. */
   readonly sizeHint?: number | undefined;
   readonly maxBytes?: number | undefined;

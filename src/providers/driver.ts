@@ -34,16 +34,24 @@ export interface Driver {
   readonly schemes?: readonly string[] | undefined;
   readonly capabilities: AdapterCapabilities;
 
-  /** @param size sum of the lengths of `parts`. */
+  /** @param size sum of the lengths of `parts`. @param replace see `StoreOptions`. */
   store(
     address: BlobAddress,
     parts: readonly Uint8Array[],
     size: number,
     signal: AbortSignal | undefined,
+    replace: boolean,
   ): Promise<StoreResult>;
 
-  /** Begins a blob whose bytes follow piece by piece. @param address undefined until `commit` where unknown. */
-  openUpload(address: BlobAddress | undefined, signal: AbortSignal | undefined): Promise<Upload>;
+  /**
+   * Begins a blob whose bytes follow piece by piece. @param address undefined until `commit` where unknown.
+   * @param replace see `StoreOptions`; the address is known then.
+   */
+  openUpload(
+    address: BlobAddress | undefined,
+    signal: AbortSignal | undefined,
+    replace: boolean,
+  ): Promise<Upload>;
 
   fetch(address: BlobAddress, maxBytes: number, signal: AbortSignal | undefined): Promise<Uint8Array>;
 
@@ -111,7 +119,11 @@ export const readsOf = (read: Driver['read']): Pick<Driver, 'fetch' | 'fetchRang
 });
 
 /** An upload that is kept in memory and stored as a whole: for small `maxBlobBytes` only. */
-export function bufferedUpload(store: Driver['store'], signal: AbortSignal | undefined): Upload {
+export function bufferedUpload(
+  store: Driver['store'],
+  signal: AbortSignal | undefined,
+  replace: boolean,
+): Upload {
   const pieces: Uint8Array[] = [];
   return {
     write: async (piece) => {
@@ -119,7 +131,7 @@ export function bufferedUpload(store: Driver['store'], signal: AbortSignal | und
     },
     commit: async (address, size) => {
       throwIfAborted(signal, 'storeStream');
-      return store(address, pieces, size, signal);
+      return store(address, pieces, size, signal, replace);
     },
     discard: async () => {
       pieces.length = 0;

@@ -86,7 +86,7 @@ const wholeBlobs = ({
     onBlob('store', address, options, (signal) => {
       const size = byteLength(parts);
       checkBlobSize(size, capNow());
-      return driver.store(address, parts, size, signal);
+      return driver.store(address, parts, size, signal, options?.replace === true);
     }),
 
   fetch: (address, options) =>
@@ -125,6 +125,7 @@ const streams = (
   storeStream: (address, source, options) =>
     guard.call('storeStream', options, (signal) => {
       if (address !== undefined) checkAddress(address, schemes);
+      else if (options?.replace) invalidArgument('a stream that replaces a blob needs its address');
       return storeStream(driver, blake3.createHasher(), capNow(), address, source, { ...options, signal });
     }),
 
@@ -188,10 +189,10 @@ async function storeStream(
   adapterCap: number,
   address: BlobAddress | undefined,
   source: AsyncIterable<Uint8Array>,
-  { maxBytes, signal }: StoreStreamOptions,
+  { maxBytes, signal, replace = false }: StoreStreamOptions,
 ): Promise<StoreResult & { address: BlobAddress; size: number }> {
   const cap = Math.min(adapterCap, maxBytes ?? adapterCap);
-  const upload = await driver.openUpload(address, signal);
+  const upload = await driver.openUpload(address, signal, replace);
   try {
     let size = 0;
     for await (const piece of interruptible(source, signal, 'storeStream')) {

@@ -1,7 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, B3_SCHEME, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
-import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import {
   type BlobAdapter,
   type FetchOptions,
@@ -85,6 +85,19 @@ function checkLimit(limit: number | undefined): void {
 
 export const notFound = (what = 'the blob'): HoldfastError =>
   new HoldfastError('NotFound', `${what} is not at this provider`);
+
+/** Does what puts a blob in the place of one that is there. @throws PermissionDenied, code `replace_refused` */
+export async function overwriting<T>(existed: boolean, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!existed || !isHoldfastError(error, 'PermissionDenied')) throw error;
+    throw error.with({
+      code: 'replace_refused',
+      hint: 'The provider keeps the blob that is there: look for a lock, a retention rule, or rights that lack overwriting.',
+    });
+  }
+}
 
 export const slotConflict = (): HoldfastError =>
   new HoldfastError('Conflict', 'another writer changed the slot first', {

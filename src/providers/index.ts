@@ -17,6 +17,7 @@ export type {
   Slot,
   SlotName,
   SlotVersion,
+  StoreOptions,
   StoreResult,
   StoreStreamOptions,
 } from './adapter.ts';

@@ -178,10 +178,9 @@ async function scrub(
   }
   if (good === undefined) throw worstOf(failures);
   for (const { adapter, reader } of bad) {
-    // The adapter would take a blob of the same length for the same blob.
-    await adapter.delete(address, { signal });
     await adapter.storeStream(address, good.adapter.fetchStream(address, { signal }), {
       maxBytes: size,
+      replace: true,
       signal,
     });
     reader.forget(address);

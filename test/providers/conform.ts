@@ -7,7 +7,7 @@ export { blake3, deps } from './deps.ts';
 /** The conformance suite as tests: one per case. */
 export function describeConformance(
   name: string,
-  options: Pick<ConformanceOptions, 'open' | 'largeBytes' | 'manyBlobs' | 'timeoutMs'>,
+  options: Pick<ConformanceOptions, 'open' | 'largeBytes' | 'manyBlobs' | 'plant' | 'timeoutMs'>,
 ): void {
   describe(`${name} keeps the contract`, () => {
     for (const test of conformanceCases) {

@@ -117,14 +117,15 @@ export class SimProvider {
       return signal === undefined ? asked : abortable(asked, signal, operation);
     };
     const { blobs, slots } = this;
-    const store: Driver['store'] = (address, parts, size, signal) => {
+    const store: Driver['store'] = (address, parts, size, signal, replace) => {
       const bytes = join(parts, size);
       this.#records.inBlob(bytes);
       return call('store', signal, () => {
         this.#checkRoom();
-        const existed = blobs.get(address)?.bytes.length === bytes.length;
+        const there = blobs.get(address)?.bytes.length;
+        const existed = replace ? there !== undefined : there === bytes.length;
         const modifiedUnixMs = 1_700_000_000_000 + Math.floor(this.#world.nowMs);
-        if (!existed) blobs.set(address, { bytes, modifiedUnixMs });
+        if (replace || !existed) blobs.set(address, { bytes, modifiedUnixMs });
         return { existed };
       });
     };
@@ -136,7 +137,7 @@ export class SimProvider {
       id: this.id,
       capabilities: { supportsList: true, supportsSlots: true, durable: true, maxBlobBytes: 2 ** 30 },
       store,
-      openUpload: async (_, signal) => bufferedUpload(store, signal),
+      openUpload: async (_, signal, replace) => bufferedUpload(store, signal, replace),
       ...readsOf(read),
       stat: (address, signal) =>
         call('stat', signal, () => {

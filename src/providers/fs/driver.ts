@@ -19,7 +19,7 @@ import {
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, type Slots } from '../generations.ts';
-import { notFound } from '../guard.ts';
+import { notFound, overwriting } from '../guard.ts';
 import { once, STALE_MS } from '../leftovers.ts';
 import { inOrder } from '../listing.ts';
 import { errnoOf, fsError } from './errors.ts';
@@ -27,7 +27,15 @@ import { blobPathOf, checkMarker, checkPresent, fanOutOf, type Layout, layoutOf 
 import { listBlobs, readPieces, readRange, readWhole } from './read.ts';
 import { fsGenerations } from './slots.ts';
 import { fileOf, statOf } from './stat.ts';
-import { createFolderSync, createTemp, discard, publish, sweepTemp, writeParts } from './write.ts';
+import {
+  createFolderSync,
+  createTemp,
+  discard,
+  publish,
+  sweepTemp,
+  type TempFile,
+  writeParts,
+} from './write.ts';
 
 export interface FsOptions {
   readonly id: string;
@@ -80,15 +88,15 @@ class FsDriver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
     return this.#writing(async () => {
-      if (await this.#alreadyThere(address, size)) return { existed: true };
+      if (!replace && (await this.#alreadyThere(address, size))) return { existed: true };
       const temp = await createTemp(this.#layout, this.#deps.random);
       try {
         await writeParts(temp.file, parts, signal);
         throwIfAborted(signal, 'store');
-        await publish(temp, blobPathOf(this.#layout, address), this.#sync);
-        return { existed: false };
+        return { existed: replace ? await this.#replace(temp, address) : await this.#publish(temp, address) };
       } catch (error) {
         await discard(temp);
         throw error;
@@ -96,7 +104,7 @@ class FsDriver implements Driver {
     });
   }
 
-  openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  openUpload(_address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     return this.#writing(async () => {
       const temp = await createTemp(this.#layout, this.#deps.random);
       return {
@@ -104,9 +112,10 @@ class FsDriver implements Driver {
         commit: (address, size) =>
           this.#writing(async () => {
             throwIfAborted(signal, 'storeStream');
+            if (replace) return { existed: await this.#replace(temp, address) };
             const existed = await this.#alreadyThere(address, size);
             if (existed) await discard(temp);
-            else await publish(temp, blobPathOf(this.#layout, address), this.#sync);
+            else await this.#publish(temp, address);
             return { existed };
           }),
         discard: () => discard(temp),
@@ -258,6 +267,22 @@ class FsDriver implements Driver {
   async #explain(error: unknown): Promise<never> {
     if (errnoOf(error) === 'ENOENT') await checkPresent(this.#layout, this.id);
     throw fsError(error);
+  }
+
+  async #publish(temp: TempFile, address: BlobAddress): Promise<false> {
+    await publish(temp, blobPathOf(this.#layout, address), this.#sync);
+    return false;
+  }
+
+  /** A rename puts the file in the place of the other at once; who has that one open reads it to its end. */
+  async #replace(temp: TempFile, address: BlobAddress): Promise<boolean> {
+    const existed = (await fileOf(this.#layout, address)) !== undefined;
+    await overwriting(existed, () =>
+      this.#publish(temp, address).catch((error: unknown) => {
+        throw errnoOf(error) === 'ENOENT' ? error : fsError(error);
+      }),
+    );
+    return existed;
   }
 
   /** True when a file of that length is there; then the name is made durable too, in case its writer is not done. */

@@ -88,17 +88,18 @@ class NodeDriver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
     // Not asked for first: it is hardly ever there, and the node says so too.
     const headers = { 'content-length': String(size) };
-    const request = { method: 'PUT', path: pathOf(address), headers, body: parts, signal };
+    const request = { method: 'PUT', path: pathToPut(address, replace), headers, body: parts, signal };
     const answer = await this.#limit.sending(size, () => this.#client.call(request));
     await answer.discard();
     return { existed: answer.status === 200 };
   }
 
-  async openUpload(address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
-    return nodeUpload(this.#client, address, signal);
+  async openUpload(address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
+    return nodeUpload(this.#client, address, signal, replace);
   }
 
   async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
@@ -177,6 +178,9 @@ interface ListedPage {
 
 const pathOf = (address: BlobAddress): string => `/o/${address}`;
 
+const pathToPut = (address: BlobAddress, replace: boolean): string =>
+  replace ? `${pathOf(address)}?replace=true` : pathOf(address);
+
 const textOf = (name: unknown): string => (typeof name === 'string' ? name : '');
 
 function toldOf(told: unknown): Omit<BlobEntry, 'address'> {
@@ -196,10 +200,13 @@ function nodeUpload(
   client: NodeClient,
   address: BlobAddress | undefined,
   signal: AbortSignal | undefined,
+  replace: boolean,
 ): Upload {
   const push = createPushBody(signal);
   const target =
-    address === undefined ? { method: 'POST', path: '/o' } : { method: 'PUT', path: `/o/${address}` };
+    address === undefined
+      ? { method: 'POST', path: '/o' }
+      : { method: 'PUT', path: pathToPut(address, replace) };
   const sent = client.call({ ...target, body: push.body, signal });
   // An answer before the end is a refusal, and the writer must hear of it.
   sent.then(

@@ -55,6 +55,7 @@ class IpfsDriver implements Driver {
   readonly #deps: AdapterDeps;
   readonly #rpc: KuboRpc | undefined;
   readonly #source: BlockSource;
+  readonly #replacing = new Map<BlobAddress, Promise<void>>();
 
   constructor(options: IpfsOptions, deps: AdapterDeps) {
     const { id, api, maxBlobBytes = EXCHANGEABLE_BYTES } = options;
@@ -63,7 +64,13 @@ class IpfsDriver implements Driver {
     this.#rpc = api === undefined ? undefined : createKuboRpc({ ...options, ...deps, url: api });
     this.#source = sourceOf(options, deps, this.#rpc);
     const supportsList = this.#rpc !== undefined;
-    this.capabilities = { supportsList, supportsSlots: false, durable: true, maxBlobBytes };
+    this.capabilities = {
+      supportsList,
+      supportsSlots: false,
+      durable: true,
+      replacesAtOnce: false,
+      maxBlobBytes,
+    };
     const reads = wireReads((address, _offset, _length, signal) => this.#source.open(address, signal));
     ({ fetch: this.fetch, fetchRange: this.fetchRange, read: this.read } = reads);
   }
@@ -73,8 +80,27 @@ class IpfsDriver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
-    const existed = (await this.#source.sizeOf(address, signal)) === size;
+    const there = await this.#source.sizeOf(address, signal);
+    const existed = replace ? there !== undefined : there === size;
+    // A node takes a block that it has for what is put. It goes when all of the right bytes are at hand.
+    if (replace && existed)
+      return this.#alone(address, async () => {
+        await this.delete(address, signal);
+        await this.#put(address, parts, size, signal);
+        return { existed };
+      });
+    await this.#put(address, parts, size, signal);
+    return { existed };
+  }
+
+  async #put(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    signal: Signal,
+  ): Promise<void> {
     // Put again even if it is there: a block that is only cached is not pinned yet.
     const query = {
       'cid-codec': 'raw',
@@ -86,7 +112,7 @@ class IpfsDriver implements Driver {
     const body = parts.length === 0 ? [new Uint8Array()] : parts;
     const answer = await this.#writable().upload('block/put', query, body, signal);
     for await (const { Key } of jsonLines(answer)) {
-      if (Key === cidOf(address)) return { existed };
+      if (Key === cidOf(address)) return;
       throw new HoldfastError('Unavailable', 'the IPFS node stored the block under another CID', {
         code: 'bad_answer',
       });
@@ -94,9 +120,9 @@ class IpfsDriver implements Driver {
     throw unreadable();
   }
 
-  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  async openUpload(_address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     this.#writable();
-    return bufferedUpload((...blob) => this.store(...blob), signal);
+    return bufferedUpload((...blob) => this.store(...blob), signal, replace);
   }
 
   async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
@@ -138,6 +164,22 @@ class IpfsDriver implements Driver {
   async close(): Promise<void> {
     await this.#source.close();
     await this.#rpc?.close();
+  }
+
+  /** One after the other: a block that another has just pinned cannot be removed. */
+  async #alone<T>(address: BlobAddress, work: () => Promise<T>): Promise<T> {
+    const before = this.#replacing.get(address);
+    const mine = (before ?? Promise.resolve()).then(work);
+    const settled = mine.then(
+      () => {},
+      () => {},
+    );
+    this.#replacing.set(address, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#replacing.get(address) === settled) this.#replacing.delete(address);
+    }
   }
 
   #writable(): KuboRpc {

@@ -29,9 +29,9 @@ export function mirrorOf(adapterId: string, backends: Backends): BlobAdapter {
     adapterId,
     acceptedSchemes: main.acceptedSchemes,
     capabilities: capabilitiesOf(backends),
-    async store(address, parts, { signal } = {}) {
-      const results = await everywhere(backends, signal, (each, stop) =>
-        each.store(address, parts, { signal: stop }),
+    async store(address, parts, options = {}) {
+      const results = await everywhere(backends, options.signal, (each, signal) =>
+        each.store(address, parts, { ...options, signal }),
       );
       return { existed: results.every(({ existed }) => existed) };
     },
@@ -76,6 +76,7 @@ function capabilitiesOf(backends: Backends): AdapterCapabilities {
     supportsList: all.every(({ supportsList }) => supportsList),
     supportsSlots: all[0]!.supportsSlots,
     durable: all.every(({ durable }) => durable),
+    replacesAtOnce: all.every(({ replacesAtOnce = true }) => replacesAtOnce),
     get maxBlobBytes() {
       return Math.min(...all.map(({ maxBlobBytes }) => maxBlobBytes));
     },

@@ -111,7 +111,7 @@ function blobMethods(inner: BlobAdapter, calls: Calls): Pick<BlobAdapter, BlobMe
   return {
     store: (address, parts, options) =>
       calls.call('store', { upBytes: byteLength(parts) }, options, (signal) =>
-        inner.store(address, parts, { signal }),
+        inner.store(address, parts, { ...options, signal }),
       ),
     storeStream: (address, source, options) =>
       calls.call('storeStream', { repeatable: false }, options, (signal) =>

@@ -61,24 +61,30 @@ export class MemoryDriver implements Driver {
     this.#capacity = options.capacityBytes ?? Number.POSITIVE_INFINITY;
   }
 
-  async store(address: BlobAddress, parts: readonly Uint8Array[], size: number): Promise<StoreResult> {
+  async store(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    size: number,
+    _signal: Signal,
+    replace: boolean,
+  ): Promise<StoreResult> {
     if (this.#used + size > this.#capacity && !this.#blobs.has(address)) throw full(this.#capacity);
-    return this.#keep(address, join(parts, size));
+    return this.#keep(address, join(parts, size), replace);
   }
 
-  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  async openUpload(address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     const pieces: Uint8Array[] = [];
     let size = 0;
     return {
       write: async (piece) => {
-        const room = this.#capacity - this.#used;
+        const room = this.#capacity - this.#used + (replace && address ? this.#lengthOf(address) : 0);
         size += piece.length;
         if (size > room) throw full(room);
         pieces.push(piece.slice());
       },
-      commit: async (address) => {
+      commit: async (found) => {
         throwIfAborted(signal);
-        return this.#keep(address, join(pieces, size));
+        return this.#keep(found, join(pieces, size), replace);
       },
       discard: async () => {
         pieces.length = 0;
@@ -128,7 +134,7 @@ export class MemoryDriver implements Driver {
   }
 
   async delete(address: BlobAddress): Promise<void> {
-    this.#used -= this.#blobs.get(address)?.bytes.length ?? 0;
+    this.#used -= this.#lengthOf(address);
     this.#blobs.delete(address);
   }
 
@@ -176,9 +182,13 @@ export class MemoryDriver implements Driver {
     this.#slots.clear();
   }
 
-  #keep(address: BlobAddress, bytes: Uint8Array): StoreResult {
+  #lengthOf(address: BlobAddress): number {
+    return this.#blobs.get(address)?.bytes.length ?? 0;
+  }
+
+  #keep(address: BlobAddress, bytes: Uint8Array, replace: boolean): StoreResult {
     const present = this.#blobs.get(address)?.bytes;
-    if (present?.length === bytes.length) return { existed: true };
+    if (present?.length === bytes.length && !replace) return { existed: true };
     const after = this.#used - (present?.length ?? 0) + bytes.length;
     if (after > this.#capacity) throw full(this.#capacity);
     this.#blobs.set(address, { bytes, modifiedUnixMs: this.#deps.clock.now() });

@@ -13,6 +13,7 @@ import {
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, generationOf, type Slots } from '../generations.ts';
+import { overwriting } from '../guard.ts';
 import { STALE_MS, sweepOnce } from '../leftovers.ts';
 import { lengthOf, rangeHeader, wireReads } from '../wire/body.ts';
 import { createSizeLimit, type SizeLimit } from '../wire/size-limit.ts';
@@ -101,18 +102,21 @@ class S3Driver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
-    if (await this.#isThere(address, size, signal)) return { existed: true };
+    const there = await this.stat(address, signal);
+    if (!replace && there?.size === size) return { existed: true };
     const key = this.#keyOf(address);
-    await this.#limit.sending(size, () =>
+    const existed = replace && there !== undefined;
+    const send = (): Promise<void> =>
       size > this.#partBytes
         ? this.#putInParts(key, parts, size, signal)
-        : this.#put(key, parts, size, signal),
-    );
-    return { existed: false };
+        : this.#put(key, parts, size, signal);
+    await overwriting(existed, () => this.#limit.sending(size, send));
+    return { existed };
   }
 
-  async openUpload(address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  async openUpload(address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     const place: UploadPlace = {
       client: this.#client,
       partBytes: this.#partBytes,
@@ -120,10 +124,10 @@ class S3Driver implements Driver {
       tempKey: (name) => `${this.#prefix}tmp/${name}`,
       put: (key, parts, size) => this.#put(key, parts, size, signal),
       begin: (key) => this.#begin(key, signal),
-      isThere: (found, size) => this.#isThere(found, size, signal),
+      sizeOf: async (found) => (await this.stat(found, signal))?.size,
       remove: (key) => removeKey(this.#client, key, undefined),
     };
-    return s3Upload(place, this.#deps, address, signal);
+    return s3Upload(place, this.#deps, address, signal, replace);
   }
 
   async stat(address: BlobAddress, signal: Signal): Promise<BlobStat | undefined> {
@@ -184,10 +188,6 @@ class S3Driver implements Driver {
 
   #keyOf(address: BlobAddress): string {
     return `${this.#prefix}blobs/${address.slice(3)}`;
-  }
-
-  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
-    return (await this.stat(address, signal))?.size === size;
   }
 
   async #put(key: string, body: readonly Uint8Array[], bodyBytes: number, signal: Signal): Promise<void> {

@@ -5,6 +5,7 @@ import { type Clock, withDeadline } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { StoreResult } from '../adapter.ts';
 import type { AdapterDeps, Upload } from '../driver.ts';
+import { overwriting } from '../guard.ts';
 import { checkedBody, type S3Client } from './client.ts';
 import { completeBody, uploadIdOf } from './xml.ts';
 
@@ -17,7 +18,8 @@ export interface UploadPlace {
   /** Stores what is in memory. */
   put(key: string, parts: readonly Uint8Array[], size: number): Promise<void>;
   begin(key: string): Promise<Multipart>;
-  isThere(address: BlobAddress, size: number): Promise<boolean>;
+  /** Undefined where it is not there. */
+  sizeOf(address: BlobAddress): Promise<number | undefined>;
   remove(key: string): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export function s3Upload(
   { clock, random }: AdapterDeps,
   address: BlobAddress | undefined,
   signal: AbortSignal | undefined,
+  replace: boolean,
 ): Upload {
   const key = address === undefined ? place.tempKey(toHex(random(16))) : place.keyOf(address);
   let pieces: Uint8Array[] = [];
@@ -74,9 +77,10 @@ export function s3Upload(
     },
     async commit(found, size): Promise<StoreResult> {
       throwIfAborted(signal, 'storeStream');
-      const existed = await place.isThere(found, size);
-      if (existed) await discard();
-      else await finish(found);
+      const there = await place.sizeOf(found);
+      const existed = replace ? there !== undefined : there === size;
+      if (existed && !replace) await discard();
+      else await overwriting(existed, () => finish(found));
       return { existed };
     },
     discard,

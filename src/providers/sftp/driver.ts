@@ -17,6 +17,7 @@ import {
 import type { AdapterDeps, Driver, Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, type Slots } from '../generations.ts';
+import { overwriting } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
 import { byHead, inOrder, isHead } from '../listing.ts';
 import { collect, fill } from '../pieces.ts';
@@ -64,6 +65,8 @@ class SftpDriver implements Driver {
       supportsList: true,
       supportsSlots: options.slots ?? true,
       durable: true,
+      // Links that are none are a sign of a server that keeps no files of its own: what it has open may change too.
+      replacesAtOnce: options.slots ?? true,
       maxBlobBytes: MAX_BLOB_BYTES,
     };
     this.#deps = deps;
@@ -80,17 +83,25 @@ class SftpDriver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
-    if (await this.#isThere(address, size, signal)) return { existed: true };
-    await this.#send(address, parts, signal).catch((error: unknown) => {
-      // Folders that were removed behind our back have been forgotten, and are made again.
-      if (!isHoldfastError(error, 'NotFound')) throw error;
-      return this.#send(address, parts, signal);
-    });
-    return { existed: false };
+    const there = await this.stat(address, signal);
+    if (!replace && there?.size === size) return { existed: true };
+    const existed = replace && there !== undefined;
+    // Of a racing writer's blob the length alone is known.
+    const same = replace ? undefined : size;
+    const send = (): Promise<void> => this.#send(address, parts, same, signal);
+    await overwriting(existed, () =>
+      send().catch((error: unknown) => {
+        // Folders that were removed behind our back have been forgotten, and are made again.
+        if (!isHoldfastError(error, 'NotFound')) throw error;
+        return send();
+      }),
+    );
+    return { existed };
   }
 
-  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  async openUpload(_address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     const temp = await this.#newTemp(signal);
     const file = await this.#files.create(temp, signal);
     return {
@@ -99,9 +110,11 @@ class SftpDriver implements Driver {
       commit: async (address, size) => {
         await file.finish();
         throwIfAborted(signal, 'storeStream');
-        const existed = await this.#isThere(address, size, signal);
-        if (existed) await this.#files.remove(temp, signal);
-        else await this.#publish(temp, address, signal);
+        const there = await this.stat(address, signal);
+        const existed = replace ? there !== undefined : there?.size === size;
+        const same = replace ? undefined : size;
+        if (existed && !replace) await this.#files.remove(temp, signal);
+        else await overwriting(existed, () => this.#publish(temp, address, same, signal));
         return { existed };
       },
       discard: async () => {
@@ -190,10 +203,6 @@ class SftpDriver implements Driver {
     return this.#folders.newTemp(toHex(this.#deps.random(16)), signal);
   }
 
-  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
-    return (await this.stat(address, signal))?.size === size;
-  }
-
   /** Tells "that is not there" from "the provider is not there". */
   #placed<T>(work: Promise<T>, signal: Signal): Promise<T> {
     return work.catch(async (error: unknown) => {
@@ -202,22 +211,36 @@ class SftpDriver implements Driver {
     });
   }
 
-  #send(address: BlobAddress, parts: readonly Uint8Array[], signal: Signal): Promise<void> {
+  #send(
+    address: BlobAddress,
+    parts: readonly Uint8Array[],
+    same: number | undefined,
+    signal: Signal,
+  ): Promise<void> {
     return this.#withTemp(signal, async (temp) => {
       await this.#files.write(temp, parts, signal);
       throwIfAborted(signal, 'store');
-      await this.#publish(temp, address, signal);
+      await this.#publish(temp, address, same, signal);
     });
   }
 
-  async #publish(temp: string, address: BlobAddress, signal: Signal): Promise<void> {
+  /** @param same length of a blob that may stay where it is; undefined: none may. */
+  async #publish(
+    temp: string,
+    address: BlobAddress,
+    same: number | undefined,
+    signal: Signal,
+  ): Promise<void> {
     const path = this.#pathOf(address);
     await this.#folders.ensure('blobs', signal);
     await this.#folders.ensure(`blobs/${address.slice(3, 5)}`, signal);
     await this.#files.rename(temp, path, signal).catch(async (error: unknown) => {
-      // A server without a rename that replaces: whoever came first has stored the same bytes.
-      if (!isFailure(error) || (await this.#files.stat(path, signal)) === undefined) throw error;
-      await this.#files.remove(temp, signal);
+      // A server without a rename that replaces: whoever came first has stored the same bytes, or what is there goes.
+      const there = isFailure(error) ? await this.#files.stat(path, signal) : undefined;
+      if (there === undefined) throw error;
+      if (there.size === same) return void (await this.#files.remove(temp, signal));
+      await this.#files.remove(path, signal);
+      await this.#files.rename(temp, path, signal);
     });
   }
 

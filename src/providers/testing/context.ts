@@ -1,10 +1,11 @@
 import { addressOf, type BlobAddress } from '../../core/address.ts';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { toHex } from '../../core/bytes.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { BlobAdapter, SlotName } from '../adapter.ts';
 
-export type Capability = 'list' | 'slots';
+export type Capability = 'list' | 'slots' | 'replacing at once';
 
 /** One promise of the contract, checked. Throws when it is not kept. */
 export interface ConformanceCase {
@@ -31,7 +32,15 @@ export interface CaseContext {
   /** A fresh slot name. */
   slot(hexDigits?: number): SlotName;
   addressOf(bytes: Uint8Array): BlobAddress;
+  /** Puts bytes under an address that they need not have. The case is skipped where that cannot be done. */
+  plant(address: BlobAddress, bytes: Uint8Array): Promise<void>;
 }
+
+/** Puts bytes under an address without the adapter, which takes only those that have it. */
+export type Plant = (address: BlobAddress, bytes: Uint8Array) => Promise<void>;
+
+/** Thrown by a case that cannot be tried here; the message says why. */
+export class Skipped extends Error {}
 
 export interface TrackedContext extends CaseContext {
   /** @param through an adapter for the same provider; the case may have closed its own. */
@@ -40,7 +49,7 @@ export interface TrackedContext extends CaseContext {
 
 export function createContext(
   adapter: BlobAdapter,
-  deps: { readonly blake3: Blake3; readonly random: RandomBytes },
+  deps: { readonly blake3: Blake3; readonly random: RandomBytes; readonly plant?: Plant | undefined },
   sizes: { readonly largeBytes: number; readonly manyBlobs: number },
 ): TrackedContext {
   const addresses = new Set<BlobAddress>();
@@ -64,6 +73,11 @@ export function createContext(
       await adapter.store(made.address, [made.bytes]);
       return made;
     },
+    async plant(address, bytes) {
+      hash(bytes); // a provider that names blobs itself keeps them under their own address
+      if (deps.plant !== undefined) return deps.plant(address, bytes);
+      await adapter.store(address, [bytes], { replace: true }).catch(ifChecked);
+    },
     slot(hexDigits = 32) {
       const name = toHex(deps.random(hexDigits / 2));
       slots.add(name);
@@ -75,6 +89,12 @@ export function createContext(
         for (const name of slots) await through.deleteSlot(name, { forget: true });
     },
   };
+}
+
+function ifChecked(error: unknown): never {
+  const { kind, code } = error instanceof HoldfastError ? error : {};
+  if (kind !== 'HashMismatch' && code !== 'bad_answer') throw error;
+  throw new Skipped('the provider checks what it takes, so nothing wrong can be put there');
 }
 
 /** Fresh bytes that differ from every other call's; cheap for megabytes. */

@@ -4,15 +4,17 @@ import type { RandomBytes } from '../../core/random.ts';
 import type { BlobAdapter } from '../adapter.ts';
 import { abortCases } from './aborts.ts';
 import { blobCases } from './blobs.ts';
-import { type Capability, type ConformanceCase, createContext } from './context.ts';
+import { type Capability, type ConformanceCase, createContext, type Plant, Skipped } from './context.ts';
 import { listCases } from './listing.ts';
 import { rangeCases } from './ranges.ts';
+import { replaceCases } from './replacing.ts';
 import { refusalCases, slotCases } from './slots.ts';
 import { streamCases } from './streams.ts';
 
 /** The contract of `BlobAdapter`, promise by promise. */
 export const conformanceCases: readonly ConformanceCase[] = Object.freeze([
   ...blobCases,
+  ...replaceCases,
   ...rangeCases,
   ...streamCases,
   ...abortCases,
@@ -31,6 +33,8 @@ export interface ConformanceOptions {
   readonly largeBytes?: number | undefined;
   /** Number of blobs a listing is tried with. Default 40; set it above the provider's page size. */
   readonly manyBlobs?: number | undefined;
+  /** For a provider that checks what it takes. Without it the cases about wrong bytes are skipped there. */
+  readonly plant?: Plant | undefined;
   /** Deadline of one case. Default 60 s. */
   readonly timeoutMs?: number | undefined;
 }
@@ -41,7 +45,7 @@ export interface CaseResult {
   readonly name: string;
   readonly outcome: CaseOutcome;
   readonly ms: number;
-  /** Why it failed, or the capability for want of which it was skipped. */
+  /** Why it failed or was skipped. */
   readonly reason?: string;
   readonly error?: unknown;
 }
@@ -73,6 +77,7 @@ export async function runCase(test: ConformanceCase, options: ConformanceOptions
     );
     return done('passed');
   } catch (error) {
+    if (error instanceof Skipped) return done('skipped', { reason: error.message });
     return done('failed', { reason: error instanceof Error ? error.message : String(error), error });
   }
 }
@@ -113,6 +118,7 @@ async function attempt(
   }
 }
 
-function has(adapter: BlobAdapter, capability: Capability): boolean {
-  return capability === 'list' ? adapter.capabilities.supportsList : adapter.capabilities.supportsSlots;
+function has({ capabilities }: BlobAdapter, capability: Capability): boolean {
+  if (capability === 'replacing at once') return capabilities.replacesAtOnce ?? true;
+  return capability === 'list' ? capabilities.supportsList : capabilities.supportsSlots;
 }

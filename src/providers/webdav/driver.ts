@@ -13,6 +13,7 @@ import {
 } from '../adapter.ts';
 import { type AdapterDeps, type Driver, noSlots, type Upload } from '../driver.ts';
 import { adapterFromDriver } from '../from-driver.ts';
+import { overwriting } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
 import { byHead, isHead } from '../listing.ts';
 import { rangeHeader, wireReads } from '../wire/body.ts';
@@ -71,6 +72,8 @@ class WebDavDriver implements Driver {
         supportsList: true,
         supportsSlots: false,
         durable: true,
+        // Apache deletes what is in the way of a MOVE before it renames.
+        replacesAtOnce: false,
         maxBlobBytes: MAX_BLOB_BYTES,
         sureBlobBytes: USUAL_LIMIT,
       },
@@ -89,21 +92,28 @@ class WebDavDriver implements Driver {
     parts: readonly Uint8Array[],
     size: number,
     signal: Signal,
+    replace: boolean,
   ): Promise<StoreResult> {
-    if (await this.#isThere(address, size, signal)) return { existed: true };
-    await this.#send(address, parts, size, signal).catch((error: unknown) => {
-      if (!this.#client.mayLackFolder(error)) throw error;
-      return this.#send(address, parts, size, signal);
-    });
-    return { existed: false };
+    const there = await this.stat(address, signal);
+    if (!replace && there?.size === size) return { existed: true };
+    const existed = replace && there !== undefined;
+    const send = (): Promise<void> => this.#send(address, parts, size, signal);
+    await overwriting(existed, () =>
+      send().catch((error: unknown) => {
+        if (!this.#client.mayLackFolder(error)) throw error;
+        return send();
+      }),
+    );
+    return { existed };
   }
 
-  async openUpload(_address: BlobAddress | undefined, signal: Signal): Promise<Upload> {
+  async openUpload(_address: BlobAddress | undefined, signal: Signal, replace: boolean): Promise<Upload> {
     const temp = await this.#newTemp(signal);
     return webDavUpload(this.#deps.clock, this.#client, temp, signal, async (address, size) => {
-      const existed = await this.#isThere(address, size, signal);
-      if (existed) await cleanUp(this.#deps.clock, this.#client, temp);
-      else await this.#publish(temp, address, signal);
+      const there = await this.stat(address, signal);
+      const existed = replace ? there !== undefined : there?.size === size;
+      if (existed && !replace) await cleanUp(this.#deps.clock, this.#client, temp);
+      else await overwriting(existed, () => this.#publish(temp, address, signal));
       return existed;
     });
   }
@@ -147,10 +157,6 @@ class WebDavDriver implements Driver {
 
   close(): Promise<void> {
     return this.#client.close();
-  }
-
-  async #isThere(address: BlobAddress, size: number, signal: Signal): Promise<boolean> {
-    return (await this.stat(address, signal))?.size === size;
   }
 
   async *#find(path: string, depth: '0' | '1', signal: Signal): AsyncGenerator<Member, void, undefined> {

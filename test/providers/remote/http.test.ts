@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { addressOf } from '../../../src/core/address.ts';
+import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import { createAuthenticator, hashToken } from '../../../src/http/auth.ts';
 import { silentLog } from '../../../src/http/log.ts';
 import { gunzip, selectZstdInflater } from '../../../src/node/inflate.ts';
@@ -49,7 +49,10 @@ const open = (more: Partial<NodeOptions> = {}): BlobAdapter =>
     ...deps,
   });
 
-describeConformance('a storage node', { open });
+const plant = async (at: BlobAddress, bytes: Uint8Array): Promise<void> => {
+  await behind.store(at, [bytes], { replace: true });
+};
+describeConformance('a storage node', { open, plant });
 
 describe('a storage node as a provider', () => {
   const bytes = deps.random(3000);

@@ -14,6 +14,7 @@ const open = (more: Partial<IpfsOptions> = {}): BlobAdapter =>
 describeConformance('IPFS over a double of its RPC', {
   open: () => open({ maxBlobBytes: 16 * 1024 * 1024 }),
   largeBytes: 3 * 1024 * 1024,
+  plant: kubo.plant,
 });
 
 describe('a CID', () => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { addressOf } from '../../../src/core/address.ts';
+import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import { cidOf } from '../../../src/providers/ipfs/rpc.ts';
 import { blake3 } from '../deps.ts';
 
@@ -8,7 +8,12 @@ import { blake3 } from '../deps.ts';
  * Answers as Kubo's RPC reference and the trustless gateway specification say, for want of a Kubo that could be
  * installed. Written from those texts, so it proves that the adapter speaks them, not that Kubo does.
  */
-export async function startKuboDouble(): Promise<{ readonly url: string; close(): Promise<void> }> {
+export async function startKuboDouble(): Promise<{
+  readonly url: string;
+  /** Another block than the address says, as a disk that rots makes it. */
+  plant(address: BlobAddress, bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}> {
   const blocks = new Map<string, Buffer>();
   const pins = new Set<string>();
   const fail = (response: ServerResponse, Message: string): void => {
@@ -39,7 +44,7 @@ export async function startKuboDouble(): Promise<{ readonly url: string; close()
       if (query.get('mhtype') !== 'blake3' || query.get('cid-codec') !== 'raw')
         return fail(response, 'unexpected options');
       const cid = cidOf(addressOf(blake3.hash(data)));
-      blocks.set(cid, data);
+      if (!blocks.has(cid)) blocks.set(cid, data); // as Kubo does: what it has is not written again
       if (query.get('pin') === 'true') pins.add(cid);
       return json(response, { Key: cid, Size: data.length });
     }
@@ -78,6 +83,10 @@ export async function startKuboDouble(): Promise<{ readonly url: string; close()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    plant: async (address, bytes) => {
+      blocks.set(cidOf(address), Buffer.from(bytes));
+      pins.add(cidOf(address));
+    },
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));

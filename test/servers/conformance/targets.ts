@@ -28,7 +28,7 @@ export interface Target {
   open(server: RunningServer | undefined): Promise<Opened>;
 }
 
-export interface Opened extends Pick<ConformanceOptions, 'largeBytes'> {
+export interface Opened extends Pick<ConformanceOptions, 'largeBytes' | 'plant'> {
   adapter(): BlobAdapter;
   close(): Promise<void>;
 }
@@ -108,10 +108,12 @@ async function folder(): Promise<Opened> {
 
 async function node(): Promise<Opened> {
   const behind = await folder();
-  const served = await serveNode(behind.adapter());
+  const kept = behind.adapter();
+  const served = await serveNode(kept);
   const place = { url: `http://127.0.0.1:${served.port}`, credentials: async () => ({}), pageNames: 16 };
   return {
     adapter: () => createHttpAdapter({ id: 'h', ...place, ...deps }),
+    plant: async (address, bytes) => void (await kept.store(address, [bytes], { replace: true })),
     async close() {
       await served.close();
       await behind.close();
@@ -125,6 +127,7 @@ async function kubo(): Promise<Opened> {
   return {
     adapter: () => createIpfsAdapter({ id: 'i', ...place, ...deps }),
     largeBytes: 3 * MIB,
+    plant: double.plant,
     close: () => double.close(),
   };
 }
