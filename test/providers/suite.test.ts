@@ -13,6 +13,19 @@ const defects: Record<string, (good: BlobAdapter) => Partial<BlobAdapter>> = {
     fetch: async (address, options) => flipped(await good.fetch(address, options)),
   }),
   'acknowledges and drops': () => ({ store: async () => ({ existed: false }) }),
+  'takes a blob of the same length for the right one, whatever it is told': (good) => ({
+    store: (address, parts, { signal } = {}) => good.store(address, parts, { signal }),
+  }),
+  'replaces by a stream only what has another length': (good) => ({
+    storeStream: (address, source, { replace: _, ...rest } = {}) => good.storeStream(address, source, rest),
+  }),
+  'removes a blob before it replaces it': (good) => ({
+    store: async (address, parts, options) => {
+      if (options?.replace) await good.delete(address);
+      await new Promise((resolve) => setImmediate(resolve));
+      return { existed: (await good.store(address, parts, options)).existed || options?.replace === true };
+    },
+  }),
   'ignores an aborted signal on delete': (good) => ({ delete: (address) => good.delete(address) }),
   'accepts a stream of the wrong hash': (good) => ({
     storeStream: async (_address, source, options) => good.storeStream(undefined, source, options),

@@ -59,6 +59,37 @@ describe('against a server that misbehaves, an adapter', () => {
     await expect(drain(adapter.fetchStream(address))).rejects.toMatchObject({ kind: 'Unavailable' });
   });
 
+  it('asks a node to replace, and tells what one of an earlier version makes of that', async () => {
+    const asked: string[] = [];
+    const adapter = await facing((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      // It looks at what it has and answers that it is there, whatever it was asked.
+      request.resume().on('end', () => response.writeHead(200, { etag: `"${address}"` }).end());
+    });
+    expect(await adapter.store(address, [bytes], { replace: true })).toEqual({ existed: true });
+    const source = (async function* () {
+      yield bytes;
+    })();
+    expect(await adapter.storeStream(address, source, { replace: true })).toMatchObject({ existed: true });
+    expect(asked).toEqual(Array(2).fill(`PUT /o/${address}?replace=true`));
+  });
+
+  it('says that a bucket keeps what is there, and does not say so of what is not there', async () => {
+    let there = true;
+    const place = { endpoint: '', bucket: 'b', region: 'r', pathStyle: true };
+    const endpoint = await serve((request, response) => {
+      if (request.method === 'HEAD') response.writeHead(there ? 200 : 404, { 'content-length': 5 }).end();
+      else request.resume().on('end', () => response.writeHead(403).end());
+    });
+    const credentials = async () => ({ access_key_id: 'a', secret_access_key: 's' });
+    const adapter = createS3Adapter({ id: 's', ...place, endpoint, credentials, ...deps });
+    cleanUps.push(() => adapter.close());
+    const replaced = () => adapter.store(address, [bytes], { replace: true });
+    await expect(replaced()).rejects.toMatchObject({ kind: 'PermissionDenied', code: 'replace_refused' });
+    there = false;
+    await expect(replaced()).rejects.toMatchObject({ kind: 'PermissionDenied', code: 'PermissionDenied' });
+  });
+
   it('stops an endless body at the limit', async () => {
     const adapter = await facing((_, response) => {
       response.writeHead(200);

@@ -1,3 +1,4 @@
+import { abortable } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type {
@@ -86,7 +87,7 @@ class IpfsDriver implements Driver {
     const existed = replace ? there !== undefined : there === size;
     // A node takes a block that it has for what is put. It goes when all of the right bytes are at hand.
     if (replace && existed)
-      return this.#alone(address, async () => {
+      return this.#alone(address, signal, async () => {
         await this.delete(address, signal);
         await this.#put(address, parts, size, signal);
         return { existed };
@@ -167,7 +168,7 @@ class IpfsDriver implements Driver {
   }
 
   /** One after the other: a block that another has just pinned cannot be removed. */
-  async #alone<T>(address: BlobAddress, work: () => Promise<T>): Promise<T> {
+  async #alone<T>(address: BlobAddress, signal: Signal, work: () => Promise<T>): Promise<T> {
     const before = this.#replacing.get(address);
     const mine = (before ?? Promise.resolve()).then(work);
     const settled = mine.then(
@@ -176,7 +177,7 @@ class IpfsDriver implements Driver {
     );
     this.#replacing.set(address, settled);
     try {
-      return await mine;
+      return await abortable(mine, signal, 'store');
     } finally {
       if (this.#replacing.get(address) === settled) this.#replacing.delete(address);
     }

@@ -32,6 +32,20 @@ describe('what is written to a mirror', () => {
     expect([await a.exists(ADDRESS), await b.exists(ADDRESS)]).toEqual([false, false]);
   });
 
+  it('replaces what is wrong at every backend', async () => {
+    const [a, b] = [memory('a'), memory('b')];
+    const wrong = BYTES.map((byte) => byte ^ 1);
+    const mirror = mirrorOf('m', [a, b]);
+    await b.store(ADDRESS, [wrong]);
+    expect(await mirror.store(ADDRESS, [BYTES], { replace: true })).toEqual({ existed: false });
+    await a.store(ADDRESS, [wrong], { replace: true });
+    expect(await mirror.store(ADDRESS, [BYTES], { replace: true })).toEqual({ existed: true });
+    for (const each of [a, b]) expect(Buffer.from(await each.fetch(ADDRESS)).equals(BYTES)).toBe(true);
+    const torn = { ...b, capabilities: { ...b.capabilities, replacesAtOnce: false } };
+    expect(mirror.capabilities.replacesAtOnce).toBe(true);
+    expect(mirrorOf('m', [a, torn]).capabilities.replacesAtOnce).toBe(false);
+  });
+
   it('streams to all in step: no piece is asked for before all have taken the last', async () => {
     let taken = 0;
     let mostAhead = 0;
