@@ -81,7 +81,7 @@ describe('against a server that misbehaves, an adapter', () => {
       if (request.method === 'HEAD') response.writeHead(there ? 200 : 404, { 'content-length': 5 }).end();
       else request.resume().on('end', () => response.writeHead(403).end());
     });
-    const credentials = async () => ({ access_key_id: 'a', secret_access_key: 's' });
+    const credentials = async () => ({ accessKeyId: 'a', secretAccessKey: 's' });
     const adapter = createS3Adapter({ id: 's', ...place, endpoint, credentials, ...deps });
     cleanUps.push(() => adapter.close());
     const replaced = () => adapter.store(address, [bytes], { replace: true });
