@@ -14,7 +14,7 @@ export interface CertificateRecord {
   readonly worst_case: readonly string[];
 }
 
-const LEVELS = ['provider', 'account', 'region'] as const;
+export const LEVELS = ['provider', 'account', 'region'] as const;
 const MAX_DOMAINS = 255;
 
 export function certificateFields(certificate: CertificateRecord): Record<string, unknown> {

@@ -72,3 +72,14 @@ function readParams(
   }
   return params;
 }
+
+export function totalShards(code: CodeParams): number {
+  switch (code.algorithm) {
+    case 'lrc':
+      return code.dataShards + code.localParity + code.globalParity + code.fountainShards;
+    case 'replica':
+      return code.copies;
+    default:
+      return code.dataShards + code.parityShards;
+  }
+}

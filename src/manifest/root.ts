@@ -5,7 +5,7 @@ import type { RandomBytes } from '../core/random.ts';
 import { deriveObjectKeys, keyedHash, type ObjectKeys } from '../keys/derivation.ts';
 import { seal, unseal } from '../keys/seal.ts';
 import { type CertificateRecord, certificateFields, readCertificate } from './certificate.ts';
-import { codeFields, readCodeFields } from './code-fields.ts';
+import { codeFields, readCodeFields, totalShards } from './code-fields.ts';
 import { decodeNode, encodeNode } from './dag-cbor.ts';
 import { Fields } from './fields.ts';
 import { MAX_CHUNK_BYTES, MAX_DEPTH, MAX_LINKS, NODE_VERSION } from './limits.ts';
@@ -158,17 +158,6 @@ function readBody(fields: Fields, shards: number): Body {
   const segment = readSegmentFields(inner, shards);
   inner.end();
   return { depth: 0, segment };
-}
-
-function totalShards(code: CodeParams): number {
-  switch (code.algorithm) {
-    case 'lrc':
-      return code.dataShards + code.localParity + code.globalParity + code.fountainShards;
-    case 'replica':
-      return code.copies;
-    default:
-      return code.dataShards + code.parityShards;
-  }
 }
 
 /** A manifest whose key was found and whose public part proved authentic. */

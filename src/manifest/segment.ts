@@ -52,11 +52,17 @@ export function segmentFields(segment: SegmentRecord): Record<string, unknown> {
     chunk_lens: [...segment.chunkLens],
     tags: segment.tags,
     shards: segment.shards,
-    packs: segment.packs.map((pack) => [pack.provider, digestOf(pack.address), pack.length]),
+    packs: segment.packs.map(packFields),
     places: segment.places,
     sealed: segment.sealed,
   };
 }
+
+export const packFields = ({ provider, address, length }: PackRecord): unknown[] => [
+  provider,
+  digestOf(address),
+  length,
+];
 
 /** @param totalShards shards a chunk. */
 export function readSegmentFields(fields: Fields, totalShards: number): SegmentRecord {
@@ -73,7 +79,8 @@ export function readSegmentFields(fields: Fields, totalShards: number): SegmentR
   return { firstChunk, chunkLens, tags, shards, packs, places, sealed };
 }
 
-function readPack(value: unknown, fields: Fields): PackRecord {
+/** What {@link packFields} wrote. @param fields what it stands in, for an error. */
+export function readPack(value: unknown, fields: Fields): PackRecord {
   if (!Array.isArray(value) || value.length !== 3) throw fields.bad('packs', '[provider, digest, length]');
   const [provider, digest, length] = value as [unknown, unknown, unknown];
   if (typeof provider !== 'string' || provider.length === 0 || provider.length > 256) {

@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import type { BatchOp, EntriesOptions } from '../engine/engine.ts';
+import type { BatchOp, EntriesOptions, Precondition } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
@@ -179,16 +179,52 @@ async function rootOrNothing(
  * All manifests of this vault, the oldest first, and when they were stored.
  * @param onDamaged told of records that cannot be read, which are then left out. Default: they are an error, for whoever
  * must not take a manifest for one that is not there.
+ * @param options `gte`: begins at this key, which is later than all that are stored before it.
  */
 export async function* storedManifests(
   context: RecordsContext,
-  options: AbortOptions & Pick<EntriesOptions, 'onDamaged'>,
-): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number }> {
-  for await (const key of keysInOrder(context, { signal: options.signal })) {
+  options: AbortOptions & Pick<EntriesOptions, 'onDamaged' | 'gte'>,
+): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number; readonly key: string }> {
+  for await (const key of keysInOrder(context, { signal: options.signal, gte: options.gte })) {
     const slash = key.indexOf('/');
     const text = key.slice(slash + 1);
     if (options.onDamaged !== undefined && !isBlobAddress(text)) options.onDamaged(key);
-    else yield { manifest: parseAddress(text), storedMs: Number(key.slice(0, slash)) };
+    else yield { manifest: parseAddress(text), storedMs: Number(key.slice(0, slash)), key };
+  }
+}
+
+/** When a manifest was stored, as it is written; undefined where it is not remembered, or was forgotten. */
+export async function storedAs(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<Precondition | 'damaged' | undefined> {
+  try {
+    const expected = await context.engine.table(TIMES_TABLE).get(manifest, options);
+    return expected && { table: TIMES_TABLE, key: manifest, expected };
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return 'damaged';
+    throw error;
+  }
+}
+
+/** Whether a manifest is remembered, without reading its root. */
+export const isRemembered = async (
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> => (await storedAs(context, manifest, options)) !== undefined;
+
+/** A few of the manifests that are remembered, from an address on. */
+export async function* manifestsFrom(
+  context: RecordsContext,
+  from: string,
+  limit: number,
+  options: AbortOptions,
+): AsyncGenerator<BlobAddress> {
+  const range = { ...options, gte: from, limit, onDamaged: () => {} };
+  for await (const [key] of context.engine.table(TIMES_TABLE).entries(range)) {
+    if (isBlobAddress(key)) yield key;
   }
 }
 

@@ -12,6 +12,7 @@ import { claimedAmong } from '../records/claims.ts';
 import { engineGenerationOf } from '../records/generation-record.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { knowsManifest, rememberedRoot } from '../records/manifests.ts';
+import { toBeIndexed } from '../records/shard-index.ts';
 import { choreNoted, UPKEEP_TABLE } from '../records/usage.ts';
 import type { UpkeepContext } from './context.ts';
 import type { Reachable } from './reachable.ts';
@@ -113,7 +114,10 @@ export class NamelessObjects {
     if (spoken.length > 0 || (await knowsManifest(context, address))) return;
     const { presence, usage } = await check.object(address);
     if (presence === 'lost') return;
-    const kept = rememberedRoot({ address, bytes: block, storedMs: secrets.createdMs, usage });
+    const kept = [
+      ...rememberedRoot({ address, bytes: block, storedMs: secrets.createdMs, usage }),
+      toBeIndexed(address),
+    ];
     // Its copies at other providers are found at the same time.
     const { table, key } = kept[0]!;
     const first = [{ table, key, expected: undefined }];

@@ -1,14 +1,20 @@
+import { createLinearCode } from '../coding/erasure/code.ts';
+import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
+import type { BatchOp } from '../engine/engine.ts';
 import { decodeRoot } from '../manifest/root.ts';
+import type { SegmentRecord } from '../manifest/segment.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode, isLost } from '../object/fetch-node.ts';
 import { publicTree, walkManifest } from '../object/manifest-tree.ts';
-import { allPacks, keptPacks } from '../object/relocations.ts';
+import { type SegmentView, viewSegment } from '../object/places.ts';
+import { allPacks, keptPacks, relocate } from '../object/relocations.ts';
 import type { BlobAt } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { localRoot } from '../records/manifests.ts';
+import { unindexedOps } from '../records/shard-index.ts';
 
 /** Nodes that all others lack are waited for so long at those that do not answer. */
 const GIVE_UP_MS = 2_000;
@@ -22,6 +28,8 @@ export interface Remains {
   readonly nodes: readonly (readonly BlobAddress[])[];
   /** Segments, by node or root, of which shards were moved. */
   readonly relocated: readonly BlobAddress[];
+  /** What takes its segments out of the index of shards. */
+  readonly unindexed: readonly BatchOp[];
   /** Nodes that were passed over: what they lead to is not known. */
   readonly lost: readonly BlobAddress[];
 }
@@ -67,13 +75,16 @@ export async function remainsOf(
     }
   };
   const block = (await localRoot(context, manifest, { signal })) ?? (await fetch(manifest));
-  if (block === undefined) return { block, packs: [], nodes: [], relocated: [], lost };
+  if (block === undefined) return { block, packs: [], nodes: [], relocated: [], unindexed: [], lost };
   const root = decodeRoot(block);
   const tree = publicTree(root, fetch);
   const relocationsOf = await context.relocations.open({ signal, fresh: true });
   const packs: BlobAt[] = [];
   const nodes: BlobAddress[][] = Array.from({ length: root.body.depth }, () => []);
   const relocated: BlobAddress[] = [];
+  const unindexed: BatchOp[] = [];
+  const code = createLinearCode(root.code);
+  const { level } = root.certificate.domains;
   for await (const { address, depth, segment } of walkManifest(tree)) {
     if (segment === undefined) {
       nodes[depth]!.push(address!);
@@ -88,6 +99,19 @@ export async function remainsOf(
       packs.push({ provider, address, bytes: counted.has(pack) ? length : 0 });
     }
     if (relocations.length > 0) relocated.push(key);
+    const view = viewOrNothing(segment, code);
+    const at = { segment: key, manifest, level };
+    if (view !== undefined) unindexed.push(...unindexedOps(relocate(view, relocations), at));
   }
-  return { block, packs, nodes, relocated, lost };
+  return { block, packs, nodes, relocated, unindexed, lost };
+}
+
+/** A segment whose lengths contradict each other is in no index. */
+function viewOrNothing(segment: SegmentRecord, code: LinearCode): SegmentView | undefined {
+  try {
+    return viewSegment(segment, code);
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return undefined;
+    throw error;
+  }
 }

@@ -15,6 +15,7 @@ import { NAMES_TABLE } from '../records/name-record.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
 import { forgetRelocations } from '../records/relocations.ts';
 import { mayGo, noLongerRetired, RETIRED_TABLE, retiredVersions, retiring } from '../records/retired.ts';
+import { opsInParts } from '../records/shard-index.ts';
 import { recountIsDue } from '../records/usage.ts';
 import { remainsOf, Unread } from './remains.ts';
 
@@ -167,7 +168,7 @@ async function retireNow(
   }
   const withoutLost = isLostForGood(context, version);
   const remains = await remainsOf(context, manifest, { ...options, withoutLost });
-  const { block, packs, nodes, relocated, lost } = remains;
+  const { block, packs, nodes, relocated, unindexed, lost } = remains;
   if (await isReferredTo(context, version, block, options)) {
     await context.engine.batch([noLongerRetired(version)]);
     return { deleted: 0, queued: 0 };
@@ -196,7 +197,9 @@ async function retireNow(
     if (blobs === packs) await forgetDamage(context, [manifest, ...nodes.flat()]);
   }
   // Whatever was cut off is queued, so it is done, also when the signal has fired.
-  await forgetRoot(context, manifest, {}, [noLongerRetired(version)]);
+  const [first = [], ...rest] = opsInParts(unindexed);
+  await forgetRoot(context, manifest, {}, [noLongerRetired(version), ...first]);
+  for (const rows of rest) await context.engine.batch(rows);
   if (version.begun || lost.length > 0) await recountIsDue(context);
   const done = { deleted: all - queued, queued };
   return lost.length > 0 ? { ...done, lost: lost.length } : done;

@@ -12,6 +12,7 @@ import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
 import { judgeOldClaims } from '../upkeep/old-claims.ts';
 import { retireDue } from '../upkeep/retention.ts';
+import { indexShards } from '../upkeep/shard-index/index-shards.ts';
 import { sweepJournal } from '../upkeep/sweep.ts';
 import type { ComposedVault } from './assemble.ts';
 
@@ -57,6 +58,7 @@ export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) =>
         return {};
       },
     },
+    { name: 'shard index', run: indexing(composed) },
     { name: 'usage', run: async (options) => ({ poison: await recountUsage(context, options) }) },
     {
       name: 'index',
@@ -84,6 +86,20 @@ function judging({ context }: ComposedVault): Chore['run'] {
     judgedMs = now;
     await judgeOldClaims(context, options);
     return {};
+  };
+}
+
+/** A node is read from the providers so often, to compare the index of shards with. */
+const COMPARE_EVERY_MS = 600_000;
+
+function indexing({ context }: ComposedVault): Chore['run'] {
+  let comparedMs = context.clock.monotonic();
+  return async (options) => {
+    const now = context.clock.monotonic();
+    const thorough = now - comparedMs >= COMPARE_EVERY_MS;
+    if (thorough) comparedMs = now;
+    const { failures } = await indexShards(context, { ...options, thorough });
+    return { failures };
   };
 }
 

@@ -41,7 +41,7 @@ const noted =
 
 describe('what a put returned is durable', () => {
   const committed =
-    'write journal manifest_order manifest_times manifest_usage manifests name_index names vault, flushed';
+    'write journal manifest_order manifest_times manifest_usage manifests name_index names shard_classes shard_index vault, flushed';
 
   it('once all blobs are stored the journal, the manifest and the name are flushed in one step', async () => {
     const log: string[] = [];

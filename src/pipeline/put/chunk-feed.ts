@@ -127,11 +127,12 @@ export class ChunkFeed {
    * Goes on behind a segment that was stored before.
    * @returns the index of the chunk behind it.
    */
-  async #adopt({ firstChunk, end, hash, last, link, maxChunkLen }: StoredSegment): Promise<number> {
+  async #adopt(stored: StoredSegment): Promise<number> {
+    const { firstChunk, end, hash, last, link, maxChunkLen, placement } = stored;
     this.#close(firstChunk);
     if (end <= this.#options.start) this.#size = end;
     else if (!(await this.#isRead(end, hash, last))) throw sourceChanged();
-    this.#writer.adopt(link, maxChunkLen);
+    this.#writer.adopt(link, maxChunkLen, placement);
     this.#builder = new SegmentBuilder(this.#session, this.#codecs, firstChunk + link.chunks);
     return firstChunk + link.chunks;
   }

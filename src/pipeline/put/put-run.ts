@@ -236,7 +236,10 @@ export class PutRun {
   ): Promise<{ readonly change?: NameChange; readonly retired?: RetiredVersion | undefined }> {
     const { journal, name } = this.#setup;
     const { address, createdMs } = root;
-    const kept = rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage });
+    const kept = [
+      ...rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage }),
+      ...(await this.#writer.rows.write(this.#context.engine, address)),
+    ];
     if (name === undefined) {
       const ops = [...kept, journal.committed(address, undefined)];
       const generation = engineGenerationOf(this.#context.engine);

@@ -4,13 +4,17 @@ import { Cid } from '../../manifest/cid.ts';
 import { MAX_LINKS } from '../../manifest/limits.ts';
 import { encodeIndexNode, type Link } from '../../manifest/links.ts';
 import { encodeSegmentNode, type SegmentRecord, sealSegment } from '../../manifest/segment.ts';
+import { viewSegment } from '../../object/places.ts';
+import { placementOf, type ShardPlacement } from '../../records/shard-index.ts';
 import { storePacks } from './pack-store.ts';
+import { PutRows } from './put-rows.ts';
 import type { ResumeLog } from './resume-log.ts';
 import type { BuiltChunk, SegmentBuilder, SegmentTail } from './segment-builder.ts';
 import type { PutSession } from './session.ts';
 
 interface Written {
   readonly record: SegmentRecord;
+  readonly placement: ShardPlacement;
   readonly plainBytes: number;
   readonly tail: SegmentTail;
 }
@@ -21,6 +25,8 @@ export class SegmentWriter {
   readonly #queue: PQueue;
   readonly #log: ResumeLog | undefined;
   readonly #links: Promise<Link>[] = [];
+  /** Of the segments that are written. */
+  readonly rows: PutRows = new PutRows();
   /** The first, while there is no second: it alone may stay in the root. */
   #alone: Promise<Written> | undefined;
   #maxChunkLen = 0;
@@ -45,7 +51,8 @@ export class SegmentWriter {
   }
 
   /** Takes a segment that was written before in the place of the next. */
-  adopt(link: Link, maxChunkLen: number): void {
+  adopt(link: Link, maxChunkLen: number, placement: ShardPlacement): void {
+    this.rows.add(link.cid.address, placement);
     const first = this.#alone;
     this.#alone = undefined;
     if (first !== undefined) this.#link(first);
@@ -75,7 +82,11 @@ export class SegmentWriter {
     | { readonly depth: 0; readonly segment: SegmentRecord }
     | { readonly depth: number; readonly links: Link[] }
   > {
-    if (this.#alone !== undefined) return { depth: 0, segment: (await this.#alone).record };
+    if (this.#alone !== undefined) {
+      const { record, placement } = await this.#alone;
+      this.rows.add(undefined, placement);
+      return { depth: 0, segment: record };
+    }
     let links = await Promise.all(this.#links);
     let depth = 1;
     for (; links.length > MAX_LINKS; depth++) links = await this.#indexLevel(links);
@@ -93,8 +104,11 @@ export class SegmentWriter {
       const chunks = await builder.finished();
       const { packs, places } = await storePacks(this.#session, chunks, this.#queue);
       this.#tellSeconds(chunks);
+      const record = this.#describe(chunks, packs, places);
+      const { code, context } = this.#session;
       return {
-        record: this.#describe(chunks, packs, places),
+        record,
+        placement: placementOf(viewSegment(record, code), context.policy.failureDomain),
         plainBytes: sum(chunks.map((c) => c.plainLength)),
         tail,
       };
@@ -134,9 +148,10 @@ export class SegmentWriter {
     };
   }
 
-  async #toNode({ record, plainBytes, tail }: Written): Promise<Link> {
+  async #toNode({ record, placement, plainBytes, tail }: Written): Promise<Link> {
     const node = encodeSegmentNode(this.#session.objectId, record);
     const { address, providers: copies } = await this.#session.storeNode(node);
+    this.rows.add(address, placement);
     await this.#log?.finished(record.firstChunk, plainBytes, { node, copies, ...tail });
     return { cid: new Cid(address), chunks: record.chunkLens.length, plainBytes };
   }

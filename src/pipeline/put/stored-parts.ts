@@ -10,11 +10,13 @@ import { deriveObjectKeys, type ObjectKeys } from '../../keys/derivation.ts';
 import { Cid } from '../../manifest/cid.ts';
 import type { Link } from '../../manifest/links.ts';
 import { decodeSegmentNode, type SegmentRecord, unsealSegment } from '../../manifest/segment.ts';
+import { viewSegment } from '../../object/places.ts';
 import { certify } from '../../placement/certificate.ts';
 import { domainOf, NOT_PLACED } from '../../placement/domains.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { type BlobAt, claimedAmong, placeOf } from '../../records/claims.ts';
 import type { JournalEntry } from '../../records/journal.ts';
+import { placementOf, type ShardPlacement } from '../../records/shard-index.ts';
 import {
   type FileVersion,
   type FinishedSegment,
@@ -47,6 +49,7 @@ export interface StoredSegment {
   readonly link: Link;
   readonly firstChunkBytes: number;
   readonly maxChunkLen: number;
+  readonly placement: ShardPlacement;
   /** Of its record. */
   readonly key: string;
 }
@@ -182,7 +185,9 @@ export class StoredCheck {
       const { plainLens } = unsealSegment(this.#keys.sealed, this.#unfinished.objectId, record);
       const plainBytes = plainLens.reduce((sum, length) => sum + length, 0);
       const cid = new Cid(addressOf(this.#context.blake3.hash(node)));
+      const { code, failureDomain } = this.#context.policy;
       return {
+        placement: placementOf(viewSegment(record, code), failureDomain),
         ...{ key, end, hash, last, start: end - plainBytes, firstChunk: record.firstChunk },
         link: { cid, chunks: record.chunkLens.length, plainBytes },
         firstChunkBytes: plainLens[0]!,

@@ -10,6 +10,7 @@ import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
 import { renewNames } from '../../records/name-copies.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { currentChange } from '../../records/names.ts';
+import { toBeIndexed } from '../../records/shard-index.ts';
 import { queueName } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
@@ -132,7 +133,10 @@ async function lookAtObjects(
     const now = await currentChange(context, key, { signal });
     if (now?.pointer.manifest !== manifest) return gone;
     if (root === undefined) return { presence, opened: false };
-    const kept = rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage });
+    const kept = [
+      ...rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage }),
+      toBeIndexed(manifest!),
+    ];
     const unchanged = { table: NAMES_TABLE, key, expected: now!.sealed };
     const written = await context.engine.batch(kept, [unchanged], { signal, sync: true });
     return written ? { presence, opened: true } : gone;

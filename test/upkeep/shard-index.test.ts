@@ -1,0 +1,230 @@
+import { describe, expect, it } from 'vitest';
+import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import { encodeRelocation } from '../../src/manifest/relocation.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { forgetRoot } from '../../src/records/manifests.ts';
+import { placementClasses, segmentsIn } from '../../src/records/shard-index.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { indexShards } from '../../src/upkeep/shard-index/index-shards.ts';
+import { aroundWrites } from '../helpers/engine.ts';
+import { rottenEngine } from '../helpers/rotten-engine.ts';
+import { dropIndex, indexAll, indexed, inObjects } from '../helpers/shard-index.ts';
+import { noise, testVault } from '../helpers/vault.ts';
+
+const CODE = createLinearCode({ algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 });
+/** Segments of a few chunks each. */
+const policy = { code: CODE, packTargetBytes: 64 * 1024 };
+const chunkBytes = 64 * 1024;
+
+const keysIn = async ({ engine }: VaultContext, table: string): Promise<string[]> => {
+  const keys: string[] = [];
+  for await (const [key] of engine.table(table).entries({ onDamaged: (key) => keys.push(key) }))
+    keys.push(key);
+  return keys;
+};
+
+/** A vault with a replica, an object of one segment and one of many. */
+async function filled(options: Parameters<typeof testVault>[0] = {}) {
+  const vault = await testVault({ providers: 5, policy, chunkBytes, ...options });
+  const { context } = vault;
+  await putObject(context, noise(300), { name: 'replica' });
+  await putObject(context, noise(50_000), { name: 'one' });
+  const { manifest } = await putObject(context, noise(2_000_000), { name: 'many' });
+  return { ...vault, many: manifest };
+}
+
+describe('a put', () => {
+  it('has every segment in the index with the batch that makes it visible', async () => {
+    const batches: string[][] = [];
+    const { context } = await testVault({ providers: 5, policy, chunkBytes });
+    const engine = aroundWrites(context.engine, (write, work) => {
+      if (write.call === 'batch') batches.push(write.ops.map(({ table }) => table));
+      return work();
+    });
+    for (const [name, bytes] of [
+      ['replica', 300],
+      ['one', 50_000],
+      ['many', 2_000_000],
+    ] as const) {
+      await putObject({ ...context, engine }, noise(bytes), { name });
+    }
+    expect(await indexed(context)).toEqual(await inObjects(context));
+    expect((await inObjects(context)).length).toBeGreaterThan(5);
+    const commits = batches.filter((tables) => tables.includes('manifests'));
+    expect(commits).toHaveLength(3);
+    for (const tables of commits) expect(tables).toContain('shard_index');
+    expect(batches.filter((tables) => tables.some((table) => table.startsWith('shard_')))).toEqual(commits);
+    const ofSmall = commits[0]!.filter((table) => table.startsWith('shard_'));
+    expect(ofSmall).toEqual(['shard_classes', 'shard_index']);
+  });
+
+  it('that is removed leaves no row behind, and no class once somebody looks', async () => {
+    const { context } = await filled();
+    for (const name of ['replica', 'one', 'many']) await deleteObject(context, name);
+    expect(await keysIn(context, 'shard_index')).toEqual([]);
+    expect(await keysIn(context, 'shard_classes')).not.toEqual([]);
+    for await (const { id } of placementClasses(context)) expect.unreachable(id);
+    expect(await keysIn(context, 'shard_classes')).toEqual([]);
+  });
+});
+
+describe('the index of shards', () => {
+  it('is made of the objects where an earlier version left none', async () => {
+    const { context } = await filled();
+    await dropIndex(context);
+    expect(await indexed(context)).toEqual([]);
+    await indexAll(context);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+    expect(await keysIn(context, 'shard_due')).toEqual([]);
+  });
+
+  it('goes on where a run that was out of time ended', async () => {
+    const { context } = await filled();
+    await dropIndex(context);
+    let now = 0;
+    const hurried = { ...context, clock: { ...context.clock, monotonic: () => (now += 400) } };
+    let runs = 0;
+    let before = 0;
+    for (let isWhole = false; !isWhole; runs++) {
+      expect(runs).toBeLessThan(100);
+      isWhole = (await indexShards(hurried, { thorough: false, eachMs: 2_000 })).whole;
+      const rows = (await keysIn(context, 'shard_index')).length;
+      expect(rows).toBeGreaterThanOrEqual(before);
+      before = rows;
+    }
+    expect(runs).toBeGreaterThan(3);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+  });
+
+  it.each(['shard_index', 'shard_classes'])(
+    'damaged in %s is no error to a reader, and is made anew',
+    async (table) => {
+      const engine = rottenEngine();
+      const { context } = await filled({ engine });
+      await indexAll(context);
+      const keys = await keysIn(context, table);
+      engine.rot(table, keys[0]!);
+      await engine.table(table).put(keys[1]!, new Uint8Array([1, 2, 3]));
+      expect((await indexed(context)).length).toBeLessThan((await inObjects(context)).length);
+      await indexAll(context);
+      expect(await indexed(context)).toEqual(await inObjects(context));
+    },
+  );
+
+  it('gets back rows that were lost, once a look finds one lacking', async () => {
+    const { context, many } = await filled();
+    await indexAll(context);
+    for (const key of await keysIn(context, 'shard_index'))
+      await context.engine.table('shard_index').delete(key);
+    for (let run = 0; run < 20; run++) await indexShards(context, { thorough: false });
+    expect(await indexed(context)).toEqual(await inObjects(context));
+    expect(await keysIn(context, 'shard_due')).toEqual([]);
+    expect(many).toMatch(/^b3:/);
+  });
+
+  it('drops rows of objects that are gone, but none while a put may be about to commit', async () => {
+    const { context, many } = await filled();
+    const before = (await keysIn(context, 'shard_index')).length;
+    await forgetRoot(context, many);
+    const ofOthers = (await inObjects(context)).length;
+    expect(await indexed(context)).toHaveLength(ofOthers);
+    await context.engine.table('journal').put('1'.repeat(16), new Uint8Array([1]));
+    await indexAll(context);
+    expect(await keysIn(context, 'shard_index')).toHaveLength(before);
+    await context.engine.table('journal').delete('1'.repeat(16));
+    await context.engine.table('upkeep').delete('shards');
+    await indexAll(context);
+    expect(await keysIn(context, 'shard_index')).toHaveLength(ofOthers);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+  });
+
+  it('puts a row right that says something else than its object', async () => {
+    const { context } = await filled();
+    await indexAll(context);
+    const table = context.engine.table('shard_index');
+    const [one, other] = await keysIn(context, 'shard_index');
+    const wrong = `${'0'.repeat(16)}/${one!.slice(17)}`;
+    await table.put(wrong, (await table.get(one!))!);
+    await table.delete(one!);
+    expect(other).toBeDefined();
+    for (let run = 0; run < 20; run++) await indexShards(context, { thorough: true });
+    expect(await keysIn(context, 'shard_index')).not.toContain(wrong);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+  });
+
+  it('has an object whose nodes cannot be read another time, and all others now', async () => {
+    const vault = await filled();
+    const { context, gone, many } = vault;
+    await putObject(context, noise(1_000_000, 2), { name: 'other' });
+    await dropIndex(context);
+    const all = context.directory.all().map(({ id }) => id);
+    for (const id of all) gone.add(id);
+    const first = await indexShards(context, { thorough: false });
+    expect(first.failures.map(({ piece }) => piece)).toContain(many);
+    expect(first.whole).toBe(false);
+    // Those whose only segment is in the root.
+    expect(await keysIn(context, 'shard_index')).toHaveLength(2);
+    for (const id of all) gone.delete(id);
+    const later = { ...context, clock: { ...context.clock, now: () => Date.now() + 3_600_000 } };
+    await indexAll(later);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+  });
+
+  it('says where shards are that were moved', async () => {
+    const { context, many } = await filled();
+    await dropIndex(context);
+    await indexAll(context);
+    const [segment] = (await segmentsOf(context)).filter((one) => one.manifest === many);
+    const pack = segment!.packs[0]!;
+    const moved = { provider: 'elsewhere', address: pack.address, length: 1, shards: [0] };
+    const length = await shardLength(context, segment!.segment);
+    const row = encodeRelocation({ segment: segment!.segment, movedMs: 5, packs: [{ ...moved, length }] });
+    const address = addressOf(context.blake3.hash(row));
+    await context.engine.table('relocations').put(`${segment!.segment}/00000000000005/${address}`, row);
+    await dropIndex(context);
+    await indexAll(context);
+    expect(await indexed(context)).toEqual(await inObjects(context));
+    const names: string[] = [];
+    for await (const { maps } of placementClasses(context)) names.push(...maps.flat());
+    expect(names).toContain('elsewhere');
+  });
+});
+
+describe('segments of a class', () => {
+  it('come in pieces, in the order of their addresses', async () => {
+    const { context } = await filled();
+    for (let i = 0; i < 20; i++) await putObject(context, noise(5_000, i + 3), { name: `${i}` });
+    for await (const { id } of placementClasses(context)) {
+      const all: BlobAddress[] = [];
+      for await (const { segment } of segmentsIn(context, id)) all.push(segment);
+      const pieces: BlobAddress[] = [];
+      for (let after: BlobAddress | undefined; ; after = pieces.at(-1)) {
+        const had = pieces.length;
+        for await (const { segment } of segmentsIn(context, id, { after, limit: 2 })) pieces.push(segment);
+        expect(pieces.length - had).toBeLessThanOrEqual(2);
+        if (pieces.length === had) break;
+      }
+      expect(pieces).toEqual(all);
+      expect([...all].sort()).toEqual(all);
+    }
+  });
+});
+
+async function segmentsOf(context: VaultContext) {
+  const found: { manifest: BlobAddress; segment: BlobAddress; packs: readonly { address: BlobAddress }[] }[] =
+    [];
+  for await (const { id } of placementClasses(context)) {
+    for await (const one of segmentsIn(context, id)) found.push(one);
+  }
+  return found;
+}
+
+async function shardLength(context: VaultContext, segment: BlobAddress): Promise<number> {
+  for (const text of await inObjects(context)) {
+    const one = JSON.parse(text) as { segment: string; chunks: number; bytes: number };
+    if (one.segment === segment) return Math.ceil(one.bytes / one.chunks / CODE.dataShards / 512) * 512;
+  }
+  throw new Error('no such segment');
+}
