@@ -12,6 +12,7 @@ import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
 import { benchPortable, renderPortable } from './portable.ts';
 import { benchRecover, renderRecover } from './recover.ts';
+import { benchShardIndex, renderShardIndex } from './shard-index.ts';
 
 export interface Context {
   readonly area: Area;
@@ -75,5 +76,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async recover({ area, say }) {
     const figures = await benchRecover(area, say);
     return { figures, text: renderRecover(figures) };
+  },
+  async index({ area, options, say }) {
+    const figures = await benchShardIndex(area, options.runs, say);
+    return { figures, text: renderShardIndex(figures) };
   },
 };

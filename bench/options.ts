@@ -25,6 +25,7 @@ export const MORE_PARTS = [
   'gatewayload',
   'hung',
   'recover',
+  'index',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;

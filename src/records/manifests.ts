@@ -195,7 +195,7 @@ export async function* storedManifests(
 
 /** When a manifest was stored, as it is written; undefined where it is not remembered, or was forgotten. */
 export async function storedAs(
-  context: RecordsContext,
+  context: Pick<RecordsContext, 'engine'>,
   manifest: BlobAddress,
   options: AbortOptions = {},
 ): Promise<Precondition | 'damaged' | undefined> {
@@ -210,7 +210,7 @@ export async function storedAs(
 
 /** Whether a manifest is remembered, without reading its root. */
 export const isRemembered = async (
-  context: RecordsContext,
+  context: Pick<RecordsContext, 'engine'>,
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<boolean> => (await storedAs(context, manifest, options)) !== undefined;

@@ -25,6 +25,8 @@ export const UNINDEXED_TABLE = 'shard_due';
 /** How far the records were gone through; without it that begins anew. In the table of chores. */
 export const PASS = 'shards';
 
+type WithEngine = Pick<RecordsContext, 'engine'>;
+
 /** A segment by its node, or the root that it stands in, and the object it belongs to. */
 interface IndexedAt {
   readonly segment: BlobAddress;
@@ -51,7 +53,7 @@ export function placementOf(view: SegmentView, level: PlacementClass['level']): 
   };
 }
 
-export const rowKey = (classId: string, segment: BlobAddress): string => `${classId}/${segment}`;
+const rowKey = (classId: string, segment: BlobAddress): string => `${classId}/${segment}`;
 
 /** The row of a segment's class, then that of the segment. */
 export const rowsOf = (
@@ -68,7 +70,10 @@ export const rowsOf = (
 
 type ViewAt = IndexedAt & { readonly level: PlacementClass['level'] };
 
-/** What is to be written of a segment. Of several in one batch see {@link distinctOps}. */
+/**
+ * What is to be written of a segment. Of several in one batch see {@link distinctOps}.
+ * @internal Nothing of the program moves shards yet: tests do.
+ */
 export const indexedOps = (view: SegmentView, at: ViewAt): BatchOp[] =>
   rowsOf(placementOf(view, at.level), at);
 
@@ -94,7 +99,7 @@ export const toBeIndexed = (manifest: BlobAddress, value: Uint8Array = new Uint8
 });
 
 /** Has all records gone through anew: some row that was there is not known any more. */
-export const passBegins: BatchOp = { table: UPKEEP_TABLE, key: PASS, value: undefined };
+const passBegins: BatchOp = { table: UPKEEP_TABLE, key: PASS, value: undefined };
 
 const MAX_OPS = 1024;
 const MAX_OP_BYTES = 8 * 1024 ** 2;
@@ -117,10 +122,11 @@ export function opsInParts(ops: readonly BatchOp[]): BatchOp[][] {
 
 /**
  * Every class that has segments; one that has none any more is dropped by the way.
+ * @internal Nothing of the program repairs yet: tests and benchmarks read it.
  * @throws HoldfastError `Aborted`; what the engine throws, but for damaged rows.
  */
 export async function* placementClasses(
-  context: RecordsContext,
+  context: WithEngine,
   options: AbortOptions = {},
 ): AsyncGenerator<PlacementClass> {
   const damaged: string[] = [];
@@ -143,10 +149,11 @@ interface SegmentsOptions extends AbortOptions {
 
 /**
  * Segments of a class in the order of their addresses, as far as their objects are remembered.
+ * @internal As {@link placementClasses}.
  * @throws HoldfastError `Aborted`; what the engine throws, but for damaged rows.
  */
 export async function* segmentsIn(
-  context: RecordsContext,
+  context: WithEngine,
   classId: string,
   { after, limit = Number.POSITIVE_INFINITY, signal }: SegmentsOptions = {},
 ): AsyncGenerator<IndexedSegment> {
@@ -185,7 +192,7 @@ function readable<T>(read: () => T): T | undefined {
   }
 }
 
-async function hasSegments(context: RecordsContext, id: string, options: AbortOptions): Promise<boolean> {
+async function hasSegments(context: WithEngine, id: string, options: AbortOptions): Promise<boolean> {
   let damaged = 0;
   const range = { ...options, prefix: `${id}/`, limit: 1, onDamaged: () => damaged++ };
   for await (const _ of context.engine.table(SHARDS_TABLE).entries(range)) return true;
@@ -193,16 +200,15 @@ async function hasSegments(context: RecordsContext, id: string, options: AbortOp
 }
 
 /** A class that came into use meanwhile has another row. */
-async function dropClass({ engine }: RecordsContext, id: string, row: Uint8Array): Promise<void> {
-  await engine
-    .table(CLASSES_TABLE)
-    .compareAndSet(id, row, undefined)
-    .catch(() => {}); // It costs the next reader another look.
+async function dropClass({ engine }: WithEngine, id: string, row: Uint8Array): Promise<void> {
+  const place = { table: CLASSES_TABLE, key: id };
+  // Where it cannot be, it costs the next reader another look.
+  await engine.batch([{ ...place, value: undefined }], [{ ...place, expected: row }]).catch(() => {});
 }
 
 /** What they said is found again by going through all records. */
 export async function dropDamaged(
-  { engine }: RecordsContext,
+  { engine }: WithEngine,
   table: string,
   keys: readonly string[],
 ): Promise<void> {
@@ -215,7 +221,7 @@ export async function dropDamaged(
 
 /** Which class a segment stands under, of those given. */
 export async function classAmong(
-  context: RecordsContext,
+  context: WithEngine,
   segment: BlobAddress,
   classes: readonly string[],
   options: AbortOptions,

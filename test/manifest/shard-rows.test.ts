@@ -26,10 +26,13 @@ const path = new URL('../vectors/shard-index-v1.json', import.meta.url);
 const vectors = JSON.parse(readFileSync(path, 'utf8')) as Vectors;
 
 describe('the pinned rows of the index of shards', () => {
-  it.each(vectors.classes)('are those of a class written today: $class.id', ({ class: one, latest, bytes }) => {
-    expect(toHex(encodeClass(placementClass(one), latest))).toBe(bytes);
-    expect(decodeClass(fromHex(bytes), one.id)).toEqual(one);
-  });
+  it.each(vectors.classes)(
+    'are those of a class written today: $class.id',
+    ({ class: one, latest, bytes }) => {
+      expect(toHex(encodeClass(placementClass(one), latest))).toBe(bytes);
+      expect(decodeClass(fromHex(bytes), one.id)).toEqual(one);
+    },
+  );
 
   it.each(vectors.segments)('are those of a segment written today: %#', ({ row, bytes }) => {
     expect(toHex(encodeIndexed(row))).toBe(bytes);
