@@ -122,7 +122,6 @@ export function opsInParts(ops: readonly BatchOp[]): BatchOp[][] {
 
 /**
  * Every class that has segments; one that has none any more is dropped by the way.
- * @internal Nothing of the program repairs yet: tests and benchmarks read it.
  * @throws HoldfastError `Aborted`; what the engine throws, but for damaged rows.
  */
 export async function* placementClasses(
@@ -149,7 +148,6 @@ interface SegmentsOptions extends AbortOptions {
 
 /**
  * Segments of a class in the order of their addresses, as far as their objects are remembered.
- * @internal As {@link placementClasses}.
  * @throws HoldfastError `Aborted`; what the engine throws, but for damaged rows.
  */
 export async function* segmentsIn(
