@@ -126,7 +126,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
   const directory = directoryOf(catalog, systemClock, createPunctuality(systemClock));
   const arena = createArena(64 * MIB);
   const patient = { ...directory, p95Ms: () => Number.POSITIVE_INFINITY, report() {} };
-  const base: Omit<VaultContext, 'retention' | 'places' | 'isOver'> = {
+  const base: Omit<VaultContext, 'retention' | 'places' | 'isOver' | 'isGone'> = {
     ...deps,
     nodeReads: createHedge(systemClock, NODE_READS),
     secondBlake3: () => secondBlake3(blake3, ACCELERATION),
@@ -156,6 +156,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     retention: createRetention(base, 0),
     places: { enter: async () => {} },
     isOver: async () => false,
+    isGone: async () => false,
   };
   const close = async (): Promise<void> => {
     await Promise.all(providers.map(({ adapter }) => adapter.close()));

@@ -147,6 +147,8 @@ export interface ErrorCodeTable {
   malformed_compression: 'Corrupt';
   /** A manifest is authentic DAG-CBOR and still no manifest. Do: treat it as damaged; its copies may be whole. */
   malformed_manifest: 'Corrupt';
+  /** Shards of a segment were moved in part too often. Do: move all shards of the provider at once. */
+  moves_entangled: 'Conflict';
   /** Too many write one name at once. Nothing was changed. Do: try again. @status temporary */
   name_contended: 'Conflict';
   /** No object has that name. Do: see `listObjects`, or `holdfast ls`. */
@@ -215,6 +217,8 @@ export interface ErrorCodeTable {
   same_name: 'ConfigInvalid';
   /** The vault or gateway was opened without a key. Do: ask one that has it. */
   sealed: 'PermissionDenied';
+  /** Another worker is moving shards of the same segment. Do: nothing; try again later. @status temporary */
+  segment_leased: 'Conflict';
   /** A slot is rewritten faster than it can be read. Do: try again. */
   slot_busy: 'Unavailable';
   /** It cannot be told whether a write of a slot was made. Do: read the slot again and decide anew. */

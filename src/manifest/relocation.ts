@@ -22,11 +22,11 @@ export interface RelocationRecord {
 const RELOCATION_VERSION = 1;
 /** Relocations of one segment that a reader looks at, the newest. */
 export const MAX_RELOCATIONS = 16;
-const MAX_RELOCATED_PACKS = 64;
+/** Packs that one of them names. */
+export const MAX_RELOCATED_PACKS = 64;
 /** More shards than a segment's node has room for. */
 const MAX_MASK_BYTES = 4096;
 
-/** @internal Nothing of the program moves shards yet: tests do. */
 export function encodeRelocation({ segment, movedMs, packs }: RelocationRecord): Uint8Array {
   return encodeNode({
     version: RELOCATION_VERSION,

@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { entryOf } from '../core/maps.ts';
-import type { RelocatedPack, RelocationRecord } from '../manifest/relocation.ts';
+import { MAX_RELOCATED_PACKS, type RelocatedPack, type RelocationRecord } from '../manifest/relocation.ts';
 import type { PackRecord, SegmentRecord } from '../manifest/segment.ts';
 import { type Place, recordedPlace, type SegmentView } from './places.ts';
 
@@ -63,18 +63,52 @@ export function allPacks(
   relocations: readonly Relocation[],
 ): readonly PackRecord[] {
   const moved = relocations.flatMap((one) => (one.recorded ? one.packs : []));
-  return [
-    ...new Map([...packs, ...moved].map((pack) => [`${pack.provider} ${pack.address}`, pack])).values(),
-  ];
+  return [...new Map([...packs, ...moved].map((pack) => [blobKey(pack), pack])).values()];
 }
 
-/** The same without those of the node that all shards were moved from: what is kept, and counts as used. */
+/**
+ * The same without those that no shard ought to be in any more: what is kept, and counts as used. By the vault's own word.
+ * @param relocations newest first.
+ */
 export function keptPacks(record: SegmentRecord, relocations: readonly Relocation[]): readonly PackRecord[] {
-  const moved = relocations.flatMap((one) => (one.recorded ? one.packs : []));
-  const gone = new Set(moved.flatMap(({ shards }) => shards));
+  const recorded = relocations.filter((one) => one.recorded);
+  const moved = new Set<number>();
+  const kept: PackRecord[] = recorded.flatMap(({ packs }) => {
+    const first = packs.filter(({ shards }) => shards.some((at) => !moved.has(at)));
+    for (const at of packs.flatMap(({ shards }) => shards)) moved.add(at);
+    return first;
+  });
   const staying = new Set<number>();
-  for (const [at, pack] of record.places.entries()) if (!gone.has(at)) staying.add(pack);
-  return allPacks({ ...record, packs: record.packs.filter((_, pack) => staying.has(pack)) }, relocations);
+  for (const [at, pack] of record.places.entries()) if (!moved.has(at)) staying.add(pack);
+  const packs = [...record.packs.filter((_, pack) => staying.has(pack)), ...kept];
+  return [...new Map(packs.map((pack) => [blobKey(pack), pack])).values()];
+}
+
+/** A pack at a provider: packs of the same bytes have the same address. */
+export const blobKey = ({ provider, address }: PackRecord): string => `${provider}/${address}`;
+
+/**
+ * The same relocations in as few as say it all: what no shard ought to be in any more is left out, and what holds a shard that a
+ * newer pack has too stays in one that is older.
+ * @param relocations newest first, the vault's own word.
+ * @returns the packs of each, newest first.
+ */
+export function unitedPacks(relocations: readonly RelocationRecord[]): (readonly RelocatedPack[])[] {
+  const united: { readonly packs: RelocatedPack[]; readonly shards: Set<number> }[] = [];
+  const moved = new Set<number>();
+  for (const { packs } of relocations) {
+    const first = packs.filter(({ shards }) => shards.some((at) => !moved.has(at)));
+    for (const at of packs.flatMap(({ shards }) => shards)) moved.add(at);
+    for (const pack of first) {
+      let behind = united.findLastIndex(({ shards }) => pack.shards.some((at) => shards.has(at))) + 1;
+      while (united[behind]?.packs.length === MAX_RELOCATED_PACKS) behind++;
+      const into = united[behind] ?? { packs: [], shards: new Set() };
+      united[behind] = into;
+      into.packs.push(pack);
+      for (const at of pack.shards) into.shards.add(at);
+    }
+  }
+  return united.map(({ packs }) => packs);
 }
 
 /** What was moved and came back has its first place twice. */
@@ -104,7 +138,7 @@ const lengthOf = ({ shardLengths, code }: SegmentView, at: number): number =>
   shardLengths[Math.floor(at / code.totalShards)]!;
 
 /** Whether a relocation names shards that there are, and packs as long as those. */
-function fits(view: SegmentView, { packs }: Relocation): boolean {
+export function fits(view: SegmentView, { packs }: Pick<Relocation, 'packs'>): boolean {
   const count = view.record.places.length;
   return packs.every(
     ({ shards, length }) =>

@@ -34,6 +34,8 @@ export interface ReadContext extends TransferContext, RecordsContext {
 export interface VaultContext extends ReadContext, WithRetention, WithPlaces {
   /** Whether an owner of journals is gone; its mark differs whenever it has written to them. */
   readonly isOver: (owner: string, mark: string) => Promise<boolean>;
+  /** Whether an owner that was at work then will do nothing any more. */
+  readonly isGone: (owner: string, sinceMs: number) => Promise<boolean>;
 }
 
 /** A shard → provider map: element s is a place in the list of providers it was made for. */

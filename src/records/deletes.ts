@@ -19,9 +19,10 @@ import {
   wasRefused,
 } from './claims.ts';
 import type { RecordsContext } from './context.ts';
+import { claimedMove } from './move-rows.ts';
 
-/** Blobs that are claimed in one step. */
-const AT_ONCE = 1024;
+/** Blobs that are claimed in one step: a claim may take five of the entries of a batch. */
+const AT_ONCE = 512;
 /** Others may claim the same between reading and writing so often. */
 const MAX_ROUNDS = 8;
 
@@ -92,10 +93,21 @@ export interface Held {
 
 interface Change extends Held {
   readonly expected: Uint8Array | undefined;
+  /** What else is written with it, and depends on. */
+  readonly also?: Pick<PlaceChange, 'ops' | 'preconditions'> | undefined;
+}
+
+interface PlaceChange {
+  readonly key: Place;
+  readonly expected: Uint8Array | undefined;
+  readonly next: Uint8Array | undefined;
+  readonly ops?: readonly BatchOp[] | undefined;
+  readonly preconditions?: readonly Precondition[] | undefined;
 }
 
 /**
- * Claims places, flushed. What is claimed already stays as it is, but for what is queued.
+ * Claims places, flushed. What is claimed already stays as it is, but for what is queued; so does what somebody is storing
+ * now, who will see that it goes. What a move said of a place ends with the claim.
  * @param isAsked what is not is queued.
  * @returns those that may be sent.
  */
@@ -114,8 +126,10 @@ async function claim(
     for (const blob of todo) {
       const { isFree, stored: expected, claim: there } = await readClaim(context, blob);
       if (!isFree && there?.state !== 'queued' && there?.stays !== true) continue;
+      const move = await claimedMove(context.engine, placeOf(blob));
+      if (move === undefined) continue;
       const asked = there?.stays !== true && isAsked(blob);
-      const bytes = Math.max(blob.bytes, there?.bytes ?? 0);
+      const bytes = Math.max(blob.bytes, there?.bytes ?? 0, move.bytes);
       const base = { ...decided, bytes, sinceMs: nowMs(context) };
       const idle: Claim =
         there?.stays === true
@@ -128,6 +142,7 @@ async function claim(
         claim: next,
         stored: encodeClaim(next),
         expected,
+        also: move,
       });
     }
     const failed = await hold(context, changes);
@@ -167,7 +182,7 @@ async function hold({ engine }: RecordsContext, changes: readonly Change[]): Pro
   try {
     const done = await compareAndWrite(
       engine,
-      changes.map((one) => ({ ...one, next: one.stored })),
+      changes.map(({ key, expected, stored, also }) => ({ key, expected, next: stored, ...also })),
       { sync: true },
     );
     for (const [at, one] of changes.entries()) if (done[at]) failed.delete(one);
@@ -180,23 +195,21 @@ async function hold({ engine }: RecordsContext, changes: readonly Change[]): Pro
 /** In one step where nobody came between, else each for itself. @returns of each whether it is written. */
 async function compareAndWrite(
   engine: Engine,
-  changes: readonly {
-    readonly key: Place;
-    readonly expected: Uint8Array | undefined;
-    readonly next: Uint8Array | undefined;
-  }[],
+  changes: readonly PlaceChange[],
   options: { readonly sync?: boolean } = {},
 ): Promise<boolean[]> {
   if (changes.length === 0) return [];
-  const at = (key: Place) => ({ table: TRASH_TABLE, key });
-  const ops = changes.map(({ key, next }): BatchOp => ({ ...at(key), value: next }));
-  const stands = changes.map(({ key, expected }): Precondition => ({ ...at(key), expected }));
-  if (await engine.batch(ops, stands, options)) return changes.map(() => true);
-  const table = engine.table(TRASH_TABLE);
+  const write = (some: readonly PlaceChange[]): Promise<boolean> => {
+    const ops = some.flatMap(({ key, next, ops = [] }) => [{ table: TRASH_TABLE, key, value: next }, ...ops]);
+    const stands = some.flatMap(({ key, expected, preconditions = [] }) => [
+      { table: TRASH_TABLE, key, expected },
+      ...preconditions,
+    ]);
+    return engine.batch(ops, stands, options);
+  };
+  if (await write(changes)) return changes.map(() => true);
   const done: boolean[] = [];
-  for (const { key, expected, next } of changes) {
-    done.push(await table.compareAndSet(key, expected, next, options));
-  }
+  for (const change of changes) done.push(await write([change]));
   return done;
 }
 

@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import type { BatchOp, EntriesOptions, Precondition } from '../engine/engine.ts';
+import type { BatchOp, Engine, EntriesOptions, Precondition } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
@@ -47,6 +47,19 @@ export function rememberedRoot({ address, bytes, storedMs, usage }: RootToKeep):
 export function usageEntry(manifest: BlobAddress, usage: Usage): BatchOp {
   const text = JSON.stringify({ v: 1, bytes: Object.fromEntries(usage) });
   return { table: USAGE_TABLE, key: manifest, value: utf8Encode(text) };
+}
+
+/**
+ * Whether the vault has this manifest still, and that it stays so, for changes of its object.
+ * @throws HoldfastError `Corrupt` when that cannot be read.
+ */
+export async function manifestStands(
+  engine: Engine,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<{ readonly isThere: boolean; readonly holds: Precondition }> {
+  const expected = await engine.table(TIMES_TABLE).get(manifest, options);
+  return { isThere: expected !== undefined, holds: { table: TIMES_TABLE, key: manifest, expected } };
 }
 
 /** @param also is written in the same step. */

@@ -1,10 +1,16 @@
 import type { AbortOptions } from '../core/abort.ts';
-import type { BlobAddress } from '../core/address.ts';
+import { addressOf, type BlobAddress } from '../core/address.ts';
+import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { isEmpty } from '../engine/batches.ts';
-import type { Engine } from '../engine/engine.ts';
-import { decodeRelocation, MAX_RELOCATIONS, type RelocationRecord } from '../manifest/relocation.ts';
+import type { BatchOp, Engine } from '../engine/engine.ts';
+import {
+  decodeRelocation,
+  encodeRelocation,
+  MAX_RELOCATIONS,
+  type RelocationRecord,
+} from '../manifest/relocation.ts';
 import type { Relocations } from '../object/relocations.ts';
 
 /** `<segment>/<moved ms, 14 digits>/<address of the record>` → record. What is here, the vault itself wrote. */
@@ -32,6 +38,36 @@ export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
     },
   };
 }
+
+/** What stands of a segment, and under which keys; those that are malformed are not among the records. */
+export async function storedRelocations(
+  engine: Engine,
+  segment: BlobAddress,
+  options: AbortOptions = {},
+): Promise<{ readonly keys: readonly string[]; readonly records: readonly RelocationRecord[] }> {
+  const range = { ...options, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true };
+  const keys: string[] = [];
+  const records: RelocationRecord[] = [];
+  for await (const [key, bytes] of engine.table(RELOCATIONS_TABLE).entries(range)) {
+    const record = readable(bytes);
+    keys.push(key);
+    if (record?.segment === segment) records.push(record);
+  }
+  return { keys, records };
+}
+
+/** To be written with what makes it true. */
+export function relocationOp(blake3: Blake3, record: RelocationRecord): BatchOp {
+  const value = encodeRelocation(record);
+  const ms = String(record.movedMs).padStart(14, '0');
+  return {
+    table: RELOCATIONS_TABLE,
+    key: `${record.segment}/${ms}/${addressOf(blake3.hash(value))}`,
+    value,
+  };
+}
+
+export const noRelocation = (key: string): BatchOp => ({ table: RELOCATIONS_TABLE, key, value: undefined });
 
 async function rowsOf(
   engine: Engine,

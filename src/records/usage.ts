@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { utf8Decode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import type { BatchOp, Engine, Precondition } from '../engine/engine.ts';
 import { decodeRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { publicSegments } from '../object/manifest-tree.ts';
@@ -10,6 +11,7 @@ import { claimedBytes } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { readJournals } from './journal.ts';
 import { loadRoot, storedManifests, USAGE_TABLE, type Usage, usageEntry } from './manifests.ts';
+import { openMoves } from './move-rows.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 
 /** Adds what the packs of a segment take up. */
@@ -42,7 +44,8 @@ async function countUsage(
   options: AbortOptions,
 ): Promise<Usage | undefined> {
   // One that cannot be read may never be ended, and is not waited for.
-  const isQuiet = async (): Promise<boolean> => (await readJournals(context, options)).length === 0;
+  const isQuiet = async (): Promise<boolean> =>
+    (await readJournals(context, options)).length === 0 && !(await isMoving(context, options));
   if (!(await isQuiet())) return undefined;
   const sums = new Map<string, number>();
   const add = (provider: string, bytes: number): void => {
@@ -59,7 +62,53 @@ async function countUsage(
     }
   }
   for await (const { provider, bytes } of claimedBytes(context, options)) add(provider, bytes);
+  for await (const { blob, row } of openMoves(context.engine, '', options)) {
+    if (row?.state === 'leaving') add(blob.provider, row.bytes);
+  }
   return (await isQuiet()) ? sums : undefined;
+}
+
+/** Of what is being stored nobody can tell whether it is counted. */
+async function isMoving({ engine }: RecordsContext, options: AbortOptions): Promise<boolean> {
+  for await (const { row } of openMoves(engine, '', options)) if (row?.state === 'intended') return true;
+  return false;
+}
+
+/**
+ * What an object takes up once packs came to it and others went. Nothing where that is to be counted from its nodes anyway.
+ * @param changes bytes by provider.
+ */
+export async function usageChange(
+  { engine }: RecordsContext,
+  manifest: BlobAddress,
+  changes: readonly { readonly provider: string; readonly bytes: number }[],
+): Promise<{ readonly ops: readonly BatchOp[]; readonly preconditions: readonly Precondition[] }> {
+  const expected = await recordedUsage(engine, manifest);
+  const usage = expected && usageIn(expected);
+  if (usage === undefined) return { ops: [], preconditions: [] };
+  const changed = new Map(usage);
+  for (const { provider, bytes } of changes) {
+    changed.set(provider, Math.max(0, (changed.get(provider) ?? 0) + bytes));
+  }
+  for (const [provider, bytes] of changed) if (bytes === 0) changed.delete(provider);
+  return {
+    ops: [usageEntry(manifest, changed)],
+    preconditions: [{ table: USAGE_TABLE, key: manifest, expected }],
+  };
+}
+
+/** One that the engine cannot read is made anew when it is counted. */
+async function recordedUsage(
+  engine: Engine,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<Uint8Array | undefined> {
+  try {
+    return await engine.table(USAGE_TABLE).get(manifest, options);
+  } catch (error) {
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
+    return undefined;
+  }
 }
 
 const DAMAGED = ['Corrupt', 'NotFound', 'HashMismatch'] as const;
@@ -69,13 +118,7 @@ async function usageOf(
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<Usage> {
-  const recorded = await context.engine
-    .table(USAGE_TABLE)
-    .get(manifest, options)
-    .catch((error: unknown) => {
-      if (!isHoldfastError(error, 'Corrupt')) throw error;
-      return undefined;
-    });
+  const recorded = await recordedUsage(context.engine, manifest, options);
   const known = recorded && usageIn(recorded);
   if (known !== undefined) return known;
   // As earlier versions left it, or somebody who was killed, or a disk that rots.

@@ -10,7 +10,7 @@ import { DamageLog } from '../object/damage.ts';
 import { fetchNode, isLost } from '../object/fetch-node.ts';
 import { publicTree, walkManifest } from '../object/manifest-tree.ts';
 import { type SegmentView, viewSegment } from '../object/places.ts';
-import { allPacks, keptPacks, relocate } from '../object/relocations.ts';
+import { allPacks, blobKey, keptPacks, relocate } from '../object/relocations.ts';
 import type { BlobAt } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { localRoot } from '../records/manifests.ts';
@@ -26,8 +26,8 @@ export interface Remains {
   readonly packs: BlobAt[];
   /** By depth: segments, then what leads to them. */
   readonly nodes: readonly (readonly BlobAddress[])[];
-  /** Segments, by node or root, of which shards were moved. */
-  readonly relocated: readonly BlobAddress[];
+  /** Its segments, by node, or by the root that the only one stands in. */
+  readonly segments: readonly BlobAddress[];
   /** What takes its segments out of the index of shards. */
   readonly unindexed: readonly BatchOp[];
   /** Nodes that were passed over: what they lead to is not known. */
@@ -75,13 +75,13 @@ export async function remainsOf(
     }
   };
   const block = (await localRoot(context, manifest, { signal })) ?? (await fetch(manifest));
-  if (block === undefined) return { block, packs: [], nodes: [], relocated: [], unindexed: [], lost };
+  if (block === undefined) return { block, packs: [], nodes: [], segments: [], unindexed: [], lost };
   const root = decodeRoot(block);
   const tree = publicTree(root, fetch);
   const relocationsOf = await context.relocations.open({ signal, fresh: true });
   const packs: BlobAt[] = [];
   const nodes: BlobAddress[][] = Array.from({ length: root.body.depth }, () => []);
-  const relocated: BlobAddress[] = [];
+  const segments = root.body.depth === 0 ? [manifest] : nodes[0]!;
   const unindexed: BatchOp[] = [];
   const code = createLinearCode(root.code);
   const { level } = root.certificate.domains;
@@ -93,17 +93,16 @@ export async function remainsOf(
     const key = address ?? manifest;
     const relocations = (await relocationsOf?.(key)) ?? [];
     // What moved away is perhaps still there, but does not count any more.
-    const counted = new Set(keptPacks(segment, relocations));
+    const counted = new Set(keptPacks(segment, relocations).map(blobKey));
     for (const pack of allPacks(segment, relocations)) {
       const { provider, address, length } = pack;
-      packs.push({ provider, address, bytes: counted.has(pack) ? length : 0 });
+      packs.push({ provider, address, bytes: counted.has(blobKey(pack)) ? length : 0 });
     }
-    if (relocations.length > 0) relocated.push(key);
     const view = viewOrNothing(segment, code);
     const at = { segment: key, manifest, level };
     if (view !== undefined) unindexed.push(...unindexedOps(relocate(view, relocations), at));
   }
-  return { block, packs, nodes, relocated, unindexed, lost };
+  return { block, packs, nodes, segments, unindexed, lost };
 }
 
 /** A segment whose lengths contradict each other is in no index. */

@@ -4,10 +4,10 @@ import { recordedTime } from '../core/clock.ts';
 import { type EachOptions, eachAlone } from '../core/pieces.ts';
 import { openPointer } from '../manifest/pointer.ts';
 import { openRoot } from '../manifest/root.ts';
-import type { BlobAt } from '../records/claims.ts';
+import { type BlobAt, placeOf } from '../records/claims.ts';
 import type { RecordsContext, Retention, Retired, RetiredVersion } from '../records/context.ts';
 import { forgetDamage } from '../records/damage.ts';
-import { deleteOrQueue } from '../records/deletes.ts';
+import { deleteOrQueue, queueDeletes } from '../records/deletes.ts';
 import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { forgetRoot } from '../records/manifests.ts';
@@ -168,7 +168,7 @@ async function retireNow(
   }
   const withoutLost = isLostForGood(context, version);
   const remains = await remainsOf(context, manifest, { ...options, withoutLost });
-  const { block, packs, nodes, relocated, unindexed, lost } = remains;
+  const { block, packs, nodes, segments, unindexed, lost } = remains;
   if (await isReferredTo(context, version, block, options)) {
     await context.engine.batch([noLongerRetired(version)]);
     return { deleted: 0, queued: 0 };
@@ -183,6 +183,7 @@ async function retireNow(
   stages.at(-1)!.push(...everywhere([manifest]));
   // Cut off from here on, nobody can tell what was counted as deleted already.
   await context.engine.batch([retiring({ ...version, begun: true })]);
+  const known = new Set<string>(packs.map(placeOf));
   let all = 0;
   let queued = 0;
   for (const blobs of stages) {
@@ -193,16 +194,35 @@ async function retireNow(
     all += blobs.length;
     queued += await deleteOrQueue(context, blobs, options);
     // What leads to where the shards were moved to goes after them, and before what leads to it.
-    if (blobs === packs) await forgetRelocations(context.engine, relocated, {});
+    if (blobs === packs) await dropMoved(context, segments, known);
     if (blobs === packs) await forgetDamage(context, [manifest, ...nodes.flat()]);
   }
   // Whatever was cut off is queued, so it is done, also when the signal has fired.
   const [first = [], ...rest] = opsInParts(unindexed);
   await forgetRoot(context, manifest, {}, [noLongerRetired(version), ...first]);
   for (const rows of rest) await context.engine.batch(rows);
+  // Nobody moves shards of it from now on; somebody may have until now.
+  await dropMoved(context, segments, known);
   if (version.begun || lost.length > 0) await recountIsDue(context);
   const done = { deleted: all - queued, queued };
   return lost.length > 0 ? { ...done, lost: lost.length } : done;
+}
+
+/** Forgets where shards were moved to. Packs that somebody moved some to since the others were deleted are queued before. */
+async function dropMoved(
+  context: RecordsContext,
+  segments: readonly BlobAddress[],
+  known: ReadonlySet<string>,
+): Promise<void> {
+  const relocationsOf = await context.relocations.open({ fresh: true });
+  if (relocationsOf === undefined) return;
+  for (const segment of segments) {
+    const moved = (await relocationsOf(segment)).flatMap((one) => (one.recorded ? one.packs : []));
+    // What they take up is known to the rows of their moves.
+    const since = moved.filter((pack) => !known.has(placeOf(pack))).map((pack) => ({ ...pack, bytes: 0 }));
+    await queueDeletes(context, since);
+    await forgetRelocations(context.engine, [segment]);
+  }
 }
 
 /** Whether a name stands for it now: the one it had, the one in its root, or one that a fork made of those. */

@@ -8,6 +8,7 @@ import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/intents.ts';
+import { movedAmong } from '../records/move-rows.ts';
 import { isSoleOwner, readPlace } from '../records/places.ts';
 import type { ForeignSlots } from './foreign-slots.ts';
 import { type Reachable, reach } from './reachable.ts';
@@ -112,6 +113,8 @@ export class Scrubbing {
     const keys = new Set(found.map(({ address }) => `${id}/${address}`));
     const spoken = await intendedAmong(this.#context, keys, { signal });
     for (const key of await claimedAmong(this.#context, keys, { signal })) spoken.add(key);
+    // A manifest that was walked before is not walked again: what it leads to may have been moved since.
+    for (const key of await movedAmong(this.#context.engine, keys)) spoken.add(key);
     await reach(this.#context, reachable, { signal });
     const orphans: BlobEntry[] = [];
     for (const entry of found) {

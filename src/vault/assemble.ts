@@ -93,9 +93,8 @@ export async function assemble(
   const { clock, random, blake3, engine, owners, arena, cpu, env, room = ROOM_ENOUGH } = ports;
   const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
   const adapters = providers.map(({ adapter }) => adapter);
-  const settings = catalogSettings(config, observers.log, choices);
-  const health = observers.providers;
-  const catalog = await openNodeCatalog({ ...settings, providers, engine, clock, health });
+  const settings = { ...catalogSettings(config, observers.log, choices), health: observers.providers };
+  const catalog = await openNodeCatalog({ ...settings, providers, engine, clock });
   const punctuality = createPunctuality(clock);
   const base = {
     clock,
@@ -117,6 +116,7 @@ export async function assemble(
   const context: VaultContext = {
     ...base,
     isOver: leases.isOver,
+    isGone: leases.isGone,
     retention: createRetention(base, config.retention.replacedSeconds * 1000),
     places: createPlaces(base),
   };

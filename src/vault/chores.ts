@@ -1,5 +1,6 @@
 import type { HoldfastError } from '../core/errors.ts';
 import type { EachOptions, PieceFailure } from '../core/pieces.ts';
+import { endDeadMoves } from '../records/dead-moves.ts';
 import type { Fork } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { renewSlots } from '../records/name-backup.ts';
@@ -47,6 +48,7 @@ export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) =>
   return [
     { name: 'journals', run: (options) => sweep(composed, onDead, options) },
     { name: 'retired', run: (options) => retire(composed, options) },
+    { name: 'moves', run: (options) => endDeadMoves(context, options) },
     { name: 'trash', run: (options) => emptyTrash(context, leases.isGone, options) },
     { name: 'old claims', run: judging(composed) },
     { name: 'slots', run: (options) => renewSlots(context, options) },

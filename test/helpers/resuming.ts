@@ -107,6 +107,7 @@ export class World {
       engine,
       owner: async () => owner,
       isOver: async (other) => other !== owner,
+      isGone: async (other) => other !== owner,
       random: (length) => this.#random(length),
       cpu: { ...context.cpu, encode: (job) => this.#encode(context, job) },
     };

@@ -74,7 +74,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     p95Ms: () => undefined,
   };
   const engine = options.engine ?? createMemoryEngine();
-  const base: Omit<VaultContext, 'retention' | 'places' | 'isOver'> = {
+  const base: Omit<VaultContext, 'retention' | 'places' | 'isOver' | 'isGone'> = {
     keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
     owner: async () => 'test',
     engine,
@@ -107,6 +107,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     retention: createRetention(base, 0),
     places: { enter: async () => {} },
     isOver: async () => false,
+    isGone: async () => false,
   };
   return { context, providers, gone };
 }

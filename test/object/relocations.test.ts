@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PackRecord } from '../../src/manifest/segment.ts';
 import { locate, type Place, packsOf, viewSegment } from '../../src/object/places.ts';
-import { type Relocation, relocate } from '../../src/object/relocations.ts';
+import { type Relocation, relocate, unitedPacks } from '../../src/object/relocations.ts';
 import { bytesOf, fakeAddress, inPackOrder, type SegmentCase, segmentCases } from './segments.ts';
 
 const RUNS = process.env.SLOW === '1' ? 5000 : 300;
@@ -83,22 +83,44 @@ describe('relocations laid over a segment', () => {
     );
   });
 
-  test('leave as packs that are kept those that some shard ought to be in, or may be by the word of the vault', () => {
+  test('leave as packs that are kept those that some shard ought to be in, each once', () => {
     fc.assert(
       fc.property(movedCases, (one) => {
         const view = relocate(viewSegment(one.record, one.code), one.relocations);
         const kept = packsOf(view).map(blobOf);
-        expect(new Set(kept).size).toBe(kept.length);
-        const moved = one.relocations.filter((each) => each.recorded && isFit(one, each));
-        const gone = new Set(moved.flatMap(({ packs }) => packs).flatMap(({ shards }) => shards));
-        const hasStaying = (pack: number): boolean => one.contents[pack]!.some((at) => !gone.has(at));
-        const all = moved.length === 0 && !one.relocations.some((each) => isFit(one, each));
-        expect(new Set(kept)).toEqual(
-          new Set([
-            ...one.record.packs.filter((_, pack) => all || hasStaying(pack)).map(blobOf),
-            ...moved.flatMap(({ packs }) => packs.map(blobOf)),
-          ]),
+        const isMoved = one.relocations.some((each) => isFit(one, each));
+        const own = one.relocations.filter(({ recorded }) => recorded);
+        const first = [...one.record.places.keys()].map((at) =>
+          blobOf(reference({ ...one, relocations: own }, at)[0]!.pack),
         );
+        if (isMoved) expect([...kept].sort()).toEqual([...new Set(first)].sort());
+        else expect(kept).toEqual(one.record.packs.map(blobOf));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('say the same of where shards ought to be when they are united, in no more records', () => {
+    fc.assert(
+      fc.property(movedCases, (one) => {
+        const fitting = one.relocations.filter((each) => each.recorded && isFit(one, each));
+        const united = unitedPacks(fitting).map((packs) => ({
+          segment: fakeAddress(0),
+          movedMs: 0,
+          packs,
+          recorded: true,
+        }));
+        expect(united.length).toBeLessThanOrEqual(fitting.length);
+        for (const { packs } of united) {
+          const shards = packs.flatMap((pack) => pack.shards);
+          expect(new Set(shards).size).toBe(shards.length);
+        }
+        const view = viewSegment(one.record, one.code);
+        const [before, after] = [relocate(view, fitting), relocate(view, united)];
+        for (const at of one.record.places.keys()) {
+          const shard = [Math.floor(at / one.code.totalShards), at % one.code.totalShards] as const;
+          expect(locate(after, ...shard)).toEqual(locate(before, ...shard));
+        }
       }),
       { numRuns: RUNS },
     );

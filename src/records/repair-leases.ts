@@ -1,0 +1,75 @@
+import type { BlobAddress } from '../core/address.ts';
+import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { recordedTime } from '../core/clock.ts';
+import { isCount } from '../core/counts.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Precondition } from '../engine/engine.ts';
+import type { RecordsContext } from './context.ts';
+
+/** Segment → who moves shards of it. */
+const REPAIR_LEASES_TABLE = 'repair_leases';
+
+/** Keeping records, and being able to tell whether an owner that was at work then will do nothing any more. */
+export interface LeasingContext extends RecordsContext {
+  readonly isGone: (owner: string, sinceMs: number) => Promise<boolean>;
+}
+
+/** The right to move shards of a segment, which one at a time has. */
+export interface SegmentLease {
+  readonly segment: BlobAddress;
+  /** That it is held still: what is written by this right has it as a precondition. */
+  readonly holds: Precondition;
+}
+
+/**
+ * Takes the right to move shards of a segment: from nobody, or from an owner that is gone.
+ * @throws HoldfastError `Conflict`, code `segment_leased`, while another has it.
+ * @internal Nothing of the program moves shards yet: tests do.
+ */
+export async function leaseSegment(context: LeasingContext, segment: BlobAddress): Promise<SegmentLease> {
+  const { engine, random } = context;
+  const table = engine.table(REPAIR_LEASES_TABLE);
+  const before = await table.get(segment);
+  if (before !== undefined && !(await isFree(context, before))) throw leased();
+  const since = recordedTime(context.clock);
+  const record = { v: 1, owner: await context.owner(), nonce: toHex(random(8)), since };
+  const expected = utf8Encode(JSON.stringify(record));
+  if (!(await table.compareAndSet(segment, before, expected, { sync: true }))) throw leased();
+  return { segment, holds: { table: REPAIR_LEASES_TABLE, key: segment, expected } };
+}
+
+/** Lets go of it; does nothing where another has it by now. @internal */
+export async function releaseSegment(
+  { engine }: RecordsContext,
+  { segment, holds }: SegmentLease,
+): Promise<void> {
+  await engine.table(REPAIR_LEASES_TABLE).compareAndSet(segment, holds.expected, undefined);
+}
+
+/** Whether it is held still. */
+export async function isHeld({ engine }: RecordsContext, { segment, holds }: SegmentLease): Promise<boolean> {
+  const now = await engine.table(REPAIR_LEASES_TABLE).get(segment);
+  return now !== undefined && equalBytes(now, holds.expected!);
+}
+
+/** One that cannot be read was written by nobody who could go on by it. */
+async function isFree(context: LeasingContext, stored: Uint8Array): Promise<boolean> {
+  const held = holderIn(stored);
+  return held === undefined || (await context.isGone(held.owner, held.sinceMs));
+}
+
+function holderIn(stored: Uint8Array): { readonly owner: string; readonly sinceMs: number } | undefined {
+  try {
+    const { v, owner, since } = JSON.parse(utf8Decode(stored)) as Record<string, unknown>;
+    return v === 1 && typeof owner === 'string' && isCount(since) ? { owner, sinceMs: since } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const leased = (): HoldfastError =>
+  new HoldfastError('Conflict', 'another worker moves shards of this segment', {
+    code: 'segment_leased',
+    status: 'temporary',
+    hint: 'Nothing was changed. Its work shows when it is done; try again then.',
+  });

@@ -1,0 +1,363 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { createLinearCode } from '../../src/coding/erasure/code.ts';
+import { utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
+import type { VaultContext } from '../../src/pipeline/context.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
+import { abandonPacks, endDeadMoves } from '../../src/records/dead-moves.ts';
+import { deleteOrQueue, queueDeletes } from '../../src/records/deletes.ts';
+import { encodeMove, type MoveRow, moveIn } from '../../src/records/move-rows.ts';
+import { type Intent, intendPacks, recordMove } from '../../src/records/moves.ts';
+import { leaseSegment, releaseSegment, type SegmentLease } from '../../src/records/repair-leases.ts';
+import { emptyTrash } from '../../src/records/trash.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
+import { scrubProviders } from '../../src/upkeep/gc.ts';
+import { createRetention } from '../../src/upkeep/retention.ts';
+import { verifyObject } from '../../src/upkeep/verify.ts';
+import { aroundWrites, touches } from '../helpers/engine.ts';
+import { allBlobs } from '../helpers/faulty.ts';
+import {
+  copyOver,
+  keysIn,
+  packAt,
+  rowsOf,
+  type StoredSegment,
+  segmentsNow,
+  toStore,
+} from '../helpers/moving.ts';
+import { noise, readAll, testVault } from '../helpers/vault.ts';
+
+const XOR = createLinearCode({ algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 });
+const CONTENT = noise(400_000);
+
+/** An object at p1, p2 and p3 of five providers, on a clock that is set by hand. */
+async function world(owner = 'me') {
+  const vault = await testVault({ providers: 5, policy: { code: XOR, replicaBelowBytes: 0 } });
+  const time = { ms: 1_700_000_000_000 };
+  const gone = new Set<string>();
+  const context: VaultContext = {
+    ...vault.context,
+    clock: { ...systemClock, now: () => time.ms },
+    owner: async () => owner,
+    isGone: async (other) => gone.has(other),
+  };
+  vault.gone.add('p4').add('p5');
+  const { manifest } = await putObject(context, CONTENT, { name: 'x' });
+  vault.gone.clear();
+  const now = async (): Promise<StoredSegment> => (await segmentsNow(context, manifest))[0]!;
+  const before = await allBlobs(vault);
+  return { vault, context, manifest, time, ownersGone: gone, now, before };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+/** Notes that the pack at one provider is to be at another. */
+async function intend(
+  { context }: Pick<World, 'context'>,
+  at: StoredSegment,
+  from: string,
+  to: string,
+): Promise<Intent> {
+  const { intents } = await intendPacks(context, at, [toStore(packAt(at, from), to)]);
+  return intents[0]!;
+}
+
+const record = (
+  { context }: Pick<World, 'context'>,
+  at: StoredSegment,
+  lease: SegmentLease,
+  intents: readonly Intent[],
+  from: string,
+) =>
+  recordMove(context, {
+    at: { segment: at.segment, manifest: at.manifest },
+    view: at.view,
+    lease,
+    intents,
+    packs: intents.map(({ pack }) => ({ ...packAt(at, from), provider: pack.provider })),
+    graceMs: 60_000,
+    also: () => [],
+  });
+
+/** The whole of a move: the pack that is at one provider is at another afterwards. */
+async function move(its: World, from: string, to: string): Promise<void> {
+  const at = await its.now();
+  const lease = await leaseSegment(its.context, at.segment);
+  const intent = await intend(its, at, from, to);
+  await copyOver(its.context, from, intent);
+  await record(its, at, lease, [intent], from);
+  await releaseSegment(its.context, lease);
+}
+
+/** What a living vault does after operations. */
+async function tidy({ context, time }: World, passMs = 0): Promise<void> {
+  time.ms += passMs;
+  await endDeadMoves(context);
+  await emptyTrash(context, async () => true);
+}
+
+const isWhole = async ({ context }: World): Promise<void> => {
+  expect(Buffer.compare(await readAll(await getObject(context, 'x')), CONTENT)).toBe(0);
+  expect(await verifyObject(context, 'x')).toMatchObject({ intact: true });
+};
+
+const nothingOpen = async ({ context }: World): Promise<void> => {
+  for (const table of ['open_moves', 'repair_leases', 'trash'])
+    expect(await keysIn(context, table)).toEqual([]);
+};
+
+describe('a pack that is moved', () => {
+  it('is where it was and where it goes until the grace is over, then only there, and is counted once', async () => {
+    const its = await world();
+    const { context, manifest, vault } = its;
+    const { address, length } = packAt(await its.now(), 'p1');
+    await move(its, 'p1', 'p4');
+    expect((await rowsOf(context, 'manifest_usage'))[manifest]?.bytes).toMatchObject({ p4: length });
+    expect((await rowsOf(context, 'manifest_usage'))[manifest]?.bytes).not.toHaveProperty('p1');
+    await tidy(its, 59_999);
+    expect(await allBlobs(vault)).toEqual([...its.before, `p4/${address}`].sort());
+    await isWhole(its);
+    const deleted: unknown[] = [];
+    const directory = { ...context.directory, deleted: (...given: unknown[]) => void deleted.push(given) };
+    await tidy({ ...its, context: { ...context, directory } }, 1);
+    expect(deleted).toEqual([['p1', length]]);
+    expect(await allBlobs(vault)).toEqual(
+      its.before.map((blob) => (blob === `p1/${address}` ? `p4/${address}` : blob)).sort(),
+    );
+    await isWhole(its);
+    await nothingOpen(its);
+    expect(await rowsOf(context, 'moves')).toMatchObject({ [`p4/${address}`]: { state: 'recorded' } });
+  });
+
+  it('may come back, before it is gone and after', async () => {
+    for (const passMs of [0, 60_000]) {
+      const its = await world();
+      await move(its, 'p1', 'p4');
+      await tidy(its, passMs);
+      await move(its, 'p4', 'p1');
+      await tidy(its, 60_000);
+      expect(await allBlobs(its.vault)).toEqual(its.before);
+      await isWhole(its);
+      await nothingOpen(its);
+    }
+  });
+
+  it('goes with its object, wherever it is by then', async () => {
+    for (const passMs of [0, 60_000]) {
+      const its = await world();
+      await move(its, 'p1', 'p4');
+      await move(its, 'p4', 'p5');
+      await tidy(its, passMs);
+      await deleteObject(its.context, 'x');
+      expect(await allBlobs(its.vault)).toEqual([]);
+      for (const table of ['moves', 'relocations']) expect(await keysIn(its.context, table)).toEqual([]);
+      await tidy(its, 60_000);
+      await nothingOpen(its);
+    }
+  });
+
+  it('twenty times leaves no more relocations than a reader looks at, and the shards where they went last', async () => {
+    const its = await world();
+    for (let i = 0; i < 20; i++) {
+      await move(its, i % 2 === 0 ? 'p1' : 'p4', i % 2 === 0 ? 'p4' : 'p1');
+      await move(its, i % 2 === 0 ? 'p2' : 'p5', i % 2 === 0 ? 'p5' : 'p2');
+      expect((await keysIn(its.context, 'relocations')).length).toBeLessThanOrEqual(16);
+    }
+    await tidy(its, 60_000);
+    expect(await allBlobs(its.vault)).toEqual(its.before);
+    await isWhole(its);
+  });
+
+  it('is told of as moved later than before although the clock went back', async () => {
+    const its = await world();
+    await move(its, 'p1', 'p4');
+    its.time.ms -= 3_600_000;
+    await move(its, 'p4', 'p5');
+    expect(packAt(await its.now(), 'p5').length).toBeGreaterThan(0);
+    await tidy(its, 60_000);
+    await isWhole(its);
+  });
+});
+
+describe('a worker that is killed', () => {
+  const steps = ['intended', 'stored', 'recorded'] as const;
+  it.each(steps)('when its pack is %s leaves the old or the new, and nothing else', async (step) => {
+    const its = await world('worker');
+    const at = await its.now();
+    const { address } = packAt(at, 'p1');
+    const lease = await leaseSegment(its.context, at.segment);
+    const intent = await intend(its, at, 'p1', 'p4');
+    if (step !== 'intended') await copyOver(its.context, 'p1', intent);
+    if (step === 'recorded') await record(its, at, lease, [intent], 'p1');
+    const next = { ...its, context: { ...its.context, owner: async () => 'next' } };
+    await tidy(next, 60_000);
+    const isMoved = step === 'recorded';
+    expect((await keysIn(its.context, 'open_moves')).length).toBe(isMoved ? 0 : 1);
+    its.ownersGone.add('worker');
+    await tidy(next, 60_000);
+    const moved = its.before.map((blob) => (blob === `p1/${address}` ? `p4/${address}` : blob)).sort();
+    expect(await allBlobs(its.vault)).toEqual(isMoved ? moved : its.before);
+    await isWhole(its);
+    await releaseSegment(its.context, await leaseSegment(next.context, at.segment));
+    await nothingOpen(its);
+  });
+
+  it('while it stores a pack anew leaves that where it ought to be', async () => {
+    for (const was of ['named', 'recorded'] as const) {
+      const its = await world('worker');
+      if (was === 'recorded') await move(its, 'p1', 'p4');
+      const home = was === 'recorded' ? 'p4' : 'p1';
+      await tidy(its, 60_000);
+      const before = await allBlobs(its.vault);
+      const at = await its.now();
+      await intendPacks(its.context, at, [{ ...toStore(packAt(at, home), home), was }]);
+      its.ownersGone.add('worker');
+      await tidy({ ...its, context: { ...its.context, owner: async () => 'next' } });
+      expect(await allBlobs(its.vault)).toEqual(before);
+      await isWhole(its);
+      expect((await keysIn(its.context, 'moves')).length).toBe(was === 'recorded' ? 1 : 0);
+      await nothingOpen(its);
+    }
+  });
+});
+
+describe('an object that is removed while shards of it are moved', () => {
+  const removed = async (was?: 'named') => {
+    const its = await world();
+    const at = await its.now();
+    const lease = await leaseSegment(its.context, at.segment);
+    const to = was === undefined ? 'p4' : 'p1';
+    const { intents } = await intendPacks(its.context, at, [{ ...toStore(packAt(at, 'p1'), to), was }]);
+    await deleteObject(its.context, 'x');
+    return { its, at, lease, intent: intents[0]! };
+  };
+
+  it('goes whole: what is stored after that is deleted by whoever stored it', async () => {
+    const { its, at, lease, intent } = await removed();
+    await its.context.directory.get('p4')!.adapter.store(intent.pack.address, [noise(10)]);
+    await expect(record(its, at, lease, [intent], 'p1')).rejects.toMatchObject({ kind: 'NotFound' });
+    await abandonPacks(its.context, [intent], new Set());
+    await releaseSegment(its.context, lease);
+    await tidy(its);
+    expect(await allBlobs(its.vault)).toEqual([]);
+    expect(await keysIn(its.context, 'moves')).toEqual([]);
+    await nothingOpen(its);
+  });
+
+  it('goes whole also where a pack was being stored anew in its own place', async () => {
+    const { its, lease, intent } = await removed('named');
+    expect(await allBlobs(its.vault)).toEqual([`p1/${intent.pack.address}`]);
+    await abandonPacks(its.context, [intent], new Set());
+    await releaseSegment(its.context, lease);
+    await tidy(its);
+    expect(await allBlobs(its.vault)).toEqual([]);
+    await nothingOpen(its);
+  });
+
+  it('goes whole also where the move was recorded while it was being deleted', async () => {
+    const its = await world();
+    const at = await its.now();
+    const lease = await leaseSegment(its.context, at.segment);
+    const intent = await intend(its, at, 'p1', 'p4');
+    await copyOver(its.context, 'p1', intent);
+    let isRecorded = false;
+    const engine = aroundWrites(its.context.engine, async (write, work) => {
+      const done = await work();
+      if (touches(write, 'trash') && !isRecorded) await record(its, at, lease, [intent], 'p1');
+      isRecorded ||= touches(write, 'trash');
+      return done;
+    });
+    const context = { ...its.context, engine };
+    await deleteObject({ ...context, retention: createRetention(context, 0) }, 'x');
+    expect(isRecorded).toBe(true);
+    await releaseSegment(its.context, lease);
+    await tidy(its, 60_000);
+    expect(await allBlobs(its.vault)).toEqual([]);
+    for (const table of ['moves', 'relocations']) expect(await keysIn(its.context, table)).toEqual([]);
+    await nothingOpen(its);
+  });
+});
+
+describe('a place', () => {
+  it('that is queued to be deleted is free again for a pack, and one with a delete on its way is not', async () => {
+    const its = await world();
+    const at = await its.now();
+    const pack = toStore(packAt(at, 'p1'), 'p4');
+    await queueDeletes(its.context, [{ ...pack, bytes: 0 }]);
+    const { intents } = await intendPacks(its.context, at, [pack]);
+    expect(await keysIn(its.context, 'trash')).toEqual([]);
+    await abandonPacks(its.context, intents, new Set());
+    const lost = new HoldfastError('Timeout', 'no answer');
+    const { adapter } = its.context.directory.get('p4')!;
+    Object.assign(adapter, { delete: () => Promise.reject(lost) });
+    await deleteOrQueue(its.context, [{ ...pack, bytes: 0 }]);
+    expect((await rowsOf(its.context, 'trash'))[`p4/${pack.address}`]?.state).toBe('unsettled');
+    const { refused } = await intendPacks(its.context, at, [pack]);
+    expect(refused).toMatchObject([{ error: { kind: 'Conflict', status: 'temporary' } }]);
+  });
+
+  it('where a pack is being stored is not claimed, nor taken for one that nothing leads to', async () => {
+    const its = await world();
+    const at = await its.now();
+    const intent = await intend(its, at, 'p1', 'p4');
+    await copyOver(its.context, 'p1', intent);
+    expect(await deleteOrQueue(its.context, [{ ...intent.pack, bytes: 0 }])).toBe(1);
+    const gc = { minAgeMs: 0 } as const;
+    const scrub = async () => (await scrubProviders(its.context, gc)).providers.map((one) => one.orphans);
+    expect(Math.max(...(await scrub()))).toBe(0);
+    await its.context.engine.table('moves').delete(intent.key);
+    expect(Math.max(...(await scrub()))).toBe(1);
+  });
+});
+
+describe('the right to move shards of a segment', () => {
+  it('has one at a time, until it lets go or is gone', async () => {
+    const its = await world('first');
+    const { segment } = await its.now();
+    const second = { ...its.context, owner: async () => 'second' };
+    const lease = await leaseSegment(its.context, segment);
+    const leased = { kind: 'Conflict', code: 'segment_leased' };
+    await expect(leaseSegment(second, segment)).rejects.toMatchObject(leased);
+    await expect(leaseSegment(its.context, segment)).rejects.toMatchObject(leased);
+    await releaseSegment(its.context, lease);
+    await leaseSegment(second, segment);
+    its.ownersGone.add('second');
+    await leaseSegment(its.context, segment);
+  });
+
+  it('is what recording depends on: who lost it changes nothing', async () => {
+    const its = await world('first');
+    const at = await its.now();
+    const lease = await leaseSegment(its.context, at.segment);
+    const intent = await intend(its, at, 'p1', 'p4');
+    await copyOver(its.context, 'p1', intent);
+    its.ownersGone.add('first');
+    await leaseSegment({ ...its.context, owner: async () => 'second' }, at.segment);
+    await expect(record(its, at, lease, [intent], 'p1')).rejects.toMatchObject({ code: 'segment_leased' });
+    expect(await keysIn(its.context, 'relocations')).toEqual([]);
+    await abandonPacks(its.context, [intent], new Set());
+    await tidy(its);
+    expect(await allBlobs(its.vault)).toEqual(its.before);
+    await isWhole(its);
+  });
+});
+
+const path = new URL('../vectors/moves-v1.json', import.meta.url);
+const vectors = JSON.parse(readFileSync(path, 'utf8')) as {
+  readonly rows: readonly { readonly row: MoveRow; readonly bytes: string }[];
+  readonly refused: readonly { readonly why: string; readonly bytes: string }[];
+};
+
+describe('the pinned bytes of moves', () => {
+  it.each(vectors.rows)('are what is written today, and mean the same: %#', ({ row, bytes }) => {
+    expect(utf8Decode(encodeMove(row))).toBe(bytes);
+    expect(moveIn(utf8Encode(bytes))).toEqual(row);
+  });
+
+  it.each(vectors.refused)('are refused: $why', ({ bytes }) => {
+    expect(moveIn(utf8Encode(bytes))).toBeUndefined();
+  });
+});
