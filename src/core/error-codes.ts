@@ -93,6 +93,8 @@ export interface ErrorCodeTable {
   credentials_rotated: 'Unavailable';
   /** The disk is full. Do: free some space. */
   disk_full: 'QuotaExceeded';
+  /** A provider has given as much for repair as it may in a day. Do: wait, or raise `repair.egress_per_day`. @status temporary */
+  egress_cap: 'QuotaExceeded';
   /** A batch of an engine is too large, or writes a key twice. Do: mend the caller. */
   engine_bad_batch: 'Unexpected';
   /** A key of an engine is empty, too long or ill-formed. Do: mend the caller. */
@@ -179,6 +181,8 @@ export interface ErrorCodeTable {
   output_failed: 'Unexpected';
   /** There are more bytes than the caller allowed. Do: allow more, or read a part or the stream. */
   over_max_bytes: 'RangeNotSatisfiable';
+  /** Too many workers count what repair moves at once. Do: try again. @status temporary */
+  pace_contended: 'Conflict';
   /** The passphrase file cannot be read. Do: check `HOLDFAST_PASSPHRASE_FILE`. */
   passphrase_file: 'ConfigInvalid';
   /** The new passphrase is empty, or was not typed the same twice. Do: try again. */

@@ -7,6 +7,7 @@ import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifes
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import type { RecordsContext } from './context.ts';
+import { forgottenBackoffs } from './repair-backoff.ts';
 
 /** Roots this vault has put or recovered: address → block. Whole objects are found without asking a provider. */
 const ROOTS_TABLE = 'manifests';
@@ -76,7 +77,8 @@ export async function forgetRoot(
     key,
     value: undefined,
   }));
-  await context.engine.batch([...gone, ...places, ...also], [], options ?? {});
+  const putOff = await forgottenBackoffs(context, address, options);
+  await context.engine.batch([...gone, ...places, ...putOff, ...also], [], options ?? {});
 }
 
 /** Where a manifest stands in the order; where the time that tells it is damaged, only looking at all finds it. */

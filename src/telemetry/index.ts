@@ -3,6 +3,7 @@ export type {
   HousekeepingMetrics,
   PipelineMetrics,
   ProviderMetrics,
+  RepairMetrics,
   ServiceCache,
   ServiceMetrics,
 } from './metrics.ts';

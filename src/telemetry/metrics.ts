@@ -66,6 +66,23 @@ export interface HousekeepingMetrics {
   choreDone(chore: string, seconds: number): void;
 }
 
+/** Why a repair failed: what it could not read, trust, rebuild, store or write down. */
+export type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
+
+export interface RepairMetrics {
+  /** An attempt to repair a chunk has ended. @param status as the log of repairs has it. */
+  attempt(status: string): void;
+  failure(error: RepairFailure, codec: CodecLabels): void;
+  /** So much was stored anew. */
+  bytes(count: number): void;
+  /** Shards that are known to be missing, rotten or in the wrong place. */
+  backlog(shards: number): void;
+  /** Time that reads and writes were kept waiting by the limits. Many wait side by side. */
+  paced(seconds: number): void;
+  /** What was read for repair from a provider today, by UTC. */
+  egress(provider: string, bytes: number): void;
+}
+
 export interface EngineMetrics {
   /** Table `name` is kept by `engine`. */
   engineInfo(name: string, engine: string): void;
@@ -108,6 +125,7 @@ export interface Metrics {
   readonly providers: ProviderMetrics;
   readonly engines: EngineMetrics;
   readonly housekeeping: HousekeepingMetrics;
+  readonly repair: RepairMetrics;
   readonly services: ServiceMetrics;
 }
 
@@ -127,6 +145,14 @@ export const silentMetrics: Metrics = {
   providers: { providerHealth: nothing, providerFailures: nothing },
   engines: { engineInfo: nothing },
   housekeeping: { backlog: nothing, unreadable: nothing, choreFailed: nothing, choreDone: nothing },
+  repair: {
+    attempt: nothing,
+    failure: nothing,
+    bytes: nothing,
+    backlog: nothing,
+    paced: nothing,
+    egress: nothing,
+  },
   services: {
     declare: nothing,
     request: nothing,

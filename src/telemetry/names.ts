@@ -22,6 +22,12 @@ export type MetricName =
   | 'storage_unreadable_records'
   | 'storage_housekeeping_failures_total'
   | 'storage_housekeeping_done_timestamp_seconds'
+  | 'storage_repair_attempts_total'
+  | 'storage_repair_failures_total'
+  | 'storage_repair_bytes_total'
+  | 'storage_repair_backlog'
+  | 'storage_repair_paced_seconds_total'
+  | 'storage_repair_egress_bytes'
   | 'read_denied_total'
   | 'rf_target'
   | 'rf_observed'
@@ -82,6 +88,19 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
     'When a chore was last done, in seconds since 1970',
     'chore',
   ),
+  storage_repair_attempts_total: counter('Attempts to repair a chunk, by how they ended', 'status'),
+  storage_repair_failures_total: counter(
+    'Repairs that failed: manifest, integrity, reconstruct, encode or database',
+    'error',
+    'erasure',
+    'compression',
+  ),
+  storage_repair_bytes_total: counter('Bytes that repair stored anew'),
+  storage_repair_backlog: gauge('Shards that are known to be missing, rotten or in the wrong place'),
+  storage_repair_paced_seconds_total: counter(
+    'Time that repair was kept waiting by its limits, side by side',
+  ),
+  storage_repair_egress_bytes: gauge('Bytes read for repair from a provider today, by UTC', 'provider'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
   rf_target: gauge('Losses that every object should survive, when all were last verified'),
   rf_observed: gauge('Losses that the weakest object survived then; -1 when one could not be read'),

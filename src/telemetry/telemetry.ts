@@ -59,6 +59,14 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
       choreDone: (chore, seconds) =>
         record('storage_housekeeping_done_timestamp_seconds', seconds, { chore }),
     },
+    repair: {
+      attempt: (status) => record('storage_repair_attempts_total', 1, { status }),
+      failure: (error, codec) => record('storage_repair_failures_total', 1, { error, ...codec }),
+      bytes: (count) => record('storage_repair_bytes_total', count),
+      backlog: (shards) => record('storage_repair_backlog', shards),
+      paced: (seconds) => record('storage_repair_paced_seconds_total', seconds),
+      egress: (provider, bytes) => record('storage_repair_egress_bytes', bytes, { provider }),
+    },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },
   };
 }

@@ -12,6 +12,7 @@ import {
   type HousekeepingMetrics,
   type PipelineMetrics,
   type ProviderMetrics,
+  type RepairMetrics,
   silentMetrics,
 } from '../telemetry/index.ts';
 import type { CatalogPolicyInput } from './vault-options.ts';
@@ -23,6 +24,7 @@ export interface Observers {
   readonly providers: ProviderMetrics;
   readonly engines: EngineMetrics;
   readonly housekeeping: HousekeepingMetrics;
+  readonly repair: RepairMetrics;
   readonly log: LogSink;
 }
 
@@ -32,6 +34,7 @@ export const silent: Observers = {
   providers: silentMetrics.providers,
   engines: silentMetrics.engines,
   housekeeping: silentMetrics.housekeeping,
+  repair: silentMetrics.repair,
   onAttempt() {},
   log() {},
 };

@@ -25,6 +25,12 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_unreadable_records: ['gauge', 'table'],
   storage_housekeeping_failures_total: ['counter', 'chore'],
   storage_housekeeping_done_timestamp_seconds: ['gauge', 'chore'],
+  storage_repair_attempts_total: ['counter', 'status'],
+  storage_repair_failures_total: ['counter', 'error', 'erasure', 'compression'],
+  storage_repair_bytes_total: ['counter'],
+  storage_repair_backlog: ['gauge'],
+  storage_repair_paced_seconds_total: ['counter'],
+  storage_repair_egress_bytes: ['gauge', 'provider'],
   rf_target: ['gauge'],
   rf_observed: ['gauge'],
   read_denied_total: ['counter', 'reason'],
@@ -51,6 +57,12 @@ function recordAll(metrics: Metrics): void {
   metrics.pipeline.stage('encode', 0.002);
   metrics.providers.providerHealth('p1', 25, 0.02);
   metrics.providers.providerFailures('p1', 'slow', 1);
+  metrics.repair.attempt('success');
+  metrics.repair.failure('integrity', codec);
+  metrics.repair.bytes(4096);
+  metrics.repair.backlog(12);
+  metrics.repair.paced(0.5);
+  metrics.repair.egress('p1', 8192);
   metrics.engines.engineInfo('names', 'level');
   metrics.services.request('/o/:address', 200, 0.004);
   metrics.services.bytesIn(10);
@@ -86,6 +98,12 @@ describe('telemetry', () => {
       'storage_put_eta_seconds 12',
       'storage_provider_rtt_ms{provider="p1"} 25',
       'storage_provider_loss_rate{provider="p1"} 0.02',
+      'storage_repair_attempts_total{status="success"} 1',
+      'storage_repair_failures_total{error="integrity",erasure="lrc",compression="zstd"} 1',
+      'storage_repair_bytes_total 4096',
+      'storage_repair_backlog 12',
+      'storage_repair_paced_seconds_total 0.5',
+      'storage_repair_egress_bytes{provider="p1"} 8192',
       'rf_target 3',
       'rf_observed -1',
       'storage_provider_failures_total{provider="p1",kind="slow"} 1',

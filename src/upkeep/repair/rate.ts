@@ -1,0 +1,115 @@
+import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
+import type { Clock } from '../../core/clock.ts';
+import { KeyedMutex } from '../../engine/keyed-mutex.ts';
+import { type CountContext, changeCount } from './shared-count.ts';
+
+/** What was not used of a rate in this time may be used later at once. */
+const BURST_MS = 250;
+
+/** Bytes a second, of this process: a token bucket. By the monotonic clock. */
+export class OwnRate {
+  readonly #clock: Clock;
+  readonly #bytesPerMs: number;
+  /** When all that was taken is paid for. */
+  #paidMs: number;
+
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock;
+    this.#bytesPerMs = bytesPerSecond / 1000;
+    this.#paidMs = clock.monotonic();
+  }
+
+  /** Resolves once so many bytes may be moved. In the order of the calls. @throws HoldfastError `Aborted`. */
+  async take(bytes: number, { signal }: AbortOptions): Promise<void> {
+    throwIfAborted(signal, 'repair');
+    const costMs = bytes / this.#bytesPerMs;
+    const now = this.#clock.monotonic();
+    this.#paidMs = Math.max(this.#paidMs, now - BURST_MS) + costMs;
+    try {
+      await waitUntil(this.#clock, this.#paidMs, signal);
+    } catch (error) {
+      this.#paidMs -= costMs;
+      throw error;
+    }
+  }
+}
+
+const PACE_TABLE = 'repair_pace';
+const CLUSTER = { table: PACE_TABLE, key: 'cluster' };
+/** The count begins anew there. */
+const WRAP = 2 ** 50;
+/** A worker takes what may be moved in this time at once, so that not every shard is a write. */
+const SLICE_MS = 250;
+/** … and no more than for this time, so that others get their turn. */
+const LONGEST_SLICE_MS = 1_000;
+/** What others took keeps nobody waiting for longer, whatever the count says. */
+const LONGEST_DEBT_MS = 60_000;
+
+/**
+ * Bytes a second, of all workers that share an engine. They share a count of what was ever taken, and each holds it
+ * to the rate by its own monotonic clock: what clocks on the wall show does not matter. A worker that has just started
+ * knows of no debts and has nothing in hand.
+ */
+export class SharedRate {
+  readonly #context: CountContext;
+  readonly #bytesPerMs: number;
+  readonly #turns = new KeyedMutex();
+  /** Taken and paid for, and not used yet. */
+  #inHand = 0;
+  #seen: number | undefined;
+  #paidMs = 0;
+
+  constructor(context: CountContext, bytesPerSecond: number) {
+    this.#context = context;
+    this.#bytesPerMs = bytesPerSecond / 1000;
+  }
+
+  /** As {@link OwnRate.take}. @throws HoldfastError `Aborted`; `Conflict` (`pace_contended`); what the engine throws. */
+  take(bytes: number, options: AbortOptions): Promise<void> {
+    return this.#turns.run(CLUSTER.key, () => this.#take(bytes, options), options.signal);
+  }
+
+  async #take(bytes: number, options: AbortOptions): Promise<void> {
+    let left = bytes;
+    try {
+      for (;;) {
+        const used = Math.min(left, this.#inHand);
+        this.#inHand -= used;
+        left -= used;
+        if (left === 0) return;
+        const slice = Math.max(SLICE_MS * this.#bytesPerMs, left);
+        await this.#takeSlice(Math.ceil(Math.min(slice, LONGEST_SLICE_MS * this.#bytesPerMs)), options);
+      }
+    } catch (error) {
+      this.#inHand = Math.min(SLICE_MS * this.#bytesPerMs, this.#inHand + bytes - left);
+      throw error;
+    }
+  }
+
+  async #takeSlice(bytes: number, options: AbortOptions): Promise<void> {
+    const before = await changeCount(this.#context, CLUSTER, (count) => (count + bytes) % WRAP, options);
+    const now = this.#context.clock.monotonic();
+    const debt = this.#seen === undefined ? now : this.#paidMs + this.#byOthers(before) / this.#bytesPerMs;
+    this.#seen = (before + bytes) % WRAP;
+    const [earliest, latest] = [now - BURST_MS, now + LONGEST_DEBT_MS];
+    this.#paidMs = Math.min(Math.max(debt, earliest), latest) + bytes / this.#bytesPerMs;
+    await waitUntil(this.#context.clock, this.#paidMs, options.signal);
+    this.#inHand += bytes;
+  }
+
+  /** A count that has gone back was lost, and tells nothing. */
+  #byOthers(count: number): number {
+    const more = (count - this.#seen! + WRAP) % WRAP;
+    return more < WRAP / 2 ? more : 0;
+  }
+}
+
+async function waitUntil(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  for (let left = ms - clock.monotonic(); left > 0; left = ms - clock.monotonic()) {
+    // A timer may come a little early.
+    await clock.sleep(Math.max(1, Math.min(left, LONGEST_SLEEP_MS)), signal);
+  }
+}
+
+/** Node's timers end at once beyond 24 days. */
+const LONGEST_SLEEP_MS = 86_400_000;
