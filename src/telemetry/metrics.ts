@@ -67,7 +67,7 @@ export interface HousekeepingMetrics {
 }
 
 /** Why a repair failed: what it could not read, trust, rebuild, store or write down. */
-export type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
+type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
 
 export interface RepairMetrics {
   /** An attempt to repair a chunk has ended. @param status as the log of repairs has it. */

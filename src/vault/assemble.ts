@@ -20,6 +20,7 @@ import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
 import { recordedRelocations } from '../records/relocations.ts';
+import { createRepairPace, type RepairPace } from '../upkeep/repair/pace.ts';
 import { createMemoryRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
 import { createRetention } from '../upkeep/retention.ts';
 import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
@@ -37,6 +38,8 @@ export interface ComposedVault {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly room: HomeRoom;
   readonly repairLog: RepairLog;
+  /** What repair may move. */
+  readonly pace: RepairPace;
   /** There is no key: nothing can be opened. */
   readonly sealed: boolean;
   /** The provider that was the first to answer anything; undefined until one has. */
@@ -130,7 +133,7 @@ export async function assemble(
     config,
     env,
     room,
-    repairLog: ports.repairLog ?? createMemoryRepairLog(ports),
+    ...repairParts(config, ports, observers),
     sealed: !bound,
     firstAnswered,
     leases,
@@ -143,6 +146,15 @@ export async function assemble(
     },
   };
 }
+
+const repairParts = (
+  { repair }: Config,
+  ports: Ports,
+  { repair: metrics }: Observers,
+): Pick<ComposedVault, 'repairLog' | 'pace'> => ({
+  repairLog: ports.repairLog ?? createMemoryRepairLog(ports),
+  pace: createRepairPace({ ...ports, metrics }, repair),
+});
 
 /** What was observed is derived: that it cannot be kept makes nothing of what was done undone. */
 const flushing = (catalog: NodeCatalog, log: LogSink): Closable => ({

@@ -31,7 +31,7 @@ export interface PaceLimits {
   readonly egressPerDay: number;
 }
 
-/** @internal One for all that a worker repairs. */
+/** One for all that a worker repairs. */
 export function createRepairPace(
   context: CountContext & { readonly metrics: Pick<RepairMetrics, 'paced' | 'egress'> },
   { bytesPerSecond, clusterBytesPerSecond, egressPerDay }: PaceLimits,
