@@ -61,7 +61,7 @@ export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
-export type { ProviderScrub, WhyKept } from './upkeep/scrub.ts';
+export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
 export type { Backlog, TrashStatus, Upkeep } from './upkeep/status.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';

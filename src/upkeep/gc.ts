@@ -7,7 +7,7 @@ import { ForeignSlots } from './foreign-slots.ts';
 import { NamelessObjects } from './nameless.ts';
 import { judgeOldClaims } from './old-claims.ts';
 import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
-import { type ProviderScrub, Scrubbing } from './scrub.ts';
+import { type ProviderOrphans, OrphanSearch } from './orphans.ts';
 
 export interface GcOptions extends AbortOptions {
   /** Deletes nothing and finishes nothing; says what would be judged. Default false. */
@@ -31,7 +31,7 @@ export interface GcResult {
   readonly forgotten: number;
   /** Objects without a name that a recovered state did not know of: they are in the list of manifests again. */
   readonly remembered: number;
-  readonly providers: readonly ProviderScrub[];
+  readonly providers: readonly ProviderOrphans[];
   /** Some of the manifests that could not be read to their end; while there are any, nothing is deleted. */
   readonly unread: readonly BlobAddress[];
 }
@@ -61,7 +61,7 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
   const nameless = await findNameless(context, { signal });
   const scrub = { dryRun, minAgeMs, unlisted: nameless.incomplete, signal, onListed };
   const providers = context.directory.all();
-  const scrubbings = providers.map((provider) => new Scrubbing(context, provider, foreign, scrub));
+  const scrubbings = providers.map((provider) => new OrphanSearch(context, provider, foreign, scrub));
   const unread = new Set<BlobAddress>();
   for (let from = 0; from < END_OF_HEADS; ) {
     const reachable = await reachFrom(context, from, { signal });

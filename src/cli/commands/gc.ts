@@ -1,5 +1,5 @@
 import type { GcResult } from '../../upkeep/gc.ts';
-import type { ProviderScrub, WhyKept } from '../../upkeep/scrub.ts';
+import type { ProviderOrphans, WhyKept } from '../../upkeep/orphans.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, table } from '../format.ts';
@@ -68,7 +68,7 @@ function* warnings({ providers, unread }: GcResult): Generator<string> {
 
 /** What a shared place keeps is no failure. */
 function exitOf({ providers, unread }: GcResult): ExitCode {
-  const isOpen = ({ error, queued, kept }: ProviderScrub): boolean =>
+  const isOpen = ({ error, queued, kept }: ProviderOrphans): boolean =>
     error !== undefined || queued > 0 || kept === 'unconfirmed';
   if (providers.some(({ kept }) => kept === 'behind')) return EXIT.policy;
   return unread.length > 0 || providers.some(isOpen) ? EXIT.notEnough : EXIT.done;

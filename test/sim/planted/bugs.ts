@@ -218,22 +218,22 @@ const DELETING: readonly PlantedBug[] = [
     "if (outcome === 'unknown') return undefined;",
   ]),
   bug('gc-ignores-journals', 'a scrub does not look at the intents of puts under way', [
-    'upkeep/scrub.ts',
+    'upkeep/orphans.ts',
     'const spoken = await intendedAmong(this.#context, keys, { signal });',
     'const spoken = await intendedAmong(this.#context, new Set(), { signal });',
   ]),
   bug('gc-ignores-owners', 'a scrub deletes whoever uses the place', [
-    'upkeep/scrub.ts',
+    'upkeep/orphans.ts',
     "if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';",
     'isSoleOwner(place, this.#context.keys.id);',
   ]),
   bug('gc-reads-once', 'a scrub does not look for manifests that became visible while it listed', [
-    'upkeep/scrub.ts',
+    'upkeep/orphans.ts',
     'await reach(this.#context, reachable, { signal });',
     'void reach;',
   ]),
   bug('gc-guesses', 'a scrub deletes though a manifest could not be read to its end', [
-    'upkeep/scrub.ts',
+    'upkeep/orphans.ts',
     "if (reachable.unread.size > 0) return 'unread';",
     '',
   ]),

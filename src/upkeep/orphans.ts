@@ -27,7 +27,7 @@ export type WhyKept =
   | 'unlisted';
 
 /** What one provider has that no record of this vault leads to. */
-export interface ProviderScrub {
+export interface ProviderOrphans {
   readonly provider: string;
   readonly listed: number;
   /** Blobs that nothing leads to and that are too young to be judged, or of which it is not told how old they are. */
@@ -56,7 +56,7 @@ export interface ScrubOptions extends AbortOptions {
 const BATCH = 512;
 
 /** Counts at one provider, added up over the parts of a scrub. */
-export class Scrubbing {
+export class OrphanSearch {
   readonly #context: RecordsContext;
   readonly #provider: Provider;
   readonly #foreign: ForeignSlots;
@@ -72,7 +72,7 @@ export class Scrubbing {
     this.#options = options;
   }
 
-  get result(): ProviderScrub {
+  get result(): ProviderOrphans {
     return { provider: this.#provider.id, ...this.#sum, kept: this.#kept, error: this.#error };
   }
 
