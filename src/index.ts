@@ -29,6 +29,7 @@ export type {
   RepairConfig,
   RetentionConfig,
   RolloutConfig,
+  ScrubConfig,
   ServingConfig,
 } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
@@ -59,9 +60,11 @@ export type { DamagedName } from './records/name-record.ts';
 export type { Poison } from './records/poison.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
-export type { RecoverResult } from './upkeep/recover/recover.ts';
-export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
+export type { RecoverResult, RecoverResult } from './upkeep/recover/recover.ts';
+export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
+export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
+export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
 export type { Backlog, TrashStatus, Upkeep } from './upkeep/status.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';

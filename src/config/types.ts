@@ -15,6 +15,7 @@ export interface Config {
   readonly integrity: IntegrityConfig;
   readonly placement: PlacementConfig;
   readonly retention: RetentionConfig;
+  readonly scrub: ScrubConfig;
   readonly limits: LimitsConfig;
   readonly repair: RepairConfig;
   readonly rollout: RolloutConfig;
@@ -100,6 +101,11 @@ export interface RetentionConfig {
   readonly tombstoneDays: number;
   /** How long what an interrupted put had stored is kept, so that it can be taken up again. */
   readonly unfinishedHours: number;
+}
+
+export interface ScrubConfig {
+  /** What a scrub reads at most, all providers together. */
+  readonly bytesPerSecond: number;
 }
 
 export interface LimitsConfig {

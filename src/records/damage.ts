@@ -25,7 +25,7 @@ const MAX_ROUNDS = 8;
 /** A full table is counted anew after so long: what was mended makes room. */
 const RECOUNT_MS = 60_000;
 
-/** Where it is, and of what. @internal */
+/** Where it is, and of what. */
 export interface DamageAt {
   /** The segment's node, or the root that it stands in; of a manifest node the node itself. */
   readonly segment: BlobAddress;
@@ -35,7 +35,6 @@ export interface DamageAt {
   readonly pack: BlobAddress;
 }
 
-/** @internal */
 export interface FoundDamage extends DamageAt {
   readonly problem: 'missing' | 'corrupt';
   /** `chunk × totalShards + shard` in the segment, ascending. Undefined: all of the blob. */
@@ -43,7 +42,7 @@ export interface FoundDamage extends DamageAt {
   readonly foundBy: 'scrub' | 'audit' | 'read' | 'repair';
 }
 
-/** What is noted, and not mended yet. @internal */
+/** What is noted, and not mended yet. */
 export interface DamageNote extends FoundDamage {
   /** When it was first found. */
   readonly sinceMs: number;
@@ -54,13 +53,15 @@ interface NoteOptions extends AbortOptions {
   readonly whole?: boolean | undefined;
 }
 
-/** Whether a note is of a copy of a manifest node, rather than of a pack. @internal */
+/** Whether a note is of a copy of a manifest node, rather than of a pack. */
 export const isNodeNote = ({ segment, pack }: DamageAt): boolean => segment === pack;
 
-const keyOf = ({ segment, provider, pack }: DamageAt): string => `${segment}/${provider}/${pack}`;
+/** What tells one finding's blob from another's. */
+export const damageKey = ({ segment, provider, pack }: Omit<DamageAt, 'manifest'>): string =>
+  `${segment}/${provider}/${pack}`;
 
 /**
- * Notes damage, for repair to find. @internal Not flushed: what a crash loses is found again.
+ * Notes damage, for repair to find. Not flushed: what a crash loses is found again.
  * @returns findings for which there was no room: the next scrub after a repair finds them again.
  * @throws HoldfastError `Conflict` when others write the same without end; what the engine throws.
  */
@@ -88,7 +89,7 @@ async function noteSome(
     let added = 0;
     let unnoted = 0;
     for (const found of findings) {
-      const key = keyOf(found);
+      const key = damageKey(found);
       const fits = Buffer.byteLength(key) <= MAX_KEY_BYTES;
       const row = rows.get(key);
       const stored = row || !fits ? row?.stored : await rowAt(context.engine, key, options);
@@ -153,7 +154,7 @@ function merged(
   return { ...found, shards, sinceMs };
 }
 
-/** All that is noted of a segment, or of a manifest node. @internal */
+/** All that is noted of a segment, or of a manifest node. */
 export async function damageOf(
   { engine }: RecordsContext,
   segment: BlobAddress,
@@ -168,7 +169,7 @@ export async function damageOf(
   return notes;
 }
 
-/** Every segment, or manifest node, of which something is noted, in the order of their addresses. Unreadable rows are left out. @internal */
+/** Every segment, or manifest node, of which something is noted, in the order of their addresses. Unreadable rows are left out. */
 export async function* damagedSegments(
   { engine }: RecordsContext,
   options: AbortOptions = {},
@@ -188,9 +189,9 @@ export async function* damagedSegments(
   if (notes.length > 0) yield { segment: notes[0]!.segment, notes };
 }
 
-/** To be written in the step that says where its shards are now, once what was put in its place was read back. @internal */
+/** To be written in the step that says where its shards are now, once what was put in its place was read back. */
 export const mendedOps = (note: DamageAt): BatchOp[] => [
-  { table: DAMAGE_TABLE, key: keyOf(note), value: undefined },
+  { table: DAMAGE_TABLE, key: damageKey(note), value: undefined },
 ];
 
 /** Forgets what was noted of segments and nodes, once they are deleted. */

@@ -23,7 +23,8 @@ export const USAGE_TABLE = 'manifest_usage';
 /** Bytes of shards by provider, as they count against quotas. */
 export type Usage = ReadonlyMap<string, number>;
 
-const orderKey = (storedMs: number, address: BlobAddress): string =>
+/** Where a manifest stands in the order of all. */
+export const orderKey = (storedMs: number, address: BlobAddress): string =>
   `${String(storedMs).padStart(14, '0')}/${address}`;
 
 export interface RootToKeep {

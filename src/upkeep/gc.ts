@@ -6,8 +6,8 @@ import type { UpkeepContext } from './context.ts';
 import { ForeignSlots } from './foreign-slots.ts';
 import { NamelessObjects } from './nameless.ts';
 import { judgeOldClaims } from './old-claims.ts';
+import { OrphanSearch, type ProviderOrphans } from './orphans.ts';
 import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
-import { type ProviderOrphans, OrphanSearch } from './orphans.ts';
 
 export interface GcOptions extends AbortOptions {
   /** Deletes nothing and finishes nothing; says what would be judged. Default false. */

@@ -10,6 +10,7 @@ import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
+import { type ScrubOptions, type ScrubResult, scrubStored } from '../upkeep/scrub/scrub.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { upkeepOf } from '../upkeep/status.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
@@ -139,6 +140,13 @@ export class OpenedVault implements Vault {
     }
     const tombstoneMs = this.#composed.config.retention.tombstoneDays * DAY_MS;
     return scrubProviders(this.#composed.context, { ...options, tombstoneMs });
+  }
+
+  async scrub(options: ScrubOptions = {}): Promise<ScrubResult> {
+    acceptOptions('scrub', options);
+    const { config, context } = this.#composed;
+    const { bytesPerSecond = config.scrub.bytesPerSecond } = options;
+    return scrubStored(context, { ...options, bytesPerSecond });
   }
 
   async status(options: AbortOptions = {}): Promise<VaultStatus> {

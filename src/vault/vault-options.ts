@@ -15,6 +15,7 @@ import type { AdapterEntry } from '../providers/registry.ts';
 import type { ListObjectsOptions } from '../records/name-listing.ts';
 import type { GcOptions } from '../upkeep/gc.ts';
 import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
+import type { ScrubOptions } from '../upkeep/scrub/scrub.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
 import type { ListManifestsOptions } from './vault.ts';
@@ -107,6 +108,7 @@ const CALLS: {
   readonly listManifests: OptionNames<ListManifestsOptions>;
   readonly recover: OptionNames<AbortOptions>;
   readonly gc: OptionNames<GcOptions>;
+  readonly scrub: OptionNames<ScrubOptions>;
   readonly status: OptionNames<AbortOptions>;
   readonly repairHistory: OptionNames<RepairHistoryOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
@@ -129,6 +131,7 @@ const CALLS: {
   listManifests: { limit: true, signal: true },
   recover: ABORT,
   gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
+  scrub: { subset: true, restart: true, bytesPerSecond: true, onProgress: true, signal: true },
   status: ABORT,
   repairHistory: { limit: true, signal: true },
   'providers.list': ABORT,

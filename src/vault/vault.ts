@@ -11,6 +11,7 @@ import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
+import type { ScrubOptions, ScrubResult } from '../upkeep/scrub/scrub.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { Upkeep } from '../upkeep/status.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
@@ -88,6 +89,12 @@ export interface Vault {
    * @throws HoldfastError `Aborted`.
    */
   gc(options?: GcOptions): Promise<GcResult>;
+  /**
+   * Reads back what should be at the providers, of all objects or of a part, and notes for repair what is missing or rotten.
+   * Needs no key. One that was cut off is gone on with. A provider that gives no answer is a result, and no damage.
+   * @throws HoldfastError `ConfigInvalid` (`bad_option`); `Aborted`.
+   */
+  scrub(options?: ScrubOptions): Promise<ScrubResult>;
   /**
    * What is left to be done, what stands in its way, and whether this state is the latest. Answers within a few seconds,
    * though all providers hang. @throws HoldfastError `Aborted`.
