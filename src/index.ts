@@ -61,7 +61,7 @@ export type { Poison } from './records/poison.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
-export type { RecoverResult, RecoverResult } from './upkeep/recover/recover.ts';
+export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
 export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
 export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';

@@ -8,7 +8,7 @@ import {
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { lock, unlock } from './routes/keys.ts';
-import { gc, manifest, manifests, recover, repairHistory, status } from './routes/manifests.ts';
+import { gc, manifest, manifests, recover, repairHistory, scrub, status } from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
 import { gateway, node } from './routes/services.ts';
@@ -47,6 +47,7 @@ const app: Application<CliContext> = buildApplication(
       manifest: listed(manifest),
       recover: listed(recover),
       gc: listed(gc),
+      scrub: listed(scrub),
       status: listed(status),
       repairHistory: listed(repairHistory),
       plan: listed(plan),

@@ -16,10 +16,16 @@ export async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+interface VaultFlags extends CommonFlags {
+  readonly keyFile?: string | undefined;
+  /** Without its key: for work that needs none, and asks for no passphrase. */
+  readonly sealed?: boolean | undefined;
+}
+
 /** Opens the vault that the flags name, runs `work`, and closes it whatever happens. */
 export async function withVault<T>(
   io: Io,
-  flags: CommonFlags & { readonly keyFile?: string | undefined },
+  flags: VaultFlags,
   work: (vault: Vault) => Promise<T>,
   profile?: Profile,
 ): Promise<T> {
@@ -27,14 +33,14 @@ export async function withVault<T>(
   noteWarnings(config, io);
   const metrics = await openObservers(flags.metricsFile, io, profile);
   const { keyFile = homePaths(config.home).keyFile } = flags;
-  const vault = await openVaultOf({
-    config,
-    keyFile,
-    subkeys: await heldSubkeys(io.env, keyFile),
-    passphrase: () => readPassphrase(io, keyFile),
-    env: io.env,
-    observers: metrics.observers,
-  });
+  const key = flags.sealed
+    ? { sealed: true, housekeeping: false }
+    : {
+        keyFile,
+        subkeys: await heldSubkeys(io.env, keyFile),
+        passphrase: () => readPassphrase(io, keyFile),
+      };
+  const vault = await openVaultOf({ config, env: io.env, observers: metrics.observers, ...key });
   try {
     return await work(vault);
   } finally {

@@ -18,7 +18,7 @@ export const PLACE_SLOT: SlotName = 'ab93fd56e3d15c7d65e7cb28745a2cda3e01f25efda
 const MAX_VAULTS = 64;
 const PLACES_TABLE = 'places';
 /**
- * That this vault stands in a place's slot is believed for so long: less than the youngest age at which a scrub deletes,
+ * That this vault stands in a place's slot is believed for so long: less than the youngest age at which `gc` deletes,
  * for a provider may have been pointed at another place.
  */
 const ENTERED_FOR_MS = 12 * 3_600_000;

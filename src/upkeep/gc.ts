@@ -59,13 +59,13 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
   const nameless = await findNameless(context, { signal });
-  const scrub = { dryRun, minAgeMs, unlisted: nameless.incomplete, signal, onListed };
+  const search = { dryRun, minAgeMs, unlisted: nameless.incomplete, signal, onListed };
   const providers = context.directory.all();
-  const scrubbings = providers.map((provider) => new OrphanSearch(context, provider, foreign, scrub));
+  const searches = providers.map((provider) => new OrphanSearch(context, provider, foreign, search));
   const unread = new Set<BlobAddress>();
   for (let from = 0; from < END_OF_HEADS; ) {
     const reachable = await reachFrom(context, from, { signal });
-    await Promise.all(scrubbings.map((scrubbing) => scrubbing.part(reachable)));
+    await Promise.all(searches.map((search) => search.part(reachable)));
     from = reachable.to;
     for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
   }
@@ -73,7 +73,7 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
     dryRun,
     forgotten,
     remembered: nameless.remembered,
-    providers: scrubbings.map(({ result }) => result),
+    providers: searches.map(({ result }) => result),
     unread: [...unread],
   };
 }

@@ -77,7 +77,7 @@ export class NamelessObjects {
         after = found.at(-1);
       }
     } catch (error) {
-      throwIfAborted(this.#options.signal, 'the scrub');
+      throwIfAborted(this.#options.signal, 'gc');
       if (!isHoldfastError(error)) throw error;
       this.incomplete = true;
     }

@@ -55,7 +55,7 @@ export interface ScrubOptions extends AbortOptions {
 /** Blobs that are judged, and deleted, at once. */
 const BATCH = 512;
 
-/** Counts at one provider, added up over the parts of a scrub. */
+/** Counts at one provider, added up over the parts of the listing. */
 export class OrphanSearch {
   readonly #context: RecordsContext;
   readonly #provider: Provider;
@@ -97,7 +97,7 @@ export class OrphanSearch {
       }
       await this.#judge(found, reachable);
     } catch (error) {
-      throwIfAborted(signal, 'the scrub');
+      throwIfAborted(signal, 'gc');
       this.#error ??= asHoldfastError(error);
     }
   }

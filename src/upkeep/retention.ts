@@ -52,7 +52,7 @@ export interface RetiredDue {
   readonly retired: number;
   /** Versions whose blobs could not be deleted yet, and why. */
   readonly postponed: readonly { readonly manifest: BlobAddress; readonly why: string }[];
-  /** Of those retired, versions of which nodes were damaged wherever they were. What these led to is left to the scrub. */
+  /** Of those retired, versions of which nodes were damaged wherever they were. What these led to is left to `gc`. */
   readonly lost: readonly { readonly manifest: BlobAddress; readonly nodes: number }[];
   /** Nothing is done about them. */
   readonly poison: Poison;

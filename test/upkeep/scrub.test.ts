@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
 import { secureRandom } from '../../src/core/random.ts';
@@ -36,6 +37,12 @@ async function notesOf({ context }: Pick<TestVault, 'context'>): Promise<DamageN
   const notes: DamageNote[] = [];
   for await (const one of damagedSegments(context)) notes.push(...one.notes);
   return notes;
+}
+
+async function rowsOf({ context }: TestVault): Promise<(readonly [string, Uint8Array])[]> {
+  const rows: (readonly [string, Uint8Array])[] = [];
+  for await (const row of context.engine.table('damage').entries()) rows.push(row);
+  return rows;
 }
 
 const adapterOf = ({ providers }: TestVault, id: string): BlobAdapter =>
@@ -257,8 +264,57 @@ it('notes of an object go with it', async () => {
   await plant(vault, 6);
   await scrub(vault);
   expect(await notesOf(vault)).toHaveLength(6);
+  const [[key, row] = []] = await rowsOf(vault);
   for (const name of ['o0', 'o1']) await deleteObject(vault.context, name);
   expect(await notesOf(vault)).toEqual([]);
+  // As one that was found while its object was removed.
+  await vault.context.engine.table('damage').put(key!, row!);
+  await scrub(vault);
+  expect(await notesOf(vault)).toEqual([]);
+});
+
+it('an object of many segments is gone on with in its midst', async () => {
+  const policy = { packTargetBytes: 16 * 1024, replicaBelowBytes: 0 };
+  let packs = 0;
+  const stop = { at: Number.POSITIVE_INFINITY, now: new AbortController() };
+  const counting = (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    fetchStream(address, options) {
+      if (++packs === stop.at) stop.now.abort();
+      return adapter.fetchStream(address, options);
+    },
+  });
+  const vault = await testVault({ chunkBytes: 64 * 1024, policy, wrap: counting });
+  await putObject(vault.context, noise(4_000_000), { name: 'x' });
+  const whole = await scrub(vault);
+  expect(whole.segments).toBeGreaterThan(16);
+  const all = packs;
+  // The root, and a node for each segment.
+  expect(whole.nodes.checked).toBe(whole.segments + 1);
+  stop.at = packs + Math.floor(all / 2);
+  await expect(scrub(vault, { signal: stop.now.signal })).rejects.toMatchObject({ kind: 'Aborted' });
+  packs = 0;
+  const { startedMs: _, finishedMs: __, resumed, ...rest } = await scrub(vault);
+  expect(resumed).toBe(true);
+  expect(whole).toMatchObject(rest);
+  expect(packs).toBeLessThan(all);
+});
+
+it('a segment whose node nobody has is told, and what is beside it is looked at', async () => {
+  const policy = { packTargetBytes: 16 * 1024, replicaBelowBytes: 0 };
+  const vault = await testVault({ chunkBytes: 64 * 1024, policy });
+  const { manifest } = await putObject(vault.context, noise(1_000_000), { name: 'x' });
+  const root = decodeRoot((await localRoot(vault.context, manifest))!);
+  const node = 'links' in root.body ? root.body.links[1]!.cid.address : expect.fail('links');
+  const before = await scrub(vault);
+  for (const { adapter } of vault.providers) await adapter.delete(node);
+  const result = await scrub(vault);
+  expect(result).toMatchObject({ unread: { count: 1, first: [manifest] }, segments: before.segments });
+  const notes = await notesOf(vault);
+  expect(notes.length).toBeGreaterThan(1);
+  expect(new Set(notes.map(({ pack, problem }) => `${pack} ${problem}`))).toEqual(
+    new Set([`${node} missing`]),
+  );
 });
 
 it('no key is needed', async () => {
@@ -294,3 +350,42 @@ it.each([
   const vault = await testVault({ providers: 1 });
   await expect(scrub(vault, options)).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'bad_option' });
 });
+
+const vector: { key: string; value: string } = JSON.parse(
+  readFileSync(new URL('../vectors/scrub-v1.json', import.meta.url), 'utf8'),
+);
+
+it('how far a scrub is, is read as the format page has it', async () => {
+  const vault = await testVault({ providers: 1 });
+  await vault.context.engine.table('upkeep').put(vector.key, Buffer.from(vector.value));
+  const result = await scrub(vault, { subset: { part: 2, of: 7 } });
+  expect(result).toMatchObject({
+    ...{
+      resumed: true,
+      startedMs: 1_700_000_000_000,
+      manifests: 5,
+      segments: 9,
+      damaged: 6,
+      unheard: 4,
+      unnoted: 8,
+    },
+    nodes: { checked: 4, missing: 1, corrupt: 2 },
+    providers: [{ provider: 'p1', packs: 6, bytes: 700, missing: 1, corrupt: 2, rotten: 3, unheard: 4 }],
+    unread: { count: 1 },
+  });
+  const { at: _, ...rest } = JSON.parse(vector.value);
+  const row = JSON.parse(
+    Buffer.from((await vault.context.engine.table('upkeep').get(vector.key))!).toString(),
+  );
+  expect(row).toEqual({ ...rest, finished: result.finishedMs });
+});
+
+it.each(['{', '{"v":2}', vector.value.replace('"manifests":5', '"manifests":-5')])(
+  'a scrub whose record is %s begins anew',
+  async (row) => {
+    const vault = await testVault({ providers: 1 });
+    await vault.context.engine.table('upkeep').put(vector.key, Buffer.from(row));
+    const result = await scrub(vault, { subset: { part: 2, of: 7 } });
+    expect(result).toMatchObject({ resumed: false, manifests: 0, damaged: 0 });
+  },
+);

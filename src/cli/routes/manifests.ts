@@ -1,7 +1,7 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { duration } from '../duration.ts';
 import { type CliContext, commonFlags, configFlags, wholeNumber } from '../flags.ts';
-import { off, oneReference, optional } from './parameters.ts';
+import { off, oneReference, optional, partOf, size } from './parameters.ts';
 
 const limit = {
   kind: 'parsed',
@@ -73,4 +73,38 @@ export const gc: Command<CliContext> = buildCommand({
     },
   },
   docs: { brief: 'Delete what interrupted commands and restored providers left and nothing leads to' },
+});
+
+export const scrub: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/scrub.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      subset: {
+        kind: 'parsed',
+        optional: true,
+        parse: partOf,
+        brief: 'Only the Nth of M parts; all M together are everything, once',
+        placeholder: 'N/M',
+      },
+      restart: { ...off, brief: 'Begin anew, though one was cut off' },
+      bytesPerSecond: {
+        kind: 'parsed',
+        optional: true,
+        parse: size(1, 2 ** 50),
+        brief: 'Read at most so much a second, e.g. 5MiB (default: scrub.bytes_per_second)',
+        placeholder: 'SIZE',
+      },
+    },
+  },
+  docs: {
+    brief: 'Read back what should be at the providers, and note what is missing or rotten',
+    fullDescription: `Read back whole packs and the copies of manifest nodes, of all objects, and note what is missing or rotten, for
+\`holdfast repair-run\` to mend. It needs no key and asks for none.
+
+One that is cut off goes on where it was when it is run again; --restart begins anew. With --subset a part is read at a time: 1/7
+to 7/7 on the days of a week are everything once a week. A provider that gives no answer is told apart: nothing is noted of it.
+
+Exit codes: 0 all is well; 4 not everything could be looked at; 5 something is missing or rotten.`,
+  },
 });

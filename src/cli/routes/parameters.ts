@@ -1,3 +1,4 @@
+import { bytes } from '../../core/fields.ts';
 import { anyText, wholeNumber } from '../flags.ts';
 
 /** Parameters that several commands share. */
@@ -60,4 +61,21 @@ export function decimal(min: number, max: number): OptionalFlag<number> {
 export function onOff(input: string): 'on' | 'off' {
   if (input === 'on' || input === 'off') return input;
   throw new RangeError('expected on or off');
+}
+
+/** E.g. `5MiB`. */
+export function size(min: number, max: number): (input: string) => number {
+  const field = bytes(min, min, max);
+  return (input) => {
+    const value = field.read(/^\d{1,15}$/.test(input) ? BigInt(input) : input);
+    if (value === undefined) throw new RangeError('expected a size such as 64KiB, 5MiB or 1GiB');
+    return value;
+  };
+}
+
+/** E.g. `3/7`. */
+export function partOf(input: string): { readonly part: number; readonly of: number } {
+  const [, part, of] = (/^(\d{1,5})\/(\d{1,5})$/.exec(input) ?? []).map(Number);
+  if (part !== undefined && of !== undefined && part >= 1 && part <= of) return { part, of };
+  throw new RangeError('expected a part such as 1/7, up to 7/7');
 }

@@ -2,7 +2,8 @@ import { type AbortOptions, linkedAbort, throwIfAborted } from '../../core/abort
 import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { orderKey, storedManifests } from '../../records/manifests.ts';
+import { damagedSegments, mendedOps } from '../../records/damage.ts';
+import { knowsManifest, orderKey, storedManifests } from '../../records/manifests.ts';
 import type { UpkeepContext } from '../context.ts';
 import { ScrubBatch } from './batch.ts';
 import { BytePace, Lanes } from './lanes.ts';
@@ -84,12 +85,23 @@ export async function scrubStored(
     const state = resumed ? stored : newScrub(recordedTime(context.clock));
     const run = new ScrubRun(context, { ...options, subset, signal }, state);
     await run.all();
+    await dropForgotten(context, { signal });
     state.finishedMs = recordedTime(context.clock);
     state.at = undefined;
     await writeScrub(context.engine, subset, state, { signal });
     return resultOf(subset, resumed, state, run.why);
   } finally {
     stop.dispose();
+  }
+}
+
+/** Notes of objects that are no longer there: found while they were being removed. */
+async function dropForgotten(context: UpkeepContext, options: AbortOptions): Promise<void> {
+  for await (const { notes } of damagedSegments(context, options)) {
+    for (const note of notes) {
+      if (await knowsManifest(context, note.manifest)) continue;
+      await context.engine.batch(mendedOps(note), [], options);
+    }
   }
 }
 

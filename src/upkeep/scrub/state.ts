@@ -46,7 +46,7 @@ export interface ScrubState {
   unnoted: number;
 }
 
-export interface ScrubPosition {
+interface ScrubPosition {
   readonly storedMs: number;
   readonly manifest: BlobAddress;
   /** Segments of it that are done. */

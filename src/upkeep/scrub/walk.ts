@@ -45,56 +45,36 @@ const GIVE_UP_MS = 5_000;
 export async function* walkedSegments(
   context: RecordsContext,
   manifest: BlobAddress,
-  { from, onUnread, signal }: WalkOptions,
+  options: WalkOptions,
 ): AsyncGenerator<WalkedSegment> {
-  const lengths = new Map<BlobAddress, number>();
-  const damage = new DamageLog();
-  const readable = async <T>(read: Promise<T>): Promise<T | undefined> =>
-    read.catch((error: unknown) => {
-      throwIfAborted(signal, 'the scrub');
-      onUnread(asHoldfastError(error));
-      return undefined;
-    });
-  const fetch = async (address: BlobAddress): Promise<Uint8Array | undefined> => {
-    const bytes = await readable(fetchNode(context, address, damage, signal, GIVE_UP_MS));
-    if (bytes !== undefined) lengths.set(address, bytes.length);
-    return bytes;
-  };
-  const root = await readable(loadRoot(context, manifest, damage, { signal }));
-  const record = root && (await readable((async () => decodeRoot(root))()));
-  if (root === undefined || record === undefined) return;
-  lengths.set(manifest, root.length);
+  const walk = new Walk(context, options);
+  const record = await walk.root(manifest);
+  if (record === undefined) return;
+  const tree = publicTree(record, (address) => walk.fetch(address));
+  const relocationsOf = await context.relocations.open({ signal: options.signal, fresh: true });
   const code = createLinearCode(record.code);
-  const relocationsOf = await context.relocations.open({ signal, fresh: true });
-  const viewOf = async (
-    address: BlobAddress,
-    segment: Parameters<typeof viewSegment>[0],
-  ): Promise<SegmentView | undefined> => {
-    const view = await readable((async () => viewSegment(segment, code))());
-    return view && relocationsOf ? relocate(view, await relocationsOf(address)) : view;
-  };
-  const tree = publicTree(record, fetch);
   let ordinal = -1;
-  const skipping = {
-    ...tree,
-    segment: async (address: BlobAddress | undefined) =>
-      ordinal < from && address !== undefined ? undefined : readable(tree.segment(address)),
-    index: (address: BlobAddress) => readable(tree.index(address)),
-  };
   let nodes: BlobAddress[] = [manifest];
   const walked = (segment: BlobAddress, view: SegmentView | undefined): WalkedSegment[] => {
-    const its = nodes.map((address) => ({ address, length: lengths.get(address) ?? 0 }));
+    const its = walk.seen(nodes);
     nodes = [];
-    lengths.clear();
-    return ordinal < from ? [] : [{ manifest, record, ordinal, nodes: its, segment, view }];
+    return ordinal < options.from ? [] : [{ manifest, record, ordinal, nodes: its, segment, view }];
   };
-  /** One whose node was passed by and not read yet. */
+  const lenient = {
+    ...tree,
+    segment: async (address: BlobAddress | undefined) =>
+      ordinal < options.from && address !== undefined ? undefined : walk.attempt(tree.segment(address)),
+    index: (address: BlobAddress) => walk.attempt(tree.index(address)),
+  };
+  /** A segment whose node was passed by and not read yet. */
   let pending: BlobAddress | undefined;
-  for await (const { address, depth, segment } of walkManifest(skipping)) {
+  for await (const { address, depth, segment } of walkManifest(lenient)) {
     if (segment !== undefined) {
+      const at = address ?? manifest;
       if (address === undefined) ordinal++;
       pending = undefined;
-      yield* walked(address ?? manifest, await viewOf(address ?? manifest, segment));
+      const view = await walk.attempt((async () => viewSegment(segment, code))());
+      yield* walked(at, view && relocationsOf ? relocate(view, await relocationsOf(at)) : view);
       continue;
     }
     if (pending !== undefined) yield* walked(pending, undefined);
@@ -110,4 +90,48 @@ export async function* walkedSegments(
   if (last === undefined) return;
   ordinal++;
   yield* walked(last, undefined);
+}
+
+/** Reads nodes; one that cannot be read is told, and stands in the way of no other. */
+class Walk {
+  readonly #context: RecordsContext;
+  readonly #options: WalkOptions;
+  readonly #damage = new DamageLog();
+  readonly #lengths = new Map<BlobAddress, number>();
+
+  constructor(context: RecordsContext, options: WalkOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  async root(manifest: BlobAddress): Promise<RootRecord | undefined> {
+    const { signal } = this.#options;
+    const bytes = await this.attempt(loadRoot(this.#context, manifest, this.#damage, { signal }));
+    if (bytes === undefined) return undefined;
+    this.#lengths.set(manifest, bytes.length);
+    return this.attempt((async () => decodeRoot(bytes))());
+  }
+
+  async fetch(address: BlobAddress): Promise<Uint8Array | undefined> {
+    const { signal } = this.#options;
+    const bytes = await this.attempt(fetchNode(this.#context, address, this.#damage, signal, GIVE_UP_MS));
+    if (bytes !== undefined) this.#lengths.set(address, bytes.length);
+    return bytes;
+  }
+
+  /** Nodes that were passed by, with their lengths, which are forgotten then. */
+  seen(nodes: readonly BlobAddress[]): NodeSeen[] {
+    const its = nodes.map((address) => ({ address, length: this.#lengths.get(address) ?? 0 }));
+    this.#lengths.clear();
+    return its;
+  }
+
+  async attempt<T>(read: Promise<T>): Promise<T | undefined> {
+    const { signal, onUnread } = this.#options;
+    return read.catch((error: unknown) => {
+      throwIfAborted(signal, 'the scrub');
+      onUnread(asHoldfastError(error));
+      return undefined;
+    });
+  }
 }

@@ -217,22 +217,22 @@ const DELETING: readonly PlantedBug[] = [
     "if (outcome === 'unknown') return { ...rest, state: 'unsettled', sinceMs: now };",
     "if (outcome === 'unknown') return undefined;",
   ]),
-  bug('gc-ignores-journals', 'a scrub does not look at the intents of puts under way', [
+  bug('gc-ignores-journals', 'gc does not look at the intents of puts under way', [
     'upkeep/orphans.ts',
     'const spoken = await intendedAmong(this.#context, keys, { signal });',
     'const spoken = await intendedAmong(this.#context, new Set(), { signal });',
   ]),
-  bug('gc-ignores-owners', 'a scrub deletes whoever uses the place', [
+  bug('gc-ignores-owners', 'gc deletes whoever uses the place', [
     'upkeep/orphans.ts',
     "if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';",
     'isSoleOwner(place, this.#context.keys.id);',
   ]),
-  bug('gc-reads-once', 'a scrub does not look for manifests that became visible while it listed', [
+  bug('gc-reads-once', 'gc does not look for manifests that became visible while it listed', [
     'upkeep/orphans.ts',
     'await reach(this.#context, reachable, { signal });',
     'void reach;',
   ]),
-  bug('gc-guesses', 'a scrub deletes though a manifest could not be read to its end', [
+  bug('gc-guesses', 'gc deletes though a manifest could not be read to its end', [
     'upkeep/orphans.ts',
     "if (reachable.unread.size > 0) return 'unread';",
     '',
