@@ -1,7 +1,12 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { entryOf } from '../core/maps.ts';
-import { MAX_RELOCATED_PACKS, type RelocatedPack, type RelocationRecord } from '../manifest/relocation.ts';
+import {
+  MAX_RELOCATED_PACKS,
+  MAX_RELOCATIONS,
+  type RelocatedPack,
+  type RelocationRecord,
+} from '../manifest/relocation.ts';
 import type { PackRecord, SegmentRecord } from '../manifest/segment.ts';
 import { type Place, recordedPlace, type SegmentView } from './places.ts';
 
@@ -109,6 +114,25 @@ export function unitedPacks(relocations: readonly RelocationRecord[]): (readonly
     }
   }
   return united.map(({ packs }) => packs);
+}
+
+/**
+ * Shards that ought to be in packs of which others were moved on, once nearly as many of these lie on top of each other as a reader
+ * looks at. Where they are moved along, to any provider, there is room for more moves.
+ * @param relocations newest first, the vault's own word.
+ * @internal Nothing of the program moves shards yet: tests do.
+ */
+export function tangledShards(view: SegmentView, relocations: readonly RelocationRecord[]): number[] {
+  const fitting = relocations.filter((one) => fits(view, one));
+  if (unitedPacks(fitting).length < MAX_RELOCATIONS - 2) return [];
+  const moved = new Set<number>();
+  const tangled: number[] = [];
+  for (const { shards } of fitting.flatMap(({ packs }) => packs)) {
+    const first = shards.filter((at) => !moved.has(at));
+    if (first.length < shards.length) tangled.push(...first);
+    for (const at of shards) moved.add(at);
+  }
+  return tangled.sort((a, b) => a - b);
 }
 
 /** What was moved and came back has its first place twice. */

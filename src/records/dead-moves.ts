@@ -17,7 +17,7 @@ import {
 } from './move-rows.ts';
 import type { Intent } from './moves.ts';
 import { type Poison, PoisonLog } from './poison.ts';
-import type { LeasingContext } from './repair-leases.ts';
+import { type LeasingContext, tidyLeases } from './repair-leases.ts';
 import { recountIsDue } from './usage.ts';
 
 /** Others may write in between so often. */
@@ -30,7 +30,7 @@ type EndedMove = OpenMove & { readonly row: MoveRow };
 
 /**
  * Ends what was intended and will not be recorded: what is stored of it is deleted, but for what ought to be there anyway.
- * @param counted those of them that count as used.
+ * @param counted those of them that were counted as used when they were stored.
  * @internal Nothing of the program moves shards yet: tests do.
  */
 export async function abandonPacks(
@@ -40,7 +40,7 @@ export async function abandonPacks(
 ): Promise<void> {
   for (const intent of intents) {
     const move = { ...intent, blob: intent.pack };
-    await endMove(context, move, counted.has(intent) ? intent.row.bytes : 0);
+    await endMove(context, move, intent.isCounted || counted.has(intent) ? intent.row.bytes : 0);
   }
 }
 
@@ -53,12 +53,13 @@ export interface MovesEnded {
 }
 
 /**
- * Ends moves whose owner is gone, and lets go of what was moved away once nobody reads it any more: both is queued to be deleted.
+ * Ends moves and leases whose owner is gone, and lets go of what was moved away once nobody reads it any more: both is queued to be deleted.
  * Before the first of the latter the generation is raised and told, so that no older copy of the state takes itself for
  * the latest while what it knows of goes.
  */
 export async function endDeadMoves(context: LeasingContext, options: AbortOptions = {}): Promise<MovesEnded> {
   const { engine, random } = context;
+  await tidyLeases(context, options);
   const poison = new PoisonLog(MOVES_TABLE);
   const dead: EndedMove[] = [];
   const leaving: EndedMove[] = [];

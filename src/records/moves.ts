@@ -38,6 +38,8 @@ export interface Intent extends StoredMove {
   readonly pack: PackToStore;
   readonly row: MoveRow;
   readonly stored: Uint8Array;
+  /** Its bytes count as used at the provider already: it ought to be there, or was to be deleted. */
+  readonly isCounted: boolean;
 }
 
 /** @internal */
@@ -88,17 +90,23 @@ async function intend(
     if (!claim.isFree && claim.claim?.state !== 'queued') return undefined;
     const { recoveries } = await decidedNow(context);
     const base = { ...at, bytes: pack.length, sinceMs: recordedTime(context.clock), recoveries };
-    const row: MoveRow = { ...base, state: 'intended', owner, was: pack.was };
+    const was = before(there) ?? pack.was;
+    const row: MoveRow = { ...base, state: 'intended', owner, was };
     const { ops, preconditions, written } = moveChange(there, row);
     const trash = { table: TRASH_TABLE, key };
     const taken = claim.isFree ? [] : [{ ...trash, value: undefined }];
     const holds = [...preconditions, stands, { ...trash, expected: claim.stored }];
     if (await engine.batch([...ops, ...taken], holds, { sync: true })) {
-      return { key, pack, row, stored: written!, isThere: true };
+      const isCounted = was !== undefined || there.row?.state === 'leaving' || (claim.claim?.bytes ?? 0) > 0;
+      return { key, pack, row, stored: written!, isThere: true, isCounted };
     }
   }
   return undefined;
 }
+
+/** What a row says of a place that shards were moved to, also where somebody has begun to store it anew. */
+const before = ({ row }: StoredMove): PackToStore['was'] =>
+  row?.state === 'recorded' ? 'recorded' : row?.was;
 
 /** What was stored and read back. @internal */
 export interface MoveToRecord {
@@ -154,7 +162,7 @@ async function changeOf(context: RecordsContext, move: MoveToRecord): Promise<Ch
   const base = { ...at, sinceMs: now, recoveries };
   const named = new Set(packs.map(blobKey));
   for (const { pack, ...there } of intents) {
-    const isRecorded = named.has(there.key) || pack.was === 'recorded';
+    const isRecorded = named.has(there.key) || there.row.was === 'recorded';
     const row = isRecorded ? ({ ...base, state: 'recorded', bytes: pack.length } as const) : undefined;
     add(change, moveChange(there, row));
   }

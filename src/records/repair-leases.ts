@@ -1,10 +1,15 @@
+import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { recordedTime } from '../core/clock.ts';
 import { isCount } from '../core/counts.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { entriesFrom } from '../engine/batches.ts';
 import type { Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
+
+/** Leases that are looked at in one go. */
+const MAX_TIDIED = 1024;
 
 /** Segment → who moves shards of it. */
 const REPAIR_LEASES_TABLE = 'repair_leases';
@@ -44,6 +49,17 @@ export async function releaseSegment(
   { segment, holds }: SegmentLease,
 ): Promise<void> {
   await engine.table(REPAIR_LEASES_TABLE).compareAndSet(segment, holds.expected, undefined);
+}
+
+/** Removes what owners left that are gone; of some each time. */
+export async function tidyLeases(context: LeasingContext, options: AbortOptions): Promise<void> {
+  const table = context.engine.table(REPAIR_LEASES_TABLE);
+  const from = `b3:${toHex(context.random(2))}`;
+  let looked = 0;
+  for await (const [key, stored] of entriesFrom(table, '', from, () => {}, options)) {
+    if (looked++ === MAX_TIDIED) return;
+    if (await isFree(context, stored)) await table.compareAndSet(key, stored, undefined, options);
+  }
 }
 
 /** Whether it is held still. */

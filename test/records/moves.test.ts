@@ -145,6 +145,22 @@ describe('a pack that is moved', () => {
     }
   });
 
+  it('is not counted twice where it comes back before it is gone, nor where that is given up', async () => {
+    const its = await world();
+    const { address, length } = packAt(await its.now(), 'p1');
+    await move(its, 'p1', 'p4');
+    const at = await its.now();
+    const back = await intend(its, at, 'p4', 'p1');
+    const anew = await intend(its, at, 'p4', 'p5');
+    expect([back.isCounted, anew.isCounted]).toEqual([true, false]);
+    await abandonPacks(its.context, [back, anew], new Set());
+    expect(await rowsOf(its.context, 'trash')).toMatchObject({
+      [`p1/${address}`]: { state: 'queued', bytes: length },
+      [`p5/${address}`]: { state: 'queued', bytes: 0 },
+    });
+    expect((await intend(its, at, 'p4', 'p1')).isCounted).toBe(true);
+  });
+
   it('goes with its object, wherever it is by then', async () => {
     for (const passMs of [0, 60_000]) {
       const its = await world();
@@ -326,6 +342,11 @@ describe('the right to move shards of a segment', () => {
     await leaseSegment(second, segment);
     its.ownersGone.add('second');
     await leaseSegment(its.context, segment);
+    await tidy(its);
+    expect(await keysIn(its.context, 'repair_leases')).toEqual([segment]);
+    its.ownersGone.add('first');
+    await tidy(its);
+    await nothingOpen(its);
   });
 
   it('is what recording depends on: who lost it changes nothing', async () => {
