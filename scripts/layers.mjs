@@ -27,6 +27,7 @@ const LAYERS = [
   'verified',
   'node',
   'gateway',
+  'daemon',
   'vault',
   'cli',
 ];
@@ -49,6 +50,7 @@ const ONLY = {
   http: ['core', 'telemetry'],
   verified: ['core', 'providers', 'telemetry', 'http'],
   node: ['core', 'coding', 'providers', 'telemetry', 'http', 'verified'],
+  daemon: ['core', 'telemetry', 'http'],
   gateway: [
     'core',
     'manifest',

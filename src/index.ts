@@ -12,6 +12,7 @@ export type {
   CompressionConfig,
   Config,
   ConfigWarning,
+  DaemonConfig,
   EncryptionConfig,
   EngineConfig,
   EngineName,

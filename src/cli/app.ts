@@ -11,7 +11,7 @@ import { lock, unlock } from './routes/keys.ts';
 import { gc, manifest, manifests, recover, repairHistory, scrub, status } from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
-import { gateway, node } from './routes/services.ts';
+import { daemon, gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
@@ -56,6 +56,7 @@ const app: Application<CliContext> = buildApplication(
       demo: listed(demo),
       node: listed(node),
       gateway: listed(gateway),
+      daemon: listed(daemon),
     },
     docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
   }),

@@ -119,13 +119,14 @@ function checkRollout(
   }
 }
 
-/** What keys of `[node]` and `[gateway]` may say alone but not together. */
+/** What keys of `[node]`, `[gateway]` and `[daemon]` may say alone but not together. */
 function checkServing(
-  { node, gateway, providers }: Pick<Config, 'node' | 'gateway' | 'providers'>,
+  { node, gateway, daemon, providers }: Pick<Config, 'node' | 'gateway' | 'daemon' | 'providers'>,
   problems: Problems,
 ): void {
   checkTls('node', node, problems);
   checkTls('gateway', gateway, problems);
+  checkTls('daemon', daemon, problems);
   checkBackends(node, providers, problems);
 }
 

@@ -33,6 +33,7 @@ export const SECTION_NAMES = [
   'engine',
   'node',
   'gateway',
+  'daemon',
 ] as const;
 
 export type SectionName = (typeof SECTION_NAMES)[number];
@@ -59,7 +60,7 @@ const hostNames = listOf(
   0,
 );
 
-/** What `[node]` and `[gateway]` share. */
+/** What `[node]`, `[gateway]` and `[daemon]` share. */
 const servingFields = (maxInflight: number): SectionFields<ServingConfig> => ({
   bind: text('', /^(?:.+:\d{1,5})?$/, '"HOST:PORT", or "" for none'),
   unix: path,
@@ -179,6 +180,7 @@ export const SCHEMA: ConfigSchema = {
     manifestCacheBytes: bytes(16 * MIB, 0, 64 * GIB),
     chunkCacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
   },
+  daemon: { ...servingFields(64), sealed: bool(false) },
 };
 
 function tableOf<T>(value: Field<T>, names: readonly string[]): Field<Readonly<Record<string, T>>> {

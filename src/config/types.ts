@@ -22,6 +22,7 @@ export interface Config {
   readonly engine: EngineConfig;
   readonly node: NodeConfig;
   readonly gateway: GatewayConfig;
+  readonly daemon: DaemonConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
   /** Not errors, but to be logged at start-up. */
@@ -213,6 +214,10 @@ export interface GatewayConfig extends ServingConfig {
   readonly manifestCacheBytes: number;
   /** For decoded chunks; 0: none is kept. */
   readonly chunkCacheBytes: number;
+}
+
+export interface DaemonConfig extends ServingConfig {
+  readonly sealed: boolean;
 }
 
 export type ProviderConfig = ProviderEntry;

@@ -71,6 +71,7 @@ it('every command that the documents name is one there is', () => {
 it.each([
   ['docs/node.md', 'node'],
   ['docs/gateway.md', 'gateway'],
+  ['docs/daemon.md', 'daemon'],
 ])('every flag that %s names is one of `holdfast %s`', (document, command) => {
   const named = [...read(document).matchAll(/`(--[a-z][^`]*)`/g)].flatMap(
     ([, text]) => text!.match(/--[a-z][a-z-]*/g) ?? [],
@@ -88,7 +89,8 @@ it('every key of the configuration that a document names is in the shipped one',
     const key = /^([a-z_]+) = /.exec(line)?.[1];
     if (key !== undefined) keys.add(`${section}.${key}`);
   }
-  const sections = 'chunks|compression|erasure|fountain|packs|placement|limits|rollout|engine|node|gateway';
+  const sections =
+    'chunks|compression|erasure|fountain|packs|placement|limits|rollout|engine|node|gateway|daemon';
   const named = matches(new RegExp(`\`((?:${sections})\\.(?!md\`)[a-z_]+)\``, 'g'));
   expect(named.length).toBeGreaterThan(5);
   const wrong = named.filter(({ found }) => !keys.has(found[1]!));

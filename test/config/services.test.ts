@@ -26,12 +26,13 @@ const httpLimitsOf = (file: ServingConfig, limits: object): object =>
       .map((key) => [key, file[key as keyof ServingConfig] || undefined]),
   );
 
-describe('[node] and [gateway]', () => {
+describe('[node], [gateway] and [daemon]', () => {
   it('have the defaults that the services have by themselves', () => {
-    const { node, gateway } = load('');
+    const { node, gateway, daemon } = load('');
     const { maxHeaderBytes: _, ...limits } = DEFAULT_HTTP_LIMITS;
     expect(httpLimitsOf(node, limits)).toEqual(limits);
     expect(httpLimitsOf(gateway, limits)).toEqual({ ...limits, maxInflight: 256 });
+    expect(httpLimitsOf(daemon, limits)).toEqual({ ...limits, maxInflight: 64 });
     expect([node.cacheBytes, node.cacheBlobBytes, node.maxBodyBytes, node.maxForeignBodyBytes]).toEqual([
       DEFAULT_LIMITS.hotBytes,
       DEFAULT_LIMITS.hotBlobBytes,
@@ -47,6 +48,8 @@ describe('[node] and [gateway]', () => {
     ['[gateway]\nroot = "x"', 'gateway.root'],
     ['[gateway]\ntoken = "secret"', 'gateway.token'],
     ['[gateway]\nbind = "nowhere"', 'gateway.bind'],
+    ['[daemon]\npublic = true', 'daemon.public'],
+    ['[daemon]\ntls_key = "k"', 'daemon.tls_key'],
     ['[gateway]\nname_max_age_seconds = -1', 'gateway.name_max_age_seconds'],
     ['[gateway]\nchunk_cache_bytes = "64 MB"', 'gateway.chunk_cache_bytes'],
     ['[gateway]\npublic = "yes"', 'gateway.public'],

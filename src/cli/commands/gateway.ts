@@ -13,9 +13,9 @@ import type { CliContext, CommonFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 import { type DefaultAccess, openTokens } from '../serving/access.ts';
-import { openGatewayVault } from '../serving/gateway-vault.ts';
 import { openLog } from '../serving/log.ts';
 import { listenersOf, serve } from '../serving/serve.ts';
+import { openServedVault } from '../serving/served-vault.ts';
 import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } from '../serving/settings.ts';
 
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
@@ -53,7 +53,8 @@ export default async function gateway(this: CliContext, flags: GatewayFlags): Pr
     const listeners = listenersOf(settings, io);
     const log = await openLog(settings, io);
     const telemetry = await createTelemetry();
-    const vault = await openGatewayVault(settings, io, telemetry, log);
+    // A gateway deletes nothing, and need not be allowed to.
+    const vault = await openServedVault({ ...settings, housekeeping: false }, io, telemetry, log);
     try {
       await serveVault(settings, io, { vault, listeners, log, telemetry });
     } finally {

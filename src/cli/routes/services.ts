@@ -94,3 +94,21 @@ export const gateway: Command<CliContext> = buildCommand({
   },
   docs: { brief: 'Serve objects over HTTP, read only' },
 });
+
+export const daemon: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/daemon.ts'),
+  parameters: {
+    flags: {
+      ...serving,
+      bind: { ...serving.bind, brief: 'Listen there (default: 127.0.0.1:7790)' },
+      token: {
+        ...optional,
+        brief: 'Bearer token of all scopes (default: $HOLDFAST_DAEMON_TOKEN)',
+        placeholder: 'TOKEN',
+      },
+      sealed: { ...either, brief: 'Ask for no key: do only what needs none' },
+      maxInflight: { ...count, brief: 'Requests at once (default: 64)', placeholder: 'N' },
+    },
+  },
+  docs: { brief: 'Look after the vault: probe providers, tidy up, show how it is' },
+});

@@ -9,9 +9,16 @@ import type { Io } from '../io.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { warningsTo } from './log.ts';
 
-/** @throws HoldfastError as `openVault` does. */
-export async function openGatewayVault(
-  { config, sealed }: { readonly config: Config; readonly sealed: boolean },
+interface ServedVault {
+  readonly config: Config;
+  readonly sealed: boolean;
+  /** It tidies up after each round of probes, and so must be allowed to delete. */
+  readonly housekeeping: boolean;
+}
+
+/** Opens the vault of a program that stays. @throws HoldfastError as `openVault` does. */
+export async function openServedVault(
+  { config, sealed, housekeeping }: ServedVault,
   io: Io,
   telemetry: Telemetry,
   log: LineLog,
@@ -24,9 +31,9 @@ export async function openGatewayVault(
     config,
     env: io.env,
     ...key,
-    // Reads avoid those that do not answer, from the first on. A gateway deletes nothing, and need not be allowed to.
+    // Who does not answer is known from the first on.
     background: 'at once',
-    housekeeping: false,
+    housekeeping,
     observers: {
       pipeline: telemetry.pipeline,
       providers: telemetry.providers,

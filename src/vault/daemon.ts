@@ -1,0 +1,81 @@
+import { VERSION } from '../core/version.ts';
+import { createDaemon, type DaemonOptions } from '../daemon/daemon.ts';
+import { type Loop, Loops } from '../daemon/loops.ts';
+import { createOutlook } from '../gateway/outlook.ts';
+import type { Service } from '../http/service.ts';
+import type { Telemetry } from '../telemetry/index.ts';
+import { internalsOf } from './opened-vault.ts';
+import type { Vault } from './vault.ts';
+
+/** What a daemon is given that does not come from its vault. */
+export interface DaemonParts extends Pick<DaemonOptions, 'auth' | 'log' | 'limits' | 'allowedHosts'> {
+  readonly telemetry: Telemetry;
+}
+
+/** A daemon over a vault; it does not listen yet, and its loops have not been started. */
+export interface VaultDaemon {
+  readonly service: Service;
+  readonly loops: Loops;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonParts): VaultDaemon {
+  const { context, catalog, sealed } = internalsOf(vault);
+  const { clock, random, directory, policy } = context;
+  const loops = new Loops(loopsOf(vault, sealed), {
+    clock,
+    metrics: telemetry.housekeeping,
+    log: (level, event, fields) => log.event(level, event, fields),
+  });
+  const outlook = createOutlook({
+    policy,
+    clock,
+    providers: () => directory.all(),
+    respondsToProbe: (id) => directory.isResponsive(id),
+    eligible: () => directory.forStore().eligible,
+    probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
+  });
+  const service = createDaemon({
+    ...parts,
+    log,
+    loops,
+    outlook,
+    sealed,
+    clock,
+    random,
+    metrics: telemetry.services,
+    exposition: telemetry,
+    version: VERSION,
+  });
+  return { service, loops };
+}
+
+/**
+ * What a daemon does beside the rounds of its vault, which probe the providers and tidy up. Here is the place for more:
+ * each has its own rhythm and deadline, and shows in `/readyz` and `/metrics` by its name.
+ */
+function loopsOf(vault: Vault, sealed: boolean): readonly Loop[] {
+  const always: readonly Loop[] = [
+    {
+      // What is left to be done, for `/metrics`.
+      name: 'status',
+      firstAfterMs: 0,
+      everyMs: MINUTE_MS,
+      deadlineMs: MINUTE_MS,
+      run: (signal) => vault.status({ signal }),
+    },
+  ];
+  if (sealed) return always;
+  return [
+    ...always,
+    {
+      name: 'gc',
+      firstAfterMs: HOUR_MS,
+      everyMs: 24 * HOUR_MS,
+      deadlineMs: 6 * HOUR_MS,
+      run: (signal) => vault.gc({ signal }),
+    },
+  ];
+}
