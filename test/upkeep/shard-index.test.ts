@@ -1,14 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { addressOf, type BlobAddress } from '../../src/core/address.ts';
+import { secureRandom } from '../../src/core/random.ts';
+import { createMemoryEngine } from '../../src/engine/index.ts';
+import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import { encodeRelocation } from '../../src/manifest/relocation.ts';
+import { placementClass } from '../../src/manifest/shard-rows.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { PutRows } from '../../src/pipeline/put/put-rows.ts';
 import { forgetRoot } from '../../src/records/manifests.ts';
+import { recordedRelocations } from '../../src/records/relocations.ts';
 import { placementClasses, segmentsIn } from '../../src/records/shard-index.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { indexShards } from '../../src/upkeep/shard-index/index-shards.ts';
-import { aroundWrites } from '../helpers/engine.ts';
+import { aroundWrites, type EngineWrite } from '../helpers/engine.ts';
 import { rottenEngine } from '../helpers/rotten-engine.ts';
 import { dropIndex, indexAll, indexed, inObjects } from '../helpers/shard-index.ts';
 import { noise, testVault } from '../helpers/vault.ts';
@@ -189,6 +196,63 @@ describe('the index of shards', () => {
     const names: string[] = [];
     for await (const { maps } of placementClasses(context)) names.push(...maps.flat());
     expect(names).toContain('elsewhere');
+  });
+});
+
+it('a state that was recovered has its objects in the index once the chore was done', async () => {
+  const { context } = await filled();
+  const engine = createMemoryEngine();
+  const recovered = { ...context, engine, relocations: recordedRelocations(engine, context.clock) };
+  await recoverVault(recovered);
+  await indexAll(recovered);
+  expect((await indexed(recovered)).length).toBeGreaterThan(5);
+  expect(await indexed(recovered)).toEqual(await indexed(context));
+  expect(await keysIn(recovered, 'shard_due')).toEqual([]);
+});
+
+it('the index is made without the key', async () => {
+  const { context } = await filled();
+  await dropIndex(context);
+  await indexAll({ ...context, keys: vaultKeysOf(deriveSubkeys(secureRandom(32))) });
+  expect(await indexed(context)).toEqual(await inObjects(context));
+});
+
+describe('rows of a put', () => {
+  const placement = {
+    alike: placementClass({ code: CODE.params, level: 'provider', maps: [['a', 'b', 'c']] }),
+    chunks: 1,
+    bytes: 1024,
+    packs: [{ provider: 'a', address: addressOf(new Uint8Array(32)), length: 512 }],
+  };
+  const root = addressOf(new Uint8Array(32).fill(255));
+  const segment = (n: number): BlobAddress => {
+    const digest = new Uint8Array(32);
+    new DataView(digest.buffer).setUint32(0, n);
+    return addressOf(digest);
+  };
+
+  it('that have no room in its commit are written before it, flushed, and their class with it', async () => {
+    const before: EngineWrite[] = [];
+    const engine = aroundWrites(createMemoryEngine(), (write, work) => {
+      before.push(write);
+      return work();
+    });
+    const rows = new PutRows();
+    for (let n = 0; n < 3_000; n++) rows.add(segment(n), placement);
+    const last = await rows.write(engine, root);
+    expect(last.length).toBeLessThanOrEqual(1_024);
+    expect(last[0]).toMatchObject({ table: 'shard_classes', key: placement.alike.id });
+    expect(before.map(({ sync }) => sync)).toEqual([true, true]);
+    const all = [...before.flatMap(({ ops }) => ops), ...last];
+    expect(new Set(all.map(({ key }) => key)).size).toBe(3_001);
+    expect(all).toHaveLength(3_001);
+  });
+
+  it('of too many packs are left to the chore', async () => {
+    const rows = new PutRows(2);
+    for (let n = 0; n < 3; n++) rows.add(segment(n), placement);
+    const last = await rows.write(createMemoryEngine(), root);
+    expect(last).toMatchObject([{ table: 'shard_due', key: root }]);
   });
 });
 

@@ -11,6 +11,7 @@ import { verifyObject } from '../../../src/upkeep/verify.ts';
 import { SLOW } from '../../helpers/cli.ts';
 import { touches } from '../../helpers/engine.ts';
 import { bytes, CHUNK, HOUR, put, World } from '../../helpers/resuming.ts';
+import { indexed, inObjects } from '../../helpers/shard-index.ts';
 import { noise, readAll } from '../../helpers/vault.ts';
 
 it('a put that was killed goes on: what is finished is neither encoded nor sent again', async () => {
@@ -34,6 +35,17 @@ it('a put that was killed goes on: what is finished is neither encoded nor sent 
   expect(await world.records('journal')).toEqual([]);
   expect(world.misuses).toEqual([]);
   await world.expectNothingLeft();
+});
+
+it('a put that goes on has all of its segments in the index of shards, those of the earlier run too', async () => {
+  const world = await World.create();
+  const { context } = world.vault;
+  const file = await world.file(bytes);
+  await expect(put(world.run(90), file)).rejects.toThrow();
+  expect(await indexed(context)).toEqual([]);
+  expect((await put(world.run(), file)).resumedBytes).toBeGreaterThan(0);
+  expect(await indexed(context)).toEqual(await inObjects(context));
+  expect((await indexed(context)).length).toBeGreaterThan(4);
 });
 
 it('every record of a finished segment is flushed with the step that makes it count', async () => {
