@@ -91,16 +91,22 @@ function judging({ context }: ComposedVault): Chore['run'] {
   };
 }
 
-/** A node is read from the providers so often, to compare the index of shards with. */
-const COMPARE_EVERY_MS = 600_000;
+/** Some of the index of shards is compared with what is at hand so often, … */
+const COMPARE_EVERY_MS = 10_000;
+/** … and with a node that is read from the providers. */
+const COMPARE_NODES_EVERY_MS = 600_000;
 
 function indexing({ context }: ComposedVault): Chore['run'] {
-  let comparedMs = context.clock.monotonic();
+  let comparedMs = Number.NEGATIVE_INFINITY;
+  let nodesMs = context.clock.monotonic();
   return async (options) => {
     const now = context.clock.monotonic();
-    const thorough = now - comparedMs >= COMPARE_EVERY_MS;
-    if (thorough) comparedMs = now;
-    const { failures } = await indexShards(context, { ...options, thorough });
+    const due = now - comparedMs >= COMPARE_EVERY_MS;
+    const nodesDue = now - nodesMs >= COMPARE_NODES_EVERY_MS;
+    const compare = nodesDue ? 'nodes' : due ? 'records' : 'nothing';
+    if (due) comparedMs = now;
+    if (nodesDue) nodesMs = now;
+    const { failures } = await indexShards(context, { ...options, compare });
     return { failures };
   };
 }

@@ -61,7 +61,7 @@ function textOf({ segment, manifest, level, chunks, bytes, packs, maps }: Said):
 /** Runs until nothing is left to be done; the number of runs. */
 export async function indexAll(context: RecordsContext, most = 20): Promise<number> {
   for (let run = 1; run <= most; run++) {
-    const { whole, failures } = await indexShards(context, { thorough: false });
+    const { whole, failures } = await indexShards(context, { compare: 'records' });
     if (failures.length > 0) throw failures[0]!.error;
     if (whole) return run;
   }

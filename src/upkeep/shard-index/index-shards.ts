@@ -19,8 +19,8 @@ const RETRY_MS = 3_600_000;
 const RUN_MS = 15_000;
 
 interface IndexOptions extends EachOptions {
-  /** Reads a node from the providers to compare the index with. */
-  readonly thorough: boolean;
+  /** What a little of the index is compared with, once it is whole: what is at hand, or a node from the providers too. */
+  readonly compare: 'nothing' | 'records' | 'nodes';
 }
 
 /** What a run came to. */
@@ -37,13 +37,13 @@ interface Indexed {
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function indexShards(context: RecordsContext, options: IndexOptions): Promise<Indexed> {
-  const { signal, eachMs = RUN_MS, thorough } = options;
+  const { signal, eachMs = RUN_MS, compare } = options;
   const run = new IndexRun(context, Math.min(eachMs, RUN_MS), { signal });
   const due = new DueObjects(run);
   await due.index();
   const passed = await goThrough(run);
-  if (passed === 'before') await lookAtSome(run, thorough);
-  else if (passed === 'now') await due.index();
+  if (passed === 'now') await due.index();
+  else if (passed === 'before' && compare !== 'nothing') await lookAtSome(run, compare);
   return { failures: due.failures, whole: passed !== 'not yet' && !due.isAnyLeft };
 }
 

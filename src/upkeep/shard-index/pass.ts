@@ -126,7 +126,7 @@ async function rows(run: IndexRun, { after }: Pass): Promise<Pass> {
 }
 
 /** Compares a few objects with the index, and a few rows with the objects. Where one is wrong, others may be. */
-export async function lookAtSome(run: IndexRun, thorough: boolean): Promise<void> {
+export async function lookAtSome(run: IndexRun, compare: 'records' | 'nodes'): Promise<void> {
   const { context, options } = run;
   const from = toHex(context.random(3));
   let isRight = true;
@@ -141,7 +141,7 @@ export async function lookAtSome(run: IndexRun, thorough: boolean): Promise<void
   const table = context.engine.table(SHARDS_TABLE);
   for await (const [key, row] of table.entries({ ...range, onDamaged: (key) => check.damaged(key) })) {
     if (run.isOver) return;
-    await check.row(key, row, thorough ? 'with nodes' : 'local');
+    await check.row(key, row, compare);
   }
   await check.drop();
   if (isRight && check.isRight) return;
@@ -178,7 +178,7 @@ class RowCheck {
   }
 
   /** @param compare with what the object says: where that takes reading a node, of one row only. */
-  async row(key: string, row: Uint8Array, compare?: 'local' | 'with nodes'): Promise<void> {
+  async row(key: string, row: Uint8Array, compare?: 'records' | 'nodes'): Promise<void> {
     const { context, options } = this.#run;
     const one = indexedIn(key, row);
     if (one === undefined) return this.damaged(key);
@@ -188,7 +188,7 @@ class RowCheck {
     }
     const isInRoot = one.segment === one.manifest;
     const hasClass = await this.#hasClass(key.slice(0, key.indexOf('/')));
-    const isCompared = compare !== undefined && (isInRoot || (compare === 'with nodes' && this.#nodes-- > 0));
+    const isCompared = compare !== undefined && (isInRoot || (compare === 'nodes' && this.#nodes-- > 0));
     if (!hasClass || isCompared) await this.#compare(key, row, one, isInRoot);
   }
 
