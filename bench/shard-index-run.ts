@@ -1,10 +1,11 @@
 /** The index of shards in a process of its own: `shard-index-run.js fill|plan FOLDER SEGMENTS`. Prints JSON. */
+import { randomFillSync } from 'node:crypto';
 import { createLinearCode } from '../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { addressOf, type BlobAddress } from '../src/core/address.ts';
 import { systemClock } from '../src/core/clock.ts';
-import { createLevelEngine, type Engine } from '../src/engine/index.ts';
-import { type PlacementClass, placementClass } from '../src/manifest/shard-rows.ts';
+import { type BatchOp, createLevelEngine, type Engine } from '../src/engine/index.ts';
+import { encodeClass, type PlacementClass, placementClass } from '../src/manifest/shard-rows.ts';
 import { certify } from '../src/placement/certificate.ts';
 import { NOT_PLACED } from '../src/placement/domains.ts';
 import { rotate, solvePlacement } from '../src/placement/solve.ts';
@@ -30,7 +31,7 @@ const PROVIDERS = Array.from({ length: 9 }, (_, i) => ({
 const LOST = 'provider-5';
 const CODE = createLinearCode(DEFAULT_LRC);
 const REPLICA = createLinearCode({ algorithm: 'replica', copies: 4 });
-const BATCH = 500;
+const BATCH = 1000;
 
 const open = (location: string): Engine =>
   createLevelEngine({ location, clock: systemClock, lockWaitMs: 10_000, idleReleaseMs: 60_000 });
@@ -53,35 +54,41 @@ function classes(): PlacementClass[] {
   return [...found.values()];
 }
 
-/** Addresses are in no order, as digests are. */
-function addressAt(n: number, salt: number): BlobAddress {
-  const digest = new Uint8Array(32);
-  const view = new DataView(digest.buffer);
-  let state = Math.imul(n + 1, 2_654_435_761) ^ Math.imul(salt + 1, 40_503);
-  for (let word = 0; word < 8; word++) {
-    state = Math.imul(state ^ (state >>> 15), 2_246_822_519) + n;
-    state ^= state >>> 13;
-    view.setInt32(4 * word, state);
-  }
-  return addressOf(digest);
+const DIGEST = Buffer.from([0x58, 0x20]);
+
+/** Rows of one class, every digest in them random: encoding each of a million takes minutes. */
+function rowMaker(alike: PlacementClass): () => { readonly segment: BlobAddress; readonly row: Uint8Array } {
+  const ids = [...new Set(alike.maps.flat())];
+  const none = addressOf(new Uint8Array(32));
+  const packs = ids.map((provider) => ({ provider, address: none, length: 8_388_608 }));
+  const shards = { alike, chunks: alike.maps.length, bytes: 64 * 1024 ** 2, packs };
+  const made = Buffer.from(rowsOf(shards, { segment: none, manifest: none })[1].value!);
+  const digests: number[] = [];
+  for (let at = made.indexOf(DIGEST); at >= 0; at = made.indexOf(DIGEST, at + 34)) digests.push(at + 2);
+  return () => {
+    const row = Uint8Array.from(made);
+    for (const at of digests) randomFillSync(row, at, 32);
+    // That of the root, in which the segment stands, is the last field.
+    return { segment: addressOf(row.slice(-32)), row };
+  };
 }
 
 async function fill(engine: Engine, segments: number): Promise<void> {
-  const all = classes();
+  const value = new TextEncoder().encode('1700000000000');
+  const all = classes().map((alike) => ({ alike, make: rowMaker(alike) }));
+  const latest = addressOf(new Uint8Array(32));
+  await engine.batch(
+    all.map(({ alike }) => ({ table: 'shard_classes', key: alike.id, value: encodeClass(alike, latest) })),
+  );
   for (let from = 0; from < segments; from += BATCH) {
-    const ops = new Map<string, ReturnType<typeof rowsOf>[number]>();
+    const ops: BatchOp[] = [];
     for (let n = from; n < Math.min(segments, from + BATCH); n++) {
-      const alike = all[n % all.length]!;
-      const segment = addressAt(n, 0);
-      const ids = [...new Set(alike.maps.flat())];
-      const packs = ids.map((provider, i) => ({ provider, address: addressAt(n, i + 1), length: 8_388_608 }));
-      const bytes = 64 * 1024 ** 2;
-      const shards = { alike, chunks: alike.maps.length, bytes, packs };
-      for (const op of rowsOf(shards, { segment, manifest: segment })) ops.set(`${op.table} ${op.key}`, op);
-      const value = new TextEncoder().encode('1700000000000');
-      ops.set(`times ${segment}`, { table: 'manifest_times', key: segment, value });
+      const { alike, make } = all[n % all.length]!;
+      const { segment, row } = make();
+      ops.push({ table: 'shard_index', key: `${alike.id}/${segment}`, value: row });
+      ops.push({ table: 'manifest_times', key: segment, value });
     }
-    await engine.batch([...ops.values()]);
+    await engine.batch(ops);
   }
 }
 

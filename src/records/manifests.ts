@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
+import { entriesFrom } from '../engine/batches.ts';
 import type { BatchOp, Engine, EntriesOptions, Precondition } from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
@@ -231,15 +232,14 @@ export const isRemembered = async (
   options: AbortOptions,
 ): Promise<boolean> => (await storedAs(context, manifest, options)) !== undefined;
 
-/** A few of the manifests that are remembered, from an address on. */
+/** The manifests that are remembered, those from an address on first. */
 export async function* manifestsFrom(
   context: RecordsContext,
   from: string,
-  limit: number,
   options: AbortOptions,
 ): AsyncGenerator<BlobAddress> {
-  const range = { ...options, gte: from, limit, onDamaged: () => {} };
-  for await (const [key] of context.engine.table(TIMES_TABLE).entries(range)) {
+  const table = context.engine.table(TIMES_TABLE);
+  for await (const [key] of entriesFrom(table, '', from, () => {}, options)) {
     if (isBlobAddress(key)) yield key;
   }
 }

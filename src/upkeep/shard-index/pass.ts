@@ -2,6 +2,7 @@ import { throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { toHex, utf8Decode, utf8Encode } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
+import { entriesFrom } from '../../engine/batches.ts';
 import { noJournals } from '../../records/journal.ts';
 import { isRemembered, manifestsFrom, storedManifests } from '../../records/manifests.ts';
 import {
@@ -128,19 +129,19 @@ async function rows(run: IndexRun, { after }: Pass): Promise<Pass> {
 /** Compares a few objects with the index, and a few rows with the objects. Where one is wrong, others may be. */
 export async function lookAtSome(run: IndexRun, compare: 'records' | 'nodes'): Promise<void> {
   const { context, options } = run;
-  const from = toHex(context.random(3));
+  const from = `b3:${toHex(context.random(2))}`;
   let isRight = true;
-  for await (const manifest of manifestsFrom(context, `b3:${from}`, SOME, options)) {
-    if (run.isOver) return;
+  let left = SOME;
+  for await (const manifest of manifestsFrom(context, from, options)) {
+    if (run.isOver || left-- === 0) break;
     isRight = (await object(run, manifest)) && isRight;
   }
   const check = new RowCheck(run);
-  const classId = await classFrom(run, from);
-  const prefix = `${classId}/`;
-  const range = { ...options, prefix, gte: `${prefix}b3:${from}`, limit: SOME };
+  const prefix = `${await someClass(run)}/`;
   const table = context.engine.table(SHARDS_TABLE);
-  for await (const [key, row] of table.entries({ ...range, onDamaged: (key) => check.damaged(key) })) {
-    if (run.isOver) return;
+  left = SOME;
+  for await (const [key, row] of entriesFrom(table, prefix, from, (key) => check.damaged(key), options)) {
+    if (run.isOver || left-- === 0) break;
     await check.row(key, row, compare);
   }
   await check.drop();
@@ -148,13 +149,10 @@ export async function lookAtSome(run: IndexRun, compare: 'records' | 'nodes'): P
   await context.engine.table(UPKEEP_TABLE).delete(PASS, options);
 }
 
-/** A class with a row, at random. */
-async function classFrom({ context, options }: IndexRun, from: string): Promise<string | undefined> {
+async function someClass({ context, options }: IndexRun): Promise<string | undefined> {
   const table = context.engine.table(CLASSES_TABLE);
-  const range = { ...options, limit: 1, onDamaged: () => {} };
-  for (const part of [{ gte: from }, {}]) {
-    for await (const [id] of table.entries({ ...range, ...part })) return id;
-  }
+  const from = toHex(context.random(2));
+  for await (const [id] of entriesFrom(table, '', from, () => {}, options)) return id;
   return undefined;
 }
 
