@@ -136,6 +136,18 @@ describe('the index of shards', () => {
     expect(many).toMatch(/^b3:/);
   });
 
+  it('is gone through again after a week, for an older program may have put objects', async () => {
+    const { context } = await filled();
+    await indexAll(context);
+    for (const key of await keysIn(context, 'shard_index'))
+      await context.engine.table('shard_index').delete(key);
+    expect(await indexShards(context, { compare: 'nothing' })).toMatchObject({ whole: true });
+    expect(await indexed(context)).toEqual([]);
+    const later = { ...context, clock: { ...context.clock, now: () => Date.now() + 8 * 24 * 3_600_000 } };
+    expect(await indexShards(later, { compare: 'nothing' })).toMatchObject({ whole: true });
+    expect(await indexed(context)).toEqual(await inObjects(context));
+  });
+
   it('drops rows of objects that are gone, but none while a put may be about to commit', async () => {
     const { context, many } = await filled();
     const before = (await keysIn(context, 'shard_index')).length;

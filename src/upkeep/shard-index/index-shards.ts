@@ -15,7 +15,7 @@ import { goThrough, lookAtSome } from './pass.ts';
 const NOTED_EVERY = 256;
 /** An object of which a part cannot be read is looked at again after this. */
 const RETRY_MS = 3_600_000;
-/** What one run may take. */
+/** What one run takes at most, where nothing else is said. */
 const RUN_MS = 15_000;
 
 interface IndexOptions extends EachOptions {
@@ -38,7 +38,7 @@ interface Indexed {
  */
 export async function indexShards(context: RecordsContext, options: IndexOptions): Promise<Indexed> {
   const { signal, eachMs = RUN_MS, compare } = options;
-  const run = new IndexRun(context, Math.min(eachMs, RUN_MS), { signal });
+  const run = new IndexRun(context, eachMs, { signal });
   const due = new DueObjects(run);
   await due.index();
   const passed = await goThrough(run);

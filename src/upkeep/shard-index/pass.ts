@@ -25,9 +25,12 @@ const SOME = 16;
 /** How far all records were gone through: first the objects, for rows that lack, then the rows, for what is stale. */
 interface Pass {
   readonly at: 'objects' | 'rows' | 'end';
-  /** Key of the last one that was looked at. */
+  /** Key of the last one that was looked at; at the end when that was reached, in milliseconds. */
   readonly after: string;
 }
+
+/** All is gone through anew: a program that knows nothing of the index may have put objects. */
+const EVERY_MS = 7 * 24 * 3_600_000;
 
 const BEGIN: Pass = { at: 'objects', after: '' };
 
@@ -52,7 +55,9 @@ async function passOf({ context, options }: IndexRun): Promise<[Pass, Uint8Array
   const table = context.engine.table(UPKEEP_TABLE);
   try {
     const row = await table.get(PASS, options);
-    return [(row && passIn(row)) ?? BEGIN, row];
+    const pass = (row && passIn(row)) ?? BEGIN;
+    const isOld = pass.at === 'end' && !(Math.abs(context.clock.now() - Number(pass.after)) < EVERY_MS);
+    return [isOld ? BEGIN : pass, row];
   } catch (error) {
     if (!isHoldfastError(error, 'Corrupt')) throw error;
     await table.delete(PASS, options);
@@ -112,7 +117,7 @@ async function object(run: IndexRun, manifest: BlobAddress): Promise<boolean> {
 async function rows(run: IndexRun, { after }: Pass): Promise<Pass> {
   const check = new RowCheck(run);
   let [last, looked] = [after, 0];
-  let next: Pass = { at: 'end', after: '' };
+  let next: Pass = { at: 'end', after: String(Math.floor(run.context.clock.now())) };
   const range = { ...run.options, ...behind(after), onDamaged: (key: string) => check.damaged(key) };
   for await (const [key, row] of run.context.engine.table(SHARDS_TABLE).entries(range)) {
     if (looked++ === SLICE || run.isOver) {
