@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -81,6 +81,25 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
       .poll(() => readyOf(service.url), { timeout: 60_000 })
       .toMatchObject({ status: 503, reasons: ['providers_unreachable'] });
     expect(await service.stop()).toBe(0);
+  });
+
+  it('ends with 0 though a provider takes what it is asked and never answers', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as AddressInfo;
+    const config = join(vault.home, 'other.toml');
+    const near = ['a', 'b', 'c'].map((id) => `[[providers]]\nid = "${id}"\nadapter = "fs"\nroot = "${id}"\n`);
+    const far = `[[providers]]\nid = "far"\nadapter = "http"\nurl = "http://127.0.0.1:${port}"\n`;
+    await writeFile(config, `[daemon]\ndrain_ms = 300\n${near.join('')}${far}`);
+    const service = await startService(['daemon', '--home', vault.home, '--config', config]);
+    await expect
+      .poll(() => readyOf(service.url), { timeout: 30_000 })
+      .toMatchObject({ loops: [{ name: 'status', state: 'running' }, { name: 'gc' }] });
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+    const told = performance.now();
+    expect(await service.stop()).toBe(0);
+    expect(performance.now() - told).toBeLessThan(25_000);
   });
 
   it('needs no key when it is sealed, and tidies nothing up then', async () => {
