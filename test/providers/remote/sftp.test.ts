@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../../../src/core/address.ts';
@@ -33,6 +33,22 @@ for (const [name, placeOf] of Object.entries(SFTP_PLACES)) {
       await adapter.probe();
       await adapter.close();
       expect(await readdir(join(server.dir, 'root', 'tmp'))).toEqual([]);
+    });
+
+    it.skipIf(name !== 'openssh-sftp')('replaces a blob where a rename does not', async () => {
+      const private_key = await readFile(join(server.dir, 'plain'), 'utf8');
+      const adapter = open({ credentials: async () => ({ private_key }) });
+      const kept = async (): Promise<boolean> => Buffer.from(await adapter.fetch(address)).equals(bytes);
+      await adapter.store(address, [bytes.map((byte) => byte ^ 1)]);
+      expect(await adapter.store(address, [bytes], { replace: true })).toEqual({ existed: true });
+      expect(await kept()).toBe(true);
+      // What is cut short is not taken for the whole.
+      await adapter.store(address, [bytes.subarray(0, 10)], { replace: true });
+      expect(await adapter.store(address, [bytes])).toEqual({ existed: false });
+      expect(await kept()).toBe(true);
+      expect(await readdir(join(server.dir, 'root', 'tmp'))).toEqual([]);
+      await adapter.delete(address);
+      await adapter.close();
     });
 
     it('talks to no server with another host key', async () => {
