@@ -117,6 +117,7 @@ export function watchedStage(
       return cpu.encode(job);
     },
     decode: (job) => cpu.decode(job),
+    rebuild: (job) => cpu.rebuild(job),
     hash: (job) => cpu.hash(job),
     close: async () => {},
   };

@@ -22,6 +22,7 @@ export function createAutoStage(inline: CpuStage, startPool: () => Promise<CpuSt
   return {
     encode: async (job) => (await pick(job.plainLength)).encode(job),
     decode: async (job) => (await pick(job.plainLength)).decode(job),
+    rebuild: async (job) => (await pick(job.shardLength * job.present.length)).rebuild(job),
     hash: async (job) => (await pick(0)).hash(job),
     async close() {
       await inline.close();

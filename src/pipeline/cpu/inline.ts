@@ -3,7 +3,7 @@ import type { Acceleration, OnUnfit } from '../../core/acceleration.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
-import { decodeChunk } from './decode.ts';
+import { decodeChunk, rebuildShards } from './decode.ts';
 import { encodeChunk } from './encode.ts';
 import type { CpuStage, HashJob } from './jobs.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
@@ -28,6 +28,9 @@ export function createInlineStage(
     },
     async decode(job) {
       return decodeChunk(job, await load());
+    },
+    async rebuild(job) {
+      return rebuildShards(job, await load());
     },
     async hash(job) {
       return hashRanges(job, await load());

@@ -15,6 +15,8 @@ export interface CpuStage {
   encode(job: EncodeJob): Promise<EncodeResult>;
   /** Checks shards, rebuilds missing data, authenticates, decrypts and decompresses one chunk. */
   decode(job: DecodeJob): Promise<DecodeResult>;
+  /** Checks shards, and computes others of the same chunk from them. Needs no key. */
+  rebuild(job: RebuildJob): Promise<RebuildResult>;
   /** BLAKE3 of ranges of the arena: one digest for each inner list, over its ranges in order. */
   hash(job: HashJob): Promise<Uint8Array[]>;
   close(): Promise<void>;
@@ -62,17 +64,19 @@ export interface EncodeResult {
   readonly spent: Spent;
 }
 
-export interface DecodeJob extends ChunkJob {
-  /**
-   * Arena offset by shard number. Data shards stand in their order, fetched or not, so that the plaintext can be moved
-   * together at the first one's place.
-   */
+/** The shards of one chunk, some of them in the arena. */
+export interface ShardsInPlace {
+  /** Arena offset by shard number. */
   readonly offsets: readonly number[];
   readonly shardLength: number;
   /** Shards whose bytes are in place. */
   readonly present: readonly number[];
   /** Expected BLAKE3 of all shards, 32 bytes each. */
   readonly digests: Uint8Array;
+}
+
+/** Data shards stand in their order, fetched or not, so that the plaintext can be moved together at the first one's place. */
+export interface DecodeJob extends ChunkJob, ShardsInPlace {
   readonly tag: Uint8Array;
   readonly codec: number;
   readonly storedLength: number;
@@ -81,6 +85,20 @@ export interface DecodeJob extends ChunkJob {
 export interface DecodeResult {
   /** Shards whose bytes are not what the manifest says: nothing was decoded then. Else the plaintext is in place. */
   readonly bad: readonly number[];
+  readonly spent: Spent;
+}
+
+export interface RebuildJob extends ShardsInPlace {
+  readonly code: CodeParams;
+  /** Shards to be computed, to their places. */
+  readonly missing: readonly number[];
+}
+
+export interface RebuildResult {
+  /** Shards that were present and whose bytes are not what the manifest says: nothing was computed then. */
+  readonly bad: readonly number[];
+  /** Shards that were computed and are not what the manifest says: what was put does not belong together. */
+  readonly wrong: readonly number[];
   readonly spent: Spent;
 }
 

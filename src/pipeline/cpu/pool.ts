@@ -49,7 +49,6 @@ export function createPoolStage(options: PoolOptions): CpuStage {
   const threads: WorkerThread[] = [];
   const queue: Queued[] = [];
   let closed = false;
-
   const onGone = (thread: WorkerThread): void => {
     threads.splice(threads.indexOf(thread), 1);
   };
@@ -96,6 +95,7 @@ export function createPoolStage(options: PoolOptions): CpuStage {
   return {
     encode: (job) => run({ kind: 'encode', job }),
     decode: (job) => run({ kind: 'decode', job }),
+    rebuild: (job) => run({ kind: 'rebuild', job }),
     hash: (job) => run({ kind: 'hash', job }),
     async close() {
       closed = true;

@@ -4,7 +4,7 @@ import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
-import type { DecodeJob, EncodeJob, HashJob } from './jobs.ts';
+import type { DecodeJob, EncodeJob, HashJob, RebuildJob } from './jobs.ts';
 
 export interface WorkerSetup {
   readonly memory: WasmMemory;
@@ -15,6 +15,7 @@ export interface WorkerSetup {
 export type WorkerJob =
   | { readonly kind: 'encode'; readonly job: EncodeJob }
   | { readonly kind: 'decode'; readonly job: DecodeJob }
+  | { readonly kind: 'rebuild'; readonly job: RebuildJob }
   | { readonly kind: 'hash'; readonly job: HashJob };
 
 /** What a worker answers: jobs may overtake each other. */

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { TileMemory } from '../../coding/erasure/xor-program.ts';
 import { systemClock } from '../../core/clock.ts';
 import { asHoldfastError } from '../../core/errors.ts';
-import { decodeChunk } from './decode.ts';
+import { decodeChunk, rebuildShards } from './decode.ts';
 import { encodeChunk } from './encode.ts';
 import { hashRanges } from './inline.ts';
 import { loadPrimitives, type Primitives } from './primitives.ts';
@@ -14,6 +14,7 @@ const primitives = loadPrimitives(memory, acceleration, systemClock, new TileMem
 async function answer(work: WorkerJob, primitives: Primitives): Promise<unknown> {
   if (work.kind === 'encode') return encodeChunk(work.job, primitives);
   if (work.kind === 'decode') return decodeChunk(work.job, primitives);
+  if (work.kind === 'rebuild') return rebuildShards(work.job, primitives);
   return hashRanges(work.job, primitives);
 }
 

@@ -1,3 +1,4 @@
+import type { LinearCode, ShardCost } from '../../coding/erasure/linear-code.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
@@ -21,6 +22,23 @@ export class NoRoom extends Error {
   }
 }
 
+/** What is to be had of a chunk. */
+export interface ChunkGoal {
+  /**
+   * The shards that are to be there, at the least cost.
+   * @param usable shards that are there or may be had. @returns undefined when they do not do.
+   */
+  choose(usable: readonly number[], cost: ShardCost): readonly number[] | undefined;
+  /** Whether these do, though others were chosen. */
+  suffice(present: readonly number[]): boolean;
+}
+
+/** All of its data. */
+const dataOf = (code: LinearCode): ChunkGoal => ({
+  choose: (usable, cost) => code.cheapestDecodable(usable, cost),
+  suffice: (present) => code.decodable(present),
+});
+
 /**
  * The shards of one chunk on their way into memory: which are there, which were tried and are no good. Data shards
  * land where the plaintext will be; others beside them.
@@ -42,13 +60,15 @@ export class ChunkFetch {
   readonly #excluded: Set<number>;
   /** Packs that shards with more than one place were looked for in, in vain. */
   readonly #tried: Map<number, Set<PackRecord>> = new Map();
-  /** Shards that, once there, decode the chunk. */
+  /** Shards that, once there, are all that is wanted. */
   #chosen: readonly number[] | undefined;
+  readonly #goal: ChunkGoal;
 
   /**
    * @param slab released with the fetch.
    * @param spares shards beside data that the slab has room for.
    * @param excluded what is known to be no good; added to.
+   * @param goal default: that it can be decoded.
    */
   constructor(
     state: ReadState,
@@ -57,7 +77,9 @@ export class ChunkFetch {
     slab: Slab,
     spares: number,
     excluded: Set<number>,
+    goal: ChunkGoal = dataOf(view.code),
   ) {
+    this.#goal = goal;
     this.#state = state;
     this.#view = view;
     this.chunk = chunk;
@@ -99,7 +121,7 @@ export class ChunkFetch {
   }
 
   /**
-   * Shards still to fetch so that the chunk decodes, cheapest first choice. Of providers that failed or were far behind
+   * Shards still to fetch so that there is what is wanted of it, cheapest first choice. Of providers that failed or were far behind
    * in this read none is wanted unless nothing else decodes.
    * @throws HoldfastError `Unavailable` or `Corrupt`, code `undecodable`, naming what is gone.
    */
@@ -110,19 +132,19 @@ export class ChunkFetch {
     for (let shard = 0; shard < code.totalShards; shard++) {
       if (this.#present.has(shard) || !this.#excluded.has(shard)) usable.push(shard);
     }
-    const chosen = code.cheapestDecodable(usable, (shard) => this.#cost(shard));
+    const chosen = this.#goal.choose(usable, (shard) => this.#cost(shard));
     if (chosen === undefined) throw this.#undecodable(usable);
     this.#chosen = chosen;
     return chosen.filter((shard) => !this.#present.has(shard) && !this.#pending.has(shard));
   }
 
-  /** Whether what is there decodes. */
+  /** Whether what is wanted of it is there. */
   get complete(): boolean {
     if (this.#chosen === undefined) return false;
     const there = this.#chosen.filter((shard) => this.#present.has(shard)).length;
     if (there === this.#chosen.length) return true;
     // One that was late, and that others were fetched in the stead of, may have come after all.
-    return this.#present.size > there && this.#view.code.decodable(this.present);
+    return this.#present.size > there && this.#goal.suffice(this.present);
   }
 
   get present(): number[] {

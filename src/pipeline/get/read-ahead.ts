@@ -8,7 +8,7 @@ import {
   readableSegments,
 } from '../../object/readable-segments.ts';
 import type { TransferContext } from '../context.ts';
-import { ReadState } from './read-state.ts';
+import { ObjectReadState } from './read-state.ts';
 import { type PlainChunk, type ReadWindow, readWindow } from './window-read.ts';
 
 /** Windows in memory: one being consumed, two being fetched. */
@@ -23,7 +23,7 @@ export async function* readChunks(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<PlainChunk> {
   const stop = linkedAbort(signal, 'get');
-  const state = new ReadState(context, opened, damage, stop.signal);
+  const state = new ObjectReadState(context, opened, damage, stop.signal);
   const ahead = new ReadAhead(state, allWindows(state, range));
   try {
     for (let chunk = await ahead.next(); chunk !== undefined; chunk = await ahead.next()) {
@@ -56,7 +56,7 @@ export function readMemory(length: number, chunkLen: number, capacity: number): 
   return FLOOR_BYTES + Math.min(windows, touched);
 }
 
-async function* allWindows(state: ReadState, { start, end }: PlainRange): AsyncGenerator<ReadWindow> {
+async function* allWindows(state: ObjectReadState, { start, end }: PlainRange): AsyncGenerator<ReadWindow> {
   const { context, opened, damage, signal } = state;
   const touched = { start, end: Math.max(end, start + 1) };
   let share = FIRST_WINDOW;
@@ -112,14 +112,14 @@ interface WindowAhead {
  * soon as others lack memory, and fetched again when its turn comes: so a consumer that pauses stops no one.
  */
 class ReadAhead {
-  readonly #state: ReadState;
+  readonly #state: ObjectReadState;
   readonly #windows: AsyncIterator<ReadWindow>;
   readonly #entries: WindowAhead[] = [];
   readonly #unsubscribe: () => void;
   #ended = false;
   #asked = false;
 
-  constructor(state: ReadState, windows: AsyncIterator<ReadWindow>) {
+  constructor(state: ObjectReadState, windows: AsyncIterator<ReadWindow>) {
     this.#state = state;
     this.#windows = windows;
     this.#unsubscribe = state.context.arena.onShort(() => this.#relieve());

@@ -4,10 +4,9 @@ import type { DamageLog } from '../../object/damage.ts';
 import type { OpenedManifest } from '../../object/readable-segments.ts';
 import type { TransferContext } from '../context.ts';
 
-/** What one read shares between its windows, and what it has learned on the way. */
+/** What reading shards shares between its windows, and what it has learned on the way. */
 export class ReadState {
   readonly context: TransferContext;
-  readonly opened: OpenedManifest;
   readonly damage: DamageLog;
   readonly signal: AbortSignal;
   /** Range reads, all providers together. */
@@ -16,9 +15,8 @@ export class ReadState {
   readonly #doubted: Set<PackRecord> = new Set();
   #spares = 0;
 
-  constructor(context: TransferContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
+  constructor(context: TransferContext, damage: DamageLog, signal: AbortSignal) {
     this.context = context;
-    this.opened = opened;
     this.damage = damage;
     this.signal = signal;
     this.queue = new PQueue({ concurrency: context.policy.maxInflight });
@@ -49,5 +47,15 @@ export class ReadState {
 
   needsSpares(count: number): void {
     this.#spares = Math.max(this.#spares, count);
+  }
+}
+
+/** The same of an object's plaintext. */
+export class ObjectReadState extends ReadState {
+  readonly opened: OpenedManifest;
+
+  constructor(context: TransferContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
+    super(context, damage, signal);
+    this.opened = opened;
   }
 }

@@ -7,7 +7,7 @@ import { timed } from '../../telemetry/metrics.ts';
 import { accountFor } from '../cpu/jobs.ts';
 import { ChunkFetch, NoRoom } from './chunk-fetch.ts';
 import { RangePlan, RangeReads } from './range-reads.ts';
-import type { ReadState } from './read-state.ts';
+import type { ObjectReadState, ReadState } from './read-state.ts';
 
 /** Consecutive chunks of one segment that are fetched together, a range per pack. */
 export interface ReadWindow {
@@ -26,13 +26,13 @@ export interface PlainChunk {
 }
 
 /** Fetches, checks and decodes the chunks of a window. On failure all its memory is given back. */
-export async function readWindow(state: ReadState, window: ReadWindow): Promise<PlainChunk[]> {
+export async function readWindow(state: ObjectReadState, window: ReadWindow): Promise<PlainChunk[]> {
   const excluded = window.chunks.map(() => new Set<number>());
   // Started again only with more spares than before, of which there are no more than shards.
   for (;;) {
     const fetches = await startFetches(state, window, excluded);
     try {
-      await fetchUntilDecodable(state, fetches);
+      await fetchShards(state, fetches);
       return await allOrFirstError(fetches.map((fetch, i) => decode(state, window, fetch, i)));
     } catch (error) {
       for (const fetch of fetches) fetch.release();
@@ -61,10 +61,10 @@ async function startFetches(
 }
 
 /**
- * Every turn either completes, rules out a place of a shard, finds a range too slow or a provider given a rest, each of
+ * Fetches until every chunk has what is wanted of it. Every turn either completes, rules out a place of a shard, finds a range too slow or a provider given a rest, each of
  * which can happen to a place once: so the turns are bounded.
  */
-async function fetchUntilDecodable(state: ReadState, fetches: readonly ChunkFetch[]): Promise<void> {
+export async function fetchShards(state: ReadState, fetches: readonly ChunkFetch[]): Promise<void> {
   const reads = new RangeReads(state);
   try {
     for (;;) {
@@ -88,7 +88,7 @@ async function fetchUntilDecodable(state: ReadState, fetches: readonly ChunkFetc
 }
 
 async function decode(
-  state: ReadState,
+  state: ObjectReadState,
   window: ReadWindow,
   fetch: ChunkFetch,
   i: number,
@@ -122,11 +122,20 @@ async function decode(
       const bytes = fetch.plainInPlace(secrets.plainLens[chunk]!);
       return { bytes, plainStart: window.plainStarts[i]!, release: () => fetch.release() };
     }
-    for (const provider of fetch.foundWrong(result.bad)) {
-      const error = new HoldfastError('Corrupt', 'it sent other bytes than were stored', { provider });
-      const bytes = fetch.shardLength;
-      context.directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
-    }
-    await fetchUntilDecodable(state, [fetch]);
+    blameForWrong(state, fetch, result.bad);
+    await fetchShards(state, [fetch]);
+  }
+}
+
+/** Shards that came are not what the manifest says: they are looked for elsewhere. */
+export function blameForWrong(
+  { context }: Pick<ReadState, 'context'>,
+  fetch: ChunkFetch,
+  bad: readonly number[],
+): void {
+  for (const provider of fetch.foundWrong(bad)) {
+    const error = new HoldfastError('Corrupt', 'it sent other bytes than were stored', { provider });
+    const bytes = fetch.shardLength;
+    context.directory.report(provider, { operation: 'fetch', bytes, elapsedMs: 0, error });
   }
 }
