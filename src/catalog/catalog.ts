@@ -18,6 +18,8 @@ export interface NodeCatalog {
   ranked(): readonly RankedProvider[];
   /** One record per provider, in the order of registration. */
   snapshot(): readonly ProviderSnapshot[];
+  /** How long a provider has answered nothing, in milliseconds; 0 where it does, or was never asked. */
+  silentMs(providerId: string): number;
   /** Length of the next chunk that the provider leads, in bytes. */
   preferredChunk(providerId: string): number;
   /**

@@ -91,6 +91,11 @@ class Catalog implements NodeCatalog {
     );
   }
 
+  silentMs(providerId: string): number {
+    const { silent_since: since } = this.#entry(providerId).profile;
+    return since === 0 ? 0 : Math.max(0, this.#options.clock.now() - since);
+  }
+
   preferredChunk(providerId: string): number {
     return this.#entry(providerId).preferredChunk;
   }

@@ -273,6 +273,8 @@ export interface ErrorCodeTable {
   wrong_length: 'Corrupt' | 'Unavailable';
   /** The passphrase does not open the key file. Do: check it. */
   wrong_passphrase: 'PermissionDenied';
+  /** Shards that were rebuilt are not what the manifest says. Do: put the object again while it can be read. */
+  wrong_parity: 'Corrupt';
   /** The object read is not the one that was put. Do: do not use it; read it again, on another machine too. */
   wrong_plain_hash: 'Corrupt';
   /** The server sent another range than was asked for. Do: see the logs of the provider. */

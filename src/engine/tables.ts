@@ -18,6 +18,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'repair_backoff',
   'repair_egress',
   'repair_pace',
+  'lost_providers',
   'slots_due',
   'journal',
   'resume',

@@ -1,5 +1,6 @@
 import { createLinearCode } from '../coding/erasure/code.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { HoldfastError } from '../core/errors.ts';
 import { decodeIndexNode, type PublicLink } from '../manifest/links.ts';
 import type { RootRecord } from '../manifest/root.ts';
 import { decodeSegmentNode, type SegmentRecord } from '../manifest/segment.ts';
@@ -131,6 +132,31 @@ export async function* publicSegments(
     const view = viewSegment(segment, code);
     yield relocationsOf === undefined ? view : relocate(view, await relocationsOf(address ?? manifest));
   }
+}
+
+/**
+ * One segment of an object, its shards where they are now; nothing else of the manifest is read.
+ * @param segment the address of its node, or the manifest's where it stands in the root.
+ * @throws HoldfastError what fetching a node throws; `Corrupt` for a node that is no segment of the object.
+ */
+export async function publicSegment(
+  context: ObjectContext,
+  { manifest, record }: PublicManifest,
+  segment: BlobAddress,
+  damage: DamageLog,
+  signal?: AbortSignal,
+): Promise<SegmentView> {
+  const code = createLinearCode(record.code);
+  const tree = publicTree(record, (address) => fetchNode(context, address, damage, signal));
+  const found = await tree.segment(segment === manifest ? undefined : segment);
+  if (found === undefined) {
+    throw new HoldfastError('Corrupt', 'the manifest has no segment of its own', {
+      code: 'malformed_manifest',
+    });
+  }
+  const view = viewSegment(found, code);
+  const relocationsOf = await context.relocations.open({ signal, fresh: true });
+  return relocationsOf === undefined ? view : relocate(view, await relocationsOf(segment));
 }
 
 /** Addresses of all nodes below the root; reads those of links. */

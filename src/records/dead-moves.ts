@@ -31,7 +31,6 @@ type EndedMove = OpenMove & { readonly row: MoveRow };
 /**
  * Ends what was intended and will not be recorded: what is stored of it is deleted, but for what ought to be there anyway.
  * @param counted those of them that were counted as used when they were stored.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export async function abandonPacks(
   context: RecordsContext,

@@ -20,14 +20,14 @@ const MAX_ROUNDS = 8;
 /** What moved away stays so long at least: readers may believe for a second that nothing was moved. */
 const MIN_GRACE_MS = 5_000;
 
-/** A segment that is there, and the object it is of. @internal */
+/** A segment that is there, and the object it is of. */
 export interface SegmentAt {
   /** Address of its node, or of the root that it stands in. */
   readonly segment: BlobAddress;
   readonly manifest: BlobAddress;
 }
 
-/** A pack that is about to be stored. @internal */
+/** A pack that is about to be stored. */
 export interface PackToStore extends PackRecord {
   /** Shards ought to be in it already, by these relocations or by the segment's node: it is stored anew. */
   readonly was?: 'recorded' | 'named' | undefined;
@@ -42,7 +42,7 @@ export interface Intent extends StoredMove {
   readonly isCounted: boolean;
 }
 
-/** @internal */
+/** */
 export interface Intended {
   readonly intents: readonly Intent[];
   /** Packs that may not be stored now. */
@@ -53,7 +53,6 @@ export interface Intended {
  * Notes packs, flushed, before they are stored. No DELETE of theirs is on its way then, nor sent before the row is ended. One that
  * is only queued is taken out.
  * @throws HoldfastError `NotFound` when the object is not there any more.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export async function intendPacks(
   context: LeasingContext,
@@ -108,7 +107,7 @@ async function intend(
 const before = ({ row }: StoredMove): PackToStore['was'] =>
   row?.state === 'recorded' ? 'recorded' : row?.was;
 
-/** What was stored and read back. @internal */
+/** What was stored and read back. */
 export interface MoveToRecord {
   readonly at: SegmentAt;
   readonly view: SegmentView;
@@ -128,7 +127,6 @@ export interface MoveToRecord {
  * @returns the relocations as they are then, newest first.
  * @throws HoldfastError `NotFound` when the object was removed meanwhile; `Conflict` when the right to do it was lost. Nothing
  * is changed then.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export async function recordMove(
   context: RecordsContext,

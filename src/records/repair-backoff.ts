@@ -15,7 +15,7 @@ const JITTER = 0.25;
 /** Longer messages of errors are cut. */
 const MAX_ERROR = 300;
 
-/** @internal A chunk that could not be repaired. */
+/** A chunk that could not be repaired. */
 export interface RepairBackoff {
   readonly manifest: BlobAddress;
   readonly chunk: number;
@@ -33,7 +33,7 @@ const keyOf = (manifest: BlobAddress, chunk: number): string =>
   `${manifest}/${String(chunk).padStart(10, '0')}`;
 
 /**
- * @internal What stands in the way of trying now; undefined: nothing does. A time that is further ahead than any wait was
+ * What stands in the way of trying now; undefined: nothing does. A time that is further ahead than any wait was
  * written under another clock, and keeps nothing from being tried.
  */
 export async function backoffOf(
@@ -66,7 +66,7 @@ async function readBackoff(
 }
 
 /**
- * @internal Puts a chunk off that could not be repaired: for a minute, and twice as long each time, up to six hours. Not
+ * Puts a chunk off that could not be repaired: for a minute, and twice as long each time, up to six hours. Not
  * flushed: what a power cut takes back is tried sooner.
  */
 export async function backOff(
@@ -87,7 +87,7 @@ export async function backOff(
   return { manifest, chunk, attempts, nextMs, error: record.error };
 }
 
-/** @internal For the step that records a repair. */
+/** For the step that records a repair. */
 export const repairedOps = (manifest: BlobAddress, chunks: Iterable<number>): BatchOp[] =>
   [...chunks].map((chunk) => ({ table: BACKOFF_TABLE, key: keyOf(manifest, chunk), value: undefined }));
 

@@ -29,7 +29,6 @@ export interface SegmentLease {
 /**
  * Takes the right to move shards of a segment: from nobody, or from an owner that is gone.
  * @throws HoldfastError `Conflict`, code `segment_leased`, while another has it.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export async function leaseSegment(context: LeasingContext, segment: BlobAddress): Promise<SegmentLease> {
   const { engine, random } = context;
@@ -43,7 +42,7 @@ export async function leaseSegment(context: LeasingContext, segment: BlobAddress
   return { segment, holds: { table: REPAIR_LEASES_TABLE, key: segment, expected } };
 }
 
-/** Lets go of it; does nothing where another has it by now. @internal */
+/** Lets go of it; does nothing where another has it by now. */
 export async function releaseSegment(
   { engine }: RecordsContext,
   { segment, holds }: SegmentLease,

@@ -72,7 +72,6 @@ type ViewAt = IndexedAt & { readonly level: PlacementClass['level'] };
 
 /**
  * What is to be written of a segment. Of several in one batch see {@link distinctOps}.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export const indexedOps = (view: SegmentView, at: ViewAt): BatchOp[] =>
   rowsOf(placementOf(view, at.level), at);

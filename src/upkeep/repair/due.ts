@@ -1,0 +1,83 @@
+import { createLinearCode } from '../../coding/erasure/code.ts';
+import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import type { PlacementClass } from '../../manifest/shard-rows.ts';
+import { Certifier } from '../../placement/certificate.ts';
+import { NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
+import type { RecordsContext } from '../../records/context.ts';
+import { type DamageNote, damagedSegments, isNodeNote } from '../../records/damage.ts';
+import { placementClasses, segmentsIn } from '../../records/shard-index.ts';
+
+/** A segment, or a manifest node, that has lost something. */
+export interface DueSegment {
+  readonly manifest: BlobAddress;
+  readonly segment: BlobAddress;
+  /** False: it is known of a manifest node only, and whose address `segment` is. */
+  readonly isSegment: boolean;
+  /** As far as is known. */
+  readonly chunks: number;
+  /** What was found damaged of it. */
+  readonly notes: readonly DamageNote[];
+}
+
+/** Segments whose shards are placed alike, and of which some are lost. */
+interface DueClass extends Urgency {
+  readonly id: string;
+}
+
+/** The fewer losses are left the more urgent; among equals the more sets of one more there are that would be fatal. */
+interface Urgency {
+  /** Failure domains that may vanish still; −1: it is too late. */
+  readonly tolerates: number;
+}
+
+/**
+ * What is due for repair, the most urgent first: whole classes of segments by what they still survive, so that a lost
+ * provider costs one look at each class and not one at each segment; before them what scrub, audit and reads found damaged,
+ * of which nobody knows how bad it is before it is looked at. One that was repaired meanwhile may come all the same.
+ */
+export async function* dueSegments(
+  context: RecordsContext,
+  lost: ReadonlySet<string>,
+  options: AbortOptions,
+): AsyncGenerator<DueSegment> {
+  for await (const { segment, notes } of damagedSegments(context, options)) {
+    const { manifest } = notes[0]!;
+    yield { manifest, segment, isSegment: !notes.every(isNodeNote), chunks: 1, notes };
+  }
+  for (const { id } of await dueClasses(context, lost, options)) {
+    throwIfAborted(options.signal, 'repair');
+    for await (const { segment, manifest, chunks } of segmentsIn(context, id, options)) {
+      yield { manifest, segment, isSegment: true, chunks, notes: [] };
+    }
+  }
+}
+
+/** Classes with shards at lost providers, the most urgent first. One rank test for each way in which a chunk is placed. */
+async function dueClasses(
+  context: RecordsContext,
+  lost: ReadonlySet<string>,
+  options: AbortOptions,
+): Promise<DueClass[]> {
+  if (lost.size === 0) return [];
+  const providers = context.directory.all();
+  const due: DueClass[] = [];
+  for await (const one of placementClasses(context, options)) {
+    if (!one.maps.some((map) => map.some((id) => lost.has(id)))) continue;
+    due.push({ id: one.id, ...urgencyOf(one, providers, lost) });
+  }
+  return due.sort((a, b) => a.tolerates - b.tolerates || (a.id < b.id ? -1 : 1));
+}
+
+/** What a class survives without the providers that are lost. */
+function urgencyOf(
+  { code, level, maps }: Pick<PlacementClass, 'code' | 'level' | 'maps'>,
+  providers: readonly Pick<PlacementProvider, 'id' | 'domain'>[],
+  lost: ReadonlySet<string>,
+): Urgency {
+  const places = new Map(providers.map(({ id }, place) => [id, place]));
+  for (const id of lost) places.delete(id);
+  const certifier = new Certifier({ code: createLinearCode(code), providers, failureDomain: level });
+  for (const map of maps) certifier.add(map.map((id) => places.get(id) ?? NOT_PLACED));
+  return { tolerates: certifier.certificate().tolerates };
+}

@@ -1,0 +1,205 @@
+import { type AbortOptions, linkedAbort, throwIfAborted } from '../../core/abort.ts';
+import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
+import { entryOf } from '../../core/maps.ts';
+import type { RootRecord } from '../../manifest/root.ts';
+import { type Damage, DamageLog } from '../../object/damage.ts';
+import type { SegmentView } from '../../object/places.ts';
+import { relocate } from '../../object/relocations.ts';
+import { ReadState } from '../../pipeline/get/read-state.ts';
+import { abandonPacks } from '../../records/dead-moves.ts';
+import { recordMove, type SegmentAt } from '../../records/moves.ts';
+import type { SegmentLease } from '../../records/repair-leases.ts';
+import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
+import type { MovingContext } from '../context.ts';
+import type { RepairPace } from './pace.ts';
+import { rebuildChunks, type WantedOfChunk } from './rebuild-chunks.ts';
+import { PackDraft, type PacksStored, storePacks } from './store-packs.ts';
+
+export interface MoveRequest {
+  readonly at: SegmentAt;
+  /** Taken before the segment was looked at. */
+  readonly lease: SegmentLease;
+  readonly record: RootRecord;
+  /** With its shards where they are now. */
+  readonly view: SegmentView;
+  /** The provider at which each shard is to be, by `chunk × totalShards + shard`. */
+  readonly moves: ReadonlyMap<number, string>;
+  /** Shards that are not to be read where they ought to be. */
+  readonly lost: ReadonlySet<number>;
+  readonly pace: RepairPace;
+  /** The object has no loss left to give: no cap keeps it from being repaired. */
+  readonly exempt: boolean;
+  /** Chunks that are worked on at once. */
+  readonly window: number;
+  /** What was moved away stays so long for who reads it, milliseconds. */
+  readonly graceMs: number;
+}
+
+export interface Moved {
+  /** Shards that were computed, those that were copied, and those that were read. */
+  readonly rebuilt: number;
+  readonly copied: number;
+  readonly read: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly failed: readonly { readonly at: number; readonly error: HoldfastError }[];
+  /** What was found missing or rotten on the way, beside what was known to be lost. */
+  readonly damage: readonly Damage[];
+  /** With its shards where they are then. */
+  readonly view: SegmentView;
+}
+
+/** Packs in memory at once, all together. */
+const MAX_ROUND_BYTES = 64 * 1024 ** 2;
+
+/**
+ * Brings shards of a segment to where they are to be: repair, evacuation, replacement and rebalancing are all this. Each is
+ * read, or computed from the cheapest others, checked by its digest, packed with the others of its provider, stored and
+ * read back; then, in one step, it counts as being there. Nothing that is there is touched before.
+ * @throws HoldfastError `Conflict`, code `segment_leased`, when the lease was lost; `NotFound` when the object was removed
+ * meanwhile; `QuotaExceeded`, code `egress_cap`; `Aborted`. What cannot be had or stored is in `failed`.
+ */
+export async function moveShards(
+  context: MovingContext,
+  request: MoveRequest,
+  { signal }: AbortOptions = {},
+): Promise<Moved> {
+  const stop = linkedAbort(signal, 'repair');
+  const moving = new Moving(context, request, stop.signal);
+  try {
+    for (const round of roundsOf(request)) await moving.round(round);
+    return moving.moved;
+  } finally {
+    stop.dispose();
+  }
+}
+
+/** What of it goes on at once: some providers, with all that each gets. */
+function roundsOf({ view, moves }: MoveRequest): ReadonlyMap<string, readonly number[]>[] {
+  const byProvider = new Map<string, number[]>();
+  for (const [at, provider] of moves) entryOf(byProvider, provider, () => []).push(at);
+  const lengthOf = (at: number): number => view.shardLengths[Math.floor(at / view.code.totalShards)]!;
+  const rounds: Map<string, readonly number[]>[] = [];
+  let room = 0;
+  for (const [provider, shards] of byProvider) {
+    const bytes = shards.reduce((sum, at) => sum + lengthOf(at), 0);
+    if (rounds.length === 0 || bytes > room) {
+      rounds.push(new Map());
+      room = MAX_ROUND_BYTES;
+    }
+    rounds.at(-1)!.set(provider, shards);
+    room -= bytes;
+  }
+  return rounds;
+}
+
+class Moving {
+  readonly #context: MovingContext;
+  readonly #request: MoveRequest;
+  readonly #state: ReadState;
+  readonly #sum = { rebuilt: 0, copied: 0, read: 0, bytesRead: 0, bytesWritten: 0 };
+  readonly #failed: { at: number; error: HoldfastError }[] = [];
+  #view: SegmentView;
+
+  constructor(context: MovingContext, request: MoveRequest, signal: AbortSignal) {
+    this.#context = context;
+    this.#request = request;
+    this.#view = request.view;
+    this.#state = new ReadState(context, new DamageLog(), signal);
+  }
+
+  get moved(): Moved {
+    return { ...this.#sum, failed: this.#failed, damage: this.#state.damage.found, view: this.#view };
+  }
+
+  async round(shards: ReadonlyMap<string, readonly number[]>): Promise<void> {
+    const { at, pace } = this.#request;
+    const { signal } = this.#state;
+    const had = await this.#have([...shards.values()].flat());
+    const drafts: PackDraft[] = [];
+    for (const [provider, its] of shards) {
+      const there = its.filter((shard) => had.has(shard));
+      if (there.length === 0) continue;
+      const draft = new PackDraft(this.#view, provider, there);
+      for (const shard of there) draft.fill(shard, had.get(shard)!);
+      drafts.push(draft);
+    }
+    if (drafts.length === 0) return;
+    const stored = await storePacks(this.#context, { at, view: this.#view, pace, signal }, drafts);
+    this.#failed.push(...stored.failed);
+    await abandonPacks(this.#context, stored.vain, stored.counted);
+    if (stored.intents.length === 0) return throwIfAborted(signal, 'repair');
+    try {
+      await this.#record(stored);
+    } catch (error) {
+      await abandonPacks(this.#context, stored.intents, stored.counted);
+      throw error;
+    }
+  }
+
+  /** Copies of the bytes of those that can be had. */
+  async #have(wanted: readonly number[]): Promise<Map<number, Uint8Array>> {
+    const { lost, pace, exempt, window } = this.#request;
+    const { totalShards } = this.#view.code;
+    const byChunk = new Map<number, number[]>();
+    for (const at of wanted) entryOf(byChunk, Math.floor(at / totalShards), () => []).push(at % totalShards);
+    const chunks = [...byChunk]
+      .sort(([a], [b]) => a - b)
+      .map(([chunk, shards]): WantedOfChunk => {
+        const its = Array.from({ length: totalShards }, (_, shard) => shard);
+        return { chunk, shards, lost: its.filter((shard) => lost.has(chunk * totalShards + shard)) };
+      });
+    const had = new Map<number, Uint8Array>();
+    const rebuilding = { state: this.#state, view: this.#view, pace, exempt };
+    for (let from = 0; from < chunks.length; from += window) {
+      await this.#haveSome(rebuilding, chunks.slice(from, from + window), had);
+    }
+    return had;
+  }
+
+  /** One chunk that cannot be had keeps none of the others from it. */
+  async #haveSome(
+    rebuilding: Parameters<typeof rebuildChunks>[0],
+    chunks: readonly WantedOfChunk[],
+    had: Map<number, Uint8Array>,
+  ): Promise<void> {
+    const { totalShards } = this.#view.code;
+    try {
+      await rebuildChunks(rebuilding, chunks, ({ chunk, shards, rebuilt, read, bytesRead }) => {
+        for (const [shard, bytes] of shards) had.set(chunk * totalShards + shard, bytes.slice());
+        this.#sum.rebuilt += rebuilt;
+        this.#sum.copied += shards.size - rebuilt;
+        this.#sum.read += read;
+        this.#sum.bytesRead += bytesRead;
+      });
+    } catch (thrown) {
+      throwIfAborted(this.#state.signal, 'repair');
+      const error = asHoldfastError(thrown);
+      if (error.code === 'egress_cap' || error.kind === 'Unexpected') throw error;
+      const left = chunks.filter(({ chunk, shards }) => !had.has(chunk * totalShards + shards[0]!));
+      if (chunks.length > 1) for (const one of left) await this.#haveSome(rebuilding, [one], had);
+      else
+        this.#failed.push(
+          ...left.flatMap(({ chunk, shards }) =>
+            shards.map((shard) => ({ at: chunk * totalShards + shard, error })),
+          ),
+        );
+    }
+  }
+
+  async #record({ intents, packs, bytes }: PacksStored): Promise<void> {
+    const { at, lease, record, graceMs } = this.#request;
+    const base: SegmentView = { ...this.#view, moved: undefined };
+    const { level } = record.certificate.domains;
+    const after = await recordMove(this.#context, {
+      ...{ at, view: base, lease, packs, intents, graceMs },
+      also: (relocations) =>
+        distinctOps([
+          ...unindexedOps(this.#view, { ...at, level }),
+          ...indexedOps(relocate(base, relocations), { ...at, level }),
+        ]),
+    });
+    this.#view = relocate(base, after);
+    this.#sum.bytesWritten += bytes;
+  }
+}

@@ -1,0 +1,89 @@
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
+import { locate, type SegmentView } from '../../object/places.ts';
+import { Certifier } from '../../placement/certificate.ts';
+import { type DomainLevel, NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
+import { reassign } from '../../placement/reassign.ts';
+
+export interface RepairRequest {
+  /** With its shards where they are now. */
+  readonly view: SegmentView;
+  /** Shards that are not, or not right, where they ought to be: `chunk × totalShards + shard`. */
+  readonly lost: ReadonlySet<number>;
+  /** All that are configured; those that are lost, or take no new shards now, are not `eligible`. */
+  readonly providers: readonly PlacementProvider[];
+  readonly failureDomain: DomainLevel;
+}
+
+export interface RepairOfSegment {
+  /** Where each lost shard of a chunk that can be rebuilt is to be. */
+  readonly moves: ReadonlyMap<number, string>;
+  /** Chunks of the segment of which too few shards are left. */
+  readonly hopeless: readonly number[];
+  /** Lost shards that nobody can take. */
+  readonly homeless: readonly number[];
+  /** Failure domains that may vanish now, before anything is repaired; −1: a chunk is lost. */
+  readonly tolerates: number;
+}
+
+/**
+ * Decides where the lost shards of a segment are to be. One whose provider takes shards goes back there: a pack that was
+ * lost as a whole keeps its address then. Each of the others goes where its chunk then survives most. Pure.
+ */
+export function planRepair(request: RepairRequest): RepairOfSegment {
+  const { view, lost, providers, failureDomain } = request;
+  const { code } = view;
+  const certifier = new Certifier({ code, providers, failureDomain });
+  const moves = new Map<number, string>();
+  const homeless: number[] = [];
+  const hopeless: number[] = [];
+  const solved = new Map<string, ChunkRepair>();
+  for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
+    const places = placesOf(request, chunk);
+    const missing = Array.from({ length: code.totalShards }, (_, shard) => shard).filter((shard) =>
+      lost.has(chunk * code.totalShards + shard),
+    );
+    const left = places.map((place, shard) => (missing.includes(shard) ? NOT_PLACED : place));
+    certifier.add(left);
+    if (missing.length === 0) continue;
+    if (!decodes(code, left)) {
+      hopeless.push(chunk);
+      continue;
+    }
+    // Chunks repeat each other's places as the rotation comes round.
+    const key = `${places.join()}|${missing.join()}`;
+    const repair = solved.get(key) ?? repairOfChunk(request, places, missing);
+    solved.set(key, repair);
+    for (const [shard, provider] of repair) {
+      const at = chunk * code.totalShards + shard;
+      if (provider === undefined) homeless.push(at);
+      else moves.set(at, provider);
+    }
+  }
+  return { moves, hopeless, homeless, tolerates: certifier.certificate().tolerates };
+}
+
+/** By shard; undefined: nobody can take it. */
+type ChunkRepair = ReadonlyMap<number, string | undefined>;
+
+function repairOfChunk(
+  { view, providers, failureDomain }: RepairRequest,
+  places: Uint8Array,
+  missing: readonly number[],
+): ChunkRepair {
+  const staysAway = (shard: number): boolean => providers[places[shard]!]?.eligible !== true;
+  const move = missing.filter(staysAway);
+  const after = reassign({ code: view.code, providers, failureDomain, places, move });
+  return new Map(missing.map((shard) => [shard, providers[after[shard]!]?.id]));
+}
+
+/** The place of each shard's provider in the list; {@link NOT_PLACED} for one that is not configured. */
+function placesOf({ view, providers }: RepairRequest, chunk: number): Uint8Array {
+  return Uint8Array.from({ length: view.code.totalShards }, (_, shard) => {
+    const { provider } = locate(view, chunk, shard).pack;
+    const place = providers.findIndex(({ id }) => id === provider);
+    return place < 0 ? NOT_PLACED : place;
+  });
+}
+
+const decodes = (code: LinearCode, places: Uint8Array): boolean =>
+  code.decodable([...places.keys()].filter((shard) => places[shard] !== NOT_PLACED));

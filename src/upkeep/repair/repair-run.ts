@@ -1,0 +1,266 @@
+import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
+import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { decodeRoot, type RootRecord } from '../../manifest/root.ts';
+import { DamageLog } from '../../object/damage.ts';
+import { isNodeNote, mendedOps } from '../../records/damage.ts';
+import { loadRoot, manifestStands } from '../../records/manifests.ts';
+import { backOff, backoffOf, repairedOps } from '../../records/repair-backoff.ts';
+import type { RepairMetrics } from '../../telemetry/index.ts';
+import type { MovingContext } from '../context.ts';
+import { type DueSegment, dueSegments } from './due.ts';
+import { limitedText } from './limited.ts';
+import { repairNodes } from './nodes.ts';
+import type { RepairPace } from './pace.ts';
+import type { RepairLog, RepairStatus } from './repair-log.ts';
+import { type ChunkOutcome, repairSegment, type SegmentRepaired } from './repair-segment.ts';
+
+export interface RepairTools {
+  readonly pace: RepairPace;
+  readonly log: RepairLog;
+  readonly metrics: Pick<RepairMetrics, 'attempt' | 'failure' | 'bytes'>;
+  /** Chunks that are worked on at once. */
+  readonly maxConcurrent: number;
+  readonly graceMs: number;
+}
+
+export interface RepairRunOptions extends AbortOptions {
+  /** Providers that are gone for good. */
+  readonly lost: ReadonlySet<string>;
+  /** Told whenever a segment is done. */
+  readonly onProgress?: ((sum: RepairRunResult) => void) | undefined;
+}
+
+export interface RepairRunResult {
+  /** Objects of which something was repaired, or was tried to be. */
+  readonly manifests: number;
+  /** Bytes of shards and nodes that were written in place of what was lost. */
+  readonly bytesRestored: number;
+  readonly bytesRead: number;
+  /** How it ended, by chunk. `skipped`: it waits after a failure, or for a provider's cap. */
+  readonly chunks: Readonly<Record<RepairStatus, number>>;
+  /** Copies of manifest nodes that were written. */
+  readonly nodeCopies: number;
+  /** Providers that may give no more today. */
+  readonly capped: readonly string[];
+}
+
+/** Segments whose repair another does at the moment, or whose object was removed: nothing is wrong. */
+const isNobodysFault = (error: HoldfastError): boolean =>
+  error.code === 'segment_leased' || isHoldfastError(error, 'NotFound');
+/** With so many providers' caps in the way one after another the rest has to wait too. */
+const MAX_CAPPED = 64;
+/** Segments that are remembered as looked at, so that none is twice. */
+const MAX_SEEN = 1_000_000;
+
+/**
+ * Repairs all that is due, once: the most urgent first, a bounded number of chunks at once, within the pace. One that fails
+ * waits, longer each time, and keeps none of the others from being repaired.
+ * @throws HoldfastError what the engine throws; `Aborted`.
+ */
+export async function repairDue(
+  context: MovingContext,
+  tools: RepairTools,
+  options: RepairRunOptions,
+): Promise<RepairRunResult> {
+  const run = new RepairRun(context, tools, options);
+  const slots = new Slots(tools.maxConcurrent);
+  const working = new Set<Promise<void>>();
+  let fatal: unknown;
+  for await (const due of dueSegments(context, options.lost, options)) {
+    throwIfAborted(options.signal, 'repair');
+    if (fatal !== undefined || run.isHeldUp) break;
+    if (run.knows(due)) continue;
+    const weight = Math.min(due.chunks, tools.maxConcurrent);
+    await slots.take(weight);
+    const work = run
+      .repair(due, weight)
+      .catch((error: unknown) => {
+        fatal ??= error;
+      })
+      .finally(() => {
+        slots.give(weight);
+        working.delete(work);
+      });
+    working.add(work);
+  }
+  await Promise.all(working);
+  throwIfAborted(options.signal, 'repair');
+  if (fatal !== undefined) throw fatal;
+  return run.result;
+}
+
+/** So many at once, first come, first served. */
+class Slots {
+  #free: number;
+  readonly #waiting: { readonly count: number; readonly go: () => void }[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  take(count: number): Promise<void> {
+    return new Promise((go) => {
+      this.#waiting.push({ count, go });
+      this.#serve();
+    });
+  }
+
+  give(count: number): void {
+    this.#free += count;
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#waiting[0] !== undefined && this.#waiting[0].count <= this.#free) {
+      const { count, go } = this.#waiting.shift()!;
+      this.#free -= count;
+      go();
+    }
+  }
+}
+
+class RepairRun {
+  readonly #context: MovingContext;
+  readonly #tools: RepairTools;
+  readonly #options: RepairRunOptions;
+  readonly #seen = new Set<BlobAddress>();
+  readonly #manifests = new Set<BlobAddress>();
+  /** Objects whose nodes were looked at. */
+  readonly #withNodes = new Set<BlobAddress>();
+  readonly #chunks = { success: 0, failure: 0, skipped: 0, fatal: 0 };
+  readonly #capped = new Set<string>();
+  #cappedInTurn = 0;
+  readonly #sum = { bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
+
+  constructor(context: MovingContext, tools: RepairTools, options: RepairRunOptions) {
+    this.#context = context;
+    this.#tools = tools;
+    this.#options = options;
+  }
+
+  get result(): RepairRunResult {
+    return {
+      manifests: this.#manifests.size,
+      ...this.#sum,
+      chunks: { ...this.#chunks },
+      capped: [...this.#capped].sort(),
+    };
+  }
+
+  get isHeldUp(): boolean {
+    return this.#cappedInTurn >= MAX_CAPPED;
+  }
+
+  knows({ segment, isSegment }: DueSegment): boolean {
+    if (!isSegment) return false;
+    if (this.#seen.has(segment)) return true;
+    if (this.#seen.size < MAX_SEEN) this.#seen.add(segment);
+    return false;
+  }
+
+  /** @throws what the engine throws. */
+  async repair(due: DueSegment, window: number): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    const { manifest } = due;
+    try {
+      if (!(await manifestStands(this.#context.engine, manifest)).isThere) return;
+      const root = await loadRoot(this.#context, manifest, new DamageLog(), { signal });
+      const record = decodeRoot(root);
+      if (due.isSegment) await this.#shards(due, record, window);
+      await this.#nodes(due, record, root);
+      this.#cappedInTurn = 0;
+    } catch (thrown) {
+      throwIfAborted(signal, 'repair');
+      await this.#failed(due, asHoldfastError(thrown));
+    }
+    onProgress?.(this.result);
+  }
+
+  async #shards({ manifest, segment }: DueSegment, record: RootRecord, window: number): Promise<void> {
+    const { pace, graceMs } = this.#tools;
+    const { lost, signal } = this.#options;
+    const waits = async (chunk: number): Promise<boolean> =>
+      (await backoffOf(this.#context, manifest, chunk, { signal })) !== undefined;
+    const task = { object: { manifest, record }, segment, lost, waits, pace, window, graceMs };
+    const done = await repairSegment(this.#context, task, { signal });
+    await this.#tell(manifest, record, done);
+  }
+
+  async #tell(manifest: BlobAddress, record: RootRecord, done: SegmentRepaired): Promise<void> {
+    if (done.chunks.length > 0) this.#manifests.add(manifest);
+    this.#sum.bytesRead += done.bytesRead;
+    const mended: number[] = [];
+    for (const outcome of done.chunks) {
+      const { chunk, status, bytes } = outcome;
+      this.#chunks[status]++;
+      this.#tools.metrics.attempt(status);
+      const error = errorOf(record, outcome);
+      let nextMs: number | undefined;
+      if (status === 'success') mended.push(chunk);
+      else if (status === 'skipped') nextMs = (await backoffOf(this.#context, manifest, chunk))?.nextMs;
+      else nextMs = (await backOff(this.#context, manifest, chunk, error ?? status)).nextMs;
+      if (status === 'fatal' || status === 'failure') this.#count(record, outcome.error);
+      this.#sum.bytesRestored += bytes;
+      this.#tools.metrics.bytes(bytes);
+      await this.#tools.log.append({ manifest, chunk, status, bytes, error, nextMs });
+    }
+    if (mended.length > 0) await this.#context.engine.batch(repairedOps(manifest, mended));
+  }
+
+  #count(record: RootRecord, error: HoldfastError | undefined): void {
+    const labels = { erasure: record.code.algorithm, compression: record.compression };
+    const rebuilt = error === undefined || error.code === 'undecodable';
+    const what = rebuilt ? 'reconstruct' : error.kind === 'Corrupt' ? 'integrity' : 'encode';
+    this.#tools.metrics.failure(what, labels);
+  }
+
+  /** Once for an object, since what was lost with a provider, or is rotten, may be its nodes too. */
+  async #nodes({ manifest, notes }: DueSegment, record: RootRecord, root: Uint8Array): Promise<void> {
+    const nodeNotes = notes.filter(isNodeNote);
+    if (this.#withNodes.has(manifest) && nodeNotes.length === 0) return;
+    if (this.#withNodes.size < MAX_SEEN) this.#withNodes.add(manifest);
+    const { lost, signal } = this.#options;
+    const rotten = new Set(nodeNotes.map(({ provider, pack }) => `${provider}/${pack}`));
+    const object = { manifest, record };
+    const request = { object, root, lost, rotten, pace: this.#tools.pace, signal };
+    const { copies, bytes, short } = await repairNodes(this.#context, request);
+    this.#sum.nodeCopies += copies;
+    this.#sum.bytesRestored += bytes;
+    this.#tools.metrics.bytes(bytes);
+    const mended = nodeNotes.filter(({ pack }) => !short.includes(pack)).flatMap(mendedOps);
+    if (mended.length > 0) await this.#context.engine.batch(mended);
+    if (copies > 0 || short.length > 0) this.#manifests.add(manifest);
+    if (copies === 0 && short.length === 0) return;
+    const error = short.length === 0 ? undefined : `${short.length} nodes of it have too few copies`;
+    const status = error === undefined ? 'success' : 'failure';
+    await this.#tools.log.append({ manifest, chunk: undefined, status, bytes, error, nextMs: undefined });
+  }
+
+  async #failed({ manifest }: DueSegment, error: HoldfastError): Promise<void> {
+    if (isNobodysFault(error)) return;
+    if (error.kind === 'Unexpected' || error.code.startsWith('engine_')) throw error;
+    const isCapped = error.code === 'egress_cap';
+    const status = isCapped ? 'skipped' : 'failure';
+    if (isCapped) this.#cappedInTurn++;
+    if (isCapped && error.provider !== undefined) this.#capped.add(error.provider);
+    this.#chunks[status]++;
+    this.#manifests.add(manifest);
+    this.#tools.metrics.attempt(status);
+    const until = error.context?.untilMs;
+    const nextMs = typeof until === 'number' ? until : undefined;
+    await this.#tools.log.append({
+      manifest,
+      chunk: undefined,
+      status,
+      bytes: 0,
+      error: error.message,
+      nextMs,
+    });
+  }
+}
+
+function errorOf(record: RootRecord, { status, error, missing }: ChunkOutcome): string | undefined {
+  if (status === 'fatal') return limitedText(record.code, missing);
+  return error?.message;
+}

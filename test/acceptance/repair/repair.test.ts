@@ -1,0 +1,212 @@
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { BlobAddress } from '../../../src/core/address.ts';
+import { createVault, openVault, type Vault } from '../../../src/index.ts';
+import { noteDamage } from '../../../src/records/damage.ts';
+import { internalsOf } from '../../../src/vault/opened-vault.ts';
+import { blobsIn, vanish } from '../../helpers/files.ts';
+import { packAt, type StoredSegment, segmentsNow } from '../../helpers/moving.ts';
+import { noise } from '../../helpers/vault.ts';
+
+const BIG = noise(9_000_000, 1);
+const SMALL = noise(3_000, 2);
+
+interface Nine {
+  readonly home: string;
+  readonly vault: Vault;
+}
+
+/** A vault of nine folders with an object of several chunks and one that is kept as copies. */
+async function nine(): Promise<Nine> {
+  const home = await mkdtemp(join(tmpdir(), 'holdfast-repair-'));
+  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  const vault = await createVault({ home, unwrapped: true, env: {} });
+  onTestFinished(() => vault.close());
+  await vault.putObject(BIG, { name: 'big' });
+  await vault.putObject(SMALL, { name: 'small' });
+  return { home, vault };
+}
+
+const blobsOf = ({ home }: Nine, id: string): Promise<string[]> => blobsIn(join(home, 'providers', id));
+
+async function read(vault: Vault, name: string): Promise<Uint8Array> {
+  const reader = await vault.getObject(name);
+  return new Uint8Array(await new Response(reader.stream()).arrayBuffer());
+}
+
+/** Both objects are as they were put, and all of each is where it ought to be. */
+async function expectIntact(vault: Vault): Promise<void> {
+  for (const [name, bytes] of [
+    ['big', BIG],
+    ['small', SMALL],
+  ] as const) {
+    expect(await vault.verifyObject(name, { deep: true })).toMatchObject({ intact: true, damage: [] });
+    expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+  }
+}
+
+interface Pack {
+  readonly path: string;
+  readonly address: BlobAddress;
+  readonly segment: BlobAddress;
+  readonly manifest: BlobAddress;
+  readonly provider: string;
+}
+
+async function segmentOf({ vault }: Nine): Promise<StoredSegment> {
+  const { manifest } = await vault.statObject('big');
+  return (await segmentsNow(internalsOf(vault).context, manifest))[0]!;
+}
+
+/** A provider's pack of the big object's first segment. */
+async function packOf(its: Nine, provider: string): Promise<Pack> {
+  const its1 = await segmentOf(its);
+  const { manifest, segment } = its1;
+  const { address } = packAt(its1, provider);
+  const path = (await blobsOf(its, provider)).find((one) => one.endsWith(address.slice(5)))!;
+  return { path, address, segment, manifest, provider };
+}
+
+/** Says of a pack what a scrub would. */
+async function note(
+  its: Nine,
+  { segment, manifest, provider, address }: Pack,
+  problem: 'missing' | 'corrupt',
+  shards?: readonly number[],
+): Promise<void> {
+  const found = { segment, manifest, provider, pack: address, problem, shards, foundBy: 'scrub' } as const;
+  await noteDamage(internalsOf(its.vault).context, [found]);
+}
+
+describe('repair', () => {
+  it('rebuilds elsewhere what a provider held that is gone for good', async () => {
+    const its = await nine();
+    const { home, vault } = its;
+    await vanish(join(home, 'providers', 'p3'));
+    await vault.providers.setLost('p3', true);
+    const result = await vault.repair();
+    expect(result).toMatchObject({
+      lost: [{ provider: 'p3', why: 'declared' }],
+      chunks: { failure: 0, skipped: 0, fatal: 0 },
+      incomplete: false,
+    });
+    expect(result.chunks.success).toBeGreaterThan(0);
+    await expectIntact(vault);
+    const { live } = await vault.statObject('big');
+    // As many as nine less one survive.
+    expect(live.certificate.tolerates).toBe(2);
+    expect(live.without).toEqual([]);
+    // Then any two more may vanish.
+    for (const id of ['p1', 'p2']) await vanish(join(home, 'providers', id));
+    for (const [name, bytes] of [
+      ['big', BIG],
+      ['small', SMALL],
+    ] as const) {
+      expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+    }
+  });
+
+  it('has nothing to do after it was done', async () => {
+    const { home, vault } = await nine();
+    await vanish(join(home, 'providers', 'p3'));
+    await vault.providers.setLost('p3', true);
+    await vault.repair();
+    expect(await vault.repair()).toMatchObject({
+      manifests: 0,
+      bytesRestored: 0,
+      bytesRead: 0,
+      nodeCopies: 0,
+    });
+  });
+
+  it('stores a pack that is gone again where it was', async () => {
+    const its = await nine();
+    const pack = await packOf(its, 'p5');
+    const { path } = pack;
+    const before = await readFile(path);
+    await rm(path);
+    await note(its, pack, 'missing');
+    const result = await its.vault.repair();
+    expect(result.bytesRestored).toBe(before.length);
+    expect(Buffer.compare(await readFile(path), before)).toBe(0);
+    await expectIntact(its.vault);
+    expect(await its.vault.repair()).toMatchObject({ manifests: 0, bytesRestored: 0 });
+  });
+
+  it('stores a pack of which all is wrong over the wrong bytes', async () => {
+    const its = await nine();
+    const pack = await packOf(its, 'p5');
+    const { path } = pack;
+    const before = await readFile(path);
+    await writeFile(path, Buffer.alloc(before.length, 7));
+    await note(its, pack, 'corrupt');
+    await its.vault.repair();
+    expect(Buffer.compare(await readFile(path), before)).toBe(0);
+    await expectIntact(its.vault);
+  });
+
+  it('reads three or four shards for one shard of a group, and leaves the rest of its pack alone', async () => {
+    const its = await nine();
+    const { view } = await segmentOf(its);
+    const at = 0; // the first data shard of the first chunk
+    const pack = await packOf(its, view.record.packs[view.record.places[at]!]!.provider);
+    const { path } = pack;
+    const bytes = await readFile(path);
+    bytes[view.layout.offsets[at]!]! ^= 1;
+    await writeFile(path, bytes);
+    await note(its, pack, 'corrupt', [at]);
+    const result = await its.vault.repair();
+    const length = view.shardLengths[0]!;
+    expect(result.bytesRestored).toBe(length);
+    expect(result.bytesRead / length).toBeGreaterThanOrEqual(3);
+    expect(result.bytesRead / length).toBeLessThanOrEqual(4);
+    expect(Buffer.compare(await readFile(path), bytes)).toBe(0);
+    await expectIntact(its.vault);
+  });
+
+  it('needs no key', async () => {
+    const its = await nine();
+    await vanish(join(its.home, 'providers', 'p3'));
+    await its.vault.providers.setLost('p3', true);
+    await its.vault.close();
+    const key = join(its.home, 'vault.key');
+    await rename(key, `${key}.away`);
+    const worker = await openVault({ home: its.home, sealed: true, env: {} });
+    const result = await worker.repair();
+    await worker.close();
+    expect(result.chunks.success).toBeGreaterThan(0);
+    await rename(`${key}.away`, key);
+    const vault = await openVault({ home: its.home, env: {} });
+    onTestFinished(() => vault.close());
+    await expectIntact(vault);
+  });
+
+  it('says of what cannot be rebuilt that its code is at its limit, and repairs the rest', async () => {
+    const { home, vault } = await nine();
+    for (const id of ['p1', 'p2', 'p3', 'p4', 'p5']) {
+      await vanish(join(home, 'providers', id));
+      await vault.providers.setLost(id, true);
+    }
+    const result = await vault.repair();
+    expect(result.chunks.fatal).toBeGreaterThan(0);
+    const history = [];
+    for await (const entry of vault.repairHistory()) history.push(entry);
+    expect(history.find(({ status }) => status === 'fatal')?.error).toMatch(
+      /^algorithm_limited:lrc:missing=\d+:parity=11$/,
+    );
+    // It waits from now on, and shows when it is tried again.
+    expect((await vault.repair()).chunks).toMatchObject({ fatal: 0, skipped: result.chunks.fatal });
+  });
+
+  it('leaves no blob behind that nothing leads to', async () => {
+    const its = await nine();
+    await vanish(join(its.home, 'providers', 'p3'));
+    await its.vault.providers.setLost('p3', true);
+    await its.vault.repair();
+    for (const name of ['big', 'small']) await its.vault.deleteObject(name);
+    await its.vault.gc({ minAgeMs: 0 });
+    for (const id of await readdir(join(its.home, 'providers'))) expect(await blobsOf(its, id)).toEqual([]);
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { createLinearCode } from '../../../src/coding/erasure/code.ts';
+import { DEFAULT_LRC } from '../../../src/coding/erasure/params.ts';
+import type { SegmentRecord } from '../../../src/manifest/segment.ts';
+import { viewSegment } from '../../../src/object/places.ts';
+import { certify } from '../../../src/placement/certificate.ts';
+import type { PlacementProvider } from '../../../src/placement/domains.ts';
+import { rotate, solvePlacement } from '../../../src/placement/solve.ts';
+import { planRepair } from '../../../src/upkeep/repair/plan.ts';
+
+const code = createLinearCode(DEFAULT_LRC);
+const N = code.totalShards;
+
+const provider = (id: string, eligible = true): PlacementProvider => ({
+  id,
+  domain: { provider: id, account: id, region: id },
+  eligible,
+});
+
+/** A segment of `chunks` chunks that was put at these providers, each chunk in its turn. */
+function segmentAt(ids: readonly string[], chunks: number) {
+  const placement = solvePlacement({
+    code,
+    providers: ids.map((id) => provider(id)),
+    failureDomain: 'provider',
+  });
+  const maps = Array.from({ length: chunks }, (_, chunk) => rotate(placement, chunk));
+  const places = Uint8Array.from(maps.flatMap((map) => [...map]));
+  const shard = 512;
+  const record: SegmentRecord = {
+    firstChunk: 0,
+    chunkLens: maps.map(() => shard * code.dataShards),
+    tags: new Uint8Array(16 * chunks),
+    shards: new Uint8Array(32 * N * chunks),
+    packs: ids.map((id, i) => ({
+      provider: id,
+      address: `b3:${String(i).padStart(64, '0')}` as never,
+      length: shard * places.filter((place) => place === i).length,
+    })),
+    places,
+    sealed: new Uint8Array(0),
+  };
+  return viewSegment(record, code);
+}
+
+const nine = ['p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9'];
+
+/** Every shard that is at these providers. */
+const lostAt = (view: ReturnType<typeof segmentAt>, gone: readonly string[]): Set<number> =>
+  new Set(
+    [...view.record.places.keys()].filter((at) =>
+      gone.includes(view.record.packs[view.record.places[at]!]!.provider),
+    ),
+  );
+
+describe('where lost shards are to be', () => {
+  it('a provider that is there gets back what it lost', () => {
+    const view = segmentAt(nine, 3);
+    const lost = lostAt(view, ['p4']);
+    const plan = planRepair({
+      view,
+      lost,
+      providers: nine.map((id) => provider(id)),
+      failureDomain: 'provider',
+    });
+    expect([...plan.moves.keys()].sort()).toEqual([...lost].sort());
+    expect(new Set(plan.moves.values())).toEqual(new Set(['p4']));
+    expect(plan).toMatchObject({ hopeless: [], homeless: [], tolerates: 2 });
+  });
+
+  it('what a lost provider had goes where its chunk survives as much as one put there now', () => {
+    const view = segmentAt(nine, 9);
+    const lost = lostAt(view, ['p2']);
+    const left = nine.filter((id) => id !== 'p2').map((id) => provider(id));
+    const plan = planRepair({ view, lost, providers: left, failureDomain: 'provider' });
+    expect([...plan.moves.keys()].sort()).toEqual([...lost].sort());
+    const best = solvePlacement({ code, providers: left, failureDomain: 'provider' }).certificate.tolerates;
+    for (let chunk = 0; chunk < 9; chunk++) {
+      const places = Array.from({ length: N }, (_, shard) => {
+        const at = chunk * N + shard;
+        const id = plan.moves.get(at) ?? view.record.packs[view.record.places[at]!]!.provider;
+        return left.findIndex((one) => one.id === id);
+      });
+      const { tolerates } = certify({
+        code,
+        providers: left,
+        failureDomain: 'provider',
+        placements: [places],
+      });
+      expect(tolerates).toBe(best);
+    }
+  });
+
+  it('a provider that takes nothing new gets nothing back either', () => {
+    const view = segmentAt(nine, 1);
+    const lost = lostAt(view, ['p4']);
+    const providers = nine.map((id) => provider(id, id !== 'p4'));
+    const plan = planRepair({ view, lost, providers, failureDomain: 'provider' });
+    expect(plan.moves.size).toBe(lost.size);
+    expect([...plan.moves.values()]).not.toContain('p4');
+  });
+
+  it('a chunk of which too little is left is told of, and the others are repaired', () => {
+    const view = segmentAt(nine, 2);
+    const lost = lostAt(view, ['p1', 'p2', 'p3', 'p4', 'p5']);
+    for (const at of [...lost]) if (at >= N && at !== N + 3) lost.delete(at);
+    lost.add(N + 3);
+    const plan = planRepair({
+      view,
+      lost,
+      providers: nine.map((id) => provider(id)),
+      failureDomain: 'provider',
+    });
+    expect(plan.hopeless).toEqual([0]);
+    expect([...plan.moves.keys()]).toEqual([N + 3]);
+    expect(plan.tolerates).toBe(-1);
+  });
+
+  it('nobody is left to take them', () => {
+    const view = segmentAt(nine, 1);
+    const lost = lostAt(view, ['p4']);
+    const providers = nine.map((id) => provider(id, false));
+    const plan = planRepair({ view, lost, providers, failureDomain: 'provider' });
+    expect(plan.homeless.toSorted()).toEqual([...lost].sort());
+    expect(plan.moves.size).toBe(0);
+  });
+});
