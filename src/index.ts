@@ -63,7 +63,9 @@ export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
+export type { WhyLost } from './upkeep/repair/lost.ts';
 export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
+export type { RepairRunResult } from './upkeep/repair/repair-run.ts';
 export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
 export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
@@ -74,8 +76,11 @@ export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
 export type {
   ListManifestsOptions,
+  LostProvider,
   ManifestEntry,
   ProviderStatus,
+  RepairOptions,
+  RepairResult,
   Vault,
   VaultProviders,
   VaultStatus,

@@ -8,7 +8,16 @@ import {
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
 import { lock, unlock } from './routes/keys.ts';
-import { gc, manifest, manifests, recover, repairHistory, scrub, status } from './routes/manifests.ts';
+import {
+  gc,
+  manifest,
+  manifests,
+  recover,
+  repairHistory,
+  repairRun,
+  scrub,
+  status,
+} from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
 import { providers } from './routes/providers.ts';
 import { daemon, gateway, node } from './routes/services.ts';
@@ -49,6 +58,7 @@ const app: Application<CliContext> = buildApplication(
       gc: listed(gc),
       scrub: listed(scrub),
       status: listed(status),
+      repairRun: listed(repairRun),
       repairHistory: listed(repairHistory),
       plan: listed(plan),
       config: listed(config),

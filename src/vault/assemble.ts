@@ -31,7 +31,7 @@ export interface ComposedVault {
   readonly context: VaultContext;
   readonly catalog: NodeCatalog;
   readonly log: LogSink;
-  readonly observers: Pick<Observers, 'housekeeping'>;
+  readonly observers: Pick<Observers, 'housekeeping' | 'repair'>;
   readonly config: Config;
   /** Who works on the state, and whose journals may be taken over. */
   readonly leases: Leases;

@@ -20,7 +20,16 @@ import { Housekeeping } from './housekeeping.ts';
 import { measure } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import type { ListManifestsOptions, ManifestEntry, Vault, VaultProviders, VaultStatus } from './vault.ts';
+import { repairVault } from './repair.ts';
+import type {
+  ListManifestsOptions,
+  ManifestEntry,
+  RepairOptions,
+  RepairResult,
+  Vault,
+  VaultProviders,
+  VaultStatus,
+} from './vault.ts';
 import { acceptOptions } from './vault-options.ts';
 
 const INTERNALS = new WeakMap<Vault, ComposedVault>();
@@ -156,6 +165,15 @@ export class OpenedVault implements Vault {
     const upkeep = await upkeepOf(context, leases, keepMs, options);
     measure(observers.housekeeping, upkeep);
     return { ...upkeep, reserve: await room.isWhole() };
+  }
+
+  async repair(options: RepairOptions = {}): Promise<RepairResult> {
+    acceptOptions('repair', options);
+    await this.#composed.room.beforeStore();
+    await this.#recent.renew('repair', undefined, options.signal);
+    const result = await repairVault(this.#composed, options);
+    this.#housekeeping.start();
+    return result;
   }
 
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {

@@ -1,4 +1,6 @@
 import { abortable } from '../core/abort.ts';
+import { recordedTime } from '../core/clock.ts';
+import { declareLost } from '../records/lost-providers.ts';
 import type { ComposedVault } from './assemble.ts';
 import type { VaultProviders } from './vault.ts';
 import { acceptOptions } from './vault-options.ts';
@@ -43,6 +45,12 @@ export function vaultProviders(composed: ComposedVault, recent: RecentProbe): Va
     async probe(options = {}) {
       acceptOptions('providers.probe', options);
       return composed.probe(options.signal);
+    },
+    async setLost(id, on, options = {}) {
+      acceptOptions('providers.setLost', options);
+      const { context } = composed;
+      await declareLost(context, id, on ? recordedTime(context.clock) : undefined, options);
+      if (kinds.has(id)) await catalog.setMaintenance(id, on, options);
     },
     async setMaintenance(id, on, options = {}) {
       acceptOptions('providers.setMaintenance', options);

@@ -18,7 +18,7 @@ import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { ScrubOptions } from '../upkeep/scrub/scrub.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
-import type { ListManifestsOptions } from './vault.ts';
+import type { ListManifestsOptions, RepairOptions } from './vault.ts';
 
 /** A kind of adapters, whatever its entries say. */
 // biome-ignore lint/suspicious/noExplicitAny: of whatever options.
@@ -110,9 +110,11 @@ const CALLS: {
   readonly gc: OptionNames<GcOptions>;
   readonly scrub: OptionNames<ScrubOptions>;
   readonly status: OptionNames<AbortOptions>;
+  readonly repair: OptionNames<RepairOptions>;
   readonly repairHistory: OptionNames<RepairHistoryOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
+  readonly 'providers.setLost': OptionNames<AbortOptions>;
   readonly 'providers.setMaintenance': OptionNames<AbortOptions>;
 } = {
   putObject: {
@@ -133,9 +135,11 @@ const CALLS: {
   gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
   scrub: { subset: true, restart: true, bytesPerSecond: true, onProgress: true, signal: true },
   status: ABORT,
+  repair: { onProgress: true, signal: true },
   repairHistory: { limit: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
+  'providers.setLost': ABORT,
   'providers.setMaintenance': ABORT,
 };
 

@@ -10,7 +10,9 @@ import type { NamedObject } from '../records/name-page.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
+import type { WhyLost } from '../upkeep/repair/lost.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
+import type { RepairRunResult } from '../upkeep/repair/repair-run.ts';
 import type { ScrubOptions, ScrubResult } from '../upkeep/scrub/scrub.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { Upkeep } from '../upkeep/status.ts';
@@ -101,6 +103,12 @@ export interface Vault {
    */
   status(options?: AbortOptions): Promise<VaultStatus>;
   /**
+   * Rebuilds what was lost with providers that are gone for good, or was found missing or rotten, and puts it where objects
+   * survive most: once, all that is due, the most endangered first, within the limits of the configuration. Needs no key. What
+   * fails is a result, not an error, and is tried again later. @throws HoldfastError `Aborted`.
+   */
+  repair(options?: RepairOptions): Promise<RepairResult>;
+  /**
    * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
    * memory only what this vault did since it was opened.
    */
@@ -115,6 +123,24 @@ export interface Vault {
 export interface VaultStatus extends Upkeep {
   /** Whether the room that removals need on a full disk is kept free; undefined: the state lies on no disk. */
   readonly reserve: boolean | undefined;
+}
+
+/** What may be said of a repair that is asked for. */
+export interface RepairOptions extends AbortOptions {
+  /** Told whenever a segment is done. */
+  readonly onProgress?: ((sum: RepairRunResult) => void) | undefined;
+}
+
+export interface RepairResult extends RepairRunResult {
+  /** Providers that are taken for gone for good, and why. */
+  readonly lost: readonly LostProvider[];
+  /** Not everything is known of where shards are: some of what is lost may not have been seen. */
+  readonly incomplete: boolean;
+}
+
+export interface LostProvider {
+  readonly provider: string;
+  readonly why: WhyLost;
 }
 
 /** A provider as `holdfast providers` shows it. */
@@ -135,6 +161,11 @@ export interface VaultProviders {
    * does not answer is a result, not an error. @throws HoldfastError `Aborted`.
    */
   probe(options?: AbortOptions): Promise<readonly ProbeReport[]>;
+  /**
+   * Takes a provider for gone for good, or takes that back: it gets no new shards, and the next repair rebuilds elsewhere
+   * what it held. Stored durably. It need not be configured any more.
+   */
+  setLost(id: string, on: boolean, options?: AbortOptions): Promise<void>;
   /**
    * Keeps new shards from a provider, or lets them go there again; what it holds stays readable. Stored durably, and
    * heeded by processes that are running now at their next probe.

@@ -62,6 +62,23 @@ export async function maintenance(
   });
 }
 
+export async function lost(
+  this: CliContext,
+  flags: CommonFlags,
+  id: string,
+  state: 'on' | 'off',
+): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    await withVault(io, flags, (vault) => vault.providers.setLost(id, state === 'on', { signal: io.signal }));
+    output(io, flags.json, { provider: id, lost: state === 'on' }, () =>
+      state === 'on'
+        ? `${id} is taken for gone for good: \`holdfast repair-run\` rebuilds elsewhere what it held`
+        : `${id} is there again and may take new shards`,
+    );
+    return undefined;
+  });
+}
+
 /** Makes the folder of one configured provider: a new one, or an empty one in place of one that was lost. */
 export async function init(this: CliContext, flags: ConfigFlags, id: string): Promise<void> {
   await runCommand(this, flags.json, async (io) => {

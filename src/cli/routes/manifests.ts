@@ -48,6 +48,22 @@ state cannot be read; 6 the providers know of changes that it has not seen: run 
   },
 });
 
+export const repairRun: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/repair-run.ts'),
+  parameters: { flags: commonFlags },
+  docs: {
+    brief: 'Rebuild what was lost or found damaged, the most endangered objects first',
+    fullDescription: `Rebuild what was lost or found damaged, the most endangered objects first.
+
+What was lost: the shards at providers that are gone for good (\`holdfast providers lost\`, no longer configured, or silent for
+longer than repair.lost_after_hours), and what scrub, audit and reads found missing or rotten. It can be stopped at any time
+and goes on from there.
+
+Exit codes: 0 nothing is left to be repaired; 4 some of it failed or has to wait, see \`holdfast repair-history\`; 5 too little
+is left of some chunk.`,
+  },
+});
+
 export const repairHistory: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/repair-history.ts'),
   parameters: { flags: { ...configFlags, limit } },

@@ -84,6 +84,17 @@ put behind the others in the configuration, which stays as it is otherwise. Secr
       },
       docs: { brief: 'Keep new shards away from a provider' },
     }),
+    lost: buildCommand({
+      loader: async () => (await providersModule()).lost,
+      parameters: {
+        flags: commonFlags,
+        positional: {
+          kind: 'tuple',
+          parameters: [providerId, { brief: 'on or off', parse: onOff, placeholder: 'on|off' }],
+        },
+      },
+      docs: { brief: 'Take a provider for gone for good, so that repair rebuilds what it held' },
+    }),
     validate: buildCommand({
       loader: async () => (await providersModule()).validate,
       parameters: { flags: configFlags, positional: { kind: 'tuple', parameters: [providerId] } },
