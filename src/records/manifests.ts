@@ -3,12 +3,17 @@ import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../cor
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { entriesFrom } from '../engine/batches.ts';
-import type { BatchOp, Engine, EntriesOptions, Precondition } from '../engine/engine.ts';
+import {
+  type BatchOp,
+  type Engine,
+  type EntriesOptions,
+  MAX_BATCH_ENTRIES,
+  type Precondition,
+} from '../engine/engine.ts';
 import { decodeRoot, type OpenRoot, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import type { RecordsContext } from './context.ts';
-import { forgottenBackoffs } from './repair-backoff.ts';
 
 /** Roots this vault has put or recovered: address → block. Whole objects are found without asking a provider. */
 const ROOTS_TABLE = 'manifests';
@@ -20,6 +25,9 @@ const TIMES_TABLE = 'manifest_times';
 
 /** Address → JSON of the bytes that the object's shards take up at each provider. */
 export const USAGE_TABLE = 'manifest_usage';
+
+/** `<manifest>/<chunk, 10 digits>` → JSON: a chunk that could not be repaired, and when it is tried again. */
+export const BACKOFF_TABLE = 'repair_backoff';
 
 /** Bytes of shards by provider, as they count against quotas. */
 export type Usage = ReadonlyMap<string, number>;
@@ -79,8 +87,26 @@ export async function forgetRoot(
     key,
     value: undefined,
   }));
-  const putOff = await forgottenBackoffs(context, address, options);
+  const putOff = await backoffsToForget(context, address, options);
   await context.engine.batch([...gone, ...places, ...putOff, ...also], [], options ?? {});
+}
+
+/** More than fit into one step are removed before. */
+async function backoffsToForget(
+  { engine }: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions = {},
+): Promise<BatchOp[]> {
+  let ops: BatchOp[] = [];
+  const add = (key: string): void => void ops.push({ table: BACKOFF_TABLE, key, value: undefined });
+  const range = { ...options, prefix: `${manifest}/`, onDamaged: add };
+  for await (const [key] of engine.table(BACKOFF_TABLE).entries(range)) {
+    add(key);
+    if (ops.length < MAX_BATCH_ENTRIES / 2) continue;
+    await engine.batch(ops, [], options);
+    ops = [];
+  }
+  return ops;
 }
 
 /** Where a manifest stands in the order; where the time that tells it is damaged, only looking at all finds it. */

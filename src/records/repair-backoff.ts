@@ -3,11 +3,10 @@ import { type BlobAddress, isBlobAddress } from '../core/address.ts';
 import { utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isCount } from '../core/counts.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import { type BatchOp, type EntriesOptions, MAX_BATCH_ENTRIES } from '../engine/engine.ts';
+import type { BatchOp, EntriesOptions, Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
+import { BACKOFF_TABLE, manifestStands } from './manifests.ts';
 
-/** `<manifest>/<chunk, 10 digits>` → JSON: a chunk that could not be repaired, and when it is tried again. */
-const BACKOFF_TABLE = 'repair_backoff';
 const FIRST_MS = 60_000;
 const LONGEST_MS = 6 * 3_600_000;
 /** A wait is shorter by up to this share, so that chunks that failed together do not come back together. */
@@ -67,7 +66,7 @@ async function readBackoff(
 
 /**
  * Puts a chunk off that could not be repaired: for a minute, and twice as long each time, up to six hours. Not
- * flushed: what a power cut takes back is tried sooner.
+ * flushed: what a power cut takes back is tried sooner. Of a manifest that is gone nothing is written.
  */
 export async function backOff(
   context: BackoffContext,
@@ -81,10 +80,28 @@ export async function backOff(
   const waitMs = fullMs * (1 - (JITTER * context.random(1)[0]!) / 256);
   const nextMs = Math.max(0, Math.floor(context.clock.now() + waitMs));
   const record = { v: 1, attempts, next: nextMs, error: error.slice(0, MAX_ERROR) };
-  await context.engine
-    .table(BACKOFF_TABLE)
-    .put(keyOf(manifest, chunk), utf8Encode(JSON.stringify(record)), options);
+  const key = keyOf(manifest, chunk);
+  const holds = await standing(context, manifest, options);
+  if (holds !== undefined) {
+    const value = utf8Encode(JSON.stringify(record));
+    await context.engine.batch([{ table: BACKOFF_TABLE, key, value }], holds, options);
+  }
   return { manifest, chunk, attempts, nextMs, error: record.error };
+}
+
+/** That the manifest is there; undefined: it is not. Where that cannot be told, it counts as there. */
+async function standing(
+  { engine }: Pick<BackoffContext, 'engine'>,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<Precondition[] | undefined> {
+  try {
+    const { isThere, holds } = await manifestStands(engine, manifest, options);
+    return isThere ? [holds] : undefined;
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return [];
+    throw error;
+  }
 }
 
 /** For the step that records a repair. */
@@ -102,24 +119,6 @@ export async function* backoffs(
     if (found === undefined) onDamaged(key);
     else yield found;
   }
-}
-
-/** Of a manifest that is forgotten. More than fit into one step are removed before. */
-export async function forgottenBackoffs(
-  { engine }: Pick<BackoffContext, 'engine'>,
-  manifest: BlobAddress,
-  options: AbortOptions = {},
-): Promise<BatchOp[]> {
-  let ops: BatchOp[] = [];
-  const add = (key: string): void => void ops.push({ table: BACKOFF_TABLE, key, value: undefined });
-  const range = { ...options, prefix: `${manifest}/`, onDamaged: add };
-  for await (const [key] of engine.table(BACKOFF_TABLE).entries(range)) {
-    add(key);
-    if (ops.length < MAX_BATCH_ENTRIES / 2) continue;
-    await engine.batch(ops, [], options);
-    ops = [];
-  }
-  return ops;
 }
 
 function backoffIn(key: string, stored: Uint8Array): RepairBackoff | undefined {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
-import { createMemoryEngine } from '../../src/engine/index.ts';
+import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { backOff, backoffOf, backoffs, repairedOps } from '../../src/records/repair-backoff.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
@@ -11,19 +11,20 @@ import { noise, testVault } from '../helpers/vault.ts';
 const MANIFEST = addressOf(new Uint8Array(32).fill(7));
 const OTHER = addressOf(new Uint8Array(32).fill(8));
 
-const parts = (random = fixedRandom('backoff')) => ({
-  engine: createMemoryEngine(),
-  clock: new FakeClock(),
-  random,
-});
-const all = async (context: Pick<ReturnType<typeof parts>, 'engine'>, damaged: string[] = []) => {
+const parts = async (random = fixedRandom('backoff')) => {
+  const engine = createMemoryEngine();
+  for (const manifest of [MANIFEST, OTHER])
+    await engine.table('manifest_times').put(manifest, Buffer.from('1'));
+  return { engine, clock: new FakeClock(), random };
+};
+const all = async (context: { readonly engine: Engine }, damaged: string[] = []) => {
   const found = [];
   for await (const one of backoffs(context, { onDamaged: (key) => void damaged.push(key) })) found.push(one);
   return found;
 };
 
 it('a chunk that could not be repaired waits a minute, and twice as long each time up to six hours', async () => {
-  const context = parts(() => new Uint8Array(1));
+  const context = await parts(() => new Uint8Array(1));
   const waits: number[] = [];
   for (let i = 0; i < 12; i++) {
     const { nextMs, attempts } = await backOff(context, MANIFEST, 3, 'late');
@@ -34,7 +35,7 @@ it('a chunk that could not be repaired waits a minute, and twice as long each ti
 });
 
 it('chunks that failed together do not come back together, nor later than they should', async () => {
-  const context = parts();
+  const context = await parts();
   const times = new Set<number>();
   for (let chunk = 0; chunk < 50; chunk++) {
     const waitMs = (await backOff(context, MANIFEST, chunk, 'late')).nextMs - context.clock.now();
@@ -46,7 +47,7 @@ it('chunks that failed together do not come back together, nor later than they s
 });
 
 it('stands in the way of that chunk alone, until its time has come or it was repaired', async () => {
-  const context = parts();
+  const context = await parts();
   await backOff(context, MANIFEST, 3, 'x'.repeat(1000));
   expect(await backoffOf(context, MANIFEST, 3)).toMatchObject({ attempts: 1, error: 'x'.repeat(300) });
   expect(await backoffOf(context, MANIFEST, 4)).toBeUndefined();
@@ -60,7 +61,7 @@ it('stands in the way of that chunk alone, until its time has come or it was rep
 });
 
 it('does not wait for a time that a clock wrote which was ahead', async () => {
-  const context = parts();
+  const context = await parts();
   context.clock.jump = 10 * 86_400_000;
   await backOff(context, MANIFEST, 3, 'late');
   expect(await backoffOf(context, MANIFEST, 3)).toBeDefined();
@@ -69,7 +70,7 @@ it('does not wait for a time that a clock wrote which was ahead', async () => {
 });
 
 it('lists what is put off by manifest and chunk, and tells of what it cannot read', async () => {
-  const context = parts();
+  const context = await parts();
   for (const [manifest, chunk] of [
     [OTHER, 1],
     [MANIFEST, 10],
@@ -87,7 +88,7 @@ it('lists what is put off by manifest and chunk, and tells of what it cannot rea
 });
 
 it('reads what version 1 wrote', async () => {
-  const context = parts();
+  const context = await parts();
   const key = `${MANIFEST}/0000000003`;
   const record = '{"v":1,"attempts":2,"next":1700000100000,"error":"late"}';
   await context.engine.table('repair_backoff').put(key, Buffer.from(record));
@@ -103,7 +104,10 @@ it('goes with the manifest when that is forgotten', async () => {
   const { context } = await testVault();
   const { manifest } = await putObject(context, noise(1000), { name: 'a' });
   for (let chunk = 0; chunk < 20; chunk++) await backOff(context, manifest, chunk, 'late');
-  await backOff(context, OTHER, 1, 'late');
+  const { manifest: other } = await putObject(context, noise(1000), { name: 'b' });
+  await backOff(context, other, 1, 'late');
   await deleteObject(context, 'a');
-  expect((await all(context)).map((one) => one.manifest)).toEqual([OTHER]);
+  expect((await all(context)).map((one) => one.manifest)).toEqual([other]);
+  await backOff(context, manifest, 1, 'late');
+  expect((await all(context)).map((one) => one.manifest)).toEqual([other]);
 });
