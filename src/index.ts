@@ -69,7 +69,7 @@ export type { RepairRunResult } from './upkeep/repair/repair-run.ts';
 export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
 export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
-export type { Backlog, TrashStatus, Upkeep } from './upkeep/status.ts';
+export type { Backlog, RepairWaits, TrashStatus, Upkeep } from './upkeep/status.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';

@@ -108,7 +108,7 @@ async function standing(
 export const repairedOps = (manifest: BlobAddress, chunks: Iterable<number>): BatchOp[] =>
   [...chunks].map((chunk) => ({ table: BACKOFF_TABLE, key: keyOf(manifest, chunk), value: undefined }));
 
-/** @internal All that is put off, by manifest and chunk. What cannot be read is left out, and told of. */
+/** All that is put off, by manifest and chunk. What cannot be read is left out, and told of. */
 export async function* backoffs(
   { engine }: Pick<BackoffContext, 'engine'>,
   options: AbortOptions & Pick<EntriesOptions, 'onDamaged'> = {},

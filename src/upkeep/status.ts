@@ -7,10 +7,13 @@ import type { RecordsContext } from '../records/context.ts';
 import { generationOf } from '../records/generation.ts';
 import { JOURNAL_TABLE, readJournals } from '../records/journal.ts';
 import type { Leases } from '../records/leases.ts';
+import { BACKOFF_TABLE } from '../records/manifests.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
+import { backoffs } from '../records/repair-backoff.ts';
 import { mayGo, RETIRED_TABLE, retiredVersions } from '../records/retired.ts';
 import { DUE_TABLE, dueIn, slotsDue } from '../records/slots.ts';
 import { isKept } from '../records/unfinished.ts';
+import { egressOf } from './repair/egress.ts';
 
 /** The providers are asked for no longer whether this state is the latest. */
 const ASK_MS = 3_000;
@@ -59,12 +62,23 @@ export interface Backlog {
   readonly more: boolean;
 }
 
+/** What keeps repair waiting. */
+export interface RepairWaits {
+  /** Chunks that could not be repaired, and are tried again later. */
+  readonly putOff: number;
+  /** When the first of them is, in milliseconds since 1970. */
+  readonly nextMs: number | undefined;
+  /** What was read for repair today, by UTC, by provider. */
+  readonly egressBytes: Readonly<Record<string, number>>;
+}
+
 export interface Upkeep {
   /** Whether this state is the latest, as far as the providers say. */
   readonly standing: 'confirmed' | 'unconfirmed' | 'behind';
   /** Why it is not known. */
   readonly why: readonly string[];
   readonly backlog: Backlog;
+  readonly repair: RepairWaits;
   /** Records that cannot be read, by table: nothing is done about them, and they stay. */
   readonly unreadable: readonly Poison[];
   /** How each chore of housekeeping last went, by its name. */
@@ -87,16 +101,17 @@ export async function upkeepOf(
 ): Promise<Upkeep> {
   const asked = standingOf(context, options);
   const counting = new Counting(context, options);
-  const [journals, retired, trash, due, log] = [
+  const [journals, retired, trash, due, repair, log] = [
     await counting.journals(leases, keepMs),
     await counting.retired(),
     await counting.trash(),
     await counting.slotsDue(),
+    await counting.repair(),
     await readChoreLog(context, options),
   ];
   const backlog = { journals, retired, trash, ...due, more: counting.more };
   const [chores, failing] = [Object.fromEntries(log.chores), Object.fromEntries(log.providers)];
-  return { ...(await asked), backlog, unreadable: counting.unreadable, chores, failing };
+  return { ...(await asked), backlog, repair, unreadable: counting.unreadable, chores, failing };
 }
 
 async function standingOf(
@@ -193,6 +208,20 @@ class Counting {
       else due.set(what.provider, (due.get(what.provider) ?? 0) + 1);
     }
     return { slotsDue: Object.fromEntries(due), namesDue };
+  }
+
+  async repair(): Promise<RepairWaits> {
+    const poison = this.#unreadableOf(BACKOFF_TABLE);
+    let putOff = 0;
+    let nextMs: number | undefined;
+    const found = backoffs(this.#context, { ...this.#options, onDamaged: poison.add });
+    for await (const one of this.#upToMost(found)) {
+      putOff++;
+      nextMs = Math.min(one.nextMs, nextMs ?? one.nextMs);
+    }
+    const { engine, clock } = this.#context;
+    const egress = await egressOf(engine, clock.now(), this.#options);
+    return { putOff, nextMs, egressBytes: Object.fromEntries(egress) };
   }
 
   async *#upToMost<T>(items: AsyncIterable<T>): AsyncGenerator<T> {

@@ -182,6 +182,29 @@ describe('the status of a vault', () => {
     await home.until(after.close());
   });
 
+  it('tells what keeps repair waiting', async () => {
+    const home = new VirtualHome(IDS, SETTINGS);
+    await home.command(put('x', 1));
+    const day = new Date(home.clock.now()).toISOString().slice(0, 10);
+    const [manifest] = await home.keysIn('manifests');
+    const later = { v: 1, attempts: 3, next: home.clock.now() + 500_000, error: 'late' };
+    for (const [chunk, next] of [later.next, later.next - 100_000].entries()) {
+      const key = `${manifest}/000000000${chunk}`;
+      await home.engine.table('repair_backoff').put(key, utf8Encode(JSON.stringify({ ...later, next })));
+    }
+    await home.engine.table('repair_backoff').put(`${manifest}/0000000009`, utf8Encode('nothing'));
+    await home.engine.table('repair_egress').put(`${day}/p2`, utf8Encode('{"v":1,"bytes":77}'));
+    await home.engine.table('repair_egress').put('2001-01-01/p2', utf8Encode('{"v":1,"bytes":99}'));
+    const vault = await home.open();
+    const asked = vault.status();
+    await home.until(asked);
+    expect(await asked).toMatchObject({
+      repair: { putOff: 2, nextMs: later.next - 100_000, egressBytes: { p2: 77 } },
+      unreadable: [{ table: 'repair_backoff', records: 1 }],
+    });
+    await home.until(vault.close());
+  });
+
   it('comes within seconds though every provider hangs', async () => {
     const home = await untidy(PATIENT);
     for (const id of IDS) home.hanging.add(id);

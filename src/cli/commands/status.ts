@@ -29,6 +29,7 @@ function* describe({ standing, why, reserve, ...status }: VaultStatus): Generato
   yield `state        ${STANDING[standing]}`;
   for (const line of why) yield `  - ${line}`;
   yield* describeBacklog(status);
+  yield* describeRepair(status.repair);
   if (reserve === false) yield 'reserve      not whole: the disk that holds the home is full';
   for (const { table, records, keys } of status.unreadable) {
     yield `unreadable   ${counted(records, 'record')} of ${table}, passed over: ${keys.join(', ')}`;
@@ -39,6 +40,15 @@ function* describe({ standing, why, reserve, ...status }: VaultStatus): Generato
   for (const [name, { doneMs, error, failures }] of Object.entries(status.chores)) {
     const last = `last done ${timeOf(doneMs)}`;
     yield `chore        ${name}: ${failures === 0 ? last : `${last}; not since, ${counted(failures, 'time')}: ${error}`}`;
+  }
+}
+
+function* describeRepair({ putOff, nextMs, egressBytes }: VaultStatus['repair']): Generator<string> {
+  if (putOff > 0) {
+    yield `put off      ${counted(putOff, 'chunk')} that could not be repaired, again from ${timeOf(nextMs)}`;
+  }
+  for (const [provider, count] of Object.entries(egressBytes)) {
+    yield `egress       ${provider}: ${bytes(count)} read for repair today`;
   }
 }
 

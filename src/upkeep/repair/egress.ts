@@ -80,7 +80,7 @@ export class Egress {
   }
 }
 
-/** @internal What was read for repair on a day, by provider. @param nowMs in it. */
+/** What was read for repair on a day, by provider. @param nowMs in it. */
 export async function egressOf(
   engine: Engine,
   nowMs: number,
