@@ -59,6 +59,7 @@ export type { ListObjectsOptions, NamePrefix } from './records/name-listing.ts';
 export type { NamedObject } from './records/name-page.ts';
 export type { DamagedName } from './records/name-record.ts';
 export type { Poison } from './records/poison.ts';
+export type { AuditOptions, AuditResult, ProviderAudit } from './upkeep/audit/audit.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';

@@ -9,6 +9,7 @@ import {
 import type { CliContext } from './flags.ts';
 import { lock, unlock } from './routes/keys.ts';
 import {
+  audit,
   gc,
   manifest,
   manifests,
@@ -57,6 +58,7 @@ const app: Application<CliContext> = buildApplication(
       recover: listed(recover),
       gc: listed(gc),
       scrub: listed(scrub),
+      audit: listed(audit),
       status: listed(status),
       repairRun: listed(repairRun),
       repairHistory: listed(repairHistory),

@@ -6,6 +6,7 @@ import type { ObjectInput } from '../pipeline/source.ts';
 import { listManifests } from '../records/manifests.ts';
 import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
+import { type AuditOptions, type AuditResult, auditProviders } from '../upkeep/audit/audit.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
@@ -156,6 +157,12 @@ export class OpenedVault implements Vault {
     const { config, context } = this.#composed;
     const { bytesPerSecond = config.scrub.bytesPerSecond } = options;
     return scrubStored(context, { ...options, bytesPerSecond });
+  }
+
+  async audit(options: AuditOptions = {}): Promise<AuditResult> {
+    acceptOptions('audit', options);
+    const { config, context } = this.#composed;
+    return auditProviders(context, { ...options, timeoutMs: config.limits.requestMs });
   }
 
   async status(options: AbortOptions = {}): Promise<VaultStatus> {

@@ -13,6 +13,7 @@ import type { AttemptObserver } from '../providers/layers/metrics.ts';
 import type { DomainLabels } from '../providers/provider.ts';
 import type { AdapterEntry } from '../providers/registry.ts';
 import type { ListObjectsOptions } from '../records/name-listing.ts';
+import type { AuditOptions } from '../upkeep/audit/audit.ts';
 import type { GcOptions } from '../upkeep/gc.ts';
 import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { ScrubOptions } from '../upkeep/scrub/scrub.ts';
@@ -109,6 +110,7 @@ const CALLS: {
   readonly recover: OptionNames<AbortOptions>;
   readonly gc: OptionNames<GcOptions>;
   readonly scrub: OptionNames<ScrubOptions>;
+  readonly audit: OptionNames<AuditOptions>;
   readonly status: OptionNames<AbortOptions>;
   readonly repair: OptionNames<RepairOptions>;
   readonly repairHistory: OptionNames<RepairHistoryOptions>;
@@ -133,6 +135,7 @@ const CALLS: {
   listManifests: { limit: true, signal: true },
   recover: ABORT,
   gc: { dryRun: true, minAgeMs: true, keepUnfinished: true, onProgress: true, signal: true },
+  audit: { provider: true, share: true, confidence: true, onProgress: true, signal: true },
   scrub: { subset: true, restart: true, bytesPerSecond: true, onProgress: true, signal: true },
   status: ABORT,
   repair: { onProgress: true, signal: true },

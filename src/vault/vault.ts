@@ -7,6 +7,7 @@ import type { ObjectInput } from '../pipeline/source.ts';
 import type { Certificate } from '../placement/certificate.ts';
 import type { ListObjectsOptions, NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
+import type { AuditOptions, AuditResult } from '../upkeep/audit/audit.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
@@ -97,6 +98,12 @@ export interface Vault {
    * @throws HoldfastError `ConfigInvalid` (`bad_option`); `Aborted`.
    */
   scrub(options?: ScrubOptions): Promise<ScrubResult>;
+  /**
+   * Asks providers for shards chosen at random, so many that one that dropped a share of them is caught with the confidence that
+   * is asked for. Needs no key. What is wrong is noted for repair. A provider that does not answer is a result, not an error.
+   * @throws HoldfastError `ConfigInvalid` (`bad_option`); `NotFound` (`unknown_provider`); `Aborted`.
+   */
+  audit(options?: AuditOptions): Promise<AuditResult>;
   /**
    * What is left to be done, what stands in its way, and whether this state is the latest. Answers within a few seconds,
    * though all providers hang. @throws HoldfastError `Aborted`.

@@ -48,3 +48,21 @@ it('scrub refuses a part that is none, and a rate that is none', async () => {
   ])
     expect(said(await cli.run(['scrub', ...flags]))).toMatch(/^2: /);
 });
+
+it('audit tells its plan, catches who dropped something, and exits with 5', async () => {
+  const all = await cli.run(['audit', '--json', '--provider', 'p3']);
+  expect(all.code).toBe(0);
+  expect(JSON.parse(all.stdout.toString())).toMatchObject({
+    ...{ challenges: 688, share: 0.01, confidence: 0.999, whole: true },
+    providers: [{ provider: 'p3', state: 'passed' }],
+  });
+  for (const blob of await blobsOf('p4')) await rm(blob);
+  const run = await cli.run(['audit', '--share', '10%', '--confidence', '0.9']);
+  expect(said(run)).toMatch(/^5: 22 challenges a provider: .* 10 % .* 90 %/);
+  expect(said(run)).toMatch(/^p4 +FAILED /m);
+  expect(said(run)).toContain('holdfast repair-run');
+  expect((await cli.run(['audit', '--provider', 'p9'])).code).toBe(3);
+  for (const share of ['0', '100%', 'much']) {
+    expect(said(await cli.run(['audit', '--share', share]))).toMatch(/^2: /);
+  }
+});

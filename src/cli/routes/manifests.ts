@@ -1,7 +1,7 @@
 import { buildCommand, type Command } from '@stricli/core';
 import { duration } from '../duration.ts';
 import { type CliContext, commonFlags, configFlags, wholeNumber } from '../flags.ts';
-import { off, oneReference, optional, partOf, size } from './parameters.ts';
+import { off, oneReference, optional, partOf, share, size } from './parameters.ts';
 
 const limit = {
   kind: 'parsed',
@@ -122,5 +122,39 @@ One that is cut off goes on where it was when it is run again; --restart begins 
 to 7/7 on the days of a week are everything once a week. A provider that gives no answer is told apart: nothing is noted of it.
 
 Exit codes: 0 all is well; 4 not everything could be looked at; 5 something is missing or rotten.`,
+  },
+});
+
+export const audit: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/audit.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      provider: { ...optional, brief: 'Only this one (default: all)', placeholder: 'ID' },
+      share: {
+        kind: 'parsed',
+        parse: share,
+        default: '1%',
+        brief: 'Catch a provider that dropped so much of its shards',
+        placeholder: 'P',
+      },
+      confidence: {
+        kind: 'parsed',
+        parse: share,
+        default: '99.9%',
+        brief: '… with this probability',
+        placeholder: 'P',
+      },
+    },
+  },
+  docs: {
+    brief: 'Ask providers for shards chosen at random, and tell who dropped some',
+    fullDescription: `Ask providers for whole shards chosen at random among all that they should hold, and check them. It needs no key and asks
+for none. With n challenges a provider that dropped a share p is caught with a probability of 1 - (1 - p)^n; n is printed.
+
+A challenge that times out is asked again for the same shard, up to three times, and has failed then. A provider that leaves
+three on end without an answer is asked for no more. What is wrong is noted for \`holdfast repair-run\`.
+
+Exit codes: 0 all passed; 4 a challenge was not answered; 5 one was answered wrongly.`,
   },
 });

@@ -79,3 +79,12 @@ export function partOf(input: string): { readonly part: number; readonly of: num
   if (part !== undefined && of !== undefined && part >= 1 && part <= of) return { part, of };
   throw new RangeError('expected a part such as 1/7, up to 7/7');
 }
+
+/** E.g. `0.5%` or `0.005`. */
+export function share(input: string): number {
+  const [, digits, percent] = /^(\d{1,3}(?:\.\d{1,12})?)(%?)$/.exec(input) ?? [];
+  // Rounded, for 99.9 / 100 is not 0.999.
+  const value = percent === '%' ? Number((Number(digits) / 100).toFixed(14)) : Number(digits);
+  if (value > 0 && value < 1) return value;
+  throw new RangeError('expected a share over 0 and under 1, such as 0.5% or 0.005');
+}
