@@ -112,7 +112,7 @@ it(`a provider that dropped ${100 * DROPPED.share} % of its blobs is caught with
   const code = createLinearCode({ algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 });
   const policy = { code, packTargetBytes: 8 * 1024, replicaBelowBytes: 0 };
   const caught: string[] = [];
-  const seeds = process.env.SLOW === '1' ? 40 : 2;
+  const seeds = process.env.SLOW === '1' ? 15 : 2;
   const vault = await testVault({ chunkBytes: 4 * 1024, providers: 3, policy });
   for (let i = 0; i < objects; i++)
     await putObject(vault.context, noise(1_000_000, i + 1), { name: `o${i}` });

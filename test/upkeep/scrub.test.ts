@@ -241,12 +241,13 @@ it.each(['Unavailable', 'Timeout', 'PermissionDenied', 'RateLimited'] as const)(
 
 it('what is being removed, or was, while the scrub read it is no damage', async () => {
   let during: (() => Promise<void>) | undefined;
+  let done: Promise<void> | undefined;
   const wrap = (adapter: BlobAdapter): BlobAdapter => ({
     ...adapter,
     async *fetchStream(address, options) {
-      const now = during;
-      during = undefined;
-      await now?.();
+      // No pack is read before it is done.
+      done ??= during?.();
+      await done;
       yield* adapter.fetchStream(address, options);
     },
   });
