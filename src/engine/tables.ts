@@ -12,6 +12,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'shard_classes',
   'shard_index',
   'shard_due',
+  'ending',
   'moves',
   'open_moves',
   'repair_leases',

@@ -137,7 +137,7 @@ async function endMove(context: RecordsContext, move: EndedMove, bytes: number):
       ops.push({ ...at, value: encodeClaim({ ...its, sinceMs }) });
       preconditions.push({ ...at, expected: undefined });
     }
-    if (await engine.batch(ops, [...preconditions, manifest.holds], { sync: true })) return;
+    if (await engine.batch(ops, [...preconditions, ...manifest.holds], { sync: true })) return;
     const now = await readMove(engine, key);
     if (!now.isThere || !equalBytes(now.stored ?? NOTHING, stored ?? NOTHING)) return;
   }

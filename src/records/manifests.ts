@@ -23,6 +23,9 @@ const ORDER_TABLE = 'manifest_order';
 /** Address → stored ms: leads from a root to its place in the order. */
 const TIMES_TABLE = 'manifest_times';
 
+/** Addresses of objects that are being deleted → nothing: what is there of them is not moved any more. */
+const ENDING_TABLE = 'ending';
+
 /** Address → JSON of the bytes that the object's shards take up at each provider. */
 export const USAGE_TABLE = 'manifest_usage';
 
@@ -60,18 +63,36 @@ export function usageEntry(manifest: BlobAddress, usage: Usage): BatchOp {
   return { table: USAGE_TABLE, key: manifest, value: utf8Encode(text) };
 }
 
-/**
- * Whether the vault has this manifest still, and that it stays so, for changes of its object.
- * @throws HoldfastError `Corrupt` when that cannot be read.
- */
+/** Whether shards of an object may be moved: the vault has it, and does not delete it. */
+export interface Standing {
+  readonly isThere: boolean;
+  /** That it stays as it is. */
+  readonly holds: readonly Precondition[];
+}
+
+/** @throws HoldfastError `Corrupt` when it cannot be read. */
 export async function manifestStands(
   engine: Engine,
   manifest: BlobAddress,
   options: AbortOptions = {},
-): Promise<{ readonly isThere: boolean; readonly holds: Precondition }> {
-  const expected = await engine.table(TIMES_TABLE).get(manifest, options);
-  return { isThere: expected !== undefined, holds: { table: TIMES_TABLE, key: manifest, expected } };
+): Promise<Standing> {
+  const stored = await engine.table(TIMES_TABLE).get(manifest, options);
+  const ending = await engine.table(ENDING_TABLE).get(manifest, options);
+  return {
+    isThere: stored !== undefined && ending === undefined,
+    holds: [
+      { table: TIMES_TABLE, key: manifest, expected: stored },
+      { table: ENDING_TABLE, key: manifest, expected: ending },
+    ],
+  };
 }
+
+/** From now on nobody moves shards of an object; false: they may be moved again. */
+export const ending = (manifest: BlobAddress, ends: boolean): BatchOp => ({
+  table: ENDING_TABLE,
+  key: manifest,
+  value: ends ? new Uint8Array(0) : undefined,
+});
 
 /** @param also is written in the same step. */
 export async function forgetRoot(
@@ -80,7 +101,7 @@ export async function forgetRoot(
   options?: AbortOptions,
   also: readonly BatchOp[] = [],
 ): Promise<void> {
-  const tables = [ROOTS_TABLE, USAGE_TABLE, TIMES_TABLE];
+  const tables = [ROOTS_TABLE, USAGE_TABLE, TIMES_TABLE, ENDING_TABLE];
   const gone = tables.map((table) => ({ table, key: address, value: undefined }));
   const places = (await placesInOrder(context, address, options)).map((key) => ({
     table: ORDER_TABLE,

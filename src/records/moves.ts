@@ -94,7 +94,7 @@ async function intend(
     const { ops, preconditions, written } = moveChange(there, row);
     const trash = { table: TRASH_TABLE, key };
     const taken = claim.isFree ? [] : [{ ...trash, value: undefined }];
-    const holds = [...preconditions, stands, { ...trash, expected: claim.stored }];
+    const holds = [...preconditions, ...stands, { ...trash, expected: claim.stored }];
     if (await engine.batch([...ops, ...taken], holds, { sync: true })) {
       const isCounted = was !== undefined || there.row?.state === 'leaving' || (claim.claim?.bytes ?? 0) > 0;
       return { key, pack, row, stored: written!, isThere: true, isCounted };
@@ -138,7 +138,7 @@ export async function recordMove(
     const { isThere, holds: stands } = await manifestStands(engine, at.manifest);
     if (!isThere) throw objectGone();
     const { ops, preconditions, after } = await changeOf(context, move);
-    if (await engine.batch(ops, [...preconditions, stands, lease.holds], { sync: true })) return after;
+    if (await engine.batch(ops, [...preconditions, ...stands, lease.holds], { sync: true })) return after;
     if (!(await isHeld(context, lease))) break;
     for (const { key, stored } of intents) if (!(await isStill(context, key, stored))) throw fenced();
   }

@@ -18,6 +18,8 @@ const RELOCATIONS_TABLE = 'relocations';
 
 /** That the table was empty is believed for so long by those to whom a moved shard is only one that is missing. */
 const EMPTY_FOR_MS = 1_000;
+/** Rows of a segment that whoever changes them looks at: more than were ever written. */
+const MAX_STORED = 1024;
 /** Rows of a segment that are looked at, malformed ones too. */
 const MAX_ROWS = 4 * MAX_RELOCATIONS;
 
@@ -45,7 +47,7 @@ export async function storedRelocations(
   segment: BlobAddress,
   options: AbortOptions = {},
 ): Promise<{ readonly keys: readonly string[]; readonly records: readonly RelocationRecord[] }> {
-  const range = { ...options, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true };
+  const range = { ...options, prefix: `${segment}/`, limit: MAX_STORED, reverse: true };
   const keys: string[] = [];
   const records: RelocationRecord[] = [];
   for await (const [key, bytes] of engine.table(RELOCATIONS_TABLE).entries(range)) {
@@ -90,19 +92,5 @@ function readable(bytes: Uint8Array): RelocationRecord | undefined {
   } catch (error) {
     if (isHoldfastError(error, 'Corrupt')) return undefined;
     throw error;
-  }
-}
-
-/** Forgets where the shards of segments were moved to, once they are deleted. */
-export async function forgetRelocations(
-  engine: Engine,
-  segments: readonly BlobAddress[],
-  options: AbortOptions = {},
-): Promise<void> {
-  const table = engine.table(RELOCATIONS_TABLE);
-  for (const segment of segments) {
-    for await (const [key] of table.entries({ ...options, prefix: `${segment}/` })) {
-      await table.delete(key, options);
-    }
   }
 }

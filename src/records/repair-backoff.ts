@@ -97,7 +97,7 @@ async function standing(
 ): Promise<Precondition[] | undefined> {
   try {
     const { isThere, holds } = await manifestStands(engine, manifest, options);
-    return isThere ? [holds] : undefined;
+    return isThere ? [...holds] : undefined;
   } catch (error) {
     if (isHoldfastError(error, 'Corrupt')) return [];
     throw error;

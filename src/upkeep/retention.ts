@@ -10,10 +10,10 @@ import { forgetDamage } from '../records/damage.ts';
 import { deleteOrQueue, queueDeletes } from '../records/deletes.ts';
 import { isNamed } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
-import { forgetRoot } from '../records/manifests.ts';
+import { ending, forgetRoot } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
-import { forgetRelocations } from '../records/relocations.ts';
+import { noRelocation, storedRelocations } from '../records/relocations.ts';
 import { mayGo, noLongerRetired, RETIRED_TABLE, retiredVersions, retiring } from '../records/retired.ts';
 import { opsInParts } from '../records/shard-index.ts';
 import { recountIsDue } from '../records/usage.ts';
@@ -170,7 +170,7 @@ async function retireNow(
   const remains = await remainsOf(context, manifest, { ...options, withoutLost });
   const { block, packs, nodes, segments, unindexed, lost } = remains;
   if (await isReferredTo(context, version, block, options)) {
-    await context.engine.batch([noLongerRetired(version)]);
+    await context.engine.batch([noLongerRetired(version), ending(manifest, false)]);
     return { deleted: 0, queued: 0 };
   }
   /** A node may have a copy at every provider. */
@@ -181,8 +181,8 @@ async function retireNow(
   const stages = [packs, ...nodes.map(everywhere)];
   // The root is kept here until the end, so its copies may go with what it leads to.
   stages.at(-1)!.push(...everywhere([manifest]));
-  // Cut off from here on, nobody can tell what was counted as deleted already.
-  await context.engine.batch([retiring({ ...version, begun: true })]);
+  // Cut off from here on, nobody can tell what was counted as deleted already. Nobody stores more of it either.
+  await context.engine.batch([retiring({ ...version, begun: true }), ending(manifest, true)]);
   const known = new Set<string>(packs.map(placeOf));
   let all = 0;
   let queued = 0;
@@ -201,27 +201,27 @@ async function retireNow(
   const [first = [], ...rest] = opsInParts(unindexed);
   await forgetRoot(context, manifest, {}, [noLongerRetired(version), ...first]);
   for (const rows of rest) await context.engine.batch(rows);
-  // Nobody moves shards of it from now on; somebody may have until now.
-  await dropMoved(context, segments, known);
   if (version.begun || lost.length > 0) await recountIsDue(context);
   const done = { deleted: all - queued, queued };
   return lost.length > 0 ? { ...done, lost: lost.length } : done;
 }
 
-/** Forgets where shards were moved to. Packs that somebody moved some to since the others were deleted are queued before. */
+/** Forgets where shards were moved to. Packs that somebody moved some to just before it began are queued first. */
 async function dropMoved(
   context: RecordsContext,
   segments: readonly BlobAddress[],
   known: ReadonlySet<string>,
 ): Promise<void> {
-  const relocationsOf = await context.relocations.open({ fresh: true });
-  if (relocationsOf === undefined) return;
+  if ((await context.relocations.open({ fresh: true })) === undefined) return;
   for (const segment of segments) {
-    const moved = (await relocationsOf(segment)).flatMap((one) => (one.recorded ? one.packs : []));
+    const { keys, records } = await storedRelocations(context.engine, segment);
+    const moved = records.flatMap(({ packs }) => packs.filter((pack) => !known.has(placeOf(pack))));
     // What they take up is known to the rows of their moves.
-    const since = moved.filter((pack) => !known.has(placeOf(pack))).map((pack) => ({ ...pack, bytes: 0 }));
-    await queueDeletes(context, since);
-    await forgetRelocations(context.engine, [segment]);
+    await queueDeletes(
+      context,
+      moved.map((pack) => ({ ...pack, bytes: 0 })),
+    );
+    await context.engine.batch(keys.map(noRelocation));
   }
 }
 

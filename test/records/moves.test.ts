@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../src/coding/erasure/code.ts';
 import { utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { HoldfastError } from '../../src/core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
@@ -273,7 +273,25 @@ describe('an object that is removed while shards of it are moved', () => {
     await nothingOpen(its);
   });
 
-  it('goes whole also where the move was recorded while it was being deleted', async () => {
+  it('is stored no more of from the moment at which that begins', async () => {
+    const its = await world();
+    const at = await its.now();
+    const again = { ...toStore(packAt(at, 'p1'), 'p1'), was: 'named' as const };
+    const refused: unknown[] = [];
+    const engine = aroundWrites(its.context.engine, async (write, work) => {
+      const done = await work();
+      if (touches(write, 'trash')) await intendPacks(its.context, at, [again]).catch((e) => refused.push(e));
+      return done;
+    });
+    const context = { ...its.context, engine };
+    await deleteObject({ ...context, retention: createRetention(context, 0) }, 'x');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.every((error) => isHoldfastError(error, 'NotFound'))).toBe(true);
+    expect(await keysIn(its.context, 'moves')).toEqual([]);
+    expect(await keysIn(its.context, 'ending')).toEqual([]);
+  });
+
+  it('goes whole also where the move was recorded just before it was deleted', async () => {
     const its = await world();
     const at = await its.now();
     const lease = await leaseSegment(its.context, at.segment);
@@ -281,10 +299,9 @@ describe('an object that is removed while shards of it are moved', () => {
     await copyOver(its.context, 'p1', intent);
     let isRecorded = false;
     const engine = aroundWrites(its.context.engine, async (write, work) => {
-      const done = await work();
-      if (touches(write, 'trash') && !isRecorded) await record(its, at, lease, [intent], 'p1');
-      isRecorded ||= touches(write, 'trash');
-      return done;
+      if (touches(write, 'ending') && !isRecorded) await record(its, at, lease, [intent], 'p1');
+      isRecorded ||= touches(write, 'ending');
+      return work();
     });
     const context = { ...its.context, engine };
     await deleteObject({ ...context, retention: createRetention(context, 0) }, 'x');

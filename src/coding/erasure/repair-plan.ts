@@ -86,6 +86,7 @@ function bySolving(
   const rebuilt = before.steps.map((step) => step.shard);
   const free = new Set([...before.reads, ...rebuilt]);
   const sources = cheapestBasis(code, [...have, ...rebuilt], (shard) => (free.has(shard) ? 0 : cost(shard)));
+  if (sources.length === 0 && missing.length > 0) return undefined;
   const rows = express(
     missing.map((shard) => code.generator[shard]!),
     sources.map((shard) => code.generator[shard]!),

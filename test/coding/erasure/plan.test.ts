@@ -91,6 +91,10 @@ describe('repair plans', () => {
       context: { rank: 12, needed: 16 },
     });
     expect(error.hint).toBe('at least 4 more shards are needed');
+    expect(thrown(() => lrc.repairPlan([0], []))).toMatchObject({
+      code: 'undecodable',
+      context: { rank: 0 },
+    });
     // One equation short, and only shards that know of shard 0 bring it.
     const nearly = thrown(() => lrc.repairPlan([0], without(27, [0, 16, 21, 22, 23, 24, 25, 26])));
     const knowing = range(27).filter((shard) => shard > 0 && lrc.generator[shard]![0] !== 0);
