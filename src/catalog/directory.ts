@@ -65,6 +65,8 @@ interface TransferOutcome {
   readonly operation: 'store' | 'fetch';
   readonly bytes: number;
   readonly elapsedMs: number;
+  /** The bytes count as used there already. */
+  readonly existed?: boolean | undefined;
   /** Chunks of which a store held shards. */
   readonly chunks?: number | undefined;
   /** Why it failed, if it did. */

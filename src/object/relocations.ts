@@ -120,7 +120,6 @@ export function unitedPacks(relocations: readonly RelocationRecord[]): (readonly
  * Shards that ought to be in packs of which others were moved on, once nearly as many of these lie on top of each other as a reader
  * looks at. Where they are moved along, to any provider, there is room for more moves.
  * @param relocations newest first, the vault's own word.
- * @internal Nothing of the program moves shards yet: tests do.
  */
 export function tangledShards(view: SegmentView, relocations: readonly RelocationRecord[]): number[] {
   const fitting = relocations.filter((one) => fits(view, one));

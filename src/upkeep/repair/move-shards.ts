@@ -1,13 +1,15 @@
 import { type AbortOptions, linkedAbort, throwIfAborted } from '../../core/abort.ts';
 import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
+import { MAX_RELOCATED_PACKS } from '../../manifest/relocation.ts';
 import type { RootRecord } from '../../manifest/root.ts';
 import { type Damage, DamageLog } from '../../object/damage.ts';
-import type { SegmentView } from '../../object/places.ts';
-import { relocate } from '../../object/relocations.ts';
+import { locate, type Place, type SegmentView } from '../../object/places.ts';
+import { blobKey, relocate, tangledShards } from '../../object/relocations.ts';
 import { ReadState } from '../../pipeline/get/read-state.ts';
 import { abandonPacks } from '../../records/dead-moves.ts';
 import { recordMove, type SegmentAt } from '../../records/moves.ts';
+import { storedRelocations } from '../../records/relocations.ts';
 import type { SegmentLease } from '../../records/repair-leases.ts';
 import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
@@ -67,31 +69,77 @@ export async function moveShards(
   const stop = linkedAbort(signal, 'repair');
   const moving = new Moving(context, request, stop.signal);
   try {
-    for (const round of roundsOf(request)) await moving.round(round);
+    const along = { ...request, moves: await movesAlong(context, request) };
+    for (const each of [along, request]) {
+      for (const round of roundsOf(context, each)) await moving.round(round);
+    }
     return moving.moved;
   } finally {
     stop.dispose();
   }
 }
 
-/** What of it goes on at once: some providers, with all that each gets. */
-function roundsOf({ view, moves }: MoveRequest): ReadonlyMap<string, readonly number[]>[] {
-  const byProvider = new Map<string, number[]>();
-  for (const [at, provider] of moves) entryOf(byProvider, provider, () => []).push(at);
-  const lengthOf = (at: number): number => view.shardLengths[Math.floor(at / view.code.totalShards)]!;
-  const rounds: Map<string, readonly number[]>[] = [];
+/** What is moved along, so that there is room for this move and the next: it stays with its providers. */
+async function movesAlong(
+  { engine }: MovingContext,
+  { at, view, moves }: MoveRequest,
+): Promise<ReadonlyMap<number, string>> {
+  const { records } = await storedRelocations(engine, at.segment);
+  const tangled = tangledShards(view, records).filter((one) => !moves.has(one));
+  return new Map(tangled.map((one) => [one, placeAt(view, one).pack.provider]));
+}
+
+/** Shards that go to a provider in one pack. */
+interface PackPlan {
+  readonly provider: string;
+  /** Ascending. */
+  readonly shards: readonly number[];
+  readonly bytes: number;
+}
+
+/**
+ * What goes on at once. All shards of one pack that stay at its provider are that pack again; nothing is longer than what its
+ * provider takes.
+ */
+function roundsOf({ directory }: MovingContext, { view, moves }: MoveRequest): PackPlan[][] {
+  const groups = new Map<string, { readonly provider: string; readonly shards: number[] }>();
+  for (const [at, provider] of [...moves].sort(([a], [b]) => a - b)) {
+    const { pack } = placeAt(view, at);
+    const key = pack.provider === provider ? blobKey(pack) : provider;
+    entryOf(groups, key, () => ({ provider, shards: [] })).shards.push(at);
+  }
+  const rounds: PackPlan[][] = [];
   let room = 0;
-  for (const [provider, shards] of byProvider) {
-    const bytes = shards.reduce((sum, at) => sum + lengthOf(at), 0);
-    if (rounds.length === 0 || bytes > room) {
-      rounds.push(new Map());
-      room = MAX_ROUND_BYTES;
+  for (const { provider, shards } of groups.values()) {
+    const takes = directory.get(provider)?.adapter.capabilities.maxBlobBytes ?? MAX_ROUND_BYTES;
+    for (const plan of fitted(view, provider, shards, Math.min(takes, MAX_ROUND_BYTES))) {
+      if (plan.bytes > room || rounds.at(-1)?.length === MAX_RELOCATED_PACKS) {
+        rounds.push([]);
+        room = MAX_ROUND_BYTES;
+      }
+      rounds.at(-1)!.push(plan);
+      room -= plan.bytes;
     }
-    rounds.at(-1)!.set(provider, shards);
-    room -= bytes;
   }
   return rounds;
 }
+
+/** As few as may be; one shard stays one. */
+function fitted(view: SegmentView, provider: string, shards: readonly number[], most: number): PackPlan[] {
+  const plans: { provider: string; shards: number[]; bytes: number }[] = [];
+  for (const at of shards) {
+    const length = view.shardLengths[Math.floor(at / view.code.totalShards)]!;
+    if (plans.length === 0 || plans.at(-1)!.bytes + length > most) {
+      plans.push({ provider, shards: [], bytes: 0 });
+    }
+    plans.at(-1)!.shards.push(at);
+    plans.at(-1)!.bytes += length;
+  }
+  return plans;
+}
+
+const placeAt = (view: SegmentView, at: number): Place =>
+  locate(view, Math.floor(at / view.code.totalShards), at % view.code.totalShards);
 
 class Moving {
   readonly #context: MovingContext;
@@ -112,20 +160,20 @@ class Moving {
     return { ...this.#sum, failed: this.#failed, damage: this.#state.damage.found, view: this.#view };
   }
 
-  async round(shards: ReadonlyMap<string, readonly number[]>): Promise<void> {
-    const { at, pace } = this.#request;
+  async round(plans: readonly PackPlan[]): Promise<void> {
+    const { at, lost, pace } = this.#request;
     const { signal } = this.#state;
-    const had = await this.#have([...shards.values()].flat());
+    const had = await this.#have(plans.flatMap(({ shards }) => shards));
     const drafts: PackDraft[] = [];
-    for (const [provider, its] of shards) {
-      const there = its.filter((shard) => had.has(shard));
+    for (const { provider, shards } of plans) {
+      const there = shards.filter((shard) => had.has(shard));
       if (there.length === 0) continue;
       const draft = new PackDraft(this.#view, provider, there);
       for (const shard of there) draft.fill(shard, had.get(shard)!);
       drafts.push(draft);
     }
     if (drafts.length === 0) return;
-    const stored = await storePacks(this.#context, { at, view: this.#view, pace, signal }, drafts);
+    const stored = await storePacks(this.#context, { at, view: this.#view, lost, pace, signal }, drafts);
     this.#failed.push(...stored.failed);
     await abandonPacks(this.#context, stored.vain, stored.counted);
     if (stored.intents.length === 0) return throwIfAborted(signal, 'repair');

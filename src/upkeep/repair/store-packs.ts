@@ -1,8 +1,13 @@
 import type { AbortOptions } from '../../core/abort.ts';
 import { addressOf } from '../../core/address.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
+import { PACK_WRITES } from '../../core/straggler-policies.ts';
+import { Stragglers, type Turn } from '../../core/stragglers.ts';
 import type { RelocatedPack } from '../../manifest/relocation.ts';
-import { packsOf, type SegmentView } from '../../object/places.ts';
+import type { PackRecord } from '../../manifest/segment.ts';
+import { problemOf } from '../../object/damage.ts';
+import { locate, packsOf, type SegmentView } from '../../object/places.ts';
+import { blobKey } from '../../object/relocations.ts';
 import { fetchVerified } from '../../providers/guard.ts';
 import { type Intent, intendPacks, type PackToStore, type SegmentAt } from '../../records/moves.ts';
 import type { MovingContext } from '../context.ts';
@@ -38,11 +43,11 @@ export class PackDraft {
 export interface PacksStored {
   /** What was stored and read back, with what says so. */
   readonly intents: readonly Intent[];
-  /** What was intended and is not there. */
+  /** What was intended and is not there, as far as is known. */
   readonly vain: readonly Intent[];
-  /** Those whose bytes the catalog counts as used. */
+  /** Those whose bytes the catalog counts as used since. */
   readonly counted: ReadonlySet<Intent>;
-  /** Of what was stored, what is new to the segment. */
+  /** Of what was stored, that in which some of its shards are now for the first time. */
   readonly packs: readonly RelocatedPack[];
   readonly bytes: number;
   readonly failed: readonly { readonly at: number; readonly error: HoldfastError }[];
@@ -51,30 +56,36 @@ export interface PacksStored {
 interface PacksToStore extends AbortOptions {
   readonly at: SegmentAt;
   readonly view: SegmentView;
+  /** Shards that are not what they ought to be where they ought to be. */
+  readonly lost: ReadonlySet<number>;
   readonly pace: RepairPace;
 }
 
-/** Stores packs, each noted before, and reads each back: an acknowledgement is no proof. An abort shows in `failed`. */
+/**
+ * Stores packs, each noted before, and reads each back: an acknowledgement is no proof. One that is far behind the others is given
+ * up, so that they count sooner. An abort shows in `failed`.
+ */
 export async function storePacks(
   context: MovingContext,
-  { at, view, pace, signal }: PacksToStore,
+  { at, view, lost, pace, signal }: PacksToStore,
   drafts: readonly PackDraft[],
 ): Promise<PacksStored> {
-  const byPack = new Map<PackToStore, PackDraft>();
-  for (const draft of drafts) byPack.set(packOf(context, view, draft), draft);
+  const byPack = new Map(drafts.map((draft) => [packOf(context, view, draft), draft]));
   const { intents, refused } = await intendPacks(context, at, [...byPack.keys()]);
   const failed = refused.flatMap(({ pack, error }) => failedOf(byPack.get(pack)!, error));
   const stored: Intent[] = [];
   const vain: Intent[] = [];
   const counted = new Set<Intent>();
   const packs: RelocatedPack[] = [];
+  const laggards = new Stragglers(context.clock, PACK_WRITES, intents.length);
   let bytes = 0;
   const store = async (intent: Intent): Promise<void> => {
     const { pack } = intent;
     const draft = byPack.get(pack)!;
     try {
       await pace.write(pack.length, { signal });
-      await storeOne(context, pack, draft.bytes, signal, () => counted.add(intent));
+      const isWrong = intent.isCounted && draft.shards.some((one) => lost.has(one));
+      await storeInTime(context, { intent, bytes: draft.bytes, isWrong, counted }, laggards, signal);
     } catch (error) {
       vain.push(intent);
       failed.push(...failedOf(draft, asHoldfastError(error, { provider: pack.provider })));
@@ -82,53 +93,117 @@ export async function storePacks(
     }
     stored.push(intent);
     bytes += pack.length;
-    if (pack.was === undefined) packs.push({ ...pack, shards: draft.shards });
+    if (!draft.shards.every((one) => isIn(view, one, pack))) packs.push({ ...pack, shards: draft.shards });
   };
-  await Promise.all(intents.map(store));
+  try {
+    await Promise.all(intents.map(store));
+  } finally {
+    laggards.close();
+  }
   return { intents: stored, vain, counted, packs, bytes, failed };
 }
 
-/** One that has what a pack of the segment had is that pack again, where it was. */
-function packOf({ blake3 }: MovingContext, view: SegmentView, { provider, bytes }: PackDraft): PackToStore {
-  const address = addressOf(blake3.hash(bytes));
-  const isIt = (pack: { provider: string; address: string }): boolean =>
-    pack.provider === provider && pack.address === address;
-  const was = view.record.packs.some(isIt) ? 'named' : packsOf(view).some(isIt) ? 'recorded' : undefined;
-  return { provider, address, length: bytes.length, was };
+/** Whether a shard ought to be in a pack already. */
+function isIn(view: SegmentView, at: number, pack: PackRecord): boolean {
+  const { totalShards } = view.code;
+  return blobKey(locate(view, Math.floor(at / totalShards), at % totalShards).pack) === blobKey(pack);
 }
 
-async function storeOne(
-  { blake3, clock, directory }: MovingContext,
-  { provider: id, address, length }: PackToStore,
-  bytes: Uint8Array,
-  signal: AbortSignal | undefined,
-  onStored: () => void,
+/** One that has what a pack of the segment has is that pack again, where it ought to be. */
+function packOf({ blake3 }: MovingContext, view: SegmentView, { provider, bytes }: PackDraft): PackToStore {
+  const pack = { provider, address: addressOf(blake3.hash(bytes)), length: bytes.length };
+  const isIt = (one: PackRecord): boolean => blobKey(one) === blobKey(pack);
+  if (!packsOf(view).some(isIt)) return pack;
+  return { ...pack, was: view.record.packs.some(isIt) ? 'named' : 'recorded' };
+}
+
+interface ToStore {
+  readonly intent: Intent;
+  readonly bytes: Uint8Array;
+  /** What is there is known to be wrong, if anything is. */
+  readonly isWrong: boolean;
+  readonly counted: Set<Intent>;
+}
+
+async function storeInTime(
+  context: MovingContext,
+  toStore: ToStore,
+  laggards: Stragglers,
+  outer: AbortSignal | undefined,
 ): Promise<void> {
+  const { clock, directory } = context;
+  const { provider } = toStore.intent.pack;
+  const started = clock.monotonic();
+  const turn = laggards.begin(outer, 'repair', () => directory.late(provider, clock.monotonic() - started));
+  try {
+    await storeOne(context, toStore, turn);
+  } catch (error) {
+    if (!turn.late || outer?.aborted) throw error;
+    const why = 'it stands still while others have stored theirs';
+    throw new HoldfastError('Timeout', why, { code: 'lost_race', cause: error });
+  } finally {
+    turn.end();
+  }
+}
+
+/** What is there is replaced only where it is wrong: nobody reads a pack while it is written that is as it should be. */
+async function storeOne(
+  context: MovingContext,
+  { intent, bytes, isWrong, counted }: ToStore,
+  turn: Turn,
+): Promise<void> {
+  const { blake3, directory } = context;
+  const { provider: id, address, length } = intent.pack;
+  const { signal } = turn;
   const provider = directory.get(id);
   if (provider === undefined)
     throw new HoldfastError('Unavailable', 'the provider is not in the configuration');
-  const noRoom = directory.noRoom(id, length);
+  const noRoom = intent.isCounted ? undefined : directory.noRoom(id, length);
   if (noRoom !== undefined) throw new HoldfastError('QuotaExceeded', noRoom);
-  const started = clock.monotonic();
-  const report = (operation: 'store' | 'fetch', error?: unknown): void => {
-    const elapsedMs = clock.monotonic() - started;
-    directory.report(id, { operation, bytes: length, elapsedMs, ...(error === undefined ? {} : { error }) });
+  const { adapter } = provider;
+  const store = async (replace: boolean): Promise<void> => {
+    const existed = intent.isCounted || counted.has(intent);
+    const work = (): Promise<unknown> => adapter.store(address, [bytes], { signal, replace });
+    await reported(context, turn, { id, operation: 'store', bytes: length, existed }, work);
+    counted.add(intent);
   };
+  const readBack = (): Promise<void> =>
+    reported(context, turn, { id, operation: 'fetch', bytes: length }, () =>
+      fetchVerified(adapter, address, blake3, { maxBytes: length, signal }),
+    );
+  await store(isWrong);
   try {
-    // What may lie there is not trusted: its bytes are written whatever they are.
-    await provider.adapter.store(address, [bytes], { signal, replace: true });
+    await readBack();
   } catch (error) {
-    if (!signal?.aborted) report('store', error);
+    if (isWrong || problemOf(error) !== 'corrupt') throw error;
+    await store(true);
+    await readBack();
+  }
+}
+
+interface Reported {
+  readonly id: string;
+  readonly operation: 'store' | 'fetch';
+  readonly bytes: number;
+  readonly existed?: boolean;
+}
+
+async function reported(
+  { clock, directory }: MovingContext,
+  { signal, progressed }: Turn,
+  { id, ...outcome }: Reported,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const started = clock.monotonic();
+  const elapsed = (): number => clock.monotonic() - started;
+  try {
+    await work();
+  } catch (error) {
+    if (!signal.aborted) directory.report(id, { ...outcome, elapsedMs: elapsed(), error });
     throw error;
   }
-  report('store');
-  onStored();
-  try {
-    await fetchVerified(provider.adapter, address, blake3, { maxBytes: length, signal });
-  } catch (error) {
-    if (!signal?.aborted) report('fetch', error);
-    throw error;
-  }
+  directory.report(id, { ...outcome, elapsedMs: elapsed() });
+  progressed(elapsed());
 }
 
 const failedOf = (draft: PackDraft, error: HoldfastError): PacksStored['failed'][number][] =>
