@@ -4,7 +4,8 @@ import { createLinearCode } from '../src/coding/erasure/code.ts';
 import { DEFAULT_LRC } from '../src/coding/erasure/params.ts';
 import { addressOf, type BlobAddress } from '../src/core/address.ts';
 import { systemClock } from '../src/core/clock.ts';
-import { type BatchOp, createLevelEngine, type Engine } from '../src/engine/index.ts';
+import { writeInBatches } from '../src/engine/batches.ts';
+import { createLevelEngine, type Engine } from '../src/engine/index.ts';
 import { encodeClass, type PlacementClass, placementClass } from '../src/manifest/shard-rows.ts';
 import { certify } from '../src/placement/certificate.ts';
 import { NOT_PLACED } from '../src/placement/domains.ts';
@@ -31,7 +32,6 @@ const PROVIDERS = Array.from({ length: 9 }, (_, i) => ({
 const LOST = 'provider-5';
 const CODE = createLinearCode(DEFAULT_LRC);
 const REPLICA = createLinearCode({ algorithm: 'replica', copies: 4 });
-const BATCH = 1000;
 
 const open = (location: string): Engine =>
   createLevelEngine({ location, clock: systemClock, lockWaitMs: 10_000, idleReleaseMs: 60_000 });
@@ -73,23 +73,28 @@ function rowMaker(alike: PlacementClass): () => { readonly segment: BlobAddress;
   };
 }
 
+/** In the order of the keys: a database that was filled long ago is as compact. */
 async function fill(engine: Engine, segments: number): Promise<void> {
-  const value = new TextEncoder().encode('1700000000000');
-  const all = classes().map((alike) => ({ alike, make: rowMaker(alike) }));
   const latest = addressOf(new Uint8Array(32));
-  await engine.batch(
-    all.map(({ alike }) => ({ table: 'shard_classes', key: alike.id, value: encodeClass(alike, latest) })),
-  );
-  for (let from = 0; from < segments; from += BATCH) {
-    const ops: BatchOp[] = [];
-    for (let n = from; n < Math.min(segments, from + BATCH); n++) {
-      const { alike, make } = all[n % all.length]!;
-      const { segment, row } = make();
-      ops.push({ table: 'shard_index', key: `${alike.id}/${segment}`, value: row });
-      ops.push({ table: 'manifest_times', key: segment, value });
-    }
-    await engine.batch(ops);
+  const all = classes().sort((a, b) => (a.id < b.id ? -1 : 1));
+  const known: BlobAddress[] = [];
+  for (const [i, alike] of all.entries()) {
+    const value = encodeClass(alike, latest);
+    await engine.batch([{ table: 'shard_classes', key: alike.id, value }]);
+    const make = rowMaker(alike);
+    const its = Math.ceil((segments - i) / all.length);
+    const rows = Array.from({ length: its }, make).sort((a, b) => (a.segment < b.segment ? -1 : 1));
+    for (const { segment } of rows) known.push(segment);
+    await writeInBatches(
+      engine,
+      rows.map(({ segment, row }) => ({ table: 'shard_index', key: `${alike.id}/${segment}`, value: row })),
+    );
   }
+  const value = new TextEncoder().encode('1700000000000');
+  await writeInBatches(
+    engine,
+    known.sort().map((key) => ({ table: 'manifest_times', key, value })),
+  );
 }
 
 /** How many more losses a class survives without the lost provider; undefined where that had no part in it. */
