@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -38,6 +39,26 @@ it('scrub finds what is missing and what is rotten, says how to go on, and exits
   expect({ damaged, subset, resumed }).toEqual({ damaged: 2, subset: { part: 1, of: 1 }, resumed: false });
   const parts = ['1/2', '2/2'].map(async (part) => (await cli.run(['scrub', '--subset', part])).code);
   expect(await Promise.all(parts)).toContain(5);
+});
+
+it('a scrub that was killed is gone on with by the next command', async () => {
+  for (let i = 0; i < 20; i++) await writeFile(join(cli.home, `small-${i}`), noise(500, i + 1));
+  expect((await cli.run(['put', join(cli.home, 'small-*')])).code).toBe(0);
+  const kill = `
+    import { openVault } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+    const vault = await openVault({ home: ${JSON.stringify(cli.home)}, sealed: true, housekeeping: false });
+    await vault.scrub({ onProgress: () => process.kill(process.pid, 'SIGKILL') });`;
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', kill], { encoding: 'utf8' });
+  expect([child.signal, child.stderr]).toEqual(['SIGKILL', '']);
+  const run = await cli.run(['scrub', '--json']);
+  expect(JSON.parse(run.stdout.toString())).toMatchObject({
+    resumed: true,
+    manifests: 21,
+    segments: 21,
+    damaged: 2,
+  });
+  const again = await cli.run(['scrub', '--json']);
+  expect(JSON.parse(again.stdout.toString())).toMatchObject({ resumed: false, manifests: 21, damaged: 2 });
 });
 
 it('scrub refuses a part that is none, and a rate that is none', async () => {

@@ -35,15 +35,14 @@ export async function checkCopy(
  */
 export function lackingCopies(
   context: ObjectContext,
-  { certificate, providers, code }: RootRecord,
+  { certificate, providers }: RootRecord,
   address: BlobAddress,
   verdicts: ReadonlyMap<string, CopyVerdict>,
 ): string[] {
   const all = context.directory.all();
   const needed = certificate.tolerates + 1;
-  // Of copies of a small object the root names fewer providers than there were.
-  const there = code.algorithm === 'replica' ? all.length : Math.min(all.length, providers.length);
-  const wanted = Math.min(needed + 1, there);
+  // A spare is only missed where there surely was one: who was left out of a put got none.
+  const wanted = Math.min(needed + 1, all.length, providers.length);
   const queue = spread(context, address, all);
   const of = (wrong: CopyVerdict): Provider[] => queue.filter(({ id }) => verdicts.get(id) === wrong);
   const isUnheard = ({ id }: Provider): boolean => verdicts.get(id) === 'unheard';
