@@ -1,10 +1,14 @@
+import { HoldfastError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { createDaemon, type DaemonOptions } from '../daemon/daemon.ts';
 import { type Loop, Loops } from '../daemon/loops.ts';
 import { createOutlook } from '../gateway/outlook.ts';
 import type { Service } from '../http/service.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import type { Later } from '../upkeep/repair/repair-run.ts';
+import type { ComposedVault } from './assemble.ts';
 import { internalsOf } from './opened-vault.ts';
+import { repairVault } from './repair.ts';
 import type { Vault } from './vault.ts';
 
 /** What a daemon is given that does not come from its vault. */
@@ -22,9 +26,10 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonParts): VaultDaemon {
-  const { context, catalog, sealed } = internalsOf(vault);
+  const composed = internalsOf(vault);
+  const { context, catalog, sealed } = composed;
   const { clock, random, directory, policy } = context;
-  const loops = new Loops(loopsOf(vault, sealed), {
+  const loops = new Loops(loopsOf(vault, composed), {
     clock,
     metrics: telemetry.housekeeping,
     log: (level, event, fields) => log.event(level, event, fields),
@@ -56,7 +61,8 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
  * What a daemon does beside the rounds of its vault, which probe the providers and tidy up. Here is the place for more:
  * each has its own rhythm and deadline, and shows in `/readyz` and `/metrics` by its name.
  */
-function loopsOf(vault: Vault, sealed: boolean): readonly Loop[] {
+function loopsOf(vault: Vault, composed: ComposedVault): readonly Loop[] {
+  const { repair } = composed.config;
   const always: readonly Loop[] = [
     {
       // What is left to be done, for `/metrics`.
@@ -66,8 +72,9 @@ function loopsOf(vault: Vault, sealed: boolean): readonly Loop[] {
       deadlineMs: MINUTE_MS,
       run: (signal) => vault.status({ signal }),
     },
+    ...(repair.enabled ? [repairLoop(composed)] : []),
   ];
-  if (sealed) return always;
+  if (composed.sealed) return always;
   return [
     ...always,
     {
@@ -78,4 +85,24 @@ function loopsOf(vault: Vault, sealed: boolean): readonly Loop[] {
       run: (signal) => vault.gc({ signal }),
     },
   ];
+}
+
+/** One round repairs all that is due, which may take long; the next only looks at what came since. */
+function repairLoop(composed: ComposedVault): Loop {
+  const later: Later = new Map();
+  const everyMs = composed.config.repair.intervalSeconds * 1000;
+  return {
+    name: 'repair',
+    firstAfterMs: everyMs,
+    everyMs,
+    deadlineMs: 24 * HOUR_MS,
+    async run(signal) {
+      const { chunks } = await repairVault(composed, { signal }, later);
+      if (chunks.failure + chunks.fatal === 0) return;
+      throw new HoldfastError(
+        'Unavailable',
+        `${chunks.failure} repairs failed, and ${chunks.fatal} chunks are lost`,
+      );
+    },
+  };
 }

@@ -179,7 +179,8 @@ export class OpenedVault implements Vault {
     await this.#composed.room.beforeStore();
     await this.#recent.renew('repair', undefined, options.signal);
     const result = await repairVault(this.#composed, options);
-    this.#housekeeping.start();
+    // What was moved away is deleted by who has the key.
+    if (!this.#composed.sealed) this.#housekeeping.start();
     return result;
   }
 

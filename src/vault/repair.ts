@@ -5,7 +5,7 @@ import type { LogSink } from '../providers/layers/log.ts';
 import { filesOnDisk } from '../upkeep/repair/log-files.ts';
 import { lostProviders } from '../upkeep/repair/lost.ts';
 import { createMemoryRepairLog, DiskRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
-import { repairDue } from '../upkeep/repair/repair-run.ts';
+import { type Later, repairDue } from '../upkeep/repair/repair-run.ts';
 import { indexShards } from '../upkeep/shard-index/index-shards.ts';
 import type { ComposedVault } from './assemble.ts';
 import type { RepairOptions, RepairResult } from './vault.ts';
@@ -23,10 +23,14 @@ export function repairLogOf(
 /** Rounds of indexing before a repair: each is bounded, and there may be much that was never indexed. */
 const MAX_INDEX_ROUNDS = 1_000;
 
-/** Repairs all that is due. It needs no key. */
+/**
+ * Repairs all that is due. It needs no key.
+ * @param later kept by who calls again and again.
+ */
 export async function repairVault(
   composed: ComposedVault,
   { signal, onProgress }: RepairOptions,
+  later?: Later,
 ): Promise<RepairResult> {
   const { context, catalog, config, repairLog: log, pace, observers } = composed;
   const whole = await indexed(composed, signal);
@@ -38,6 +42,7 @@ export async function repairVault(
     metrics: observers.repair,
     maxConcurrent: config.repair.maxConcurrent,
     graceMs: context.retention.replacedMs,
+    later,
   };
   const done = await repairDue(context, tools, { lost: new Set(lost.keys()), signal, onProgress });
   const named = [...lost].map(([provider, why]) => ({ provider, why }));

@@ -45,6 +45,7 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
         reasons: [],
         loops: [
           { name: 'status', last: 'ok', failures: 0 },
+          { name: 'repair', failures: 0 },
           { name: 'gc', state: 'waiting', last: 'none' },
         ],
       });
@@ -95,11 +96,23 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     const service = await startService(['daemon', '--home', vault.home, '--config', config]);
     await expect
       .poll(() => readyOf(service.url), { timeout: 30_000 })
-      .toMatchObject({ loops: [{ name: 'status', state: 'running' }, { name: 'gc' }] });
+      .toMatchObject({ loops: [{ name: 'status', state: 'running' }, { name: 'repair' }, { name: 'gc' }] });
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
     const told = performance.now();
     expect(await service.stop()).toBe(0);
     expect(performance.now() - told).toBeLessThan(25_000);
+  });
+
+  it('rebuilds what a provider held that is declared lost, without a key', async () => {
+    await vault.run(['put', '-', '--name', 'kept'], { input: noise(1_500_000) });
+    const service = await daemon('--sealed');
+    await rm(join(vault.home, 'providers', 'p3'), { recursive: true });
+    expect(await vault.run(['providers lost', 'p3', 'on'])).toMatchObject({ code: 0 });
+    await expect
+      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), { timeout: 60_000 })
+      .toBeGreaterThan(0);
+    expect(await service.stop()).toBe(0);
+    expect((await vault.run(['verify', 'kept'])).code).toBe(0);
   });
 
   it('needs no key when it is sealed, and tidies nothing up then', async () => {
@@ -107,7 +120,13 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     const service = await daemon('--sealed');
     await expect
       .poll(() => readyOf(service.url), { timeout: 30_000 })
-      .toMatchObject({ status: 200, loops: [{ name: 'status', last: 'ok' }] });
+      .toMatchObject({
+        status: 200,
+        loops: [
+          { name: 'status', last: 'ok' },
+          { name: 'repair', last: 'ok' },
+        ],
+      });
     expect(await (await fetch(`${service.url}/version`)).json()).toMatchObject({ sealed: true });
     expect(await service.metrics()).not.toContain('chore="trash"');
     expect(await service.stop()).toBe(0);

@@ -7,10 +7,11 @@ import { Progress } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
 
+/** Needs no key, and asks for none. */
 export default async function repairRun(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const progress = new Progress(io, 'repair', flags.json, (count) => counted(Math.round(count), 'chunk'));
-    const result = await withVault(io, flags, (vault) =>
+    const result = await withVault(io, { ...flags, sealed: true }, (vault) =>
       vault.repair({
         signal: io.signal,
         onProgress: ({ chunks }) => progress.update(chunks.success, undefined),

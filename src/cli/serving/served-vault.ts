@@ -39,6 +39,7 @@ export async function openServedVault(
       providers: telemetry.providers,
       engines: telemetry.engines,
       housekeeping: telemetry.housekeeping,
+      repair: telemetry.repair,
       log: warningsTo(log),
     },
   });

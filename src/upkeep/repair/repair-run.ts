@@ -18,11 +18,16 @@ import { type ChunkOutcome, repairSegment, type SegmentRepaired } from './repair
 export interface RepairTools {
   readonly pace: RepairPace;
   readonly log: RepairLog;
-  readonly metrics: Pick<RepairMetrics, 'attempt' | 'failure' | 'bytes'>;
+  readonly metrics: Pick<RepairMetrics, 'attempt' | 'failure' | 'bytes' | 'backlog'>;
   /** Chunks that are worked on at once. */
   readonly maxConcurrent: number;
   readonly graceMs: number;
+  /** Segments that wait: kept by who runs again and again, so that none is read anew meanwhile. */
+  readonly later?: Later | undefined;
 }
+
+/** Until when a segment waits, by the monotonic clock, and how many shards it lacks. */
+export type Later = Map<BlobAddress, { readonly untilMs: number; readonly shards: number }>;
 
 export interface RepairRunOptions extends AbortOptions {
   /** Providers that are gone for good. */
@@ -50,6 +55,8 @@ const isNobodysFault = (error: HoldfastError): boolean =>
   error.code === 'segment_leased' || isHoldfastError(error, 'NotFound');
 /** With so many providers' caps in the way one after another the rest has to wait too. */
 const MAX_CAPPED = 64;
+/** Segments that are remembered as waiting; the others are looked at each time. */
+const MAX_LATER = 100_000;
 /** Segments that are remembered as looked at, so that none is twice. */
 const MAX_SEEN = 1_000_000;
 
@@ -86,6 +93,7 @@ export async function repairDue(
   }
   await Promise.all(working);
   throwIfAborted(options.signal, 'repair');
+  tools.metrics.backlog(run.backlog);
   if (fatal !== undefined) throw fatal;
   return run.result;
 }
@@ -131,6 +139,8 @@ class RepairRun {
   readonly #chunks = { success: 0, failure: 0, skipped: 0, fatal: 0 };
   readonly #capped = new Set<string>();
   #cappedInTurn = 0;
+  /** Shards that are lacking still. */
+  #backlog = 0;
   readonly #sum = { bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
 
   constructor(context: MovingContext, tools: RepairTools, options: RepairRunOptions) {
@@ -148,14 +158,30 @@ class RepairRun {
     };
   }
 
+  get backlog(): number {
+    return this.#backlog;
+  }
+
   get isHeldUp(): boolean {
     return this.#cappedInTurn >= MAX_CAPPED;
   }
 
   knows({ segment, isSegment }: DueSegment): boolean {
     if (!isSegment) return false;
-    if (this.#seen.has(segment)) return true;
+    if (this.#seen.has(segment) || this.#waits(segment)) return true;
     if (this.#seen.size < MAX_SEEN) this.#seen.add(segment);
+    return false;
+  }
+
+  #waits(segment: BlobAddress): boolean {
+    const { later } = this.#tools;
+    const waiting = later?.get(segment);
+    if (waiting === undefined) return false;
+    if (waiting.untilMs > this.#context.clock.monotonic()) {
+      this.#backlog += waiting.shards;
+      return true;
+    }
+    later?.delete(segment);
     return false;
   }
 
@@ -184,15 +210,24 @@ class RepairRun {
       (await backoffOf(this.#context, manifest, chunk, { signal })) !== undefined;
     const task = { object: { manifest, record }, segment, lost, waits, pace, window, graceMs };
     const done = await repairSegment(this.#context, task, { signal });
-    await this.#tell(manifest, record, done);
+    const nextMs = await this.#tell(manifest, record, done);
+    const { later } = this.#tools;
+    if (nextMs === undefined || later === undefined || later.size >= MAX_LATER) return;
+    const { clock } = this.#context;
+    const untilMs = clock.monotonic() + Math.max(0, nextMs - clock.now());
+    const left = done.chunks.filter(({ status }) => status !== 'success');
+    later.set(segment, { untilMs, shards: left.reduce((sum, { missing }) => sum + missing, 0) });
   }
 
-  async #tell(manifest: BlobAddress, record: RootRecord, done: SegmentRepaired): Promise<void> {
+  /** @returns when the first of what is left is tried again, if that is known of all. */
+  async #tell(manifest: BlobAddress, record: RootRecord, done: SegmentRepaired): Promise<number | undefined> {
     if (done.chunks.length > 0) this.#manifests.add(manifest);
     this.#sum.bytesRead += done.bytesRead;
     const mended: number[] = [];
+    let firstMs = Number.POSITIVE_INFINITY;
     for (const outcome of done.chunks) {
-      const { chunk, status, bytes } = outcome;
+      const { chunk, status, bytes, missing } = outcome;
+      if (status !== 'success') this.#backlog += missing;
       this.#chunks[status]++;
       this.#tools.metrics.attempt(status);
       const error = errorOf(record, outcome);
@@ -201,11 +236,13 @@ class RepairRun {
       else if (status === 'skipped') nextMs = (await backoffOf(this.#context, manifest, chunk))?.nextMs;
       else nextMs = (await backOff(this.#context, manifest, chunk, error ?? status)).nextMs;
       if (status === 'fatal' || status === 'failure') this.#count(record, outcome.error);
+      firstMs = Math.min(firstMs, nextMs ?? Number.POSITIVE_INFINITY);
       this.#sum.bytesRestored += bytes;
       this.#tools.metrics.bytes(bytes);
       await this.#tools.log.append({ manifest, chunk, status, bytes, error, nextMs });
     }
     if (mended.length > 0) await this.#context.engine.batch(repairedOps(manifest, mended));
+    return Number.isFinite(firstMs) ? firstMs : undefined;
   }
 
   #count(record: RootRecord, error: HoldfastError | undefined): void {
