@@ -1,6 +1,7 @@
 import { configFrom } from '../../src/config/load.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import type { Clock } from '../../src/core/clock.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
@@ -42,7 +43,9 @@ export class VirtualHome {
   readonly log: LoggedEvent[] = [];
   /** Providers whose calls never answer, whatever their signal says. */
   readonly hanging = new Set<string>();
-  /** … or only those that delete a blob. */
+  /** Providers that nobody can reach: each call fails at once. */
+  readonly down = new Set<string>();
+  /** Providers that never answer when they are to delete a blob. */
   readonly keeping = new Set<string>();
   /** What each call to a provider takes. */
   latencyMs = 0;
@@ -140,6 +143,7 @@ export class VirtualHome {
   #slow(id: string, inner: BlobAdapter): BlobAdapter {
     const wait = async (clock: Clock): Promise<void> => {
       if (this.hanging.has(id)) await new Promise(() => {});
+      if (this.down.has(id)) throw new HoldfastError('Unavailable', 'connection refused', { provider: id });
       if (this.latencyMs > 0) await clock.sleep(this.latencyMs);
     };
     const slowed = Object.fromEntries(
