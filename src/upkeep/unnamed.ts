@@ -15,8 +15,8 @@ const UNREADABLE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
 
 /**
  * Retires versions that were put under a name and that no name stands for any more, as a state leaves them that was
- * restored, or whose name had forked. What is younger than `minAgeMs`, or stands in the slot of its name at any provider,
- * or may, is left alone. @returns how many.
+ * restored, or whose name had forked. What is younger than `minAgeMs`, by the time that was recorded, or stands in the slot
+ * of its name at any provider, or may, is left alone. @param minAgeMs 0: nothing is too young. @returns how many.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function retireUnnamed(
@@ -27,7 +27,8 @@ export async function retireUnnamed(
   const nowMs = recordedTime(context.clock);
   let retired = 0;
   for await (const { manifest, storedMs } of storedManifests(context, options)) {
-    if (storedMs > nowMs - minAgeMs) continue;
+    // A clock that was wrong may have told any time.
+    if (minAgeMs > 0 && storedMs > nowMs - minAgeMs) continue;
     const name = await nameIn(context, manifest, options);
     if (name === undefined || (await isNamed(context, name, manifest))) continue;
     if ((await isRetired(context, manifest, options)) || (await mayStand(context, name, manifest, options)))
@@ -38,6 +39,16 @@ export async function retireUnnamed(
     retired++;
   }
   return retired;
+}
+
+/** Whether it was put under a name that stands for it no longer, nor does one that a fork made of it. */
+export async function isUnnamed(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  const name = await nameIn(context, manifest, options);
+  return name !== undefined && !(await isNamed(context, name, manifest));
 }
 
 /** The name it was put under; undefined where it had none, or that cannot be read now. */
