@@ -6,10 +6,13 @@ import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { judgeAnew } from '../records/trash.ts';
 import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
+import { remainsOf, Unread } from './remains.ts';
+import { isUnnamed } from './unnamed.ts';
 
 /**
  * Judges what waits to be deleted since before the state was recovered: what a manifest or a journal leads to is needed, and
- * stays; the rest is deleted or queued. Where a manifest cannot be read to its end, all waits on.
+ * stays; the rest is deleted or queued. Where a manifest cannot be read to its end, all waits on, but for one that no name
+ * stands for and of which the rest is gone: another home has deleted it.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function judgeOldClaims(context: RecordsContext, options: AbortOptions = {}): Promise<void> {
@@ -19,6 +22,7 @@ export async function judgeOldClaims(context: RecordsContext, options: AbortOpti
     if (!(await anyOfBefore(context, decided, options))) return;
     const reachable = new Reachable(from);
     await reach(context, reachable, options);
+    await reachRemains(context, reachable, options);
     reachable.settle();
     if (reachable.unread.size > 0) return;
     const { state } = await generationOf(context).standing(options);
@@ -49,4 +53,23 @@ async function anyOfBefore(
 ): Promise<boolean> {
   for await (const { claim } of claims(context, options)) if (claim.recoveries !== recoveries) return true;
   return false;
+}
+
+/** What is there still of versions that another home was deleting while this state had not heard of it. */
+async function reachRemains(
+  context: RecordsContext,
+  reachable: Reachable,
+  options: AbortOptions,
+): Promise<void> {
+  for (const manifest of reachable.unread.keys()) {
+    if (!(await isUnnamed(context, manifest, options))) continue;
+    try {
+      const { packs, nodes } = await remainsOf(context, manifest, { ...options, withoutLost: false });
+      for (const { provider, address } of packs) reachable.addPack(provider, address);
+      for (const address of [manifest, ...nodes.flat()]) reachable.addNode(address);
+      reachable.unread.delete(manifest);
+    } catch (error) {
+      if (!(error instanceof Unread)) throw error;
+    }
+  }
 }
