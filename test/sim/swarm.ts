@@ -64,7 +64,14 @@ export function swarmOf(draw: Stream): Swarm {
       ? { lapses: lapses + 2, pauses: pauses + 1, processesPerHome: Math.max(2, processesPerHome) }
       : {}),
     ...(drawn.calm ? CALM : {}),
+    ...(drawn.calm && !survivesAnAccount(drawn) ? { perAccount: 1 } : {}),
   };
+}
+
+/** Whether shards spread over the accounts survive the loss of one. Where they do not, every put of them is refused. */
+function survivesAnAccount({ providers, dataShards, parityShards, perAccount }: Swarm): boolean {
+  const accounts = Math.ceil(providers / perAccount);
+  return Math.ceil((dataShards + parityShards) / accounts) <= parityShards;
 }
 
 /** In the place of what was drawn. */
