@@ -1,6 +1,5 @@
 import { configFrom } from '../../src/config/load.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
@@ -45,8 +44,10 @@ export class VirtualHome {
   readonly hanging = new Set<string>();
   /** Providers that nobody can reach: each call fails at once. */
   readonly down = new Set<string>();
-  /** Providers that never answer when they are to delete a blob. */
-  readonly keeping = new Set<string>();
+  /** Calls that never answer, whatever their signal says, as `provider.operation`. */
+  readonly stuck = new Set<string>();
+  /** Owners of whom nobody can tell whether they live. */
+  readonly hidden = new Set<string>();
   /** What each call to a provider takes. */
   latencyMs = 0;
   /** How long this machine has been up. */
@@ -89,7 +90,11 @@ export class VirtualHome {
             this.#alive.add(run);
             return run;
           },
-          standing: async (owner) => (this.#alive.has(owner) ? 'alive' : 'dead'),
+          standing: async (owner) => {
+            if (this.hidden.has(owner))
+              throw new HoldfastError('PermissionDenied', 'its folder cannot be read');
+            return this.#alive.has(owner) ? 'alive' : 'dead';
+          },
           host: async () => '0'.repeat(16),
           tidy: async () => {},
           close: async () => void this.#alive.delete(run),
@@ -141,19 +146,19 @@ export class VirtualHome {
 
   /** A process has its adapters for itself: closing them leaves what they hold. */
   #slow(id: string, inner: BlobAdapter): BlobAdapter {
-    const wait = async (clock: Clock): Promise<void> => {
-      if (this.hanging.has(id)) await new Promise(() => {});
+    const wait = async (name: string): Promise<void> => {
+      if (this.hanging.has(id) || this.stuck.has(`${id}.${name}`)) await new Promise(() => {});
       if (this.down.has(id)) throw new HoldfastError('Unavailable', 'connection refused', { provider: id });
-      if (this.latencyMs > 0) await clock.sleep(this.latencyMs);
+      if (this.latencyMs > 0) await this.clock.sleep(this.latencyMs);
     };
     const slowed = Object.fromEntries(
       Object.entries(inner).map(([name, member]) => {
         if (typeof member !== 'function' || name === 'close') return [name, member];
         const call = member as (...args: unknown[]) => unknown;
-        if (['list', 'listSlots', 'fetchStream'].includes(name)) return [name, this.#stream(call, wait)];
+        if (['list', 'listSlots', 'fetchStream'].includes(name))
+          return [name, this.#stream(call, () => wait(name))];
         const slow = async (...args: unknown[]): Promise<unknown> => {
-          if (name === 'delete' && this.keeping.has(id)) await new Promise(() => {});
-          await wait(this.clock);
+          await wait(name);
           return call(...args);
         };
         return [name, slow];
@@ -162,10 +167,9 @@ export class VirtualHome {
     return { ...(slowed as unknown as BlobAdapter), close: async () => {} };
   }
 
-  #stream(call: (...args: unknown[]) => unknown, wait: (clock: Clock) => Promise<void>) {
-    const { clock } = this;
+  #stream(call: (...args: unknown[]) => unknown, wait: () => Promise<void>) {
     return async function* (...args: unknown[]): AsyncGenerator<unknown> {
-      await wait(clock);
+      await wait();
       yield* call(...args) as AsyncIterable<unknown>;
     };
   }

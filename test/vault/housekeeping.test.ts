@@ -70,7 +70,7 @@ describe('one hanging provider stops all housekeeping', () => {
     await engine.table('slots_due').put(`p2/${nameKey}`, new Uint8Array(8));
     const vault = await home.open();
     // Only from here on: it is not known yet that it does not answer.
-    home.keeping.add('p1');
+    home.stuck.add('p1.delete');
     await home.until(put('y', 2)(vault));
     expect(await home.until(vault.close())).toBeLessThan(7_000);
     expect(at(await home.keysIn('trash'), 'p1')).toHaveLength(1);
@@ -137,7 +137,7 @@ describe('many short commands', () => {
   it('stay hardly longer while a provider hangs for ever', async () => {
     const home = await untidy(PATIENT);
     // Nobody knows of it until something is to be deleted there.
-    home.keeping.add('p1');
+    home.stuck.add('p1.delete');
     await home.command(put('z', 4));
     const closings: number[] = [];
     for (let i = 0; i < 16; i++) closings.push(await home.command(put(`n${i}`, 5, 100)));
