@@ -19,6 +19,7 @@ import {
   wasRefused,
 } from './claims.ts';
 import type { RecordsContext } from './context.ts';
+import { flushUsage } from './usage.ts';
 
 /** Blobs that are claimed in one step. */
 const AT_ONCE = 1024;
@@ -236,6 +237,8 @@ export async function send(
       turn.end();
     });
     await Promise.all(sending);
+    // Before the claims end: what is neither claimed nor counted, nobody would count.
+    if (ours.some((one) => one.blob.bytes > 0 && outcomes.get(one) === 'done')) await flushUsage(context);
     const ends = ours.map((one) => {
       const next = afterwards(one.claim, outcomes.get(one)!, nowMs(context));
       return { key: one.key, expected: one.stored, next: next && encodeClaim(next) };
