@@ -5,7 +5,7 @@ import { isHoldfastError } from '../core/errors.ts';
 import { isEmpty } from '../engine/batches.ts';
 import type { Engine } from '../engine/engine.ts';
 import { decodeRelocation, MAX_RELOCATIONS, type RelocationRecord } from '../manifest/relocation.ts';
-import type { Relocations } from '../object/relocations.ts';
+import type { Relocations, RelocationsOptions } from '../object/relocations.ts';
 
 /** `<segment>/<moved ms, 14 digits>/<address of the record>` → record. What is here, the vault itself wrote. */
 const RELOCATIONS_TABLE = 'relocations';
@@ -19,14 +19,14 @@ const MAX_ROWS = 4 * MAX_RELOCATIONS;
 export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
   let emptyUntil = Number.NEGATIVE_INFINITY;
   return {
-    async open({ fresh = false, signal } = {}) {
+    async open({ fresh = false, whole = false, signal } = {}) {
       if (!fresh && clock.monotonic() < emptyUntil) return undefined;
       const asked = clock.monotonic();
       const empty = await isEmpty(engine.table(RELOCATIONS_TABLE), { signal });
       emptyUntil = empty ? asked + EMPTY_FOR_MS : Number.NEGATIVE_INFINITY;
       if (empty) return undefined;
       return async (segment) => {
-        const known = await rowsOf(engine, segment, { signal });
+        const known = await rowsOf(engine, segment, { whole, signal });
         return known.map((record) => ({ ...record, recorded: true }));
       };
     },
@@ -36,12 +36,13 @@ export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
 async function rowsOf(
   engine: Engine,
   segment: BlobAddress,
-  options: AbortOptions,
+  { whole, signal }: Pick<RelocationsOptions, 'whole' | 'signal'>,
 ): Promise<RelocationRecord[]> {
-  const range = { ...options, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true };
+  const onDamaged = whole ? undefined : () => {};
+  const range = { signal, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true, onDamaged };
   const records: RelocationRecord[] = [];
   for await (const [, bytes] of engine.table(RELOCATIONS_TABLE).entries(range)) {
-    const record = readable(bytes);
+    const record = whole ? decodeRelocation(bytes) : readable(bytes);
     if (record?.segment === segment) records.push(record);
     if (records.length === MAX_RELOCATIONS) break;
   }
@@ -65,8 +66,10 @@ export async function forgetRelocations(
 ): Promise<void> {
   const table = engine.table(RELOCATIONS_TABLE);
   for (const segment of segments) {
-    for await (const [key] of table.entries({ ...options, prefix: `${segment}/` })) {
-      await table.delete(key, options);
-    }
+    const keys: string[] = [];
+    const add = (key: string): void => void keys.push(key);
+    const range = { ...options, prefix: `${segment}/`, onDamaged: add };
+    for await (const [key] of table.entries(range)) add(key);
+    for (const key of keys) await table.delete(key, options);
   }
 }

@@ -141,7 +141,7 @@ async function walk(
   const damage = new DamageLog();
   const root = decodeRoot(await loadRoot(context, manifest, damage, options));
   const tree = publicTree(root, (address) => fetchNode(context, address, damage, options.signal, GIVE_UP_MS));
-  const relocationsOf = await context.relocations.open({ ...options, fresh: true });
+  const relocationsOf = await context.relocations.open({ ...options, fresh: true, whole: true });
   for await (const { address, segment } of walkManifest(tree)) {
     if (address !== undefined) reachable.addNode(address);
     if (segment === undefined) continue;

@@ -87,7 +87,8 @@ export async function remainsOf(
       const { provider, address, length } = pack;
       packs.push({ provider, address, bytes: counted.has(pack) ? length : 0 });
     }
-    if (relocations.length > 0) relocated.push(key);
+    // Damaged ones are forgotten too.
+    if (relocationsOf !== undefined) relocated.push(key);
   }
   return { block, packs, nodes, relocated, lost };
 }

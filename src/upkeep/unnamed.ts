@@ -30,7 +30,7 @@ export async function retireUnnamed(
     // A clock that was wrong may have told any time.
     if (minAgeMs > 0 && storedMs > nowMs - minAgeMs) continue;
     const name = await nameIn(context, manifest, options);
-    if (name === undefined || (await isNamed(context, name, manifest))) continue;
+    if (name === undefined || (await mayBeNamed(context, name, manifest))) continue;
     if ((await isRetired(context, manifest, options)) || (await mayStand(context, name, manifest, options)))
       continue;
     const times = { sinceMs: nowMs, dueMs: nowMs, attempts: 0, journal: undefined };
@@ -62,6 +62,16 @@ async function nameIn(
     return openRoot(block, context.keys.wrap).secrets.name;
   } catch (error) {
     if (UNREADABLE.some((kind) => isHoldfastError(error, kind))) return undefined;
+    throw error;
+  }
+}
+
+async function mayBeNamed(context: RecordsContext, name: string, manifest: BlobAddress): Promise<boolean> {
+  try {
+    return await isNamed(context, name, manifest);
+  } catch (error) {
+    // What a damaged record stands for nobody knows.
+    if (isHoldfastError(error, 'Corrupt')) return true;
     throw error;
   }
 }
