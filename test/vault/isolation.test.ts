@@ -134,7 +134,7 @@ it('versions that wait for a provider keep no other from going', async () => {
   await home.until(vault.close());
 });
 
-it('a journal that waits for a provider, or whose owner nobody knows, keeps no other from being finished', async () => {
+it('a journal that waits for a provider, or of which something cannot be known, keeps no other from being finished', async () => {
   const home = await homeWithNames();
   const { engine } = home;
   home.hidden.add('hidden');
@@ -144,19 +144,19 @@ it('a journal that waits for a provider, or whose owner nobody knows, keeps no o
     await engine.table('journal').put(journal, utf8Encode(OPEN));
     await engine.table('journal').put(`${journal}/0`, utf8Encode(`p1/b3:${journal.repeat(4)}`));
   }
+  const header = JSON.parse(OPEN) as object;
+  const left = (fields: object): Uint8Array => utf8Encode(JSON.stringify({ ...header, ...fields }));
   const names = await home.keysIn('names');
   // A removal whose copies of the name are all to be made again.
-  await engine
-    .table('journal')
-    .put(
-      'dead'.repeat(4),
-      utf8Encode(JSON.stringify({ ...JSON.parse(OPEN), state: 'committed', nameKey: names[0] })),
-    );
+  await engine.table('journal').put('dead'.repeat(4), left({ state: 'committed', nameKey: names[0] }));
+  // One whose name cannot be read.
+  await engine.table('names').put(names[4]!, utf8Encode('no pointer'));
+  await engine.table('journal').put('4444444444444444', left({ nameKey: names[4] }));
   const vault = await home.open();
   await home.until(put('another', 77)(vault));
   for (const operation of ['readSlot', 'writeSlot', 'delete']) home.stuck.add(`p1.${operation}`);
   await home.clock.advance(ONE_ROUND_MS);
-  expect(await home.keysIn('journal')).toEqual(['0'.repeat(16)]);
+  expect(await home.keysIn('journal')).toEqual(['0'.repeat(16), '4'.repeat(16)]);
   await home.until(vault.close());
 });
 
