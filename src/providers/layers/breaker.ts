@@ -1,4 +1,4 @@
-import { abortable } from '../../core/abort.ts';
+import { abortable, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { deferred } from '../../core/deferred.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -105,12 +105,23 @@ class Breaker {
   }
 
   async enter(signal: AbortSignal | undefined): Promise<Ticket> {
-    while (this.#state === 'half-open' && this.#isThere) await abortable(this.#trial.promise, signal);
+    if (this.#state === 'half-open' && this.#isThere) await this.#trialOver(signal);
     if (this.#state === 'closed') return {};
     const waitMs = this.#isThere ? 0 : this.#openUntil - this.#clock.monotonic();
     if (this.#state === 'half-open' || waitMs > 0) throw circuitOpen(this.#provider, Math.max(waitMs, 0));
     this.#beginTrial(this.#isThere ? 'a probe was answered' : 'the pause is over');
     return { trial: 'due' };
+  }
+
+  /** A trial may be a stream that its reader leaves standing: nobody waits for that longer than the pause would be. */
+  async #trialOver(signal: AbortSignal | undefined): Promise<void> {
+    const over = new AbortController();
+    const both = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
+    try {
+      await Promise.race([this.#trial.promise, this.#clock.sleep(this.#firstPauseMs, both)]);
+    } finally {
+      over.abort(NO_LONGER_NEEDED);
+    }
   }
 
   /** @param begunMs when the probe was. */

@@ -166,6 +166,17 @@ describe('the circuit breaker', () => {
     expect(states).toEqual(['open', 'half-open', 'closed']);
   });
 
+  it('lets nobody wait for a try that is never over', async () => {
+    await open();
+    error = undefined;
+    answering = new Promise(() => {});
+    await adapter.probe();
+    void adapter.fetch(address);
+    const other = call();
+    await clock.advance(5_000);
+    expect(await other).toMatchObject([{ code: 'circuit_open' }]);
+  });
+
   it('tries before the pause is over for reads that have nowhere else to go, one at a time', async () => {
     await open();
     error = undefined;
