@@ -98,6 +98,21 @@ it('a provider that hangs when it is to take copies of names keeps none due at t
   await home.until(vault.close());
 });
 
+it('a provider that hangs when it is to delete keeps nothing of the others in the trash', async () => {
+  const home = await homeWithNames();
+  for (const id of IDS) {
+    for (let i = 0; i < 9; i++)
+      await home.engine.table('trash').put(`${id}/b3:${`${i}`.repeat(64)}`, VERSION);
+  }
+  const vault = await home.open();
+  home.stuck.add('p1.delete');
+  await oneRound(home, vault);
+  const left = await home.keysIn('trash');
+  expect(left.filter((key) => !key.startsWith('p1/'))).toEqual([]);
+  expect(left).not.toEqual([]);
+  await home.until(vault.close());
+});
+
 it('a name that cannot be read keeps no other from being copied, to slots and to more domains', async () => {
   const home = await homeWithNames();
   const keys = await home.keysIn('names');
