@@ -32,7 +32,7 @@ export async function judgeOldClaims(context: RecordsContext, options: AbortOpti
       decided,
       async (old) => {
         const places = new Set(old.map(({ key }) => key));
-        const spoken = await intendedAmong(context, places, options);
+        const spoken = await intendedAmong(context, places, { ...options, passDamaged: true });
         return old.map(({ key, provider, address }) => {
           if (!reachable.covers(address)) return undefined;
           return reachable.holds(provider, address) || spoken.has(key) ? 'stays' : 'goes';
