@@ -1,11 +1,12 @@
 import type { AbortOptions } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
 import { claims, type Decided, decidedNow } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { judgeAnew } from '../records/trash.ts';
-import { END_OF_HEADS, Reachable, reach } from './reachable.ts';
+import { END_OF_HEADS, namedManifests, Reachable, reach } from './reachable.ts';
 import { remainsOf, Unread } from './remains.ts';
 import { isUnnamed } from './unnamed.ts';
 
@@ -62,9 +63,14 @@ async function reachRemains(
   options: AbortOptions,
 ): Promise<void> {
   for (const manifest of reachable.unread.keys()) {
-    if (!(await isUnnamed(context, manifest, options))) continue;
     try {
-      const { packs, nodes } = await remainsOf(context, manifest, { ...options, withoutLost: false });
+      const { block, packs, nodes } = await remainsOf(context, manifest, { ...options, withoutLost: false });
+      // Where the root is gone too, no name can be read in it.
+      const isNeeded =
+        block === undefined
+          ? await isNamedNow(context, manifest, options)
+          : !(await isUnnamed(context, manifest, options));
+      if (isNeeded) continue;
       for (const { provider, address } of packs) reachable.addPack(provider, address);
       for (const address of [manifest, ...nodes.flat()]) reachable.addNode(address);
       reachable.unread.delete(manifest);
@@ -72,4 +78,13 @@ async function reachRemains(
       if (!(error instanceof Unread)) throw error;
     }
   }
+}
+
+async function isNamedNow(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  for await (const named of namedManifests(context, options)) if (named === manifest) return true;
+  return false;
 }

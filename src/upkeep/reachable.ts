@@ -125,6 +125,14 @@ export async function reach(
 
 async function* manifestsOf(context: RecordsContext, options: AbortOptions): AsyncGenerator<BlobAddress> {
   for await (const { manifest } of storedManifests(context, options)) yield manifest;
+  yield* namedManifests(context, options);
+}
+
+/** What names stand for. */
+export async function* namedManifests(
+  context: RecordsContext,
+  options: AbortOptions,
+): AsyncGenerator<BlobAddress> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options)) {
     const { manifest } = openName(context, sealed, key);
     if (manifest !== undefined && isBlobAddress(manifest)) yield manifest;

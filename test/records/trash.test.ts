@@ -315,28 +315,36 @@ it('what was queued before a recovery is judged anew: what a name needs stays, t
   expect(Buffer.compare(await readAll(await getObject(context, 'x')), content)).toBe(0);
 });
 
-it('what was queued before a recovery goes, though another home deleted a version that this state remembers', async () => {
-  const several = { chunkBytes: 64 * 1024, policy: { packTargetBytes: 4 * 1024 } };
-  const { vault, context } = await world({}, several);
-  const { manifest } = await putObject(context, noise(150_000, 5), { name: 'x' });
-  const strays = blobsAt('p1', 2);
-  await store(context, strays);
-  await queueDeletes(context, strays);
-  const other: VaultContext = { ...context, engine: createMemoryEngine() };
-  await recoverVault(other);
-  const { nodes, packs } = await remainsOf(context, manifest, { withoutLost: false });
-  expect(nodes.flat().length).toBeGreaterThan(0);
-  // Deleting has come to the nodes, and is still to come to a pack that did not answer.
-  for (const { adapter } of vault.providers) for (const node of nodes.flat()) await adapter.delete(node);
-  await generationOf(context).adopt([]);
-  await judgeOldClaims(context);
-  expect(await trashOf(context), 'while a name stands for it').toHaveLength(2);
-  await putObject(other, noise(3_000, 6), { name: 'x' });
-  await recoverVault(context);
-  await emptyTrash(context, alive);
-  expect(await trashOf(context)).toEqual([]);
-  expect(await allBlobs(vault)).toContain(`${packs[0]!.provider}/${packs[0]!.address}`);
-});
+it.each([
+  ['the nodes', false],
+  ['the root too, whose copy here is damaged,', true],
+])(
+  'what was queued before a recovery goes, though another home deleted %s of a version that this state remembers',
+  async (_, rootToo) => {
+    const several = { chunkBytes: 64 * 1024, policy: { packTargetBytes: 4 * 1024 } };
+    const { vault, context } = await world({}, several);
+    const { manifest } = await putObject(context, noise(150_000, 5), { name: 'x' });
+    const strays = blobsAt('p1', 2);
+    await store(context, strays);
+    await queueDeletes(context, strays);
+    const other: VaultContext = { ...context, engine: createMemoryEngine() };
+    await recoverVault(other);
+    const { nodes, packs } = await remainsOf(context, manifest, { withoutLost: false });
+    expect(nodes.flat().length).toBeGreaterThan(0);
+    // Deleting has come to the nodes, and is still to come to a pack that did not answer.
+    for (const { adapter } of vault.providers)
+      for (const node of [...nodes.flat(), ...(rootToo ? [manifest] : [])]) await adapter.delete(node);
+    if (rootToo) await context.engine.table('manifests').put(manifest, noise(100));
+    await generationOf(context).adopt([]);
+    await judgeOldClaims(context);
+    expect(await trashOf(context), 'while a name stands for it').toHaveLength(2);
+    await putObject(other, noise(3_000, 6), { name: 'x' });
+    await recoverVault(context);
+    await emptyTrash(context, alive);
+    expect(await trashOf(context)).toEqual([]);
+    expect(await allBlobs(vault)).toContain(`${packs[0]!.provider}/${packs[0]!.address}`);
+  },
+);
 
 it('what is needed after a recovery keeps its place claimed while a delete of before may be under way', async () => {
   const { vault, context, told, late, time } = await world();
