@@ -51,6 +51,8 @@ export interface Swarm {
   readonly files: boolean;
   /** Providers of one account, which is the failure domain. */
   readonly perAccount: number;
+  /** Records of what is still to be done that can be read no more. */
+  readonly rottenBacklog: number;
 }
 
 export function swarmOf(draw: Stream): Swarm {
@@ -92,6 +94,7 @@ const CALM: Partial<Swarm> = {
   diskErrors: 0,
   rottenRecords: 0,
   rottenNames: 0,
+  rottenBacklog: 0,
   copies: 0,
   rotten: false,
   restored: false,
@@ -150,5 +153,6 @@ function drawSwarm(draw: Stream): Swarm {
     losses: some(0.06, 1),
     perAccount: draw.chance(0.25) ? 2 : 1,
     files: draw.chance(0.06),
+    rottenBacklog: some(0.1, 3),
   };
 }
