@@ -51,6 +51,22 @@ describe('a damaged record: the right bytes or a typed error, and all is back af
 });
 
 describe('one damaged record', () => {
+  it.each([
+    ['name_index', 'generation', 12],
+    ['name_index', 'built', 1],
+    ['manifest_times', undefined, 5],
+  ] as const)(
+    'of %s %s with a bit flipped that makes it no text stops nothing',
+    async (table, key, at) => {
+      const damage = { kind: 'flip', at, bit: 7 } as const;
+      for (const { record } of told(table).filter(
+        (one) => (key ?? told(table)[0]!.record.key) === one.record.key,
+      ))
+        expect((await tryDamaged(fixture, { record, damage })).wrong).toEqual([]);
+    },
+    120_000,
+  );
+
   it('of a name keeps nothing from being tidied that has nothing to do with it', async () => {
     const busy = fixture.copy.records
       .filter(({ table }) => table === 'journal')
