@@ -87,6 +87,12 @@ export function nameOfFork(name: string, manifest: BlobAddress): string {
   return letters.join('') + suffix;
 }
 
+/** Whether a name is one that {@link keepFork} gave to a manifest. */
+export function isForkName(name: string, manifest: BlobAddress): boolean {
+  const suffix = suffixOf(manifest);
+  return name.endsWith(suffix) && name !== suffix;
+}
+
 /** Whether a manifest is what a name stands for, or a name that a fork made of it. */
 export async function isNamed(
   context: RecordsContext,
@@ -103,9 +109,8 @@ export async function hasOtherName(
   name: string,
   manifest: BlobAddress,
 ): Promise<boolean> {
-  const suffix = suffixOf(manifest);
   const others = [nameOfFork(name, manifest)];
-  if (name.endsWith(suffix) && name !== suffix) others.push(name.slice(0, -suffix.length));
+  if (isForkName(name, manifest)) others.push(name.slice(0, -suffixOf(manifest).length));
   const pointers = await Promise.all(others.map((other) => readName(context, other)));
   return pointers.some((pointer) => pointer?.manifest === manifest);
 }

@@ -3,17 +3,18 @@ import type { BlobAddress } from '../core/address.ts';
 import { claims, type Decided, decidedNow } from '../records/claims.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
+import { isForkName } from '../records/forks.ts';
 import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { judgeAnew } from '../records/trash.ts';
-import { END_OF_HEADS, namedManifests, Reachable, reach } from './reachable.ts';
+import { END_OF_HEADS, Reachable, reach, standingNames } from './reachable.ts';
 import { remainsOf, Unread } from './remains.ts';
-import { isUnnamed } from './unnamed.ts';
+import { hasLostItsName } from './unnamed.ts';
 
 /**
  * Judges what waits to be deleted since before the state was recovered: what a manifest or a journal leads to is needed, and
- * stays; the rest is deleted or queued. Where a manifest cannot be read to its end, all waits on, but for one that no name
- * stands for and of which the rest is gone: another home has deleted it.
+ * stays; the rest is deleted or queued. Where a manifest cannot be read to its end, all waits on, but for one of which the rest
+ * is gone and that no name stands for, or none but the name of a fork: another home has deleted it.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function judgeOldClaims(context: RecordsContext, options: AbortOptions = {}): Promise<void> {
@@ -69,7 +70,7 @@ async function reachRemains(
       const isNeeded =
         block === undefined
           ? await isNamedNow(context, manifest, options)
-          : !(await isUnnamed(context, manifest, options));
+          : !(await hasLostItsName(context, manifest, options));
       if (isNeeded) continue;
       for (const { provider, address } of packs) reachable.addPack(provider, address);
       for (const address of [manifest, ...nodes.flat()]) reachable.addNode(address);
@@ -85,6 +86,8 @@ async function isNamedNow(
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<boolean> {
-  for await (const named of namedManifests(context, options)) if (named === manifest) return true;
+  for await (const named of standingNames(context, options)) {
+    if (named.manifest === manifest && !isForkName(named.name, manifest)) return true;
+  }
   return false;
 }

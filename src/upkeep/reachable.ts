@@ -125,17 +125,17 @@ export async function reach(
 
 async function* manifestsOf(context: RecordsContext, options: AbortOptions): AsyncGenerator<BlobAddress> {
   for await (const { manifest } of storedManifests(context, options)) yield manifest;
-  yield* namedManifests(context, options);
+  for await (const { manifest } of standingNames(context, options)) yield manifest;
 }
 
-/** What names stand for. */
-export async function* namedManifests(
+/** Names that were not removed. */
+export async function* standingNames(
   context: RecordsContext,
   options: AbortOptions,
-): AsyncGenerator<BlobAddress> {
+): AsyncGenerator<{ readonly name: string; readonly manifest: BlobAddress }> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options)) {
-    const { manifest } = openName(context, sealed, key);
-    if (manifest !== undefined && isBlobAddress(manifest)) yield manifest;
+    const { name, manifest } = openName(context, sealed, key);
+    if (manifest !== undefined && isBlobAddress(manifest)) yield { name, manifest };
   }
 }
 

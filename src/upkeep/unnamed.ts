@@ -8,6 +8,7 @@ import type { RecordsContext } from '../records/context.ts';
 import { isNamed, nameOfFork } from '../records/forks.ts';
 import { loadRoot, storedManifests } from '../records/manifests.ts';
 import { nameCopies } from '../records/name-copies.ts';
+import { readName } from '../records/names.ts';
 import { isRetired, retiring } from '../records/retired.ts';
 
 /** What a manifest fails with that is damaged, away or gone: then nothing is concluded. */
@@ -41,14 +42,14 @@ export async function retireUnnamed(
   return retired;
 }
 
-/** Whether it was put under a name that stands for it no longer, nor does one that a fork made of it. */
-export async function isUnnamed(
+/** Whether it was put under a name that stands for it no longer. One that a fork made of it does not count. */
+export async function hasLostItsName(
   context: RecordsContext,
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<boolean> {
   const name = await nameIn(context, manifest, options);
-  return name !== undefined && !(await isNamed(context, name, manifest));
+  return name !== undefined && (await readName(context, name))?.manifest !== manifest;
 }
 
 /** The name it was put under; undefined where it had none, or that cannot be read now. */

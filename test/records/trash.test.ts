@@ -11,8 +11,10 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { type BlobAt, SETTLE_MS } from '../../src/records/claims.ts';
 import { deleteOrQueue, queueDeletes } from '../../src/records/deletes.ts';
+import { keepFork } from '../../src/records/forks.ts';
 import { generationOf } from '../../src/records/generation.ts';
 import { PutJournal } from '../../src/records/journal.ts';
+import { readName } from '../../src/records/names.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { judgeOldClaims } from '../../src/upkeep/old-claims.ts';
@@ -316,35 +318,35 @@ it('what was queued before a recovery is judged anew: what a name needs stays, t
 });
 
 it.each([
-  ['the nodes', false],
-  ['the root too, whose copy here is damaged,', true],
-])(
-  'what was queued before a recovery goes, though another home deleted %s of a version that this state remembers',
-  async (_, rootToo) => {
-    const several = { chunkBytes: 64 * 1024, policy: { packTargetBytes: 4 * 1024 } };
-    const { vault, context } = await world({}, several);
-    const { manifest } = await putObject(context, noise(150_000, 5), { name: 'x' });
-    const strays = blobsAt('p1', 2);
-    await store(context, strays);
-    await queueDeletes(context, strays);
-    const other: VaultContext = { ...context, engine: createMemoryEngine() };
-    await recoverVault(other);
-    const { nodes, packs } = await remainsOf(context, manifest, { withoutLost: false });
-    expect(nodes.flat().length).toBeGreaterThan(0);
-    // Deleting has come to the nodes, and is still to come to a pack that did not answer.
-    for (const { adapter } of vault.providers)
-      for (const node of [...nodes.flat(), ...(rootToo ? [manifest] : [])]) await adapter.delete(node);
-    if (rootToo) await context.engine.table('manifests').put(manifest, noise(100));
-    await generationOf(context).adopt([]);
-    await judgeOldClaims(context);
-    expect(await trashOf(context), 'while a name stands for it').toHaveLength(2);
-    await putObject(other, noise(3_000, 6), { name: 'x' });
-    await recoverVault(context);
-    await emptyTrash(context, alive);
-    expect(await trashOf(context)).toEqual([]);
-    expect(await allBlobs(vault)).toContain(`${packs[0]!.provider}/${packs[0]!.address}`);
-  },
-);
+  ['the nodes of a version that this state remembers', false, false],
+  ['the nodes of what has the name of a fork here', false, true],
+  ['all of a version of which the root here is damaged', true, false],
+  ['all of what has the name of a fork here, where its root is damaged', true, true],
+])('what was queued before a recovery goes, though another home deleted %s', async (_, rootToo, isFork) => {
+  const several = { chunkBytes: 64 * 1024, policy: { packTargetBytes: 4 * 1024 } };
+  const { vault, context } = await world({}, several);
+  const { manifest } = await putObject(context, noise(150_000, 5), { name: 'x' });
+  const strays = blobsAt('p1', 2);
+  await store(context, strays);
+  await queueDeletes(context, strays);
+  const other: VaultContext = { ...context, engine: createMemoryEngine() };
+  await recoverVault(other);
+  const { nodes, packs } = await remainsOf(context, manifest, { withoutLost: false });
+  expect(nodes.flat().length).toBeGreaterThan(0);
+  // Deleting has come to the nodes, and is still to come to a pack that did not answer.
+  for (const { adapter } of vault.providers)
+    for (const node of [...nodes.flat(), ...(rootToo ? [manifest] : [])]) await adapter.delete(node);
+  if (rootToo) await context.engine.table('manifests').put(manifest, noise(100));
+  await generationOf(context).adopt([]);
+  await judgeOldClaims(context);
+  expect(await trashOf(context), 'while a name stands for it').toHaveLength(2);
+  if (isFork) await keepFork(context, (await readName(context, 'x'))!);
+  await putObject(other, noise(3_000, 6), { name: 'x' });
+  await recoverVault(context);
+  await emptyTrash(context, alive);
+  expect(await trashOf(context)).toEqual([]);
+  expect(await allBlobs(vault)).toContain(`${packs[0]!.provider}/${packs[0]!.address}`);
+});
 
 it('what is needed after a recovery keeps its place claimed while a delete of before may be under way', async () => {
   const { vault, context, told, late, time } = await world();
