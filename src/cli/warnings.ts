@@ -7,7 +7,7 @@ import { type Io, note } from './io.ts';
 
 /** What a put that succeeded leaves to be told, most of it true of the next one too. */
 export function putWarnings(result: PutResult): string[] {
-  const { failedAttempts, leftOut, certificate, forks, stateBehind } = result;
+  const { failedAttempts, leftOut, certificate, forks, stateBehind, unconfirmed } = result;
   return [
     ...failedAttempts.map(
       ({ provider, error }) => `warning: ${provider} did not take its shards, others did: ${error}`,
@@ -15,6 +15,7 @@ export function putWarnings(result: PutResult): string[] {
     ...leftOut.map(({ id, why }) => `warning: ${id} got no shards: ${why}`),
     ...(certificate.tolerates === 0 ? ['warning: losing a single provider would lose this object'] : []),
     ...(isNameShort(result) ? [nameText(result)] : []),
+    ...(unconfirmed ? [`warning: ${UNCONFIRMED}`] : []),
     ...forks.map((fork) => `warning: ${forkText(fork)}`),
     ...(stateBehind ? [`warning: ${BEHIND}`] : []),
     ...(forks.length > 0 || stateBehind ? ['  Run `holdfast recover` to bring this state up to date.'] : []),
@@ -33,7 +34,11 @@ const isNameShort = ({ nameTolerates, certificate }: PutResult): boolean =>
   nameTolerates !== undefined && nameTolerates < certificate.tolerates;
 
 /** What a put that succeeded exits with. */
-export const exitOfPut = (result: PutResult): ExitCode => (isNameShort(result) ? EXIT.nameAtRisk : EXIT.done);
+export const exitOfPut = (result: PutResult): ExitCode =>
+  isNameShort(result) || result.unconfirmed ? EXIT.nameAtRisk : EXIT.done;
+
+const UNCONFIRMED =
+  'too few providers heard of the change to tell that no copy of this home took the put for dead: the object is stored, and a later command asks again';
 
 function nameText({ pointerCopies, nameTolerates, certificate }: PutResult): string {
   const later = 'the object is stored, and later commands copy the name to more';

@@ -20,15 +20,21 @@ export interface Relocation extends RelocationRecord {
 export interface Relocations {
   /**
    * Asks once for a whole object whether anything was moved at all, so that reading costs no more where nothing was.
-   * @param options `fresh`: without it, that nothing was moved may have been found out up to a second ago.
    * @returns undefined when nothing was moved.
    */
-  open(options?: AbortOptions & { readonly fresh?: boolean }): Promise<RelocationsOf | undefined>;
+  open(options?: RelocationsOptions): Promise<RelocationsOf | undefined>;
+}
+
+export interface RelocationsOptions extends AbortOptions {
+  /** Without it, that nothing was moved may have been found out up to a second ago. */
+  readonly fresh?: boolean | undefined;
+  /** For who deletes what nothing leads to: where one is damaged, it is `Corrupt`. Default: that one is left out. */
+  readonly whole?: boolean | undefined;
 }
 
 /**
  * The relocations of a segment by the address of its node, or of the root that it stands in: newest first, at most
- * `MAX_RELOCATIONS`. Malformed ones are left out.
+ * `MAX_RELOCATIONS`.
  */
 type RelocationsOf = (segment: BlobAddress) => Promise<readonly Relocation[]>;
 

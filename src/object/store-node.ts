@@ -1,7 +1,7 @@
 import { type LinkedAbort, linkedAbort, NO_LONGER_NEEDED, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress } from '../core/address.ts';
 import { deferred } from '../core/deferred.ts';
-import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { NODE_WRITES } from '../core/straggler-policies.ts';
 import { Stragglers, type WatchedPart } from '../core/stragglers.ts';
 import { domainOf } from '../placement/domains.ts';
@@ -31,7 +31,7 @@ export interface NodeOutbox {
  * address, moving on past those that fail and those that are late. Where nobody is left to take its place, a late one
  * that is needed is waited for, and one that is only wanted is not.
  * @param usable providers to use, those that failed in this operation left out.
- * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer domains than `needed`.
+ * @throws HoldfastError `Unavailable`, code `not_enough_providers`, with fewer domains than `needed`; what `outbox` throws.
  */
 export async function storeNode(
   context: ObjectContext,
@@ -45,11 +45,21 @@ export async function storeNode(
   const storing = new Storing(context, copies, signal, (provider, settled) =>
     outbox.left?.(provider, address, settled),
   );
+  let unnoted: unknown;
   const send = async (provider: Provider, stop: AbortSignal): Promise<void> => {
-    await outbox.intend(provider.id, address);
+    await outbox.intend(provider.id, address).catch((error: unknown) => {
+      if (!isHoldfastError(error) || error.provider === undefined) unnoted ??= error;
+      throw error;
+    });
     await provider.adapter.store(address, [bytes], { signal: stop });
   };
-  return { address, providers: await storing.run(spread(context, address, usable), send) };
+  try {
+    return { address, providers: await storing.run(spread(context, address, usable), send) };
+  } catch (error) {
+    // Where the state takes no more, no provider is to blame.
+    const isShort = isHoldfastError(error) && error.code === 'not_enough_providers';
+    throw isShort ? (unnoted ?? error) : error;
+  }
 }
 
 type Send = (provider: Provider, signal: AbortSignal) => Promise<void>;

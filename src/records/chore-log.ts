@@ -37,20 +37,38 @@ export async function readChoreLog(
   { engine }: { readonly engine: Engine },
   options: AbortOptions = {},
 ): Promise<ChoreLog> {
-  const stored = await engine
-    .table(UPKEEP_TABLE)
-    .get(KEY, options)
-    .catch((error: unknown) => {
-      if (isHoldfastError(error, 'Corrupt')) return undefined;
-      throw error;
-    });
-  return (stored && logIn(stored)) ?? { chores: new Map(), providers: new Map(), cutOff: 0 };
+  const stored = await storedLog(engine, options);
+  return stored === 'damaged' ? NOTHING_KNOWN : logIn(stored);
 }
 
-/** Not flushed: it is derived, and the next run writes it anew. */
-export async function writeChoreLog({ engine }: { readonly engine: Engine }, log: ChoreLog): Promise<void> {
-  const record = { v: 1, cut_off: log.cutOff, chores: coded(log.chores), providers: coded(log.providers) };
-  await engine.table(UPKEEP_TABLE).put(KEY, utf8Encode(JSON.stringify(record)));
+/** Others may write it meanwhile so often. */
+const MAX_ROUNDS = 8;
+
+/** Not flushed: it is derived, and the next run writes it anew. What others write meanwhile stays. */
+export async function changeChoreLog(
+  { engine }: { readonly engine: Engine },
+  change: (before: ChoreLog) => ChoreLog,
+): Promise<void> {
+  const table = engine.table(UPKEEP_TABLE);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const stored = await storedLog(engine, {});
+    const { chores, providers, cutOff } = change(stored === 'damaged' ? NOTHING_KNOWN : logIn(stored));
+    const record = { v: 1, cut_off: cutOff, chores: coded(chores), providers: coded(providers) };
+    const next = utf8Encode(JSON.stringify(record));
+    if (stored === 'damaged') return table.put(KEY, next);
+    if (await table.compareAndSet(KEY, stored, next)) return;
+  }
+}
+
+const NOTHING_KNOWN: ChoreLog = { chores: new Map(), providers: new Map(), cutOff: 0 };
+
+async function storedLog(engine: Engine, options: AbortOptions): Promise<Uint8Array | 'damaged' | undefined> {
+  try {
+    return await engine.table(UPKEEP_TABLE).get(KEY, options);
+  } catch (error) {
+    if (isHoldfastError(error, 'Corrupt')) return 'damaged';
+    throw error;
+  }
 }
 
 const coded = (records: ReadonlyMap<string, ChoreRecord>): Record<string, unknown> =>
@@ -60,13 +78,14 @@ const coded = (records: ReadonlyMap<string, ChoreRecord>): Record<string, unknow
     }),
   );
 
-function logIn(stored: Uint8Array): ChoreLog | undefined {
+function logIn(stored: Uint8Array | undefined): ChoreLog {
+  if (stored === undefined) return NOTHING_KNOWN;
   try {
     const { v, cut_off: cutOff, chores, providers } = JSON.parse(utf8Decode(stored));
-    if (v !== 1 || !isCount(cutOff)) return undefined;
+    if (v !== 1 || !isCount(cutOff)) return NOTHING_KNOWN;
     return { cutOff, chores: recordsIn(chores), providers: recordsIn(providers) };
   } catch {
-    return undefined;
+    return NOTHING_KNOWN;
   }
 }
 

@@ -20,6 +20,7 @@ import {
 } from './claims.ts';
 import type { RecordsContext } from './context.ts';
 import { claimedMove } from './move-rows.ts';
+import { flushUsage } from './usage.ts';
 
 /** Blobs that are claimed in one step: a claim may take five of the entries of a batch. */
 const AT_ONCE = 512;
@@ -249,6 +250,8 @@ export async function send(
       turn.end();
     });
     await Promise.all(sending);
+    // Before the claims end: what is neither claimed nor counted, nobody would count.
+    if (ours.some((one) => one.blob.bytes > 0 && outcomes.get(one) === 'done')) await flushUsage(context);
     const ends = ours.map((one) => {
       const next = afterwards(one.claim, outcomes.get(one)!, nowMs(context));
       return { key: one.key, expected: one.stored, next: next && encodeClaim(next) };

@@ -21,30 +21,32 @@ export interface Fork {
 }
 
 /**
- * Whether a version holds content that would be lost with it: what `now` neither stands for nor is shown to follow. Of what
- * lies further back than can be shown, content that this state deleted, or that nobody has, is none.
+ * `fork`: the version holds content that would be lost with it, which `now` neither stands for nor is shown to follow. Of
+ * what lies further back than can be shown, content that this state deleted, or that nobody has, is `none`, and it is
+ * `undecided` while a provider does not say.
  */
-export async function isRival(
+export async function judgeRival(
   context: RecordsContext,
   rival: SealedPointer,
   now: SealedPointer,
   { signal }: AbortOptions = {},
-): Promise<boolean> {
+): Promise<'fork' | 'none' | 'undecided'> {
   const { manifest, previous } = rival.pointer;
-  if (manifest === undefined || manifest === now.pointer.manifest) return false;
+  if (manifest === undefined || manifest === now.pointer.manifest) return 'none';
   const relation = relationOf(context.blake3, now.pointer, rival);
-  if (relation !== 'unknown') return relation === 'fork';
+  if (relation !== 'unknown') return relation === 'fork' ? 'fork' : 'none';
   // Format 1 names one ancestor only: nothing can be told of what lies further back.
-  if (previous !== undefined || (await isTrashed(context, manifest))) return false;
+  if (previous !== undefined || (await isTrashed(context, manifest))) return 'none';
   // Named now, it would be deleted all the same.
-  if (await isRetired(context, manifest, { signal })) return false;
+  if (await isRetired(context, manifest, { signal })) return 'none';
   try {
     await fetchNode(context, manifest, new DamageLog(), signal);
-    return true;
+    return 'fork';
   } catch (error) {
     throwIfAborted(signal, 'looking for the content of a fork');
-    // What cannot be read now may be whole: only what everybody says not to have is gone.
-    return !isHoldfastError(error, 'NotFound');
+    // Only what everybody says not to have is gone.
+    if (isHoldfastError(error, 'NotFound')) return 'none';
+    return isHoldfastError(error, 'Corrupt') ? 'fork' : 'undecided';
   }
 }
 
@@ -85,6 +87,12 @@ export function nameOfFork(name: string, manifest: BlobAddress): string {
   return letters.join('') + suffix;
 }
 
+/** Whether a name is one that {@link keepFork} gave to a manifest. */
+export function isForkName(name: string, manifest: BlobAddress): boolean {
+  const suffix = suffixOf(manifest);
+  return name.endsWith(suffix) && name !== suffix;
+}
+
 /** Whether a manifest is what a name stands for, or a name that a fork made of it. */
 export async function isNamed(
   context: RecordsContext,
@@ -101,9 +109,8 @@ export async function hasOtherName(
   name: string,
   manifest: BlobAddress,
 ): Promise<boolean> {
-  const suffix = suffixOf(manifest);
   const others = [nameOfFork(name, manifest)];
-  if (name.endsWith(suffix) && name !== suffix) others.push(name.slice(0, -suffix.length));
+  if (isForkName(name, manifest)) others.push(name.slice(0, -suffixOf(manifest).length));
   const pointers = await Promise.all(others.map((other) => readName(context, other)));
   return pointers.some((pointer) => pointer?.manifest === manifest);
 }

@@ -30,17 +30,21 @@ export type Standing =
   /** A provider knows of changes that this state has not seen: it was restored, or another home has the same key. */
   | { readonly state: 'behind'; readonly unknown: readonly Head[] };
 
+export interface Published {
+  /** A majority knows of it now. */
+  readonly reached: boolean;
+  /** Journals that another state condemned, as far as those told knew: all there are, if a majority was reached. */
+  readonly condemned: ReadonlySet<string>;
+}
+
 export interface Generation {
   /**
    * What was heard of the providers within the last {@link FRESH_MS}, else asks a majority of those that keep slots. Never
    * rejects but for an abort.
    */
   standing(options?: AbortOptions): Promise<Standing>;
-  /**
-   * Tells a majority of the providers how far this state is. Where too few take it in time, that is due.
-   * @returns journals that another state condemned, as far as those knew of them: {@link condemn} came first.
-   */
-  publish(): Promise<ReadonlySet<string>>;
+  /** Tells a majority of the providers how far this state is. Where too few take it in time, that is due. */
+  publish(): Promise<Published>;
   /** Does so where it is due. */
   publishIfDue(options?: AbortOptions): Promise<void>;
   /**
@@ -84,8 +88,8 @@ class SlotGeneration implements Generation {
   readonly #context: RecordsContext;
   #heard: Heard | undefined;
   #hearing: Promise<Heard> | undefined;
-  #publishing: Promise<ReadonlySet<string>> | undefined;
-  #next: Promise<ReadonlySet<string>> | undefined;
+  #publishing: Promise<Published> | undefined;
+  #next: Promise<Published> | undefined;
 
   constructor(context: RecordsContext) {
     this.#context = context;
@@ -99,7 +103,7 @@ class SlotGeneration implements Generation {
   }
 
   /** One at a time: those who come while it runs share the next. */
-  publish(): Promise<ReadonlySet<string>> {
+  publish(): Promise<Published> {
     if (this.#publishing === undefined) return this.#begin();
     this.#next ??= this.#publishing.then(() => this.#begin());
     return this.#next;
@@ -161,7 +165,7 @@ class SlotGeneration implements Generation {
     return this.#judge(this.#heard);
   }
 
-  #begin(): Promise<ReadonlySet<string>> {
+  #begin(): Promise<Published> {
     this.#next = undefined;
     this.#publishing = this.#publish().finally(() => {
       this.#publishing = undefined;
@@ -169,17 +173,17 @@ class SlotGeneration implements Generation {
     return this.#publishing;
   }
 
-  async #publish(): Promise<ReadonlySet<string>> {
+  async #publish(): Promise<Published> {
     const { engine } = this.#context;
     const noted = await choreNoted(this.#context, DUE);
     const record = await engineGenerationOf(engine).read();
-    if (record === undefined) return new Set();
+    if (record === undefined) return { reached: true, condemned: new Set() };
     const { met, why } = await this.#tell(record, []);
     // A write has read: what others wrote meanwhile is known at once.
     const heads = met.flatMap((slot) => slot.heads);
     if (this.#heard !== undefined) this.#heard = { ...this.#heard, heads: [...this.#heard.heads, ...heads] };
     await this.#note(why.length > 0, noted);
-    return new Set(met.flatMap(({ condemned }) => condemned));
+    return { reached: why.length === 0, condemned: new Set(met.flatMap(({ condemned }) => condemned)) };
   }
 
   /** Best effort: the change itself is durable, and the next one is told with it. */

@@ -1,6 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { addressOf, type BlobAddress, isBlobAddress, parseAddress } from '../core/address.ts';
-import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { utf8Encode } from '../core/bytes.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { entriesFrom } from '../engine/batches.ts';
 import {
@@ -138,7 +138,9 @@ async function placesInOrder(
 ): Promise<string[]> {
   try {
     const storedMs = await context.engine.table(TIMES_TABLE).get(address, options);
-    return storedMs === undefined ? [] : [orderKey(Number(utf8Decode(storedMs)), address)];
+    if (storedMs === undefined) return [];
+    const place = orderKey(Number(Buffer.from(storedMs).toString('latin1')), address);
+    if ((await context.engine.table(ORDER_TABLE).get(place, options)) !== undefined) return [place];
   } catch (error) {
     if (!isHoldfastError(error, 'Corrupt')) throw error;
   }

@@ -9,7 +9,7 @@ import { comparePointers, type Pointer, pointerHash, relationOf } from '../manif
 import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
-import { type Fork, isRival, type KeptFork, keepFork } from './forks.ts';
+import { type Fork, judgeRival, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 import {
@@ -32,6 +32,8 @@ export interface NameBackUp {
   readonly domains: number;
   /** Providers that were asked to hold it and did not say in time that they do; they are told again later. */
   readonly unconfirmed: readonly string[];
+  /** Of them, those whose slot holds what may be a fork or not: it stays until every provider says. */
+  readonly undecided: readonly string[];
   /** What the providers held that this state did not know of. */
   readonly forks: readonly Fork[];
 }
@@ -64,9 +66,9 @@ export async function backUpPointer(
   return { ...done, forks: round.kept.map(({ fork }) => fork) };
 }
 
-type Outcome = 'held' | 'silent' | SlotPointer;
+type Outcome = 'held' | 'silent' | 'undecided' | SlotPointer;
 
-interface Pass extends Pick<NameBackUp, 'copies' | 'domains'> {
+interface Pass extends Pick<NameBackUp, 'copies' | 'domains' | 'undecided'> {
   readonly unconfirmed: string[];
   readonly rivals: SlotPointer[];
 }
@@ -79,6 +81,8 @@ class BackUpRounds {
   readonly #options: AbortOptions;
   /** Hashes of forks that have been seen to. */
   readonly #known = new Set<string>();
+  /** … and of what cannot be told to be one: that stays where it is for now. */
+  readonly #undecided = new Set<string>();
 
   constructor(
     context: RecordsContext,
@@ -95,7 +99,7 @@ class BackUpRounds {
   async run(change: NameChange): Promise<Omit<NameBackUp, 'forks'>> {
     let current = change;
     for (let round = 0; ; round++) {
-      const { copies, domains, unconfirmed, rivals } = await this.#pass(current);
+      const { copies, domains, unconfirmed, undecided, rivals } = await this.#pass(current);
       const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
       if (raised === undefined) {
         const nameKey = this.#context.keys.nameKey(current.pointer.name);
@@ -104,7 +108,7 @@ class BackUpRounds {
         if (domains < this.#wanted.needed) {
           await queueName(this.#context, nameKey, current.pointer.version, this.#wanted.needed);
         }
-        return { copies, domains, unconfirmed };
+        return { copies, domains, unconfirmed, undecided };
       }
       current = raised;
     }
@@ -123,14 +127,16 @@ class BackUpRounds {
   async #above(current: NameChange, rivals: readonly SlotPointer[]): Promise<NameChange | undefined> {
     const now = await currentChange(this.#context, rivals[0]!.nameKey);
     if (now === undefined || !equalBytes(now.sealed, current.sealed)) return undefined;
+    const pointers: Pointer[] = [];
     for (const rival of rivals) {
       const hash = this.#hash(rival.pointer);
-      const seen = this.#known.has(hash);
-      this.#known.add(hash);
-      if (seen || !(await isRival(this.#context, rival, current, this.#options))) continue;
-      this.kept.push(await keepFork(this.#context, rival.pointer));
+      const verdict = this.#known.has(hash)
+        ? 'none'
+        : await judgeRival(this.#context, rival, current, this.#options);
+      if (verdict === 'fork') this.kept.push(await keepFork(this.#context, rival.pointer));
+      if (verdict !== 'undecided') pointers.push(rival.pointer);
+      (verdict === 'undecided' ? this.#undecided : this.#known).add(hash);
     }
-    const pointers = rivals.map(({ pointer }) => pointer);
     if (pointers.every(({ version }) => version < current.pointer.version)) return current;
     pointers.sort((a, b) => comparePointers(this.#context.blake3, b, a));
     return supersede(this.#context, current, pointers);
@@ -144,13 +150,15 @@ class BackUpRounds {
     const others = order.filter((provider) => !queue.includes(provider));
     const dealer = new CopyDealer(this.#context, this.#wanted, queue);
     const unconfirmed: string[] = [];
+    const undecided: string[] = [];
     const rivals: SlotPointer[] = [];
     const laggards = new Stragglers(clock, POINTER_WRITES);
     const fill = async (): Promise<void> => {
       for (let next = dealer.next(); next !== undefined; next = dealer.next()) {
         const outcome = await this.#attempt(next, slot, change, laggards);
         dealer.answered(next, outcome === 'held');
-        if (outcome === 'silent') unconfirmed.push(next.id);
+        if (outcome === 'undecided') undecided.push(next.id);
+        if (outcome === 'silent' || outcome === 'undecided') unconfirmed.push(next.id);
         else if (outcome !== 'held') return void rivals.push(outcome);
       }
     };
@@ -169,7 +177,7 @@ class BackUpRounds {
     } finally {
       laggards.close();
     }
-    return { copies: dealer.copies, domains: dealer.domains, unconfirmed, rivals };
+    return { copies: dealer.copies, domains: dealer.domains, unconfirmed, undecided, rivals };
   }
 
   async #attempt(
@@ -205,7 +213,7 @@ class BackUpRounds {
         const held = there && readSlotContent(this.#context, there.bytes, nameKey);
         const verdict = held === undefined ? 'older' : this.#compare(held, change);
         if (verdict === 'holds') return 'held';
-        if (verdict === 'rival') return held!;
+        if (verdict === 'rival') return this.#undecided.has(this.#hash(held!.pointer)) ? 'undecided' : held!;
         await adapter.writeSlot(slot, slotContent(nameKey, change.sealed), there?.version, { signal });
         return 'held';
       } catch (error) {
@@ -311,6 +319,7 @@ async function renew(
   const change = await currentChange(context, nameKey, options);
   if (change === undefined) return [];
   const provider = context.directory.get(id)!;
-  const { copies, forks } = await backUpPointer(context, change, [provider], 1, options);
+  const { copies, forks, undecided } = await backUpPointer(context, change, [provider], 1, options);
+  if (undecided.length > 0) throw notTaken('what one holds cannot be judged while others do not answer');
   return copies > 0 || !provider.adapter.capabilities.supportsSlots ? forks : undefined;
 }

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { equalBytes, toHex, utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { writeInBatches } from '../engine/batches.ts';
@@ -20,6 +20,8 @@ import { EMPTY_TREE, leafAt, ROOT_PAGE, TreeChange } from './name-tree.ts';
  * name; what is wrong with it costs only that it is made anew.
  */
 const INDEX_TABLE = 'name_index';
+/** A generation, or how far it is complete. */
+const TEXT = /^[ -~]*$/;
 const GENERATION = 'generation';
 const BUILT = 'built';
 const DAMAGED = 'damaged';
@@ -114,7 +116,7 @@ export class NameIndex {
   async #indexed(changes: readonly NameWrite[], anew: boolean): Promise<IndexChange> {
     this.#generation ??= await this.#table.get(GENERATION);
     const generation = this.#generation;
-    if (generation !== undefined) return this.#inPages(utf8Decode(generation), changes, anew);
+    if (generation !== undefined) return this.#inPages(textIn(generation), changes, anew);
     if (await this.#hasNames())
       return { ops: [], preconditions: [is(GENERATION, undefined)], done: () => {} };
     return this.#begun(ALL_BUILT, changes);
@@ -221,7 +223,7 @@ export class NameIndex {
     try {
       const generation = await this.#table.get(GENERATION, options);
       const built = generation && (await this.#table.get(BUILT, options));
-      return built && { generation: utf8Decode(generation), built: utf8Decode(built) };
+      return built && { generation: textIn(generation), built: textIn(built) };
     } catch (error) {
       if (!isHoldfastError(error, 'Corrupt')) throw error;
       this.#forget();
@@ -319,6 +321,13 @@ interface IndexChange {
   readonly preconditions: readonly Precondition[];
   /** For when it was written. */
   done(): void;
+}
+
+/** @throws HoldfastError `Corrupt`. */
+function textIn(stored: Uint8Array): string {
+  const text = Buffer.from(stored).toString('latin1');
+  if (TEXT.test(text)) return text;
+  throw new HoldfastError('Corrupt', 'the index of names is damaged', { code: 'engine_corrupt' });
 }
 
 const entry = (key: string, value: Uint8Array | undefined): BatchOp => ({ table: INDEX_TABLE, key, value });

@@ -11,7 +11,7 @@ import { withSlots } from './slots.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is
- * the BLAKE3 hash of `holdfast place owners`. @internal Tests compare it with that.
+ * the BLAKE3 hash of `holdfast place owners`.
  */
 export const PLACE_SLOT: SlotName = 'ab93fd56e3d15c7d65e7cb28745a2cda3e01f25efdafb1c13353281b77a04d8d';
 /** Where more use a place, the others need no entry: it is nobody's own anyway. */

@@ -11,7 +11,7 @@ import {
   MAX_RELOCATIONS,
   type RelocationRecord,
 } from '../manifest/relocation.ts';
-import type { Relocations } from '../object/relocations.ts';
+import type { Relocations, RelocationsOptions } from '../object/relocations.ts';
 
 /** `<segment>/<moved ms, 14 digits>/<address of the record>` → record. What is here, the vault itself wrote. */
 const RELOCATIONS_TABLE = 'relocations';
@@ -27,28 +27,29 @@ const MAX_ROWS = 4 * MAX_RELOCATIONS;
 export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
   let emptyUntil = Number.NEGATIVE_INFINITY;
   return {
-    async open({ fresh = false, signal } = {}) {
+    async open({ fresh = false, whole = false, signal } = {}) {
       if (!fresh && clock.monotonic() < emptyUntil) return undefined;
       const asked = clock.monotonic();
       const empty = await isEmpty(engine.table(RELOCATIONS_TABLE), { signal });
       emptyUntil = empty ? asked + EMPTY_FOR_MS : Number.NEGATIVE_INFINITY;
       if (empty) return undefined;
       return async (segment) => {
-        const known = await rowsOf(engine, segment, { signal });
+        const known = await rowsOf(engine, segment, { whole, signal });
         return known.map((record) => ({ ...record, recorded: true }));
       };
     },
   };
 }
 
-/** What stands of a segment, and under which keys; those that are malformed are not among the records. */
+/** What stands of a segment, and under which keys; those that are malformed or damaged are not among the records. */
 export async function storedRelocations(
   engine: Engine,
   segment: BlobAddress,
   options: AbortOptions = {},
 ): Promise<{ readonly keys: readonly string[]; readonly records: readonly RelocationRecord[] }> {
-  const range = { ...options, prefix: `${segment}/`, limit: MAX_STORED, reverse: true };
   const keys: string[] = [];
+  const onDamaged = (key: string): void => void keys.push(key);
+  const range = { ...options, prefix: `${segment}/`, limit: MAX_STORED, reverse: true, onDamaged };
   const records: RelocationRecord[] = [];
   for await (const [key, bytes] of engine.table(RELOCATIONS_TABLE).entries(range)) {
     const record = readable(bytes);
@@ -74,12 +75,13 @@ export const noRelocation = (key: string): BatchOp => ({ table: RELOCATIONS_TABL
 async function rowsOf(
   engine: Engine,
   segment: BlobAddress,
-  options: AbortOptions,
+  { whole, signal }: Pick<RelocationsOptions, 'whole' | 'signal'>,
 ): Promise<RelocationRecord[]> {
-  const range = { ...options, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true };
+  const onDamaged = whole ? undefined : () => {};
+  const range = { signal, prefix: `${segment}/`, limit: MAX_ROWS, reverse: true, onDamaged };
   const records: RelocationRecord[] = [];
   for await (const [, bytes] of engine.table(RELOCATIONS_TABLE).entries(range)) {
-    const record = readable(bytes);
+    const record = whole ? decodeRelocation(bytes) : readable(bytes);
     if (record?.segment === segment) records.push(record);
     if (records.length === MAX_RELOCATIONS) break;
   }

@@ -80,8 +80,16 @@ export async function isRetired(
   manifest: BlobAddress,
   options: AbortOptions,
 ): Promise<boolean> {
-  for await (const { key } of retiredVersions(context, options)) if (key.endsWith(manifest)) return true;
-  return false;
+  let found = false;
+  const look = (key: string): void => {
+    found ||= key.endsWith(manifest);
+  };
+  // Of one that is damaged the key still says of what it is.
+  for await (const { key } of retiredVersions(context, { ...options, onDamaged: look })) {
+    look(key);
+    if (found) return true;
+  }
+  return found;
 }
 
 /** What a journal's change retired. */

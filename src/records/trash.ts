@@ -53,7 +53,7 @@ export async function emptyTrash(
     return { left: waiting.length, poison, failures: [{ piece: state, error: notTheLatest() }] };
   }
   const places = new Set(waiting.map(({ key }) => key));
-  const spoken = await intendedAmong(context, places, { ...options, onDamaged: () => {} });
+  const spoken = await intendedAmong(context, places, { ...options, passDamaged: true });
   const decided = await decidedNow(context);
   const own = await context.owner();
   const isLeft = async ({ owner, sinceMs }: Claim, key: Place): Promise<boolean> =>

@@ -125,9 +125,17 @@ export async function reach(
 
 async function* manifestsOf(context: RecordsContext, options: AbortOptions): AsyncGenerator<BlobAddress> {
   for await (const { manifest } of storedManifests(context, options)) yield manifest;
+  for await (const { manifest } of standingNames(context, options)) yield manifest;
+}
+
+/** Names that were not removed. */
+export async function* standingNames(
+  context: RecordsContext,
+  options: AbortOptions,
+): AsyncGenerator<{ readonly name: string; readonly manifest: BlobAddress }> {
   for await (const [key, sealed] of context.engine.table(NAMES_TABLE).entries(options)) {
-    const { manifest } = openName(context, sealed, key);
-    if (manifest !== undefined && isBlobAddress(manifest)) yield manifest;
+    const { name, manifest } = openName(context, sealed, key);
+    if (manifest !== undefined && isBlobAddress(manifest)) yield { name, manifest };
   }
 }
 
@@ -141,7 +149,7 @@ async function walk(
   const damage = new DamageLog();
   const root = decodeRoot(await loadRoot(context, manifest, damage, options));
   const tree = publicTree(root, (address) => fetchNode(context, address, damage, options.signal, GIVE_UP_MS));
-  const relocationsOf = await context.relocations.open({ ...options, fresh: true });
+  const relocationsOf = await context.relocations.open({ ...options, fresh: true, whole: true });
   for await (const { address, segment } of walkManifest(tree)) {
     if (address !== undefined) reachable.addNode(address);
     if (segment === undefined) continue;

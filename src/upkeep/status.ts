@@ -100,6 +100,21 @@ export async function upkeepOf(
   options: AbortOptions = {},
 ): Promise<Upkeep> {
   const asked = standingOf(context, options);
+  asked.catch(() => {});
+  const left = await workLeft(context, leases, keepMs, options);
+  return { ...(await asked), ...left };
+}
+
+/**
+ * The same, of the state alone: asks no provider.
+ * @throws HoldfastError `Aborted`; what the engine throws.
+ */
+export async function workLeft(
+  context: RecordsContext,
+  leases: Pick<Leases, 'standing'>,
+  keepMs: number,
+  options: AbortOptions = {},
+): Promise<Omit<Upkeep, 'standing' | 'why'>> {
   const counting = new Counting(context, options);
   const [journals, retired, trash, due, repair, log] = [
     await counting.journals(leases, keepMs),
@@ -111,7 +126,7 @@ export async function upkeepOf(
   ];
   const backlog = { journals, retired, trash, ...due, more: counting.more };
   const [chores, failing] = [Object.fromEntries(log.chores), Object.fromEntries(log.providers)];
-  return { ...(await asked), backlog, repair, unreadable: counting.unreadable, chores, failing };
+  return { backlog, repair, unreadable: counting.unreadable, chores, failing };
 }
 
 async function standingOf(

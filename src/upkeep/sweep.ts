@@ -9,7 +9,7 @@ import { openPointer } from '../manifest/pointer.ts';
 import type { RecordsContext, RetiredVersion, WithRetention } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import type { Fork } from '../records/forks.ts';
-import { generationOf } from '../records/generation.ts';
+import { generationOf, type Published } from '../records/generation.ts';
 import { recoveredSince } from '../records/generation-record.ts';
 import { MAX_CONDEMNED } from '../records/generation-slot.ts';
 import { intentsOf } from '../records/intents.ts';
@@ -149,8 +149,8 @@ async function decide(
 interface Told {
   /** Whether what condemned journals stored may be deleted. */
   readonly mayDelete: boolean;
-  /** Journals that another state condemned. */
-  readonly elsewhere: ReadonlySet<string>;
+  /** What a majority said of journals that another state condemned; undefined where nobody was asked. */
+  readonly published: Published | undefined;
 }
 
 /** The lock of its owner says nothing where the home was copied: a copy that runs the put learns of it by the slots. */
@@ -160,14 +160,14 @@ async function tellOfCondemned(context: RecordsContext, journals: readonly ToFin
   const generation = generationOf(context);
   const condemned = of('condemned');
   const standing = condemned.length > 0 ? await generation.condemn(condemned) : undefined;
-  const elsewhere = of('visible').length > 0 ? await generation.publish() : new Set<string>();
-  return { mayDelete: standing?.state === 'confirmed', elsewhere };
+  const published = of('visible').length > 0 ? await generation.publish() : undefined;
+  return { mayDelete: standing?.state === 'confirmed', published };
 }
 
 async function finish(
   context: RecordsContext & WithRetention,
   { journal, fate, current }: ToFinish,
-  { mayDelete, elsewhere }: Told,
+  { mayDelete, published }: Told,
   options: AbortOptions,
 ): Promise<Pick<SweepResult, 'blobs' | 'forks'>> {
   const { id, header } = journal;
@@ -185,7 +185,11 @@ async function finish(
     await deleteOrQueue(context, intents, options);
     blobs += intents.length;
   }
-  if (fate === 'visible' && manifest !== undefined && elsewhere.has(id)) {
+  // A put whose change no majority had heard of left its journal, so that this is asked.
+  if (fate === 'visible' && manifest !== undefined && published?.reached !== true) {
+    throw new HoldfastError('Unavailable', 'too few providers said whether another state condemned it');
+  }
+  if (fate === 'visible' && manifest !== undefined && published?.condemned.has(id)) {
     await takeBack(context, { journal: id, nameKey, manifest, obsolete }, options);
     await writeInBatches(context.engine, await forgottenJournal(context, id));
     return { blobs, forks: [] };

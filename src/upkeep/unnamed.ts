@@ -8,6 +8,7 @@ import type { RecordsContext } from '../records/context.ts';
 import { isNamed, nameOfFork } from '../records/forks.ts';
 import { loadRoot, storedManifests } from '../records/manifests.ts';
 import { nameCopies } from '../records/name-copies.ts';
+import { readName } from '../records/names.ts';
 import { isRetired, retiring } from '../records/retired.ts';
 
 /** What a manifest fails with that is damaged, away or gone: then nothing is concluded. */
@@ -15,8 +16,8 @@ const UNREADABLE = ['NotFound', 'Unavailable', 'Corrupt'] as const;
 
 /**
  * Retires versions that were put under a name and that no name stands for any more, as a state leaves them that was
- * restored, or whose name had forked. What is younger than `minAgeMs`, or stands in the slot of its name at any provider,
- * or may, is left alone. @returns how many.
+ * restored, or whose name had forked. What is younger than `minAgeMs`, by the time that was recorded, or stands in the slot
+ * of its name at any provider, or may, is left alone. @param minAgeMs 0: nothing is too young. @returns how many.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
 export async function retireUnnamed(
@@ -27,9 +28,10 @@ export async function retireUnnamed(
   const nowMs = recordedTime(context.clock);
   let retired = 0;
   for await (const { manifest, storedMs } of storedManifests(context, options)) {
-    if (storedMs > nowMs - minAgeMs) continue;
+    // A clock that was wrong may have told any time.
+    if (minAgeMs > 0 && storedMs > nowMs - minAgeMs) continue;
     const name = await nameIn(context, manifest, options);
-    if (name === undefined || (await isNamed(context, name, manifest))) continue;
+    if (name === undefined || (await mayBeNamed(context, name, manifest))) continue;
     if ((await isRetired(context, manifest, options)) || (await mayStand(context, name, manifest, options)))
       continue;
     const times = { sinceMs: nowMs, dueMs: nowMs, attempts: 0, journal: undefined };
@@ -38,6 +40,16 @@ export async function retireUnnamed(
     retired++;
   }
   return retired;
+}
+
+/** Whether it was put under a name that stands for it no longer. One that a fork made of it does not count. */
+export async function hasLostItsName(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<boolean> {
+  const name = await nameIn(context, manifest, options);
+  return name !== undefined && (await readName(context, name))?.manifest !== manifest;
 }
 
 /** The name it was put under; undefined where it had none, or that cannot be read now. */
@@ -51,6 +63,16 @@ async function nameIn(
     return openRoot(block, context.keys.wrap).secrets.name;
   } catch (error) {
     if (UNREADABLE.some((kind) => isHoldfastError(error, kind))) return undefined;
+    throw error;
+  }
+}
+
+async function mayBeNamed(context: RecordsContext, name: string, manifest: BlobAddress): Promise<boolean> {
+  try {
+    return await isNamed(context, name, manifest);
+  } catch (error) {
+    // What a damaged record stands for nobody knows.
+    if (isHoldfastError(error, 'Corrupt')) return true;
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { type AbortOptions, abortable, linkedAbort, NO_LONGER_NEEDED } from '../
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { eachAlone, type PieceFailure, type PiecesOptions } from '../core/pieces.ts';
 import { countedBacklog } from '../records/backlog.ts';
-import { type ChoreRecord, readChoreLog, writeChoreLog } from '../records/chore-log.ts';
+import { type ChoreRecord, changeChoreLog, readChoreLog } from '../records/chore-log.ts';
 import type { Fork } from '../records/forks.ts';
 import type { ComposedVault } from './assemble.ts';
 import { AT_PROVIDERS, type Chore, type ChoreDone, choresOf, whyNotDone } from './chores.ts';
@@ -165,28 +165,30 @@ export class Housekeeping {
     }
   }
 
-  /** For the next run, and for `status`. What another process wrote meanwhile stays. */
+  /** For the next run, and for `status`. */
   async #remember(outcomes: ReadonlyMap<string, Outcome>): Promise<void> {
     const { context } = this.#composed;
     const nowMs = Math.max(0, Math.floor(context.clock.now()));
-    const before = await readChoreLog(context);
-    const chores = new Map(before.chores);
     const failed = new Map<string, HoldfastError>();
     for (const [name, outcome] of outcomes) {
-      if (outcome === 'cut off') continue;
-      chores.set(name, recordOf(chores.get(name), outcome.why, nowMs));
-      if (!AT_PROVIDERS.includes(name)) continue;
+      if (outcome === 'cut off' || !AT_PROVIDERS.includes(name)) continue;
       for (const { piece, error } of outcome.failures) failed.set(piece, error);
     }
-    const providers = new Map<string, ChoreRecord>();
     const askedAll = AT_PROVIDERS.every((name) => typeof outcomes.get(name) === 'object');
-    for (const { id } of context.directory.all()) {
-      const [known, why] = [before.providers.get(id), failed.get(id)];
-      if (why !== undefined) providers.set(id, recordOf(known, why, nowMs));
-      else if (!askedAll && known !== undefined) providers.set(id, known);
-    }
     const wasCutOff = [...outcomes.values()].includes('cut off');
-    await writeChoreLog(context, { chores, providers, cutOff: wasCutOff ? before.cutOff + 1 : 0 });
+    await changeChoreLog(context, (before) => {
+      const chores = new Map(before.chores);
+      for (const [name, outcome] of outcomes) {
+        if (outcome !== 'cut off') chores.set(name, recordOf(chores.get(name), outcome.why, nowMs));
+      }
+      const providers = new Map<string, ChoreRecord>();
+      for (const { id } of context.directory.all()) {
+        const [known, why] = [before.providers.get(id), failed.get(id)];
+        if (why !== undefined) providers.set(id, recordOf(known, why, nowMs));
+        else if (!askedAll && known !== undefined) providers.set(id, known);
+      }
+      return { chores, providers, cutOff: wasCutOff ? before.cutOff + 1 : 0 };
+    });
   }
 }
 

@@ -1,11 +1,19 @@
-import type { HousekeepingMetrics } from '../telemetry/index.ts';
-import type { Upkeep } from '../upkeep/status.ts';
+import { withDeadline } from '../core/clock.ts';
+import type { Exposition } from '../http/control.ts';
+import type { HousekeepingMetrics, Telemetry } from '../telemetry/index.ts';
+import { type Upkeep, workLeft } from '../upkeep/status.ts';
+import type { ComposedVault } from './assemble.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((all, count) => all + count, 0);
 
+type WorkLeft = Pick<Upkeep, 'backlog' | 'repair' | 'unreadable' | 'chores'>;
+
 /** Shows what is left to be done as metrics. */
-export function measure(metrics: HousekeepingMetrics, { backlog, repair, unreadable, chores }: Upkeep): void {
+export function measure(
+  metrics: HousekeepingMetrics,
+  { backlog, repair, unreadable, chores }: WorkLeft,
+): void {
   const { journals, retired, trash, slotsDue, namesDue } = backlog;
   const states: Record<string, number> = { queued: 0, deleting: 0, unsettled: 0 };
   for (const its of Object.values(trash)) {
@@ -23,4 +31,56 @@ export function measure(metrics: HousekeepingMetrics, { backlog, repair, unreada
   for (const [chore, { doneMs }] of Object.entries(chores)) {
     if (doneMs !== undefined) metrics.choreDone(chore, doneMs / 1000);
   }
+}
+
+/** However often somebody looks, the state is not read more often than this. */
+const AGAIN_MS = 10_000;
+/** Who looks waits no longer than this: then what was measured before is shown. */
+const WAIT_MS = 2_000;
+/** Another process may hold the state for long. */
+const READ_MS = 60_000;
+const WHAT = 'reading what is left to do';
+
+/**
+ * The metrics of a program that stays and does no chores itself: what there is to do is read from the state when somebody
+ * looks, and how chores went that other processes did.
+ */
+export function withWorkLeft(composed: ComposedVault, telemetry: Telemetry): Exposition {
+  const { config, context, leases, log } = composed;
+  const { clock } = context;
+  const keepMs = config.retention.unfinishedHours * 3_600_000;
+  const damaged = new Set<string>();
+  const failures = new Map<string, number>();
+  let readMs = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | undefined;
+  const read = async (signal: AbortSignal): Promise<void> => {
+    const left = await workLeft(context, leases, keepMs, { signal });
+    measure(telemetry.housekeeping, left);
+    const unreadable = new Set(left.unreadable.map(({ table }) => table));
+    for (const table of damaged) if (!unreadable.has(table)) telemetry.housekeeping.unreadable(table, 0);
+    for (const table of unreadable) damaged.add(table);
+    for (const [chore, { failures: now }] of Object.entries(left.chores)) {
+      // The log counts from when a chore was last done; a counter only rises.
+      const before = failures.get(chore) ?? now;
+      telemetry.housekeeping.choreFailed(chore, now < before ? now : now - before);
+      failures.set(chore, now);
+    }
+  };
+  const begin = (): Promise<void> => {
+    readMs = clock.monotonic();
+    return withDeadline(clock, READ_MS, WHAT, read)
+      .catch((error: unknown) => log('warn', 'metrics_not_measured', { error: String(error) }))
+      .finally(() => {
+        reading = undefined;
+      });
+  };
+  return {
+    contentType: telemetry.contentType,
+    async renderMetrics() {
+      if (reading === undefined && clock.monotonic() - readMs >= AGAIN_MS) reading = begin();
+      const current = reading;
+      if (current !== undefined) await withDeadline(clock, WAIT_MS, WHAT, () => current).catch(() => {});
+      return telemetry.renderMetrics();
+    },
+  };
 }

@@ -15,6 +15,7 @@ import { type ServiceLog, silentLog } from '../http/log.ts';
 import type { Service } from '../http/service.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
+import { withWorkLeft } from './measures.ts';
 import { internalsOf } from './opened-vault.ts';
 import {
   authenticatorFor,
@@ -107,7 +108,8 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
     clock,
     random,
     metrics: telemetry.services,
-    exposition: telemetry,
+    // Without the key nobody can tell what waits from what was left.
+    exposition: sealed ? telemetry : withWorkLeft(composed, telemetry),
     policy: storagePolicyOf(composed),
     version: VERSION,
   });

@@ -20,16 +20,31 @@ let whole: string;
 let files: Map<string, Buffer>;
 const contents = new Map<string, string>();
 
-/** In a process of its own: puts these names, and is killed before it closes the vault, or closes it. */
+/**
+ * In a process of its own: puts these names, and is killed before it closes the vault, or closes it. On a busy machine all
+ * providers may be late for a name: the result of the put says that only the state knows of it.
+ */
 function work(names: readonly string[], tag: string, end: 'closed' | 'killed'): void {
   const script = `
+    import { writeSync } from 'node:fs';
     import { openVault } from ${JSON.stringify(LIBRARY)};
     const vault = await openVault({ home: ${JSON.stringify(cli.home)}, config: ${JSON.stringify(cli.flags[3])}, env: {} });
-    await Promise.all(${JSON.stringify(names)}.map((name) => vault.putObject(Buffer.from(name + ${JSON.stringify(tag)}), { name })));
+    const put = async (name) => {
+      const { pointerCopies } = await vault.putObject(Buffer.from(name + ${JSON.stringify(tag)}), { name });
+      return pointerCopies > 0;
+    };
+    const told = await Promise.all(${JSON.stringify(names)}.map(put));
+    writeSync(1, JSON.stringify(told));
     ${end === 'closed' ? 'await vault.close();' : "process.kill(process.pid, 'SIGKILL');"}`;
-  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  const args = ['--input-type=module', '-e', script];
+  const { stderr, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stderr).toBe('');
-  for (const name of names) contents.set(name, name + tag);
+  const told = JSON.parse(stdout) as boolean[];
+  for (const [i, name] of names.entries()) {
+    if (told[i]) contents.set(name, name + tag);
+    else contents.delete(name);
+  }
+  expect(contents.size).toBeGreaterThan(0);
 }
 
 beforeAll(async () => {
@@ -108,7 +123,7 @@ async function useAndRecover(damage: () => void): Promise<string[]> {
   if (before !== undefined) {
     await before
       .putObject(Buffer.from('after'), { name: 'after' })
-      .then(() => expected.set('after', 'after'), told);
+      .then(({ pointerCopies }) => pointerCopies > 0 && expected.set('after', 'after'), told);
     await before.deleteObject('b').then(() => {
       isRemoved = true;
     }, told);

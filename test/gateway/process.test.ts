@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import { createLevelEngine } from '../../src/engine/index.ts';
+import { metricIn } from '../helpers/metrics.ts';
 import { noise } from '../helpers/vault.ts';
 
 const DIST = process.env.HOLDFAST_DIST ?? fileURLToPath(new URL('../../dist', import.meta.url));
@@ -100,6 +103,42 @@ it('asks for no passphrase when it is sealed, and serves no plaintext then', asy
   expect((await fetch(`${url}/m/${manifest}`)).status).toBe(403);
   const block = await fetch(`${url}/manifests/${manifest}`);
   expect([block.status, block.headers.get('etag')]).toEqual([200, `"${manifest}"`]);
+});
+
+it('shows what housekeeping has left to do, what it cannot read, and how chores went that others did', async () => {
+  const fresh = await mkdtemp(join(tmpdir(), 'holdfast-gateway-'));
+  onTestFinished(() => rm(fresh, { recursive: true, force: true }));
+  const before = home;
+  home = fresh;
+  try {
+    await run(['init']);
+    const put = async (seed: number) => {
+      await writeFile(join(home, 'object.bin'), noise(50_000, seed));
+      expect(await run(['put', join(home, 'object.bin'), '--name', 'x'])).toMatchObject({ code: 0 });
+    };
+    await put(1);
+    await put(2);
+    const clock = systemClock;
+    const engine = createLevelEngine({
+      location: join(home, 'engine'),
+      clock,
+      lockWaitMs: 5_000,
+      idleReleaseMs: 0,
+    });
+    await engine.table('journal').put('no journal', new Uint8Array(3));
+    await engine.close();
+    const { child, ended, url } = await serve([]);
+    const metric = async (series: string) => metricIn(await (await fetch(`${url}/metrics`)).text(), series);
+    expect(await metric('storage_backlog{kind="retired_later"}')).toBe(1);
+    expect(await metric('storage_backlog{kind="journals_dead"}')).toBe(0);
+    expect(await metric('storage_unreadable_records{table="journal"}')).toBe(1);
+    expect(await metric('storage_housekeeping_done_timestamp_seconds{chore="index"}')).toBeGreaterThan(1e9);
+    expect(await metric('storage_housekeeping_failures_total{chore="index"}')).toBe(0);
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+  } finally {
+    home = before;
+  }
 });
 
 it('without a key binds the home to none', async () => {

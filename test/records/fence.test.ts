@@ -1,11 +1,14 @@
 import { expect, it } from 'vitest';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import { TABLE_NAMES } from '../../src/engine/tables.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { nameOfFork } from '../../src/records/forks.ts';
 import { generationOf } from '../../src/records/generation.ts';
+import { RESERVED_NAME } from '../../src/records/generation-slot.ts';
 import { pointName } from '../../src/records/names.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
@@ -114,6 +117,60 @@ it.each([
     await expect(put).rejects.toThrow();
     await sweepJournal(context, everyone);
     expect((await contentOf(context, 'x')).equals(noise(3000, 1))).toBe(true);
+    expect(await journalOf(context)).toEqual([]);
+  },
+);
+
+/** The same, of which no provider has the generation's slot while that is said. */
+function muted(context: VaultContext, isMuted: () => boolean): VaultContext {
+  const slot = context.keys.slotName(RESERVED_NAME);
+  const providers = context.directory.all().map((provider) => {
+    const adapter = Object.create(provider.adapter) as BlobAdapter;
+    const unlessMuted = (name: string): void => {
+      if (name === slot && isMuted()) throw new HoldfastError('Unavailable', 'no answer');
+    };
+    adapter.readSlot = async (name, ...rest) => {
+      unlessMuted(name);
+      return provider.adapter.readSlot(name, ...rest);
+    };
+    adapter.writeSlot = async (name, ...rest) => {
+      unlessMuted(name);
+      return provider.adapter.writeSlot(name, ...rest);
+    };
+    return { ...provider, adapter };
+  });
+  return { ...context, directory: { ...context.directory, all: () => providers } };
+}
+
+it.each([
+  ['stands', false, 2],
+  ['is taken back', true, 1],
+] as const)(
+  'a put of which no majority heard says so, and %s once one says whether it was condemned',
+  async (_, isCondemned, seed) => {
+    const { context } = await testVault();
+    await putObject(context, noise(3000, 1), { name: 'x' });
+    let isMuted = true;
+    const state = muted(context, () => isMuted);
+    const engine = aroundWrites(context.engine, async (write, work) => {
+      const done = await work();
+      if (!isCondemned || !touches(write, 'names')) return done;
+      const journals = (await journalOf(context)).filter((key) => !key.includes('/'));
+      await generationOf({ ...context, engine: createMemoryEngine() }).condemn(journals);
+      return done;
+    });
+    const put = { ...state, engine, owner: async () => 'other' };
+    expect(await putObject(put, noise(3000, 2), { name: 'x' })).toMatchObject({ unconfirmed: true });
+    const { postponed } = await sweepJournal(
+      { ...state, engine: aroundWrites(context.engine, (_, work) => work()) },
+      everyone,
+    );
+    expect(postponed).toBe('unconfirmed');
+    expect(await journalOf(context)).not.toEqual([]);
+    expect((await contentOf(context, 'x')).equals(noise(3000, 2))).toBe(true);
+    isMuted = false;
+    await sweepJournal(context, everyone);
+    expect((await contentOf(context, 'x')).equals(noise(3000, seed))).toBe(true);
     expect(await journalOf(context)).toEqual([]);
   },
 );

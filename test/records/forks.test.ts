@@ -7,9 +7,10 @@ import { putObject } from '../../src/pipeline/put/put.ts';
 import type { PutResult } from '../../src/pipeline/put/put-result.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { RESERVED_NAME } from '../../src/records/generation-slot.ts';
-import { backUpPointer } from '../../src/records/name-backup.ts';
+import { backUpPointer, renewSlots } from '../../src/records/name-backup.ts';
 import { listNames } from '../../src/records/name-listing.ts';
-import { pointName, readName } from '../../src/records/names.ts';
+import { currentChange, pointName, readName } from '../../src/records/names.ts';
+import { readSlotContent } from '../../src/records/slots.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
@@ -196,4 +197,70 @@ it('writers of one state are no forks of each other, in whatever order their cop
   const puts = await Promise.all([1, 2, 3, 4].map((seed) => put(context, seed)));
   expect(puts.flatMap(({ forks }) => forks)).toEqual([]);
   expect((await readName(context, 'x'))!.version).toBe(10);
+});
+
+/** The same, of which some providers cannot be reached. */
+function without({ directory }: VaultContext, away: ReadonlySet<string>): VaultContext['directory'] {
+  const providers = directory.all().map((provider) => {
+    const adapter = new Proxy(provider.adapter, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]) => {
+          const call = (): unknown => (value as (...args: unknown[]) => unknown).apply(target, args);
+          if (!away.has(provider.id)) return call();
+          const error = new HoldfastError('Unavailable', 'no answer');
+          if (!String(key).startsWith('list')) return Promise.reject(error);
+          return {
+            [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
+          };
+        };
+      },
+    });
+    return { ...provider, adapter };
+  });
+  const get = (id: string): Provider => providers.find((one) => one.id === id)!;
+  const forStore: typeof directory.forStore = () => {
+    const { eligible, ...rest } = directory.forStore();
+    return { ...rest, eligible: eligible.map(({ id }) => get(id)) };
+  };
+  return { ...directory, all: () => providers, get, forStore };
+}
+
+it('a version that was replaced long ago and stayed in one slot is no fork because a provider does not answer', async () => {
+  const { context } = await testVault({ providers: 7 });
+  const away = new Set<string>();
+  const state = { ...context, directory: without(context, away) };
+  const ids = context.directory.all().map(({ id }) => id);
+  const slot = context.keys.slotName('x');
+  const version = async (id: string): Promise<number | undefined> => {
+    const there = await context.directory.get(id)!.adapter.readSlot(slot);
+    return there && readSlotContent(context, there.bytes)?.pointer.version;
+  };
+  const holding = async (...versions: number[]): Promise<string[]> => {
+    const held = await Promise.all(ids.map(version));
+    return ids.filter((_, i) => versions.includes(held[i]!));
+  };
+  await put(state, 1);
+  // As a sweep does for a put that died before it copied its name.
+  const change = (await currentChange(state, context.keys.nameKey('x')))!;
+  await backUpPointer(state, change, state.directory.all(), ids.length);
+  await put(state, 2);
+  const stale = (await holding(1))[0]!;
+  // The state goes on under another writer, and its ancestors do not reach back any more.
+  away.add(stale);
+  await recoverVault(state);
+  away.clear();
+  for (let seed = 0; seed < 20; seed++) await put(state, 2 + (seed % 3));
+  expect(await version(stale)).toBe(1);
+  const [current] = await holding(22);
+  away.add(current!);
+  const last = await put(state, 2);
+  expect(last.forks).toEqual([]);
+  expect(last.pointerUnconfirmed).toContain(stale);
+  expect(await version(stale)).toBe(1);
+  away.clear();
+  const { forks, failures } = await renewSlots(state);
+  expect([forks, failures]).toEqual([[], []]);
+  expect(await version(stale)).toBe(23);
 });

@@ -2,10 +2,13 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { addressOf } from '../../src/core/address.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
+import { queueDeletes } from '../../src/records/deletes.ts';
 import { generationOf } from '../../src/records/generation.ts';
 import { engineGenerationOf } from '../../src/records/generation-record.ts';
+import { PutJournal } from '../../src/records/journal.ts';
 import { listManifests } from '../../src/records/manifests.ts';
 import { createPlaces } from '../../src/records/places.ts';
 import { recountIsDue, recountUsage } from '../../src/records/usage.ts';
@@ -13,10 +16,12 @@ import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { createRetention } from '../../src/upkeep/retention.ts';
 import { sweepJournal } from '../../src/upkeep/sweep.ts';
+import { retireUnnamed } from '../../src/upkeep/unnamed.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
 import { newWorld, Probed } from '../catalog/world.ts';
 import { type RottenEngine, rottenEngine } from '../helpers/rotten-engine.ts';
 import { noise, testVault } from '../helpers/vault.ts';
+import { blake3 } from '../providers/deps.ts';
 
 async function vaultOn(
   engine: RottenEngine,
@@ -133,6 +138,49 @@ describe('a damaged record that is derived', () => {
       await catalog.close();
     },
   );
+
+  it('of a retired version stops no gc, and is not written anew beside it', async () => {
+    const engine = rottenEngine();
+    const { context: atOnce } = await vaultOn(engine);
+    const context = { ...atOnce, retention: createRetention(atOnce, 3_600_000) };
+    for (const name of ['x', 'y']) {
+      await putObject(context, noise(10_000, 1), { name });
+      await putObject(context, noise(10_000, 2), { name });
+    }
+    const [first, second] = await keysOf(engine, 'retired');
+    engine.rot('retired', first!);
+    await engine.table('retired').delete(second!);
+    expect(await retireUnnamed(context, 0)).toBe(1);
+    expect(await retireUnnamed(context, 0)).toBe(0);
+    expect(await keysOf(engine, 'retired')).toHaveLength(1);
+  });
+
+  it('of a journal keeps waiting neither gc, nor what was queued before a recovery', async () => {
+    const engine = rottenEngine();
+    const { context, blobs } = await vaultOn(engine);
+    await putObject(context, noise(10_000, 1), { name: 'x' });
+    const before = await blobs();
+    const strays = [1, 2, 3].map((seed) => noise(50, seed));
+    const at = strays.map((bytes) => ({ provider: 'p1', address: addressOf(blake3.hash(bytes)), bytes: 0 }));
+    const { adapter } = context.directory.get('p1')!;
+    for (const [i, { address }] of at.entries()) await adapter.store(address, [strays[i]!]);
+    const [queued, intended] = at;
+    await queueDeletes(context, [queued!]);
+    await (await PutJournal.begin(context, undefined)).intend('p1', intended!.address);
+    const [header, intents] = await keysOf(engine, 'journal');
+    await generationOf(context).adopt([]);
+    engine.rot('journal', header!);
+    const judged = await scrubProviders(context, { minAgeMs: 0 });
+    expect(judged.providers.map(({ error }) => error)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(await keysOf(engine, 'trash')).toEqual([]);
+    expect(await blobs(), 'what the journal speaks for stays').toBe(before + 1);
+    // What it speaks for is not known any more: nothing is taken for nobody's.
+    engine.rot('journal', intents!);
+    await adapter.store(at[2]!.address, [strays[2]!]);
+    const kept = await scrubProviders(context, { minAgeMs: 0 });
+    expect(kept.providers[0]!.error).toMatchObject({ kind: 'Corrupt', code: 'engine_corrupt' });
+    expect(await blobs()).toBe(before + 2);
+  });
 
   it('of usage is counted anew', async () => {
     const engine = rottenEngine();

@@ -4,20 +4,25 @@ import { u64, utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import type { Table } from '../../src/engine/engine.ts';
+import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { type BlobAt, SETTLE_MS } from '../../src/records/claims.ts';
 import { deleteOrQueue, queueDeletes } from '../../src/records/deletes.ts';
+import { keepFork } from '../../src/records/forks.ts';
 import { generationOf } from '../../src/records/generation.ts';
 import { PutJournal } from '../../src/records/journal.ts';
+import { readName } from '../../src/records/names.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { judgeOldClaims } from '../../src/upkeep/old-claims.ts';
+import { recoverVault } from '../../src/upkeep/recover/recover.ts';
+import { remainsOf } from '../../src/upkeep/remains.ts';
 import { aroundWrites, touches } from '../helpers/engine.ts';
 import { allBlobs } from '../helpers/faulty.ts';
-import { noise, readAll, testVault } from '../helpers/vault.ts';
+import { noise, readAll, type TestVaultOptions, testVault } from '../helpers/vault.ts';
 import { blake3 } from '../providers/deps.ts';
 
 const bytesAt = (i: number): Uint8Array => noise(10, i + 1);
@@ -35,7 +40,7 @@ const dead = async (): Promise<boolean> => true;
 type Deletes = 'work' | 'hang' | 'lose' | 'refuse';
 
 /** A vault on a clock that is set by hand, whose providers do with a delete what they are told. */
-async function world(told: Record<string, Deletes> = {}) {
+async function world(told: Record<string, Deletes> = {}, options: TestVaultOptions = {}) {
   const asked: string[] = [];
   /** Deletes that nobody waits for any more, and that are done when told to. */
   const late: (() => Promise<void>)[] = [];
@@ -51,7 +56,7 @@ async function world(told: Record<string, Deletes> = {}) {
       return adapter.delete(address, options);
     },
   });
-  const vault = await testVault({ wrap });
+  const vault = await testVault({ ...options, wrap });
   const time = { ms: Date.now() };
   const context = { ...vault.context, clock: { ...systemClock, now: () => time.ms } };
   return { vault, context, asked, told, late, time };
@@ -310,6 +315,37 @@ it('what was queued before a recovery is judged anew: what a name needs stays, t
   await emptyTrash(context, alive);
   expect([await trashOf(context), await allBlobs(vault)]).toEqual([[], needed]);
   expect(Buffer.compare(await readAll(await getObject(context, 'x')), content)).toBe(0);
+});
+
+it.each([
+  ['the nodes of a version that this state remembers', false, false],
+  ['the nodes of what has the name of a fork here', false, true],
+  ['all of a version of which the root here is damaged', true, false],
+  ['all of what has the name of a fork here, where its root is damaged', true, true],
+])('what was queued before a recovery goes, though another home deleted %s', async (_, rootToo, isFork) => {
+  const several = { chunkBytes: 64 * 1024, policy: { packTargetBytes: 4 * 1024 } };
+  const { vault, context } = await world({}, several);
+  const { manifest } = await putObject(context, noise(150_000, 5), { name: 'x' });
+  const strays = blobsAt('p1', 2);
+  await store(context, strays);
+  await queueDeletes(context, strays);
+  const other: VaultContext = { ...context, engine: createMemoryEngine() };
+  await recoverVault(other);
+  const { nodes, packs } = await remainsOf(context, manifest, { withoutLost: false });
+  expect(nodes.flat().length).toBeGreaterThan(0);
+  // Deleting has come to the nodes, and is still to come to a pack that did not answer.
+  for (const { adapter } of vault.providers)
+    for (const node of [...nodes.flat(), ...(rootToo ? [manifest] : [])]) await adapter.delete(node);
+  if (rootToo) await context.engine.table('manifests').put(manifest, noise(100));
+  await generationOf(context).adopt([]);
+  await judgeOldClaims(context);
+  expect(await trashOf(context), 'while a name stands for it').toHaveLength(2);
+  if (isFork) await keepFork(context, (await readName(context, 'x'))!);
+  await putObject(other, noise(3_000, 6), { name: 'x' });
+  await recoverVault(context);
+  await emptyTrash(context, alive);
+  expect(await trashOf(context)).toEqual([]);
+  expect(await allBlobs(vault)).toContain(`${packs[0]!.provider}/${packs[0]!.address}`);
 });
 
 it('what is needed after a recovery keeps its place claimed while a delete of before may be under way', async () => {

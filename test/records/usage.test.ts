@@ -2,7 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { queueDeletes } from '../../src/records/deletes.ts';
+import { emptyTrash } from '../../src/records/trash.ts';
 import { recountIsDue, recountUsage } from '../../src/records/usage.ts';
+import { remainsOf } from '../../src/upkeep/remains.ts';
 import { internalsOf } from '../../src/vault/opened-vault.ts';
 import type { Vault } from '../../src/vault/vault.ts';
 import { noise } from '../helpers/vault.ts';
@@ -66,6 +69,18 @@ describe('the bytes used at each provider', () => {
     await context.engine.table('journal').delete('0123456789abcdef');
     await recountUsage(context);
     expect(await stored()).toEqual(before);
+  });
+
+  it('tell of what housekeeping deletes before that is forgotten, so that a process may be killed', async () => {
+    const { context } = internalsOf(vault);
+    const before = await stored();
+    const { manifest } = await vault.statObject('x');
+    const { packs } = await remainsOf(context, manifest, { withoutLost: false });
+    await queueDeletes(context, packs);
+    expect(await stored()).toEqual(before);
+    await emptyTrash(context, async () => false);
+    const [{ m0 }, { m0: m0Before }] = [await stored(), before];
+    expect(m0).toBe(m0Before! - packs.filter(({ provider }) => provider === 'm0')[0]!.bytes);
   });
 
   it('stop nothing when their record is damaged, and are put right', async () => {

@@ -1,4 +1,6 @@
+import { utf8Decode } from '../../src/core/bytes.ts';
 import type { Client } from './client.ts';
+import { BACKLOG, type StateDisk } from './disk.ts';
 import type { ForeignVault } from './foreign.ts';
 import type { Model } from './model.ts';
 import { accountOf, Home, SimProcess, type Stage } from './process.ts';
@@ -10,6 +12,9 @@ import { LEASE_MS } from './trouble.ts';
 const CONVERGED_MS = 60 * 60_000;
 /** … and what was cut off is kept for so long. */
 const UNFINISHED_MS = 3 * 60 * 60_000;
+
+/** Records of a backlog that are named. */
+const MAX_TOLD = 12;
 
 const ROUND_MS = 60_000;
 /** Where owners can only be watched. */
@@ -40,7 +45,10 @@ export class Checks {
     if (!model.strict) for (const process of [...processes, ...processes]) await client.recover(process);
     for (const process of processes) {
       // Of two homes only the one that recovered last is confirmed, and deletes anything.
-      if (process === processes.at(-1)) await this.#converge(process, 'after the faults');
+      if (process === processes.at(-1)) {
+        await this.#converge(process, 'after the faults');
+        await this.#mendBacklog(process);
+      }
       for (const name of model.names) await client.get(process, name, true);
     }
     const last = processes.at(-1)!;
@@ -121,7 +129,8 @@ export class Checks {
       stage.world.count('left for gc');
       // Only a scrub finds what came after its sender was given up, or what an older state never knew.
       const { lateEffect, silent } = swarm.faults;
-      const listed = lateEffect > 0 || silent > 0 || !model.strict || this.#damaged > 0 || swarm.disaster;
+      const lost = this.#damaged > 0 || swarm.disaster || swarm.rottenBacklog > 0;
+      const listed = lateEffect > 0 || silent > 0 || !model.strict || lost;
       if (!listed) stage.violation(`orphans: ${left} blobs that no record knows`);
       await this.#scrub(process);
     }
@@ -142,6 +151,25 @@ export class Checks {
     const others = this.#run.foreign?.addresses;
     const own = counted.flatMap(({ blobs }) => [...blobs.keys()].filter((address) => !others?.has(address)));
     return own.length;
+  }
+
+  /** What can be read no more is told, and stays until somebody takes it out; what it was for, a recovery and `gc` find. */
+  async #mendBacklog(process: SimProcess): Promise<void> {
+    const { client, stage } = this.#run;
+    const { disk } = process.home;
+    const damaged = [...disk.damaged].filter((record) =>
+      BACKLOG.some((table) => record.startsWith(`${table} `)),
+    );
+    if (damaged.length === 0) return;
+    stage.world.count('left unreadable');
+    const status = await client.call('status', process, () => process.vault.status());
+    const told = status?.unreadable.flatMap(({ table, keys }) => keys.map((key) => `${table} ${key}`));
+    for (const record of damaged) {
+      if (!told?.includes(record)) stage.violation(`status does not tell of ${record}`);
+    }
+    await disk.dropDamagedBacklog();
+    await client.recover(process);
+    await this.#converge(process, 'after unreadable records were taken out');
   }
 
   /** Waits until housekeeping has nothing left to do. */
@@ -167,10 +195,31 @@ export class Checks {
 
 const keyOf = (content: Uint8Array): string => Buffer.from(content).toString('latin1');
 
+/** What can be done: not what can be read no more, and what waits for that. */
 async function backlogOf({ disk }: Home): Promise<string[]> {
   const left: string[] = [];
-  for (const table of ['journal', 'trash', 'retired', 'slots_due']) {
-    for await (const [key] of disk.live.table(table).entries({ limit: 3 })) left.push(`${table} ${key}`);
+  for (const table of BACKLOG) {
+    for await (const [key, value] of disk.live.table(table).entries()) {
+      const stuck = disk.isStuck(table, key) || (await waitsForStuck(disk, table, key, value));
+      if (!stuck && left.push(`${table} ${key}`) === MAX_TOLD) return left;
+    }
   }
   return left;
+}
+
+async function waitsForStuck(
+  disk: StateDisk,
+  table: string,
+  key: string,
+  value: Uint8Array,
+): Promise<boolean> {
+  if (table === 'retired') {
+    const { journal } = JSON.parse(utf8Decode(value)) as { journal?: string };
+    return journal !== undefined && disk.isStuck('journal', journal);
+  }
+  if (table !== 'trash') return false;
+  for await (const [intents, places] of disk.live.table('journal').entries()) {
+    if (disk.isStuck('journal', intents) && utf8Decode(places).split('\n').includes(key)) return true;
+  }
+  return false;
 }

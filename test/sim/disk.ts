@@ -18,6 +18,12 @@ const DERIVED = [
   'places',
 ];
 
+/** Tables of what is still to be done, which nothing can make again. */
+export const BACKLOG = ['journal', 'trash', 'retired', 'slots_due'] as const;
+
+/** What of a state is damaged. */
+export type Rot = 'derived' | 'name' | 'backlog';
+
 /** A state folder: what was written, in order, how much of it has been flushed, and what of it is damaged. */
 export class StateDisk {
   full = false;
@@ -57,6 +63,12 @@ export class StateDisk {
     this.#flushed = this.#log.length;
     this.live = createMemoryEngine();
     for (const ops of this.#log) await this.live.batch(ops);
+    const there = new Set<string>();
+    for (const table of BACKLOG) for (const record of await this.#recordsOf(table)) there.add(record);
+    for (const record of this.damaged) {
+      if (BACKLOG.some((table) => record.startsWith(`${table} `)) && !there.has(record))
+        this.damaged.delete(record);
+    }
   }
 
   async copy(): Promise<StateDisk> {
@@ -67,13 +79,39 @@ export class StateDisk {
   }
 
   /** Damages one record. @returns false where there is none. */
-  async rot(what: 'derived' | 'name', chance: Stream): Promise<boolean> {
-    const table = what === 'name' ? 'names' : chance.pick(DERIVED);
-    const keys: string[] = [];
-    for await (const [key] of this.live.table(table).entries()) keys.push(key);
-    if (keys.length === 0) return false;
-    this.damaged.add(`${table} ${chance.pick(keys)}`);
+  async rot(what: Rot, chance: Stream): Promise<boolean> {
+    const tables = { derived: () => [chance.pick(DERIVED)], name: () => ['names'], backlog: () => BACKLOG };
+    const records: string[] = [];
+    for (const table of tables[what]()) records.push(...(await this.#recordsOf(table)));
+    if (records.length === 0) return false;
+    this.damaged.add(chance.pick(records));
     return true;
+  }
+
+  async #recordsOf(table: string): Promise<string[]> {
+    const records: string[] = [];
+    for await (const [key] of this.live.table(table).entries()) records.push(`${table} ${key}`);
+    return records;
+  }
+
+  /** Somebody takes out what can be read no more of what is to be done, and of a journal all the rest. */
+  async dropDamagedBacklog(): Promise<void> {
+    const ops: BatchOp[] = [];
+    for (const table of BACKLOG) {
+      for (const record of await this.#recordsOf(table)) {
+        const key = record.slice(table.length + 1);
+        if (this.isStuck(table, key)) ops.push({ table, key, value: undefined });
+      }
+    }
+    await this.live.batch(ops);
+    this.wrote(ops);
+  }
+
+  /** Whether a record is damaged, or one of a journal of which another is. */
+  isStuck(table: string, key: string): boolean {
+    if (table !== 'journal') return this.damaged.has(`${table} ${key}`);
+    const id = key.split('/')[0]!;
+    return [...this.damaged].some((record) => record.startsWith(`journal ${id}`));
   }
 }
 

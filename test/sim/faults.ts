@@ -30,6 +30,7 @@ export const FAULTS = [
   'disk error after a write',
   'rotten record',
   'rotten name',
+  'rotten backlog',
   'restored state',
   'copied state',
   'lost state',

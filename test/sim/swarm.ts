@@ -51,6 +51,8 @@ export interface Swarm {
   readonly files: boolean;
   /** Providers of one account, which is the failure domain. */
   readonly perAccount: number;
+  /** Records of what is still to be done that can be read no more. */
+  readonly rottenBacklog: number;
 }
 
 export function swarmOf(draw: Stream): Swarm {
@@ -64,7 +66,14 @@ export function swarmOf(draw: Stream): Swarm {
       ? { lapses: lapses + 2, pauses: pauses + 1, processesPerHome: Math.max(2, processesPerHome) }
       : {}),
     ...(drawn.calm ? CALM : {}),
+    ...(drawn.calm && !survivesAnAccount(drawn) ? { perAccount: 1 } : {}),
   };
+}
+
+/** Whether shards spread over the accounts survive the loss of one. Where they do not, every put of them is refused. */
+function survivesAnAccount({ providers, dataShards, parityShards, perAccount }: Swarm): boolean {
+  const accounts = Math.ceil(providers / perAccount);
+  return Math.ceil((dataShards + parityShards) / accounts) <= parityShards;
 }
 
 /** In the place of what was drawn. */
@@ -85,6 +94,7 @@ const CALM: Partial<Swarm> = {
   diskErrors: 0,
   rottenRecords: 0,
   rottenNames: 0,
+  rottenBacklog: 0,
   copies: 0,
   rotten: false,
   restored: false,
@@ -143,5 +153,6 @@ function drawSwarm(draw: Stream): Swarm {
     losses: some(0.06, 1),
     perAccount: draw.chance(0.25) ? 2 : 1,
     files: draw.chance(0.06),
+    rottenBacklog: some(0.1, 3),
   };
 }

@@ -1,3 +1,4 @@
+import type { Rot } from './disk.ts';
 import type { Fault } from './faults.ts';
 import type { Home, SimProcess } from './process.ts';
 import type { SimProvider } from './provider.ts';
@@ -39,6 +40,7 @@ export class Trouble {
     this.#planProviders(schedule);
     this.#planMoreHomes(trouble);
     this.#planMoreProviders(trouble);
+    this.#planRot(trouble, this.#run.swarm.rottenBacklog, 'backlog', 'rotten backlog');
   }
 
   kill(process: SimProcess): void {
@@ -122,13 +124,9 @@ export class Trouble {
   }
 
   #planMoreHomes(draw: Stream): void {
-    const { swarm, streams, world } = this.#run;
-    const rot = (times: number, what: 'derived' | 'name', fault: Fault): void =>
-      this.#each(draw, times, async ({ disk }) => {
-        if (await disk.rot(what, streams.disk)) world.fired(fault);
-      });
-    rot(swarm.rottenRecords, 'derived', 'rotten record');
-    rot(swarm.rottenNames, 'name', 'rotten name');
+    const { swarm, world } = this.#run;
+    this.#planRot(draw, swarm.rottenRecords, 'derived', 'rotten record');
+    this.#planRot(draw, swarm.rottenNames, 'name', 'rotten name');
     this.#plan(draw, swarm.pauses, 'paused process', (home) => {
       const [process] = [...home.processes];
       if (process !== undefined) process.life.pausedUntilMs = world.nowMs + 90_000 * draw.next();
@@ -142,6 +140,13 @@ export class Trouble {
       this.#relaunch(home);
     });
     this.#plan(draw, swarm.copies, 'copied state', (home) => this.#run.copy(home));
+  }
+
+  #planRot(draw: Stream, times: number, what: Rot, fault: Fault): void {
+    const { streams, world } = this.#run;
+    this.#each(draw, times, async ({ disk }) => {
+      if (await disk.rot(what, streams.disk)) world.fired(fault);
+    });
   }
 
   #planMoreProviders(draw: Stream): void {

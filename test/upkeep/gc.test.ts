@@ -258,6 +258,21 @@ it('a version that its name left without anybody noting it is retired, and nothi
   expect(Buffer.compare(await readAll(await getObject(context, 'left')), small)).toBe(0);
 });
 
+it('what was stored while a clock was ahead is young only where anything can be', async () => {
+  const { context } = await filled();
+  const kept = {
+    ...context,
+    retention: { ...context.retention, retire: async () => ({ deleted: 0, queued: 0 }) },
+  };
+  const ahead = { ...context.clock, now: () => Date.now() + 24 * HOUR };
+  await putObject({ ...kept, clock: ahead }, noise(150_000, 9), { name: 'left' });
+  await putObject(kept, small, { name: 'left' });
+  for await (const [key] of context.engine.table('retired').entries())
+    await context.engine.table('retired').delete(key);
+  expect(await retireUnnamed(context, 1)).toBe(0);
+  expect(await retireUnnamed(context, 0)).toBe(1);
+});
+
 it('an object whose name only the providers still know is not taken for one without a name', async () => {
   const { context } = await filled();
   await context.engine.table('names').delete(context.keys.nameKey('whole'));

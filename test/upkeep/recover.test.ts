@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { addressOf } from '../../src/core/address.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
@@ -289,4 +290,37 @@ describe('a provider that lists without end', () => {
     expect(result).toMatchObject({ names: 1, lost: [] });
     expect(result.unconfirmed.providers.map(({ id }) => id)).toEqual(['p1']);
   });
+});
+
+it.each([
+  ['one domain fewer than its copies must be in say nothing', 1, 0],
+  ['as many domains may hide a version', 2, 2],
+])('slots of one name that are damaged in %s', async (_, count, uncertain) => {
+  const damaged = new Set<string>();
+  let slot = '';
+  const wrap = (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    readSlot: async (name, ...rest) => {
+      if (name === slot && damaged.has(adapter.adapterId)) throw new HoldfastError('Corrupt', 'it is rotten');
+      return adapter.readSlot(name, ...rest);
+    },
+    writeSlot: async (name, ...rest) => {
+      if (name === slot) damaged.delete(adapter.adapterId);
+      return adapter.writeSlot(name, ...rest);
+    },
+  });
+  const { context } = await testVault({ providers: 5, wrap, policy: { minTolerates: 1 } });
+  slot = context.keys.slotName('x');
+  await putObject(context, noise(10_000), { name: 'x' });
+  for (const { id, adapter } of context.directory.all()) {
+    if (damaged.size < count && (await adapter.readSlot(slot)) !== undefined) damaged.add(id);
+  }
+  const some = [...damaged].sort();
+  const told = await recoverVault(withoutState(context));
+  expect(told).toMatchObject({ damagedSlots: count, lost: [] });
+  expect(told.unconfirmed.providers.map(({ id }) => id).sort()).toEqual(some.slice(0, uncertain));
+  // Where the name is known they are written anew.
+  await recoverVault(context);
+  await renewSlots(context);
+  expect(await recoverVault(context)).toMatchObject({ damagedSlots: 0, unconfirmed: { providers: [] } });
 });

@@ -47,6 +47,11 @@ export interface PutResult {
    */
   readonly stateBehind: boolean;
   /**
+   * Too few providers said whether a copy of this home took the put for dead, as one may that was made while it ran. The
+   * object is stored; a later command asks again, and takes the put back if one did.
+   */
+  readonly unconfirmed: boolean;
+  /**
    * The manifest that the name stood for before; its blobs are deleted after `retention.replaced_seconds`. Undefined also
    * when forks were found, or the state is not known to be the latest: then they are left alone.
    */

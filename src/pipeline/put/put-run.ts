@@ -137,15 +137,17 @@ export class PutRun {
     if (this.#setup.resumed !== undefined) await this.#assertNotBehind();
     const { change, retired } = await this.#commit(root, fed.size);
     this.#measure(fed);
-    const [backUp, condemned] = await Promise.all([
+    const [backUp, published] = await Promise.all([
       change && this.#backUp(change, root.certificate),
       generation.publish(),
     ]);
-    if (condemned.has(this.#setup.journal.id)) await this.#takeBack(root, change);
+    if (published.condemned.has(this.#setup.journal.id)) await this.#takeBack(root, change);
     // Where states have parted, another may still lead to it under a name of its own.
     const goes = backUp?.forks.length === 0;
     const { orphans, bytesStored } = this.#outbox;
-    await this.#close(orphans, ORPHANS_MS, retired && { version: retired, goes });
+    // Where no majority said that nobody condemned it, the journal stays, and the sweep asks again.
+    if (published.reached) await this.#close(orphans, ORPHANS_MS, retired && { version: retired, goes });
+    else await this.#leave(orphans);
     return {
       manifest: root.address,
       name: this.#setup.name,
@@ -155,12 +157,12 @@ export class PutRun {
       stored: bytesStored,
       failedAttempts: this.#session.failures.attempts,
       leftOut: this.#setup.plan.leftOut,
-      orphans: orphans.length,
-      pointerCopies: backUp?.copies ?? 0,
+      ...{ orphans: orphans.length, pointerCopies: backUp?.copies ?? 0 },
       nameTolerates: backUp && backUp.domains - 1,
       pointerUnconfirmed: backUp?.unconfirmed ?? [],
       forks: backUp?.forks ?? [],
       stateBehind: standing.state === 'behind',
+      unconfirmed: !published.reached,
       replaced: goes && standing.state === 'confirmed' ? retired?.manifest : undefined,
     };
   }
@@ -276,8 +278,8 @@ export class PutRun {
   async #takeBack({ address }: StoredRoot, change: NameChange | undefined): Promise<never> {
     const { journal, name } = this.#setup;
     const nameKey = name === undefined ? undefined : this.#context.keys.nameKey(name);
-    const obsolete = change?.replaced?.manifest;
-    await takeBack(this.#context, { journal: journal.id, nameKey, manifest: address, obsolete });
+    const taken = { journal: journal.id, nameKey, manifest: address, obsolete: change?.replaced?.manifest };
+    await takeBack(this.#context, taken);
     await generationOf(this.#context).publish();
     await this.#close(this.#outbox.orphans, CLOSE_MS);
     throw putFenced();
@@ -309,6 +311,15 @@ export class PutRun {
       await this.#setup.journal.end(this.#log?.entries);
     } catch {
       // The put has succeeded, or failed for a better reason than this one.
+    }
+  }
+
+  async #leave(orphans: readonly BlobAt[]): Promise<void> {
+    try {
+      await queueDeletes(this.#context, orphans);
+      await flushUsage(this.#context);
+    } catch {
+      // The put has succeeded.
     }
   }
 

@@ -1,4 +1,4 @@
-import { abortable } from '../../core/abort.ts';
+import { abortable, NO_LONGER_NEEDED } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { deferred } from '../../core/deferred.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -30,14 +30,20 @@ const LAST_RESORT_EVERY_MS = 1_000;
  * Stops asking a provider that keeps failing, for put, get and repair alike: calls reject at once with
  * `Unavailable`, code `circuit_open`, and `context.retryAfterMs`. After the pause a single call is let through to try,
  * and before its end a read that is somebody's last resort: it may find that the provider has come back. Probes always
- * pass; one that succeeds proves nothing about data and closes nothing.
+ * pass; one that succeeds proves nothing about data and closes nothing, but ends the pause: the next call tries, and those
+ * that come meanwhile wait for what it finds.
  */
 export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAdapter {
   const breaker = new Breaker(inner.adapterId, options);
   return wrapAdapter(inner, {
     async call(info, signal, run) {
-      if (info.operation === 'probe') return run(signal);
-      const ticket = info.lastResort ? await breaker.enterAsLastResort(signal) : breaker.enter();
+      if (info.operation === 'probe') {
+        const begunMs = options.clock.monotonic();
+        const answer = await run(signal);
+        breaker.answered(begunMs);
+        return answer;
+      }
+      const ticket = await (info.lastResort ? breaker.enterAsLastResort(signal) : breaker.enter(signal));
       try {
         const answer = await run(signal);
         breaker.leave(ticket, 'success');
@@ -48,7 +54,7 @@ export function withBreaker(inner: BlobAdapter, options: BreakerOptions): BlobAd
       }
     },
     async *stream(_info, signal, open) {
-      const ticket = breaker.enter();
+      const ticket = await breaker.enter(signal);
       let outcome: Outcome = 'unknown';
       try {
         yield* open(signal);
@@ -78,7 +84,10 @@ class Breaker {
   readonly #firstPauseMs: number;
   #state: BreakerState = 'closed';
   #pauseMs: number;
+  #openedMs = 0;
   #openUntil = 0;
+  /** A probe was answered that was begun since it opened. */
+  #isThere = false;
   #triedAt = Number.NEGATIVE_INFINITY;
   #failedTrials = 0;
   #trial = deferred();
@@ -95,12 +104,29 @@ class Breaker {
     this.#rememberedAt = options.clock.monotonic();
   }
 
-  enter(): Ticket {
+  async enter(signal: AbortSignal | undefined): Promise<Ticket> {
+    if (this.#state === 'half-open' && this.#isThere) await this.#trialOver(signal);
     if (this.#state === 'closed') return {};
-    const waitMs = this.#openUntil - this.#clock.monotonic();
+    const waitMs = this.#isThere ? 0 : this.#openUntil - this.#clock.monotonic();
     if (this.#state === 'half-open' || waitMs > 0) throw circuitOpen(this.#provider, Math.max(waitMs, 0));
-    this.#beginTrial('the pause is over');
+    this.#beginTrial(this.#isThere ? 'a probe was answered' : 'the pause is over');
     return { trial: 'due' };
+  }
+
+  /** A trial may be a stream that its reader leaves standing: nobody waits for that longer than the pause would be. */
+  async #trialOver(signal: AbortSignal | undefined): Promise<void> {
+    const over = new AbortController();
+    const both = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
+    try {
+      await Promise.race([this.#trial.promise, this.#clock.sleep(this.#firstPauseMs, both)]);
+    } finally {
+      over.abort(NO_LONGER_NEEDED);
+    }
+  }
+
+  /** @param begunMs when the probe was. */
+  answered(begunMs: number): void {
+    if (this.#state !== 'closed' && begunMs >= this.#openedMs) this.#isThere = true;
   }
 
   /** Makes a trial whatever the pause; while another is under way, waits for that and goes by what it finds. */
@@ -141,7 +167,9 @@ class Breaker {
   }
 
   #open(why: string): void {
-    this.#openUntil = this.#clock.monotonic() + this.#pauseMs;
+    this.#openedMs = this.#clock.monotonic();
+    this.#openUntil = this.#openedMs + this.#pauseMs;
+    this.#isThere = false;
     this.#become('open', why);
   }
 
@@ -163,10 +191,12 @@ class Breaker {
       this.#failures = 0;
       this.#calls = 0;
       this.#pauseMs = this.#firstPauseMs;
+      this.#isThere = false;
       this.#become('closed', 'a trial call succeeded');
     } else if (outcome === 'failure') {
       this.#triedAt = this.#clock.monotonic();
       this.#failedTrials++;
+      this.#isThere = false;
       if (due) this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_FACTOR * this.#firstPauseMs);
       if (due) this.#open('a trial call failed');
       else this.#become('open', 'a last resort failed too');

@@ -6,6 +6,7 @@ import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers, type Turn } from '../../core/stragglers.ts';
 import { comparePointers } from '../../manifest/pointer.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { PLACE_SLOT } from '../../records/places.ts';
 import { readSlotContent, type SlotPointer, withSlots } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 
@@ -23,7 +24,8 @@ export interface Collected {
   readonly unconfirmed: ReadonlyMap<string, string>;
   /** Those of them that did not answer, or failed: they are not worth asking for anything else now. */
   readonly silent: ReadonlyMap<string, string>;
-  /** Slots that cannot be read as such; what they held, others may hold too. */
+  /** Slots that cannot be read as such, by their names, and where; what they held, others may hold too. */
+  readonly damaged: ReadonlyMap<string, ReadonlySet<string>>;
   readonly damagedSlots: number;
 }
 
@@ -37,6 +39,8 @@ const MAX_VERSIONS = 16;
  */
 const IDLE_MS = 30_000;
 const IDLE_FACTOR = 4;
+/** Damaged slots of which it is remembered where they are. */
+const MAX_DAMAGED = 100_000;
 /** Slots that could not be read before a provider is given up. */
 const MAX_FAILURES = 4;
 
@@ -63,6 +67,7 @@ class Gathering implements Collected {
   readonly heard = new Set<string>();
   readonly unconfirmed = new Map<string, string>();
   readonly silent = new Map<string, string>();
+  readonly damaged = new Map<string, Set<string>>();
   damagedSlots = 0;
   readonly #context: UpkeepContext;
   readonly #startedMs: number;
@@ -169,11 +174,20 @@ class Hearing {
       this.#names.add(name);
       this.#newsMs = this.#gathering.clock.monotonic();
     } catch (error) {
-      if (isHoldfastError(error, 'Corrupt')) return void this.#gathering.damagedSlots++;
+      if (isHoldfastError(error, 'Corrupt')) return this.#damaged(slot);
       if (this.#turn.signal.aborted) throw error;
       if (++this.#failures >= MAX_FAILURES) throw error;
       this.unread = asHoldfastError(error).message;
     }
+  }
+
+  #damaged(slot: string): void {
+    const { damaged } = this.#gathering;
+    this.#gathering.damagedSlots++;
+    if (slot === PLACE_SLOT) return;
+    if (damaged.size === MAX_DAMAGED && !damaged.has(slot))
+      this.unread = 'too many of its slots cannot be read';
+    else entryOf(damaged, slot, () => new Set<string>()).add(this.#provider.id);
   }
 }
 

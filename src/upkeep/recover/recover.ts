@@ -11,7 +11,7 @@ import { renewNames } from '../../records/name-copies.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { currentChange } from '../../records/names.ts';
 import { toBeIndexed } from '../../records/shard-index.ts';
-import { queueName } from '../../records/slots.ts';
+import { queueName, queueSlots } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
 import { judgeOldClaims } from '../old-claims.ts';
@@ -75,7 +75,8 @@ export async function recoverVault(
   await queueShort(context, collected, standing);
   await recountIsDue(context);
   if (heads !== undefined) await generation.adopt(heads);
-  const uncertain = new Map([...silent, ...collected.unconfirmed]);
+  await queueDamaged(context, collected, pointers);
+  const uncertain = new Map([...silent, ...collected.unconfirmed, ...hiding(context, collected)]);
   // A name that nobody told of may need what waits to be deleted.
   if (uncertain.size === 0) await judgeOldClaims(context, { signal });
   return {
@@ -93,6 +94,32 @@ export async function recoverVault(
     forks,
     damagedSlots: collected.damagedSlots,
   };
+}
+
+/** Slots of names that are known are written anew. */
+async function queueDamaged(
+  context: UpkeepContext,
+  { damaged }: Collected,
+  pointers: readonly Pointer[],
+): Promise<void> {
+  if (damaged.size === 0) return;
+  for (const { name, version } of pointers) {
+    const providers = damaged.get(context.keys.slotName(name));
+    if (providers !== undefined)
+      await queueSlots(context, [...providers], context.keys.nameKey(name), version);
+  }
+}
+
+/** Providers whose slots of one name are damaged in so many failure domains that every copy of a version may be among them. */
+function hiding({ directory, policy }: UpkeepContext, { damaged }: Collected): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const ids of damaged.values()) {
+    const providers = [...ids].flatMap((id) => directory.get(id) ?? []);
+    const domains = new Set(providers.map((provider) => domainOf(provider, policy.failureDomain)));
+    if (domains.size <= policy.minTolerates) continue;
+    for (const id of ids) found.set(id, 'slots there cannot be read, nor those of the same name elsewhere');
+  }
+  return found;
 }
 
 /** Names that lie in fewer failure domains than their objects survive the loss of are copied to more, by later commands too. */

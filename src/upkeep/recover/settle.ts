@@ -2,7 +2,7 @@ import PQueue from 'p-queue';
 import { equalBytes } from '../../core/bytes.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { comparePointers, openPointer, type Pointer, relationOf } from '../../manifest/pointer.ts';
-import { type Fork, isRival, keepFork } from '../../records/forks.ts';
+import { type Fork, judgeRival, keepFork } from '../../records/forks.ts';
 import { noJournals } from '../../records/journal.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
@@ -157,7 +157,9 @@ class Settling implements Settled {
     }
     const rivals: SlotPointer[] = [];
     for (const one of others) {
-      if (!shown.includes(one) && (await isRival(this.#context, one, now))) rivals.push(one);
+      if (shown.includes(one)) continue;
+      // A name is kept also of what cannot be told now: the state that would tell it later may be lost.
+      if ((await judgeRival(this.#context, one, now)) !== 'none') rivals.push(one);
     }
     return rivals;
   }

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
+import { HoldfastError } from '../../../src/core/errors.ts';
 import { createHedge } from '../../../src/core/hedge.ts';
 import { NODE_READS } from '../../../src/core/straggler-policies.ts';
 import { putObject } from '../../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
 import { emptyTrash } from '../../../src/records/trash.ts';
+import { aroundWrites } from '../../helpers/engine.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { noise, testVault } from '../../helpers/vault.ts';
 
@@ -78,4 +80,16 @@ it('one that lands long after is deleted with the next look at what is queued', 
   expect(await blobsThere()).toHaveLength(before.length + 1);
   await emptyTrash(context, async () => false);
   expect(await blobsThere()).toEqual(before);
+});
+
+it('a state that takes no intents any more is what fails a put, not the providers', async () => {
+  const full = new HoldfastError('QuotaExceeded', 'no space left', { code: 'engine_full' });
+  const { context } = await testVault({ providers: 4 });
+  let intents = 0;
+  const engine = aroundWrites(context.engine, async ({ ops }, work) => {
+    const isIntent = ops.some(({ table, key, value }) => table === 'journal' && key.includes('/') && value);
+    if (isIntent && ++intents > 1) throw full;
+    return work();
+  });
+  await expect(putObject({ ...context, engine }, noise(3_000), { name: 'x' })).rejects.toBe(full);
 });

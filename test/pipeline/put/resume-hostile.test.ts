@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { mulberry } from '../../../bench/kill-vaults.ts';
 import { addressOf, type BlobAddress } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { createMemoryEngine, type Engine } from '../../../src/engine/index.ts';
@@ -13,6 +14,7 @@ import { finishedSegments, unfinishedOf } from '../../../src/records/unfinished.
 import { recoverVault } from '../../../src/upkeep/recover/recover.ts';
 import { sweepJournal } from '../../../src/upkeep/sweep.ts';
 import { verifyObject } from '../../../src/upkeep/verify.ts';
+import { SLOW } from '../../helpers/cli.ts';
 import { aroundWrites, touches } from '../../helpers/engine.ts';
 import { bytes, HOUR, put, World } from '../../helpers/resuming.ts';
 import { rottenEngine } from '../../helpers/rotten-engine.ts';
@@ -229,6 +231,30 @@ it('a note that is damaged stops no put: of a segment it is made anew, of a put 
     await world.expectNothingLeft();
   }
 });
+
+it('a note or a journal that is cut off or has a bit flipped, which nothing tells, stops no put and spoils no byte', async () => {
+  const random = mulberry(3);
+  const draw = (count: number): number => Math.floor(random() * count);
+  for (let trial = 0; trial < (SLOW ? 60 : 3); trial++) {
+    const { world, file } = await cutOff();
+    const { engine } = world.vault.context;
+    const table = trial % 3 === 2 ? 'journal' : 'resume';
+    const keys = await world.records(table);
+    const key = keys[draw(keys.length)]!;
+    const value = (await engine.table(table).get(key))!;
+    const [at, bit, cut] = [draw(value.length), draw(8), random() < 0.5];
+    const flipped = value.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte));
+    await engine.table(table).put(key, cut ? value.slice(0, at) : flipped);
+    const where = `${table} ${key} at ${at}, ${cut ? 'cut' : `bit ${bit}`}`;
+    await put(world.run(), file).catch((error: Error) => expect(error, where).toBeInstanceOf(HoldfastError));
+    const context = world.run();
+    await sweepJournal(context, (owner) => owner !== 'run3');
+    await emptyTrash(context, async () => true);
+    await expect(put(context, file), where).resolves.toMatchObject({ name: 'x' });
+    await isWhole(world);
+    expect(world.misuses, where).toEqual([]);
+  }
+}, 600_000);
 
 it('a put of which the journal is damaged is not taken up, and is told of once', async () => {
   const engine = rottenEngine();

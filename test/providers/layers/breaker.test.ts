@@ -131,10 +131,50 @@ describe('the circuit breaker', () => {
     expect(await call()).toEqual([true]);
   });
 
-  it('lets probes pass, which close nothing', async () => {
+  it('lets probes pass, which close nothing: one that is answered lets the next call try', async () => {
     await open();
     await adapter.probe();
+    expect(await call(3)).toMatchObject([
+      { message: 'gone' },
+      { code: 'circuit_open' },
+      { code: 'circuit_open' },
+    ]);
+    expect(asked).toBe(1);
     expect((await call())[0]).toMatchObject({ code: 'circuit_open' });
+    expect(states).toEqual(['open', 'half-open', 'open']);
+  });
+
+  it('lets those that come during such a try wait for what it finds', async () => {
+    await open();
+    error = undefined;
+    let answer = (): void => {};
+    answering = new Promise((resolve) => {
+      answer = resolve;
+    });
+    await adapter.probe();
+    const first = adapter.fetch(address);
+    const gaveUp = new AbortController();
+    const others = call(2);
+    const impatient = call(1, gaveUp.signal);
+    gaveUp.abort();
+    expect(await impatient).toMatchObject([{ kind: 'Aborted' }]);
+    await clock.advance(1);
+    expect(asked).toBe(1);
+    answer();
+    await first;
+    expect(await others).toEqual([true, true]);
+    expect(states).toEqual(['open', 'half-open', 'closed']);
+  });
+
+  it('lets nobody wait for a try that is never over', async () => {
+    await open();
+    error = undefined;
+    answering = new Promise(() => {});
+    await adapter.probe();
+    void adapter.fetch(address);
+    const other = call();
+    await clock.advance(5_000);
+    expect(await other).toMatchObject([{ code: 'circuit_open' }]);
   });
 
   it('tries before the pause is over for reads that have nowhere else to go, one at a time', async () => {
