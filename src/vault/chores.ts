@@ -42,10 +42,15 @@ export interface Chore {
 /** Chores of which what fails are providers. */
 export const AT_PROVIDERS: readonly string[] = ['trash', 'slots'];
 
-/** @param onDead called when an owner was found dead and its work is being finished, and when that is over. */
+/**
+ * Chores that open nothing, and ask no slot how far the state is: without the key that is not known, so nothing is deleted.
+ */
+const KEYLESS: readonly string[] = ['shard index', 'usage'];
+
+/** Those that can be done with the key at hand. @param onDead called when an owner was found dead and its work is being finished, and when that is over. */
 export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) => void): readonly Chore[] {
-  const { context, leases, log } = composed;
-  return [
+  const { context, leases, log, sealed } = composed;
+  const all: readonly Chore[] = [
     { name: 'journals', run: (options) => sweep(composed, onDead, options) },
     { name: 'retired', run: (options) => retire(composed, options) },
     { name: 'moves', run: (options) => endDeadMoves(context, options) },
@@ -75,6 +80,7 @@ export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) =>
       },
     },
   ];
+  return sealed ? all.filter(({ name }) => KEYLESS.includes(name)) : all;
 }
 
 /** What waits since before a recovery is judged so often: that takes a walk through all manifests. */

@@ -31,6 +31,12 @@ async function nine(): Promise<Nine> {
 
 const blobsOf = ({ home }: Nine, id: string): Promise<string[]> => blobsIn(join(home, 'providers', id));
 
+/** Files of slots at all providers. */
+async function slotsOf({ home }: Nine): Promise<string[]> {
+  const files = await readdir(join(home, 'providers'), { recursive: true });
+  return files.filter((file) => file.includes('slot') && !file.startsWith('p3')).sort();
+}
+
 async function read(vault: Vault, name: string): Promise<Uint8Array> {
   const reader = await vault.getObject(name);
   return new Uint8Array(await new Response(reader.stream()).arrayBuffer());
@@ -181,6 +187,31 @@ describe('repair', () => {
     const vault = await openVault({ home: its.home, env: {} });
     onTestFinished(() => vault.close());
     await expectIntact(vault);
+  });
+
+  it('leaves to those who have the key what takes one', async () => {
+    const its = await nine();
+    await vanish(join(its.home, 'providers', 'p3'));
+    await its.vault.providers.setLost('p3', true);
+    // What was moved away, and may go by now.
+    const pack = await packOf(its, 'p1');
+    const { segment, manifest, address } = pack;
+    const place = `p1/${address}`;
+    const row = { v: 1, state: 'leaving', segment, manifest, bytes: 1, since: 0, recoveries: 0, due: 0 };
+    const { engine } = internalsOf(its.vault).context;
+    await engine.table('moves').put(place, new TextEncoder().encode(JSON.stringify(row)));
+    await engine.table('open_moves').put(place, new Uint8Array());
+    await its.vault.close();
+    const slots = await slotsOf(its);
+    const worker = await openVault({ home: its.home, sealed: true, env: {} });
+    await worker.repair();
+    const { context } = internalsOf(worker);
+    const log = async (): Promise<string> =>
+      new TextDecoder().decode(await context.engine.table('upkeep').get('chores'));
+    await expect.poll(log, { timeout: 10_000 }).toContain('shard index');
+    expect(await context.engine.table('moves').get(place)).toBeDefined();
+    await worker.close();
+    expect(await slotsOf(its)).toEqual(slots);
   });
 
   it('says of what cannot be rebuilt that its code is at its limit, and repairs the rest', async () => {
