@@ -1,4 +1,5 @@
 import type { LinearCode } from '../coding/erasure/linear-code.ts';
+import { entryOf } from '../core/maps.ts';
 import type { ShardPlaces } from './certificate.ts';
 import { type DomainLevel, domainOf, groupByDomain, NOT_PLACED, type PlacementProvider } from './domains.ts';
 import { countFatalSets, smallestFatalSet } from './losses.ts';
@@ -12,6 +13,8 @@ export interface ReassignRequest {
   readonly places: ShardPlaces;
   /** Shards that need another provider. */
   readonly move: readonly number[];
+  /** Also looks for better places by exchanging those of the moved shards: for who has the time. Default false. */
+  readonly thorough?: boolean | undefined;
 }
 
 /** Up to this many domains each choice is weighed by what it survives; beyond, by how evenly it spreads. */
@@ -35,7 +38,62 @@ export function reassign(request: ReassignRequest): Uint8Array {
     );
     places[shard] = options[0]?.place ?? NOT_PLACED;
   }
-  return places;
+  return request.thorough && weighed ? improved(request, places) : places;
+}
+
+/** Exchanges that are tried. */
+const MAX_TRIES = 400;
+
+/**
+ * One shard after the other goes where the chunk survives most with those placed before, which need not be where all
+ * survive most together. So the places of two moved shards are exchanged, or one is moved, as long as that makes it no
+ * worse. The order is drawn by a fixed seed.
+ */
+function improved(request: ReassignRequest, start: Uint8Array): Uint8Array {
+  const moved = request.move.filter((shard) => start[shard] !== NOT_PLACED);
+  if (moved.length < 2) return start;
+  let seed = 1;
+  const draw = (below: number): number => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return (seed >>> 8) % below;
+  };
+  let [best, worth] = [start, worthOf(request, start)];
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const next = Uint8Array.from(best);
+    const [a, b] = [moved[draw(moved.length)]!, moved[draw(moved.length)]!];
+    const open = candidates(request, next);
+    if (draw(2) === 0) [next[a], next[b]] = [best[b]!, best[a]!];
+    else if (open.length > 0) next[a] = open[draw(open.length)]!;
+    const its = worthOf(request, next);
+    if (its.tolerates > worth.tolerates || (its.tolerates === worth.tolerates && its.fatal <= worth.fatal))
+      [best, worth] = [next, its];
+  }
+  return best;
+}
+
+function worthOf(
+  request: ReassignRequest,
+  places: Uint8Array,
+): { readonly tolerates: number; readonly fatal: number } {
+  const { blocks, gone } = parted(request, places);
+  const parts = [...blocks.values()];
+  const { tolerates } = smallestFatalSet(request.code, parts, gone);
+  const { fatal } = countFatalSets(request.code, parts, gone, tolerates + 1);
+  return { tolerates, fatal };
+}
+
+/** Shards by domain, and those that are nowhere. */
+function parted(
+  { providers, failureDomain }: ReassignRequest,
+  places: Uint8Array,
+): { readonly blocks: ReadonlyMap<string, readonly number[]>; readonly gone: readonly number[] } {
+  const blocks = new Map<string, number[]>();
+  const gone: number[] = [];
+  places.forEach((at, shard) => {
+    if (at === NOT_PLACED) gone.push(shard);
+    else entryOf(blocks, domainOf(providers[at]!, failureDomain), () => []).push(shard);
+  });
+  return { blocks, gone };
 }
 
 /** Of every domain, the provider that has room and holds least of this chunk. In order of rank. */
@@ -68,22 +126,11 @@ interface Choice {
 
 function weigh(request: ReassignRequest, places: Uint8Array, shard: number, choice: Choice): Option {
   const { place, rank, weighed } = choice;
-  const { code, providers, failureDomain } = request;
-  const blocks = new Map<string, number[]>();
-  const gone: number[] = [];
-  places.forEach((at, i) => {
-    const home = i === shard ? place : at;
-    if (home === NOT_PLACED) {
-      gone.push(i);
-      return;
-    }
-    const label = domainOf(providers[home]!, failureDomain);
-    blocks.set(label, [...(blocks.get(label) ?? []), i]);
-  });
-  const load = blocks.get(domainOf(providers[place]!, failureDomain))!.length;
-  if (!weighed) return { place, tolerates: 0, fatal: 0, load, rank };
-  const parts = [...blocks.values()];
-  const { tolerates } = smallestFatalSet(code, parts, gone);
-  const { fatal } = countFatalSets(code, parts, gone, tolerates + 1);
-  return { place, tolerates, fatal, load, rank };
+  const next = Uint8Array.from(places);
+  next[shard] = place;
+  const { blocks } = parted(request, next);
+  const load = blocks.get(domainOf(request.providers[place]!, request.failureDomain))!.length;
+  return weighed
+    ? { place, load, rank, ...worthOf(request, next) }
+    : { place, load, rank, tolerates: 0, fatal: 0 };
 }

@@ -72,7 +72,7 @@ function repairOfChunk(
 ): ChunkRepair {
   const staysAway = (shard: number): boolean => providers[places[shard]!]?.eligible !== true;
   const move = missing.filter(staysAway);
-  const after = reassign({ code: view.code, providers, failureDomain, places, move });
+  const after = reassign({ code: view.code, providers, failureDomain, places, move, thorough: true });
   return new Map(missing.map((shard) => [shard, providers[after[shard]!]?.id]));
 }
 
