@@ -65,6 +65,7 @@ export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { WhyLost } from './upkeep/repair/lost.ts';
+export type { ChunkRepairResult } from './upkeep/repair/repair-chunk.ts';
 export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
 export type { RepairRunResult } from './upkeep/repair/repair-run.ts';
 export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
@@ -76,6 +77,7 @@ export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
 export type {
+  ChunkOptions,
   ListManifestsOptions,
   LostProvider,
   ManifestEntry,

@@ -71,6 +71,8 @@ export interface ErrorCodeTable {
   body_too_long: 'Corrupt';
   /** The object would survive fewer losses than it must. Do: bring providers back or add some, or lower the minimum. */
   certificate_shortfall: 'PermissionDenied';
+  /** An object has fewer chunks. Do: name one that it has; they count from 0. */
+  chunk_not_found: 'NotFound';
   /** The provider failed repeatedly and is given a rest. Do: wait; see `holdfast providers`. */
   circuit_open: 'Unavailable';
   /** A secret would be sent unencrypted. Do: use `https://`. */
@@ -149,6 +151,8 @@ export interface ErrorCodeTable {
   malformed_compression: 'Corrupt';
   /** A manifest is authentic DAG-CBOR and still no manifest. Do: treat it as damaged; its copies may be whole. */
   malformed_manifest: 'Corrupt';
+  /** The vault has no object of that address. Do: see `listManifests`, or `holdfast manifests`. */
+  manifest_not_found: 'NotFound';
   /** Shards of a segment were moved in part too often. Do: move all shards of the provider at once. */
   moves_entangled: 'Conflict';
   /** Too many write one name at once. Nothing was changed. Do: try again. @status temporary */

@@ -6,10 +6,12 @@ import type { ObjectInput } from '../pipeline/source.ts';
 import { listManifests } from '../records/manifests.ts';
 import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
+import { resolveReference } from '../records/names.ts';
 import { type AuditOptions, type AuditResult, auditProviders } from '../upkeep/audit/audit.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
+import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import { type ScrubOptions, type ScrubResult, scrubStored } from '../upkeep/scrub/scrub.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
@@ -21,8 +23,9 @@ import { Housekeeping } from './housekeeping.ts';
 import { measure } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import { repairVault } from './repair.ts';
+import { repairChunkOf, repairVault } from './repair.ts';
 import type {
+  ChunkOptions,
   ListManifestsOptions,
   ManifestEntry,
   RepairOptions,
@@ -184,6 +187,22 @@ export class OpenedVault implements Vault {
     return result;
   }
 
+  async repairChunk(
+    reference: string,
+    chunk: number,
+    options: ChunkOptions = {},
+  ): Promise<ChunkRepairResult> {
+    acceptOptions('repairChunk', options);
+    const { context, sealed, room } = this.#composed;
+    if (sealed && !reference.startsWith('b3:')) throw needsAddress();
+    const { manifest } = await resolveReference(context, reference, options);
+    await room.beforeStore();
+    await this.#recent.renew('repair', undefined, options.signal);
+    const result = await repairChunkOf(this.#composed, { manifest, chunk }, options);
+    if (!sealed) this.#housekeeping.start();
+    return result;
+  }
+
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
     acceptOptions('repairHistory', options);
     yield* this.#composed.repairLog.history(options);
@@ -213,6 +232,12 @@ export class OpenedVault implements Vault {
 }
 
 const DAY_MS = 86_400_000;
+
+const needsAddress = (): HoldfastError =>
+  new HoldfastError('PermissionDenied', 'a name takes the key of the vault, and there is none here', {
+    code: 'sealed',
+    hint: 'Give the address of the manifest: b3: and 64 hex digits.',
+  });
 
 /** A file says what it is called, and a blob what it is. */
 function withDefaults(input: ObjectInput, options: PutOptions): PutOptions {

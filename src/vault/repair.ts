@@ -1,14 +1,16 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/types.ts';
+import type { BlobAddress } from '../core/address.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import { filesOnDisk } from '../upkeep/repair/log-files.ts';
-import { lostProviders } from '../upkeep/repair/lost.ts';
+import { lostProviders, type WhyLost } from '../upkeep/repair/lost.ts';
+import { type ChunkRepairResult, repairChunk } from '../upkeep/repair/repair-chunk.ts';
 import { createMemoryRepairLog, DiskRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
-import { type Later, repairDue } from '../upkeep/repair/repair-run.ts';
+import { type Later, type RepairTools, repairDue } from '../upkeep/repair/repair-run.ts';
 import { indexShards } from '../upkeep/shard-index/index-shards.ts';
 import type { ComposedVault } from './assemble.ts';
-import type { RepairOptions, RepairResult } from './vault.ts';
+import type { ChunkOptions, LostProvider, RepairOptions, RepairResult } from './vault.ts';
 
 /** The log of repairs where the configuration says; in memory where all other state is. */
 export function repairLogOf(
@@ -20,6 +22,7 @@ export function repairLogOf(
   return new DiskRepairLog({ clock, files: filesOnDisk(resolve(home, repair.logDir || 'repair_log')), log });
 }
 
+const HOUR_MS = 3_600_000;
 /** Rounds of indexing before a repair: each is bounded, and there may be much that was never indexed. */
 const MAX_INDEX_ROUNDS = 1_000;
 
@@ -32,22 +35,43 @@ export async function repairVault(
   { signal, onProgress }: RepairOptions,
   later?: Later,
 ): Promise<RepairResult> {
-  const { context, catalog, config, repairLog: log, pace, observers } = composed;
   const whole = await indexed(composed, signal);
-  const afterMs = config.repair.lostAfterHours * 3_600_000;
-  const lost = await lostProviders(context, (id) => catalog.silentMs(id), afterMs, { signal });
-  const tools = {
-    pace,
-    log,
-    metrics: observers.repair,
-    maxConcurrent: config.repair.maxConcurrent,
-    graceMs: context.retention.replacedMs,
-    later,
-  };
+  const lost = await lostNow(composed, signal);
+  const tools = toolsOf(composed, later);
+  const { context } = composed;
   const done = await repairDue(context, tools, { lost: new Set(lost.keys()), signal, onProgress });
-  const named = [...lost].map(([provider, why]) => ({ provider, why }));
-  return { ...done, lost: named.sort((a, b) => (a.provider < b.provider ? -1 : 1)), incomplete: !whole };
+  return { ...done, lost: namedLost(lost), incomplete: !whole };
 }
+
+/** Repairs one chunk now, though it has to wait. It needs no key. */
+export async function repairChunkOf(
+  composed: ComposedVault,
+  at: { readonly manifest: BlobAddress; readonly chunk: number },
+  { force = false, signal }: ChunkOptions,
+): Promise<ChunkRepairResult> {
+  await indexed(composed, signal);
+  const lost = new Set((await lostNow(composed, signal)).keys());
+  return repairChunk(composed.context, toolsOf(composed), at, { lost, force, signal });
+}
+
+/** Providers that are gone for good now, and why. */
+const lostNow = (
+  { context, catalog, config }: ComposedVault,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, WhyLost>> =>
+  lostProviders(context, (id) => catalog.silentMs(id), config.repair.lostAfterHours * HOUR_MS, { signal });
+
+const namedLost = (lost: ReadonlyMap<string, WhyLost>): LostProvider[] =>
+  [...lost].map(([provider, why]) => ({ provider, why })).sort((a, b) => (a.provider < b.provider ? -1 : 1));
+
+const toolsOf = (
+  { context, config, repairLog: log, pace, observers }: ComposedVault,
+  later?: Later,
+): RepairTools => ({
+  ...{ pace, log, later, metrics: observers.repair },
+  maxConcurrent: config.repair.maxConcurrent,
+  graceMs: context.retention.replacedMs,
+});
 
 /** @returns whether everything is indexed: what is not, nobody finds when its provider is lost. */
 async function indexed({ context }: ComposedVault, signal: AbortSignal | undefined): Promise<boolean> {

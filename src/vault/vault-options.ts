@@ -19,7 +19,7 @@ import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { ScrubOptions } from '../upkeep/scrub/scrub.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
-import type { ListManifestsOptions, RepairOptions } from './vault.ts';
+import type { ChunkOptions, ListManifestsOptions, RepairOptions } from './vault.ts';
 
 /** A kind of adapters, whatever its entries say. */
 // biome-ignore lint/suspicious/noExplicitAny: of whatever options.
@@ -113,6 +113,7 @@ const CALLS: {
   readonly audit: OptionNames<AuditOptions>;
   readonly status: OptionNames<AbortOptions>;
   readonly repair: OptionNames<RepairOptions>;
+  readonly repairChunk: OptionNames<ChunkOptions>;
   readonly repairHistory: OptionNames<RepairHistoryOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
@@ -139,6 +140,7 @@ const CALLS: {
   scrub: { subset: true, restart: true, bytesPerSecond: true, onProgress: true, signal: true },
   status: ABORT,
   repair: { onProgress: true, signal: true },
+  repairChunk: { force: true, signal: true },
   repairHistory: { limit: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,

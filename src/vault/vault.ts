@@ -12,6 +12,7 @@ import type { DeleteResult } from '../upkeep/delete.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { WhyLost } from '../upkeep/repair/lost.ts';
+import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { RepairRunResult } from '../upkeep/repair/repair-run.ts';
 import type { ScrubOptions, ScrubResult } from '../upkeep/scrub/scrub.ts';
@@ -116,6 +117,13 @@ export interface Vault {
    */
   repair(options?: RepairOptions): Promise<RepairResult>;
   /**
+   * Repairs one chunk of an object now, counted from 0, though it has to wait after a failure. A name takes the key, an address
+   * does not. What fails is a result, not an error.
+   * @throws HoldfastError `NotFound` (`name_not_found`, `manifest_not_found`, `chunk_not_found`); `Conflict` (`segment_leased`)
+   * while another repairs it; `QuotaExceeded` (`egress_cap`); `PermissionDenied` (`sealed`); `Unavailable`; `Aborted`.
+   */
+  repairChunk(reference: string, chunk: number, options?: ChunkOptions): Promise<ChunkRepairResult>;
+  /**
    * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
    * memory only what this vault did since it was opened.
    */
@@ -136,6 +144,12 @@ export interface VaultStatus extends Upkeep {
 export interface RepairOptions extends AbortOptions {
   /** Told whenever a segment is done. */
   readonly onProgress?: ((sum: RepairRunResult) => void) | undefined;
+}
+
+/** What may be said of the repair of one chunk. */
+export interface ChunkOptions extends AbortOptions {
+  /** Rewrites every shard of it, though nothing is wrong, but for those at providers that take none now. Default false. */
+  readonly force?: boolean | undefined;
 }
 
 export interface RepairResult extends RepairRunResult {

@@ -64,6 +64,36 @@ is left of some chunk.`,
   },
 });
 
+export const repairChunk: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/repair-chunk.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      force: { ...off, brief: 'Rewrite every shard of it, though nothing is wrong' },
+    },
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        ...oneReference.parameters,
+        {
+          brief: 'Number of a chunk, from 0',
+          parse: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+          placeholder: 'chunk',
+        },
+      ],
+    },
+  },
+  docs: {
+    brief: 'Repair one chunk of an object now, though it has to wait',
+    fullDescription: `Repair one chunk of an object now, though it has to wait after a failure. With --force every shard of it is written anew,
+though nothing is known to be wrong with it, but for those at providers that take none now. A name takes the key; the address of
+a manifest does not.
+
+Exit codes: 0 nothing is left to be repaired of it; 3 there is no such object or chunk; 4 it failed, and is tried again later;
+5 too little is left of it; 6 another repairs it at the moment.`,
+  },
+});
+
 export const repairHistory: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/repair-history.ts'),
   parameters: { flags: { ...configFlags, limit } },

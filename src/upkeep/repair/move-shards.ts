@@ -28,6 +28,8 @@ export interface MoveRequest {
   readonly moves: ReadonlyMap<number, string>;
   /** Shards that are not to be read where they ought to be. */
   readonly lost: ReadonlySet<number>;
+  /** A pack that is where it is to be is written over, though nothing is known to be wrong with it. Default false. */
+  readonly rewrites?: boolean | undefined;
   readonly pace: RepairPace;
   /** The object has no loss left to give: no cap keeps it from being repaired. */
   readonly exempt: boolean;
@@ -161,7 +163,7 @@ class Moving {
   }
 
   async round(plans: readonly PackPlan[]): Promise<void> {
-    const { at, lost, pace } = this.#request;
+    const { at, lost, rewrites, pace } = this.#request;
     const { signal } = this.#state;
     const had = await this.#have(plans.flatMap(({ shards }) => shards));
     const drafts: PackDraft[] = [];
@@ -173,7 +175,11 @@ class Moving {
       drafts.push(draft);
     }
     if (drafts.length === 0) return;
-    const stored = await storePacks(this.#context, { at, view: this.#view, lost, pace, signal }, drafts);
+    const stored = await storePacks(
+      this.#context,
+      { at, view: this.#view, lost, rewrites, pace, signal },
+      drafts,
+    );
     this.#failed.push(...stored.failed);
     await abandonPacks(this.#context, stored.vain, stored.counted);
     if (stored.intents.length === 0) return throwIfAborted(signal, 'repair');

@@ -9,6 +9,8 @@ export interface RepairRequest {
   readonly view: SegmentView;
   /** Shards that are not, or not right, where they ought to be: `chunk × totalShards + shard`. */
   readonly lost: ReadonlySet<number>;
+  /** Shards that are stored anew where they are, though nothing is wrong with them; left alone where that cannot be now. */
+  readonly rewrite?: ReadonlySet<number> | undefined;
   /** All that are configured; those that are lost, or take no new shards now, are not `eligible`. */
   readonly providers: readonly PlacementProvider[];
   readonly failureDomain: DomainLevel;
@@ -44,11 +46,12 @@ export function planRepair(request: RepairRequest): RepairOfSegment {
     );
     const left = places.map((place, shard) => (missing.includes(shard) ? NOT_PLACED : place));
     certifier.add(left);
-    if (missing.length === 0) continue;
-    if (!decodes(code, left)) {
+    if (missing.length > 0 && !decodes(code, left)) {
       hopeless.push(chunk);
       continue;
     }
+    for (const [at, provider] of rewritten(request, chunk, places)) moves.set(at, provider);
+    if (missing.length === 0) continue;
     // Chunks repeat each other's places as the rotation comes round.
     const key = `${places.join()}|${missing.join()}`;
     const repair = solved.get(key) ?? repairOfChunk(request, places, missing);
@@ -60,6 +63,19 @@ export function planRepair(request: RepairRequest): RepairOfSegment {
     }
   }
   return { moves, hopeless, homeless, tolerates: certifier.certificate().tolerates };
+}
+
+/** Shards of a chunk that are stored anew at the providers that they are at, and those. */
+function* rewritten(
+  { view, lost, rewrite, providers }: RepairRequest,
+  chunk: number,
+  places: Uint8Array,
+): Generator<[number, string]> {
+  for (const [shard, place] of places.entries()) {
+    const at = chunk * view.code.totalShards + shard;
+    const provider = providers[place];
+    if (provider?.eligible && rewrite?.has(at) && !lost.has(at)) yield [at, provider.id];
+  }
 }
 
 /** By shard; undefined: nobody can take it. */

@@ -5,15 +5,15 @@ import { decodeRoot, type RootRecord } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { isNodeNote, mendedOps } from '../../records/damage.ts';
 import { loadRoot, manifestStands } from '../../records/manifests.ts';
-import { backOff, backoffOf, repairedOps } from '../../records/repair-backoff.ts';
+import { backoffOf, repairedOps } from '../../records/repair-backoff.ts';
 import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
 import { type DueSegment, dueSegments } from './due.ts';
-import { limitedText } from './limited.ts';
 import { repairNodes } from './nodes.ts';
+import { tellOutcome } from './outcomes.ts';
 import type { RepairPace } from './pace.ts';
 import type { RepairLog, RepairStatus } from './repair-log.ts';
-import { type ChunkOutcome, repairSegment, type SegmentRepaired } from './repair-segment.ts';
+import { repairSegment, type SegmentRepaired } from './repair-segment.ts';
 
 export interface RepairTools {
   readonly pace: RepairPace;
@@ -229,27 +229,13 @@ class RepairRun {
       const { chunk, status, bytes, missing } = outcome;
       if (status !== 'success') this.#backlog += missing;
       this.#chunks[status]++;
-      this.#tools.metrics.attempt(status);
-      const error = errorOf(record, outcome);
-      let nextMs: number | undefined;
       if (status === 'success') mended.push(chunk);
-      else if (status === 'skipped') nextMs = (await backoffOf(this.#context, manifest, chunk))?.nextMs;
-      else nextMs = (await backOff(this.#context, manifest, chunk, error ?? status)).nextMs;
-      if (status === 'fatal' || status === 'failure') this.#count(record, outcome.error);
-      firstMs = Math.min(firstMs, nextMs ?? Number.POSITIVE_INFINITY);
       this.#sum.bytesRestored += bytes;
-      this.#tools.metrics.bytes(bytes);
-      await this.#tools.log.append({ manifest, chunk, status, bytes, error, nextMs });
+      const { nextMs } = await tellOutcome(this.#context, this.#tools, { manifest, record }, outcome);
+      firstMs = Math.min(firstMs, nextMs ?? Number.POSITIVE_INFINITY);
     }
     if (mended.length > 0) await this.#context.engine.batch(repairedOps(manifest, mended));
     return Number.isFinite(firstMs) ? firstMs : undefined;
-  }
-
-  #count(record: RootRecord, error: HoldfastError | undefined): void {
-    const labels = { erasure: record.code.algorithm, compression: record.compression };
-    const rebuilt = error === undefined || error.code === 'undecodable';
-    const what = rebuilt ? 'reconstruct' : error.kind === 'Corrupt' ? 'integrity' : 'encode';
-    this.#tools.metrics.failure(what, labels);
   }
 
   /** Once for an object, since what was lost with a provider, or is rotten, may be its nodes too. */
@@ -295,9 +281,4 @@ class RepairRun {
       nextMs,
     });
   }
-}
-
-function errorOf(record: RootRecord, { status, error, missing }: ChunkOutcome): string | undefined {
-  if (status === 'fatal') return limitedText(record.code, missing);
-  return error?.message;
 }

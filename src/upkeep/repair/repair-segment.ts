@@ -25,7 +25,7 @@ export interface SegmentToRepair {
   readonly waits: (chunk: number) => Promise<boolean>;
   /** Leaves all other chunks of the object alone. */
   readonly only?: number | undefined;
-  /** Rewrites every shard, lost or not. */
+  /** Rewrites every shard, lost or not, but for those at providers that take none now. */
   readonly all?: boolean | undefined;
   readonly pace: RepairPace;
   readonly window: number;
@@ -38,7 +38,7 @@ export interface ChunkOutcome {
   readonly chunk: number;
   /** `skipped`: it has to wait. `fatal`: too little is left of it. */
   readonly status: RepairStatus;
-  /** Of shards that were lost. */
+  /** Shards that were lost, or that were to be rewritten. */
   readonly missing: number;
   /** Bytes of shards that were written. */
   readonly bytes: number;
@@ -87,10 +87,11 @@ async function repairLeased(
   const plan = planRepair({
     view,
     lost,
+    rewrite: task.all === true ? shardsOf(view, task) : undefined,
     providers: candidates(context, task),
     failureDomain: object.record.certificate.domains.level,
   });
-  const moved = await move(context, task, view, { lost, plan, notes, lease }, signal);
+  const moved = await move(context, task, view, { lost, plan, lease }, signal);
   throwIfAborted(signal, 'repair');
   const rewritten = new Set(moved === undefined ? [] : plan.moves.keys());
   for (const { at } of moved?.failed ?? []) rewritten.delete(at);
@@ -99,7 +100,7 @@ async function repairLeased(
   if (moved !== undefined) await noteFound(context, task, moved);
   return {
     chunks: [
-      ...outcomesOf(view, lost, plan, moved),
+      ...outcomesOf(view, new Set([...lost, ...plan.moves.keys()]), plan, moved),
       ...[...waiting].map(([chunk, missing]) => ({ chunk, missing, status: 'skipped' as const, bytes: 0 })),
     ],
     bytesRead: moved?.bytesRead ?? 0,
@@ -124,24 +125,25 @@ async function waitingOf(
 const chunkAt = ({ record, code }: SegmentView, at: number): number =>
   record.firstChunk + Math.floor(at / code.totalShards);
 
-/** What is not where it ought to be, as far as is known. */
-function lostShards(
-  view: SegmentView,
-  { lost, only, all }: SegmentToRepair,
-  notes: readonly DamageNote[],
-): Set<number> {
+/** What it is about. */
+function shardsOf(view: SegmentView, { only }: SegmentToRepair): Set<number> {
   const { totalShards } = view.code;
   const shards = new Set<number>();
   for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
     if (only !== undefined && only !== view.record.firstChunk + chunk) continue;
-    for (let shard = 0; shard < totalShards; shard++) {
-      const at = chunk * totalShards + shard;
-      const { pack } = locate(view, chunk, shard);
-      const noted = notes.some((note) => isNoted(note, pack, at));
-      if (all === true || lost.has(pack.provider) || noted) shards.add(at);
-    }
+    for (let shard = 0; shard < totalShards; shard++) shards.add(chunk * totalShards + shard);
   }
   return shards;
+}
+
+/** What of it is not where it ought to be, as far as is known. */
+function lostShards(view: SegmentView, task: SegmentToRepair, notes: readonly DamageNote[]): Set<number> {
+  const { totalShards } = view.code;
+  const isLost = (at: number): boolean => {
+    const { pack } = locate(view, Math.floor(at / totalShards), at % totalShards);
+    return task.lost.has(pack.provider) || notes.some((note) => isNoted(note, pack, at));
+  };
+  return new Set([...shardsOf(view, task)].filter(isLost));
 }
 
 /** All that are configured; new shards go to those that take some now and are not gone. */
@@ -159,7 +161,6 @@ function candidates({ directory }: MovingContext, { lost }: SegmentToRepair): Pl
 interface ToMove {
   readonly lost: ReadonlySet<number>;
   readonly plan: RepairOfSegment;
-  readonly notes: readonly DamageNote[];
   readonly lease: SegmentLease;
 }
 
@@ -167,7 +168,7 @@ async function move(
   context: MovingContext,
   task: SegmentToRepair,
   view: SegmentView,
-  { lost, plan, notes, lease }: ToMove,
+  { lost, plan, lease }: ToMove,
   signal: AbortSignal | undefined,
 ): Promise<Moved | undefined> {
   if (plan.moves.size === 0) return undefined;
@@ -175,8 +176,8 @@ async function move(
   const request = {
     at: { segment, manifest: object.manifest },
     ...{ record: object.record, view, moves: plan.moves, lease, pace, window, graceMs },
-    // What is only rewritten is there to be read.
-    lost: all === true ? new Set(lostShards(view, { ...task, all: false }, notes)) : lost,
+    lost,
+    rewrites: all,
     exempt: plan.tolerates <= 0,
   };
   return moveShards(context, request, { signal });

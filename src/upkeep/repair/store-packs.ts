@@ -58,6 +58,8 @@ interface PacksToStore extends AbortOptions {
   readonly view: SegmentView;
   /** Shards that are not what they ought to be where they ought to be. */
   readonly lost: ReadonlySet<number>;
+  /** See `MoveRequest`. */
+  readonly rewrites?: boolean | undefined;
   readonly pace: RepairPace;
 }
 
@@ -67,7 +69,7 @@ interface PacksToStore extends AbortOptions {
  */
 export async function storePacks(
   context: MovingContext,
-  { at, view, lost, pace, signal }: PacksToStore,
+  { at, view, lost, rewrites = false, pace, signal }: PacksToStore,
   drafts: readonly PackDraft[],
 ): Promise<PacksStored> {
   const byPack = new Map(drafts.map((draft) => [packOf(context, view, draft), draft]));
@@ -84,7 +86,7 @@ export async function storePacks(
     const draft = byPack.get(pack)!;
     try {
       await pace.write(pack.length, { signal });
-      const isWrong = intent.isCounted && draft.shards.some((one) => lost.has(one));
+      const isWrong = intent.isCounted && (rewrites || draft.shards.some((one) => lost.has(one)));
       await storeInTime(context, { intent, bytes: draft.bytes, isWrong, counted }, laggards, signal);
     } catch (error) {
       vain.push(intent);
