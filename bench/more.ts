@@ -12,6 +12,7 @@ import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
 import { benchPortable, renderPortable } from './portable.ts';
 import { benchRecover, renderRecover } from './recover.ts';
+import { benchRepair, renderRepair } from './repair.ts';
 import { benchShardIndex, renderShardIndex } from './shard-index.ts';
 
 export interface Context {
@@ -80,5 +81,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async index({ area, options, say }) {
     const figures = await benchShardIndex(area, options.runs, say);
     return { figures, text: renderShardIndex(figures) };
+  },
+  async repair({ area, options, say }) {
+    const figures = await benchRepair(area, options.size, say);
+    return { figures, text: renderRepair(figures) };
   },
 };

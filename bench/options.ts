@@ -26,6 +26,7 @@ export const MORE_PARTS = [
   'hung',
   'recover',
   'index',
+  'repair',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
