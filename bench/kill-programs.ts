@@ -11,8 +11,8 @@ import {
   type KillVault,
   LIBRARY,
   NAMES,
-  OPERATIONS,
   type Operation,
+  REPAIR_OPERATIONS,
   SIZES,
 } from './kill-vaults.ts';
 
@@ -22,11 +22,13 @@ const PRELOAD = pathToFileURL(resolve('test/fixtures/kill-preload.mjs')).href;
 const HANG_MS = 120_000;
 /** `gc` and `recover` where a provider was late. */
 const LATE = 4;
+/** A scrub that found something. */
+const FOUND = 5;
 /** What they say of a loss, with the same exit code. */
 const LOSS = /too little of it is left|cannot be read to the end/;
 
 /** How long commands take from the moment at which they open the state, as those that came to their end took. */
-const taken = new Map<Operation, number>(OPERATIONS.map((op) => [op, 400]));
+const taken = new Map<Operation, number>(REPAIR_OPERATIONS.map((op) => [op, 400]));
 
 interface Command {
   readonly op: Operation;
@@ -60,9 +62,9 @@ class Programs {
   }
 
   async strike(): Promise<void> {
-    const { random } = this.#with;
+    const { random, operations } = this.#with;
     const [at, beside, loses] = [random(), random() < 0.5, random() < 0.5];
-    const struck = this.#draw(NAMES.slice(0, 2), OPERATIONS);
+    const struck = this.#draw(NAMES.slice(0, 2), operations);
     const other = this.#draw(NAMES.slice(2), ['put', 'overwrite', 'rm']);
     const loss = struck.op === 'recover' && loses;
     if (loss) await this.#loseState();
@@ -81,7 +83,8 @@ class Programs {
     const [which, what] = [random(), random()];
     const name = names[Math.floor(which * names.length)]!;
     const drawn = vault.lost ? 'recover' : ops[Math.floor(what * ops.length)]!;
-    if (drawn === 'recover' || drawn === 'gc') return { op: drawn, name: null, tag: null };
+    if (drawn !== 'put' && drawn !== 'overwrite' && drawn !== 'rm')
+      return { op: drawn, name: null, tag: null };
     const isThere = typeof vault.ledger.holds(name) === 'number';
     const op = drawn === 'rm' ? (isThere ? 'rm' : 'put') : isThere ? 'overwrite' : 'put';
     return { op, name, tag: op === 'rm' ? null : vault.next++ };
@@ -101,6 +104,8 @@ class Programs {
     if (op === 'rm') return ['rm', name!];
     if (op === 'recover') return ['recover'];
     if (op === 'gc') return ['gc', '--min-age', '0'];
+    if (op === 'scrub') return ['scrub'];
+    if (op === 'repair') return ['repair-run'];
     const file = join(this.#vault.home, `given-${tag}`);
     await writeFile(file, contentOf(tag!));
     return ['put', file, '--name', name!];
@@ -164,6 +169,8 @@ class Programs {
       this.#vault.lost = false;
       ledger.settle(NAMES);
     } else if (name === null && code === LATE && !LOSS.test(stderr)) report.late++;
+    // It found what a provider was made to lose.
+    else if (op === 'scrub' && code === FOUND) report.done++;
     else fail(`${home}: the program's ${op} ended with ${code ?? signal}: ${stderr}`);
   }
 }

@@ -8,7 +8,6 @@ import {
   type KillVault,
   LIBRARY,
   NAMES,
-  OPERATIONS,
   type Operation,
   SIZES,
   struckIn,
@@ -35,6 +34,8 @@ interface Line {
     | 'counted'
     | 'emptied'
     | 'late'
+    | 'harmed'
+    | 'mended'
     | 'refused'
     | 'broken';
   readonly vault: number;
@@ -57,6 +58,7 @@ export interface Aim {
 
 export interface RoundOptions {
   readonly report: KillReport;
+  readonly operations: readonly Operation[];
   readonly random: () => number;
   readonly fail: (what: string) => void;
   readonly log: (line: unknown) => void;
@@ -75,12 +77,14 @@ interface Work {
   readonly names: readonly string[];
   /** Whether the state may be lost on purpose. */
   readonly loses: boolean;
+  /** Whether a provider may be harmed. */
+  readonly harms: boolean;
   /** Tags of another child are so far away. */
   readonly tagsFrom: number;
   readonly label: string;
 }
 
-export const WHOLE: Work = { names: NAMES, loses: true, tagsFrom: 0, label: '' };
+export const WHOLE: Work = { names: NAMES, loses: true, harms: true, tagsFrom: 0, label: '' };
 
 /** One process that works on all vaults, from its start to its death. */
 export class Striker {
@@ -131,14 +135,15 @@ export class Striker {
   }
 
   #start(mode: Mode): ChildProcessByStdio<null, Readable, null> {
-    const { report, random, counts, log } = this.#with;
-    const { names, loses, tagsFrom, label } = this.#work;
-    const vaults = this.#vaults.map(({ home, config, lost, next }) => ({
+    const { report, operations, random, counts, log } = this.#with;
+    const { names, loses, harms, tagsFrom, label } = this.#work;
+    const vaults = this.#vaults.map(({ home, config, harmed, lost, next }) => ({
       ...{ home, config, lost, names, all: NAMES, loses, next: next + tagsFrom },
+      ...{ harmed, harms },
       seed: Math.floor(random() * 2 ** 32),
     }));
     // What was struck least comes most often.
-    const weights = Object.fromEntries(OPERATIONS.map((op) => [op, 1 / (20 + struckIn(report, op))]));
+    const weights = Object.fromEntries(operations.map((op) => [op, 1 / (20 + struckIn(report, op))]));
     const given = { library: LIBRARY, vaults, sizes: SIZES, weights, counts, mode };
     log({ child: label, given });
     return spawn(process.execPath, [...FLAGS, CHILD, JSON.stringify(given)], {
@@ -215,6 +220,8 @@ export class Striker {
     } else if (line.is === 'whole') this.#whole(vault);
     else if (line.is === 'ready') this.#ready.add(line.vault);
     else if (line.is === 'counted') this.counted = line.counts;
+    else if (line.is === 'harmed') report.harmed++;
+    else if (line.is === 'mended') report.mended++;
     else if (line.is === 'late') report.late++;
     else if (line.is === 'refused') {
       this.#under[line.vault] = undefined;

@@ -13,7 +13,9 @@ import {
   NAMES,
   newReport,
   OPERATIONS,
+  type Operation,
   PHASES,
+  REPAIR_OPERATIONS,
   struckAt,
   struckIn,
 } from './kill-vaults.ts';
@@ -33,6 +35,8 @@ export interface KillOptions {
   /** Goes on until each operation got a tenth of the count at least, and each phase of a put a hundredth. */
   readonly balanced?: boolean | undefined;
   readonly seed: number;
+  /** Whether providers lose what they held, and what that was is repaired. */
+  readonly repairs?: boolean | undefined;
   /** Folder for homes and providers. */
   readonly folder: string;
   /** Vaults that one process works on at once; a kill strikes the operation of each. */
@@ -67,6 +71,7 @@ class Run {
   readonly #report: KillReport;
   readonly #outer: string;
   readonly #random: () => number;
+  readonly #operations: readonly Operation[];
   #vaults: readonly KillVault[] = [];
   #with: RoundOptions;
   #round = 0;
@@ -77,8 +82,10 @@ class Run {
     this.#report = report;
     this.#outer = outer;
     this.#random = mulberry(options.seed);
+    this.#operations = options.repairs === true ? REPAIR_OPERATIONS : OPERATIONS;
     this.#with = {
       report,
+      operations: this.#operations,
       random: this.#random,
       fail: (what) => {
         report.failures.push(`seed ${options.seed}, round ${this.#round}: ${what}`);
@@ -94,7 +101,8 @@ class Run {
     const { vaults, onRound, signal, stopAfterMs = Number.POSITIVE_INFINITY } = this.#options;
     const started = performance.now();
     const homes = Array.from({ length: vaults }, (_, i) => join(this.#outer, `v${i}`));
-    this.#vaults = await Promise.all(homes.map(makeVault));
+    const { repairs = false } = this.#options;
+    this.#vaults = await Promise.all(homes.map((home) => makeVault(home, repairs)));
     const counter = new Striker(this.#vaults.slice(0, 1), this.#with);
     await counter.run('count');
     this.#with = { ...this.#with, counts: counter.counted };
@@ -121,7 +129,7 @@ class Run {
     const report = this.#report;
     if (report.struck < count || !balanced) return report.struck >= count;
     return (
-      OPERATIONS.every((op) => struckIn(report, op) >= count / 10) &&
+      this.#operations.every((op) => struckIn(report, op) >= count / 10) &&
       PHASES.every((phase) => struckAt(report, phase) >= count / 100)
     );
   }
@@ -145,7 +153,7 @@ class Run {
   /** Two processes on each home; one goes on after the other is dead, and is struck later. */
   async #overlap(): Promise<void> {
     const middle = NAMES.length / 2;
-    const work = { loses: false, tagsFrom: 0 };
+    const work = { loses: false, harms: true, tagsFrom: 0 };
     const one = new Striker(this.#vaults, this.#with, {
       ...work,
       names: NAMES.slice(0, middle),
@@ -154,6 +162,7 @@ class Run {
     const other = new Striker(this.#vaults, this.#with, {
       ...{ ...work, names: NAMES.slice(middle), label: 'other' },
       tagsFrom: 1_000,
+      harms: false,
     });
     const [aim, later] = [this.#aim(), this.#aim()];
     const more = Math.ceil(this.#random() * 3 * this.#vaults.length);

@@ -4,16 +4,24 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 export const OPERATIONS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
+/** Where what a provider held is lost too, and had again. */
+export const REPAIR_OPERATIONS = [...OPERATIONS, 'scrub', 'repair'] as const;
 export const PHASES = ['plan', 'intent', 'packs', 'node', 'root', 'commit', 'back-up', 'close'] as const;
-export type Operation = (typeof OPERATIONS)[number];
+export type Operation = (typeof REPAIR_OPERATIONS)[number];
 
 export const LIBRARY: string = pathToFileURL(resolve('dist/index.js')).href;
 export const NAMES = ['a', 'b', 'c', 'd'] as const;
 /** One segment, and one size of several with nodes above them. */
 export const SIZES = [3_000, 700, 200_000, 20_000, 100, 1_500] as const;
 const PROVIDERS = 4;
+/** Without the one that is harmed there is room for what it held. */
+const REPAIR_PROVIDERS = 6;
+/** The only provider that is ever harmed: each object survives that. */
+const HARMED = 'p5';
 
 export interface KillVault {
+  /** A provider that may be harmed. */
+  readonly harmed: string | undefined;
   readonly home: string;
   readonly config: unknown;
   readonly ledger: Ledger;
@@ -83,7 +91,8 @@ const entry = (tag: number | null): Entry => ({
   settled: false,
 });
 
-export async function makeVault(home: string): Promise<KillVault> {
+/** @param repairs whether one of its providers is to be harmed. */
+export async function makeVault(home: string, repairs: boolean): Promise<KillVault> {
   const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
   await mkdir(home, { recursive: true });
   const config = {
@@ -91,14 +100,15 @@ export async function makeVault(home: string): Promise<KillVault> {
     packs: { targetBytes: '64 KiB' },
     // What is emptied must be gone at once.
     retention: { replacedSeconds: 0 },
-    providers: Array.from({ length: PROVIDERS }, (_, i) => ({
+    providers: Array.from({ length: repairs ? REPAIR_PROVIDERS : PROVIDERS }, (_, i) => ({
       id: `p${i}`,
       adapter: 'fs' as const,
       root: join(home, 'providers', `p${i}`),
     })),
   };
   await (await createVault({ home, config: config as never, unwrapped: true, env: {} })).close();
-  return { home, config, ledger: new Ledger(), lost: false, next: 100, refused: 0 };
+  const harmed = repairs ? HARMED : undefined;
+  return { home, config, harmed, ledger: new Ledger(), lost: false, next: 100, refused: 0 };
 }
 
 export interface KillReport {
@@ -117,6 +127,9 @@ export interface KillReport {
   outlived: number;
   reads: number;
   emptied: number;
+  /** Times that a provider was harmed, and that all it had lost was there again. */
+  harmed: number;
+  mended: number;
   /** Blobs that only the scrub of an emptied vault found. */
   scrubbed: number;
   /** Commands that had to be repeated since a provider was late. */
@@ -126,7 +139,7 @@ export interface KillReport {
 
 export const newReport = (): KillReport => ({
   ...{ kills: 0, struck: 0, counts: new Map(), programs: 0, opening: 0, done: 0, outlived: 0 },
-  ...{ reads: 0, emptied: 0, scrubbed: 0, late: 0, failures: [] },
+  ...{ reads: 0, harmed: 0, mended: 0, emptied: 0, scrubbed: 0, late: 0, failures: [] },
 });
 
 export function countStrike(report: KillReport, op: string, phase: string): void {

@@ -1,10 +1,10 @@
 // Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--vaults 12]
-// [--folder /dev/shm] [--minutes 30]
+// [--folder /dev/shm] [--minutes 30] [--repairs]
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runKills } from './kill-run.ts';
-import { OPERATIONS, PHASES, struckAt, struckIn } from './kill-vaults.ts';
+import { OPERATIONS, PHASES, REPAIR_OPERATIONS, struckAt, struckIn } from './kill-vaults.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     vaults: { type: 'string', default: '12' },
     folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
     minutes: { type: 'string' },
+    repairs: { type: 'boolean', default: false },
   },
 });
 
@@ -25,6 +26,7 @@ let told = started;
 const report = await runKills({
   count,
   balanced: true,
+  repairs: values.repairs,
   signal: stop.signal,
   seed: Number(values.seed),
   folder: values.folder,
@@ -38,20 +40,23 @@ const report = await runKills({
 });
 const seconds = (performance.now() - started) / 1000;
 
-const { kills, struck, programs, opening, done, outlived, reads, emptied, scrubbed, late, failures } = report;
+const { kills, struck, programs, opening, done, outlived, reads, failures } = report;
+const { harmed, mended, emptied, scrubbed, late } = report;
 console.log(
   `seed ${values.seed}: ${kills} processes killed, ${struck} operations struck, ${seconds.toFixed(0)} s`,
 );
-for (const op of OPERATIONS) console.log(`  ${op.padEnd(10)} ${String(struckIn(report, op)).padStart(6)}`);
+const operations = values.repairs ? REPAIR_OPERATIONS : OPERATIONS;
+for (const op of operations) console.log(`  ${op.padEnd(10)} ${String(struckIn(report, op)).padStart(6)}`);
 console.log(`  phases of puts: ${PHASES.map((phase) => `${phase} ${struckAt(report, phase)}`).join(', ')}`);
 console.log(`  ${programs} of the operations were commands of the program`);
 console.log(`  ${opening} vaults struck while they were opened; ${done} operations ended well`);
+if (values.repairs) console.log(`  a provider harmed ${harmed} times, all repaired ${mended} times`);
 console.log(`  ${outlived} of them in a process beside a killed one; ${reads} reads checked`);
 console.log(
   `  vaults emptied ${emptied} times; ${scrubbed} blobs found only by the scrub, ${late} commands repeated`,
 );
 const short = [
-  ...OPERATIONS.filter((op) => struckIn(report, op) < count / 10),
+  ...operations.filter((op) => struckIn(report, op) < count / 10),
   ...PHASES.filter((phase) => struckAt(report, phase) < count / 100),
 ];
 if (short.length > 0) console.error(`too few strikes of ${short.join(', ')}`);
