@@ -27,3 +27,10 @@ export function describeDamage(damage: readonly Damage[]): string[] {
   if (lines.length <= MAX_LINES) return lines;
   return [...lines.slice(0, MAX_LINES), `… and ${lines.length - MAX_LINES} more`];
 }
+
+/** Why a provider counts as gone for good. */
+export const WHY_LOST = {
+  declared: 'declared lost',
+  not_configured: 'not configured any more',
+  silent: 'silent for longer than repair.lost_after_hours',
+} as const;

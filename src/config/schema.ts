@@ -120,7 +120,11 @@ export const SCHEMA: ConfigSchema = {
     tombstoneDays: integer(7, 1, 3_650),
     unfinishedHours: integer(24, 0, 8_760),
   },
-  scrub: { bytesPerSecond: bytes(20 * MIB, KIB, 1024 * GIB) },
+  scrub: {
+    enabled: bool(true),
+    everyDays: integer(30, 1, 3_650),
+    bytesPerSecond: bytes(20 * MIB, KIB, 1024 * GIB),
+  },
   limits: {
     memoryBytes: bytes(96 * MIB, 16 * MIB, 4 * GIB),
     maxWorkers: integer(0, 0, 256),

@@ -105,6 +105,10 @@ export interface RetentionConfig {
 }
 
 export interface ScrubConfig {
+  /** Whether a daemon, or a gateway that hosts it, scrubs and audits by itself. */
+  readonly enabled: boolean;
+  /** It reads a part every day, and all once in so many. */
+  readonly everyDays: number;
   /** What a scrub reads at most, all providers together. */
   readonly bytesPerSecond: number;
 }

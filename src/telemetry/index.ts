@@ -7,5 +7,5 @@ export type {
   ServiceCache,
   ServiceMetrics,
 } from './metrics.ts';
-export { STAGES, type Stage, silentMetrics } from './metrics.ts';
+export { CHECK_RESULTS, STAGES, type Stage, silentMetrics } from './metrics.ts';
 export { createTelemetry, type Telemetry } from './telemetry.ts';

@@ -12,7 +12,7 @@ export interface PipelineMetrics {
   objectChunkSizes(initialBytes: number, finalBytes: number): void;
   /** Estimated time until the put under way is acknowledged. */
   putEta(seconds: number): void;
-  /** All objects were verified: the losses that each should survive, and the fewest that one does; −1: one is unreadable. */
+  /** All objects were looked at: the losses that each should survive, and the fewest that one does; −1: one is lost. */
   survival(target: number, observed: number): void;
   /** Time spent in one stage of a put or get. Many run side by side, so together they exceed what the clock says. */
   stage(stage: Stage, seconds: number): void;
@@ -64,7 +64,15 @@ export interface HousekeepingMetrics {
   choreFailed(chore: string, count: number): void;
   /** A chore was done. @param seconds since 1970. */
   choreDone(chore: string, seconds: number): void;
+  /** A scrub that is done looked for so many blobs. 0 makes the series known. */
+  scrubbed(result: CheckResult, count: number): void;
+  /** An audit asked for so many shards. 0 makes the series known. */
+  audited(result: CheckResult, count: number): void;
 }
+
+/** How a provider stood when it was asked for what it should have. */
+export const CHECK_RESULTS = ['right', 'missing', 'corrupt', 'unanswered'] as const;
+type CheckResult = (typeof CHECK_RESULTS)[number];
 
 /** Why a repair failed: what it could not read, trust, rebuild, store or write down. */
 type RepairFailure = 'manifest' | 'integrity' | 'reconstruct' | 'encode' | 'database';
@@ -144,7 +152,14 @@ export const silentMetrics: Metrics = {
   },
   providers: { providerHealth: nothing, providerFailures: nothing },
   engines: { engineInfo: nothing },
-  housekeeping: { backlog: nothing, unreadable: nothing, choreFailed: nothing, choreDone: nothing },
+  housekeeping: {
+    backlog: nothing,
+    unreadable: nothing,
+    choreFailed: nothing,
+    choreDone: nothing,
+    scrubbed: nothing,
+    audited: nothing,
+  },
   repair: {
     attempt: nothing,
     failure: nothing,

@@ -22,6 +22,8 @@ export type MetricName =
   | 'storage_unreadable_records'
   | 'storage_housekeeping_failures_total'
   | 'storage_housekeeping_done_timestamp_seconds'
+  | 'storage_scrub_blobs_total'
+  | 'storage_audit_challenges_total'
   | 'storage_repair_attempts_total'
   | 'storage_repair_failures_total'
   | 'storage_repair_bytes_total'
@@ -88,6 +90,8 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
     'When a chore was last done, in seconds since 1970',
     'chore',
   ),
+  storage_scrub_blobs_total: counter('Packs and copies of nodes that scrubs looked for', 'result'),
+  storage_audit_challenges_total: counter('Shards that audits asked for', 'result'),
   storage_repair_attempts_total: counter('Attempts to repair a chunk, by how they ended', 'status'),
   storage_repair_failures_total: counter(
     'Repairs that failed: manifest, integrity, reconstruct, encode or database',
@@ -102,8 +106,8 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   ),
   storage_repair_egress_bytes: gauge('Bytes read for repair from a provider today, by UTC', 'provider'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
-  rf_target: gauge('Losses that every object should survive, when all were last verified'),
-  rf_observed: gauge('Losses that the weakest object survived then; -1 when one could not be read'),
+  rf_target: gauge('Losses that every object should survive'),
+  rf_observed: gauge('Losses that the weakest object survives still; -1 when one is lost'),
   requests_total: counter('Requests served, by route and status code', 'route', 'code'),
   bytes_in_total: counter('Body bytes received'),
   bytes_out_total: counter('Body bytes sent'),

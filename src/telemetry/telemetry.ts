@@ -58,6 +58,8 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
       choreFailed: (chore, count) => record('storage_housekeeping_failures_total', count, { chore }),
       choreDone: (chore, seconds) =>
         record('storage_housekeeping_done_timestamp_seconds', seconds, { chore }),
+      scrubbed: (result, count) => record('storage_scrub_blobs_total', count, { result }),
+      audited: (result, count) => record('storage_audit_challenges_total', count, { result }),
     },
     repair: {
       attempt: (status) => record('storage_repair_attempts_total', 1, { status }),

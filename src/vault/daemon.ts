@@ -4,8 +4,9 @@ import { createDaemon, type DaemonOptions } from '../daemon/daemon.ts';
 import { type Loop, Loops } from '../daemon/loops.ts';
 import { createOutlook } from '../gateway/outlook.ts';
 import type { Service } from '../http/service.ts';
-import type { Telemetry } from '../telemetry/index.ts';
+import { CHECK_RESULTS, type Telemetry } from '../telemetry/index.ts';
 import type { Later } from '../upkeep/repair/repair-run.ts';
+import { nextPart } from '../upkeep/scrub/state.ts';
 import type { ComposedVault } from './assemble.ts';
 import { internalsOf } from './opened-vault.ts';
 import { repairVault } from './repair.ts';
@@ -62,7 +63,7 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
  * each has its own rhythm and deadline, and shows in `/readyz` and `/metrics` by its name.
  */
 function loopsOf(vault: Vault, composed: ComposedVault): readonly Loop[] {
-  const { repair } = composed.config;
+  const { repair, scrub } = composed.config;
   const always: readonly Loop[] = [
     {
       // What is left to be done, for `/metrics`.
@@ -73,6 +74,7 @@ function loopsOf(vault: Vault, composed: ComposedVault): readonly Loop[] {
       run: (signal) => vault.status({ signal }),
     },
     ...(repair.enabled ? [repairLoop(composed)] : []),
+    ...(scrub.enabled ? checkLoops(vault, composed) : []),
   ];
   if (composed.sealed) return always;
   return [
@@ -83,6 +85,37 @@ function loopsOf(vault: Vault, composed: ComposedVault): readonly Loop[] {
       everyMs: 24 * HOUR_MS,
       deadlineMs: 6 * HOUR_MS,
       run: (signal) => vault.gc({ signal }),
+    },
+  ];
+}
+
+/**
+ * Reads back a part a day, in turn, and asks every provider for shards at random. What they find is noted for repair, and no
+ * failure of theirs.
+ */
+function checkLoops(vault: Vault, { context, config, observers }: ComposedVault): readonly Loop[] {
+  const { engine, clock } = context;
+  for (const result of CHECK_RESULTS) {
+    observers.housekeeping.scrubbed(result, 0);
+    observers.housekeeping.audited(result, 0);
+  }
+  return [
+    {
+      name: 'scrub',
+      firstAfterMs: MINUTE_MS / 6,
+      everyMs: HOUR_MS,
+      deadlineMs: 24 * HOUR_MS,
+      async run(signal) {
+        const subset = await nextPart(engine, config.scrub.everyDays, clock.now(), { signal });
+        if (subset !== undefined) await vault.scrub({ subset, signal });
+      },
+    },
+    {
+      name: 'audit',
+      firstAfterMs: HOUR_MS,
+      everyMs: 24 * HOUR_MS,
+      deadlineMs: 6 * HOUR_MS,
+      run: (signal) => vault.audit({ signal }),
     },
   ];
 }

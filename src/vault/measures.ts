@@ -1,6 +1,8 @@
 import { withDeadline } from '../core/clock.ts';
 import type { Exposition } from '../http/control.ts';
-import type { HousekeepingMetrics, Telemetry } from '../telemetry/index.ts';
+import { CHECK_RESULTS, type HousekeepingMetrics, type Telemetry } from '../telemetry/index.ts';
+import type { AuditResult } from '../upkeep/audit/audit.ts';
+import type { ScrubResult } from '../upkeep/scrub/scrub.ts';
 import { type Upkeep, workLeft } from '../upkeep/status.ts';
 import type { ComposedVault } from './assemble.ts';
 
@@ -31,6 +33,30 @@ export function measure(
   for (const [chore, { doneMs }] of Object.entries(chores)) {
     if (doneMs !== undefined) metrics.choreDone(chore, doneMs / 1000);
   }
+}
+
+/** Shows what a scrub found. */
+export function measureScrub(metrics: HousekeepingMetrics, { providers, nodes, unheard }: ScrubResult): void {
+  let right = 0;
+  const wrong = { missing: nodes.missing, corrupt: nodes.corrupt };
+  for (const { packs, missing, corrupt } of providers) {
+    right += packs - missing - corrupt;
+    wrong.missing += missing;
+    wrong.corrupt += corrupt;
+  }
+  metrics.scrubbed('right', right);
+  metrics.scrubbed('missing', wrong.missing);
+  metrics.scrubbed('corrupt', wrong.corrupt);
+  metrics.scrubbed('unanswered', unheard);
+}
+
+/** Shows what an audit found. */
+export function measureAudit(metrics: HousekeepingMetrics, { providers }: AuditResult): void {
+  for (const result of CHECK_RESULTS)
+    metrics.audited(
+      result,
+      providers.reduce((total, its) => total + its[result], 0),
+    );
 }
 
 /** However often somebody looks, the state is not read more often than this. */

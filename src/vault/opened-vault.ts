@@ -16,14 +16,15 @@ import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-
 import { type ScrubOptions, type ScrubResult, scrubStored } from '../upkeep/scrub/scrub.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { upkeepOf } from '../upkeep/status.ts';
+import { damageStatus, moveStatus, scrubStatus, survivalOf } from '../upkeep/survival.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { measure } from './measures.ts';
+import { measure, measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import { repairChunkOf, repairVault } from './repair.ts';
+import { lostNow, namedLost, repairChunkOf, repairVault } from './repair.ts';
 import type {
   ChunkOptions,
   ListManifestsOptions,
@@ -157,15 +158,19 @@ export class OpenedVault implements Vault {
 
   async scrub(options: ScrubOptions = {}): Promise<ScrubResult> {
     acceptOptions('scrub', options);
-    const { config, context } = this.#composed;
+    const { config, context, observers } = this.#composed;
     const { bytesPerSecond = config.scrub.bytesPerSecond } = options;
-    return scrubStored(context, { ...options, bytesPerSecond });
+    const result = await scrubStored(context, { ...options, bytesPerSecond });
+    measureScrub(observers.housekeeping, result);
+    return result;
   }
 
   async audit(options: AuditOptions = {}): Promise<AuditResult> {
     acceptOptions('audit', options);
-    const { config, context } = this.#composed;
-    return auditProviders(context, { ...options, timeoutMs: config.limits.requestMs });
+    const { config, context, observers } = this.#composed;
+    const result = await auditProviders(context, { ...options, timeoutMs: config.limits.requestMs });
+    measureAudit(observers.housekeeping, result);
+    return result;
   }
 
   async status(options: AbortOptions = {}): Promise<VaultStatus> {
@@ -174,7 +179,18 @@ export class OpenedVault implements Vault {
     const keepMs = config.retention.unfinishedHours * 3_600_000;
     const upkeep = await upkeepOf(context, leases, keepMs, options);
     measure(observers.housekeeping, upkeep);
-    return { ...upkeep, reserve: await room.isWhole() };
+    const lost = await lostNow(this.#composed, options.signal);
+    const survival = await survivalOf(context, new Set(lost.keys()), options);
+    if (survival.least !== undefined) context.metrics.survival(context.policy.minTolerates, survival.least);
+    return {
+      ...upkeep,
+      survival,
+      lost: namedLost(lost),
+      damage: await damageStatus(context, options),
+      moves: await moveStatus(context, options),
+      scrub: await scrubStatus(context, options),
+      reserve: await room.isWhole(),
+    };
   }
 
   async repair(options: RepairOptions = {}): Promise<RepairResult> {

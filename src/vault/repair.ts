@@ -55,13 +55,13 @@ export async function repairChunkOf(
 }
 
 /** Providers that are gone for good now, and why. */
-const lostNow = (
+export const lostNow = (
   { context, catalog, config }: ComposedVault,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, WhyLost>> =>
   lostProviders(context, (id) => catalog.silentMs(id), config.repair.lostAfterHours * HOUR_MS, { signal });
 
-const namedLost = (lost: ReadonlyMap<string, WhyLost>): LostProvider[] =>
+export const namedLost = (lost: ReadonlyMap<string, WhyLost>): LostProvider[] =>
   [...lost].map(([provider, why]) => ({ provider, why })).sort((a, b) => (a.provider < b.provider ? -1 : 1));
 
 const toolsOf = (

@@ -18,6 +18,7 @@ import type { RepairRunResult } from '../upkeep/repair/repair-run.ts';
 import type { ScrubOptions, ScrubResult } from '../upkeep/scrub/scrub.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { Upkeep } from '../upkeep/status.ts';
+import type { DamageStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
 
@@ -136,6 +137,16 @@ export interface Vault {
 
 /** A vault as `holdfast status` shows it. */
 export interface VaultStatus extends Upkeep {
+  /** What the objects survive now, without the providers that are lost. */
+  readonly survival: Survival;
+  /** Providers that are taken for gone for good, and why. */
+  readonly lost: readonly LostProvider[];
+  /** What was found missing or rotten, and is not mended yet. */
+  readonly damage: DamageStatus;
+  /** Packs that shards are being moved to, and packs that they were moved away from. */
+  readonly moves: { readonly intended: number; readonly leaving: number };
+  /** Undefined: none was ever done. */
+  readonly scrub: ScrubStatus | undefined;
   /** Whether the room that removals need on a full disk is kept free; undefined: the state lies on no disk. */
   readonly reserve: boolean | undefined;
 }

@@ -1,9 +1,10 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { CliVault, said } from '../helpers/cli.ts';
+import { blobsIn, flipBit } from '../helpers/files.ts';
 import { startService } from '../helpers/services.ts';
 import { noise } from '../helpers/vault.ts';
 
@@ -46,6 +47,8 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
         loops: [
           { name: 'status', last: 'ok', failures: 0 },
           { name: 'repair', failures: 0 },
+          { name: 'scrub', failures: 0 },
+          { name: 'audit', state: 'waiting', last: 'none' },
           { name: 'gc', state: 'waiting', last: 'none' },
         ],
       });
@@ -96,7 +99,15 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     const service = await startService(['daemon', '--home', vault.home, '--config', config]);
     await expect
       .poll(() => readyOf(service.url), { timeout: 30_000 })
-      .toMatchObject({ loops: [{ name: 'status', state: 'running' }, { name: 'repair' }, { name: 'gc' }] });
+      .toMatchObject({
+        loops: [
+          { name: 'status', state: 'running' },
+          { name: 'repair' },
+          { name: 'scrub' },
+          { name: 'audit' },
+          { name: 'gc' },
+        ],
+      });
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
     const told = performance.now();
     expect(await service.stop()).toBe(0);
@@ -115,6 +126,36 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     expect((await vault.run(['verify', 'kept'])).code).toBe(0);
   });
 
+  it('reads back what is stored, finds what nobody knew to be rotten, and has it repaired, without a key', async () => {
+    await vault.run(['put', '-', '--name', 'kept'], { input: noise(500_000) });
+    const config = join(vault.home, 'storage.toml');
+    await writeFile(config, `${await readFile(config, 'utf8')}\n[scrub]\nevery_days = 1\n`);
+    const [path] = await blobsIn(vault.providerRoot('p4'));
+    await flipBit(path!, 99);
+    const service = await daemon('--sealed');
+    await expect
+      .poll(() => service.metric('storage_scrub_blobs_total{result="right"}'), { timeout: 60_000 })
+      .toBeGreaterThan(0);
+    expect(await service.metric('storage_scrub_blobs_total{result="corrupt"}')).toBe(1);
+    expect(await service.metric('storage_scrub_blobs_total{result="missing"}')).toBe(0);
+    expect(await service.metric('storage_audit_challenges_total{result="missing"}')).toBe(0);
+    await expect
+      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), { timeout: 60_000 })
+      .toBeGreaterThan(0);
+    expect(await service.stop()).toBe(0);
+    expect((await vault.run(['verify', 'kept'])).code).toBe(0);
+  });
+
+  it('leaves scrub and audit to others where the configuration says so', async () => {
+    const config = join(vault.home, 'storage.toml');
+    await writeFile(config, `${await readFile(config, 'utf8')}\n[scrub]\nenabled = false\n`);
+    const service = await daemon('--sealed');
+    const { loops } = await readyOf(service.url);
+    expect(loops.map(({ name }) => name)).toEqual(['status', 'repair']);
+    expect(await service.metrics()).not.toContain('storage_scrub_blobs_total{');
+    expect(await service.stop()).toBe(0);
+  });
+
   it('needs no key when it is sealed, and tidies nothing up then', async () => {
     await rm(join(vault.home, 'vault.key'));
     const service = await daemon('--sealed');
@@ -125,6 +166,8 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
         loops: [
           { name: 'status', last: 'ok' },
           { name: 'repair', last: 'ok' },
+          { name: 'scrub' },
+          { name: 'audit' },
         ],
       });
     expect(await (await fetch(`${service.url}/version`)).json()).toMatchObject({ sealed: true });

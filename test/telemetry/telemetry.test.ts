@@ -25,6 +25,8 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_unreadable_records: ['gauge', 'table'],
   storage_housekeeping_failures_total: ['counter', 'chore'],
   storage_housekeeping_done_timestamp_seconds: ['gauge', 'chore'],
+  storage_scrub_blobs_total: ['counter', 'result'],
+  storage_audit_challenges_total: ['counter', 'result'],
   storage_repair_attempts_total: ['counter', 'status'],
   storage_repair_failures_total: ['counter', 'error', 'erasure', 'compression'],
   storage_repair_bytes_total: ['counter'],
@@ -57,6 +59,8 @@ function recordAll(metrics: Metrics): void {
   metrics.pipeline.stage('encode', 0.002);
   metrics.providers.providerHealth('p1', 25, 0.02);
   metrics.providers.providerFailures('p1', 'slow', 1);
+  metrics.housekeeping.scrubbed('right', 7);
+  metrics.housekeeping.audited('missing', 1);
   metrics.repair.attempt('success');
   metrics.repair.failure('integrity', codec);
   metrics.repair.bytes(4096);
@@ -98,6 +102,8 @@ describe('telemetry', () => {
       'storage_put_eta_seconds 12',
       'storage_provider_rtt_ms{provider="p1"} 25',
       'storage_provider_loss_rate{provider="p1"} 0.02',
+      'storage_scrub_blobs_total{result="right"} 7',
+      'storage_audit_challenges_total{result="missing"} 1',
       'storage_repair_attempts_total{status="success"} 1',
       'storage_repair_failures_total{error="integrity",erasure="lrc",compression="zstd"} 1',
       'storage_repair_bytes_total 4096',

@@ -11,6 +11,7 @@ import { type DamageNote, damagedSegments } from '../../src/records/damage.ts';
 import { listManifests, localRoot } from '../../src/records/manifests.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { type ScrubOptions, type ScrubResult, scrubStored } from '../../src/upkeep/scrub/scrub.ts';
+import { nextPart } from '../../src/upkeep/scrub/state.ts';
 import { allBlobs, faultyVault } from '../helpers/faulty.ts';
 import { noise, type TestVault, type TestVaultOptions, testVault } from '../helpers/vault.ts';
 
@@ -402,3 +403,29 @@ it.each(['{', '{"v":2}', vector.value.replace('"manifests":5', '"manifests":-5')
     expect(result).toMatchObject({ resumed: false, manifests: 0, damaged: 0 });
   },
 );
+
+it('everything is read in turn, a part a day, and one that was cut off first', async () => {
+  const vault = await filled(2);
+  const { engine, clock } = vault.context;
+  const next = (of: number, days = 0) => nextPart(engine, of, clock.now() + days * 86_400_000, {});
+  expect(await next(3)).toEqual({ part: 1, of: 3 });
+  for (const [part, after] of [
+    [1, 2],
+    [2, 3],
+  ] as const) {
+    await scrub(vault, { subset: { part, of: 3 } });
+    expect(await next(3)).toBeUndefined();
+    expect(await next(3, 1.01)).toEqual({ part: after, of: 3 });
+  }
+  // Another division begins anew.
+  expect(await next(2)).toEqual({ part: 1, of: 2 });
+  const stop = new AbortController();
+  const onProgress = (): void => stop.abort();
+  await expect(
+    scrub(vault, { subset: { part: 3, of: 3 }, onProgress, signal: stop.signal }),
+  ).rejects.toThrow();
+  expect(await next(3)).toEqual({ part: 3, of: 3 });
+  await scrub(vault, { subset: { part: 3, of: 3 } });
+  // What was read under a clock that was ahead keeps nothing waiting.
+  expect(await next(3, -1)).toEqual({ part: 1, of: 3 });
+});

@@ -1,4 +1,5 @@
 import type { RepairResult } from '../../vault/vault.ts';
+import { WHY_LOST } from '../damage-text.ts';
 import { EXIT, type ExitCode, worstOf } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted } from '../format.ts';
@@ -23,15 +24,9 @@ export default async function repairRun(this: CliContext, flags: CommonFlags): P
   });
 }
 
-const WHY = {
-  declared: 'declared lost',
-  not_configured: 'not configured any more',
-  silent: 'silent for longer than repair.lost_after_hours',
-} as const;
-
 function* describe(result: RepairResult): Generator<string> {
   const { manifests, bytesRestored, bytesRead, chunks, nodeCopies, lost } = result;
-  for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY[why]}`;
+  for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY_LOST[why]}`;
   yield `repaired     ${counted(chunks.success, 'chunk')} of ${counted(manifests, 'object')}`;
   yield `written      ${bytes(bytesRestored)}, with ${nodeCopies} manifest nodes in it`;
   yield `read         ${bytes(bytesRead)}`;

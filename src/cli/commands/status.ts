@@ -1,4 +1,5 @@
 import type { VaultStatus } from '../../vault/vault.ts';
+import { WHY_LOST } from '../damage-text.ts';
 import { EXIT, type ExitCode, worstOf } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted, isoTime } from '../format.ts';
@@ -14,9 +15,15 @@ export default async function status(this: CliContext, flags: CommonFlags): Prom
   });
 }
 
-function exitOf({ standing, unreadable }: VaultStatus): ExitCode {
+function exitOf({ standing, unreadable, survival, damage }: VaultStatus): ExitCode {
   const states = { confirmed: EXIT.done, unconfirmed: EXIT.notEnough, behind: EXIT.policy };
-  return worstOf([states[standing], unreadable.length > 0 ? EXIT.integrity : EXIT.done]);
+  const { least = 0, due, short } = survival;
+  const isDamaged = unreadable.length > 0 || least < 0 || damage.segments > 0;
+  return worstOf([
+    states[standing],
+    due + short > 0 ? EXIT.notEnough : EXIT.done,
+    isDamaged ? EXIT.integrity : EXIT.done,
+  ]);
 }
 
 const STANDING = {
@@ -28,6 +35,7 @@ const STANDING = {
 function* describe({ standing, why, reserve, ...status }: VaultStatus): Generator<string> {
   yield `state        ${STANDING[standing]}`;
   for (const line of why) yield `  - ${line}`;
+  yield* describeStored(status);
   yield* describeBacklog(status);
   yield* describeRepair(status.repair);
   if (reserve === false) yield 'reserve      not whole: the disk that holds the home is full';
@@ -41,6 +49,35 @@ function* describe({ standing, why, reserve, ...status }: VaultStatus): Generato
     const last = `last done ${timeOf(doneMs)}`;
     yield `chore        ${name}: ${failures === 0 ? last : `${last}; not since, ${counted(failures, 'time')}: ${error}`}`;
   }
+}
+
+function* describeStored({
+  survival,
+  lost,
+  damage,
+  moves,
+  scrub,
+}: Pick<VaultStatus, 'survival' | 'lost' | 'damage' | 'moves' | 'scrub'>): Generator<string> {
+  const { segments, due, short, more } = survival;
+  for (const { tolerates, count } of segments) {
+    const what = tolerates < 0 ? 'LOST: too little is left' : `survive the loss of any ${tolerates} more`;
+    yield `stored       ${counted(count, 'segment')}: ${what}`;
+  }
+  if (segments.length === 0) yield 'stored       nothing, as far as is indexed';
+  if (more) yield '  - there are more segments than were counted';
+  for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY_LOST[why]}`;
+  if (due > 0) yield `repair due   ${counted(due, 'segment')} with shards at lost providers`;
+  if (short > 0) yield `short        ${counted(short, 'segment')} survive fewer losses than was certified`;
+  if (damage.segments > 0) {
+    const { missing, corrupt, oldestMs } = damage;
+    yield `damage       ${missing} blobs missing and ${corrupt} corrupt of ${counted(damage.segments, 'segment')}, the first found ${timeOf(oldestMs)}`;
+  }
+  const { intended, leaving } = moves;
+  if (intended + leaving > 0)
+    yield `moves        ${counted(intended, 'pack')} on their way, ${leaving} to be deleted where they were`;
+  yield scrub === undefined
+    ? 'scrub        never'
+    : `scrub        last ${timeOf(scrub.lastMs)}; ${scrub.done} of ${counted(scrub.of, 'part')} read since ${timeOf(scrub.oldestMs)}`;
 }
 
 function* describeRepair({ putOff, nextMs, egressBytes }: VaultStatus['repair']): Generator<string> {

@@ -40,11 +40,13 @@ export const status: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/status.ts'),
   parameters: { flags: commonFlags },
   docs: {
-    brief: 'Show what housekeeping has left to do, and what stands in its way',
-    fullDescription: `Show what housekeeping has left to do, and what stands in its way. It answers though no provider does.
+    brief: 'Show what the objects survive, what is left to do, and what stands in its way',
+    fullDescription: `Show what the objects survive, what is left to do, and what stands in its way. It answers though no provider does, and
+counts segments: an object is one of them, a long one several.
 
-Exit codes: 0 this state is the latest, whatever is left to be done; 4 too few providers said whether it is; 5 records of the
-state cannot be read; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
+Exit codes: 0 all is well and this state is the latest; 4 repair is due, something survives fewer losses than was certified, or
+too few providers said whether this state is the latest; 5 something is lost, missing or corrupt, or records of the state cannot
+be read; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
   },
 });
 

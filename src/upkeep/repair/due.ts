@@ -21,12 +21,8 @@ export interface DueSegment {
 }
 
 /** Segments whose shards are placed alike, and of which some are lost. */
-interface DueClass extends Urgency {
+interface DueClass {
   readonly id: string;
-}
-
-/** The fewer losses are left the more urgent; among equals the more sets of one more there are that would be fatal. */
-interface Urgency {
   /** Failure domains that may vanish still; −1: it is too late. */
   readonly tolerates: number;
 }
@@ -64,20 +60,20 @@ async function dueClasses(
   const due: DueClass[] = [];
   for await (const one of placementClasses(context, options)) {
     if (!one.maps.some((map) => map.some((id) => lost.has(id)))) continue;
-    due.push({ id: one.id, ...urgencyOf(one, providers, lost) });
+    due.push({ id: one.id, tolerates: toleratesWithout(one, providers, lost) });
   }
   return due.sort((a, b) => a.tolerates - b.tolerates || (a.id < b.id ? -1 : 1));
 }
 
-/** What a class survives without the providers that are lost. */
-function urgencyOf(
+/** Failure domains that may vanish still of those that a class has without the providers that are lost; −1: it is too late. */
+export function toleratesWithout(
   { code, level, maps }: Pick<PlacementClass, 'code' | 'level' | 'maps'>,
   providers: readonly Pick<PlacementProvider, 'id' | 'domain'>[],
   lost: ReadonlySet<string>,
-): Urgency {
+): number {
   const places = new Map(providers.map(({ id }, place) => [id, place]));
   for (const id of lost) places.delete(id);
   const certifier = new Certifier({ code: createLinearCode(code), providers, failureDomain: level });
   for (const map of maps) certifier.add(map.map((id) => places.get(id) ?? NOT_PLACED));
-  return { tolerates: certifier.certificate().tolerates };
+  return certifier.certificate().tolerates;
 }

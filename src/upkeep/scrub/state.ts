@@ -93,6 +93,47 @@ export async function readScrub(
   return stored && stateIn(stored);
 }
 
+/** Every part of which a scrub was begun, of divisions into however many. */
+export async function* scrubStates(
+  engine: Engine,
+  options: AbortOptions,
+): AsyncGenerator<{ readonly subset: Subset; readonly state: ScrubState }> {
+  const range = { signal: options.signal, prefix: 'scrub/', onDamaged: () => {} };
+  for await (const [key, value] of engine.table(UPKEEP_TABLE).entries(range)) {
+    const [, part, of] = (/^scrub\/(\d{1,5})\/(\d{1,5})$/.exec(key) ?? []).map(Number);
+    const state = stateIn(value);
+    if (part !== undefined && of !== undefined && state !== undefined) yield { subset: { part, of }, state };
+  }
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * The part that is to be read next where everything is read in turn, a part a day: one that was cut off, else the one that was
+ * read the longest ago. Undefined: another was read within a day. A time that is ahead was written under another clock, and
+ * keeps nothing waiting.
+ */
+export async function nextPart(
+  engine: Engine,
+  of: number,
+  nowMs: number,
+  options: AbortOptions,
+): Promise<Subset | undefined> {
+  const finished = new Map<number, number>();
+  let latestMs = Number.NEGATIVE_INFINITY;
+  for await (const { subset, state } of scrubStates(engine, options)) {
+    if (subset.of !== of) continue;
+    const { finishedMs } = state;
+    if (finishedMs === undefined) return subset;
+    finished.set(subset.part, finishedMs);
+    if (finishedMs <= nowMs) latestMs = Math.max(latestMs, finishedMs);
+  }
+  if (nowMs - latestMs < DAY_MS) return undefined;
+  const at = (part: number): number => finished.get(part) ?? Number.NEGATIVE_INFINITY;
+  const parts = Array.from({ length: of }, (_, i) => i + 1);
+  return { part: parts.reduce((oldest, part) => (at(part) < at(oldest) ? part : oldest)), of };
+}
+
 /** Not flushed: what a crash loses is done again. */
 export async function writeScrub(
   engine: Engine,

@@ -1,0 +1,153 @@
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { entryOf } from '../core/maps.ts';
+import type { Engine } from '../engine/engine.ts';
+import { decodeRoot } from '../manifest/root.ts';
+import type { RecordsContext } from '../records/context.ts';
+import { damagedSegments } from '../records/damage.ts';
+import { localRoot } from '../records/manifests.ts';
+import { openMoves } from '../records/move-rows.ts';
+import { placementClasses, segmentsIn } from '../records/shard-index.ts';
+import { toleratesWithout } from './repair/due.ts';
+import { scrubStates } from './scrub/state.ts';
+
+/** What is stored survives, by the index of shards: as far as is known without asking a provider. */
+export interface Survival {
+  /** Segments by the failure domains that may still vanish; −1: it is too late for them. Those that survive least first. */
+  readonly segments: readonly { readonly tolerates: number; readonly count: number }[];
+  /** The fewest losses that one of them survives; undefined where nothing is stored. */
+  readonly least: number | undefined;
+  /** Segments with shards at providers that are gone for good: they are to be repaired. */
+  readonly due: number;
+  /** Segments that survive fewer losses than was certified when they were put. */
+  readonly short: number;
+  /** There was more of something than was counted. */
+  readonly more: boolean;
+}
+
+/** What was found missing or rotten, and is not mended yet. */
+export interface DamageStatus {
+  readonly segments: number;
+  /** Packs, and copies of manifest nodes, by what is wrong with them. */
+  readonly missing: number;
+  readonly corrupt: number;
+  /** When the first of it was found, in milliseconds since 1970. */
+  readonly oldestMs: number | undefined;
+}
+
+/** How far scrubs are, of the division into parts that was worked at last. */
+export interface ScrubStatus {
+  /** Into how many parts everything is divided, and of how many of them a scrub was done. */
+  readonly of: number;
+  readonly done: number;
+  /** When one was done last, and when that was of the part that was done the longest ago; in milliseconds since 1970. */
+  readonly lastMs: number;
+  readonly oldestMs: number;
+}
+
+/** Segments, notes and moves that are counted. */
+const MAX_COUNTED = 20_000;
+/** Objects of which is remembered what was certified: it never changes. */
+const MAX_PROMISES = 50_000;
+
+/**
+ * What the segments survive, from how they are placed: whole classes at once, those that survive least first.
+ * @param lost providers that are gone for good.
+ */
+export async function survivalOf(
+  context: RecordsContext,
+  lost: ReadonlySet<string>,
+  options: AbortOptions = {},
+): Promise<Survival> {
+  const providers = context.directory.all();
+  const classes: { readonly id: string; readonly tolerates: number; readonly isDue: boolean }[] = [];
+  for await (const one of placementClasses(context, options)) {
+    throwIfAborted(options.signal, 'status');
+    const isDue = one.maps.some((map) => map.some((id) => lost.has(id)));
+    classes.push({ id: one.id, tolerates: toleratesWithout(one, providers, lost), isDue });
+  }
+  const counts = new Map<number, number>();
+  let [left, due, short, more] = [MAX_COUNTED, 0, 0, false];
+  for (const { id, tolerates, isDue } of classes.sort((a, b) => a.tolerates - b.tolerates)) {
+    // One of each class is looked at, however many there are.
+    let room = Math.max(1, left);
+    for await (const { manifest } of segmentsIn(context, id, { ...options, limit: room + 1 })) {
+      if (room-- === 0) {
+        more = true;
+        break;
+      }
+      left--;
+      counts.set(tolerates, (counts.get(tolerates) ?? 0) + 1);
+      if (isDue) due++;
+      if (tolerates < (await promised(context, manifest, options))) short++;
+    }
+  }
+  const segments = [...counts].map(([tolerates, count]) => ({ tolerates, count }));
+  return { segments, least: segments[0]?.tolerates, due, short, more };
+}
+
+const PROMISES = new WeakMap<Engine, Map<BlobAddress, number>>();
+
+/** What was certified of an object when it was put; −1 where its root is not at hand. */
+async function promised(
+  context: RecordsContext,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<number> {
+  const known = entryOf(PROMISES, context.engine, () => new Map<BlobAddress, number>());
+  const before = known.get(manifest);
+  if (before !== undefined) return before;
+  const root = await localRoot(context, manifest, options);
+  if (root === undefined) return -1;
+  const { tolerates } = decodeRoot(root).certificate;
+  if (known.size >= MAX_PROMISES) known.clear();
+  known.set(manifest, tolerates);
+  return tolerates;
+}
+
+export async function damageStatus(
+  context: RecordsContext,
+  options: AbortOptions = {},
+): Promise<DamageStatus> {
+  const problems = { missing: 0, corrupt: 0 };
+  let segments = 0;
+  let oldestMs: number | undefined;
+  for await (const { notes } of damagedSegments(context, options)) {
+    if (segments++ === MAX_COUNTED) break;
+    for (const { problem, sinceMs } of notes) {
+      problems[problem]++;
+      oldestMs = Math.min(sinceMs, oldestMs ?? sinceMs);
+    }
+  }
+  return { segments, ...problems, oldestMs };
+}
+
+/** Packs on their way, and packs that are deleted once nobody reads them. */
+export async function moveStatus(
+  { engine }: Pick<RecordsContext, 'engine'>,
+  options: AbortOptions = {},
+): Promise<{ readonly intended: number; readonly leaving: number }> {
+  let [intended, leaving] = [0, 0];
+  for await (const { row } of openMoves(engine, '', options)) {
+    if (row?.state === 'leaving') leaving++;
+    else intended++;
+    if (intended + leaving === MAX_COUNTED) break;
+  }
+  return { intended, leaving };
+}
+
+/** Undefined: none was ever done. */
+export async function scrubStatus(
+  { engine }: Pick<RecordsContext, 'engine'>,
+  options: AbortOptions = {},
+): Promise<ScrubStatus | undefined> {
+  const divisions = new Map<number, number[]>();
+  for await (const { subset, state } of scrubStates(engine, options)) {
+    const { finishedMs } = state;
+    if (finishedMs !== undefined) entryOf(divisions, subset.of, () => []).push(finishedMs);
+  }
+  const all = [...divisions].map(([of, times]) => {
+    return { of, done: times.length, lastMs: Math.max(...times), oldestMs: Math.min(...times) };
+  });
+  return all.sort((a, b) => b.lastMs - a.lastMs)[0];
+}
