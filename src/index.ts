@@ -61,6 +61,8 @@ export type { DamagedName } from './records/name-record.ts';
 export type { Poison } from './records/poison.ts';
 export type { AuditOptions, AuditResult, ProviderAudit } from './upkeep/audit/audit.ts';
 export type { DeleteResult } from './upkeep/delete.ts';
+export type { EvacuationProgress, EvacuationRunResult, LeftThere } from './upkeep/evacuate/evacuate.ts';
+export type { EvacuationPlan, RefusedPart } from './upkeep/evacuate/evacuation-plan.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
@@ -79,9 +81,13 @@ export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
 export type {
   ChunkOptions,
+  EvacuateOptions,
+  EvacuateResult,
+  EvacuationForecast,
   ListManifestsOptions,
   LostProvider,
   ManifestEntry,
+  PlanEvacuationOptions,
   ProviderStatus,
   RepairOptions,
   RepairResult,

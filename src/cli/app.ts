@@ -21,7 +21,7 @@ import {
   status,
 } from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
-import { providers } from './routes/providers.ts';
+import { evacuate, providers, replace } from './routes/providers.ts';
 import { daemon, gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
@@ -64,6 +64,8 @@ const app: Application<CliContext> = buildApplication(
       repairRun: listed(repairRun),
       repairChunk: listed(repairChunk),
       repairHistory: listed(repairHistory),
+      evacuate: listed(evacuate),
+      replace: listed(replace),
       plan: listed(plan),
       config: listed(config),
       bench,

@@ -9,6 +9,7 @@ import type { NamedObject } from '../records/name-page.ts';
 import { resolveReference } from '../records/names.ts';
 import { type AuditOptions, type AuditResult, auditProviders } from '../upkeep/audit/audit.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
+import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
@@ -20,6 +21,7 @@ import { damageStatus, moveStatus, scrubStatus, survivalOf } from '../upkeep/sur
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
+import { evacuateVault, forecastEvacuation } from './evacuate.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { measure, measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
@@ -27,8 +29,12 @@ import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
 import { lostNow, namedLost, repairChunkOf, repairVault } from './repair.ts';
 import type {
   ChunkOptions,
+  EvacuateOptions,
+  EvacuateResult,
+  EvacuationForecast,
   ListManifestsOptions,
   ManifestEntry,
+  PlanEvacuationOptions,
   RepairOptions,
   RepairResult,
   Vault,
@@ -219,6 +225,30 @@ export class OpenedVault implements Vault {
     return result;
   }
 
+  async planEvacuation(from: string, options: PlanEvacuationOptions = {}): Promise<EvacuationForecast> {
+    acceptOptions('planEvacuation', options);
+    return this.#forecast({ from, ...options }, options);
+  }
+
+  async evacuate(from: string, options: EvacuateOptions = {}): Promise<EvacuateResult> {
+    acceptOptions('evacuate', options);
+    return this.#leave({ from, ...options }, options);
+  }
+
+  async planReplacement(
+    from: string,
+    to: string,
+    options: PlanEvacuationOptions = {},
+  ): Promise<EvacuationForecast> {
+    acceptOptions('planReplacement', options);
+    return this.#forecast({ from, to, ...options }, options);
+  }
+
+  async replace(from: string, to: string, options: EvacuateOptions = {}): Promise<EvacuateResult> {
+    acceptOptions('replace', options);
+    return this.#leave({ from, to, ...options }, options);
+  }
+
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
     acceptOptions('repairHistory', options);
     yield* this.#composed.repairLog.history(options);
@@ -237,6 +267,21 @@ export class OpenedVault implements Vault {
     this.#housekeeping.tellOf(result.forks);
     this.#housekeeping.start();
     return result;
+  }
+
+  async #forecast(leaving: Leaving, { signal }: AbortOptions): Promise<EvacuationForecast> {
+    await this.#recent.renew('evacuate', undefined, signal);
+    return forecastEvacuation(this.#composed, leaving, { signal });
+  }
+
+  async #leave(leaving: Leaving, options: EvacuateOptions): Promise<EvacuateResult> {
+    await this.#composed.room.beforeStore();
+    await this.#recent.renew('evacuate', undefined, options.signal);
+    try {
+      return await evacuateVault(this.#composed, leaving, options);
+    } finally {
+      if (!this.#composed.sealed) this.#housekeeping.start();
+    }
   }
 
   async #shutDown(): Promise<void> {

@@ -74,7 +74,7 @@ const toolsOf = (
 });
 
 /** @returns whether everything is indexed: what is not, nobody finds when its provider is lost. */
-async function indexed({ context }: ComposedVault, signal: AbortSignal | undefined): Promise<boolean> {
+export async function indexed({ context }: ComposedVault, signal: AbortSignal | undefined): Promise<boolean> {
   for (let round = 0; round < MAX_INDEX_ROUNDS; round++) {
     const { whole, failures } = await indexShards(context, { compare: 'nothing', signal });
     if (whole || failures.length > 0) return whole;

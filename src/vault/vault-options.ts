@@ -19,7 +19,13 @@ import type { RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import type { ScrubOptions } from '../upkeep/scrub/scrub.ts';
 import type { VerifyOptions } from '../upkeep/verify.ts';
 import type { GetOptions } from './reader.ts';
-import type { ChunkOptions, ListManifestsOptions, RepairOptions } from './vault.ts';
+import type {
+  ChunkOptions,
+  EvacuateOptions,
+  ListManifestsOptions,
+  PlanEvacuationOptions,
+  RepairOptions,
+} from './vault.ts';
 
 /** A kind of adapters, whatever its entries say. */
 // biome-ignore lint/suspicious/noExplicitAny: of whatever options.
@@ -99,6 +105,8 @@ export interface CreateVaultOptions<Kind extends AnyAdapterKind = never>
 }
 
 const ABORT: OptionNames<AbortOptions> = { signal: true };
+const PLAN: OptionNames<PlanEvacuationOptions> = { minTolerates: true, signal: true };
+const EVACUATE: OptionNames<EvacuateOptions> = { ...PLAN, onProgress: true };
 const CALLS: {
   readonly putObject: OptionNames<PutOptions>;
   readonly getObject: OptionNames<GetOptions>;
@@ -115,6 +123,10 @@ const CALLS: {
   readonly repair: OptionNames<RepairOptions>;
   readonly repairChunk: OptionNames<ChunkOptions>;
   readonly repairHistory: OptionNames<RepairHistoryOptions>;
+  readonly planEvacuation: OptionNames<PlanEvacuationOptions>;
+  readonly evacuate: OptionNames<EvacuateOptions>;
+  readonly planReplacement: OptionNames<PlanEvacuationOptions>;
+  readonly replace: OptionNames<EvacuateOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setLost': OptionNames<AbortOptions>;
@@ -142,6 +154,10 @@ const CALLS: {
   repair: { onProgress: true, signal: true },
   repairChunk: { force: true, signal: true },
   repairHistory: { limit: true, signal: true },
+  planEvacuation: PLAN,
+  evacuate: EVACUATE,
+  planReplacement: PLAN,
+  replace: EVACUATE,
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setLost': ABORT,

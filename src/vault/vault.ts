@@ -9,6 +9,8 @@ import type { ListObjectsOptions, NamePrefix } from '../records/name-listing.ts'
 import type { NamedObject } from '../records/name-page.ts';
 import type { AuditOptions, AuditResult } from '../upkeep/audit/audit.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
+import type { EvacuationProgress, EvacuationRunResult } from '../upkeep/evacuate/evacuate.ts';
+import type { EvacuationPlan } from '../upkeep/evacuate/evacuation-plan.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { WhyLost } from '../upkeep/repair/lost.ts';
@@ -125,6 +127,23 @@ export interface Vault {
    */
   repairChunk(reference: string, chunk: number, options?: ChunkOptions): Promise<ChunkRepairResult>;
   /**
+   * What `evacuate` will take; by the index of shards, asking no provider but whether it answers.
+   * @throws HoldfastError `NotFound` (`unknown_provider`); `Aborted`.
+   */
+  planEvacuation(provider: string, options?: PlanEvacuationOptions): Promise<EvacuationForecast>;
+  /**
+   * Brings all that a provider holds of objects to others, where they survive most; first it is put in maintenance, which
+   * lasts. Nothing is moved that would survive fewer losses then. Needs no key. One that was cut off goes on where it was
+   * when it is run again; what fails is a result, not an error.
+   * @throws HoldfastError `PermissionDenied` (`certificate_shortfall`) when all of it would survive fewer losses;
+   * `Unavailable` (`not_enough_providers`) when nobody takes any; `NotFound` (`unknown_provider`); `Aborted`.
+   */
+  evacuate(provider: string, options?: EvacuateOptions): Promise<EvacuateResult>;
+  /** What `replace` will take. @throws HoldfastError as `planEvacuation`. */
+  planReplacement(old: string, by: string, options?: PlanEvacuationOptions): Promise<EvacuationForecast>;
+  /** As `evacuate`, but all shards go to one other provider. */
+  replace(old: string, by: string, options?: EvacuateOptions): Promise<EvacuateResult>;
+  /**
    * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
    * memory only what this vault did since it was opened.
    */
@@ -167,6 +186,26 @@ export interface RepairResult extends RepairRunResult {
   /** Providers that are taken for gone for good, and why. */
   readonly lost: readonly LostProvider[];
   /** Not everything is known of where shards are: some of what is lost may not have been seen. */
+  readonly incomplete: boolean;
+}
+
+export interface PlanEvacuationOptions extends AbortOptions {
+  /** So many losses are enough, though it be fewer than now. Default: as many as now. */
+  readonly minTolerates?: number | undefined;
+}
+
+export interface EvacuateOptions extends PlanEvacuationOptions {
+  /** Told whenever a segment or an object is done. */
+  readonly onProgress?: ((sum: EvacuationProgress) => void) | undefined;
+}
+
+export interface EvacuationForecast extends EvacuationPlan {
+  /** Not everything is known of where shards are: there may be more. */
+  readonly incomplete: boolean;
+}
+
+export interface EvacuateResult extends EvacuationRunResult {
+  /** Not everything is known of where shards are: some of what is there may not have been seen. */
   readonly incomplete: boolean;
 }
 

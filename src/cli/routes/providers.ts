@@ -1,6 +1,6 @@
-import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
+import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
 import { ADD_KINDS, QUESTIONS } from '../add/kinds.ts';
-import { anyText, type CliContext, commonFlags, configFlags } from '../flags.ts';
+import { anyText, type CliContext, commonFlags, configFlags, wholeNumber } from '../flags.ts';
 import { off, onOff, optional, providerId } from './parameters.ts';
 
 /** One for all that some kind of provider asks. */
@@ -108,4 +108,56 @@ put behind the others in the configuration, which stays as it is otherwise. Secr
   },
   defaultCommand: 'list',
   docs: { brief: 'Show, probe and manage providers' },
+});
+
+const evacuateModule = () => import('../commands/evacuate.ts');
+
+const evacuateFlags = {
+  ...commonFlags,
+  minTolerates: {
+    kind: 'parsed',
+    parse: wholeNumber(0, 254),
+    optional: true,
+    brief: 'So many losses are enough, though it be fewer than now',
+    placeholder: 'N',
+  },
+  dryRun: { ...off, brief: 'Only say what it would take' },
+  yes: { ...off, brief: 'Do not ask' },
+} as const;
+
+const EVACUATE_TEXT = `It first says what it will take, and asks on a terminal; elsewhere it needs --yes. Nothing is moved that would survive
+fewer losses then: that stays and is told of. It needs no key and asks for none. It can be stopped at any moment, and goes on
+where it was when it is run again. What was moved stays where it was until nobody reads it, and is deleted by what has the key.
+
+Exit codes: 0 nothing is left there; 4 something is, and why is said; 6 something would survive fewer losses.`;
+
+export const evacuate: Command<CliContext> = buildCommand({
+  loader: async () => (await evacuateModule()).evacuate,
+  parameters: { flags: evacuateFlags, positional: { kind: 'tuple', parameters: [providerId] } },
+  docs: {
+    brief: 'Move all that a provider holds to the others',
+    fullDescription: `Move all that a provider holds of objects to others, where it survives most, and let nothing new go there.
+
+${EVACUATE_TEXT}`,
+  },
+});
+
+export const replace: Command<CliContext> = buildCommand({
+  loader: async () => (await evacuateModule()).replace,
+  parameters: {
+    flags: evacuateFlags,
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { ...providerId, placeholder: 'old' },
+        { ...providerId, placeholder: 'new' },
+      ],
+    },
+  },
+  docs: {
+    brief: 'Move all that a provider holds to another',
+    fullDescription: `Move all shards that a provider holds to another one, and let nothing new go to the first.
+
+${EVACUATE_TEXT}`,
+  },
 });

@@ -8,6 +8,7 @@ import { loadRoot, manifestStands } from '../../records/manifests.ts';
 import { backoffOf, repairedOps } from '../../records/repair-backoff.ts';
 import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
+import { atOnce } from './at-once.ts';
 import { type DueSegment, dueSegments } from './due.ts';
 import { repairNodes } from './nodes.ts';
 import { tellOutcome } from './outcomes.ts';
@@ -71,61 +72,14 @@ export async function repairDue(
   options: RepairRunOptions,
 ): Promise<RepairRunResult> {
   const run = new RepairRun(context, tools, options);
-  const slots = new Slots(tools.maxConcurrent);
-  const working = new Set<Promise<void>>();
-  let fatal: unknown;
-  for await (const due of dueSegments(context, options.lost, options)) {
-    throwIfAborted(options.signal, 'repair');
-    if (fatal !== undefined || run.isHeldUp) break;
-    if (run.knows(due)) continue;
-    const weight = Math.min(due.chunks, tools.maxConcurrent);
-    await slots.take(weight);
-    const work = run
-      .repair(due, weight)
-      .catch((error: unknown) => {
-        fatal ??= error;
-      })
-      .finally(() => {
-        slots.give(weight);
-        working.delete(work);
-      });
-    working.add(work);
+  const due = run.left(dueSegments(context, options.lost, options));
+  const room = { capacity: tools.maxConcurrent, weight: ({ chunks }: DueSegment) => chunks };
+  try {
+    await atOnce(due, { ...room, signal: options.signal }, (one, window) => run.repair(one, window));
+  } finally {
+    if (!options.signal?.aborted) tools.metrics.backlog(run.backlog);
   }
-  await Promise.all(working);
-  throwIfAborted(options.signal, 'repair');
-  tools.metrics.backlog(run.backlog);
-  if (fatal !== undefined) throw fatal;
   return run.result;
-}
-
-/** So many at once, first come, first served. */
-class Slots {
-  #free: number;
-  readonly #waiting: { readonly count: number; readonly go: () => void }[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  take(count: number): Promise<void> {
-    return new Promise((go) => {
-      this.#waiting.push({ count, go });
-      this.#serve();
-    });
-  }
-
-  give(count: number): void {
-    this.#free += count;
-    this.#serve();
-  }
-
-  #serve(): void {
-    while (this.#waiting[0] !== undefined && this.#waiting[0].count <= this.#free) {
-      const { count, go } = this.#waiting.shift()!;
-      this.#free -= count;
-      go();
-    }
-  }
 }
 
 class RepairRun {
@@ -162,11 +116,15 @@ class RepairRun {
     return this.#backlog;
   }
 
-  get isHeldUp(): boolean {
-    return this.#cappedInTurn >= MAX_CAPPED;
+  /** Those that are to be looked at now. */
+  async *left(due: AsyncIterable<DueSegment>): AsyncGenerator<DueSegment> {
+    for await (const one of due) {
+      if (this.#cappedInTurn >= MAX_CAPPED) return;
+      if (!this.#knows(one)) yield one;
+    }
   }
 
-  knows({ segment, isSegment }: DueSegment): boolean {
+  #knows({ segment, isSegment }: DueSegment): boolean {
     if (!isSegment) return false;
     if (this.#seen.has(segment) || this.#waits(segment)) return true;
     if (this.#seen.size < MAX_SEEN) this.#seen.add(segment);

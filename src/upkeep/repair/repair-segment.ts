@@ -147,7 +147,10 @@ function lostShards(view: SegmentView, task: SegmentToRepair, notes: readonly Da
 }
 
 /** All that are configured; new shards go to those that take some now and are not gone. */
-function candidates({ directory }: MovingContext, { lost }: SegmentToRepair): PlacementProvider[] {
+export function candidates(
+  { directory }: MovingContext,
+  { lost }: Pick<SegmentToRepair, 'lost'>,
+): PlacementProvider[] {
   const { eligible, scores = [] } = directory.forStore();
   const score = new Map(eligible.map(({ id }, i) => [id, scores[i]]));
   return directory.all().map(({ id, domain }) => ({
@@ -184,7 +187,11 @@ async function move(
 }
 
 /** Notes whose shards are all in another place by now, or stored anew. */
-function mended(view: SegmentView, notes: readonly DamageNote[], rewritten: ReadonlySet<number>): BatchOp[] {
+export function mended(
+  view: SegmentView,
+  notes: readonly DamageNote[],
+  rewritten: ReadonlySet<number>,
+): BatchOp[] {
   const wrong = new Set<DamageNote>();
   for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
     for (let shard = 0; shard < view.code.totalShards; shard++) {
@@ -197,15 +204,15 @@ function mended(view: SegmentView, notes: readonly DamageNote[], rewritten: Read
   return notes.filter((note) => !wrong.has(note)).flatMap(mendedOps);
 }
 
-const isNoted = (note: DamageNote, pack: PackRecord, at: number): boolean =>
+export const isNoted = (note: DamageNote, pack: PackRecord, at: number): boolean =>
   note.provider === pack.provider &&
   note.pack === pack.address &&
   (note.shards === undefined || note.shards.includes(at));
 
 /** What was found on the way, for the next repair. */
-async function noteFound(
+export async function noteFound(
   context: MovingContext,
-  { object, segment }: SegmentToRepair,
+  { object, segment }: Pick<SegmentToRepair, 'object' | 'segment'>,
   { view, damage }: Moved,
 ): Promise<void> {
   const found = damage.flatMap(({ provider, blob, problem, chunk, shard }): FoundDamage[] => {

@@ -1,0 +1,80 @@
+import type { AbortOptions } from '../core/abort.ts';
+import { isCount } from '../core/counts.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { evacuateProvider } from '../upkeep/evacuate/evacuate.ts';
+import { wouldFall } from '../upkeep/evacuate/evacuate-segment.ts';
+import { type EvacuationPlan, planEvacuation } from '../upkeep/evacuate/evacuation-plan.ts';
+import type { Leaving } from '../upkeep/evacuate/new-places.ts';
+import type { ComposedVault } from './assemble.ts';
+import { indexed, lostNow } from './repair.ts';
+import type { EvacuateOptions, EvacuateResult, EvacuationForecast } from './vault.ts';
+
+/** What leaving a provider will take. Changes nothing at providers. */
+export async function forecastEvacuation(
+  composed: ComposedVault,
+  leaving: Leaving,
+  options: AbortOptions,
+): Promise<EvacuationForecast> {
+  checkProviders(composed, leaving);
+  const whole = await indexed(composed, options.signal);
+  return { ...(await planned(composed, leaving, options)).plan, incomplete: !whole };
+}
+
+/** Leaves a provider, as far as that lets no certificate fall too low. It needs no key. */
+export async function evacuateVault(
+  composed: ComposedVault,
+  leaving: Leaving,
+  { signal, onProgress }: EvacuateOptions,
+): Promise<EvacuateResult> {
+  checkProviders(composed, leaving);
+  const { context, catalog, config, pace } = composed;
+  const whole = await indexed(composed, signal);
+  const { plan, gone } = await planned(composed, leaving, { signal });
+  const { segments, refused } = plan;
+  if (segments === 0 && refused.segments > 0) throw impossible(leaving, plan);
+  // What is put from now on goes elsewhere.
+  await catalog.setMaintenance(leaving.from, true, { signal });
+  const tools = {
+    pace,
+    maxConcurrent: config.repair.maxConcurrent,
+    graceMs: context.retention.replacedMs,
+  };
+  const done = await evacuateProvider(context, tools, { ...leaving, gone, signal, onProgress });
+  return { ...done, incomplete: !whole };
+}
+
+async function planned(
+  composed: ComposedVault,
+  leaving: Leaving,
+  { signal }: AbortOptions,
+): Promise<{ readonly plan: EvacuationPlan; readonly gone: ReadonlySet<string> }> {
+  const { context, config } = composed;
+  const gone = new Set((await lostNow(composed, signal)).keys());
+  const isAnswering =
+    !gone.has(leaving.from) && (await context.directory.respondsToProbe(leaving.from, { signal }));
+  const plan = await planEvacuation(context, config.repair, { ...leaving, gone, isAnswering, signal });
+  return { plan, gone };
+}
+
+function checkProviders({ context }: ComposedVault, { from, to, minTolerates }: Leaving): void {
+  if (minTolerates !== undefined && !isCount(minTolerates))
+    throw bad('minTolerates is a whole number, 0 or more');
+  for (const id of [from, to]) {
+    if (id === undefined || context.directory.get(id) !== undefined) continue;
+    throw new HoldfastError('NotFound', `no provider "${id}" is configured`, {
+      code: 'unknown_provider',
+      hint: 'What one held that is not configured any more is rebuilt by `holdfast repair-run`.',
+    });
+  }
+  if (from === to) throw bad('a provider cannot be replaced by itself');
+}
+
+const bad = (why: string): HoldfastError => new HoldfastError('ConfigInvalid', why, { code: 'bad_option' });
+
+function impossible({ from, to }: Leaving, { refused: { before, after } }: EvacuationPlan): HoldfastError {
+  if (before !== undefined && after !== undefined) return wouldFall(from, before, after);
+  return new HoldfastError('Unavailable', `${to ?? 'no other provider'} takes no new shards`, {
+    code: 'not_enough_providers',
+    hint: 'See `holdfast providers` for the state of each; free space, add some or bring some back.',
+  });
+}

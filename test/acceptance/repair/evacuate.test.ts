@@ -1,0 +1,270 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createVault, type EvacuationProgress, openVault, type Vault } from '../../../src/index.ts';
+import { Certifier } from '../../../src/placement/certificate.ts';
+import { internalsOf } from '../../../src/vault/opened-vault.ts';
+import { providersToml, SMALL_PIECES } from '../../helpers/cli.ts';
+import { blobsIn, vanish } from '../../helpers/files.ts';
+import { packAt, placeNow, segmentsNow } from '../../helpers/moving.ts';
+import { noise } from '../../helpers/vault.ts';
+
+const OBJECTS: Readonly<Record<string, Uint8Array>> = {
+  big: noise(1_200_000, 1),
+  other: noise(300_000, 2),
+  small: noise(3_000, 3),
+};
+
+interface World {
+  readonly home: string;
+  readonly vault: Vault;
+}
+
+/**
+ * Folders with objects of many segments, of several chunks and of one that is kept as copies.
+ * @param spare of the providers, the last so many hold nothing yet.
+ */
+async function world(providers: number, spare = 0, more = ''): Promise<World> {
+  const home = await mkdtemp(join(tmpdir(), 'holdfast-evacuate-'));
+  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  await mkdir(home, { recursive: true });
+  await writeFile(join(home, 'storage.toml'), `${SMALL_PIECES}${more}${providersToml(providers)}`);
+  const vault = await createVault({ home, unwrapped: true, env: {} });
+  onTestFinished(() => vault.close());
+  const spares = Array.from({ length: spare }, (_, i) => `p${providers - i}`);
+  for (const id of spares) await vault.providers.setMaintenance(id, true);
+  for (const [name, bytes] of Object.entries(OBJECTS)) await vault.putObject(bytes, { name });
+  for (const id of spares) await vault.providers.setMaintenance(id, false);
+  return { home, vault };
+}
+
+async function read(vault: Vault, name: string): Promise<Uint8Array> {
+  const reader = await vault.getObject(name);
+  return new Uint8Array(await new Response(reader.stream()).arrayBuffer());
+}
+
+/** Losses that an object survives by where its shards ought to be, whoever is slow at the moment. */
+async function tolerates(vault: Vault, name: string): Promise<number> {
+  const { context } = internalsOf(vault);
+  const providers = context.directory.all();
+  const segments = await segmentsNow(context, (await vault.statObject(name)).manifest);
+  const { view, record } = segments[0]!;
+  const certifier = new Certifier({
+    code: view.code,
+    providers,
+    failureDomain: record.certificate.domains.level,
+  });
+  for (const segment of segments) {
+    const { totalShards } = segment.view.code;
+    for (let from = 0; from < segment.view.record.places.length; from += totalShards)
+      certifier.add(
+        Array.from({ length: totalShards }, (_, shard) =>
+          providers.findIndex(({ id }) => id === placeNow(segment, from + shard).provider),
+        ),
+      );
+  }
+  return certifier.certificate().tolerates;
+}
+
+/** All is as it was put and where it ought to be, and no shard ought to be at the provider. */
+async function expectLeft(vault: Vault, provider: string): Promise<void> {
+  for (const [name, bytes] of Object.entries(OBJECTS)) {
+    expect(await vault.verifyObject(name, { deep: true })).toMatchObject({ intact: true, damage: [] });
+    expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+    const { manifest, providers } = { ...(await vault.statObject(name)) };
+    expect(providers.length).toBeGreaterThan(0);
+    for (const segment of await segmentsNow(internalsOf(vault).context, manifest))
+      expect(() => packAt(segment, provider)).toThrow();
+  }
+}
+
+/** The time is over for which what was moved away is kept for those that read it; then it is deleted. */
+async function afterGrace(vault: Vault): Promise<void> {
+  const moves = internalsOf(vault).context.engine.table('moves');
+  for await (const [place, row] of moves.entries()) {
+    const move = JSON.parse(new TextDecoder().decode(row)) as { state: string };
+    if (move.state !== 'leaving') continue;
+    await moves.put(place, new TextEncoder().encode(JSON.stringify({ ...move, due: 0 })));
+  }
+  await vault.gc({ minAgeMs: 0 });
+}
+
+/** How many others have a copy of each manifest node, and how many are to have one. */
+async function nodesElsewhere(
+  { home, vault }: World,
+  provider: string,
+): Promise<{ readonly copies: number; readonly wanted: number }[]> {
+  const others = vault.providers.list().then((all) => all.filter(({ id }) => id !== provider));
+  const blobs = await Promise.all((await others).map(({ id }) => blobsIn(join(home, 'providers', id))));
+  const nodes = new Map<string, number>();
+  for await (const { manifest, certificate } of vault.listManifests()) {
+    const segments = await segmentsNow(internalsOf(vault).context, manifest);
+    for (const address of [manifest, ...segments.map(({ segment }) => segment)])
+      nodes.set(address, certificate.tolerates + 2);
+  }
+  return [...nodes].map(([address, wanted]) => ({
+    wanted,
+    copies: blobs.filter((its) => its.some((path) => path.endsWith(address.slice(5)))).length,
+  }));
+}
+
+/** Addresses of packs that objects have anywhere. */
+async function packsOf(vault: Vault): Promise<Set<string>> {
+  const packs = new Set<string>();
+  for await (const { manifest } of vault.listManifests()) {
+    for (const { view } of await segmentsNow(internalsOf(vault).context, manifest)) {
+      for (const { address } of [...view.record.packs, ...(view.moved?.packs ?? [])]) packs.add(address);
+    }
+  }
+  return packs;
+}
+
+describe('evacuating a provider', () => {
+  it('moves all that it holds while objects are read and put, and lowers no certificate', async () => {
+    const { home, vault } = await world(10, 1);
+    const before = new Map<string, number>();
+    for (const name of Object.keys(OBJECTS)) before.set(name, await tolerates(vault, name));
+    const plan = await vault.planEvacuation('p3');
+    expect(plan.refused.segments).toBe(0);
+    expect(plan.bytesRead).toBe(plan.bytes);
+    let over = false;
+    const readers = Object.entries(OBJECTS).map(async ([name, bytes]) => {
+      while (!over) expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+    });
+    const writer = (async () => {
+      for (let i = 0; !over; i++) await vault.putObject(noise(200_000, i), { name: 'changing' });
+    })();
+    const checks: Promise<void>[] = [];
+    const result = await vault.evacuate('p3', {
+      onProgress: () => {
+        for (const [name, least] of before)
+          checks.push(tolerates(vault, name).then((now) => void expect(now).toBeGreaterThanOrEqual(least)));
+      },
+    });
+    over = true;
+    await Promise.all([...readers, writer, ...checks]);
+    expect(result).toMatchObject({ rebuilt: 0, left: { segments: 0, bytes: 0, objects: 0, why: [] } });
+    expect(result.segments).toBeGreaterThanOrEqual(plan.segments);
+    for (const [name, least] of before) expect(await tolerates(vault, name)).toBe(least);
+    await expectLeft(vault, 'p3');
+    expect((await vault.providers.list()).find(({ id }) => id === 'p3')).toMatchObject({ maintenance: true });
+
+    for (const { copies, wanted } of await nodesElsewhere({ home, vault }, 'p3'))
+      expect(copies).toBeGreaterThanOrEqual(wanted);
+    const packs = await packsOf(vault);
+    const stillThere = async (): Promise<string[]> =>
+      (await blobsIn(join(home, 'providers', 'p3'))).filter((path) =>
+        [...packs].some((address) => path.endsWith(address.slice(5))),
+      );
+    expect((await stillThere()).length).toBeGreaterThan(0);
+    await afterGrace(vault);
+    expect(await stillThere()).toEqual([]);
+    await vanish(join(home, 'providers', 'p3'));
+    for (const [name, bytes] of Object.entries(OBJECTS))
+      expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+  }, 120_000);
+
+  it('goes on where it was after it was stopped', async () => {
+    const { vault } = await world(10, 1);
+    const { segments } = await vault.planEvacuation('p3');
+    let moved = 0;
+    let runs = 0;
+    for (; ; runs++) {
+      const stop = new AbortController();
+      let its: EvacuationProgress | undefined;
+      const onProgress = (sum: EvacuationProgress): void => {
+        its = sum;
+        if (sum.segments === 3) stop.abort();
+      };
+      const ended = await vault.evacuate('p3', { signal: stop.signal, onProgress }).then(
+        () => true,
+        (error: unknown) => void expect(error).toMatchObject({ kind: 'Aborted' }),
+      );
+      moved += its?.segments ?? 0;
+      if (ended === true) break;
+    }
+    expect(runs).toBeGreaterThan(1);
+    // What was being recorded when it was stopped is done, and told of by nobody.
+    expect(moved).toBeLessThanOrEqual(segments);
+    expect((await vault.planEvacuation('p3')).segments).toBe(0);
+    await expectLeft(vault, 'p3');
+  });
+
+  it('rebuilds what a provider held that is away', async () => {
+    const { home, vault } = await world(10, 1);
+    await vanish(join(home, 'providers', 'p3'));
+    await vault.providers.probe();
+    const plan = await vault.planEvacuation('p3');
+    expect(plan.bytesRead).toBeGreaterThan(plan.bytes);
+    const result = await vault.evacuate('p3');
+    expect(result).toMatchObject({ left: { segments: 0, objects: 0 } });
+    expect(result.rebuilt).toBe(result.shards);
+    await expectLeft(vault, 'p3');
+  });
+
+  it('leaves what would survive fewer losses, and says so', async () => {
+    const { vault } = await world(9);
+    const before = await tolerates(vault, 'big');
+    const plan = await vault.planEvacuation('p3');
+    // What is kept as copies has room elsewhere.
+    expect(plan).toMatchObject({ segments: 1, refused: { before, after: before - 1 } });
+    const result = await vault.evacuate('p3');
+    const { segments, bytes } = plan.refused;
+    expect(result).toMatchObject({ segments: 1, left: { segments, bytes, refused: segments, objects: 0 } });
+    expect(await tolerates(vault, 'big')).toBe(before);
+    await vault.providers.setMaintenance('p3', false);
+    await expect(vault.evacuate('p3')).rejects.toMatchObject({ code: 'certificate_shortfall' });
+    // One that is refused leaves the provider as it was.
+    expect((await vault.providers.list()).find(({ id }) => id === 'p3')).toMatchObject({
+      maintenance: false,
+    });
+    // Who says that fewer losses are enough has it done.
+    const all = await vault.evacuate('p3', { minTolerates: before - 1 });
+    expect(all.left).toMatchObject({ segments: 0, refused: 0 });
+    expect(await tolerates(vault, 'big')).toBe(before - 1);
+    await expectLeft(vault, 'p3');
+  });
+
+  it('needs no key', async () => {
+    const { home, vault } = await world(10, 1);
+    await vault.close();
+    await rm(join(home, 'vault.key'));
+    const worker = await openVault({ home, sealed: true, env: {} });
+    onTestFinished(() => worker.close());
+    expect(await worker.evacuate('p3')).toMatchObject({ left: { segments: 0, objects: 0 } });
+  });
+
+  it('says what is left and why when a provider may give no more today', async () => {
+    const { vault } = await world(10, 1, '[repair]\negress_per_day = "100 KiB"\n');
+    const result = await vault.evacuate('p3');
+    expect(result.segments).toBeGreaterThan(0);
+    expect(result.left.segments).toBeGreaterThan(0);
+    expect(result.left.bytes).toBeGreaterThan(0);
+    expect(result.left.capped).toEqual(['p3']);
+    expect(result.left.why[0]!.message).toContain('p3 has given as much');
+  });
+});
+
+describe('replacing a provider', () => {
+  it('moves all to the one and keeps every certificate', async () => {
+    const { vault } = await world(10, 1);
+    const before = await tolerates(vault, 'big');
+    const held = await vault.planEvacuation('p3');
+    expect(await vault.planReplacement('p3', 'p10')).toMatchObject({ bytesWritten: held.bytes });
+    const result = await vault.replace('p3', 'p10');
+    expect(result).toMatchObject({ segments: held.segments, left: { segments: 0, objects: 0 } });
+    expect(await tolerates(vault, 'big')).toBe(before);
+    await expectLeft(vault, 'p3');
+    // With the other in maintenance nobody has room for what the one has now.
+    const { bytes, refused } = await vault.planEvacuation('p10');
+    expect(bytes + refused.bytes).toBe(held.bytes);
+  });
+
+  it('is refused by one that holds other shards of the same chunks', async () => {
+    const { vault } = await world(9);
+    await expect(vault.replace('p3', 'p4')).rejects.toMatchObject({ code: 'certificate_shortfall' });
+    await expect(vault.replace('p3', 'p3')).rejects.toMatchObject({ code: 'bad_option' });
+    await expect(vault.replace('p3', 'p77')).rejects.toMatchObject({ code: 'unknown_provider' });
+  });
+});
