@@ -12,6 +12,8 @@ const LOST = 'p5';
 const OBJECT_BYTES = 32 * MIB;
 /** The default. */
 const CAP = 50 * MIB;
+/** One that a busy machine reaches too. */
+const LOW_CAP = 20 * MIB;
 const UNPACED = 2 ** 36;
 /** What is read beside a repair, one after the other, with a pause after each. */
 const READ_BYTES = MIB;
@@ -22,6 +24,7 @@ const IDLE_MS = 10_000;
 export interface RepairFigures {
   readonly shards: readonly ShardsRead[];
   readonly unpaced: LostFigure;
+  readonly low: LostFigure;
   readonly capped: LostFigure & { readonly gets: readonly GetFigure[] };
 }
 
@@ -55,10 +58,14 @@ export async function benchRepair(
   say('one shard lost');
   const shards = await shardClasses(join(area.dir, 'repair-shards'));
   say('one provider lost, no limit');
-  const unpaced = await World.with(join(area.dir, 'repair-unpaced'), size, UNPACED, async (world) => {
-    await world.lose();
-    return world.repair();
-  });
+  const alone = (name: string, cap: number): Promise<LostFigure> =>
+    World.with(join(area.dir, name), size, cap, async (world) => {
+      await world.lose();
+      return world.repair();
+    });
+  const unpaced = await alone('repair-unpaced', UNPACED);
+  say('one provider lost, limited');
+  const low = await alone('repair-low', LOW_CAP);
   say('one provider lost, limited, beside gets');
   const capped = await World.with(join(area.dir, 'repair-capped'), size, CAP, async (world) => {
     const idle = await world.gets('idle, all nine there', sleep(IDLE_MS));
@@ -70,7 +77,7 @@ export async function benchRepair(
     const after = await world.gets('idle, repaired', sleep(IDLE_MS));
     return { ...figure, gets: [idle, lost, beside, after] };
   });
-  return { shards, unpaced, capped };
+  return { shards, unpaced, low, capped };
 }
 
 class World {
@@ -180,7 +187,7 @@ async function readSoFar(): Promise<number | undefined> {
 const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
 const times = (value: number, of: number): string => `${(value / of).toFixed(2)}x`;
 
-export function renderRepair({ shards, unpaced, capped }: RepairFigures): string {
+export function renderRepair({ shards, unpaced, low, capped }: RepairFigures): string {
   const idle = capped.gets[0]!;
   return [
     columns([
@@ -209,7 +216,8 @@ export function renderRepair({ shards, unpaced, capped }: RepairFigures): string
       ],
       ...[
         { name: 'no limit', cap: undefined, it: unpaced },
-        { name: `at most ${CAP / MIB} MiB/s`, cap: CAP, it: capped },
+        { name: `at most ${LOW_CAP / MIB} MiB/s`, cap: LOW_CAP, it: low },
+        { name: `at most ${CAP / MIB} MiB/s, beside gets`, cap: CAP, it: capped },
       ].map(({ name, cap, it }) => row(name, cap, it)),
     ]),
     columns([
@@ -222,7 +230,7 @@ export function renderRepair({ shards, unpaced, capped }: RepairFigures): string
         times(p99, idle.p99),
       ]),
     ]),
-    ...[...unpaced.wrong, ...capped.wrong].slice(0, 10),
+    ...[...unpaced.wrong, ...low.wrong, ...capped.wrong].slice(0, 10),
   ].join('\n\n');
 }
 
@@ -236,7 +244,7 @@ function row(name: string, cap: number | undefined, it: LostFigure): string[] {
     times(bytesRead, lostBytes),
     times(bytesWritten, lostBytes),
     // Gets are in there too where some went on.
-    cap !== undefined || allRead === undefined ? '' : times(allRead - bytesRead, lostBytes),
+    cap === CAP || allRead === undefined ? '' : times(allRead - bytesRead, lostBytes),
     firstMs.toFixed(0),
     (ms / 1000).toFixed(1),
     mib(rate),
