@@ -119,7 +119,9 @@ describe('several processes at once', () => {
     for (let gone = 1; gone <= 9; gone++) {
       await rm(join(cli.providerRoot(`p${gone}`)), { recursive: true });
       const put = await cli.run(['put', '-', '--name', 'x', '--json'], { input: bytes });
-      if (put.code === 0) {
+      if (put.code === 0 || put.code === 8) {
+        // Where no majority is left, none can say that no copy of the home took the put for dead.
+        expect(put.code, said(put)).toBe(9 - gone > 4 ? 0 : 8);
         const { certificate, leftOut } = JSON.parse(put.stdout.toString());
         expect(certificate.providers).toBe(9 - gone);
         expect(leftOut).toHaveLength(gone);
