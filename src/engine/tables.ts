@@ -16,6 +16,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'moves',
   'open_moves',
   'repair_leases',
+  'move_marks',
   'repair_backoff',
   'repair_egress',
   'repair_pace',

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { RESERVED_NAME } from '../records/generation-slot.ts';
+import { MARK_SLOT } from '../records/move-marks.ts';
 import { NAMES_TABLE, openName } from '../records/name-record.ts';
 import { PLACE_SLOT } from '../records/places.ts';
 import { readIfIntact, readSlotContent } from '../records/slots.ts';
@@ -28,7 +29,7 @@ export class ForeignSlots {
     let opened = 0;
     let found = false;
     for await (const slot of adapter.listSlots(options)) {
-      if (slot === PLACE_SLOT || own.has(digitsOf(slot))) continue;
+      if (slot === PLACE_SLOT || slot === MARK_SLOT || own.has(digitsOf(slot))) continue;
       const content = opened++ < MAX_OPENED ? await readIfIntact(adapter, slot, options) : undefined;
       found = content === undefined || readSlotContent(this.#context, content.bytes) === undefined;
       if (found) break;

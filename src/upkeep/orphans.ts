@@ -8,6 +8,7 @@ import type { RecordsContext } from '../records/context.ts';
 import { deleteOrQueue } from '../records/deletes.ts';
 import { generationOf } from '../records/generation.ts';
 import { intendedAmong } from '../records/intents.ts';
+import { hasUnknownMoves } from '../records/move-marks.ts';
 import { movedAmong } from '../records/move-rows.ts';
 import { isSoleOwner, readPlace } from '../records/places.ts';
 import type { ForeignSlots } from './foreign-slots.ts';
@@ -17,6 +18,8 @@ import { type Reachable, reach } from './reachable.ts';
 export type WhyKept =
   /** Another vault uses the place or may have used it, or nothing tells who does. */
   | 'shared'
+  /** Shards were moved there by a state that this one does not know of: an older copy, another home, or one that was lost. */
+  | 'moved'
   /** Too few providers said whether this state is the latest. */
   | 'unconfirmed'
   /** The providers know of changes that this state has not seen. */
@@ -144,6 +147,7 @@ export class OrphanSearch {
     const place = await readPlace(this.#provider.adapter, { signal });
     if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';
     if (await this.#foreign.at(this.#provider, { signal })) return 'shared';
+    if (await hasUnknownMoves(this.#context, this.#provider, { signal })) return 'moved';
     const generation = generationOf(this.#context);
     // What was heard before these were listed says nothing of who stored them.
     await generation.heads({ signal });

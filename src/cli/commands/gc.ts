@@ -49,6 +49,7 @@ export default async function gc(this: CliContext, flags: GcFlags): Promise<void
 
 const WHY: Readonly<Record<WhyKept, string>> = {
   shared: 'other vaults may have stored them',
+  moved: 'shards were moved there by a state that this one knows nothing of',
   unconfirmed: 'too few providers said whether this state is the latest',
   behind: 'this state is not the latest',
   unread: 'manifests could not be read',

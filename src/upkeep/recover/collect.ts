@@ -6,6 +6,7 @@ import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers, type Turn } from '../../core/stragglers.ts';
 import { comparePointers } from '../../manifest/pointer.ts';
 import type { Provider } from '../../providers/provider.ts';
+import { MARK_SLOT } from '../../records/move-marks.ts';
 import { PLACE_SLOT } from '../../records/places.ts';
 import { readSlotContent, type SlotPointer, withSlots } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
@@ -184,7 +185,7 @@ class Hearing {
   #damaged(slot: string): void {
     const { damaged } = this.#gathering;
     this.#gathering.damagedSlots++;
-    if (slot === PLACE_SLOT) return;
+    if (slot === PLACE_SLOT || slot === MARK_SLOT) return;
     if (damaged.size === MAX_DAMAGED && !damaged.has(slot))
       this.unread = 'too many of its slots cannot be read';
     else entryOf(damaged, slot, () => new Set<string>()).add(this.#provider.id);

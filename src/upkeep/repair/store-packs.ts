@@ -9,6 +9,7 @@ import { problemOf } from '../../object/damage.ts';
 import { locate, packsOf, type SegmentView } from '../../object/places.ts';
 import { blobKey } from '../../object/relocations.ts';
 import { fetchVerified } from '../../providers/guard.ts';
+import { markMove } from '../../records/move-marks.ts';
 import { type Intent, intendPacks, type PackToStore, type SegmentAt } from '../../records/moves.ts';
 import type { MovingContext } from '../context.ts';
 import type { RepairPace } from './pace.ts';
@@ -163,6 +164,8 @@ async function storeOne(
   const noRoom = intent.isCounted ? undefined : directory.noRoom(id, length);
   if (noRoom !== undefined) throw new HoldfastError('QuotaExceeded', noRoom);
   const { adapter } = provider;
+  // What is there by the word of the segment's node every state knows.
+  if (intent.pack.was !== 'named') await markMove(context, provider, { signal });
   const store = async (replace: boolean): Promise<void> => {
     const existed = intent.isCounted || counted.has(intent);
     const work = (): Promise<unknown> => adapter.store(address, [bytes], { signal, replace });

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -229,6 +229,40 @@ describe('repair', () => {
     // It waits from now on, and shows when it is tried again.
     expect((await vault.repair()).chunks).toMatchObject({ fatal: 0, skipped: result.chunks.fatal });
   });
+
+  it.each(['an older copy of the state', 'a state that was lost and recovered'])(
+    '%s, which knows nothing of it, deletes nothing of what was moved',
+    async (which) => {
+      const its = await nine();
+      const { home } = its;
+      const [engine, older, newer] = ['engine', 'older', 'newer'].map((name) => join(home, name)) as [
+        string,
+        string,
+        string,
+      ];
+      await its.vault.providers.setLost('p3', true);
+      await its.vault.close();
+      await cp(engine, older, { recursive: true });
+      const first = await openVault({ home, env: {} });
+      await vanish(join(home, 'providers', 'p3'));
+      await first.repair();
+      await first.close();
+      await rename(engine, newer);
+      if (which.startsWith('an older')) await rename(older, engine);
+      const before = await blobsOf(its, 'p1');
+      const second = await openVault({ home, env: {} });
+      if (which.startsWith('a state')) await second.recover();
+      const { providers } = await second.gc({ minAgeMs: 0 });
+      await second.close();
+      expect(providers.filter(({ kept }) => kept === 'moved' || kept === 'unlisted').length).toBeGreaterThan(5);
+      expect(await blobsOf(its, 'p1')).toEqual(before);
+      await rm(engine, { recursive: true });
+      await rename(newer, engine);
+      const third = await openVault({ home, env: {} });
+      onTestFinished(() => third.close());
+      await expectIntact(third);
+    },
+  );
 
   it('leaves no blob behind that nothing leads to', async () => {
     const its = await nine();
