@@ -75,6 +75,13 @@ export const recordedPlace = ({ record, layout }: SegmentView, at: number): Plac
 export const packsOf = ({ record, moved }: SegmentView): readonly PackRecord[] =>
   moved?.packs ?? record.packs;
 
+/** Whether the segment's node itself names a pack, whatever was moved since. */
+export const namesPack = ({ record }: SegmentView, { provider, address }: PackRecord): boolean =>
+  record.packs.some((pack) => pack.provider === provider && pack.address === address);
+
+/** How many shards a segment has. */
+export const shardCount = ({ record }: SegmentView): number => record.places.length;
+
 /** Digest of a shard: 32 bytes. */
 export const shardDigest = (view: SegmentView, chunk: number, shard: number): Uint8Array => {
   const at = 32 * (chunk * view.code.totalShards + shard);

@@ -7,7 +7,14 @@ import { decodeRoot } from '../../manifest/root.ts';
 import { decodeSegmentNode } from '../../manifest/segment.ts';
 import { DamageLog, problemOf } from '../../object/damage.ts';
 import { fetchNode } from '../../object/fetch-node.ts';
-import { locate, type Place, type SegmentView, shardDigest, viewSegment } from '../../object/places.ts';
+import {
+  locate,
+  type Place,
+  type SegmentView,
+  shardCount,
+  shardDigest,
+  viewSegment,
+} from '../../object/places.ts';
 import { relocate } from '../../object/relocations.ts';
 import type { Provider } from '../../providers/provider.ts';
 import type { RecordsContext } from '../../records/context.ts';
@@ -92,7 +99,7 @@ async function shardOf(
     const recorded = viewSegment(record, code);
     const view = relocationsOf ? relocate(recorded, await relocationsOf(segment)) : recorded;
     let left = nth;
-    for (let at = 0; at < record.places.length; at++) {
+    for (let at = 0; at < shardCount(view); at++) {
       const chunk = Math.floor(at / code.totalShards);
       const place = locate(view, chunk, at % code.totalShards);
       if (place.pack.provider === provider && left-- === 0)

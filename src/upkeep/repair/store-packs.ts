@@ -6,7 +6,7 @@ import { Stragglers, type Turn } from '../../core/stragglers.ts';
 import type { RelocatedPack } from '../../manifest/relocation.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { problemOf } from '../../object/damage.ts';
-import { locate, packsOf, type SegmentView } from '../../object/places.ts';
+import { locate, namesPack, packsOf, type SegmentView } from '../../object/places.ts';
 import { blobKey } from '../../object/relocations.ts';
 import { fetchVerified } from '../../providers/guard.ts';
 import { markMove } from '../../records/move-marks.ts';
@@ -117,7 +117,7 @@ function packOf({ blake3 }: MovingContext, view: SegmentView, { provider, bytes 
   const pack = { provider, address: addressOf(blake3.hash(bytes)), length: bytes.length };
   const isIt = (one: PackRecord): boolean => blobKey(one) === blobKey(pack);
   if (!packsOf(view).some(isIt)) return pack;
-  return { ...pack, was: view.record.packs.some(isIt) ? 'named' : 'recorded' };
+  return { ...pack, was: namesPack(view, pack) ? 'named' : 'recorded' };
 }
 
 interface ToStore {

@@ -56,6 +56,18 @@ async function isWhole(name: string, bytes: Uint8Array): Promise<void> {
   expect(verify.code, said(verify)).toBe(0);
 }
 
+/** A copy of what is being worked on: a file may vanish under it, and then it begins anew. */
+async function copyAtWork(from: string, to: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await cp(from, to, { recursive: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 20) throw error;
+      await rm(to, { recursive: true, force: true });
+    }
+  }
+}
+
 describe('the sweep destroys nothing that is acknowledged', () => {
   it('two threads on one home: what one is storing outlives what the other clears up', async () => {
     const both = run([process.execPath, TWO_THREADS, LIBRARY, cli.home, join(cli.home, 'storage.toml')]);
@@ -105,7 +117,7 @@ it('a copy of the home that works while the original stores takes nothing from i
     const slow = original.start(['put', '-', '--name', 'slow'], { input: pieces });
     pieces.write(bytes.subarray(0, MIB));
     await blobsAre(15);
-    await cp(original.home, copied, { recursive: true });
+    await copyAtWork(original.home, copied);
     const copy = (command: readonly string[]) =>
       start([...command, '--home', copied, '--config', join(copied, 'storage.toml')], { input: noise(1000) });
     for (const command of [['put', '-', '--name', 'quick'], ['gc'], ['rm', 'quick'], ['gc']]) {
