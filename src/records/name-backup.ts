@@ -13,6 +13,7 @@ import { type Fork, judgeRival, type KeptFork, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 import {
+  askSlots,
   DUE_TABLE,
   isNameKey,
   queueName,
@@ -128,11 +129,12 @@ class BackUpRounds {
     const now = await currentChange(this.#context, rivals[0]!.nameKey);
     if (now === undefined || !equalBytes(now.sealed, current.sealed)) return undefined;
     const pointers: Pointer[] = [];
+    const { signal } = this.#options;
+    const { held } = await askSlots(this.#context, current.pointer.name, 'judging a fork', signal);
     for (const rival of rivals) {
       const hash = this.#hash(rival.pointer);
-      const verdict = this.#known.has(hash)
-        ? 'none'
-        : await judgeRival(this.#context, rival, current, this.#options);
+      const isSettled = this.#known.has(hash) || this.#isFollowed(rival, held.values());
+      const verdict = isSettled ? 'none' : await judgeRival(this.#context, rival, current, this.#options);
       if (verdict === 'fork') this.kept.push(await keepFork(this.#context, rival.pointer));
       if (verdict !== 'undecided') pointers.push(rival.pointer);
       (verdict === 'undecided' ? this.#undecided : this.#known).add(hash);
@@ -140,6 +142,12 @@ class BackUpRounds {
     if (pointers.every(({ version }) => version < current.pointer.version)) return current;
     pointers.sort((a, b) => comparePointers(this.#context.blake3, b, a));
     return supersede(this.#context, current, pointers);
+  }
+
+  /** Who wrote over it elsewhere had seen it, and may be deleting it. */
+  #isFollowed(rival: SlotPointer, others: Iterable<Pointer>): boolean {
+    for (const other of others) if (relationOf(this.#context.blake3, other, rival) === 'follows') return true;
+    return false;
   }
 
   async #pass(change: NameChange): Promise<Pass> {

@@ -102,6 +102,21 @@ it('a removal that finds forks keeps what the name stood for: another state may 
   expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
 });
 
+it('what another home removed is no fork where a slot stayed behind', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const other = elsewhere(context);
+  await put(context, 1);
+  const slot = context.keys.slotName('x');
+  const holders = await Promise.all(context.directory.all().map(({ adapter }) => adapter.readSlot(slot)));
+  const late = holders.findIndex((held) => held !== undefined);
+  const there = context.directory.all()[late]!.adapter;
+  const old = holders[late]!.bytes;
+  await deleteObject(context, 'x');
+  await there.writeSlot(slot, old, (await there.readSlot(slot))?.version);
+  expect((await put(other, 2)).forks).toEqual([]);
+  expect(await contents(other)).toEqual({ x: 2 });
+});
+
 it('a put that finds forks and dies keeps what it replaced when it is swept', async () => {
   const { context } = await testVault({ providers: 5 });
   const mine = await put(context, 1);
