@@ -102,6 +102,36 @@ it('a removal that finds forks keeps what the name stood for: another state may 
   expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
 });
 
+it.each([
+  ['while it puts its version above a fork', false],
+  ['when it has done so the second time, for it was cut off before', true],
+])('a home that is lost %s loses nothing that was acknowledged', async (_, again) => {
+  let left = 0;
+  const wrap = (inner: Provider['adapter']): Provider['adapter'] => {
+    const adapter = Object.create(inner) as Provider['adapter'];
+    adapter.writeSlot = async (...slot) => {
+      if (--left < 0) throw new HoldfastError('Unavailable', 'its home is gone');
+      return inner.writeSlot(...slot);
+    };
+    return adapter;
+  };
+  for (let slots = 0; ; slots++) {
+    left = Number.POSITIVE_INFINITY;
+    const { context } = await testVault({ providers: 4, wrap });
+    await put(context, 1);
+    left = slots;
+    const lost = elsewhere(context);
+    await put(lost, 2);
+    const isCut = left < 0;
+    left = Number.POSITIVE_INFINITY;
+    if (again) await put(lost, 3);
+    const later = elsewhere(context);
+    await recoverVault(later);
+    expect(Object.values(await contents(later)), `after ${slots} slots`).toContain(1);
+    if (!isCut) return;
+  }
+});
+
 it('what another home removed is no fork where a slot stayed behind', async () => {
   const { context } = await testVault({ providers: 5 });
   const other = elsewhere(context);
