@@ -53,7 +53,10 @@ export interface Generation {
    * @returns what the same providers knew before; nothing may be deleted unless that is confirmed.
    */
   condemn(journals: readonly string[]): Promise<Standing>;
-  /** What a majority knows now; undefined where too few answer. Ask before reading what the heads stand for. */
+  /**
+   * What all know now that answer in time; undefined where they are no majority. Ask before reading what the heads stand
+   * for.
+   */
   heads(options?: AbortOptions): Promise<readonly Head[] | undefined>;
   /** The state has been brought up to all of these: it begins an incarnation that follows from them, and says so. */
   adopt(heads: readonly Head[]): Promise<void>;
@@ -110,7 +113,7 @@ class SlotGeneration implements Generation {
   }
 
   async heads({ signal }: AbortOptions = {}): Promise<readonly Head[] | undefined> {
-    const heard = await this.#hear(signal);
+    const heard = await this.#hear(signal, 'all');
     return heard.why.length === 0 ? heard.heads : undefined;
   }
 
@@ -142,13 +145,14 @@ class SlotGeneration implements Generation {
     return abortable(this.#hearing, signal, 'asking for the generation of the state');
   }
 
-  async #hear(signal: AbortSignal | undefined): Promise<Heard> {
+  async #hear(signal: AbortSignal | undefined, whom: 'majority' | 'all' = 'majority'): Promise<Heard> {
     const atMs = this.#context.clock.monotonic();
     const heads: Head[] = [];
-    const why = await this.#askMajority(signal, async ({ adapter }, its) => {
+    const ask = async ({ adapter }: Provider, its: AbortSignal): Promise<void> => {
       const there = await adapter.readSlot(this.#slot, { signal: its });
       heads.push(...(there === undefined ? [] : openSlot(there.bytes, this.#context.keys).heads));
-    });
+    };
+    const why = await this.#askMajority(signal, ask, whom);
     this.#heard = { atMs, heads, why };
     return this.#heard;
   }
@@ -230,10 +234,11 @@ class SlotGeneration implements Generation {
     }
   }
 
-  /** @returns why it was no majority; empty when it was. */
+  /** @param whom `all`: those that come after the majority too. @returns why it was no majority; empty when it was. */
   async #askMajority(
     outer: AbortSignal | undefined,
     ask: (provider: Provider, signal: AbortSignal) => Promise<void>,
+    whom: 'majority' | 'all' = 'majority',
   ): Promise<string[]> {
     const { clock, directory } = this.#context;
     const able = withSlots(directory.all());
@@ -267,7 +272,7 @@ class SlotGeneration implements Generation {
       }
     };
     try {
-      await Promise.all(Array.from({ length: needed }, fill));
+      await Promise.all(Array.from({ length: whom === 'all' ? able.length : needed }, fill));
     } finally {
       laggards.close();
       all.abort(NO_LONGER_NEEDED);

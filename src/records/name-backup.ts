@@ -9,10 +9,11 @@ import { comparePointers, type Pointer, pointerHash, relationOf } from '../manif
 import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
-import { type Fork, judgeRival, type KeptFork, keepFork } from './forks.ts';
+import { type Fork, judgeRival, keepFork } from './forks.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 import {
+  askSlots,
   DUE_TABLE,
   isNameKey,
   queueName,
@@ -32,7 +33,7 @@ export interface NameBackUp {
   readonly domains: number;
   /** Providers that were asked to hold it and did not say in time that they do; they are told again later. */
   readonly unconfirmed: readonly string[];
-  /** Of them, those whose slot holds what may be a fork or not: it stays until every provider says. */
+  /** Of them, those whose slot holds what may be a fork, until every provider says, or one whose own name has no copy. */
   readonly undecided: readonly string[];
   /** What the providers held that this state did not know of. */
   readonly forks: readonly Fork[];
@@ -60,10 +61,7 @@ export async function backUpPointer(
   const able = withSlots(providers);
   const round = new BackUpRounds(context, able, wanted, options);
   const done = await round.run(change);
-  for (const kept of round.kept) {
-    if (kept.change !== undefined) await new BackUpRounds(context, able, wanted, options).run(kept.change);
-  }
-  return { ...done, forks: round.kept.map(({ fork }) => fork) };
+  return { ...done, forks: round.forks };
 }
 
 type Outcome = 'held' | 'silent' | 'undecided' | SlotPointer;
@@ -74,7 +72,7 @@ interface Pass extends Pick<NameBackUp, 'copies' | 'domains' | 'undecided'> {
 }
 
 class BackUpRounds {
-  readonly kept: KeptFork[] = [];
+  readonly forks: Fork[] = [];
   readonly #context: RecordsContext;
   readonly #providers: readonly Provider[];
   readonly #wanted: CopiesWanted;
@@ -128,18 +126,39 @@ class BackUpRounds {
     const now = await currentChange(this.#context, rivals[0]!.nameKey);
     if (now === undefined || !equalBytes(now.sealed, current.sealed)) return undefined;
     const pointers: Pointer[] = [];
+    const { signal } = this.#options;
+    const { held } = await askSlots(this.#context, current.pointer.name, 'judging a fork', signal);
     for (const rival of rivals) {
       const hash = this.#hash(rival.pointer);
-      const verdict = this.#known.has(hash)
-        ? 'none'
-        : await judgeRival(this.#context, rival, current, this.#options);
-      if (verdict === 'fork') this.kept.push(await keepFork(this.#context, rival.pointer));
+      const isSettled = this.#known.has(hash) || this.#isFollowed(rival, held.values());
+      const verdict = isSettled ? 'none' : await this.#judge(rival, current);
       if (verdict !== 'undecided') pointers.push(rival.pointer);
       (verdict === 'undecided' ? this.#undecided : this.#known).add(hash);
     }
     if (pointers.every(({ version }) => version < current.pointer.version)) return current;
     pointers.sort((a, b) => comparePointers(this.#context.blake3, b, a));
     return supersede(this.#context, current, pointers);
+  }
+
+  /** A fork's own name is copied before anything is put above it, for this state may be lost in between; else it stays. */
+  async #judge(rival: SlotPointer, current: NameChange): Promise<'fork' | 'none' | 'undecided'> {
+    const verdict = await judgeRival(this.#context, rival, current, this.#options);
+    if (verdict !== 'fork') return verdict;
+    const { fork, change } = await keepFork(this.#context, rival.pointer);
+    this.forks.push(fork);
+    if (fork.keptAs === undefined) return 'fork';
+    // One that it had already may not have been copied then.
+    const named = change ?? (await currentChange(this.#context, this.#context.keys.nameKey(fork.keptAs)));
+    if (named === undefined) return 'fork';
+    const rounds = new BackUpRounds(this.#context, this.#providers, this.#wanted, this.#options);
+    const { copies } = await rounds.run(named);
+    return copies > 0 ? 'fork' : 'undecided';
+  }
+
+  /** Who wrote over it elsewhere had seen it, and may be deleting it. */
+  #isFollowed(rival: SlotPointer, others: Iterable<Pointer>): boolean {
+    for (const other of others) if (relationOf(this.#context.blake3, other, rival) === 'follows') return true;
+    return false;
   }
 
   async #pass(change: NameChange): Promise<Pass> {
@@ -320,6 +339,7 @@ async function renew(
   if (change === undefined) return [];
   const provider = context.directory.get(id)!;
   const { copies, forks, undecided } = await backUpPointer(context, change, [provider], 1, options);
-  if (undecided.length > 0) throw notTaken('what one holds cannot be judged while others do not answer');
+  if (undecided.length > 0)
+    throw notTaken('what one holds cannot be judged or kept while others do not answer');
   return copies > 0 || !provider.adapter.capabilities.supportsSlots ? forks : undefined;
 }

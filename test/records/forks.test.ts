@@ -102,6 +102,51 @@ it('a removal that finds forks keeps what the name stood for: another state may 
   expect(await contents(other)).toMatchObject({ [forkOf(mine)]: 1 });
 });
 
+it.each([
+  ['while it puts its version above a fork', false],
+  ['when it has done so the second time, for it was cut off before', true],
+])('a home that is lost %s loses nothing that was acknowledged', async (_, again) => {
+  let left = 0;
+  const wrap = (inner: Provider['adapter']): Provider['adapter'] => {
+    const adapter = Object.create(inner) as Provider['adapter'];
+    adapter.writeSlot = async (...slot) => {
+      if (--left < 0) throw new HoldfastError('Unavailable', 'its home is gone');
+      return inner.writeSlot(...slot);
+    };
+    return adapter;
+  };
+  for (let slots = 0; ; slots++) {
+    left = Number.POSITIVE_INFINITY;
+    const { context } = await testVault({ providers: 4, wrap });
+    await put(context, 1);
+    left = slots;
+    const lost = elsewhere(context);
+    await put(lost, 2);
+    const isCut = left < 0;
+    left = Number.POSITIVE_INFINITY;
+    if (again) await put(lost, 3);
+    const later = elsewhere(context);
+    await recoverVault(later);
+    expect(Object.values(await contents(later)), `after ${slots} slots`).toContain(1);
+    if (!isCut) return;
+  }
+});
+
+it('what another home removed is no fork where a slot stayed behind', async () => {
+  const { context } = await testVault({ providers: 5 });
+  const other = elsewhere(context);
+  await put(context, 1);
+  const slot = context.keys.slotName('x');
+  const holders = await Promise.all(context.directory.all().map(({ adapter }) => adapter.readSlot(slot)));
+  const late = holders.findIndex((held) => held !== undefined);
+  const there = context.directory.all()[late]!.adapter;
+  const old = holders[late]!.bytes;
+  await deleteObject(context, 'x');
+  await there.writeSlot(slot, old, (await there.readSlot(slot))?.version);
+  expect((await put(other, 2)).forks).toEqual([]);
+  expect(await contents(other)).toEqual({ x: 2 });
+});
+
 it('a put that finds forks and dies keeps what it replaced when it is swept', async () => {
   const { context } = await testVault({ providers: 5 });
   const mine = await put(context, 1);

@@ -101,6 +101,14 @@ function unreadable(context: VaultContext): VaultContext {
   return { ...context, directory };
 }
 
+/** A context that finds the slots of these out of reach. */
+function withoutSlots(context: VaultContext, which: (at: number) => boolean): VaultContext {
+  const broken = unreadable(context).directory.all();
+  const providers = context.directory.all().map((provider, at) => (which(at) ? broken[at]! : provider));
+  const get = (id: string) => providers.find((provider) => provider.id === id);
+  return { ...context, directory: { ...context.directory, all: () => providers, get } };
+}
+
 it('of two homes with one key the one that recovered last is confirmed, and the other keeps what it replaces', async () => {
   const { context } = await testVault();
   await put(context, 1, 'x');
@@ -115,18 +123,24 @@ it('of two homes with one key the one that recovered last is confirmed, and the 
 it('a minority of providers that are gone leaves a state confirmed, a majority does not', async () => {
   const { context, gone }: TestVault = await testVault({ providers: 5 });
   await put(context, 1, 'x');
-  const broken = unreadable(context);
-  const some = (n: number): VaultContext => ({
-    ...context,
-    directory: {
-      ...context.directory,
-      all: () => [...broken.directory.all().slice(0, n), ...context.directory.all().slice(n)],
-    },
-    engine: context.engine,
-  });
+  const some = (n: number): VaultContext => withoutSlots(context, (at) => at < n);
   expect(gone.size).toBe(0);
   expect(await standing(await backedUp(some(2)))).toBe('confirmed');
   expect(await standing(await backedUp(some(3)))).toBe('unconfirmed');
+});
+
+it.each([0, 1, 2, 3, 4])('a recovery knows of a change of which only provider %i was told', async (told) => {
+  const { context } = await testVault({ providers: 5 });
+  await put(context, 1, 'x');
+  await put(
+    withoutSlots(await backedUp(context), (at) => at !== told),
+    2,
+    'y',
+  );
+  const other = { ...context, engine: createMemoryEngine() };
+  await recoverVault(other);
+  const away = [0, 1, 2, 3, 4].filter((at) => at !== told).slice(0, 2);
+  expect(await standing(withoutSlots(await backedUp(other), (at) => away.includes(at)))).toBe('confirmed');
 });
 
 it('a state that lacks writes which others follow is behind, however far its counter is, until it was recovered', async () => {

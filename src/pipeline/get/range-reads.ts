@@ -125,12 +125,15 @@ export class RangeReads {
     for (const { running, error } of this.#missed.splice(0)) this.#report(running, error);
   }
 
-  /** Cancels what is left and waits until it has let go of the memory. */
-  async end(): Promise<void> {
+  /**
+   * Cancels what is left and waits until it has let go of the memory.
+   * @param complete the chunks are: only then anybody has lost who is still reading.
+   */
+  async end(complete: boolean): Promise<void> {
     const lost = new HoldfastError('Aborted', 'other shards were faster', { code: 'lost_race' });
     this.#stragglers.close();
     for (const running of this.#running.keys()) {
-      if (this.#hasLost(running)) this.#loses(running);
+      if (complete && this.#hasLost(running)) this.#loses(running);
       running.stop.abort(lost);
     }
     await Promise.allSettled(this.#running.values());

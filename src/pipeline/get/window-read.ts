@@ -66,6 +66,7 @@ async function startFetches(
  */
 export async function fetchShards(state: ReadState, fetches: readonly ChunkFetch[]): Promise<void> {
   const reads = new RangeReads(state);
+  let complete = false;
   try {
     for (;;) {
       throwIfAborted(state.signal, 'get');
@@ -76,14 +77,15 @@ export async function fetchShards(state: ReadState, fetches: readonly ChunkFetch
         for (const shard of wanted) plan.add(fetch, shard);
       }
       for (const range of plan.ranges()) reads.launch(range);
-      if (fetches.every((fetch) => fetch.complete)) {
+      complete = fetches.every((fetch) => fetch.complete);
+      if (complete) {
         reads.blameMissing();
         return;
       }
       await reads.change();
     }
   } finally {
-    await reads.end();
+    await reads.end(complete);
   }
 }
 

@@ -277,8 +277,8 @@ const BELIEVING: readonly PlantedBug[] = [
   ]),
   bug('swallowed-fork', 'the content of a fork is given no name', [
     'records/name-backup.ts',
-    'this.kept.push(await keepFork(this.#context, rival.pointer));',
-    'void keepFork;',
+    "if (verdict !== 'fork') return verdict;",
+    "if (verdict !== 'fork' || rival.pointer.version > 0) return verdict;",
   ]),
   bug('deleted-rival', 'what a put replaced goes though forks came to light', [
     'pipeline/put/put-run.ts',
