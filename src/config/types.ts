@@ -213,6 +213,8 @@ export interface GatewayConfig extends ServingConfig {
   /** It serves a site from an origin of its own. */
   readonly static: boolean;
   readonly sealed: boolean;
+  /** It repairs as a daemon does, where `repair.enabled` lets it. */
+  readonly withRepair: boolean;
   readonly nameMaxAgeSeconds: number;
   /** For opened manifests; 0: none is kept. */
   readonly manifestCacheBytes: number;

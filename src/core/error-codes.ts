@@ -219,6 +219,8 @@ export interface ErrorCodeTable {
   queue_full: 'RateLimited';
   /** The server sends us elsewhere. Do: configure the address that it names. */
   redirected: 'ConfigInvalid';
+  /** This process repairs already. Do: nothing; see `holdfast repair-history`, or try again later. @status temporary */
+  repair_running: 'Conflict';
   /** A provider does not let a blob that is there be replaced. Do: end the lock, or let the key overwrite. */
   replace_refused: 'PermissionDenied';
   /** Two files would have one name. Do: put them apart, or with a prefix each. */

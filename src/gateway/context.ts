@@ -4,7 +4,7 @@ import type { ControlContext } from '../http/control.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { SlowReaders } from './slow-readers.ts';
-import type { ObjectStore } from './store.ts';
+import type { ObjectStore, Repairs } from './store.ts';
 
 /** Which fallbacks may write new objects. */
 export interface FallbackPolicy {
@@ -25,6 +25,7 @@ export interface StoragePolicy {
 /** What the routes of a gateway work with. */
 export interface GatewayContext extends ControlContext {
   readonly store: ObjectStore;
+  readonly repairs: Repairs;
   readonly blake3: Blake3;
   readonly policy: StoragePolicy;
   readonly clock: Clock;

@@ -6,7 +6,8 @@ import { badRequest, HttpProblem, problemOf } from '../http/problem.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
 import { createTransferAllowance } from '../http/slow-peers.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
-import { answerRpc, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
+import { answerRpc, named, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
+import { repairMethods } from './repair-calls.ts';
 import type { ManifestSummary, ProviderSummary, RepairSummary } from './store.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -89,7 +90,7 @@ export const rpc: Endpoint<GatewayContext> = {
       throw new HttpProblem(415, 'UnsupportedMediaType', 'send JSON-RPC as application/json');
     }
     const answer = await answerRpc(await readText(context, exchange), {
-      methods: methodsOf(context, exchange.signal),
+      methods: methodsOf(context, exchange),
       maxBatch: MAX_BATCH,
       onInternal(error) {
         const { problem, message } = problemOf(error);
@@ -101,7 +102,8 @@ export const rpc: Endpoint<GatewayContext> = {
   },
 };
 
-function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<string, RpcMethod> {
+function methodsOf(context: GatewayContext, exchange: Exchange): ReadonlyMap<string, RpcMethod> {
+  const { signal } = exchange;
   return new Map<string, RpcMethod>([
     ['storage.manifests', async (params) => manifestsPage(context, limitIn(params), signal)],
     [
@@ -112,6 +114,7 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
       },
     ],
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],
+    ...repairMethods(context, exchange),
   ]);
 }
 
@@ -120,17 +123,6 @@ function limitIn(params: unknown): number {
   const limit = checkLimit(named(params, ['limit']).limit ?? DEFAULT_LIMIT);
   if (limit === undefined) throw new RpcError(RPC.invalidParams, 'limit is a whole number from 1 to 1000');
   return limit;
-}
-
-/** Parameters by name, or by position in the order of `names`. @throws RpcError for what is not known. */
-function named(params: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
-  const entries = Array.isArray(params)
-    ? params.map((value, i) => [names[i] ?? `#${i}`, value] as const)
-    : Object.entries(params ?? {});
-  const unknown = entries.find(([name]) => !names.includes(name));
-  if (unknown !== undefined)
-    throw new RpcError(RPC.invalidParams, `the parameter ${unknown[0]} is not known`);
-  return Object.fromEntries(entries);
 }
 
 async function readText({ clock, limits }: GatewayContext, exchange: Exchange): Promise<string> {

@@ -20,11 +20,13 @@ import {
   getManifestBlock,
   getStoredBlob,
 } from './objects.ts';
+import { repairChunk, repairRun } from './repair-calls.ts';
 import { createSlowReaders } from './slow-readers.ts';
-import { type ObjectStore, SEALED, SHARD_IS_WRONG } from './store.ts';
+import { type ObjectStore, type Repairs, SEALED, SHARD_IS_WRONG } from './store.ts';
 
 export interface GatewayOptions {
   readonly store: ObjectStore;
+  readonly repairs: Repairs;
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -61,6 +63,7 @@ export function createGateway(options: GatewayOptions): Service {
   });
   const context: GatewayContext = {
     store,
+    repairs: options.repairs,
     clock,
     limits,
     slowReaders: createSlowReaders(clock),
@@ -153,6 +156,8 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/manifests', readable(listManifests)),
   at('/storage/providers', readable(listProviders)),
   at('/storage/repair-history', readable(repairHistory)),
+  at('/storage/repair-run', { POST: repairRun }),
+  at('/storage/repair-chunk', { POST: repairChunk }),
   at('/rpc', { POST: rpc }),
   // They name the providers.
   ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),

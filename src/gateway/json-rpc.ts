@@ -24,6 +24,17 @@ export const RPC = {
   internal: -32_603,
 } as const;
 
+/** Parameters by name, or by position in the order of `names`. @throws RpcError for what is not known. */
+export function named(params: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const entries = Array.isArray(params)
+    ? params.map((value, i) => [names[i] ?? `#${i}`, value] as const)
+    : Object.entries(params ?? {});
+  const unknown = entries.find(([name]) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new RpcError(RPC.invalidParams, `the parameter ${unknown[0]} is not known`);
+  return Object.fromEntries(entries);
+}
+
 export interface RpcOptions {
   readonly methods: ReadonlyMap<string, RpcMethod>;
   /** Calls in one batch; more are refused as a whole. */

@@ -90,3 +90,21 @@ export interface ObjectStore {
   /** The provider that answered first since the start. */
   firstAnswered(): string | undefined;
 }
+
+export interface ChunkAt {
+  readonly manifest: BlobAddress;
+  readonly chunk: number;
+  /** Rewrites every shard of it, though nothing is wrong. */
+  readonly force: boolean;
+}
+
+/** Repair on request: what is answered is shown as it is. */
+export interface Repairs {
+  /**
+   * Repairs what is due, for a bounded time. It stops when the signal fires, and what was done stays done.
+   * @throws HoldfastError `Conflict` (`repair_running`) while this process repairs already; as `vault.repair` does.
+   */
+  run(signal: AbortSignal): Promise<object>;
+  /** @throws HoldfastError `Conflict` (`repair_running`) likewise; as `vault.repairChunk` does. */
+  chunk(at: ChunkAt, signal: AbortSignal): Promise<object>;
+}

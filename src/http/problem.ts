@@ -77,6 +77,8 @@ const STATUS_BY_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   peer_too_slow: 408,
   bad_name: 400,
   sealed: 403,
+  repair_running: 409,
+  segment_leased: 409,
   not_a_reader: 403,
 };
 const CLOSING: ReadonlySet<number> = new Set([408, 413]);

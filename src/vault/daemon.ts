@@ -1,4 +1,4 @@
-import { HoldfastError } from '../core/errors.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { createDaemon, type DaemonOptions } from '../daemon/daemon.ts';
 import { type Loop, Loops } from '../daemon/loops.ts';
@@ -9,8 +9,8 @@ import type { Later } from '../upkeep/repair/repair-run.ts';
 import { nextPart } from '../upkeep/scrub/state.ts';
 import type { ComposedVault } from './assemble.ts';
 import { internalsOf } from './opened-vault.ts';
-import { repairVault } from './repair.ts';
-import type { Vault } from './vault.ts';
+import { aloneRepairing, repairVault } from './repair.ts';
+import type { RepairResult, Vault } from './vault.ts';
 
 /** What a daemon is given that does not come from its vault. */
 export interface DaemonParts extends Pick<DaemonOptions, 'auth' | 'log' | 'limits' | 'allowedHosts'> {
@@ -30,11 +30,7 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
   const composed = internalsOf(vault);
   const { context, catalog, sealed } = composed;
   const { clock, random, directory, policy } = context;
-  const loops = new Loops(loopsOf(vault, composed), {
-    clock,
-    metrics: telemetry.housekeeping,
-    log: (level, event, fields) => log.event(level, event, fields),
-  });
+  const loops = loopsWith(loopsOf(vault, composed), composed, { telemetry, log });
   const outlook = createOutlook({
     policy,
     clock,
@@ -57,6 +53,23 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
   });
   return { service, loops };
 }
+
+/** The loop with which a gateway that hosts it repairs, as a daemon does. */
+export const repairLoopsOver = (vault: Vault, parts: Pick<DaemonParts, 'telemetry' | 'log'>): Loops => {
+  const composed = internalsOf(vault);
+  return loopsWith([repairLoop(composed)], composed, parts);
+};
+
+const loopsWith = (
+  loops: readonly Loop[],
+  { context: { clock } }: ComposedVault,
+  { telemetry, log }: Pick<DaemonParts, 'telemetry' | 'log'>,
+): Loops =>
+  new Loops(loops, {
+    clock,
+    metrics: telemetry.housekeeping,
+    log: (level, event, fields) => log.event(level, event, fields),
+  });
 
 /**
  * What a daemon does beside the rounds of its vault, which probe the providers and tidy up. Here is the place for more:
@@ -130,7 +143,14 @@ function repairLoop(composed: ComposedVault): Loop {
     everyMs,
     deadlineMs: 24 * HOUR_MS,
     async run(signal) {
-      const { chunks } = await repairVault(composed, { signal }, later);
+      const round = (): Promise<RepairResult> => repairVault(composed, { signal }, { later });
+      const done = await aloneRepairing(composed, round).catch((error: unknown) => {
+        // Somebody asked for one, and that is under way.
+        if (asHoldfastError(error).code === 'repair_running') return undefined;
+        throw error;
+      });
+      if (done === undefined) return;
+      const { chunks } = done;
       if (chunks.failure + chunks.fatal === 0) return;
       throw new HoldfastError(
         'Unavailable',

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/types.ts';
 import type { BlobAddress } from '../core/address.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock, withDeadline } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
+import type { Repairs } from '../gateway/store.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import { filesOnDisk } from '../upkeep/repair/log-files.ts';
 import { lostProviders, type WhyLost } from '../upkeep/repair/lost.ts';
@@ -26,21 +28,27 @@ const HOUR_MS = 3_600_000;
 /** Rounds of indexing before a repair: each is bounded, and there may be much that was never indexed. */
 const MAX_INDEX_ROUNDS = 1_000;
 
-/**
- * Repairs all that is due. It needs no key.
- * @param later kept by who calls again and again.
- */
+interface RepairBounds {
+  /** Kept by who calls again and again. */
+  readonly later?: Later;
+  /** Begins with nothing new after so long. */
+  readonly forMs?: number;
+}
+
+/** Repairs all that is due. It needs no key. */
 export async function repairVault(
   composed: ComposedVault,
   { signal, onProgress }: RepairOptions,
-  later?: Later,
+  { later, forMs = Number.POSITIVE_INFINITY }: RepairBounds = {},
 ): Promise<RepairResult> {
-  const whole = await indexed(composed, signal);
-  const lost = await lostNow(composed, signal);
-  const tools = toolsOf(composed, later);
   const { context } = composed;
-  const done = await repairDue(context, tools, { lost: new Set(lost.keys()), signal, onProgress });
-  return { ...done, lost: namedLost(lost), incomplete: !whole };
+  const untilMs = context.clock.monotonic() + forMs;
+  const whole = await indexed(composed, signal, untilMs);
+  const lost = await lostNow(composed, signal);
+  const options = { lost: new Set(lost.keys()), untilMs, signal, onProgress };
+  const done = await repairDue(context, toolsOf(composed, later), options);
+  const isOver = context.clock.monotonic() > untilMs;
+  return { ...done, lost: namedLost(lost), incomplete: !whole || isOver };
 }
 
 /** Repairs one chunk now, though it has to wait. It needs no key. */
@@ -74,10 +82,51 @@ const toolsOf = (
 });
 
 /** @returns whether everything is indexed: what is not, nobody finds when its provider is lost. */
-export async function indexed({ context }: ComposedVault, signal: AbortSignal | undefined): Promise<boolean> {
-  for (let round = 0; round < MAX_INDEX_ROUNDS; round++) {
+export async function indexed(
+  { context }: ComposedVault,
+  signal: AbortSignal | undefined,
+  untilMs: number = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  for (let round = 0; round < MAX_INDEX_ROUNDS && context.clock.monotonic() <= untilMs; round++) {
     const { whole, failures } = await indexShards(context, { compare: 'nothing', signal });
     if (whole || failures.length > 0) return whole;
   }
   return false;
 }
+
+/** Vaults that this process repairs at the moment. */
+const REPAIRING = new WeakSet<ComposedVault>();
+
+/** Does work that repairs, unless this process does some already. @throws HoldfastError `Conflict` (`repair_running`). */
+export async function aloneRepairing<T>(composed: ComposedVault, work: () => Promise<T>): Promise<T> {
+  if (REPAIRING.has(composed)) {
+    throw new HoldfastError('Conflict', 'this process repairs already', {
+      code: 'repair_running',
+      status: 'temporary',
+      hint: 'What is due is repaired by that too; see `holdfast repair-history`.',
+    });
+  }
+  REPAIRING.add(composed);
+  try {
+    return await work();
+  } finally {
+    REPAIRING.delete(composed);
+  }
+}
+
+/** Who asks over HTTP waits no longer than this for what is begun, and as long again for what is under way then. */
+const ASKED_MS = 4 * 60_000;
+
+/** Repair on request, as a gateway offers it: one at a time, for a bounded time. */
+export const repairsOf = (composed: ComposedVault): Repairs => {
+  const asked = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    aloneRepairing(composed, async () => {
+      await composed.room.beforeStore();
+      return withDeadline(composed.context.clock, 2 * ASKED_MS, 'repair', work, signal);
+    });
+  return {
+    run: (signal) => asked(signal, (until) => repairVault(composed, { signal: until }, { forMs: ASKED_MS })),
+    chunk: ({ force, ...at }, signal) =>
+      asked(signal, (until) => repairChunkOf(composed, at, { force, signal: until })),
+  };
+};

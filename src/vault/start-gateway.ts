@@ -17,6 +17,7 @@ import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
 import { withWorkLeft } from './measures.ts';
 import { internalsOf } from './opened-vault.ts';
+import { repairsOf } from './repair.ts';
 import {
   authenticatorFor,
   listening,
@@ -104,6 +105,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
       metrics: telemetry.services,
       caches,
     }),
+    repairs: repairsOf(composed),
     blake3,
     clock,
     random,

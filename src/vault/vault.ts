@@ -185,7 +185,7 @@ export interface ChunkOptions extends AbortOptions {
 export interface RepairResult extends RepairRunResult {
   /** Providers that are taken for gone for good, and why. */
   readonly lost: readonly LostProvider[];
-  /** Not everything is known of where shards are: some of what is lost may not have been seen. */
+  /** Some of what is lost may not have been seen: not all is indexed, or the time that it was given was over. */
   readonly incomplete: boolean;
 }
 

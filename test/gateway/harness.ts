@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import type { GatewayOptions } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
@@ -73,12 +74,26 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly anonymous?: readonly Scope[];
   readonly vault?: TestVaultOptions;
   readonly sealed?: boolean;
-  readonly repairs?: (limit: number) => AsyncIterable<RepairSummary>;
+  readonly history?: (limit: number) => AsyncIterable<RepairSummary>;
   readonly over?: TestVault;
   readonly probe?: () => Promise<unknown>;
   /** By default chunks are not kept, so that every read shows what it does. */
   readonly caches?: Partial<CacheBudgets>;
 }
+
+const NOTHING_TO_REPAIR: GatewayOptions['repairs'] = {
+  async run() {
+    const chunks = { success: 0, failure: 0, skipped: 0, fatal: 0 };
+    const sums = { manifests: 0, bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
+    return { ...sums, chunks, capped: [], lost: [], incomplete: false };
+  },
+  async chunk({ manifest, chunk }) {
+    if (chunk > 0) {
+      throw new HoldfastError('NotFound', `the object has no chunk ${chunk}`, { code: 'chunk_not_found' });
+    }
+    return { manifest, chunk, status: 'intact', shards: 0, bytesRestored: 0, bytesRead: 0 };
+  },
+};
 
 /** A gateway over a vault in memory, gone when the test is. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -94,7 +109,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     providers: () =>
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     probe: options.probe ?? (async () => {}),
-    repairs: options.repairs ?? async function* () {},
+    repairs: options.history ?? async function* () {},
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },
@@ -112,6 +127,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const anonymous = new Set(options.anonymous ?? (['read'] as const));
   const gateway = createGateway({
     store,
+    repairs: NOTHING_TO_REPAIR,
     blake3: vault.context.blake3,
     clock: systemClock,
     random: secureRandom,

@@ -12,6 +12,7 @@ it('the document is valid OpenAPI', () => document.validate());
 it('the document has every path and method of the gateway, and no other', () => document.expectRoutes());
 
 const rpc = { ...bearer(ADMIN), 'content-type': 'application/json' };
+const SOME = `b3:${'0'.repeat(64)}`;
 const READ = ['/m/M', '/n/empty', '/blob/M', '/wasm/M', '/o/M', '/manifests/M'];
 /** What the table of routes leaves out, so that every operation is seen with its usual answers. */
 const MORE: readonly Row[] = [
@@ -40,6 +41,13 @@ const MORE: readonly Row[] = [
     (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
   ),
   ['powerless', 'POST', '/rpc', { ...bearer(WRITER) }, 403],
+  ...['/storage/repair-run', `/storage/repair-chunk?manifest=${SOME}&chunk=0`].flatMap((path): Row[] => [
+    ['asked for', 'POST', path, bearer(ADMIN), 200],
+    ['unknown', 'POST', path, bearer('not-a-token-of-ours'), 401],
+    ['powerless', 'POST', path, bearer(WRITER), 403],
+    ['a body', 'POST', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
+  ]),
+  ['no such chunk', 'POST', `/storage/repair-chunk?manifest=${SOME}&chunk=9`, bearer(ADMIN), 404],
 ];
 const BODIES: readonly (readonly [body: string, status: number])[] = [
   ['{"jsonrpc":"2.0","method":"storage.manifests","id":1}', 200],
@@ -51,7 +59,7 @@ const BODIES: readonly (readonly [body: string, status: number])[] = [
 ];
 
 /** Seen where they are provoked: slow clients, overload, foreign hosts, damage and vanished providers. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['408', '421', '429', '500', '503']);
+const ELSEWHERE: ReadonlySet<string> = new Set(['408', '409', '421', '429', '500', '503']);
 
 it('every answer of a running gateway is as documented, and every documented answer is given', async () => {
   const { port, put } = await startGateway();

@@ -1,12 +1,15 @@
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/core/address.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
 import { decodeRoot } from '../../src/manifest/root.ts';
 import { noise, testVault } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ADMIN, bearer, POLICY, READER, startGateway } from './harness.ts';
 
 const CHUNK = 256 * 1024;
+const MANIFEST = `b3:${'5'.repeat(64)}`;
 
 describe('limits', () => {
   it('sheds a client that asks too often with 429 and Retry-After, and counts the reads it denied', async () => {
@@ -255,7 +258,7 @@ describe('the explorer and JSON-RPC', () => {
       chunk: 2,
     } as const;
     const { url } = await startGateway({
-      repairs: async function* (limit) {
+      history: async function* (limit) {
         for (let i = 0; i < limit; i++) yield { ...repair, chunk: limit };
       },
     });
@@ -267,6 +270,47 @@ describe('the explorer and JSON-RPC', () => {
       error: { code: -32602 },
     });
     expect((await fetch(`${url}/storage/repair-history`, { headers: bearer(READER) })).status).toBe(403);
+  });
+
+  it('repairs when it is asked to, over HTTP and JSON-RPC alike, however long that takes', async () => {
+    const asked: unknown[] = [];
+    const repairs = {
+      async run() {
+        // Longer than a connection may be idle.
+        await setTimeout(400);
+        asked.push('run');
+        return { manifests: 1 };
+      },
+      async chunk(at: object) {
+        asked.push(at);
+        if (asked.length > 4) throw new HoldfastError('Conflict', 'busy', { code: 'repair_running' });
+        return { status: 'success' };
+      },
+    };
+    const { url } = await startGateway({ repairs, limits: { idleMs: 100 } });
+    const post = (path: string, token = ADMIN) =>
+      fetch(`${url}/storage/${path}`, { method: 'POST', headers: bearer(token) });
+    expect(await (await post('repair-run')).json()).toEqual({ manifests: 1 });
+    const run = { jsonrpc: '2.0', method: 'storage.repair_run', id: 1 };
+    expect(await call(url, run)).toMatchObject({ result: { manifests: 1 } });
+    const chunk = `repair-chunk?manifest=${MANIFEST}&chunk=3`;
+    expect(await (await post(`${chunk}&force=true`)).json()).toEqual({ status: 'success' });
+    const params = { manifest: MANIFEST, chunk: 4 };
+    const one = { jsonrpc: '2.0', method: 'storage.repair_chunk', params, id: 1 };
+    expect(await call(url, one)).toMatchObject({ result: { status: 'success' } });
+    expect(asked).toEqual([
+      'run',
+      'run',
+      { manifest: MANIFEST, chunk: 3, force: true },
+      { manifest: MANIFEST, chunk: 4, force: false },
+    ]);
+    expect((await post(chunk)).status).toBe(409);
+    expect(await call(url, one)).toMatchObject({
+      error: { code: -32603, data: { error: 'Conflict', corr_id: expect.any(String) } },
+    });
+    expect((await post('repair-run', READER)).status).toBe(403);
+    expect((await post(`repair-chunk?manifest=x&chunk=3`)).status).toBe(400);
+    expect((await fetch(`${url}/storage/repair-run`, { headers: bearer(ADMIN) })).status).toBe(405);
   });
 
   it('answers calls, batches and notifications as JSON-RPC 2.0 says', async () => {
@@ -298,7 +342,12 @@ describe('the explorer and JSON-RPC', () => {
     [{ jsonrpc: '2.0', method: 7, id: 1 }, -32600, null],
     [{ jsonrpc: '2.0', method: 'storage.providers', params: 'x', id: 1 }, -32600, null],
     [Array.from({ length: 33 }, () => ({})), -32600, null],
-    [{ jsonrpc: '2.0', method: 'storage.repair_run', id: 4 }, -32601, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_all', id: 4 }, -32601, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_run', params: { all: true }, id: 4 }, -32602, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_chunk', id: 4 }, -32602, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_chunk', params: ['x', 0], id: 4 }, -32602, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_chunk', params: [MANIFEST, -1], id: 4 }, -32602, 4],
+    [{ jsonrpc: '2.0', method: 'storage.repair_chunk', params: [MANIFEST, 0, 1], id: 4 }, -32602, 4],
     [{ jsonrpc: '2.0', method: '__proto__', id: 4 }, -32601, 4],
     [{ jsonrpc: '2.0', method: 'storage.manifests', params: { limit: 0 }, id: 4 }, -32602, 4],
     [{ jsonrpc: '2.0', method: 'storage.manifests', params: { limit: '1' }, id: 4 }, -32602, 4],

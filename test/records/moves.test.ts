@@ -1,113 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createLinearCode } from '../../src/coding/erasure/code.ts';
-import { utf8Decode, utf8Encode } from '../../src/core/bytes.ts';
-import { systemClock } from '../../src/core/clock.ts';
-import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts';
-import type { VaultContext } from '../../src/pipeline/context.ts';
-import { getObject } from '../../src/pipeline/get/get.ts';
-import { putObject } from '../../src/pipeline/put/put.ts';
-import { abandonPacks, endDeadMoves } from '../../src/records/dead-moves.ts';
+import { HoldfastError } from '../../src/core/errors.ts';
+import { abandonPacks } from '../../src/records/dead-moves.ts';
 import { deleteOrQueue, queueDeletes } from '../../src/records/deletes.ts';
-import { encodeMove, type MoveRow, moveIn } from '../../src/records/move-rows.ts';
-import { type Intent, intendPacks, recordMove } from '../../src/records/moves.ts';
-import { leaseSegment, releaseSegment, type SegmentLease } from '../../src/records/repair-leases.ts';
-import { emptyTrash } from '../../src/records/trash.ts';
+import { intendPacks } from '../../src/records/moves.ts';
+import { leaseSegment, releaseSegment } from '../../src/records/repair-leases.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
-import { createRetention } from '../../src/upkeep/retention.ts';
-import { verifyObject } from '../../src/upkeep/verify.ts';
-import { aroundWrites, touches } from '../helpers/engine.ts';
 import { allBlobs } from '../helpers/faulty.ts';
-import {
-  copyOver,
-  keysIn,
-  packAt,
-  rowsOf,
-  type StoredSegment,
-  segmentsNow,
-  toStore,
-} from '../helpers/moving.ts';
-import { noise, readAll, testVault } from '../helpers/vault.ts';
-
-const XOR = createLinearCode({ algorithm: 'reed-solomon', dataShards: 2, parityShards: 1 });
-const CONTENT = noise(400_000);
-
-/** An object at p1, p2 and p3 of five providers, on a clock that is set by hand. */
-async function world(owner = 'me') {
-  const vault = await testVault({ providers: 5, policy: { code: XOR, replicaBelowBytes: 0 } });
-  const time = { ms: 1_700_000_000_000 };
-  const gone = new Set<string>();
-  const context: VaultContext = {
-    ...vault.context,
-    clock: { ...systemClock, now: () => time.ms },
-    owner: async () => owner,
-    isGone: async (other) => gone.has(other),
-  };
-  vault.gone.add('p4').add('p5');
-  const { manifest } = await putObject(context, CONTENT, { name: 'x' });
-  vault.gone.clear();
-  const now = async (): Promise<StoredSegment> => (await segmentsNow(context, manifest))[0]!;
-  const before = await allBlobs(vault);
-  return { vault, context, manifest, time, ownersGone: gone, now, before };
-}
-
-type World = Awaited<ReturnType<typeof world>>;
-
-/** Notes that the pack at one provider is to be at another. */
-async function intend(
-  { context }: Pick<World, 'context'>,
-  at: StoredSegment,
-  from: string,
-  to: string,
-): Promise<Intent> {
-  const { intents } = await intendPacks(context, at, [toStore(packAt(at, from), to)]);
-  return intents[0]!;
-}
-
-const record = (
-  { context }: Pick<World, 'context'>,
-  at: StoredSegment,
-  lease: SegmentLease,
-  intents: readonly Intent[],
-  from: string,
-) =>
-  recordMove(context, {
-    at: { segment: at.segment, manifest: at.manifest },
-    view: at.view,
-    lease,
-    intents,
-    packs: intents.map(({ pack }) => ({ ...packAt(at, from), provider: pack.provider })),
-    graceMs: 60_000,
-    also: () => [],
-  });
-
-/** The whole of a move: the pack that is at one provider is at another afterwards. */
-async function move(its: World, from: string, to: string): Promise<void> {
-  const at = await its.now();
-  const lease = await leaseSegment(its.context, at.segment);
-  const intent = await intend(its, at, from, to);
-  await copyOver(its.context, from, intent);
-  await record(its, at, lease, [intent], from);
-  await releaseSegment(its.context, lease);
-}
-
-/** What a living vault does after operations. */
-async function tidy({ context, time }: World, passMs = 0): Promise<void> {
-  time.ms += passMs;
-  await endDeadMoves(context);
-  await emptyTrash(context, async () => true);
-}
-
-const isWhole = async ({ context }: World): Promise<void> => {
-  expect(Buffer.compare(await readAll(await getObject(context, 'x')), CONTENT)).toBe(0);
-  expect(await verifyObject(context, 'x')).toMatchObject({ intact: true });
-};
-
-const nothingOpen = async ({ context }: World): Promise<void> => {
-  for (const table of ['open_moves', 'repair_leases', 'trash'])
-    expect(await keysIn(context, table)).toEqual([]);
-};
+import { copyOver, keysIn, packAt, rowsOf, toStore } from '../helpers/moving.ts';
+import { intend, isWhole, move, nothingOpen, record, tidy, world } from '../helpers/one-pack.ts';
 
 describe('a pack that is moved', () => {
   it('is where it was and where it goes until the grace is over, then only there, and is counted once', async () => {
@@ -240,80 +141,6 @@ describe('a worker that is killed', () => {
   });
 });
 
-describe('an object that is removed while shards of it are moved', () => {
-  const removed = async (was?: 'named') => {
-    const its = await world();
-    const at = await its.now();
-    const lease = await leaseSegment(its.context, at.segment);
-    const to = was === undefined ? 'p4' : 'p1';
-    const { intents } = await intendPacks(its.context, at, [{ ...toStore(packAt(at, 'p1'), to), was }]);
-    await deleteObject(its.context, 'x');
-    return { its, at, lease, intent: intents[0]! };
-  };
-
-  it('goes whole: what is stored after that is deleted by whoever stored it', async () => {
-    const { its, at, lease, intent } = await removed();
-    await its.context.directory.get('p4')!.adapter.store(intent.pack.address, [noise(10)]);
-    await expect(record(its, at, lease, [intent], 'p1')).rejects.toMatchObject({ kind: 'NotFound' });
-    await abandonPacks(its.context, [intent], new Set());
-    await releaseSegment(its.context, lease);
-    await tidy(its);
-    expect(await allBlobs(its.vault)).toEqual([]);
-    expect(await keysIn(its.context, 'moves')).toEqual([]);
-    await nothingOpen(its);
-  });
-
-  it('goes whole also where a pack was being stored anew in its own place', async () => {
-    const { its, lease, intent } = await removed('named');
-    expect(await allBlobs(its.vault)).toEqual([`p1/${intent.pack.address}`]);
-    await abandonPacks(its.context, [intent], new Set());
-    await releaseSegment(its.context, lease);
-    await tidy(its);
-    expect(await allBlobs(its.vault)).toEqual([]);
-    await nothingOpen(its);
-  });
-
-  it('is stored no more of from the moment at which that begins', async () => {
-    const its = await world();
-    const at = await its.now();
-    const again = { ...toStore(packAt(at, 'p1'), 'p1'), was: 'named' as const };
-    const refused: unknown[] = [];
-    const engine = aroundWrites(its.context.engine, async (write, work) => {
-      const done = await work();
-      if (touches(write, 'trash')) await intendPacks(its.context, at, [again]).catch((e) => refused.push(e));
-      return done;
-    });
-    const context = { ...its.context, engine };
-    await deleteObject({ ...context, retention: createRetention(context, 0) }, 'x');
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused.every((error) => isHoldfastError(error, 'NotFound'))).toBe(true);
-    expect(await keysIn(its.context, 'moves')).toEqual([]);
-    expect(await keysIn(its.context, 'ending')).toEqual([]);
-  });
-
-  it('goes whole also where the move was recorded just before it was deleted', async () => {
-    const its = await world();
-    const at = await its.now();
-    const lease = await leaseSegment(its.context, at.segment);
-    const intent = await intend(its, at, 'p1', 'p4');
-    await copyOver(its.context, 'p1', intent);
-    let isRecorded = false;
-    const engine = aroundWrites(its.context.engine, async (write, work) => {
-      if (touches(write, 'ending') && !isRecorded) await record(its, at, lease, [intent], 'p1');
-      isRecorded ||= touches(write, 'ending');
-      return work();
-    });
-    const context = { ...its.context, engine };
-    await deleteObject({ ...context, retention: createRetention(context, 0) }, 'x');
-    expect(isRecorded).toBe(true);
-    await releaseSegment(its.context, lease);
-    await tidy(its, 60_000);
-    expect(await allBlobs(its.vault)).toEqual([]);
-    for (const table of ['moves', 'relocations']) expect(await keysIn(its.context, table)).toEqual([]);
-    await nothingOpen(its);
-  });
-});
-
 describe('a place', () => {
   it('that is queued to be deleted is free again for a pack, and one with a delete on its way is not', async () => {
     const its = await world();
@@ -380,22 +207,5 @@ describe('the right to move shards of a segment', () => {
     await tidy(its);
     expect(await allBlobs(its.vault)).toEqual(its.before);
     await isWhole(its);
-  });
-});
-
-const path = new URL('../vectors/moves-v1.json', import.meta.url);
-const vectors = JSON.parse(readFileSync(path, 'utf8')) as {
-  readonly rows: readonly { readonly row: MoveRow; readonly bytes: string }[];
-  readonly refused: readonly { readonly why: string; readonly bytes: string }[];
-};
-
-describe('the pinned bytes of moves', () => {
-  it.each(vectors.rows)('are what is written today, and mean the same: %#', ({ row, bytes }) => {
-    expect(utf8Decode(encodeMove(row))).toBe(bytes);
-    expect(moveIn(utf8Encode(bytes))).toEqual(row);
-  });
-
-  it.each(vectors.refused)('are refused: $why', ({ bytes }) => {
-    expect(moveIn(utf8Encode(bytes))).toBeUndefined();
   });
 });

@@ -5,6 +5,7 @@ import type { HttpLimits } from '../../http/limits.ts';
 import type { Listener } from '../../http/listener.ts';
 import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
+import { repairLoopsOver } from '../../vault/daemon.ts';
 import { internalsOf } from '../../vault/opened-vault.ts';
 import { gatewayOver } from '../../vault/start-gateway.ts';
 import type { Vault } from '../../vault/vault.ts';
@@ -20,6 +21,7 @@ import { httpLimits, type ServingFlags, type ServingSettings, servingSettings } 
 
 interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly sealed?: boolean;
+  readonly withRepair?: boolean;
   readonly public?: boolean;
   readonly static?: boolean;
   readonly nameMaxAge?: number;
@@ -31,6 +33,7 @@ interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
 interface Settings extends ServingSettings {
   readonly config: Config;
   readonly sealed: boolean;
+  readonly withRepair: boolean;
   readonly public: boolean;
   readonly static: boolean;
   readonly limits: Partial<HttpLimits>;
@@ -72,6 +75,7 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
     ...servingSettings(flags, file, config.home),
     config,
     sealed: flags.sealed ?? file.sealed,
+    withRepair: (flags.withRepair ?? file.withRepair) && config.repair.enabled,
     public: flags.public ?? file.public,
     static: flags.static ?? file.static,
     limits: httpLimits(flags, file),
@@ -105,10 +109,16 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     publicReads,
     static: isStatic,
   });
+  const loops = settings.withRepair ? repairLoopsOver(vault, { telemetry, log }) : undefined;
+  const drain = async (): Promise<void> => {
+    await Promise.all([server.drain(), loops?.stop(settings.config.gateway.drainMs)]);
+  };
   try {
-    await serve(server, listeners, io, settings.json);
+    loops?.start();
+    await serve({ listen: (listener) => server.listen(listener), drain }, listeners, io, settings.json);
   } finally {
     await server.close();
+    await loops?.stop(0);
     tokens.stop();
   }
 }

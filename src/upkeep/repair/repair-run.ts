@@ -33,6 +33,8 @@ export type Later = Map<BlobAddress, { readonly untilMs: number; readonly shards
 export interface RepairRunOptions extends AbortOptions {
   /** Providers that are gone for good. */
   readonly lost: ReadonlySet<string>;
+  /** Begins with no segment after this, by the monotonic clock. Default: it goes on to the end. */
+  readonly untilMs?: number | undefined;
   /** Told whenever a segment is done. */
   readonly onProgress?: ((sum: RepairRunResult) => void) | undefined;
 }
@@ -118,8 +120,9 @@ class RepairRun {
 
   /** Those that are to be looked at now. */
   async *left(due: AsyncIterable<DueSegment>): AsyncGenerator<DueSegment> {
+    const { untilMs = Number.POSITIVE_INFINITY } = this.#options;
     for await (const one of due) {
-      if (this.#cappedInTurn >= MAX_CAPPED) return;
+      if (this.#cappedInTurn >= MAX_CAPPED || this.#context.clock.monotonic() > untilMs) return;
       if (!this.#knows(one)) yield one;
     }
   }
