@@ -63,6 +63,7 @@ export type { AuditOptions, AuditResult, ProviderAudit } from './upkeep/audit/au
 export type { DeleteResult } from './upkeep/delete.ts';
 export type { EvacuationProgress, EvacuationRunResult, LeftThere } from './upkeep/evacuate/evacuate.ts';
 export type { EvacuationPlan, RefusedPart } from './upkeep/evacuate/evacuation-plan.ts';
+export type { Balance, RebalancePlan, RebalanceRunResult } from './upkeep/evacuate/rebalance.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
@@ -89,6 +90,9 @@ export type {
   ManifestEntry,
   PlanEvacuationOptions,
   ProviderStatus,
+  RebalanceForecast,
+  RebalanceOptions,
+  RebalanceResult,
   RepairOptions,
   RepairResult,
   Vault,

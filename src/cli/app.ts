@@ -21,7 +21,7 @@ import {
   status,
 } from './routes/manifests.ts';
 import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
-import { evacuate, providers, replace } from './routes/providers.ts';
+import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { daemon, gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
@@ -66,6 +66,7 @@ const app: Application<CliContext> = buildApplication(
       repairHistory: listed(repairHistory),
       evacuate: listed(evacuate),
       replace: listed(replace),
+      rebalance: listed(rebalance),
       plan: listed(plan),
       config: listed(config),
       bench,

@@ -1,13 +1,21 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { isCount } from '../core/counts.ts';
 import { HoldfastError } from '../core/errors.ts';
-import { evacuateProvider } from '../upkeep/evacuate/evacuate.ts';
+import { type EvacuationTools, evacuateProvider } from '../upkeep/evacuate/evacuate.ts';
 import { wouldFall } from '../upkeep/evacuate/evacuate-segment.ts';
 import { type EvacuationPlan, planEvacuation } from '../upkeep/evacuate/evacuation-plan.ts';
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
+import { planRebalance, rebalanceProviders } from '../upkeep/evacuate/rebalance.ts';
 import type { ComposedVault } from './assemble.ts';
 import { indexed, lostNow } from './repair.ts';
-import type { EvacuateOptions, EvacuateResult, EvacuationForecast } from './vault.ts';
+import type {
+  EvacuateOptions,
+  EvacuateResult,
+  EvacuationForecast,
+  RebalanceForecast,
+  RebalanceOptions,
+  RebalanceResult,
+} from './vault.ts';
 
 /** What leaving a provider will take. Changes nothing at providers. */
 export async function forecastEvacuation(
@@ -27,19 +35,14 @@ export async function evacuateVault(
   { signal, onProgress }: EvacuateOptions,
 ): Promise<EvacuateResult> {
   checkProviders(composed, leaving);
-  const { context, catalog, config, pace } = composed;
+  const { context, catalog } = composed;
   const whole = await indexed(composed, signal);
   const { plan, gone } = await planned(composed, leaving, { signal });
   const { segments, refused } = plan;
   if (segments === 0 && refused.segments > 0) throw impossible(leaving, plan);
   // What is put from now on goes elsewhere.
   await catalog.setMaintenance(leaving.from, true, { signal });
-  const tools = {
-    pace,
-    maxConcurrent: config.repair.maxConcurrent,
-    graceMs: context.retention.replacedMs,
-  };
-  const done = await evacuateProvider(context, tools, { ...leaving, gone, signal, onProgress });
+  const done = await evacuateProvider(context, toolsOf(composed), { ...leaving, gone, signal, onProgress });
   return { ...done, incomplete: !whole };
 }
 
@@ -78,3 +81,35 @@ function impossible({ from, to }: Leaving, { refused: { before, after } }: Evacu
     hint: 'See `holdfast providers` for the state of each; free space, add some or bring some back.',
   });
 }
+
+/** What a rebalance would move. Changes nothing at providers. */
+export async function forecastRebalance(
+  composed: ComposedVault,
+  { signal }: AbortOptions,
+): Promise<RebalanceForecast> {
+  const incomplete = !(await indexed(composed, signal));
+  const { context, config } = composed;
+  const gone = new Set((await lostNow(composed, signal)).keys());
+  const plan = await planRebalance(context, { gone, signal });
+  const { bytesPerSecond, clusterBytesPerSecond } = config.repair;
+  const ms = Math.round((2 * plan.bytes * 1000) / Math.min(bytesPerSecond, clusterBytesPerSecond));
+  return { ...plan, requests: 3 * plan.packs, ms, incomplete };
+}
+
+/** Evens out what providers hold. It needs no key. */
+export async function rebalanceVault(
+  composed: ComposedVault,
+  { signal, onProgress }: RebalanceOptions,
+): Promise<RebalanceResult> {
+  const incomplete = !(await indexed(composed, signal));
+  const { context } = composed;
+  const gone = new Set((await lostNow(composed, signal)).keys());
+  const done = await rebalanceProviders(context, toolsOf(composed), { gone, signal, onProgress });
+  return { ...done, incomplete };
+}
+
+const toolsOf = ({ context, config, pace }: ComposedVault): EvacuationTools => ({
+  pace,
+  maxConcurrent: config.repair.maxConcurrent,
+  graceMs: context.retention.replacedMs,
+});

@@ -21,7 +21,7 @@ import { damageStatus, moveStatus, scrubStatus, survivalOf } from '../upkeep/sur
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
-import { evacuateVault, forecastEvacuation } from './evacuate.ts';
+import { evacuateVault, forecastEvacuation, forecastRebalance, rebalanceVault } from './evacuate.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { measure, measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
@@ -35,6 +35,9 @@ import type {
   ListManifestsOptions,
   ManifestEntry,
   PlanEvacuationOptions,
+  RebalanceForecast,
+  RebalanceOptions,
+  RebalanceResult,
   RepairOptions,
   RepairResult,
   Vault,
@@ -249,6 +252,17 @@ export class OpenedVault implements Vault {
     return this.#leave({ from, to, ...options }, options);
   }
 
+  async planRebalance(options: AbortOptions = {}): Promise<RebalanceForecast> {
+    acceptOptions('planRebalance', options);
+    await this.#recent.renew('rebalance', undefined, options.signal);
+    return forecastRebalance(this.#composed, options);
+  }
+
+  async rebalance(options: RebalanceOptions = {}): Promise<RebalanceResult> {
+    acceptOptions('rebalance', options);
+    return this.#moving(options, () => rebalanceVault(this.#composed, options));
+  }
+
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
     acceptOptions('repairHistory', options);
     yield* this.#composed.repairLog.history(options);
@@ -274,11 +288,15 @@ export class OpenedVault implements Vault {
     return forecastEvacuation(this.#composed, leaving, { signal });
   }
 
-  async #leave(leaving: Leaving, options: EvacuateOptions): Promise<EvacuateResult> {
+  #leave(leaving: Leaving, options: EvacuateOptions): Promise<EvacuateResult> {
+    return this.#moving(options, () => evacuateVault(this.#composed, leaving, options));
+  }
+
+  async #moving<R>({ signal }: AbortOptions, work: () => Promise<R>): Promise<R> {
     await this.#composed.room.beforeStore();
-    await this.#recent.renew('evacuate', undefined, options.signal);
+    await this.#recent.renew('moving', undefined, signal);
     try {
-      return await evacuateVault(this.#composed, leaving, options);
+      return await work();
     } finally {
       if (!this.#composed.sealed) this.#housekeeping.start();
     }

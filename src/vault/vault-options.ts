@@ -24,6 +24,7 @@ import type {
   EvacuateOptions,
   ListManifestsOptions,
   PlanEvacuationOptions,
+  RebalanceOptions,
   RepairOptions,
 } from './vault.ts';
 
@@ -127,6 +128,8 @@ const CALLS: {
   readonly evacuate: OptionNames<EvacuateOptions>;
   readonly planReplacement: OptionNames<PlanEvacuationOptions>;
   readonly replace: OptionNames<EvacuateOptions>;
+  readonly planRebalance: OptionNames<AbortOptions>;
+  readonly rebalance: OptionNames<RebalanceOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setLost': OptionNames<AbortOptions>;
@@ -158,6 +161,8 @@ const CALLS: {
   evacuate: EVACUATE,
   planReplacement: PLAN,
   replace: EVACUATE,
+  planRebalance: ABORT,
+  rebalance: { onProgress: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setLost': ABORT,

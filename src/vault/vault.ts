@@ -11,6 +11,7 @@ import type { AuditOptions, AuditResult } from '../upkeep/audit/audit.ts';
 import type { DeleteResult } from '../upkeep/delete.ts';
 import type { EvacuationProgress, EvacuationRunResult } from '../upkeep/evacuate/evacuate.ts';
 import type { EvacuationPlan } from '../upkeep/evacuate/evacuation-plan.ts';
+import type { RebalancePlan, RebalanceRunResult } from '../upkeep/evacuate/rebalance.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { WhyLost } from '../upkeep/repair/lost.ts';
@@ -143,6 +144,13 @@ export interface Vault {
   planReplacement(old: string, by: string, options?: PlanEvacuationOptions): Promise<EvacuationForecast>;
   /** As `evacuate`, but all shards go to one other provider. */
   replace(old: string, by: string, options?: EvacuateOptions): Promise<EvacuateResult>;
+  /** What `rebalance` will move, and what the providers hold then. @throws HoldfastError `Aborted`. */
+  planRebalance(options?: AbortOptions): Promise<RebalanceForecast>;
+  /**
+   * Moves packs from the fullest providers to the emptiest, of those that take new shards, until all are within a tenth of the
+   * mean; no object survives fewer losses then. Needs no key. What fails is a result, not an error. @throws HoldfastError `Aborted`.
+   */
+  rebalance(options?: RebalanceOptions): Promise<RebalanceResult>;
   /**
    * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
    * memory only what this vault did since it was opened.
@@ -206,6 +214,25 @@ export interface EvacuationForecast extends EvacuationPlan {
 
 export interface EvacuateResult extends EvacuationRunResult {
   /** Not everything is known of where shards are: some of what is there may not have been seen. */
+  readonly incomplete: boolean;
+}
+
+export interface RebalanceOptions extends AbortOptions {
+  /** Told whenever a pack is moved; how many were. */
+  readonly onProgress?: ((packs: number) => void) | undefined;
+}
+
+export interface RebalanceForecast extends RebalancePlan {
+  /** To all providers, at least. */
+  readonly requests: number;
+  /** By the pace of repair. */
+  readonly ms: number;
+  /** Not everything is known of where shards are. */
+  readonly incomplete: boolean;
+}
+
+export interface RebalanceResult extends RebalanceRunResult {
+  /** Not everything is known of where shards are. */
   readonly incomplete: boolean;
 }
 

@@ -96,3 +96,23 @@ it('evacuate that is killed goes on where it was, and ends with nothing left the
   expect(verified.code, said(verified)).toBe(0);
   expect((await json('evacuate', 'p3', '--dry-run')).plan).toMatchObject({ segments: 0, bytes: 0 });
 }, 120_000);
+
+it('rebalance says what it will take and evens out what providers hold', async () => {
+  const back = await cli.run(['providers maintenance', 'p3', 'off']);
+  expect(back.code, said(back)).toBe(0);
+  const shown = await cli.run(['rebalance', '--dry-run']);
+  expect(shown.code, said(shown)).toBe(0);
+  expect(shown.stdout.toString()).toMatch(/^[1-9]\d* packs? to move, \d/);
+  const silent = await cli.run(['rebalance']);
+  expect(silent.code, said(silent)).toBe(2);
+  const done = await cli.run(['rebalance', '--yes', '--json']);
+  const { plan, result } = JSON.parse(done.stdout.toString()) as {
+    readonly plan: { readonly packs: number };
+    readonly result: { readonly packs: number; readonly isEven: boolean; readonly failed: number };
+  };
+  expect(result.packs).toBeGreaterThanOrEqual(plan.packs);
+  expect(result.failed).toBe(0);
+  expect(done.code, said(done)).toBe(result.isEven ? 0 : 4);
+  const got = await cli.run(['get', 'big', '-o', '-']);
+  expect(Buffer.compare(got.stdout, BIG)).toBe(0);
+}, 60_000);

@@ -90,7 +90,7 @@ async function run(
 }
 
 /** @throws HoldfastError `ConfigInvalid` (`not_told`) where nobody can be asked; `Aborted` when the answer is no. */
-async function confirm(io: Io, question: string, { signal }: AbortOptions): Promise<void> {
+export async function confirm(io: Io, question: string, { signal }: AbortOptions): Promise<void> {
   if (io.stdin.isTTY !== true) {
     throw new HoldfastError('ConfigInvalid', 'it is to be confirmed, and there is no terminal to ask', {
       code: 'not_told',
@@ -121,7 +121,7 @@ function whyRefused({ segments, bytes: size, before, after }: EvacuationForecast
     : `${what}: without it they would survive ${after} losses, and now ${before}`;
 }
 
-function duration(ms: number): string {
+export function duration(ms: number): string {
   const [days, hours] = [Math.floor(ms / 86_400_000), Math.floor((ms % 86_400_000) / 3_600_000)];
   const minutes = Math.ceil((ms % 3_600_000) / 60_000);
   if (days > 0) return `${days} d ${hours} h`;

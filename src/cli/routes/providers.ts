@@ -112,6 +112,11 @@ put behind the others in the configuration, which stays as it is otherwise. Secr
 
 const evacuateModule = () => import('../commands/evacuate.ts');
 
+const moveFlags = {
+  dryRun: { ...off, brief: 'Only say what it would take' },
+  yes: { ...off, brief: 'Do not ask' },
+} as const;
+
 const evacuateFlags = {
   ...commonFlags,
   minTolerates: {
@@ -121,8 +126,7 @@ const evacuateFlags = {
     brief: 'So many losses are enough, though it be fewer than now',
     placeholder: 'N',
   },
-  dryRun: { ...off, brief: 'Only say what it would take' },
-  yes: { ...off, brief: 'Do not ask' },
+  ...moveFlags,
 } as const;
 
 const EVACUATE_TEXT = `It first says what it will take, and asks on a terminal; elsewhere it needs --yes. Nothing is moved that would survive
@@ -159,5 +163,18 @@ export const replace: Command<CliContext> = buildCommand({
     fullDescription: `Move all shards that a provider holds to another one, and let nothing new go to the first.
 
 ${EVACUATE_TEXT}`,
+  },
+});
+
+export const rebalance: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/rebalance.ts'),
+  parameters: { flags: { ...commonFlags, ...moveFlags } },
+  docs: {
+    brief: 'Even out what the providers hold',
+    fullDescription: `Move packs from the fullest providers to the emptiest, of those that take new shards, until all are within a tenth of the
+mean. No object survives fewer losses then. It first says what it will take, and asks on a terminal; elsewhere it needs --yes.
+It needs no key and asks for none. It can be stopped at any moment, and run again.
+
+Exit codes: 0 all are within a tenth of the mean; 4 they are not, or something could not be moved.`,
   },
 });

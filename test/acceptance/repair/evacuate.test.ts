@@ -272,3 +272,30 @@ describe('replacing a provider', () => {
     await expect(vault.replace('p3', 'p77')).rejects.toMatchObject({ code: 'unknown_provider' });
   });
 });
+
+describe('rebalancing providers', () => {
+  it('gives a provider that was added its share, and lowers no certificate', async () => {
+    const { vault } = await world(10, 1);
+    for (let i = 0; i < 6; i++) await vault.putObject(noise(300_000, i), { name: `more ${i}` });
+    await vault.providers.setMaintenance('p10', true);
+    for (let i = 0; i < 6; i++) await vault.putObject(noise(600_000, 10 + i), { name: `most ${i}` });
+    await vault.providers.setMaintenance('p10', false);
+    const names: string[] = [];
+    for await (const { name } of vault.listObjects()) names.push(name);
+    const before = new Map<string, number>();
+    for (const name of names) before.set(name, await tolerates(vault, name));
+    const plan = await vault.planRebalance();
+    expect(plan.packs).toBeGreaterThan(0);
+    const { packs, isEven, after, failed } = await vault.rebalance();
+    expect({ isEven, failed }).toEqual({ isEven: true, failed: 0 });
+    expect(packs).toBeGreaterThanOrEqual(plan.packs);
+    const mean = after.reduce((sum, { bytes }) => sum + bytes, 0) / 10;
+    expect(after.map(({ bytes }) => Math.abs(bytes - mean) <= 0.1 * mean)).toEqual(Array(10).fill(true));
+    for (const name of names) expect(await tolerates(vault, name)).toBeGreaterThanOrEqual(before.get(name)!);
+    for (const [name, bytes] of Object.entries(OBJECTS)) {
+      expect(await vault.verifyObject(name, { deep: true })).toMatchObject({ intact: true, damage: [] });
+      expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
+    }
+    expect(await vault.planRebalance()).toMatchObject({ isEven: true });
+  }, 60_000);
+});
