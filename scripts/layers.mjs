@@ -80,8 +80,7 @@ function allowed(from, to) {
 }
 
 /** Time comes from the clock that a part is given; only the clock itself may use the machine's. */
-// How long a socket may be idle is its own affair.
-const TIMER = /(?<!socket\.)\b(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\b/;
+const TIMER = /\b(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\b/;
 const CLOCK = 'core/clock.ts';
 
 const { values: options } = parseArgs({ options: { root: { type: 'string', default: ROOT } } });

@@ -90,7 +90,7 @@ export const rpc: Endpoint<GatewayContext> = {
       throw new HttpProblem(415, 'UnsupportedMediaType', 'send JSON-RPC as application/json');
     }
     const answer = await answerRpc(await readText(context, exchange), {
-      methods: methodsOf(context, exchange),
+      methods: methodsOf(context, exchange.signal),
       maxBatch: MAX_BATCH,
       onInternal(error) {
         const { problem, message } = problemOf(error);
@@ -102,8 +102,7 @@ export const rpc: Endpoint<GatewayContext> = {
   },
 };
 
-function methodsOf(context: GatewayContext, exchange: Exchange): ReadonlyMap<string, RpcMethod> {
-  const { signal } = exchange;
+function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<string, RpcMethod> {
   return new Map<string, RpcMethod>([
     ['storage.manifests', async (params) => manifestsPage(context, limitIn(params), signal)],
     [
@@ -114,7 +113,7 @@ function methodsOf(context: GatewayContext, exchange: Exchange): ReadonlyMap<str
       },
     ],
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],
-    ...repairMethods(context, exchange),
+    ...repairMethods(context, signal),
   ]);
 }
 

@@ -1,5 +1,4 @@
 import { isBlobAddress } from '../core/address.ts';
-import type { Exchange } from '../http/exchange.ts';
 import type { Endpoint } from '../http/handle.ts';
 import { badRequest } from '../http/problem.ts';
 import { sendJson } from '../http/respond.ts';
@@ -11,8 +10,8 @@ import type { ChunkAt } from './store.ts';
 export const repairRun: Endpoint<GatewayContext> = {
   scope: 'admin',
   load: 'read',
-  async run({ repairs, limits }, exchange) {
-    sendJson(exchange, 200, await unhurried(exchange, limits, (signal) => repairs.run(signal)));
+  async run({ repairs }, exchange) {
+    sendJson(exchange, 200, await repairs.run(exchange.signal));
   },
 };
 
@@ -20,7 +19,7 @@ export const repairRun: Endpoint<GatewayContext> = {
 export const repairChunk: Endpoint<GatewayContext> = {
   scope: 'admin',
   load: 'read',
-  async run({ repairs, limits }, exchange) {
+  async run({ repairs }, exchange) {
     const query = exchange.target?.query;
     const text = query?.get('chunk') ?? '';
     const force = query?.get('force') ?? 'false';
@@ -30,20 +29,20 @@ export const repairChunk: Endpoint<GatewayContext> = {
       force: force === 'true' ? true : force === 'false' ? false : undefined,
     });
     if (at === undefined) throw badRequest(WANTED);
-    sendJson(exchange, 200, await unhurried(exchange, limits, (signal) => repairs.chunk(at, signal)));
+    sendJson(exchange, 200, await repairs.chunk(at, exchange.signal));
   },
 };
 
 /** The same as calls. */
 export const repairMethods = (
-  { repairs, limits }: GatewayContext,
-  exchange: Exchange,
+  { repairs }: GatewayContext,
+  signal: AbortSignal,
 ): readonly (readonly [string, RpcMethod])[] => [
   [
     'storage.repair_run',
     async (params) => {
       named(params, []);
-      return unhurried(exchange, limits, (signal) => repairs.run(signal));
+      return repairs.run(signal);
     },
   ],
   [
@@ -52,7 +51,7 @@ export const repairMethods = (
       const { manifest, chunk, force = false } = named(params, ['manifest', 'chunk', 'force']);
       const at = chunkIn({ manifest, chunk, force });
       if (at === undefined) throw new RpcError(RPC.invalidParams, WANTED);
-      return unhurried(exchange, limits, (signal) => repairs.chunk(at, signal));
+      return repairs.chunk(at, signal);
     },
   ],
 ];
@@ -70,19 +69,4 @@ function chunkIn(given: Readonly<Record<'manifest' | 'chunk' | 'force', unknown>
     chunk >= 0 &&
     typeof force === 'boolean';
   return isRight ? { manifest, chunk, force } : undefined;
-}
-
-/** Nothing moves on the connection while the work is done, and that is nobody's fault. */
-async function unhurried<T>(
-  { request, signal }: Exchange,
-  { idleMs }: { readonly idleMs: number },
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const { socket } = request;
-  socket.setTimeout(0);
-  try {
-    return await work(signal);
-  } finally {
-    socket.setTimeout(idleMs);
-  }
 }

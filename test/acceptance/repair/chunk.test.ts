@@ -18,15 +18,15 @@ interface World {
   readonly segment: StoredSegment;
 }
 
-/** A vault of nine folders with one object of several chunks, all in one segment. */
-async function world(): Promise<World> {
+/** A vault of nine folders with one object of one segment: by default of several chunks. */
+async function world(bytes = 9_000_000): Promise<World> {
   const home = await mkdtemp(join(tmpdir(), 'holdfast-chunk-'));
   onTestFinished(() => rm(home, { recursive: true, force: true }));
   const vault = await createVault({ home, unwrapped: true, env: {} });
   onTestFinished(() => vault.close());
-  const { manifest } = await vault.putObject(noise(9_000_000, 1), { name: 'big' });
+  const { manifest } = await vault.putObject(noise(bytes, 1), { name: 'big' });
   const segments = await segmentsNow(internalsOf(vault).context, manifest);
-  expect([segments.length, segments[0]!.view.record.chunkLens.length > 1]).toEqual([1, true]);
+  expect(segments).toHaveLength(1);
   return { home, vault, segment: segments[0]! };
 }
 
@@ -87,6 +87,15 @@ describe('the repair of one chunk', () => {
     });
     expect(await deeply(its)).toMatchObject({ intact: true, damage: [] });
     expect((await vault.statObject('big')).live.certificate.tolerates).toBe(3);
+  });
+
+  it('writes a pack that nobody knew to be rotten anew where it is, under the address that it has', async () => {
+    const its = await world(300_000);
+    const { vault } = its;
+    await spoil(its, 0, { noted: false });
+    expect(await vault.repairChunk('big', 0, { force: true })).toMatchObject({ status: 'success' });
+    expect(await deeply(its)).toMatchObject({ intact: true, damage: [] });
+    expect(await internalsOf(vault).context.relocations.open({ fresh: true })).toBeUndefined();
   });
 
   it('is refused where there is no such object or chunk, and for a name where there is no key', async () => {
