@@ -298,4 +298,19 @@ describe('rebalancing providers', () => {
     }
     expect(await vault.planRebalance()).toMatchObject({ isEven: true });
   }, 60_000);
+
+  it('moves nothing that would survive fewer losses then', async () => {
+    const { vault } = await world(9);
+    const before = await tolerates(vault, 'big');
+    await vault.providers.setMaintenance('p9', true);
+    await vault.putObject(noise(300_000, 10), { name: 'without' });
+    const fewer = await tolerates(vault, 'without');
+    await vault.providers.setMaintenance('p9', false);
+    const { packs, failed } = await vault.rebalance();
+    expect(packs).toBeGreaterThan(0);
+    expect(failed).toBe(0);
+    // Those that are at all nine stay: two parts of one at the ninth would make it weaker.
+    for (const name of ['big', 'other']) expect(await tolerates(vault, name)).toBe(before);
+    expect(await tolerates(vault, 'without')).toBeGreaterThanOrEqual(fewer);
+  });
 });
