@@ -57,8 +57,9 @@ export async function challenge(
 ): Promise<Answer> {
   const shard = await shardOf(context, provider.id, drawn, options);
   if (shard === undefined) return 'void';
-  const error = await ask(context, provider, shard, options);
-  if (error === undefined) return 'right';
+  const wrong = await ask(context, provider, shard, options);
+  if (wrong === undefined) return 'right';
+  const { error, elapsedMs } = wrong;
   const problem = problemOf(error);
   if (problem === 'unavailable') return 'unanswered';
   const found: FoundDamage = {
@@ -67,7 +68,9 @@ export async function challenge(
     shards: problem === 'missing' ? undefined : [shard.at],
   };
   const findings = await stillDamaged(context, drawn.manifest, [found], () => shard.view, options);
+  // What was removed meanwhile says nothing against the provider.
   if (findings.length === 0) return 'void';
+  context.directory.report(provider.id, { operation: 'fetch', bytes: shard.length, elapsedMs, error });
   await noteDamage(context, findings, { signal: options.signal });
   return problem;
 }
@@ -118,25 +121,26 @@ async function ask(
   provider: Provider,
   shard: Shard,
   { signal, timeoutMs, onRead }: ChallengeOptions,
-): Promise<HoldfastError | undefined> {
+): Promise<{ readonly error: HoldfastError; readonly elapsedMs: number } | undefined> {
   const { clock, directory } = context;
   for (let again = 0; ; again++) {
     const startedMs = clock.monotonic();
-    const report = (error?: HoldfastError): void => {
-      const elapsedMs = clock.monotonic() - startedMs;
+    const report = (elapsedMs: number, error?: HoldfastError): void => {
       directory.report(provider.id, { operation: 'fetch', bytes: shard.length, elapsedMs, error });
     };
     try {
       const read = (stop: AbortSignal): Promise<void> => readShard(context, provider, shard, stop);
       await withDeadline(clock, timeoutMs, 'a challenge', read, signal);
       onRead(shard.length);
-      report();
+      report(clock.monotonic() - startedMs);
       return undefined;
     } catch (thrown) {
       throwIfAborted(signal, 'the audit');
       const error = asHoldfastError(thrown);
-      report(error);
-      if (problemOf(error) !== 'unavailable' || again === MAX_AGAIN) return error;
+      const elapsedMs = clock.monotonic() - startedMs;
+      if (problemOf(error) !== 'unavailable') return { error, elapsedMs };
+      report(elapsedMs, error);
+      if (again === MAX_AGAIN) return { error, elapsedMs };
     }
   }
 }

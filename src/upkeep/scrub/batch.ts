@@ -30,6 +30,7 @@ interface PackTask {
   readonly its: PackInUse;
   /** Undefined: the provider gave no answer. */
   verdict: PackVerdict | undefined;
+  elapsedMs: number;
 }
 
 interface CopyTask {
@@ -88,7 +89,7 @@ export class ScrubBatch {
       const { provider, address, length } = its.pack;
       this.#inUse.add(damageKey(keyAt(walked, its)));
       if (!isIn(this.#subset, address)) continue;
-      this.#packs.push({ kind: 'pack', provider, walked, its, verdict: undefined });
+      this.#packs.push({ kind: 'pack', provider, walked, its, verdict: undefined, elapsedMs: 0 });
       this.#bytes += length;
     }
   }
@@ -115,6 +116,7 @@ export class ScrubBatch {
       counts(provider).bytes += its.pack.length;
     }
     const standing = await this.#standing(options);
+    this.#blame(standing);
     for (const found of standing) {
       if (isNodeNote(found)) state.nodes[found.problem]++;
       else {
@@ -132,14 +134,25 @@ export class ScrubBatch {
     state.at = { storedMs: last.storedMs, manifest, segments: ordinal + 1 };
   }
 
+  /** Of who has not what it should have: what was removed meanwhile says nothing against anybody. */
+  #blame(standing: readonly FoundDamage[]): void {
+    const wrong = new Set(standing.map(damageKey));
+    for (const { provider, walked, its, verdict, elapsedMs } of this.#packs) {
+      if (verdict?.problem === undefined || !wrong.has(damageKey(keyAt(walked, its)))) continue;
+      const transfer = { operation: 'fetch', bytes: its.pack.length, elapsedMs } as const;
+      this.#context.directory.report(provider, { ...transfer, error: verdict.error });
+    }
+  }
+
   async #readPack(task: PackTask, lane: Lane): Promise<void> {
     const { clock, directory } = this.#context;
     const startedMs = clock.monotonic();
     const transfer = { operation: 'fetch', bytes: task.its.pack.length } as const;
     try {
       task.verdict = await checkPack(this.#context, task.walked.view!, task.its, lane);
-      const error = task.verdict.problem && task.verdict.error;
-      directory.report(task.provider, { ...transfer, elapsedMs: clock.monotonic() - startedMs, error });
+      task.elapsedMs = clock.monotonic() - startedMs;
+      if (task.verdict.problem === undefined)
+        directory.report(task.provider, { ...transfer, elapsedMs: task.elapsedMs });
     } catch (error) {
       directory.report(task.provider, { ...transfer, elapsedMs: clock.monotonic() - startedMs, error });
       throw error;
