@@ -109,7 +109,7 @@ function* describePlan(provider: string, plan: EvacuationForecast): Generator<st
   yield `  written      ${bytes(bytesWritten)}`;
   yield `  requests     ${requests} or a few more`;
   yield `  reading      costs ${cost.toPrecision(3)}: GiB times the \`price\` of each provider`;
-  yield `  time         ${ms === undefined ? 'for ever: repair.egress_per_day is 0' : duration(ms)} or more, by [repair]'s pace`;
+  yield `  time         ${ms === undefined ? 'none suffices: repair.egress_per_day is 0' : `${duration(ms)} or more, by [repair]'s pace`}`;
   if (refused.segments > 0) yield `  stays        ${whyRefused(refused)}`;
   if (plan.incomplete) yield '  not everything is indexed: there may be more';
 }
