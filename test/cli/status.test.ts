@@ -67,6 +67,21 @@ it('status tells what was found damaged, until it is mended, and when', async ()
   });
 }, 60_000);
 
+it('scrub and audit show what they found as metrics', async () => {
+  const vault = await nine();
+  const file = join(vault.home, 'metrics.prom');
+  const measured = async (command: string, name: string): Promise<(number | undefined)[]> => {
+    expect((await vault.run([command, '--metrics-file', file])).code).toBe(0);
+    const text = await readFile(file, 'utf8');
+    const results = ['right', 'missing', 'corrupt', 'unanswered'];
+    return results.map((result) => metricIn(text, `${name}{result="${result}"}`));
+  };
+  expect(await measured('scrub', 'storage_scrub_blobs_total')).toEqual([9, 0, 0, 0]);
+  const [right, ...wrong] = await measured('audit', 'storage_audit_challenges_total');
+  expect(right).toBeGreaterThan(0);
+  expect(wrong).toEqual([0, 0, 0]);
+}, 60_000);
+
 it('a daemon shows how many losses the weakest segment survives', async () => {
   const vault = await nine();
   await vault.run(['providers lost', 'p3', 'on']);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -89,13 +89,26 @@ describe('the repair of one chunk', () => {
     expect((await vault.statObject('big')).live.certificate.tolerates).toBe(3);
   });
 
-  it('writes a pack that nobody knew to be rotten anew where it is, under the address that it has', async () => {
+  it('writes whole packs anew where they are, under the addresses that they have', async () => {
     const its = await world(300_000);
     const { vault } = its;
     await spoil(its, 0, { noted: false });
+    const inodes = async (): Promise<Map<string, number>> => {
+      const found: string[] = [];
+      for (const { provider, address } of its.segment.view.record.packs) {
+        const files = await blobsIn(join(its.home, 'providers', provider));
+        found.push(...files.filter((file) => file.endsWith(address.slice(5))));
+      }
+      return new Map(await Promise.all(found.map(async (file) => [file, (await stat(file)).ino] as const)));
+    };
+    const before = await inodes();
+    expect(before.size).toBe(9);
     expect(await vault.repairChunk('big', 0, { force: true })).toMatchObject({ status: 'success' });
     expect(await deeply(its)).toMatchObject({ intact: true, damage: [] });
     expect(await internalsOf(vault).context.relocations.open({ fresh: true })).toBeUndefined();
+    const after = await inodes();
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
+    for (const [file, inode] of before) expect(after.get(file)).not.toBe(inode);
   });
 
   it('is refused where there is no such object or chunk, and for a name where there is no key', async () => {
