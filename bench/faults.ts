@@ -1,7 +1,7 @@
 // Lets every write, flush, rename and unlink of a put, an overwrite, a rm, a gc and a recover fail, each in turn, and looks
 // what is left: npm run faults -- [--step 1] [--from 0] [--only put] [--disk home] [--fault EIO] [--folder /dev/shm].
-// Needs Linux and a C compiler. Or damages every record of a state: npm run faults -- --records [--part 0] [--parts 1]
-// [--most 1000] [--seed 1].
+// Needs Linux and a C compiler. Or damages every record of a state: npm run faults -- --records [--table journal]
+// [--part 0] [--parts 1] [--most 1000] [--seed 1].
 import { parseArgs } from 'node:util';
 import { COMMANDS, DISKS, FAULTS, FaultBench } from './faults-run.ts';
 
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     fault: { type: 'string' },
     folder: { type: 'string' },
     records: { type: 'boolean', default: false },
+    table: { type: 'string' },
     part: { type: 'string', default: '0' },
     parts: { type: 'string', default: '1' },
     most: { type: 'string', default: 'Infinity' },
@@ -28,7 +29,8 @@ const listed = (counts: ReadonlyMap<string, number>): string =>
 if (values.records) {
   const { damageRecords } = await import('./record-damage.ts');
   const [seed, part, parts] = [Number(values.seed), Number(values.part), Number(values.parts)];
-  if ((await damageRecords({ seed, part, parts, most: Number(values.most) })) > 0) process.exitCode = 1;
+  const run = { seed, part, parts, table: values.table, most: Number(values.most) };
+  if ((await damageRecords(run)) > 0) process.exitCode = 1;
 } else await strikeCalls();
 
 async function strikeCalls(): Promise<void> {

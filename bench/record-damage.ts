@@ -6,6 +6,8 @@ export interface RecordsRun {
   /** Of so many parts which one, from 0, for several processes. */
   readonly part: number;
   readonly parts: number;
+  /** Only records of this table. */
+  readonly table?: string | undefined;
   /** As many trials at the most. */
   readonly most: number;
 }
@@ -16,10 +18,12 @@ const TELL_EVERY = 250;
  * Damages one record of the state after the other, cut off at each length and with a bit of each byte flipped, in an order
  * that the seed draws. @returns how many trials failed.
  */
-export async function damageRecords({ seed, part, parts, most }: RecordsRun): Promise<number> {
+export async function damageRecords({ seed, part, parts, table: only, most }: RecordsRun): Promise<number> {
   const fixture = await makeFixture();
   const random = mulberry(seed);
-  const all = damagesOf(fixture, random).map((damaged) => ({ damaged, at: random() }));
+  const all = damagesOf(fixture, random)
+    .filter(({ record }) => only === undefined || record.table === only)
+    .map((damaged) => ({ damaged, at: random() }));
   const mine = all.sort((a, b) => a.at - b.at).filter((_, nth) => nth % parts === part);
   const kinds = new Map<string, number>();
   const started = performance.now();
