@@ -1,4 +1,4 @@
-import { homePaths } from '../vault/home.ts';
+import { homePaths, requireState } from '../vault/home.ts';
 import { openVaultOf } from '../vault/open-vault.ts';
 import type { Vault } from '../vault/vault.ts';
 import { heldSubkeys } from './agent/client.ts';
@@ -32,7 +32,9 @@ export async function withVault<T>(
   const config = await configOf(flags, io);
   noteWarnings(config, io);
   const metrics = await openObservers(flags.metricsFile, io, profile);
-  const { keyFile = homePaths(config.home).keyFile } = flags;
+  const paths = homePaths(config.home);
+  const { keyFile = paths.keyFile } = flags;
+  if (flags.sealed && config.engine.default === 'level') await requireState(paths);
   const key = flags.sealed
     ? { sealed: true, housekeeping: false }
     : {

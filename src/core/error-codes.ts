@@ -243,6 +243,8 @@ export interface ErrorCodeTable {
   stalled: 'Timeout';
   /** The state is older than the objects. Do: run `holdfast recover`, then try again. @status permanent */
   state_behind: 'Unavailable';
+  /** The home has no state, and the work needs what is in it. Do: name the right --home; a lost state comes back with `holdfast recover`. */
+  state_missing: 'NotFound';
   /** The TLS handshake was refused. Do: configure a client certificate if the server asks for one. */
   tls_refused: 'ConfigInvalid';
   /** The certificate of the server is not trusted. Do: name the authority that signed it. */

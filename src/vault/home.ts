@@ -48,6 +48,19 @@ export async function createKeyFile(
   });
 }
 
+/**
+ * For work that needs no key: nothing else would tell that this is no vault's home, and all would be well with nothing.
+ * @throws HoldfastError `NotFound` (`state_missing`).
+ */
+export async function requireState({ engine }: HomePaths): Promise<void> {
+  const state = await readdir(engine).catch(() => []);
+  if (state.length > 0) return;
+  throw new HoldfastError('NotFound', `there is no state at ${engine}`, {
+    code: 'state_missing',
+    hint: 'Name the vault with --home; nothing may have been put there yet. A lost state comes back with `holdfast recover`.',
+  });
+}
+
 /** Copies a key file, wrapped as it is, to where a home has its own. @returns false when there is one already. */
 export async function installKeyFile(paths: HomePaths, from: string): Promise<boolean> {
   if (await exists(paths.keyFile)) return false;

@@ -1,6 +1,8 @@
 import { abortable } from '../core/abort.ts';
 import { recordedTime } from '../core/clock.ts';
+import { HoldfastError } from '../core/errors.ts';
 import { declareLost } from '../records/lost-providers.ts';
+import { placementClasses } from '../records/shard-index.ts';
 import type { ComposedVault } from './assemble.ts';
 import type { VaultProviders } from './vault.ts';
 import { acceptOptions } from './vault-options.ts';
@@ -33,6 +35,25 @@ export class RecentProbe {
   }
 }
 
+/** Whether it is configured, or shards are placed there. */
+async function isKnown(
+  { catalog, context }: ComposedVault,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (catalog.providers.some((provider) => provider.id === id)) return true;
+  for await (const { maps } of placementClasses(context, { signal })) {
+    if (maps.some((map) => map.includes(id))) return true;
+  }
+  return false;
+}
+
+const unknownProvider = (id: string): HoldfastError =>
+  new HoldfastError('NotFound', `no provider "${id}" is configured, and no shards are placed there`, {
+    code: 'unknown_provider',
+    hint: 'See `holdfast providers`. What one held that is not configured any more is repaired without this.',
+  });
+
 export function vaultProviders(composed: ComposedVault, recent: RecentProbe): VaultProviders {
   const { catalog, config } = composed;
   const kinds = new Map(config.providers.map(({ id, adapter }) => [id, adapter]));
@@ -49,6 +70,7 @@ export function vaultProviders(composed: ComposedVault, recent: RecentProbe): Va
     async setLost(id, on, options = {}) {
       acceptOptions('providers.setLost', options);
       const { context } = composed;
+      if (on && !(await isKnown(composed, id, options.signal))) throw unknownProvider(id);
       await declareLost(context, id, on ? recordedTime(context.clock) : undefined, options);
       if (kinds.has(id)) await catalog.setMaintenance(id, on, options);
     },

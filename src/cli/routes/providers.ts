@@ -1,6 +1,13 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
 import { ADD_KINDS, QUESTIONS } from '../add/kinds.ts';
-import { anyText, type CliContext, commonFlags, configFlags, wholeNumber } from '../flags.ts';
+import {
+  anyText,
+  type CliContext,
+  type CommonFlags,
+  commonFlags,
+  configFlags,
+  wholeNumber,
+} from '../flags.ts';
 import { off, onOff, optional, providerId } from './parameters.ts';
 
 /** One for all that some kind of provider asks. */
@@ -18,6 +25,22 @@ const questionFlags = (): Readonly<Record<string, typeof optional & { readonly b
   );
 
 const providersModule = () => import('../commands/providers.ts');
+
+type Switch = (this: CliContext, flags: CommonFlags, id: string, state: 'on' | 'off') => Promise<void>;
+
+/** What an operator says of one provider, or takes back. */
+const onOffCommand = (loader: () => Promise<Switch>, brief: string): Command<CliContext> =>
+  buildCommand({
+    loader,
+    parameters: {
+      flags: commonFlags,
+      positional: {
+        kind: 'tuple',
+        parameters: [providerId, { brief: 'on or off', parse: onOff, placeholder: 'on|off' }],
+      },
+    },
+    docs: { brief },
+  });
 
 export const providers: RouteMap<CliContext> = buildRouteMap({
   routes: {
@@ -73,28 +96,14 @@ put behind the others in the configuration, which stays as it is otherwise. Secr
 (--env) or a file (--credentials-file), or type them, and they are kept in credentials/<id>.json of the home, mode 0600.`,
       },
     }),
-    maintenance: buildCommand({
-      loader: async () => (await providersModule()).maintenance,
-      parameters: {
-        flags: commonFlags,
-        positional: {
-          kind: 'tuple',
-          parameters: [providerId, { brief: 'on or off', parse: onOff, placeholder: 'on|off' }],
-        },
-      },
-      docs: { brief: 'Keep new shards away from a provider' },
-    }),
-    lost: buildCommand({
-      loader: async () => (await providersModule()).lost,
-      parameters: {
-        flags: commonFlags,
-        positional: {
-          kind: 'tuple',
-          parameters: [providerId, { brief: 'on or off', parse: onOff, placeholder: 'on|off' }],
-        },
-      },
-      docs: { brief: 'Take a provider for gone for good, so that repair rebuilds what it held' },
-    }),
+    maintenance: onOffCommand(
+      async () => (await providersModule()).maintenance,
+      'Keep new shards away from a provider',
+    ),
+    lost: onOffCommand(
+      async () => (await providersModule()).lost,
+      'Take a provider for gone for good, so that repair rebuilds what it held',
+    ),
     validate: buildCommand({
       loader: async () => (await providersModule()).validate,
       parameters: { flags: configFlags, positional: { kind: 'tuple', parameters: [providerId] } },
