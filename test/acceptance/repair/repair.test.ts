@@ -247,7 +247,8 @@ describe('repair', () => {
       await its.vault.close();
       await cp(engine, older, { recursive: true });
       const first = await openVault({ home, env: {} });
-      await vanish(join(home, 'providers', 'p3'));
+      // With all of them there a recovered state has listed everything, and only the marks are left to tell.
+      if (which.startsWith('an older')) await vanish(join(home, 'providers', 'p3'));
       await first.repair();
       await first.close();
       await rename(engine, newer);
@@ -257,9 +258,7 @@ describe('repair', () => {
       if (which.startsWith('a state')) await second.recover();
       const { providers } = await second.gc({ minAgeMs: 0 });
       await second.close();
-      expect(providers.filter(({ kept }) => kept === 'moved' || kept === 'unlisted').length).toBeGreaterThan(
-        5,
-      );
+      expect(providers.filter(({ kept }) => kept === 'moved').length).toBeGreaterThan(5);
       expect(await blobsOf(its, 'p1')).toEqual(before);
       await rm(engine, { recursive: true });
       await rename(newer, engine);
