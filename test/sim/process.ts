@@ -156,6 +156,7 @@ export class SimProcess {
         arena: share.arena,
         cpu: watchedStage(
           seat,
+          world,
           sealed,
           (key) => stage.violation(`key ${key} sealed two things`),
           (bytes) => blake3.hash(bytes),

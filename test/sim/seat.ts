@@ -4,7 +4,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { type Arena, createArena, type Slab } from '../../src/pipeline/arena.ts';
 import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { CpuStage, EncodeJob } from '../../src/pipeline/cpu/jobs.ts';
-import type { Life } from './world.ts';
+import type { Life, World } from './world.ts';
 
 const ACCELERATION = { native: true, wasm: true } as const;
 const ARENA_BYTES = 8 * 1024 * 1024;
@@ -99,6 +99,7 @@ export class Share {
 /** A stage that remembers what every key has sealed. @param reused told of a key that sealed two things. */
 export function watchedStage(
   { arena, cpu }: Seat,
+  world: World,
   sealed: Map<string, string>,
   reused: (key: string) => void,
   hash: (bytes: Uint8Array) => Uint8Array,
@@ -111,14 +112,15 @@ export function watchedStage(
     if ((sealed.get(key) ?? what) !== what) reused(key);
     sealed.set(key, what);
   };
+  // The first job of a kind loads what it needs, which takes the machine as long as it likes.
   return {
     encode(job) {
       watch(job);
-      return cpu.encode(job);
+      return world.standStill(() => cpu.encode(job));
     },
-    decode: (job) => cpu.decode(job),
-    rebuild: (job) => cpu.rebuild(job),
-    hash: (job) => cpu.hash(job),
+    decode: (job) => world.standStill(() => cpu.decode(job)),
+    rebuild: (job) => world.standStill(() => cpu.rebuild(job)),
+    hash: (job) => world.standStill(() => cpu.hash(job)),
     close: async () => {},
   };
 }

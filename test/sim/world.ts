@@ -22,6 +22,9 @@ export class World {
   readonly #trace: Hash = createHash('sha256');
   readonly #aloud: boolean;
   #order = 0;
+  /** Work under way that takes time of the machine and none here. */
+  #working = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param aloud the trace is printed too. */
   constructor(aloud = false) {
@@ -47,6 +50,17 @@ export class World {
     return this.#trace.digest('hex');
   }
 
+  /**
+   * Time stands still until this work is done, and one is done after the other: how long the machine takes for each, with its
+   * own threads, must change nothing.
+   */
+  standStill<T>(work: () => Promise<T>): Promise<T> {
+    this.#working++;
+    const done = this.#last.then(work).finally(() => this.#working--);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
   /** @returns takes it back. */
   schedule(afterMs: number, run: () => void): () => void {
     const due: Due = { at: this.nowMs + Math.max(0, afterMs), order: this.#order++, run };
@@ -58,7 +72,7 @@ export class World {
 
   /** Lets time pass until `done`, or until it is `untilMs`. @returns whether it was done. */
   async run(done: () => boolean, untilMs: number, maxSteps: number): Promise<boolean> {
-    await settled();
+    await this.#settled();
     while (!done()) {
       const due = this.#heap[0];
       if (due === undefined || due.at > untilMs || this.steps >= maxSteps) return false;
@@ -67,9 +81,15 @@ export class World {
       this.steps++;
       this.nowMs = due.at;
       due.run();
-      await settled();
+      await this.#settled();
     }
     return true;
+  }
+
+  /** Everything that needs no time has been done. */
+  async #settled(): Promise<void> {
+    do await new Promise((resolve) => realImmediate(resolve));
+    while (this.#working > 0);
   }
 
   #push(due: Due): void {
@@ -102,9 +122,6 @@ export class World {
 }
 
 const before = (a: Due, b: Due): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
-
-/** Everything that needs no time has been done. */
-const settled = (): Promise<void> => new Promise((resolve) => realImmediate(resolve));
 
 /** A life that ends at once: nothing that was waited for comes any more. */
 export class Life {
