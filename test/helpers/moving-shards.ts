@@ -7,6 +7,7 @@ import { endDeadMoves } from '../../src/records/dead-moves.ts';
 import { leaseSegment, releaseSegment } from '../../src/records/repair-leases.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
+import { Room } from '../../src/upkeep/repair/at-once.ts';
 import { type Moved, type MoveRequest, moveShards } from '../../src/upkeep/repair/move-shards.ts';
 import type { RepairPace } from '../../src/upkeep/repair/pace.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
@@ -14,7 +15,7 @@ import { allBlobs, arenaIsFree } from './faulty.ts';
 import { keysIn, placeNow, type StoredSegment, segmentsNow, shardsAt, watched } from './moving.ts';
 import { noise, readAll, type TestVaultOptions, testVault } from './vault.ts';
 
-const NO_PACE: RepairPace = { read: async () => {}, write: async () => {} };
+const NO_PACE: RepairPace = { read: async () => {}, reserve: async () => () => {}, store: async () => {} };
 export const CONTENT = noise(700_000);
 
 /** An object at p1 to p9 of ten providers, on a clock that is set by hand; p10 has nothing yet. */
@@ -64,7 +65,7 @@ export async function move(
     const lease = await leaseSegment(context, segment.segment);
     try {
       const { record, view } = segment;
-      const how = { pace: NO_PACE, exempt: false, window: 4, graceMs: 60_000 };
+      const how = { pace: NO_PACE, exempt: false, room: new Room(4), graceMs: 60_000 };
       const request: MoveRequest = { at, lease, record, view, lost: new Set(), ...how, ...wanted(segment) };
       done.push(await moveShards(context, request));
     } finally {

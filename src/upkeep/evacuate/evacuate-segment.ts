@@ -7,6 +7,7 @@ import { locate, type SegmentView } from '../../object/places.ts';
 import { damageOf } from '../../records/damage.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
 import type { MovingContext } from '../context.ts';
+import type { Room } from '../repair/at-once.ts';
 import { moveShards } from '../repair/move-shards.ts';
 import type { RepairPace } from '../repair/pace.ts';
 import { candidates, isNoted, mended, noteFound } from '../repair/repair-segment.ts';
@@ -20,8 +21,8 @@ export interface SegmentToEvacuate extends Leaving {
   /** The provider that is left can be read. */
   readonly isAnswering: boolean;
   readonly pace: RepairPace;
-  /** Chunks that are worked on at once. */
-  readonly window: number;
+  /** For the chunks that are worked on at once, of all segments together. */
+  readonly room: Room;
   readonly graceMs: number;
 }
 
@@ -76,10 +77,10 @@ async function evacuateLeased(
     // What the last round failed with says more than that nobody is left to take it.
     if (!plan.isAllowed) return { ...sum, left: left ?? whyNot(task, plan) };
     const notes = await damageOf(context, segment, { signal });
-    const { pace, window, graceMs } = task;
+    const { pace, room, graceMs } = task;
     const request = {
       at: { segment, manifest: object.manifest },
-      ...{ lease, record: object.record, view, moves, pace, window, graceMs },
+      ...{ lease, record: object.record, view, moves, pace, room, graceMs },
       lost: unreadable(view, task, (pack, at) => notes.some((note) => isNoted(note, pack, at))),
       exempt: plan.before <= 0,
     };

@@ -6,7 +6,7 @@ import { DamageLog } from '../../object/damage.ts';
 import { loadRoot, manifestStands, manifestsFrom } from '../../records/manifests.ts';
 import { type IndexedSegment, placementClasses, segmentsIn } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
-import { atOnce } from '../repair/at-once.ts';
+import { atOnce, Room, segmentsAtOnce } from '../repair/at-once.ts';
 import { repairNodes } from '../repair/nodes.ts';
 import type { RepairPace } from '../repair/pace.ts';
 import { evacuateSegment } from './evacuate-segment.ts';
@@ -115,12 +115,15 @@ class Evacuation {
   readonly #short = new Map<BlobAddress, string>();
   readonly #capped = new Set<string>();
   #cappedInTurn = 0;
+  /** For the chunks that are worked on at once. */
+  readonly #room: Room;
   #answer: { readonly atMs: number; readonly is: Promise<boolean> } | undefined;
 
   constructor(context: MovingContext, tools: EvacuationTools, options: EvacuationRun) {
     this.#context = context;
     this.#tools = tools;
     this.#options = options;
+    this.#room = new Room(tools.maxConcurrent);
   }
 
   get progress(): EvacuationProgress {
@@ -131,9 +134,9 @@ class Evacuation {
   async shards(): Promise<boolean> {
     const { signal, from } = this.#options;
     const before = this.#sum.shards;
-    const room = { capacity: this.#tools.maxConcurrent, weight: ({ chunks }: IndexedSegment) => chunks };
+    const segments = segmentsAtOnce(this.#tools.maxConcurrent);
     const due = this.#due(segmentsAt(this.#context, from, { signal }));
-    await atOnce(due, { ...room, signal }, (one, window) => this.#segment(one, window));
+    await atOnce(due, { ...segments, signal }, (one) => this.#segment(one));
     return this.#sum.shards > before && !this.#isHeldUp;
   }
 
@@ -179,15 +182,14 @@ class Evacuation {
     }
   }
 
-  async #segment({ segment, manifest }: IndexedSegment, window: number): Promise<void> {
+  async #segment({ segment, manifest }: IndexedSegment): Promise<void> {
     const { signal, onProgress } = this.#options;
     try {
       if (!(await manifestStands(this.#context.engine, manifest)).isThere) return;
       // Before its shards: an object that has none there is not met again by the index.
       await this.#nodesOf(manifest);
       const record = decodeRoot(await loadRoot(this.#context, manifest, new DamageLog(), { signal }));
-      await this.#shardsOf({ manifest, record }, segment, window);
-      this.#cappedInTurn = 0;
+      await this.#shardsOf({ manifest, record }, segment);
     } catch (thrown) {
       throwIfAborted(signal, 'evacuation');
       const error = asHoldfastError(thrown);
@@ -200,19 +202,22 @@ class Evacuation {
   async #shardsOf(
     object: { readonly manifest: BlobAddress; readonly record: RootRecord },
     segment: BlobAddress,
-    window: number,
   ): Promise<void> {
     const { from, to, minTolerates, gone, signal } = this.#options;
     const { pace, graceMs } = this.#tools;
     const isAnswering = !gone.has(from) && (await this.#isAnswering());
-    const task = { object, segment, gone, isAnswering, pace, window, graceMs };
+    const task = { object, segment, gone, isAnswering, pace, room: this.#room, graceMs };
     const done = await evacuateSegment(this.#context, { ...task, from, to, minTolerates }, { signal });
     this.#sum.shards += done.shards;
     this.#sum.rebuilt += done.rebuilt;
     this.#sum.bytesRead += done.bytesRead;
     this.#sum.bytesWritten += done.bytesWritten;
+    if (done.left?.code !== 'egress_cap') this.#cappedInTurn = 0;
     if (done.left === undefined) this.#sum.segments++;
-    else this.#leave(segment, done.left);
+    else {
+      if (done.left.code === 'egress_cap') this.#note(done.left);
+      this.#leave(segment, done.left);
+    }
   }
 
   #nodesOf(manifest: BlobAddress): Promise<void> {

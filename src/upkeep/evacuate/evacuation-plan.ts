@@ -89,7 +89,11 @@ export async function planEvacuation(
         sum.bytesRead += share * bytes;
         sum.cost += ((share * bytes) / GIB) * priceOf(id);
       }
-      for (const [id, share] of its.writes) sum.cost += ((share * bytes) / GIB) * priceOf(id);
+      for (const [id, share] of its.writes) {
+        sum.cost += ((share * bytes) / GIB) * priceOf(id);
+        // It is read back.
+        read.set(id, (read.get(id) ?? 0) + share * bytes);
+      }
       sum.bytesWritten += bytes;
       sum.bytesReadBack += bytes;
       sum.requests += its.reads.size + 2 * its.writes.size;
@@ -104,7 +108,11 @@ export async function planEvacuation(
 }
 
 function timeOf(
-  { bytesRead, bytesWritten }: Pick<EvacuationPlan, 'bytesRead' | 'bytesWritten'>,
+  {
+    bytesRead,
+    bytesWritten,
+    bytesReadBack,
+  }: Pick<EvacuationPlan, 'bytesRead' | 'bytesWritten' | 'bytesReadBack'>,
   read: ReadonlyMap<string, number>,
   { bytesPerSecond, clusterBytesPerSecond, egressPerDay }: PlanLimits,
 ): number | undefined {
@@ -112,7 +120,7 @@ function timeOf(
   if (most > 0 && egressPerDay === 0) return undefined;
   const days = most === 0 ? 0 : Math.ceil(most / egressPerDay) - 1;
   const rate = Math.min(bytesPerSecond, clusterBytesPerSecond);
-  return Math.max(days * DAY_MS, Math.round(((bytesRead + bytesWritten) / rate) * 1000));
+  return Math.max(days * DAY_MS, Math.round(((bytesRead + bytesWritten + bytesReadBack) / rate) * 1000));
 }
 
 interface PlanOfClass {

@@ -7,7 +7,7 @@ import { DamageLog } from '../../object/damage.ts';
 import { loadRoot, manifestStands } from '../../records/manifests.ts';
 import { type IndexedSegment, placementClasses, segmentsIn } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
-import { atOnce } from '../repair/at-once.ts';
+import { atOnce, Room, segmentsAtOnce } from '../repair/at-once.ts';
 import { candidates } from '../repair/repair-segment.ts';
 import { bytesAt, type EvacuationTools } from './evacuate.ts';
 import { evacuateSegment } from './evacuate-segment.ts';
@@ -83,12 +83,13 @@ export async function rebalanceProviders(
   const { signal, gone, onProgress } = options;
   const sum = { packs: 0, bytes: 0, failed: 0 };
   let why: string | undefined;
-  const room = { capacity: tools.maxConcurrent, weight: ({ chunks }: PackMove) => chunks, signal };
-  const work = async ({ manifest, segment, from, to, bytes }: PackMove, window: number): Promise<void> => {
+  const room = new Room(tools.maxConcurrent);
+  const segments = { ...segmentsAtOnce(tools.maxConcurrent), signal };
+  const work = async ({ manifest, segment, from, to, bytes }: PackMove): Promise<void> => {
     try {
       if (!(await manifestStands(context.engine, manifest)).isThere) return;
       const record = decodeRoot(await loadRoot(context, manifest, new DamageLog(), { signal }));
-      const task = { object: { manifest, record }, segment, gone, isAnswering: true, window, ...tools };
+      const task = { object: { manifest, record }, segment, gone, isAnswering: true, room, ...tools };
       const { left } = await evacuateSegment(context, { ...task, from, to }, { signal });
       if (left !== undefined) throw left;
       sum.packs++;
@@ -105,7 +106,7 @@ export async function rebalanceProviders(
   };
   for (let pass = 0; pass < MAX_PASSES && sum.failed === 0; pass++) {
     const before = sum.packs;
-    await atOnce(movesOf(context, await loadsOf(context, options), options), room, work);
+    await atOnce(movesOf(context, await loadsOf(context, options), options), segments, work);
     if (sum.packs === before) break;
   }
   return { ...sum, why, ...shown(await loadsOf(context, options)) };

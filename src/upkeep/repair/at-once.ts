@@ -8,6 +8,18 @@ interface AtOnceOptions<T> extends AbortOptions {
 }
 
 /**
+ * Segments that are worked on at once: of two with many chunks one is read while what was rebuilt of the other is stored and
+ * recorded.
+ * @param chunks that are read and rebuilt at once, see {@link Room}.
+ */
+export const segmentsAtOnce = (
+  chunks: number,
+): Pick<AtOnceOptions<{ readonly chunks: number }>, 'capacity' | 'weight'> => ({
+  capacity: 2 * chunks,
+  weight: (segment) => Math.min(segment.chunks, chunks),
+});
+
+/**
  * Works on items as they come, as many at once as there is room for. An error lets those that are begun end, and nothing
  * more begin.
  * @throws what the work throws first; `Aborted`.
@@ -15,7 +27,7 @@ interface AtOnceOptions<T> extends AbortOptions {
 export async function atOnce<T>(
   items: AsyncIterable<T>,
   { capacity, weight, signal }: AtOnceOptions<T>,
-  work: (item: T, weight: number) => Promise<void>,
+  work: (item: T) => Promise<void>,
 ): Promise<void> {
   const room = new Room(capacity);
   const working = new Set<Promise<void>>();
@@ -26,7 +38,7 @@ export async function atOnce<T>(
       if (failure !== undefined) break;
       const its = Math.min(weight(item), capacity);
       await room.take(its);
-      const one = work(item, its)
+      const one = work(item)
         .catch((error: unknown) => {
           failure ??= { error };
         })
@@ -43,15 +55,18 @@ export async function atOnce<T>(
   if (failure !== undefined) throw failure.error;
 }
 
-/** So much at once, first come, first served. */
-class Room {
+/** So much at once, first come, first served. Who has some gives it back, whatever happens. */
+export class Room {
+  readonly capacity: number;
   #free: number;
   readonly #waiting: { readonly count: number; readonly go: () => void }[] = [];
 
-  constructor(count: number) {
-    this.#free = count;
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#free = capacity;
   }
 
+  /** @param count no more than the capacity. */
   take(count: number): Promise<void> {
     return new Promise((go) => {
       this.#waiting.push({ count, go });

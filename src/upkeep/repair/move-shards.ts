@@ -1,5 +1,5 @@
 import { type AbortOptions, linkedAbort, throwIfAborted } from '../../core/abort.ts';
-import { asHoldfastError, type HoldfastError } from '../../core/errors.ts';
+import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import { MAX_RELOCATED_PACKS } from '../../manifest/relocation.ts';
 import type { RootRecord } from '../../manifest/root.ts';
@@ -13,6 +13,7 @@ import { storedRelocations } from '../../records/relocations.ts';
 import type { SegmentLease } from '../../records/repair-leases.ts';
 import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
+import type { Room } from './at-once.ts';
 import type { RepairPace } from './pace.ts';
 import { rebuildChunks, type WantedOfChunk } from './rebuild-chunks.ts';
 import { PackDraft, type PacksStored, storePacks } from './store-packs.ts';
@@ -33,8 +34,8 @@ export interface MoveRequest {
   readonly pace: RepairPace;
   /** The object has no loss left to give: no cap keeps it from being repaired. */
   readonly exempt: boolean;
-  /** Chunks that are worked on at once. */
-  readonly window: number;
+  /** For the chunks that are read and rebuilt at once, of all segments together. */
+  readonly room: Room;
   /** What was moved away stays so long for who reads it, milliseconds. */
   readonly graceMs: number;
 }
@@ -53,8 +54,9 @@ export interface Moved {
   readonly view: SegmentView;
 }
 
-/** Packs in memory at once, all together. */
-const MAX_ROUND_BYTES = 64 * 1024 ** 2;
+/** Packs of a segment in memory at once, all together, as far as each is shorter. */
+const MAX_ROUND_BYTES = 32 * 1024 ** 2;
+const MAX_PACK_BYTES = 64 * 1024 ** 2;
 
 /**
  * Brings shards of a segment to where they are to be: repair, evacuation, replacement and rebalancing are all this. Each is
@@ -113,8 +115,8 @@ function roundsOf({ directory }: MovingContext, { view, moves }: MoveRequest): P
   const rounds: PackPlan[][] = [];
   let room = 0;
   for (const { provider, shards } of groups.values()) {
-    const takes = directory.get(provider)?.adapter.capabilities.maxBlobBytes ?? MAX_ROUND_BYTES;
-    for (const plan of fitted(view, provider, shards, Math.min(takes, MAX_ROUND_BYTES))) {
+    const takes = directory.get(provider)?.adapter.capabilities.maxBlobBytes ?? MAX_PACK_BYTES;
+    for (const plan of fitted(view, provider, shards, Math.min(takes, MAX_PACK_BYTES))) {
       if (plan.bytes > room || rounds.at(-1)?.length === MAX_RELOCATED_PACKS) {
         rounds.push([]);
         room = MAX_ROUND_BYTES;
@@ -165,11 +167,20 @@ class Moving {
   async round(plans: readonly PackPlan[]): Promise<void> {
     const { at, lost, rewrites, pace } = this.#request;
     const { signal } = this.#state;
-    const had = await this.#have(plans.flatMap(({ shards }) => shards));
+    const reserved = await this.#reserve(plans);
+    const had = await this.#have([...reserved.keys()].flatMap(({ shards }) => shards)).catch(
+      (error: unknown) => {
+        for (const takeBack of reserved.values()) takeBack();
+        throw error;
+      },
+    );
     const drafts: PackDraft[] = [];
-    for (const { provider, shards } of plans) {
+    for (const [{ provider, shards }, takeBack] of reserved) {
       const there = shards.filter((shard) => had.has(shard));
-      if (there.length === 0) continue;
+      if (there.length === 0) {
+        takeBack();
+        continue;
+      }
       const draft = new PackDraft(this.#view, provider, there);
       for (const shard of there) draft.fill(shard, had.get(shard)!);
       drafts.push(draft);
@@ -191,9 +202,26 @@ class Moving {
     }
   }
 
+  /** Those that may be read back today, once they are stored, and what takes that back. */
+  async #reserve(plans: readonly PackPlan[]): Promise<Map<PackPlan, () => void>> {
+    const { pace, exempt } = this.#request;
+    const { signal } = this.#state;
+    const reserved = new Map<PackPlan, () => void>();
+    for (const plan of plans) {
+      const { provider, shards, bytes } = plan;
+      try {
+        reserved.set(plan, await pace.reserve(provider, bytes, { exempt, signal }));
+      } catch (error) {
+        if (!isHoldfastError(error) || error.code !== 'egress_cap') throw error;
+        this.#failed.push(...shards.map((at) => ({ at, error })));
+      }
+    }
+    return reserved;
+  }
+
   /** Copies of the bytes of those that can be had. */
   async #have(wanted: readonly number[]): Promise<Map<number, Uint8Array>> {
-    const { lost, pace, exempt, window } = this.#request;
+    const { lost, pace, exempt, room } = this.#request;
     const { totalShards } = this.#view.code;
     const byChunk = new Map<number, number[]>();
     for (const at of wanted) entryOf(byChunk, Math.floor(at / totalShards), () => []).push(at % totalShards);
@@ -205,8 +233,15 @@ class Moving {
       });
     const had = new Map<number, Uint8Array>();
     const rebuilding = { state: this.#state, view: this.#view, pace, exempt };
-    for (let from = 0; from < chunks.length; from += window) {
-      await this.#haveSome(rebuilding, chunks.slice(from, from + window), had);
+    const window = Math.min(chunks.length, room.capacity);
+    // For all of its windows: segments that took turns would be stored at the same time, too.
+    await room.take(window);
+    try {
+      for (let from = 0; from < chunks.length; from += window) {
+        await this.#haveSome(rebuilding, chunks.slice(from, from + window), had);
+      }
+    } finally {
+      room.give(window);
     }
     return had;
   }

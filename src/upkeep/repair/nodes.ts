@@ -41,7 +41,7 @@ const STORE_MS = 30_000;
 /**
  * Brings the copies of an object's nodes back to where they outlive what its certificate promises. A provider that does not
  * answer counts as having its copy: it may come back, and who is gone for good is named in `lost`.
- * @throws HoldfastError `NotFound` or `Unavailable` for a node that nobody has now; `Aborted`.
+ * @throws HoldfastError `NotFound` or `Unavailable` for a node that nobody has now; `QuotaExceeded`, code `egress_cap`; `Aborted`.
  */
 export async function repairNodes(context: UpkeepContext, request: NodesRequest): Promise<NodesRepair> {
   const { object, root, signal } = request;
@@ -93,7 +93,9 @@ async function repairNode(
   // In the same order: those that ought to have it come first.
   dealer.add(without);
   for (let next = dealer.next(); next !== undefined; next = dealer.next()) {
-    await pace.write(block.length, { signal });
+    // One that hardly anybody has is stored whatever the cap says.
+    await pace.reserve(next.id, block.length, { exempt: dealer.domains <= 1, signal });
+    await pace.store(block.length, { signal });
     const isStored = await store(context, next, { address, block, signal });
     dealer.answered(next, isStored);
     if (isStored) copies++;

@@ -31,12 +31,19 @@ export async function tellOutcome(
   metrics.attempt(status);
   const error = errorOf(record, outcome);
   let nextMs: number | undefined;
-  if (status === 'skipped') nextMs = (await backoffOf(context, manifest, chunk))?.nextMs;
+  if (status === 'skipped')
+    nextMs = (await backoffOf(context, manifest, chunk))?.nextMs ?? cappedUntil(outcome);
   else if (status !== 'success') nextMs = (await backOff(context, manifest, chunk, error ?? status)).nextMs;
   if (status === 'fatal' || status === 'failure') count(metrics, record, outcome.error);
   metrics.bytes(bytes);
   await log.append({ manifest, chunk, status, bytes, error, nextMs });
   return { error, nextMs };
+}
+
+/** When a provider may be read again that has given all that it may. */
+function cappedUntil({ error }: ChunkOutcome): number | undefined {
+  const until = error?.context?.untilMs;
+  return typeof until === 'number' ? until : undefined;
 }
 
 function errorOf(record: RootRecord, { status, error, missing }: ChunkOutcome): string | undefined {

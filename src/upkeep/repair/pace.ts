@@ -17,13 +17,22 @@ export interface RepairPace {
    * until when. `Conflict` (`pace_contended`); what the engine throws; `Aborted`.
    */
   read(provider: string, bytes: number, options: ReadOptions): Promise<void>;
-  /** Before bytes are written. @throws HoldfastError `Conflict` (`pace_contended`); what the engine throws; `Aborted`. */
-  write(bytes: number, options?: AbortOptions): Promise<void>;
+  /**
+   * Before anything is done for what will be stored at a provider and read back there: counts the reading back, so that no cap
+   * comes between the two.
+   * @returns takes it back, for what was not stored after all. @throws as `read`.
+   */
+  reserve(provider: string, bytes: number, options: ReadOptions): Promise<() => void>;
+  /**
+   * Before bytes are written that are read back then: resolves once they may be, both.
+   * @throws HoldfastError `Conflict` (`pace_contended`); what the engine throws; `Aborted`.
+   */
+  store(bytes: number, options?: AbortOptions): Promise<void>;
 }
 
 /** Sizes in bytes. */
 export interface PaceLimits {
-  /** Read and written by this worker, together. */
+  /** Read, written and read back by this worker, together. */
   readonly bytesPerSecond: number;
   /** The same by all workers that share the engine. */
   readonly clusterBytesPerSecond: number;
@@ -65,9 +74,13 @@ export function createRepairPace(
         throw error;
       }
     },
-    async write(bytes, { signal } = {}) {
+    async reserve(provider, bytes, { exempt, signal }) {
       throwIfAborted(signal, 'repair');
-      if (bytes > 0) await wait(bytes, signal);
+      return bytes <= 0 ? () => {} : egress.reserve(provider, bytes, { exempt, signal });
+    },
+    async store(bytes, { signal } = {}) {
+      throwIfAborted(signal, 'repair');
+      if (bytes > 0) await wait(2 * bytes, signal);
     },
   };
 }

@@ -56,7 +56,7 @@ export async function rebuildChunks(
   const slabs = await timed(state.context, 'memory', () => arena.allocateEach(lengths, state.signal));
   const fetches = wanted.map((one, i) => fetchOf(rebuilding, one, slabs[i]!));
   try {
-    await paced(rebuilding, wanted);
+    await paced(rebuilding, fetches);
     await fetchShards(state, fetches);
     for (const [i, fetch] of fetches.entries()) each(await rebuild(rebuilding, fetch, wanted[i]!));
   } finally {
@@ -110,31 +110,27 @@ function planOf(
   }
 }
 
-/** What is about to be read, as far as nothing fails: what comes on top is little. */
+/** What is about to be read. What others are read for that fail or are slow is not counted: those were, and gave less. */
 async function paced(
-  { state, view, pace, exempt }: Rebuilding,
-  wanted: readonly WantedOfChunk[],
+  { state, pace, exempt }: Pick<Rebuilding, 'state' | 'pace' | 'exempt'>,
+  fetches: readonly ChunkFetch[],
 ): Promise<void> {
   const bytes = new Map<string, number>();
-  for (const { chunk, shards, lost } of wanted) {
-    const usable = Array.from({ length: view.code.totalShards }, (_, shard) => shard).filter(
-      (shard) => !lost.includes(shard),
-    );
-    const cost = (shard: number): number =>
-      state.context.directory.readCost(locate(view, chunk, shard).pack.provider);
-    for (const shard of goalOf(view.code, shards).choose(usable, cost) ?? []) {
-      const { provider } = locate(view, chunk, shard).pack;
-      bytes.set(provider, (bytes.get(provider) ?? 0) + view.shardLengths[chunk]!);
+  for (const fetch of fetches) {
+    for (const shard of fetch.wanted()) {
+      const { provider } = fetch.placeOf(shard).pack;
+      bytes.set(provider, (bytes.get(provider) ?? 0) + fetch.shardLength);
     }
   }
   for (const [provider, length] of bytes) await pace.read(provider, length, { exempt, signal: state.signal });
 }
 
 async function rebuild(
-  { state, view }: Rebuilding,
+  rebuilding: Rebuilding,
   fetch: ChunkFetch,
   { chunk, shards }: WantedOfChunk,
 ): Promise<ChunkShards> {
+  const { state, view } = rebuilding;
   const { context } = state;
   for (;;) {
     const { present } = fetch;
@@ -161,6 +157,7 @@ async function rebuild(
       };
     }
     blameForWrong(state, fetch, bad);
+    await paced(rebuilding, [fetch]);
     await fetchShards(state, [fetch]);
   }
 }

@@ -8,6 +8,7 @@ import { loadRoot, manifestStands } from '../../records/manifests.ts';
 import { repairedOps } from '../../records/repair-backoff.ts';
 import type { MovingContext } from '../context.ts';
 import { walkedSegments } from '../scrub/walk.ts';
+import { Room } from './at-once.ts';
 import { tellOutcome } from './outcomes.ts';
 import type { RepairStatus } from './repair-log.ts';
 import type { RepairTools } from './repair-run.ts';
@@ -57,7 +58,7 @@ export async function repairChunk(
     {
       ...{ object, segment, lost, only: chunk, all: force },
       waits: async () => false,
-      ...{ pace: tools.pace, window: 1, graceMs: tools.graceMs },
+      ...{ pace: tools.pace, room: new Room(1), graceMs: tools.graceMs },
     },
     { signal },
   );

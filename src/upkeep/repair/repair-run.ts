@@ -8,7 +8,7 @@ import { loadRoot, manifestStands } from '../../records/manifests.ts';
 import { backoffOf, repairedOps } from '../../records/repair-backoff.ts';
 import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
-import { atOnce } from './at-once.ts';
+import { atOnce, Room, segmentsAtOnce } from './at-once.ts';
 import { type DueSegment, dueSegments } from './due.ts';
 import { repairNodes } from './nodes.ts';
 import { tellOutcome } from './outcomes.ts';
@@ -75,9 +75,9 @@ export async function repairDue(
 ): Promise<RepairRunResult> {
   const run = new RepairRun(context, tools, options);
   const due = run.left(dueSegments(context, options.lost, options));
-  const room = { capacity: tools.maxConcurrent, weight: ({ chunks }: DueSegment) => chunks };
+  const segments = segmentsAtOnce(tools.maxConcurrent);
   try {
-    await atOnce(due, { ...room, signal: options.signal }, (one, window) => run.repair(one, window));
+    await atOnce(due, { ...segments, signal: options.signal }, (one) => run.repair(one));
   } finally {
     if (!options.signal?.aborted) tools.metrics.backlog(run.backlog);
   }
@@ -95,6 +95,8 @@ class RepairRun {
   readonly #chunks = { success: 0, failure: 0, skipped: 0, fatal: 0 };
   readonly #capped = new Set<string>();
   #cappedInTurn = 0;
+  /** For the chunks that are worked on at once. */
+  readonly #room: Room;
   /** Shards that are lacking still. */
   #backlog = 0;
   readonly #sum = { bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
@@ -103,6 +105,7 @@ class RepairRun {
     this.#context = context;
     this.#tools = tools;
     this.#options = options;
+    this.#room = new Room(tools.maxConcurrent);
   }
 
   get result(): RepairRunResult {
@@ -147,16 +150,15 @@ class RepairRun {
   }
 
   /** @throws what the engine throws. */
-  async repair(due: DueSegment, window: number): Promise<void> {
+  async repair(due: DueSegment): Promise<void> {
     const { signal, onProgress } = this.#options;
     const { manifest } = due;
     try {
       if (!(await manifestStands(this.#context.engine, manifest)).isThere) return;
       const root = await loadRoot(this.#context, manifest, new DamageLog(), { signal });
       const record = decodeRoot(root);
-      if (due.isSegment) await this.#shards(due, record, window);
+      if (due.isSegment) await this.#shards(due, record);
       await this.#nodes(due, record, root);
-      this.#cappedInTurn = 0;
     } catch (thrown) {
       throwIfAborted(signal, 'repair');
       await this.#failed(due, asHoldfastError(thrown));
@@ -164,14 +166,17 @@ class RepairRun {
     onProgress?.(this.result);
   }
 
-  async #shards({ manifest, segment }: DueSegment, record: RootRecord, window: number): Promise<void> {
+  async #shards({ manifest, segment }: DueSegment, record: RootRecord): Promise<void> {
     const { pace, graceMs } = this.#tools;
     const { lost, signal } = this.#options;
     const waits = async (chunk: number): Promise<boolean> =>
       (await backoffOf(this.#context, manifest, chunk, { signal })) !== undefined;
-    const task = { object: { manifest, record }, segment, lost, waits, pace, window, graceMs };
+    const task = { object: { manifest, record }, segment, lost, waits, pace, room: this.#room, graceMs };
     const done = await repairSegment(this.#context, task, { signal });
     const nextMs = await this.#tell(manifest, record, done);
+    const capped = done.chunks.flatMap(({ error }) => (error?.code === 'egress_cap' ? error : []));
+    for (const error of capped) this.#noteCapped(error);
+    this.#cappedInTurn = capped.length > 0 ? this.#cappedInTurn + 1 : 0;
     const { later } = this.#tools;
     if (nextMs === undefined || later === undefined || later.size >= MAX_LATER) return;
     const { clock } = this.#context;
@@ -221,13 +226,19 @@ class RepairRun {
     await this.#tools.log.append({ manifest, chunk: undefined, status, bytes, error, nextMs: undefined });
   }
 
+  #noteCapped({ provider }: HoldfastError): void {
+    if (provider !== undefined) this.#capped.add(provider);
+  }
+
   async #failed({ manifest }: DueSegment, error: HoldfastError): Promise<void> {
     if (isNobodysFault(error)) return;
     if (error.kind === 'Unexpected' || error.code.startsWith('engine_')) throw error;
     const isCapped = error.code === 'egress_cap';
     const status = isCapped ? 'skipped' : 'failure';
-    if (isCapped) this.#cappedInTurn++;
-    if (isCapped && error.provider !== undefined) this.#capped.add(error.provider);
+    if (isCapped) {
+      this.#cappedInTurn++;
+      this.#noteCapped(error);
+    }
     this.#chunks[status]++;
     this.#manifests.add(manifest);
     this.#tools.metrics.attempt(status);

@@ -11,6 +11,7 @@ import type { PlacementProvider } from '../../placement/domains.ts';
 import { type DamageNote, damageOf, type FoundDamage, mendedOps, noteDamage } from '../../records/damage.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
 import type { MovingContext } from '../context.ts';
+import type { Room } from './at-once.ts';
 import { type Moved, moveShards } from './move-shards.ts';
 import type { RepairPace } from './pace.ts';
 import { planRepair, type RepairOfSegment } from './plan.ts';
@@ -28,7 +29,8 @@ export interface SegmentToRepair {
   /** Rewrites every shard, lost or not, but for those at providers that take none now. */
   readonly all?: boolean | undefined;
   readonly pace: RepairPace;
-  readonly window: number;
+  /** For the chunks that are worked on at once, of all segments together. */
+  readonly room: Room;
   readonly graceMs: number;
 }
 
@@ -36,7 +38,7 @@ export interface SegmentToRepair {
 export interface ChunkOutcome {
   /** Of the object. */
   readonly chunk: number;
-  /** `skipped`: it has to wait. `fatal`: too little is left of it. */
+  /** `skipped`: it has to wait, for its turn or for a provider's cap. `fatal`: too little is left of it. */
   readonly status: RepairStatus;
   /** Shards that were lost, or that were to be rewritten. */
   readonly missing: number;
@@ -175,10 +177,10 @@ async function move(
   signal: AbortSignal | undefined,
 ): Promise<Moved | undefined> {
   if (plan.moves.size === 0) return undefined;
-  const { object, segment, pace, window, graceMs, all } = task;
+  const { object, segment, pace, room, graceMs, all } = task;
   const request = {
     at: { segment, manifest: object.manifest },
-    ...{ record: object.record, view, moves: plan.moves, lease, pace, window, graceMs },
+    ...{ record: object.record, view, moves: plan.moves, lease, pace, room, graceMs },
     lost,
     rewrites: all,
     exempt: plan.tolerates <= 0,
@@ -241,7 +243,9 @@ function outcomesOf(
     const bytes = (shards.length - errors.length) * view.shardLengths[chunk]!;
     if (hopeless.includes(chunk)) return { ...base, status: 'fatal', bytes: 0 };
     if (errors.length === 0) return { ...base, status: 'success', bytes };
-    return { ...base, status: 'failure', bytes, error: errors[0] };
+    const failure = errors.find(({ code }) => code !== 'egress_cap');
+    if (failure === undefined) return { ...base, status: 'skipped', bytes, error: errors[0] };
+    return { ...base, status: 'failure', bytes, error: failure };
   });
 }
 

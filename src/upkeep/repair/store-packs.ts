@@ -86,7 +86,7 @@ export async function storePacks(
     const { pack } = intent;
     const draft = byPack.get(pack)!;
     try {
-      await pace.write(pack.length, { signal });
+      await pace.store(pack.length, { signal });
       const isWrong = intent.isCounted && (rewrites || draft.shards.some((one) => lost.has(one)));
       await storeInTime(context, { intent, bytes: draft.bytes, isWrong, counted }, laggards, signal);
     } catch (error) {

@@ -13,6 +13,7 @@ import { leaseSegment, releaseSegment } from '../../../src/records/repair-leases
 import { emptyTrash } from '../../../src/records/trash.ts';
 import { deleteObject } from '../../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../../src/upkeep/gc.ts';
+import { Room } from '../../../src/upkeep/repair/at-once.ts';
 import { moveShards } from '../../../src/upkeep/repair/move-shards.ts';
 import { createRetention } from '../../../src/upkeep/retention.ts';
 import { verifyObject } from '../../../src/upkeep/verify.ts';
@@ -107,7 +108,7 @@ async function moveSome({ worker, pick, objects }: World, owner: string): Promis
     const [segment] = await segmentsNow(context, manifest);
     const { segment: key, record, view } = segment!;
     const moves = new Map(shardsAt(segment!, from).map((at) => [at, to]));
-    const pace = { read: async () => {}, write: async () => {} };
+    const pace = { read: async () => {}, reserve: async () => () => {}, store: async () => {} };
     const how = {
       lease,
       record,
@@ -116,7 +117,7 @@ async function moveSome({ worker, pick, objects }: World, owner: string): Promis
       lost: new Set<number>(),
       pace,
       exempt: false,
-      window: 2,
+      room: new Room(2),
       graceMs: 0,
     };
     await moveShards(context, { at: { segment: key, manifest }, ...how });

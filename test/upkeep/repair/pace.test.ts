@@ -52,7 +52,7 @@ async function moved(
   const work = workers.flatMap((pace, i) =>
     Array.from({ length: 4 }, async () => {
       for (let turn = 0; ; turn++) {
-        if (turn % 5 === 4) await pace.write(bytes, { signal: stop.signal });
+        if (turn % 5 === 4) await pace.store(bytes / 2, { signal: stop.signal });
         else await pace.read('p1', bytes, { exempt: false, signal: stop.signal });
         sums[i]! += bytes;
       }
@@ -153,7 +153,7 @@ describe('the rate of repair', () => {
       return work();
     });
     const pace = worker({ clock, engine: busy }, {});
-    const outcome = expect(pace.write(MIB)).rejects.toMatchObject({
+    const outcome = expect(pace.store(MIB)).rejects.toMatchObject({
       kind: 'Conflict',
       code: 'pace_contended',
       status: 'temporary',
@@ -179,7 +179,7 @@ describe('the rate of repair', () => {
     const here = world();
     const told: number[] = [];
     const metrics = { ...silentMetrics.repair, paced: (seconds: number) => void told.push(seconds) };
-    const done = worker(here, { bytesPerSecond: MIB }, metrics).write(5 * MIB);
+    const done = worker(here, { bytesPerSecond: MIB }, metrics).store(2.5 * MIB);
     await here.clock.advance(6_000);
     await done;
     expect(told).toHaveLength(1);
