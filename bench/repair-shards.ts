@@ -34,7 +34,6 @@ interface Repaired {
 
 /** Each shard of a chunk rots in its turn; a scrub finds it, a repair mends it. */
 export async function shardClasses(dir: string): Promise<ShardsRead[]> {
-  const { openVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
   const original = join(dir, 'original');
   const vault = await nineFolders(original, UNPACED);
   await vault.putObject(randomBytes(BYTES), { name: NAME });
@@ -44,7 +43,7 @@ export async function shardClasses(dir: string): Promise<ShardsRead[]> {
   for (let turn = 0; turn < PROVIDERS; turn++) {
     const copy = join(dir, `copy${turn}`);
     await cp(original, copy, { recursive: true });
-    const opened = await openVault({ ...given(copy, UNPACED), env: {} });
+    const opened = await openNineFolders(copy, UNPACED);
     try {
       repaired.push(...(await shardsAt(opened, join(copy, 'home', 'providers'), turn)));
     } finally {
@@ -125,6 +124,12 @@ function given(dir: string, repair: Pace) {
     return { id, adapter: 'fs', root: join(home, 'providers', id) } as const;
   });
   return { home, config: { providers, repair } };
+}
+
+/** @param dir where {@link nineFolders} made it. */
+export async function openNineFolders(dir: string, repair: Pace): Promise<Vault> {
+  const { openVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
+  return openVault({ ...given(dir, repair), env: {} });
 }
 
 export async function nineFolders(dir: string, repair: Pace): Promise<Vault> {

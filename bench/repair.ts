@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RepairResult, Vault } from '../src/index.ts';
 import type { Area } from './area.ts';
 import { columns, MIB, median } from './numbers.ts';
+import { MovedBytes } from './repair-moved.ts';
 import { nineFolders, type ShardsRead, shardClasses } from './repair-shards.ts';
 import { blobs } from './vault-state.ts';
 
@@ -13,43 +14,48 @@ const OBJECT_BYTES = 32 * MIB;
 /** The default. */
 const CAP = 50 * MIB;
 /** One that a busy machine reaches too. */
-const LOW_CAP = 20 * MIB;
+const LOW_CAP = 10 * MIB;
 const UNPACED = 2 ** 36;
+/** Of what is not asked for by its size. */
+const MOST = { unpaced: 512 * MIB, low: 1024 * MIB, gets: 3072 * MIB };
 /** What is read beside a repair, one after the other, with a pause after each. */
 const READ_BYTES = MIB;
 const READ_OBJECTS = 16;
-const READ_PAUSE_MS = 20;
-const IDLE_MS = 10_000;
+const READ_PAUSE_MS = 5;
+/** Repair rests and goes on in turn, so that both see the same of what else the machine does. */
+const TURN_MS = 3_000;
+const TURNS = 24;
+const SETTLE_MS = 300;
 
 export interface RepairFigures {
   readonly shards: readonly ShardsRead[];
-  readonly unpaced: LostFigure;
-  readonly low: LostFigure;
-  readonly capped: LostFigure & { readonly gets: readonly GetFigure[] };
+  readonly lost: readonly LostFigure[];
+  readonly gets: GetFigure;
 }
 
-export interface LostFigure {
+interface LostFigure {
+  readonly name: string;
+  readonly cap: number;
   readonly objectBytes: number;
   readonly lostBytes: number;
-  /** Bytes that the cap is for. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
   /** By all reads of the process, where its system tells: the rest is what was read back, and the state. */
   readonly allRead: number | undefined;
+  /** The most that was read and written within five seconds, by all of the process. */
+  readonly mostInWindow: number | undefined;
   readonly firstMs: number;
   readonly ms: number;
   /** Objects that survived fewer losses than they could have among eight providers, or were not intact. */
   readonly wrong: readonly string[];
 }
 
-export interface GetFigure {
-  readonly when: string;
-  readonly count: number;
-  readonly p50: number;
-  readonly p99: number;
+interface GetFigure {
+  readonly idle: readonly number[];
+  readonly beside: readonly number[];
 }
 
-/** One shard lost, by the class of the shard; then one of nine providers, without a limit, and with the default one beside gets. */
+/** One shard lost, by the class of the shard; then one of nine providers, under several limits, and with the default one beside gets. */
 export async function benchRepair(
   area: Area,
   size: number,
@@ -57,38 +63,36 @@ export async function benchRepair(
 ): Promise<RepairFigures> {
   say('one shard lost');
   const shards = await shardClasses(join(area.dir, 'repair-shards'));
-  say('one provider lost, no limit');
-  const alone = (name: string, cap: number): Promise<LostFigure> =>
-    World.with(join(area.dir, name), size, cap, async (world) => {
+  const lost: LostFigure[] = [];
+  for (const [name, bytes, cap] of [
+    ['no limit', Math.min(size, MOST.unpaced), UNPACED],
+    [`at most ${LOW_CAP / MIB} MiB/s`, Math.min(size, MOST.low), LOW_CAP],
+    [`at most ${CAP / MIB} MiB/s`, size, CAP],
+  ] as const) {
+    say(`one provider lost, ${name}`);
+    const figure = await World.with(join(area.dir, 'repair-lost'), bytes, cap, async (world) => {
       await world.lose();
-      return world.repair();
+      return world.repair(name);
     });
-  const unpaced = await alone('repair-unpaced', UNPACED);
-  say('one provider lost, limited');
-  const low = await alone('repair-low', LOW_CAP);
-  say('one provider lost, limited, beside gets');
-  const capped = await World.with(join(area.dir, 'repair-capped'), size, CAP, async (world) => {
-    const idle = await world.gets('idle, all nine there', sleep(IDLE_MS));
-    await world.lose();
-    const lost = await world.gets('idle, one lost', sleep(IDLE_MS));
-    const repairing = world.repair();
-    const beside = await world.gets('while it is repaired', repairing);
-    const figure = await repairing;
-    const after = await world.gets('idle, repaired', sleep(IDLE_MS));
-    return { ...figure, gets: [idle, lost, beside, after] };
-  });
-  return { shards, unpaced, low, capped };
+    lost.push(figure);
+  }
+  say('gets beside repair');
+  const bytes = Math.min(size, MOST.gets);
+  const gets = await World.with(join(area.dir, 'repair-gets'), bytes, CAP, (world) => world.gets());
+  return { shards, lost, gets };
 }
 
 class World {
   readonly #dir: string;
   readonly #vault: Vault;
+  readonly #cap: number;
   #objectBytes = 0;
   #lostBytes = 0;
   #names: string[] = [];
 
-  private constructor(dir: string, vault: Vault) {
+  private constructor(dir: string, vault: Vault, cap: number) {
     this.#dir = dir;
+    this.#cap = cap;
     this.#vault = vault;
   }
 
@@ -99,7 +103,7 @@ class World {
     work: (world: World) => Promise<T>,
   ): Promise<T> {
     const vault = await nineFolders(dir, { bytesPerSecond, clusterBytesPerSecond: bytesPerSecond });
-    const world = new World(dir, vault);
+    const world = new World(dir, vault, bytesPerSecond);
     try {
       await world.#fill(size);
       return await work(world);
@@ -131,8 +135,8 @@ class World {
     await this.#vault.providers.setLost(LOST, true);
   }
 
-  async repair(): Promise<LostFigure> {
-    const before = await readSoFar();
+  async repair(name: string): Promise<LostFigure> {
+    const moved = new MovedBytes();
     const started = performance.now();
     let firstMs = 0;
     const onProgress = ({ chunks }: Pick<RepairResult, 'chunks'>): void => {
@@ -140,12 +144,16 @@ class World {
     };
     const { bytesRead, bytesRestored, chunks, incomplete } = await this.#vault.repair({ onProgress });
     const ms = performance.now() - started;
-    const after = await readSoFar();
-    const allRead = before === undefined || after === undefined ? undefined : after - before;
+    const { read: allRead, mostInWindow } = moved.end();
     const wrong = await this.#wrong();
-    if (chunks.failure + chunks.skipped + chunks.fatal > 0 || incomplete) wrong.push(JSON.stringify(chunks));
+    if (chunks.failure + chunks.skipped + chunks.fatal > 0 || incomplete) {
+      wrong.push(JSON.stringify(chunks));
+      for await (const { status, error } of this.#vault.repairHistory({ limit: 100 }))
+        if (status !== 'success') wrong.push(`${status}: ${error}`);
+    }
     const sizes = { objectBytes: this.#objectBytes, lostBytes: this.#lostBytes };
-    return { ...sizes, bytesRead, bytesWritten: bytesRestored, allRead, firstMs, ms, wrong };
+    const all = { bytesRead, bytesWritten: bytesRestored, allRead, mostInWindow };
+    return { name, cap: this.#cap, ...sizes, ...all, firstMs, ms, wrong };
   }
 
   async #wrong(): Promise<string[]> {
@@ -157,38 +165,53 @@ class World {
     return wrong;
   }
 
-  /** One get after the other until that has happened. */
-  async gets(when: string, until: Promise<unknown>): Promise<GetFigure> {
+  /** Gets while a repair rests and goes on in turn. */
+  async gets(): Promise<GetFigure> {
+    await this.lose();
+    await this.#timed(TURN_MS);
+    const idle: number[] = [];
+    const beside: number[] = [];
+    for (let turn = 0; turn < TURNS; turn++) {
+      idle.push(...(await this.#timed(TURN_MS)));
+      const hasEnded = this.#repairFor(TURN_MS + SETTLE_MS);
+      await sleep(SETTLE_MS);
+      const times = await this.#timed(TURN_MS);
+      if (await hasEnded()) break;
+      beside.push(...times);
+    }
+    return { idle, beside };
+  }
+
+  /** @returns waits until it has stopped, and tells whether nothing was left to repair. */
+  #repairFor(ms: number): () => Promise<boolean> {
+    const signal = AbortSignal.timeout(ms);
+    const done = this.#vault.repair({ signal }).then(
+      () => true,
+      () => false,
+    );
+    return () => done;
+  }
+
+  /** One get after the other. */
+  async #timed(ms: number): Promise<number[]> {
     const times: number[] = [];
-    let isOver = false;
-    const over = (): void => {
-      isOver = true;
-    };
-    until.then(over, over);
-    for (let i = 0; !isOver; i++) {
+    const until = performance.now() + ms;
+    for (let i = 0; performance.now() < until; i++) {
       const started = performance.now();
       await (await this.#vault.getObject(`read ${i % READ_OBJECTS}`)).bytes();
       times.push(performance.now() - started);
       await sleep(READ_PAUSE_MS);
     }
-    const sorted = times.sort((a, b) => a - b);
-    const p99 = sorted[Math.ceil(0.99 * sorted.length) - 1]!;
-    return { when, count: sorted.length, p50: median(sorted), p99 };
+    return times;
   }
-}
-
-/** Bytes that this process ever read, of files and of everything. */
-async function readSoFar(): Promise<number | undefined> {
-  const text = await readFile('/proc/self/io', 'utf8').catch(() => '');
-  const [, bytes] = /^rchar: (\d+)$/m.exec(text) ?? [];
-  return bytes === undefined ? undefined : Number(bytes);
 }
 
 const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
 const times = (value: number, of: number): string => `${(value / of).toFixed(2)}x`;
+const percentile = (values: readonly number[], part: number): number =>
+  values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(part * values.length) - 1)] ?? Number.NaN;
 
-export function renderRepair({ shards, unpaced, low, capped }: RepairFigures): string {
-  const idle = capped.gets[0]!;
+export function renderRepair({ shards, lost, gets }: RepairFigures): string {
   return [
     columns([
       ['one shard lost', 'shards of the class', 'shards read', 'bytes read per byte', 'written'],
@@ -210,45 +233,58 @@ export function renderRepair({ shards, unpaced, low, capped }: RepairFigures): s
         'read back',
         'first ms',
         's',
-        'MiB/s read and written',
+        'MiB/s',
         'of the cap',
+        'at most in 5 s',
         'wrong',
       ],
-      ...[
-        { name: 'no limit', cap: undefined, it: unpaced },
-        { name: `at most ${LOW_CAP / MIB} MiB/s`, cap: LOW_CAP, it: low },
-        { name: `at most ${CAP / MIB} MiB/s, beside gets`, cap: CAP, it: capped },
-      ].map(({ name, cap, it }) => row(name, cap, it)),
+      ...lost.map(row),
     ]),
     columns([
-      [`gets of ${READ_BYTES / MIB} MiB`, 'gets', 'p50 ms', 'p99 ms', 'p99 of idle'],
-      ...capped.gets.map(({ when, count, p50, p99 }) => [
-        when,
-        `${count}`,
-        p50.toFixed(1),
-        p99.toFixed(1),
-        times(p99, idle.p99),
-      ]),
+      [
+        `gets of ${READ_BYTES / MIB} MiB`,
+        'gets',
+        'p50 ms',
+        'p99 ms',
+        'idle: gets',
+        'p50 ms',
+        'p99 ms',
+        'p99 of idle',
+      ],
+      [
+        'beside a repair',
+        ...[gets.beside, gets.idle].flatMap((all) => [
+          `${all.length}`,
+          median(all).toFixed(1),
+          percentile(all, 0.99).toFixed(1),
+        ]),
+        times(percentile(gets.beside, 0.99), percentile(gets.idle, 0.99)),
+      ],
     ]),
-    ...[...unpaced.wrong, ...low.wrong, ...capped.wrong].slice(0, 10),
+    ...lost.flatMap(({ wrong }) => wrong).slice(0, 10),
   ].join('\n\n');
 }
 
-function row(name: string, cap: number | undefined, it: LostFigure): string[] {
-  const { bytesRead, bytesWritten, lostBytes, allRead, firstMs, ms, wrong } = it;
-  const rate = (bytesRead + bytesWritten) / (ms / 1000);
+function row(it: LostFigure): string[] {
+  const { bytesRead, bytesWritten, lostBytes, allRead, mostInWindow, firstMs, ms, wrong } = it;
+  // What was written is read back, and counts for the cap too.
+  const rate = (bytesRead + 2 * bytesWritten) / (ms / 1000);
+  const ofCap = (bytesPerSecond: number | undefined): string =>
+    it.cap === UNPACED || bytesPerSecond === undefined
+      ? ''
+      : `${((100 * bytesPerSecond) / it.cap).toFixed(1)} %`;
   return [
-    name,
+    it.name,
     mib(it.objectBytes),
     mib(lostBytes),
     times(bytesRead, lostBytes),
     times(bytesWritten, lostBytes),
-    // Gets are in there too where some went on.
-    cap === CAP || allRead === undefined ? '' : times(allRead - bytesRead, lostBytes),
+    allRead === undefined ? '' : times(allRead - bytesRead, lostBytes),
     firstMs.toFixed(0),
     (ms / 1000).toFixed(1),
     mib(rate),
-    cap === undefined ? '' : `${((100 * rate) / cap).toFixed(1)} %`,
+    ofCap(rate),
+    ofCap(mostInWindow),
     `${wrong.length}`,
   ];
 }

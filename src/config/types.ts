@@ -135,11 +135,11 @@ export interface RepairConfig {
   readonly intervalSeconds: number;
   /** Chunks at once. */
   readonly maxConcurrent: number;
-  /** What one worker may read and write for repair, together. */
+  /** What one worker may read, write and read back for repair, together. */
   readonly bytesPerSecond: number;
   /** The same of all workers of an engine together. */
   readonly clusterBytesPerSecond: number;
-  /** What may be read for repair from one provider on one day, by UTC; objects with no loss left to give are exempt. */
+  /** What may be read for repair from one provider on one day, by UTC, and read back; objects with no loss left to give are exempt. */
   readonly egressPerDay: number;
   /** A provider that was silent so long is taken for lost; 0: only the operator says so. */
   readonly lostAfterHours: number;

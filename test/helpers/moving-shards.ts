@@ -58,6 +58,7 @@ export interface Wanted {
 export async function move(
   { context, now }: Pick<World, 'context' | 'now'>,
   wanted: (segment: StoredSegment) => Wanted,
+  pace: Partial<RepairPace> = {},
 ): Promise<Moved[]> {
   const done: Moved[] = [];
   for (const segment of await now()) {
@@ -65,7 +66,7 @@ export async function move(
     const lease = await leaseSegment(context, segment.segment);
     try {
       const { record, view } = segment;
-      const how = { pace: NO_PACE, exempt: false, room: new Room(4), graceMs: 60_000 };
+      const how = { pace: { ...NO_PACE, ...pace }, exempt: false, room: new Room(4), graceMs: 60_000 };
       const request: MoveRequest = { at, lease, record, view, lost: new Set(), ...how, ...wanted(segment) };
       done.push(await moveShards(context, request));
     } finally {

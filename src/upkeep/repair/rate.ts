@@ -3,8 +3,10 @@ import type { Clock } from '../../core/clock.ts';
 import { KeyedMutex } from '../../engine/keyed-mutex.ts';
 import { type CountContext, changeCount } from './shared-count.ts';
 
-/** What was not used of a rate in this time may be used later at once. */
-const BURST_MS = 250;
+/** What was not used of a rate in this time may be used later at once: so that in no five seconds it is 5 % more. */
+const BURST_MS = 150;
+/** The same of the rate that workers share, for each of them. */
+const SHARED_BURST_MS = 50;
 
 /** Bytes a second, of this process: a token bucket. By the monotonic clock. */
 export class OwnRate {
@@ -38,8 +40,8 @@ const PACE_TABLE = 'repair_pace';
 const CLUSTER = { table: PACE_TABLE, key: 'cluster' };
 /** The count begins anew there. */
 const WRAP = 2 ** 50;
-/** A worker takes what may be moved in this time at once, so that not every shard is a write. */
-const SLICE_MS = 250;
+/** A worker takes what may be moved in this time at once, so that not every shard is a write; what it does not use as fast is lost. */
+const SLICE_MS = 125;
 /** … and no more than for this time, so that others get their turn. */
 const LONGEST_SLICE_MS = 1_000;
 /** What others took keeps nobody waiting for longer, whatever the count says. */
@@ -56,6 +58,7 @@ export class SharedRate {
   readonly #turns = new KeyedMutex();
   /** Taken and paid for, and not used yet. */
   #inHand = 0;
+  #grantedMs = Number.NEGATIVE_INFINITY;
   #seen: number | undefined;
   #paidMs = 0;
 
@@ -71,13 +74,14 @@ export class SharedRate {
 
   async #take(bytes: number, options: AbortOptions): Promise<void> {
     let left = bytes;
+    if (!this.#isFresh) this.#inHand = 0;
     try {
       for (;;) {
         const used = Math.min(left, this.#inHand);
         this.#inHand -= used;
         left -= used;
         if (left === 0) return;
-        const slice = Math.max(SLICE_MS * this.#bytesPerMs, left);
+        const slice = Math.max(this.#isFresh ? SLICE_MS * this.#bytesPerMs : 0, left);
         await this.#takeSlice(Math.ceil(Math.min(slice, LONGEST_SLICE_MS * this.#bytesPerMs)), options);
       }
     } catch (error) {
@@ -86,15 +90,21 @@ export class SharedRate {
     }
   }
 
+  /** What was taken last was so a moment ago: more is used up as fast. */
+  get #isFresh(): boolean {
+    return this.#context.clock.monotonic() - this.#grantedMs <= SLICE_MS;
+  }
+
   async #takeSlice(bytes: number, options: AbortOptions): Promise<void> {
     const before = await changeCount(this.#context, CLUSTER, (count) => (count + bytes) % WRAP, options);
     const now = this.#context.clock.monotonic();
     const debt = this.#seen === undefined ? now : this.#paidMs + this.#byOthers(before) / this.#bytesPerMs;
     this.#seen = (before + bytes) % WRAP;
-    const [earliest, latest] = [now - BURST_MS, now + LONGEST_DEBT_MS];
+    const [earliest, latest] = [now - SHARED_BURST_MS, now + LONGEST_DEBT_MS];
     this.#paidMs = Math.min(Math.max(debt, earliest), latest) + bytes / this.#bytesPerMs;
     await waitUntil(this.#context.clock, this.#paidMs, options.signal);
     this.#inHand += bytes;
+    this.#grantedMs = this.#context.clock.monotonic();
   }
 
   /** A count that has gone back was lost, and tells nothing. */

@@ -117,6 +117,25 @@ describe('repair', () => {
     }
   });
 
+  it('puts off to the next day what a cap of the day does not let be read, and then does it at once', async () => {
+    const { home, vault } = await nine();
+    await vanish(join(home, 'providers', 'p3'));
+    await vault.providers.setLost('p3', true);
+    await vault.close();
+    const capped = await openVault({ home, config: { repair: { egressPerDay: 0 } }, env: {} });
+    onTestFinished(() => capped.close());
+    const result = await capped.repair();
+    expect(result.chunks).toMatchObject({ success: 0, failure: 0, fatal: 0 });
+    expect(result.chunks.skipped).toBeGreaterThan(0);
+    expect(result.capped.length).toBeGreaterThan(0);
+    expect(result.bytesRead + result.bytesRestored).toBe(0);
+    await capped.close();
+    const open = await openVault({ home, env: {} });
+    onTestFinished(() => open.close());
+    expect((await open.repair()).chunks).toMatchObject({ failure: 0, skipped: 0, fatal: 0 });
+    await expectIntact(open);
+  });
+
   it('has nothing to do after it was done', async () => {
     const { home, vault } = await nine();
     await vanish(join(home, 'providers', 'p3'));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { HoldfastError } from '../../../src/core/errors.ts';
 import { secureRandom } from '../../../src/core/random.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../../src/keys/derivation.ts';
 import type { Moved } from '../../../src/upkeep/repair/move-shards.ts';
@@ -48,6 +49,73 @@ describe('one shard that has rotted', () => {
     const [moved] = await move(its, () => ({ moves: new Map([[0, lost.provider]]), lost: new Set([0]) }));
     expect(moved).toMatchObject({ rebuilt: 1, failed: [] });
     expect(moved!.damage.map(({ problem }) => problem)).toContain('corrupt');
+  });
+});
+
+describe('what is to be read back', () => {
+  const capReached = (provider: string): HoldfastError =>
+    new HoldfastError('QuotaExceeded', 'no more today', { code: 'egress_cap', provider });
+
+  it('is asked for before anything is read, and none is stored that may not be read back today', async () => {
+    const its = await world();
+    const [p1, p2] = [shardsAt((await its.now())[0]!, 'p1'), shardsAt((await its.now())[0]!, 'p2')];
+    its.watch.calls.length = 0;
+    const asked: string[] = [];
+    const moves = new Map([...p1.map((at) => [at, 'p10'] as const), ...p2.map((at) => [at, 'p2'] as const)]);
+    const [moved] = await move(its, () => ({ moves, lost: new Set([...p1, ...p2]) }), {
+      async reserve(provider) {
+        asked.push(...its.watch.calls, provider);
+        if (provider === 'p10') throw capReached(provider);
+        return () => {};
+      },
+    });
+    expect(asked.toSorted()).toEqual(['p10', 'p2']);
+    expect(moved!.failed.map(({ at }) => at).toSorted()).toEqual(p1.toSorted());
+    for (const { error } of moved!.failed) expect(error.code).toBe('egress_cap');
+    expect(moved!.bytesWritten).toBeGreaterThan(0);
+    expect(its.watch.calls.filter((call) => call.includes('p10'))).toEqual([]);
+    await tidy(its);
+    await isWhole(its);
+  });
+
+  it('is taken back where a cap keeps what it takes from being read', async () => {
+    const its = await world();
+    let [reserved, stored] = [0, 0];
+    const moving = move(its, away('p1', 'p10', true), {
+      async reserve(_, bytes) {
+        reserved += bytes;
+        return () => {
+          reserved -= bytes;
+        };
+      },
+      async read(provider) {
+        throw capReached(provider);
+      },
+      async store(bytes) {
+        stored += bytes;
+      },
+    });
+    await expect(moving).rejects.toMatchObject({ code: 'egress_cap' });
+    expect([reserved, stored]).toEqual([0, 0]);
+  });
+});
+
+describe('what is read in vain', () => {
+  it('is counted, and so is what is read in its stead', async () => {
+    const its = await world();
+    const [segment] = await its.now();
+    const [lost, group] = [placeNow(segment!, 0), placeNow(segment!, 1)];
+    await rot(its, group.provider, group.address, 0);
+    its.watch.calls.length = 0;
+    const counted: string[] = [];
+    const moves = new Map([[0, lost.provider]]);
+    await move(its, () => ({ moves, lost: new Set([0]) }), {
+      async read(provider) {
+        counted.push(provider);
+      },
+    });
+    const calls = its.watch.calls.filter((call) => call.startsWith('fetchRange'));
+    expect(new Set(counted)).toEqual(new Set(calls.map((call) => call.split(' ')[1]!)));
   });
 });
 
