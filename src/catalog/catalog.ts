@@ -169,6 +169,8 @@ export interface Skip {
 
 export interface Eligibility {
   readonly candidates: readonly RankedProvider[];
+  /** Of those left out, who would be a candidate but for something that was gone or altered there lately. */
+  readonly doubtful: readonly DoubtfulProvider[];
   readonly leftOut: readonly SkippedProvider[];
 }
 
@@ -176,6 +178,11 @@ export interface RankedProvider {
   readonly provider: Provider;
   /** (1 − loss) · success rate / RTT, less for each race lost lately. */
   readonly score: number;
+}
+
+export interface DoubtfulProvider extends RankedProvider {
+  /** Most of what it was asked for lately it did rightly. */
+  readonly isMostlyRight: boolean;
 }
 
 export interface SkippedProvider extends Skip {

@@ -3,7 +3,13 @@ import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { standings } from '../core/standing.ts';
 import type { Provider } from '../providers/provider.ts';
-import { type NodeCatalog, ROOM_REASONS, SILENT_REASONS, type SkippedProvider } from './catalog.ts';
+import {
+  type DoubtfulProvider,
+  type NodeCatalog,
+  ROOM_REASONS,
+  SILENT_REASONS,
+  type SkippedProvider,
+} from './catalog.ts';
 import { STALLED } from './failures.ts';
 
 /** The providers as the pipeline sees them. */
@@ -16,6 +22,8 @@ export interface ProviderDirectory {
     readonly eligible: readonly Provider[];
     /** Of each of them; the higher, the better. Default: all alike. */
     readonly scores?: readonly number[] | undefined;
+    /** Of those left out, who would be eligible but for something that was gone or altered there lately: for who has no other choice. */
+    readonly doubtful?: readonly DoubtfulProvider[] | undefined;
     readonly leftOut: readonly LeftOut[];
   };
   /** Why so many bytes more are not to go there, e.g. for its quota; undefined when they may. */
@@ -104,8 +112,9 @@ export function directoryOf(
     all: () => catalog.providers,
     get: (id) => byId.get(id),
     forStore() {
-      const { candidates, leftOut: skipped } = catalog.eligible({ bytes: 1 });
+      const { candidates, doubtful, leftOut: skipped } = catalog.eligible({ bytes: 1 });
       return {
+        doubtful,
         eligible: candidates.map(({ provider }) => provider),
         scores: candidates.map(({ score }) => score),
         leftOut: skipped.map(({ provider, why }) => ({ id: provider.id, why })),

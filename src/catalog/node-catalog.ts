@@ -8,6 +8,7 @@ import type {
   CandidateOptions,
   CatalogDaemon,
   CatalogOptions,
+  DoubtfulProvider,
   Eligibility,
   NodeCatalog,
   Outcome,
@@ -22,7 +23,10 @@ import { FAILURE_KINDS, type FailureKind, failureKind, isGrave, lastFailure } fr
 import { CatalogPersistence } from './persistence.ts';
 import { probeUntilLate, runDaemon } from './probe-rounds.ts';
 import { probeEntries, probeEntry } from './probing.ts';
-import { score, skipOf, snapshotOf } from './rank.ts';
+import { isOtherwiseOut, score, skipOf, snapshotOf } from './rank.ts';
+
+/** Share of what a provider was asked for lately, see the profile's weights. */
+const MOSTLY = 0.5;
 
 /**
  * Loads what is stored of the providers and builds their catalog.
@@ -68,13 +72,16 @@ class Catalog implements NodeCatalog {
   eligible({ bytes }: { readonly bytes: number }): Eligibility {
     const { clock, policy } = this.#options;
     const candidates: CatalogEntry[] = [];
+    const lying: CatalogEntry[] = [];
     const leftOut: SkippedProvider[] = [];
+    const now = clock.monotonic();
     for (const entry of this.#entries.values()) {
-      const skip = skipOf(entry, bytes, clock.monotonic(), policy);
+      const skip = skipOf(entry, bytes, now, policy);
       if (skip === undefined) candidates.push(entry);
       else leftOut.push({ provider: entry.provider, ...skip });
+      if (skip?.reason === 'lying' && !isOtherwiseOut(entry, now, policy)) lying.push(entry);
     }
-    return { candidates: this.#byScore(candidates), leftOut };
+    return { candidates: this.#byScore(candidates), doubtful: this.#doubtful(lying), leftOut };
   }
 
   ranked(): readonly RankedProvider[] {
@@ -192,6 +199,13 @@ class Catalog implements NodeCatalog {
     await this.flush().catch((error: unknown) => {
       // A damaged figure is counted anew; until then nothing can be added to it.
       if (!isHoldfastError(error, 'Corrupt')) throw error;
+    });
+  }
+
+  #doubtful(entries: readonly CatalogEntry[]): DoubtfulProvider[] {
+    return this.#byScore(entries).map((one) => {
+      const { success_rate_ewma: rate } = this.#entry(one.provider.id).profile;
+      return { ...one, isMostlyRight: rate > MOSTLY };
     });
   }
 

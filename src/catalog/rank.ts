@@ -117,6 +117,10 @@ function denied(entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy)
   return skip('denied', `it refused the credentials of this process (${entry.denial ?? 'denied'}); ${again}`);
 }
 
+/** Whether one that is left out for a lie would be no candidate even so. */
+export const isOtherwiseOut = (entry: CatalogEntry, monotonicMs: number, policy: CatalogPolicy): boolean =>
+  (denied(entry, monotonicMs, policy) ?? failing(entry, monotonicMs, policy)) !== undefined;
+
 /** Undefined once the time is over. */
 function triedAgain(
   since: number | undefined,

@@ -76,6 +76,21 @@ describe('slow, failing, lying and denied', () => {
     expect(state(later).state).toBe('ok');
   });
 
+  it.each([1, 3, 4])(
+    'after %i lies in a row it is in doubt, and no longer mostly right after four',
+    async (lies) => {
+      const catalog = await newWorld().open([new Probed('a'), new Probed('b')]);
+      for (let i = 0; i < lies; i++) catalog.report('a', lied);
+      const { candidates, doubtful } = catalog.eligible({ bytes: 1 });
+      expect(candidates.map(({ provider }) => provider.id)).toEqual(['b']);
+      expect(doubtful.map(({ provider, isMostlyRight }) => [provider.id, isMostlyRight])).toEqual([
+        ['a', lies < 4],
+      ]);
+      catalog.report('a', denied);
+      expect(catalog.eligible({ bytes: 1 }).doubtful).toEqual([]);
+    },
+  );
+
   it('a refused token is this process’s affair: others, and later ones, use the provider as before', async () => {
     const world = newWorld();
     const node = new Probed('a');

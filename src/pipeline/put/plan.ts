@@ -26,7 +26,9 @@ export interface PutPlan {
 
 /**
  * Picks the providers of a put and refuses at once what could not keep the promise asked for. Whole copies keep it with
- * fewer providers than shards do, so what may turn out small is refused only where copies could not either.
+ * fewer providers than shards do, so what may turn out small is refused only where copies could not either. A provider at
+ * which something was gone or altered lately takes part only where the promise cannot be kept without it, and only if most
+ * of what it did was right: one rotten blob of a thousand is no reason to store nothing.
  * @param size of the object, if it is known.
  * @throws HoldfastError `Unavailable`, code `not_enough_providers`; `PermissionDenied`, code `certificate_shortfall`.
  */
@@ -35,30 +37,59 @@ export function planPut(
   minTolerates: number,
   size: number | undefined,
 ): PutPlan {
-  const found = context.directory.forStore();
-  const scoreOf = new Map(found.eligible.map(({ id }, i) => [id, found.scores?.[i] ?? 1]));
-  const eligible = found.eligible.filter((provider) => takesAtMost(provider) >= MIN_PACK_BYTES);
-  const small = found.eligible.filter((provider) => takesAtMost(provider) < MIN_PACK_BYTES);
-  const leftOut = [...found.leftOut, ...small.map(tooSmall)];
-  const placed = eligible.slice(0, MAX_PACKS);
-  const why = refusals(leftOut);
-  if (placed.length === 0) {
-    throw new HoldfastError('Unavailable', 'no provider may take new shards', {
-      code: 'not_enough_providers',
-      hint: 'See `holdfast providers` for the state of each; `holdfast providers probe` asks them again.',
-      context: { leftOut: why },
-    });
+  const { eligible, scores, doubtful = [], leftOut } = context.directory.forStore();
+  const taking = eligible.map((provider, i) => ({ provider, score: scores?.[i] ?? 1 }));
+  const plan = planWith(context, minTolerates, taking, leftOut);
+  if (plan !== undefined && shortfall(plan.certificate, minTolerates) === undefined) return plan;
+  const more = doubtful.filter(({ isMostlyRight }) => isMostlyRight);
+  if (more.length > 0) {
+    const all = [...taking, ...more].sort((a, b) => b.score - a.score);
+    const others = leftOut.filter(({ id }) => !more.some(({ provider }) => provider.id === id));
+    const its = planWith(context, minTolerates, all, others);
+    if (its !== undefined) return kept(context, its, minTolerates, size);
   }
-  const { code, failureDomain, replicaBelowBytes } = context.policy;
-  const scores = placed.map(({ id }) => scoreOf.get(id) ?? 1);
+  if (plan !== undefined) return kept(context, plan, minTolerates, size);
+  throw new HoldfastError('Unavailable', 'no provider may take new shards', {
+    code: 'not_enough_providers',
+    hint: 'See `holdfast providers` for the state of each; `holdfast providers probe` asks them again.',
+    context: { leftOut: refusals([...leftOut, ...eligible.map(tooSmall)]) },
+  });
+}
+
+/** @param taking best first. @returns undefined where nobody may take anything. */
+function planWith(
+  { policy }: Pick<TransferContext, 'policy'>,
+  minTolerates: number,
+  taking: readonly { readonly provider: Provider; readonly score: number }[],
+  leftOut: readonly LeftOut[],
+): PutPlan | undefined {
+  const takesEnough = ({ provider }: (typeof taking)[number]): boolean =>
+    takesAtMost(provider) >= MIN_PACK_BYTES;
+  const small = taking.filter((one) => !takesEnough(one)).map(({ provider }) => tooSmall(provider));
+  const chosen = taking.filter(takesEnough).slice(0, MAX_PACKS);
+  const placed = chosen.map(({ provider }) => provider);
+  if (placed.length === 0) return undefined;
+  const { code, failureDomain } = policy;
   // Scores move shards and leave what may vanish as it is.
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
   const copies = Math.min(placed.length, Math.max(certificate.tolerates, minTolerates) + 1);
-  const plan = { placed, scores, certificate, copies, leftOut };
+  const scores = chosen.map(({ score }) => score);
+  return { placed, scores, certificate, copies, leftOut: [...leftOut, ...small] };
+}
+
+/** @returns the plan. @throws HoldfastError where it keeps no promise as is asked for. */
+function kept(
+  { policy }: Pick<TransferContext, 'policy'>,
+  plan: PutPlan,
+  minTolerates: number,
+  size: number | undefined,
+): PutPlan {
+  const { certificate, placed, leftOut } = plan;
   if (shortfall(certificate, minTolerates) !== undefined) {
+    const { failureDomain, replicaBelowBytes } = policy;
     const maybeSmall = size === undefined || size <= replicaBelowBytes;
     const copied = solvePlacement({ code: replicaCode(plan), providers: placed, failureDomain });
-    requireTolerance(maybeSmall ? copied.certificate : certificate, minTolerates, why);
+    requireTolerance(maybeSmall ? copied.certificate : certificate, minTolerates, refusals(leftOut));
   }
   return plan;
 }

@@ -13,6 +13,8 @@ export interface RepairRequest {
   readonly rewrite?: ReadonlySet<number> | undefined;
   /** All that are configured; those that are lost, or take no new shards now, are not `eligible`. */
   readonly providers: readonly PlacementProvider[];
+  /** Those that are left out only because something was gone or altered there lately, and whether most of what they did was right. */
+  readonly doubtful?: ReadonlyMap<string, boolean> | undefined;
   readonly failureDomain: DomainLevel;
 }
 
@@ -29,7 +31,8 @@ export interface RepairOfSegment {
 
 /**
  * Decides where the lost shards of a segment are to be. One whose provider takes shards goes back there: a pack that was
- * lost as a whole keeps its address then. Each of the others goes where its chunk then survives most. Pure.
+ * lost as a whole keeps its address then. Each of the others goes where its chunk then survives most. One whose provider is
+ * doubtful goes back there, where what is stored is read back, if its chunk would survive less otherwise. Pure.
  */
 export function planRepair(request: RepairRequest): RepairOfSegment {
   const { view, lost, providers, failureDomain } = request;
@@ -81,15 +84,25 @@ function* rewritten(
 /** By shard; undefined: nobody can take it. */
 type ChunkRepair = ReadonlyMap<number, string | undefined>;
 
-function repairOfChunk(
-  { view, providers, failureDomain }: RepairRequest,
-  places: Uint8Array,
-  missing: readonly number[],
-): ChunkRepair {
-  const staysAway = (shard: number): boolean => providers[places[shard]!]?.eligible !== true;
-  const move = missing.filter(staysAway);
-  const after = reassign({ code: view.code, providers, failureDomain, places, move, thorough: true });
-  return new Map(missing.map((shard) => [shard, providers[after[shard]!]?.id]));
+function repairOfChunk(request: RepairRequest, places: Uint8Array, missing: readonly number[]): ChunkRepair {
+  const { view, providers, failureDomain, doubtful } = request;
+  const doubtOf = (shard: number): boolean | undefined => doubtful?.get(providers[places[shard]!]?.id ?? '');
+  const move = missing.filter((shard) => providers[places[shard]!]?.eligible !== true);
+  const movedAway = (its: readonly number[]): Uint8Array =>
+    reassign({ code: view.code, providers, failureDomain, places, move: its, thorough: true });
+  let after = movedAway(move);
+  if (move.some((shard) => doubtOf(shard) === true)) {
+    const survives = (its: Uint8Array): number => {
+      const certifier = new Certifier({ code: view.code, providers, failureDomain });
+      certifier.add(its);
+      return certifier.certificate().tolerates;
+    };
+    const back = movedAway(move.filter((shard) => doubtOf(shard) !== true));
+    if (survives(back) > survives(after)) after = back;
+  }
+  const placeOf = (shard: number): number =>
+    after[shard] === NOT_PLACED && doubtOf(shard) !== undefined ? places[shard]! : after[shard]!;
+  return new Map(missing.map((shard) => [shard, providers[placeOf(shard)]?.id]));
 }
 
 /** The place of each shard's provider in the list; {@link NOT_PLACED} for one that is not configured. */

@@ -91,6 +91,7 @@ async function repairLeased(
     lost,
     rewrite: task.all === true ? shardsOf(view, task) : undefined,
     providers: candidates(context, task),
+    doubtful: doubtfulOf(context, task),
     failureDomain: object.record.certificate.domains.level,
   });
   const moved = await move(context, task, view, { lost, plan, lease }, signal);
@@ -161,6 +162,16 @@ export function candidates(
     score: score.get(id),
     eligible: score.has(id) && !lost.has(id),
   }));
+}
+
+function doubtfulOf(
+  { directory }: MovingContext,
+  { lost }: Pick<SegmentToRepair, 'lost'>,
+): Map<string, boolean> {
+  const { doubtful = [] } = directory.forStore();
+  return new Map(
+    doubtful.flatMap(({ provider: { id }, isMostlyRight }) => (lost.has(id) ? [] : [[id, isMostlyRight]])),
+  );
 }
 
 interface ToMove {

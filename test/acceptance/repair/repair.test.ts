@@ -90,6 +90,26 @@ async function note(
 }
 
 describe('repair', () => {
+  it('mends at once what was rotten at every provider, and what is put meanwhile keeps its promise', async () => {
+    const its = await nine();
+    const { vault } = its;
+    for (let i = 1; i <= 9; i++) {
+      const { path } = await packOf(its, `p${i}`);
+      const bytes = await readFile(path);
+      bytes[5]! ^= 1;
+      await writeFile(path, bytes);
+    }
+    expect((await vault.scrub({ restart: true })).damaged).toBe(9);
+    const states = (await vault.providers.list()).map(({ state }) => state);
+    expect(states).toEqual(new Array(9).fill('lying'));
+    const { certificate } = await vault.putObject(noise(200_000, 3), { name: 'meanwhile' });
+    expect(certificate.tolerates).toBe(3);
+    const { chunks, incomplete } = await vault.repair();
+    expect({ ...chunks, incomplete }).toMatchObject({ failure: 0, skipped: 0, fatal: 0, incomplete: false });
+    await expectIntact(vault);
+    expect((await vault.statObject('big')).live.certificate.tolerates).toBe(3);
+  });
+
   it('rebuilds elsewhere what a provider held that is gone for good', async () => {
     const its = await nine();
     const { home, vault } = its;

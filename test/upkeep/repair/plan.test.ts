@@ -120,4 +120,46 @@ describe('where lost shards are to be', () => {
     expect(plan.homeless.toSorted()).toEqual([...lost].sort());
     expect(plan.moves.size).toBe(0);
   });
+
+  it('what nobody else takes goes back to a provider that is in doubt', () => {
+    const view = segmentAt(nine, 1);
+    const lost = lostAt(view, ['p4', 'p5']);
+    const providers = nine.map((id) => provider(id, false));
+    const doubtful = new Map([['p4', false]]);
+    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    expect([...plan.moves.keys()].toSorted()).toEqual([...lostAt(view, ['p4'])].toSorted());
+    expect(new Set(plan.moves.values())).toEqual(new Set(['p4']));
+    expect(plan.homeless.toSorted()).toEqual([...lostAt(view, ['p5'])].toSorted());
+  });
+
+  it.each([
+    ['mostly right gets back what', true],
+    ['mostly wrong gets nothing, though', false],
+  ])('a provider in doubt that is %s makes its chunks survive more', (_, isMostlyRight) => {
+    const view = segmentAt(nine, 1);
+    const lost = lostAt(view, ['p4']);
+    const providers = nine.map((id) => provider(id, id !== 'p4'));
+    const doubtful = new Map([['p4', isMostlyRight]]);
+    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    const places = [...view.record.places.keys()].map((at) => {
+      const id = plan.moves.get(at) ?? view.record.packs[view.record.places[at]!]!.provider;
+      return nine.indexOf(id);
+    });
+    const all = nine.map((id) => provider(id));
+    const put = solvePlacement({ code, providers: all, failureDomain: 'provider' }).certificate.tolerates;
+    const { tolerates } = certify({ code, providers: all, failureDomain: 'provider', placements: [places] });
+    expect(tolerates).toBe(isMostlyRight ? put : put - 1);
+    expect([...plan.moves.values()].includes('p4')).toBe(isMostlyRight);
+  });
+
+  it('a provider in doubt that makes no chunk survive more gets nothing', () => {
+    const ten = [...nine, 'p10'];
+    const view = segmentAt(nine, 1);
+    const lost = lostAt(view, ['p4']);
+    const providers = ten.map((id) => provider(id, id !== 'p4'));
+    const doubtful = new Map([['p4', true]]);
+    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    expect(plan.moves.size).toBe(lost.size);
+    expect([...plan.moves.values()]).not.toContain('p4');
+  });
 });
