@@ -25,6 +25,8 @@ export async function world(content = CONTENT, options: TestVaultOptions = {}) {
   const time = { ms: 1_700_000_000_000 };
   const dead = new Set<string>();
   const used: Record<string, number> = {};
+  /** Whom something that went wrong was held against. */
+  const blamed: string[] = [];
   const count = (id: string, bytes: number): void => {
     used[id] = (used[id] ?? 0) + bytes;
   };
@@ -36,6 +38,7 @@ export async function world(content = CONTENT, options: TestVaultOptions = {}) {
       ...vault.context.directory,
       report(id, { operation, error, existed, bytes }) {
         if (operation === 'store' && error === undefined && existed !== true) count(id, bytes);
+        if (error !== undefined) blamed.push(id);
       },
       deleted: (id, bytes) => count(id, -bytes),
     },
@@ -44,7 +47,19 @@ export async function world(content = CONTENT, options: TestVaultOptions = {}) {
   const { manifest } = await putObject(context, content, { name: 'x' });
   vault.gone.clear();
   const now = (): Promise<StoredSegment[]> => segmentsNow(context, manifest);
-  return { vault, watch, context, manifest, content, time, dead, used, now, before: await allBlobs(vault) };
+  return {
+    vault,
+    watch,
+    context,
+    manifest,
+    content,
+    time,
+    dead,
+    used,
+    blamed,
+    now,
+    before: await allBlobs(vault),
+  };
 }
 
 export type World = Awaited<ReturnType<typeof world>>;

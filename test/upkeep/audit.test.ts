@@ -9,6 +9,7 @@ import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { type DamageNote, damagedSegments } from '../../src/records/damage.ts';
 import { type AuditOptions, type AuditResult, auditProviders } from '../../src/upkeep/audit/audit.ts';
 import { drawShards } from '../../src/upkeep/audit/sample.ts';
+import { deleteObject } from '../../src/upkeep/delete.ts';
 import { faultyVault } from '../helpers/faulty.ts';
 import { fixedRandom } from '../helpers/fixed-random.ts';
 import { noise, type TestVault, type TestVaultOptions, testVault } from '../helpers/vault.ts';
@@ -168,6 +169,32 @@ it('what is missing and what is altered is noted, by shards, and held against th
     new Set(['NotFound']),
     new Set([undefined]),
   ]);
+});
+
+it('what is removed while it is challenged is no damage, and held against nobody', async () => {
+  let during: (() => Promise<void>) | undefined;
+  let done: Promise<void> | undefined;
+  let asked = 0;
+  const wrap = (adapter: BlobAdapter): BlobAdapter => ({
+    ...adapter,
+    async fetchRange(address, offset, into, options) {
+      asked++;
+      // No shard is read before it is done.
+      done ??= during?.();
+      await done;
+      return adapter.fetchRange(address, offset, into, options);
+    },
+  });
+  const vault = reporting(await filled(3, { wrap }));
+  during = async () => {
+    for (const name of ['o0', 'o1', 'o2']) await deleteObject(vault.context, name);
+  };
+  const { providers } = await audit(vault, { share: 0.5, confidence: 0.9 });
+  expect(asked).toBeGreaterThan(0);
+  for (const { right, missing, corrupt } of providers)
+    expect({ right, missing, corrupt }).toEqual({ right: 0, missing: 0, corrupt: 0 });
+  expect(await notesOf(vault)).toEqual([]);
+  expect(vault.reports.filter(({ error }) => error !== undefined)).toEqual([]);
 });
 
 it('a challenge that times out is asked again for the same shard, three times, and then has failed', async () => {

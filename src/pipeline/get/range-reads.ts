@@ -121,8 +121,10 @@ export class RangeReads {
    * The chunks are complete: what some providers did not have is their loss. (Before, all of it may have been deleted
    * meanwhile, which is nobody's fault.)
    */
-  blameMissing(): void {
-    for (const { running, error } of this.#missed.splice(0)) this.#report(running, error);
+  async blameMissing(): Promise<void> {
+    const missed = this.#missed.splice(0);
+    if (missed.length === 0 || (await this.#state.wasRemoved())) return;
+    for (const { running, error } of missed) this.#report(running, error);
   }
 
   /**

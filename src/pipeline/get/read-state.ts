@@ -11,11 +11,19 @@ export class ReadState {
   readonly signal: AbortSignal;
   /** Range reads, all providers together. */
   readonly queue: PQueue;
+  /** Whether what is read was removed by now: then nobody is to be blamed for what he has not. */
+  readonly wasRemoved: () => Promise<boolean>;
   readonly #avoided: Set<string> = new Set();
   readonly #doubted: Set<PackRecord> = new Set();
   #spares = 0;
 
-  constructor(context: TransferContext, damage: DamageLog, signal: AbortSignal) {
+  constructor(
+    context: TransferContext,
+    damage: DamageLog,
+    signal: AbortSignal,
+    wasRemoved: () => Promise<boolean> = async () => false,
+  ) {
+    this.wasRemoved = wasRemoved;
     this.context = context;
     this.damage = damage;
     this.signal = signal;

@@ -79,7 +79,7 @@ export async function fetchShards(state: ReadState, fetches: readonly ChunkFetch
       for (const range of plan.ranges()) reads.launch(range);
       complete = fetches.every((fetch) => fetch.complete);
       if (complete) {
-        reads.blameMissing();
+        await reads.blameMissing();
         return;
       }
       await reads.change();

@@ -8,6 +8,7 @@ import { locate, type Place, type SegmentView } from '../../object/places.ts';
 import { blobKey, relocate, tangledShards } from '../../object/relocations.ts';
 import { ReadState } from '../../pipeline/get/read-state.ts';
 import { abandonPacks } from '../../records/dead-moves.ts';
+import { manifestStands } from '../../records/manifests.ts';
 import { recordMove, type SegmentAt } from '../../records/moves.ts';
 import { storedRelocations } from '../../records/relocations.ts';
 import type { SegmentLease } from '../../records/repair-leases.ts';
@@ -157,7 +158,9 @@ class Moving {
     this.#context = context;
     this.#request = request;
     this.#view = request.view;
-    this.#state = new ReadState(context, new DamageLog(), signal);
+    const wasRemoved = async (): Promise<boolean> =>
+      !(await manifestStands(context.engine, request.at.manifest)).isThere;
+    this.#state = new ReadState(context, new DamageLog(), signal, wasRemoved);
   }
 
   get moved(): Moved {

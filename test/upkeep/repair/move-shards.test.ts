@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { secureRandom } from '../../../src/core/random.ts';
 import { deriveSubkeys, vaultKeysOf } from '../../../src/keys/derivation.ts';
+import { ending } from '../../../src/records/manifests.ts';
 import type { Moved } from '../../../src/upkeep/repair/move-shards.ts';
 import { verifyObject } from '../../../src/upkeep/verify.ts';
 import { allBlobs } from '../../helpers/faulty.ts';
@@ -116,6 +117,27 @@ describe('what is read in vain', () => {
     });
     const calls = its.watch.calls.filter((call) => call.startsWith('fetchRange'));
     expect(new Set(counted)).toEqual(new Set(calls.map((call) => call.split(' ')[1]!)));
+  });
+});
+
+describe('a pack that is not there', () => {
+  it.each([
+    ['is held against its provider', false],
+    ['is nobody’s fault where the object is being removed', true],
+  ])('%s', async (_, isEnding) => {
+    const its = await world();
+    const [segment] = await its.now();
+    const [lost, other] = [placeNow(segment!, 0), placeNow(segment!, 1)];
+    its.watch.before = async (call) => {
+      if (call !== 'fetchRange') return;
+      its.watch.before = () => {};
+      if (isEnding) await its.context.engine.batch([ending(its.manifest, true)]);
+      const { adapter } = its.vault.providers.find(({ id }) => id === other.provider)!;
+      await adapter.delete(other.address);
+    };
+    // Whatever comes of the move then.
+    await move(its, () => ({ moves: new Map([[0, lost.provider]]), lost: new Set([0]) })).catch(() => {});
+    expect([...new Set(its.blamed)]).toEqual(isEnding ? [] : [other.provider]);
   });
 });
 
