@@ -11,6 +11,7 @@ import {
   type KillVault,
   LIBRARY,
   NAMES,
+  OPERATIONS,
   type Operation,
   REPAIR_OPERATIONS,
   SIZES,
@@ -24,11 +25,15 @@ const HANG_MS = 120_000;
 const LATE = 4;
 /** A scrub that found something. */
 const FOUND = 5;
+/** An evacuation that would lower a certificate. */
+const REFUSED = 6;
 /** What they say of a loss, with the same exit code. */
 const LOSS = /too little of it is left|cannot be read to the end/;
 
 /** How long commands take from the moment at which they open the state, as those that came to their end took. */
-const taken = new Map<Operation, number>(REPAIR_OPERATIONS.map((op) => [op, 400]));
+const taken = new Map<Operation, number>([...OPERATIONS, ...REPAIR_OPERATIONS].map((op) => [op, 400]));
+/** Which of two providers replaces the other only the vault knows. */
+const COMMANDS: ReadonlySet<Operation> = new Set(REPAIR_OPERATIONS.filter((op) => op !== 'replace'));
 
 interface Command {
   readonly op: Operation;
@@ -64,7 +69,8 @@ class Programs {
   async strike(): Promise<void> {
     const { random, operations } = this.#with;
     const [at, beside, loses] = [random(), random() < 0.5, random() < 0.5];
-    const struck = this.#draw(NAMES.slice(0, 2), operations);
+    const commands = operations.filter((op) => op === 'recover' || COMMANDS.has(op));
+    const struck = this.#draw(NAMES.slice(0, 2), commands);
     const other = this.#draw(NAMES.slice(2), ['put', 'overwrite', 'rm']);
     const loss = struck.op === 'recover' && loses;
     if (loss) await this.#loseState();
@@ -106,6 +112,7 @@ class Programs {
     if (op === 'gc') return ['gc', '--min-age', '0'];
     if (op === 'scrub') return ['scrub'];
     if (op === 'repair') return ['repair-run'];
+    if (op === 'evacuate') return ['evacuate', this.#vault.roles!.left, '--yes'];
     const file = join(this.#vault.home, `given-${tag}`);
     await writeFile(file, contentOf(tag!));
     return ['put', file, '--name', name!];
@@ -171,6 +178,7 @@ class Programs {
     } else if (name === null && code === LATE && !LOSS.test(stderr)) report.late++;
     // It found what a provider was made to lose.
     else if (op === 'scrub' && code === FOUND) report.done++;
+    else if (op === 'evacuate' && code === REFUSED) report.refused++;
     else fail(`${home}: the program's ${op} ended with ${code ?? signal}: ${stderr}`);
   }
 }

@@ -9,8 +9,10 @@ import {
   LIBRARY,
   NAMES,
   type Operation,
+  REPAIR_OPERATIONS,
   SIZES,
   struckIn,
+  UPKEEP,
 } from './kill-vaults.ts';
 
 const CHILD = resolve('test/fixtures/kill-child.mjs');
@@ -34,8 +36,11 @@ interface Line {
     | 'counted'
     | 'emptied'
     | 'late'
+    | 'again'
     | 'harmed'
     | 'mended'
+    | 'moved'
+    | 'certified'
     | 'refused'
     | 'broken';
   readonly vault: number;
@@ -47,14 +52,23 @@ interface Line {
   readonly counts: unknown;
   readonly why: string;
   readonly what: string;
+  readonly count: number;
+  readonly refused: number;
 }
 
 /** When a child is struck: so long after it came there. */
 export interface Aim {
-  /** A phase of a put; any instant of the work; while the vaults are opened and looked at. */
-  readonly at: { readonly phase: string } | 'work' | 'opening';
+  /** A phase of a put; an operation; any instant of the work; while the vaults are opened and looked at. */
+  readonly at: { readonly phase: string } | { readonly op: Operation } | 'work' | 'opening';
+  /** Of an operation: share of the time that it takes. */
   readonly delayMs: number;
 }
+
+/** How long operations take, as those that came to their end took. */
+const taken = new Map<Operation, number>();
+const usually = (op: Operation): number => taken.get(op) ?? 200;
+/** An operation that does not come for so long is not waited for. */
+const COMES_MS = 3_000;
 
 export interface RoundOptions {
   readonly report: KillReport;
@@ -84,18 +98,31 @@ interface Work {
   readonly label: string;
 }
 
-export const WHOLE: Work = { names: NAMES, loses: true, harms: true, tagsFrom: 0, label: '' };
+const WHOLE: Work = { names: NAMES, loses: true, harms: true, tagsFrom: 0, label: '' };
+
+/** What a vault's process is doing. */
+interface Under {
+  readonly op: Operation;
+  readonly name: string | null;
+  readonly tag: number | null;
+  readonly sinceMs: number;
+  phase: string;
+  /** It sleeps before it tries again, or has slept. */
+  isAsleep: boolean;
+  slept: boolean;
+}
 
 /** One process that works on all vaults, from its start to its death. */
 export class Striker {
   readonly #vaults: readonly KillVault[];
   readonly #with: RoundOptions;
   readonly #work: Work;
-  readonly #under: ({ op: Operation; name: string | null; tag: number | null; phase: string } | undefined)[];
+  readonly #under: (Under | undefined)[];
   readonly #ready = new Set<number>();
   #aim: Aim | undefined;
   #ended = 0;
   #killing = false;
+  #impatient: NodeJS.Timeout | undefined;
   #child: ChildProcessByStdio<null, Readable, null> | undefined;
   /** Told after each line. */
   onLine: (() => void) | undefined;
@@ -131,19 +158,19 @@ export class Striker {
     if (mode !== 'work') return;
     report.kills++;
     report.opening += this.#vaults.length - this.#ready.size;
-    for (const under of this.#under) if (under) countStrike(report, under.op, under.phase);
+    for (const under of this.#under) if (under && !under.isAsleep) countStrike(report, under.op, under.phase);
   }
 
   #start(mode: Mode): ChildProcessByStdio<null, Readable, null> {
     const { report, operations, random, counts, log } = this.#with;
     const { names, loses, harms, tagsFrom, label } = this.#work;
-    const vaults = this.#vaults.map(({ home, config, harmed, lost, next }) => ({
+    const vaults = this.#vaults.map(({ home, config, roles, lost, next }) => ({
       ...{ home, config, lost, names, all: NAMES, loses, next: next + tagsFrom },
-      ...{ harmed, harms },
+      ...{ roles, harms },
       seed: Math.floor(random() * 2 ** 32),
     }));
     // What was struck least comes most often.
-    const weights = Object.fromEntries(operations.map((op) => [op, 1 / (20 + struckIn(report, op))]));
+    const weights = Object.fromEntries(operations.map((op) => [op, weightOf(operations, op, report)]));
     const given = { library: LIBRARY, vaults, sizes: SIZES, weights, counts, mode };
     log({ child: label, given });
     return spawn(process.execPath, [...FLAGS, CHILD, JSON.stringify(given)], {
@@ -173,6 +200,7 @@ export class Striker {
     }
     const { code, signal } = await ended;
     clearTimeout(timer);
+    clearTimeout(this.#impatient);
     const { fail } = this.#with;
     const wanted = mode === 'work' ? signal === 'SIGKILL' : code === 0;
     if (hung) fail(`a child said nothing for ${HANG_MS / 1000} s: ${JSON.stringify(this.#under)}`);
@@ -188,7 +216,18 @@ export class Striker {
     const putting = under?.op === 'put' || under?.op === 'overwrite';
     if (aim.at === 'opening') this.#kill(aim.delayMs);
     else if (!this.isReady) return;
-    else if (aim.at === 'work' || (comes && putting && under.phase === aim.at.phase)) this.#kill(aim.delayMs);
+    else if (aim.at === 'work') this.#kill(aim.delayMs);
+    else if ('phase' in aim.at) {
+      if (comes && putting && under.phase === aim.at.phase) this.#kill(aim.delayMs);
+    } else if (line.is === 'begin' && line.op === aim.at.op) this.#kill(aim.delayMs * usually(line.op));
+    else this.#notForEver(aim);
+  }
+
+  #notForEver(aim: Aim): void {
+    if (this.#impatient !== undefined || this.#killing) return;
+    this.#impatient = setTimeout(() => {
+      if (this.#aim === aim) this.#kill(0);
+    }, COMES_MS);
   }
 
   #kill(delayMs: number): void {
@@ -199,7 +238,8 @@ export class Striker {
       if (performance.now() < until) setImmediate(wait);
       else this.#child?.kill('SIGKILL');
     };
-    wait();
+    // The child needs the processor meanwhile.
+    setTimeout(wait, Math.max(0, delayMs - 3));
   }
 
   #note(line: Line): void {
@@ -207,7 +247,9 @@ export class Striker {
     const vault = this.#vaults[line.vault]!;
     if (line.is === 'read') this.#read(vault, line);
     else if (line.is === 'begin') {
-      this.#under[line.vault] = { op: line.op, name: line.name, tag: line.tag, phase: 'plan' };
+      const { op, name, tag } = line;
+      const since = { sinceMs: performance.now(), phase: 'plan', isAsleep: false, slept: false };
+      this.#under[line.vault] = { op, name, tag, ...since };
       vault.next = Math.max(vault.next, (line.tag ?? 0) + 1);
       if (line.name !== null) vault.ledger.begin(line.name, line.tag);
     } else if (line.is === 'phase') {
@@ -222,7 +264,11 @@ export class Striker {
     else if (line.is === 'counted') this.counted = line.counts;
     else if (line.is === 'harmed') report.harmed++;
     else if (line.is === 'mended') report.mended++;
-    else if (line.is === 'late') report.late++;
+    else if (line.is === 'certified') report.certified += line.count;
+    else if (line.is === 'moved') {
+      report.moved += line.count;
+      report.refused += line.refused;
+    } else if (line.is === 'late' || line.is === 'again') this.#sleeps(line);
     else if (line.is === 'refused') {
       this.#under[line.vault] = undefined;
       report.late++;
@@ -235,8 +281,18 @@ export class Striker {
       fail(`${vault.home}: ${line.why}; under way: ${JSON.stringify(this.#under[line.vault])}`);
   }
 
+  /** Before it tries again what was late. */
+  #sleeps({ is, vault }: Line): void {
+    if (is === 'late') this.#with.report.late++;
+    const under = this.#under[vault];
+    if (under === undefined) return;
+    under.isAsleep = is === 'late';
+    under.slept = true;
+  }
+
   #end(vault: KillVault, line: Line): void {
-    const { op, name, tag } = this.#under[line.vault]!;
+    const { op, name, tag, sinceMs, slept } = this.#under[line.vault]!;
+    if (!slept) taken.set(op, usually(op) * 0.9 + (performance.now() - sinceMs) * 0.1);
     if (name !== null) vault.ledger.acknowledge(name, tag);
     if (op === 'recover') this.#whole(vault);
     this.#under[line.vault] = undefined;
@@ -256,6 +312,12 @@ export class Striker {
     const should = vault.ledger.read(name, tag);
     if (should !== undefined) fail(`${vault.home}: "${name}" holds ${tag}, not ${should}`);
   }
+}
+
+/** What was struck least comes most often; what only goes on beside it comes less often. */
+function weightOf(operations: readonly Operation[], op: Operation, report: KillReport): number {
+  const isAside = operations === REPAIR_OPERATIONS && !UPKEEP.some((one) => one === op);
+  return (isAside ? 0.5 : 1) / (20 + struckIn(report, op));
 }
 
 function parse(text: string): Line | undefined {

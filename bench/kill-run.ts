@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { strikePrograms } from './kill-programs.ts';
-import { type Aim, type RoundOptions, Striker, WHOLE } from './kill-round.ts';
+import { type Aim, type RoundOptions, Striker } from './kill-round.ts';
 import {
   type KillReport,
   type KillVault,
@@ -18,6 +18,7 @@ import {
   REPAIR_OPERATIONS,
   struckAt,
   struckIn,
+  UPKEEP,
 } from './kill-vaults.ts';
 
 /** After so many rounds the vaults are emptied, and nothing may be left at their providers. */
@@ -30,12 +31,12 @@ const PROGRAMS_EVERY = 10;
 const COPIES = 3;
 
 export interface KillOptions {
-  /** Operations that are to be struck. */
+  /** Operations that are to be struck; with `repairs` of those that look after what is there. */
   readonly count: number;
-  /** Goes on until each operation got a tenth of the count at least, and each phase of a put a hundredth. */
+  /** Goes on until each of them got a tenth of the count at least, and, without `repairs`, each phase of a put a hundredth. */
   readonly balanced?: boolean | undefined;
   readonly seed: number;
-  /** Whether providers lose what they held, and what that was is repaired. */
+  /** Whether a provider loses what it held, which is repaired, and others are left. */
   readonly repairs?: boolean | undefined;
   /** Folder for homes and providers. */
   readonly folder: string;
@@ -127,21 +128,37 @@ class Run {
   #isEnough(): boolean {
     const { count, balanced = false } = this.#options;
     const report = this.#report;
-    if (report.struck < count || !balanced) return report.struck >= count;
+    const { repairs = false } = this.#options;
+    const struck = this.#counted.reduce((sum, op) => sum + struckIn(report, op), 0);
+    if (struck < count || !balanced) return struck >= count;
     return (
-      this.#operations.every((op) => struckIn(report, op) >= count / 10) &&
-      PHASES.every((phase) => struckAt(report, phase) >= count / 100)
+      this.#counted.every((op) => struckIn(report, op) >= count / 10) &&
+      (repairs || PHASES.every((phase) => struckAt(report, phase) >= count / 100))
     );
+  }
+
+  /** Operations that are to be struck. */
+  get #counted(): readonly Operation[] {
+    return this.#options.repairs === true ? UPKEEP : OPERATIONS;
   }
 
   #aim(): Aim {
     const [kind, share] = [this.#random(), this.#random()];
+    if (this.#options.repairs === true) return this.#aimAtUpkeep(kind, share);
     if (kind < 0.1) return { at: 'opening', delayMs: share * 60 };
     if (kind < 0.6) return { at: 'work', delayMs: share * 20 * this.#vaults.length };
     // The phase in which the fewest were struck.
     const at = (phase: string): number => struckAt(this.#report, phase);
     const phase = PHASES.reduce((least, phase) => (at(phase) < at(least) ? phase : least));
     return { at: { phase }, delayMs: share * 1.5 };
+  }
+
+  #aimAtUpkeep(kind: number, share: number): Aim {
+    if (kind < 0.05) return { at: 'opening', delayMs: share * 60 };
+    if (kind < 0.3) return { at: 'work', delayMs: share * 20 * this.#vaults.length };
+    const least = (a: Operation, b: Operation): Operation =>
+      struckIn(this.#report, b) < struckIn(this.#report, a) ? b : a;
+    return { at: { op: UPKEEP.reduce(least, 'gc') }, delayMs: share };
   }
 
   async #strike(): Promise<void> {
@@ -183,7 +200,7 @@ class Run {
   }
 
   async #empty(): Promise<void> {
-    await new Striker(this.#vaults, this.#with, WHOLE).run('empty');
+    await new Striker(this.#vaults, this.#with).run('empty');
   }
 
   async #copy(): Promise<void> {

@@ -4,24 +4,40 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 export const OPERATIONS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
-/** Where what a provider held is lost too, and had again. */
-export const REPAIR_OPERATIONS = [...OPERATIONS, 'scrub', 'repair'] as const;
+/** Those that look after what is there; they are struck beside puts and removals. */
+export const UPKEEP = ['gc', 'scrub', 'repair', 'evacuate', 'replace'] as const;
+/** Where what a provider held is lost too, and had again, and providers are left. */
+export const REPAIR_OPERATIONS = ['put', 'overwrite', 'rm', ...UPKEEP] as const;
 export const PHASES = ['plan', 'intent', 'packs', 'node', 'root', 'commit', 'back-up', 'close'] as const;
-export type Operation = (typeof REPAIR_OPERATIONS)[number];
+export type Operation = (typeof OPERATIONS | typeof REPAIR_OPERATIONS)[number];
 
 export const LIBRARY: string = pathToFileURL(resolve('dist/index.js')).href;
 export const NAMES = ['a', 'b', 'c', 'd'] as const;
 /** One segment, and one size of several with nodes above them. */
 export const SIZES = [3_000, 700, 200_000, 20_000, 100, 1_500] as const;
 const PROVIDERS = 4;
-/** Without the one that is harmed there is room for what it held. */
-const REPAIR_PROVIDERS = 6;
-/** The only provider that is ever harmed: each object survives that. */
-const HARMED = 'p5';
+/** What a chunk is cut into where providers are lost and left; each shard is to be at another one. */
+const REPAIR_CODE = {
+  erasure: { dataShards: 4, localParity: 2, globalParity: 1 },
+  fountain: { kind: 'none', shards: 0 },
+} as const;
+/** What becomes of the providers then. */
+const ROLES: Roles = { harmed: 'p5', spare: 'p10', left: 'p3' };
+/** Without the one that is harmed, the one to spare and two that are being left there is one for each shard. */
+const REPAIR_PROVIDERS = 11;
+
+export interface Roles {
+  /** The only provider that is ever harmed: each object survives that. Any other may be left. */
+  readonly harmed: string;
+  /** It is the first that holds nothing, to replace another. */
+  readonly spare: string;
+  /** By commands of the program. */
+  readonly left: string;
+}
 
 export interface KillVault {
-  /** A provider that may be harmed. */
-  readonly harmed: string | undefined;
+  /** Undefined: all providers stay as they are. */
+  readonly roles: Roles | undefined;
   readonly home: string;
   readonly config: unknown;
   readonly ledger: Ledger;
@@ -91,7 +107,7 @@ const entry = (tag: number | null): Entry => ({
   settled: false,
 });
 
-/** @param repairs whether one of its providers is to be harmed. */
+/** @param repairs whether its providers are to be harmed and left. */
 export async function makeVault(home: string, repairs: boolean): Promise<KillVault> {
   const { createVault } = (await import(LIBRARY)) as typeof import('../src/index.ts');
   await mkdir(home, { recursive: true });
@@ -100,15 +116,18 @@ export async function makeVault(home: string, repairs: boolean): Promise<KillVau
     packs: { targetBytes: '64 KiB' },
     // What is emptied must be gone at once.
     retention: { replacedSeconds: 0 },
+    ...(repairs ? REPAIR_CODE : {}),
     providers: Array.from({ length: repairs ? REPAIR_PROVIDERS : PROVIDERS }, (_, i) => ({
       id: `p${i}`,
       adapter: 'fs' as const,
       root: join(home, 'providers', `p${i}`),
     })),
   };
-  await (await createVault({ home, config: config as never, unwrapped: true, env: {} })).close();
-  const harmed = repairs ? HARMED : undefined;
-  return { home, config, harmed, ledger: new Ledger(), lost: false, next: 100, refused: 0 };
+  const vault = await createVault({ home, config: config as never, unwrapped: true, env: {} });
+  const roles = repairs ? ROLES : undefined;
+  if (roles) await vault.providers.setMaintenance(roles.spare, true);
+  await vault.close();
+  return { home, config, roles, ledger: new Ledger(), lost: false, next: 100, refused: 0 };
 }
 
 export interface KillReport {
@@ -130,6 +149,11 @@ export interface KillReport {
   /** Times that a provider was harmed, and that all it had lost was there again. */
   harmed: number;
   mended: number;
+  /** Shards that were moved away from providers that were left, and segments that had to stay there. */
+  moved: number;
+  refused: number;
+  /** Certificates that were compared with what was certified when the object was put. */
+  certified: number;
   /** Blobs that only the scrub of an emptied vault found. */
   scrubbed: number;
   /** Commands that had to be repeated since a provider was late. */
@@ -139,7 +163,18 @@ export interface KillReport {
 
 export const newReport = (): KillReport => ({
   ...{ kills: 0, struck: 0, counts: new Map(), programs: 0, opening: 0, done: 0, outlived: 0 },
-  ...{ reads: 0, harmed: 0, mended: 0, emptied: 0, scrubbed: 0, late: 0, failures: [] },
+  ...{
+    reads: 0,
+    harmed: 0,
+    mended: 0,
+    moved: 0,
+    refused: 0,
+    certified: 0,
+    emptied: 0,
+    scrubbed: 0,
+    late: 0,
+    failures: [],
+  },
 });
 
 export function countStrike(report: KillReport, op: string, phase: string): void {

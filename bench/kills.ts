@@ -1,10 +1,11 @@
 // Kills processes at random instants of their work: npm run kills -- --count 10000 --seed 1 [--vaults 12]
-// [--folder /dev/shm] [--minutes 30] [--repairs]
+// [--folder /dev/shm] [--minutes 30] [--repairs]: then a provider loses what it held and others are left,
+// and what is counted is repair, scrub, evacuate, replace and gc, beside puts and removals
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runKills } from './kill-run.ts';
-import { OPERATIONS, PHASES, REPAIR_OPERATIONS, struckAt, struckIn } from './kill-vaults.ts';
+import { OPERATIONS, PHASES, REPAIR_OPERATIONS, struckAt, struckIn, UPKEEP } from './kill-vaults.ts';
 
 const { values } = parseArgs({
   options: {
@@ -41,23 +42,31 @@ const report = await runKills({
 const seconds = (performance.now() - started) / 1000;
 
 const { kills, struck, programs, opening, done, outlived, reads, failures } = report;
-const { harmed, mended, emptied, scrubbed, late } = report;
+const { harmed, mended, moved, refused, certified, emptied, scrubbed, late } = report;
 console.log(
   `seed ${values.seed}: ${kills} processes killed, ${struck} operations struck, ${seconds.toFixed(0)} s`,
 );
 const operations = values.repairs ? REPAIR_OPERATIONS : OPERATIONS;
 for (const op of operations) console.log(`  ${op.padEnd(10)} ${String(struckIn(report, op)).padStart(6)}`);
+if (values.repairs) {
+  const struck = UPKEEP.reduce((sum, op) => sum + struckIn(report, op), 0);
+  console.log(`  ${struck} of them in ${UPKEEP.join(', ')}`);
+}
 console.log(`  phases of puts: ${PHASES.map((phase) => `${phase} ${struckAt(report, phase)}`).join(', ')}`);
 console.log(`  ${programs} of the operations were commands of the program`);
 console.log(`  ${opening} vaults struck while they were opened; ${done} operations ended well`);
-if (values.repairs) console.log(`  a provider harmed ${harmed} times, all repaired ${mended} times`);
+if (values.repairs) {
+  console.log(`  a provider harmed ${harmed} times, all repaired ${mended} times`);
+  console.log(`  ${moved} shards moved from providers that were left, ${refused} segments refused`);
+  console.log(`  ${certified} certificates compared with what was certified at the put`);
+}
 console.log(`  ${outlived} of them in a process beside a killed one; ${reads} reads checked`);
 console.log(
   `  vaults emptied ${emptied} times; ${scrubbed} blobs found only by the scrub, ${late} commands repeated`,
 );
 const short = [
-  ...operations.filter((op) => struckIn(report, op) < count / 10),
-  ...PHASES.filter((phase) => struckAt(report, phase) < count / 100),
+  ...(values.repairs ? UPKEEP : OPERATIONS).filter((op) => struckIn(report, op) < count / 10),
+  ...PHASES.filter((phase) => !values.repairs && struckAt(report, phase) < count / 100),
 ];
 if (short.length > 0) console.error(`too few strikes of ${short.join(', ')}`);
 for (const failure of failures) console.error(`FAILED ${failure}`);
