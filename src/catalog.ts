@@ -2,6 +2,7 @@ export type {
   CandidateOptions,
   CatalogDaemon,
   CatalogEvent,
+  DoubtfulProvider,
   Eligibility,
   NodeCatalog,
   Outcome,

@@ -111,15 +111,7 @@ export function directoryOf(
   return {
     all: () => catalog.providers,
     get: (id) => byId.get(id),
-    forStore() {
-      const { candidates, doubtful, leftOut: skipped } = catalog.eligible({ bytes: 1 });
-      return {
-        doubtful,
-        eligible: candidates.map(({ provider }) => provider),
-        scores: candidates.map(({ score }) => score),
-        leftOut: skipped.map(({ provider, why }) => ({ id: provider.id, why })),
-      };
-    },
+    forStore: () => forStore(catalog),
     noRoom(id, bytes) {
       const out = leftOut(id, bytes);
       return out?.reason === 'over_quota' || out?.reason === 'full' ? out.why : undefined;
@@ -157,6 +149,16 @@ export function directoryOf(
         view.forget();
       }
     },
+  };
+}
+
+function forStore(catalog: NodeCatalog): ReturnType<ProviderDirectory['forStore']> {
+  const { candidates, doubtful, leftOut } = catalog.eligible({ bytes: 1 });
+  return {
+    doubtful,
+    eligible: candidates.map(({ provider }) => provider),
+    scores: candidates.map(({ score }) => score),
+    leftOut: leftOut.map(({ provider, why }) => ({ id: provider.id, why })),
   };
 }
 
