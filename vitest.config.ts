@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import HungReporter from './test/helpers/hung-reporter.ts';
 
 const slow = process.env.SLOW === '1';
+const testTimeout = slow ? 3_600_000 : 300_000;
 
 /** They replace modules, or watch the process: each has one of its own. All others share what they load. */
 const ALONE = [
@@ -14,7 +16,7 @@ const ALONE = [
 ];
 
 const EVERY = {
-  testTimeout: slow ? 3_600_000 : 300_000,
+  testTimeout,
   hookTimeout: 300_000,
   // What is waited for comes when it comes: on a busy machine not within the second that is usual.
   expect: { poll: { timeout: 60_000, interval: 10 } },
@@ -22,7 +24,7 @@ const EVERY = {
 
 export default defineConfig({
   test: {
-    reporters: ['default', './test/helpers/skipped-reporter.ts'],
+    reporters: ['default', './test/helpers/skipped-reporter.ts', new HungReporter(2 * testTimeout)],
     // For machines of two cores: one file more than cores, since many tests wait for a disk, a wire or a clock.
     maxWorkers: 4,
     projects: [
