@@ -7,7 +7,8 @@ import type { BlobAdapter, SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { RESERVED_NAME } from './generation-slot.ts';
-import { withSlots } from './slots.ts';
+import { hasUnknownMoves, MARK_SLOT } from './move-marks.ts';
+import { readIfIntact, readSlotContent, withSlots } from './slots.ts';
 
 /**
  * The slot that says which vaults use a place: the same for all of them, so that each finds what the others wrote. It is
@@ -115,9 +116,10 @@ export function createPlaces(context: PlacesContext): Places {
     }
   };
 
-  const enterOne = async ({ id, adapter }: Provider, signal: AbortSignal): Promise<void> => {
+  const enterOne = async (provider: Provider, signal: AbortSignal): Promise<void> => {
+    const { id } = provider;
     const nowMs = clock.now();
-    await enter(context, adapter, signal);
+    await enter(context, provider, signal);
     entered.set(id, nowMs);
     await table.put(id, utf8Encode(String(nowMs)));
   };
@@ -156,11 +158,9 @@ export function createPlaces(context: PlacesContext): Places {
 const MAX_RECALLED = 1024;
 
 /** @throws what the provider throws. */
-async function enter(
-  { keys, random }: PlacesContext,
-  adapter: BlobAdapter,
-  signal: AbortSignal,
-): Promise<void> {
+async function enter(context: PlacesContext, provider: Provider, signal: AbortSignal): Promise<void> {
+  const { keys, random } = context;
+  const { adapter } = provider;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const slot = await adapter.readSlot(PLACE_SLOT, { signal });
     const record = slot && decodePlace(slot.bytes);
@@ -170,7 +170,7 @@ async function enter(
     const next = record ?? {
       place: toHex(random(16)),
       vaults: [],
-      wasEmpty: await isEmpty(adapter, keys.slotName(RESERVED_NAME), signal),
+      wasEmpty: await isEmpty(context, provider, signal),
     };
     const bytes = encodePlace({ ...next, vaults: [...next.vaults, keys.id] });
     try {
@@ -182,13 +182,29 @@ async function enter(
   }
 }
 
+/** Slots that are looked at to see whose they are. */
+const MAX_OPENED = 256;
+
 /**
- * No blob, and no slot: a vault of an earlier version, which enters itself nowhere, has left neither. A recovery writes the
- * generation before anything is put; nobody else has a slot of that name.
+ * No blob, and no slot of another: a vault of an earlier version, which enters itself nowhere, has left one or the other. What
+ * this vault writes of its names, and of shards that are moved, may be there before its first blob.
  */
-async function isEmpty(adapter: BlobAdapter, generation: SlotName, signal: AbortSignal): Promise<boolean> {
+async function isEmpty(context: PlacesContext, provider: Provider, signal: AbortSignal): Promise<boolean> {
+  const { adapter } = provider;
   if (!adapter.capabilities.supportsList) return false;
   for await (const _ of adapter.list({ limit: 1, signal })) return false;
-  for await (const slot of adapter.listSlots({ limit: 2, signal })) if (slot !== generation) return false;
+  const generation = context.keys.slotName(RESERVED_NAME);
+  let looked = 0;
+  for await (const slot of adapter.listSlots({ limit: MAX_OPENED + 1, signal })) {
+    if (++looked > MAX_OPENED) return false;
+    // Nobody else has one of that name.
+    if (slot === generation) continue;
+    if (slot === MARK_SLOT) {
+      if (await hasUnknownMoves(context, provider, { signal })) return false;
+      continue;
+    }
+    const content = await readIfIntact(adapter, slot, { signal });
+    if (content === undefined || readSlotContent(context, content.bytes) === undefined) return false;
+  }
   return true;
 }

@@ -38,7 +38,7 @@ export interface SlotPointer {
 
 /** The pointer in a slot; undefined for another vault's, a damaged one, or one for another name than expected. */
 export function readSlotContent(
-  context: RecordsContext,
+  context: Pick<RecordsContext, 'keys'>,
   content: Uint8Array,
   expected?: string,
 ): SlotPointer | undefined {

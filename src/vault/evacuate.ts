@@ -7,7 +7,7 @@ import { type EvacuationPlan, planEvacuation } from '../upkeep/evacuate/evacuati
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { planRebalance, rebalanceProviders } from '../upkeep/evacuate/rebalance.ts';
 import type { ComposedVault } from './assemble.ts';
-import { indexed, lostNow } from './repair.ts';
+import { enterPlaces, indexed, lostNow } from './repair.ts';
 import type {
   EvacuateOptions,
   EvacuateResult,
@@ -36,6 +36,7 @@ export async function evacuateVault(
 ): Promise<EvacuateResult> {
   checkProviders(composed, leaving);
   const { context, catalog } = composed;
+  await enterPlaces(composed, signal);
   const whole = await indexed(composed, signal);
   const { plan, gone } = await planned(composed, leaving, { signal });
   const { segments, refused } = plan;
@@ -101,6 +102,7 @@ export async function rebalanceVault(
   composed: ComposedVault,
   { signal, onProgress }: RebalanceOptions,
 ): Promise<RebalanceResult> {
+  await enterPlaces(composed, signal);
   const incomplete = !(await indexed(composed, signal));
   const { context } = composed;
   const gone = new Set((await lostNow(composed, signal)).keys());

@@ -43,6 +43,7 @@ export async function repairVault(
 ): Promise<RepairResult> {
   const { context } = composed;
   const untilMs = context.clock.monotonic() + forMs;
+  await enterPlaces(composed, signal);
   const whole = await indexed(composed, signal, untilMs);
   const lost = await lostNow(composed, signal);
   const options = { lost: new Set(lost.keys()), untilMs, signal, onProgress };
@@ -57,9 +58,18 @@ export async function repairChunkOf(
   at: { readonly manifest: BlobAddress; readonly chunk: number },
   { force = false, signal }: ChunkOptions,
 ): Promise<ChunkRepairResult> {
+  await enterPlaces(composed, signal);
   await indexed(composed, signal);
   const lost = new Set((await lostNow(composed, signal)).keys());
   return repairChunk(composed.context, toolsOf(composed), at, { lost, force, signal });
+}
+
+/** Says whose the places are before anything is moved there. Who has no key cannot tell. */
+export async function enterPlaces(
+  { context, sealed }: ComposedVault,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!sealed) await context.places.enter(context.directory.all(), { signal });
 }
 
 /** Providers that are gone for good now, and why. */

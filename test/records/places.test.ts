@@ -9,6 +9,7 @@ import { deriveSubkeys, vaultKeysOf } from '../../src/keys/derivation.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
+import { markMove } from '../../src/records/move-marks.ts';
 import { createPlaces, isSoleOwner, PLACE_SLOT, readPlace } from '../../src/records/places.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { noise, type TestVault, testVault } from '../helpers/vault.ts';
@@ -121,6 +122,36 @@ it('a vault that was recovered before its first put has its places for itself', 
   await put(context);
   for (const { adapter } of vault.providers)
     expect(isSoleOwner(await readPlace(adapter), context.keys.id)).toBe(true);
+});
+
+it('a vault whose names, and marks of moves, were at a place before its first blob has it for itself', async () => {
+  const vault = await testVault({ providers: 5 });
+  const context = withPlaces(vault.context);
+  const fifth = vault.providers[4]!;
+  const { directory } = context;
+  const without: VaultContext['directory'] = {
+    ...directory,
+    forStore: () => {
+      const { eligible, leftOut } = directory.forStore();
+      return { eligible: eligible.filter(({ id }) => id !== fifth.id), leftOut };
+    },
+  };
+  for (let i = 0; i < 9; i++) await put({ ...context, directory: without }, `x${i}`);
+  await markMove(context, fifth);
+  const slots: string[] = [];
+  for await (const slot of fifth.adapter.listSlots()) slots.push(slot);
+  expect(slots.length).toBeGreaterThan(1);
+  expect(await readPlace(fifth.adapter)).toBeUndefined();
+  await put(context, 'y');
+  expect(isSoleOwner(await readPlace(fifth.adapter), context.keys.id)).toBe(true);
+});
+
+it('a mark of moves that another state made is another’s', async () => {
+  const vault = await testVault({ providers: 4 });
+  const context = withPlaces(vault.context);
+  await markMove({ ...context, engine: createMemoryEngine() }, vault.providers[0]!);
+  await put(context);
+  expect(isSoleOwner(await placeOf(vault), context.keys.id)).toBe(false);
 });
 
 it('a slot that a later version wrote, or that is damaged, is left as it is and is nobody’s', async () => {
