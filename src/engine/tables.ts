@@ -17,6 +17,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'open_moves',
   'repair_leases',
   'move_marks',
+  'relocation_slots_due',
   'repair_backoff',
   'repair_egress',
   'repair_pace',

@@ -1,10 +1,12 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { concatBytes, toHex, u64, utf8Encode } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
+import { type SigningKey, signingKeyOf } from './signing.ts';
 
 /**
  * Keys are derived with BLAKE3 in its two modes that take secrets, by the portable library only. Native code never sees a
- * root, an object key or a key derived from one, except the single-use key of a chunk that it encrypts.
+ * root, an object key or a key derived from one, except the single-use key of a chunk that it encrypts, and the key that
+ * signs, which Node's own library holds.
  */
 
 /**
@@ -28,6 +30,7 @@ export const CONTEXT = {
   vaultPointer: 'holdfast 2026-11 vault pointer key',
   vaultSlot: 'holdfast 2026-11 vault slot key',
   vaultNameIndex: 'holdfast 2026-11 vault name index key',
+  vaultSigning: 'holdfast 2026-11 vault signing key',
   vaultId: 'holdfast 2026-11 vault id',
   objectCommitment: 'holdfast 2026-11 object key commitment',
   objectManifestMac: 'holdfast 2026-11 object manifest mac key',
@@ -97,6 +100,8 @@ export interface VaultKeys {
   readonly pointer: Uint8Array;
   /** Seals the pages of the ordered index of names. */
   readonly nameIndex: Uint8Array;
+  /** Signs what the vault's engine has recorded. Undefined where there is no key. */
+  readonly signing: SigningKey | undefined;
   /** Opaque key of a name in the engine: 64 hex digits. */
   nameKey(name: string): string;
   /** Opaque slot of a name at the providers: 64 hex digits. */
@@ -110,6 +115,7 @@ export function vaultKeysOf({ id, wrap, pointer, name, slot }: VaultSubkeys): Va
     pointer,
     // Of a subkey, so that whoever was given the subkeys before there was an index has this one too.
     nameIndex: deriveKey(CONTEXT.vaultNameIndex, pointer),
+    signing: signingKeyOf(deriveKey(CONTEXT.vaultSigning, pointer)),
     nameKey: (text) => toHex(keyedHash(name, utf8Encode(text))),
     slotName: (text) => toHex(keyedHash(slot, utf8Encode(text))),
   };

@@ -17,6 +17,7 @@ import {
 } from './move-rows.ts';
 import type { Intent } from './moves.ts';
 import { type Poison, PoisonLog } from './poison.ts';
+import { isTold } from './relocation-slots.ts';
 import { type LeasingContext, tidyLeases } from './repair-leases.ts';
 import { recountIsDue } from './usage.ts';
 
@@ -106,7 +107,11 @@ async function close({ engine }: RecordsContext, move: OpenMove): Promise<void> 
 async function isDue(context: RecordsContext, move: EndedMove): Promise<boolean> {
   const { row, blob } = move;
   const now = recordedTime(context.clock);
-  if (row.sinceMs <= now) return row.dueMs! <= now && context.directory.get(blob.provider) !== undefined;
+  if (row.sinceMs <= now) {
+    if (row.dueMs! > now || context.directory.get(blob.provider) === undefined) return false;
+    // Whoever loses the engine finds the shards where the providers say that they are.
+    return isTold(context.engine, row.segment);
+  }
   // The clock was wrong then: it counts from now.
   const corrected = { ...row, sinceMs: now, dueMs: now + row.dueMs! - row.sinceMs };
   const { ops, preconditions } = moveChange(move, corrected);

@@ -11,6 +11,7 @@ import { decidedNow, type Place, placeOf, readClaim, TRASH_TABLE } from './claim
 import type { RecordsContext } from './context.ts';
 import { manifestStands } from './manifests.ts';
 import { type MoveRow, moveChange, readMove, type StoredMove } from './move-rows.ts';
+import { slotIsDue } from './relocation-slots.ts';
 import { noRelocation, relocationOp, storedRelocations } from './relocations.ts';
 import { isHeld, type LeasingContext, type SegmentLease } from './repair-leases.ts';
 import { usageChange } from './usage.ts';
@@ -156,6 +157,7 @@ async function changeOf(context: RecordsContext, move: MoveToRecord): Promise<Ch
   const change: Change = { ops: [], preconditions: [], after: vouched(all) };
   add(change, { ops: [...also(change.after), ...fresh.map((one) => relocationOp(blake3, one))] });
   if (unites) add(change, { ops: keys.map(noRelocation) });
+  if (fresh.length > 0) add(change, { ops: [slotIsDue(at.segment, at.manifest, fresh[0]!.movedMs)] });
   const { recoveries } = await decidedNow(context);
   const base = { ...at, sinceMs: now, recoveries };
   const named = new Set(packs.map(blobKey));

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { addressOf, type BlobAddress } from '../core/address.ts';
+import { addressOf, type BlobAddress, isBlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
@@ -57,6 +57,15 @@ export async function storedRelocations(
     if (record?.segment === segment) records.push(record);
   }
   return { keys, records };
+}
+
+/** Segments of which shards were moved; some of them more than once. */
+export async function* relocatedSegments(engine: Engine, options: AbortOptions): AsyncGenerator<BlobAddress> {
+  const range = { ...options, onDamaged: () => {} };
+  for await (const [key] of engine.table(RELOCATIONS_TABLE).entries(range)) {
+    const segment = key.slice(0, key.indexOf('/'));
+    if (isBlobAddress(segment)) yield segment;
+  }
 }
 
 /** To be written with what makes it true. */

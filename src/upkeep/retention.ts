@@ -13,6 +13,7 @@ import { generationOf } from '../records/generation.ts';
 import { ending, forgetRoot } from '../records/manifests.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
+import { slotEnds } from '../records/relocation-slots.ts';
 import { noRelocation, storedRelocations } from '../records/relocations.ts';
 import { mayGo, noLongerRetired, RETIRED_TABLE, retiredVersions, retiring } from '../records/retired.ts';
 import { opsInParts } from '../records/shard-index.ts';
@@ -194,7 +195,7 @@ async function retireNow(
     all += blobs.length;
     queued += await deleteOrQueue(context, blobs, options);
     // What leads to where the shards were moved to goes after them, and before what leads to it.
-    if (blobs === packs) await dropMoved(context, segments, known);
+    if (blobs === packs) await dropMoved(context, { manifest, segments }, known);
     if (blobs === packs) await forgetDamage(context, [manifest, ...nodes.flat()]);
   }
   // Whatever was cut off is queued, so it is done, also when the signal has fired.
@@ -209,7 +210,7 @@ async function retireNow(
 /** Forgets where shards were moved to. Packs that somebody moved some to just before it began are queued first. */
 async function dropMoved(
   context: RecordsContext,
-  segments: readonly BlobAddress[],
+  { manifest, segments }: { readonly manifest: BlobAddress; readonly segments: readonly BlobAddress[] },
   known: ReadonlySet<string>,
 ): Promise<void> {
   if ((await context.relocations.open({ fresh: true })) === undefined) return;
@@ -221,7 +222,8 @@ async function dropMoved(
       context,
       moved.map((pack) => ({ ...pack, bytes: 0 })),
     );
-    await context.engine.batch(keys.map(noRelocation));
+    if (keys.length === 0) continue;
+    await context.engine.batch([...keys.map(noRelocation), slotEnds(context, segment, manifest)]);
   }
 }
 

@@ -105,7 +105,7 @@ export async function assemble(
     blake3,
     nodeReads: createHedge(clock, NODE_READS),
     secondBlake3: () => ports.secondBlake3(),
-    keys,
+    keys: bound ? keys : madeUp(keys),
     owner: () => owners.current(),
     engine,
     relocations: recordedRelocations(engine, clock),
@@ -146,6 +146,9 @@ export async function assemble(
     },
   };
 }
+
+/** What no home is bound to signs nothing. */
+const madeUp = (keys: VaultKeys): VaultKeys => ({ ...keys, signing: undefined });
 
 const repairParts = (
   { repair }: Config,

@@ -9,6 +9,7 @@ import { checkNames } from '../records/name-check.ts';
 import { renewNames } from '../records/name-copies.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
+import { tellOfAllMoves } from '../records/relocation-slots.ts';
 import { emptyTrash } from '../records/trash.ts';
 import { recountUsage } from '../records/usage.ts';
 import { judgeOldClaims } from '../upkeep/old-claims.ts';
@@ -45,7 +46,7 @@ export const AT_PROVIDERS: readonly string[] = ['trash', 'slots'];
 /**
  * Chores that open nothing, and ask no slot how far the state is: without the key that is not known, so nothing is deleted.
  */
-const KEYLESS: readonly string[] = ['shard index', 'usage'];
+const KEYLESS: readonly string[] = ['relocation slots', 'shard index', 'usage'];
 
 /** Those that can be done with the key at hand. @param onDead called when an owner was found dead and its work is being finished, and when that is over. */
 export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) => void): readonly Chore[] {
@@ -54,6 +55,7 @@ export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) =>
     { name: 'journals', run: (options) => sweep(composed, onDead, options) },
     { name: 'retired', run: (options) => retire(composed, options) },
     { name: 'moves', run: (options) => endDeadMoves(context, options) },
+    { name: 'relocation slots', run: (options) => tellOfAllMoves(context, options) },
     { name: 'trash', run: (options) => emptyTrash(context, leases.isGone, options) },
     { name: 'old claims', run: judging(composed) },
     { name: 'slots', run: (options) => renewSlots(context, options) },

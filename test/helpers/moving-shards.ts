@@ -4,6 +4,7 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { endDeadMoves } from '../../src/records/dead-moves.ts';
+import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
 import { leaseSegment, releaseSegment } from '../../src/records/repair-leases.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { scrubProviders } from '../../src/upkeep/gc.ts';
@@ -104,6 +105,7 @@ export async function tidy(
   passMs = 60_000,
 ): Promise<void> {
   time.ms += passMs;
+  await tellOfAllMoves(context);
   await endDeadMoves(context);
   await emptyTrash(context, async () => true);
 }

@@ -6,6 +6,7 @@ import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { endDeadMoves } from '../../src/records/dead-moves.ts';
 import { type Intent, intendPacks, recordMove } from '../../src/records/moves.ts';
+import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../src/records/repair-leases.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
 import { verifyObject } from '../../src/upkeep/verify.ts';
@@ -78,6 +79,7 @@ export async function move(its: World, from: string, to: string): Promise<void> 
 /** What a living vault does after operations. */
 export async function tidy({ context, time }: World, passMs = 0): Promise<void> {
   time.ms += passMs;
+  await tellOfAllMoves(context);
   await endDeadMoves(context);
   await emptyTrash(context, async () => true);
 }

@@ -10,6 +10,7 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { endDeadMoves } from '../../src/records/dead-moves.ts';
 import { intendPacks, recordMove } from '../../src/records/moves.ts';
+import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
 import { storedRelocations } from '../../src/records/relocations.ts';
 import { leaseSegment, releaseSegment } from '../../src/records/repair-leases.ts';
 import { keysIn, rowsOf, type StoredSegment, segmentsNow } from '../helpers/moving.ts';
@@ -109,6 +110,7 @@ async function follow(sequence: readonly Step[]): Promise<void> {
   expect(Object.values(usage).reduce((sum, bytes) => sum + bytes, 0)).toBeGreaterThanOrEqual(total);
   // Later than any time that the clock showed before it went back.
   time.ms += 1_000_000;
+  await tellOfAllMoves(context);
   await endDeadMoves(context);
   expect((await keysIn(context, 'moves')).sort()).toEqual(inState('recorded').sort());
   for (const key of await keysIn(context, 'trash')) expect(kept.has(key)).toBe(false);

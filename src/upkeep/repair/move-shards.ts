@@ -10,6 +10,7 @@ import { ReadState } from '../../pipeline/get/read-state.ts';
 import { abandonPacks } from '../../records/dead-moves.ts';
 import { manifestStands } from '../../records/manifests.ts';
 import { recordMove, type SegmentAt } from '../../records/moves.ts';
+import { tellOfMoves } from '../../records/relocation-slots.ts';
 import { storedRelocations } from '../../records/relocations.ts';
 import type { SegmentLease } from '../../records/repair-leases.ts';
 import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
@@ -80,6 +81,8 @@ export async function moveShards(
     }
     return moving.moved;
   } finally {
+    // What could not be told now is told by the chores.
+    if (moving.hasRecorded) await tellOfMoves(context, request.at.segment, { signal }).catch(() => false);
     stop.dispose();
   }
 }
@@ -153,6 +156,7 @@ class Moving {
   readonly #sum = { rebuilt: 0, copied: 0, read: 0, bytesRead: 0, bytesWritten: 0 };
   readonly #failed: { at: number; error: HoldfastError }[] = [];
   #view: SegmentView;
+  #hasRecorded = false;
 
   constructor(context: MovingContext, request: MoveRequest, signal: AbortSignal) {
     this.#context = context;
@@ -161,6 +165,10 @@ class Moving {
     const wasRemoved = async (): Promise<boolean> =>
       !(await manifestStands(context.engine, request.at.manifest)).isThere;
     this.#state = new ReadState(context, new DamageLog(), signal, wasRemoved);
+  }
+
+  get hasRecorded(): boolean {
+    return this.#hasRecorded;
   }
 
   get moved(): Moved {
@@ -291,6 +299,7 @@ class Moving {
           ...indexedOps(relocate(base, relocations), { ...at, level }),
         ]),
     });
+    this.#hasRecorded ||= packs.length > 0;
     this.#view = relocate(base, after);
     this.#sum.bytesWritten += bytes;
   }

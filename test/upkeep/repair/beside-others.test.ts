@@ -9,6 +9,7 @@ import { getObject } from '../../../src/pipeline/get/get.ts';
 import { putObject } from '../../../src/pipeline/put/put.ts';
 import { endDeadMoves } from '../../../src/records/dead-moves.ts';
 import { createPlaces } from '../../../src/records/places.ts';
+import { tellOfAllMoves } from '../../../src/records/relocation-slots.ts';
 import { leaseSegment, releaseSegment } from '../../../src/records/repair-leases.ts';
 import { emptyTrash } from '../../../src/records/trash.ts';
 import { deleteObject } from '../../../src/upkeep/delete.ts';
@@ -135,6 +136,7 @@ const unlessOvertaken = (error: unknown): void => {
 async function tidy({ worker, time, vault }: World, owner: string): Promise<void> {
   time.ms += 60_000;
   for (const id of IDS) vault.context.directory.heard(id);
+  await tellOfAllMoves(worker(owner));
   await endDeadMoves(worker(owner));
   await emptyTrash(worker(owner), async () => true);
 }
