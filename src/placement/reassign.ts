@@ -28,17 +28,17 @@ export function reassign(request: ReassignRequest): Uint8Array {
   const places = Uint8Array.from(request.places);
   for (const shard of request.move) places[shard] = NOT_PLACED;
   const domains = new Set(request.providers.map((provider) => domainOf(provider, request.failureDomain)));
-  const weighed = domains.size <= MAX_WEIGHED;
+  const isWeighed = domains.size <= MAX_WEIGHED;
   for (const shard of request.move) {
     const options = candidates(request, places).map((place, rank) =>
-      weigh(request, places, shard, { place, rank, weighed }),
+      weigh(request, places, shard, { place, rank, isWeighed }),
     );
     options.sort(
       (a, b) => b.tolerates - a.tolerates || a.fatal - b.fatal || a.load - b.load || a.rank - b.rank,
     );
     places[shard] = options[0]?.place ?? NOT_PLACED;
   }
-  return request.thorough && weighed ? improved(request, places) : places;
+  return request.thorough && isWeighed ? improved(request, places) : places;
 }
 
 /** Exchanges that are tried. */
@@ -61,9 +61,11 @@ function improved(request: ReassignRequest, start: Uint8Array): Uint8Array {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const next = Uint8Array.from(best);
     const [a, b] = [moved[draw(moved.length)]!, moved[draw(moved.length)]!];
-    const open = candidates(request, next);
     if (draw(2) === 0) [next[a], next[b]] = [best[b]!, best[a]!];
-    else if (open.length > 0) next[a] = open[draw(open.length)]!;
+    else {
+      const open = candidates(request, next);
+      if (open.length > 0) next[a] = open[draw(open.length)]!;
+    }
     const its = worthOf(request, next);
     if (its.tolerates > worth.tolerates || (its.tolerates === worth.tolerates && its.fatal <= worth.fatal))
       [best, worth] = [next, its];
@@ -71,10 +73,36 @@ function improved(request: ReassignRequest, start: Uint8Array): Uint8Array {
   return best;
 }
 
-function worthOf(
-  request: ReassignRequest,
-  places: Uint8Array,
-): { readonly tolerates: number; readonly fatal: number } {
+interface Worth {
+  readonly tolerates: number;
+  readonly fatal: number;
+}
+
+const MAX_KNOWN = 16_384;
+const known = new WeakMap<LinearCode, Map<string, Worth>>();
+
+/** Remembered by which shards are together, whoever holds them: chunks and segments are placed alike. */
+function worthOf(request: ReassignRequest, places: Uint8Array): Worth {
+  const worths = known.get(request.code) ?? new Map<string, Worth>();
+  known.set(request.code, worths);
+  const key = partitionOf(request, places);
+  const found = worths.get(key) ?? weighed(request, places);
+  if (!worths.has(key) && worths.size >= MAX_KNOWN) worths.clear();
+  worths.set(key, found);
+  return found;
+}
+
+/** The same for the same shards in the same company. */
+function partitionOf({ providers, failureDomain }: ReassignRequest, places: Uint8Array): string {
+  const numbers = new Map<string, number>();
+  const parts = Array.from(places, (at) => {
+    if (at === NOT_PLACED) return NOT_PLACED;
+    return entryOf(numbers, domainOf(providers[at]!, failureDomain), () => numbers.size);
+  });
+  return String.fromCharCode(...parts);
+}
+
+function weighed(request: ReassignRequest, places: Uint8Array): Worth {
   const { blocks, gone } = parted(request, places);
   const parts = [...blocks.values()];
   const { tolerates } = smallestFatalSet(request.code, parts, gone);
@@ -121,16 +149,16 @@ interface Option {
 interface Choice {
   readonly place: number;
   readonly rank: number;
-  readonly weighed: boolean;
+  readonly isWeighed: boolean;
 }
 
 function weigh(request: ReassignRequest, places: Uint8Array, shard: number, choice: Choice): Option {
-  const { place, rank, weighed } = choice;
+  const { place, rank, isWeighed } = choice;
   const next = Uint8Array.from(places);
   next[shard] = place;
   const { blocks } = parted(request, next);
   const load = blocks.get(domainOf(request.providers[place]!, request.failureDomain))!.length;
-  return weighed
+  return isWeighed
     ? { place, load, rank, ...worthOf(request, next) }
     : { place, load, rank, tolerates: 0, fatal: 0 };
 }

@@ -7,10 +7,21 @@ import { type CodeParams, validateCodeParams } from './params.ts';
 import { planRepair } from './repair-plan.ts';
 import { shardLengthOf, shardSet } from './shape.ts';
 
-/** @throws HoldfastError `ConfigInvalid` for parameters that make no code. */
+const MAX_KNOWN = 64;
+const known = new Map<string, LinearCode>();
+
+/**
+ * The same for the same parameters, as far as it is remembered: every segment asks for its code, and what others remember of a
+ * code, as the checks that repair searches for, they look up by it. @throws HoldfastError `ConfigInvalid` for parameters that make no
+ * code.
+ */
 export function createLinearCode(params: CodeParams): LinearCode {
   validateCodeParams(params);
-  return new GeneratorCode(params, generatorOf(params));
+  const key = JSON.stringify(params);
+  const code = known.get(key) ?? new GeneratorCode(params, generatorOf(params));
+  if (!known.has(key) && known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
+  known.set(key, code);
+  return code;
 }
 
 class GeneratorCode implements LinearCode {

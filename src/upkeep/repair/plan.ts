@@ -32,9 +32,13 @@ export interface RepairOfSegment {
 /**
  * Decides where the lost shards of a segment are to be. One whose provider takes shards goes back there: a pack that was
  * lost as a whole keeps its address then. Each of the others goes where its chunk then survives most. One whose provider is
- * doubtful goes back there, where what is stored is read back, if its chunk would survive less otherwise. Pure.
+ * doubtful goes back there, where what is stored is read back, if its chunk would survive less otherwise.
+ * @param rest before each chunk that takes thought, so that others are served meanwhile. @throws what that throws.
  */
-export function planRepair(request: RepairRequest): RepairOfSegment {
+export async function planRepair(
+  request: RepairRequest,
+  rest: () => Promise<void>,
+): Promise<RepairOfSegment> {
   const { view, lost, providers, failureDomain } = request;
   const { code } = view;
   const certifier = new Certifier({ code, providers, failureDomain });
@@ -57,8 +61,12 @@ export function planRepair(request: RepairRequest): RepairOfSegment {
     if (missing.length === 0) continue;
     // Chunks repeat each other's places as the rotation comes round.
     const key = `${places.join()}|${missing.join()}`;
-    const repair = solved.get(key) ?? repairOfChunk(request, places, missing);
-    solved.set(key, repair);
+    let repair = solved.get(key);
+    if (repair === undefined) {
+      await rest();
+      repair = repairOfChunk(request, places, missing);
+      solved.set(key, repair);
+    }
     for (const [shard, provider] of repair) {
       const at = chunk * code.totalShards + shard;
       if (provider === undefined) homeless.push(at);

@@ -95,12 +95,34 @@ function goalOf(code: LinearCode, wanted: readonly number[]): ChunkGoal {
   };
 }
 
-/** The shards to read; undefined when the missing ones cannot be had from these. */
+const MAX_KNOWN = 1024;
+const known = new WeakMap<LinearCode, Map<string, readonly number[] | undefined>>();
+
+/**
+ * The shards to read; undefined when the missing ones cannot be had from these. Remembered: chunks lack the same shards as the
+ * rotation comes round, and thinking each through would keep who reads beside it waiting.
+ */
 function planOf(
   code: LinearCode,
   missing: readonly number[],
   usable: readonly number[],
-  cost?: (shard: number) => number,
+  cost: (shard: number) => number = () => 1,
+): readonly number[] | undefined {
+  const plans = known.get(code) ?? new Map<string, readonly number[] | undefined>();
+  known.set(code, plans);
+  const key = `${missing.join()}|${usable.map((shard) => `${shard}:${cost(shard)}`).join()}`;
+  if (plans.has(key)) return plans.get(key);
+  if (plans.size >= MAX_KNOWN) plans.clear();
+  const plan = readsOf(code, missing, usable, cost);
+  plans.set(key, plan);
+  return plan;
+}
+
+function readsOf(
+  code: LinearCode,
+  missing: readonly number[],
+  usable: readonly number[],
+  cost: (shard: number) => number,
 ): readonly number[] | undefined {
   try {
     return code.repairPlan(missing, usable, cost).reads;

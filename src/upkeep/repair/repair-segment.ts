@@ -86,14 +86,13 @@ async function repairLeased(
   const all = lostShards(view, task, notes);
   const waiting = await waitingOf(view, all, task);
   const lost = new Set([...all].filter((at) => !waiting.has(chunkAt(view, at))));
-  const plan = planRepair({
-    view,
-    lost,
+  const request = {
+    ...{ view, lost, providers: candidates(context, task) },
     rewrite: task.all === true ? shardsOf(view, task) : undefined,
-    providers: candidates(context, task),
     doubtful: doubtfulOf(context, task),
     failureDomain: object.record.certificate.domains.level,
-  });
+  };
+  const plan = await planRepair(request, () => context.clock.sleep(0, signal));
   const moved = await move(context, task, view, { lost, plan, lease }, signal);
   throwIfAborted(signal, 'repair');
   const rewritten = new Set(moved === undefined ? [] : plan.moves.keys());

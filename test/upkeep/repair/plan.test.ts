@@ -6,7 +6,7 @@ import { viewSegment } from '../../../src/object/places.ts';
 import { certify } from '../../../src/placement/certificate.ts';
 import type { PlacementProvider } from '../../../src/placement/domains.ts';
 import { rotate, solvePlacement } from '../../../src/placement/solve.ts';
-import { planRepair } from '../../../src/upkeep/repair/plan.ts';
+import { planRepair, type RepairOfSegment, type RepairRequest } from '../../../src/upkeep/repair/plan.ts';
 
 const code = createLinearCode(DEFAULT_LRC);
 const N = code.totalShards;
@@ -43,6 +43,8 @@ function segmentAt(ids: readonly string[], chunks: number) {
   return viewSegment(record, code);
 }
 
+const planOf = (request: RepairRequest): Promise<RepairOfSegment> => planRepair(request, async () => {});
+
 const nine = ['p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9'];
 
 /** Every shard that is at these providers. */
@@ -54,32 +56,37 @@ const lostAt = (view: ReturnType<typeof segmentAt>, gone: readonly string[]): Se
   );
 
 describe('where lost shards are to be', () => {
-  it('a provider that is there gets back what it lost', () => {
+  it('a provider that is there gets back what it lost', async () => {
     const view = segmentAt(nine, 3);
     const lost = lostAt(view, ['p4']);
-    const plan = planRepair({
+    const planned = await planOf({
       view,
       lost,
       providers: nine.map((id) => provider(id)),
       failureDomain: 'provider',
     });
-    expect([...plan.moves.keys()].sort()).toEqual([...lost].sort());
-    expect(new Set(plan.moves.values())).toEqual(new Set(['p4']));
-    expect(plan).toMatchObject({ hopeless: [], homeless: [], tolerates: 2 });
+    expect([...planned.moves.keys()].sort()).toEqual([...lost].sort());
+    expect(new Set(planned.moves.values())).toEqual(new Set(['p4']));
+    expect(planned).toMatchObject({ hopeless: [], homeless: [], tolerates: 2 });
   });
 
   it.each([1, 2, 3])(
     'with %i of nine lost a chunk survives as much as one put at those that are left',
-    (count) => {
+    async (count) => {
       const gone = nine.slice(0, count);
       const view = segmentAt(nine, 9);
       const left = nine.filter((id) => !gone.includes(id)).map((id) => provider(id));
-      const plan = planRepair({ view, lost: lostAt(view, gone), providers: left, failureDomain: 'provider' });
+      const planned = await planOf({
+        view,
+        lost: lostAt(view, gone),
+        providers: left,
+        failureDomain: 'provider',
+      });
       const best = solvePlacement({ code, providers: left, failureDomain: 'provider' }).certificate.tolerates;
       const placements = Array.from({ length: 9 }, (_, chunk) =>
         Array.from({ length: N }, (_, shard) => {
           const at = chunk * N + shard;
-          const id = plan.moves.get(at) ?? view.record.packs[view.record.places[at]!]!.provider;
+          const id = planned.moves.get(at) ?? view.record.packs[view.record.places[at]!]!.provider;
           return left.findIndex((one) => one.id === id);
         }),
       );
@@ -87,46 +94,59 @@ describe('where lost shards are to be', () => {
     },
   );
 
-  it('a provider that takes nothing new gets nothing back either', () => {
+  it('others are served before each chunk that takes thought, and not before one that repeats another', async () => {
+    const view = segmentAt(nine, 20);
+    const left = nine.slice(1).map((id) => provider(id));
+    const request = { view, lost: lostAt(view, ['p1']), providers: left, failureDomain: 'provider' } as const;
+    let rests = 0;
+    await planRepair(request, async () => {
+      rests++;
+    });
+    expect(rests).toBe(9);
+    const aborted = new Error('aborted');
+    await expect(planRepair(request, () => Promise.reject(aborted))).rejects.toBe(aborted);
+  });
+
+  it('a provider that takes nothing new gets nothing back either', async () => {
     const view = segmentAt(nine, 1);
     const lost = lostAt(view, ['p4']);
     const providers = nine.map((id) => provider(id, id !== 'p4'));
-    const plan = planRepair({ view, lost, providers, failureDomain: 'provider' });
-    expect(plan.moves.size).toBe(lost.size);
-    expect([...plan.moves.values()]).not.toContain('p4');
+    const planned = await planOf({ view, lost, providers, failureDomain: 'provider' });
+    expect(planned.moves.size).toBe(lost.size);
+    expect([...planned.moves.values()]).not.toContain('p4');
   });
 
-  it('a chunk of which too little is left is told of, and the others are repaired', () => {
+  it('a chunk of which too little is left is told of, and the others are repaired', async () => {
     const view = segmentAt(nine, 2);
     const lost = lostAt(view, ['p1', 'p2', 'p3', 'p4', 'p5']);
     for (const at of [...lost]) if (at >= N && at !== N + 3) lost.delete(at);
     lost.add(N + 3);
-    const plan = planRepair({
+    const planned = await planOf({
       view,
       lost,
       providers: nine.map((id) => provider(id)),
       failureDomain: 'provider',
     });
-    expect(plan.hopeless).toEqual([0]);
-    expect([...plan.moves.keys()]).toEqual([N + 3]);
-    expect(plan.tolerates).toBe(-1);
+    expect(planned.hopeless).toEqual([0]);
+    expect([...planned.moves.keys()]).toEqual([N + 3]);
+    expect(planned.tolerates).toBe(-1);
   });
 
-  it('nobody is left to take them', () => {
+  it('nobody is left to take them', async () => {
     const view = segmentAt(nine, 1);
     const lost = lostAt(view, ['p4']);
     const providers = nine.map((id) => provider(id, false));
-    const plan = planRepair({ view, lost, providers, failureDomain: 'provider' });
-    expect(plan.homeless.toSorted()).toEqual([...lost].sort());
-    expect(plan.moves.size).toBe(0);
+    const planned = await planOf({ view, lost, providers, failureDomain: 'provider' });
+    expect(planned.homeless.toSorted()).toEqual([...lost].sort());
+    expect(planned.moves.size).toBe(0);
   });
 
-  it('what nobody else takes goes back to a provider that is in doubt', () => {
+  it('what nobody else takes goes back to a provider that is in doubt', async () => {
     const view = segmentAt(nine, 1);
     const lost = lostAt(view, ['p4', 'p5']);
     const providers = nine.map((id) => provider(id, false));
     const doubtful = new Map([['p4', false]]);
-    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    const plan = await planOf({ view, lost, providers, doubtful, failureDomain: 'provider' });
     expect([...plan.moves.keys()].toSorted()).toEqual([...lostAt(view, ['p4'])].toSorted());
     expect(new Set(plan.moves.values())).toEqual(new Set(['p4']));
     expect(plan.homeless.toSorted()).toEqual([...lostAt(view, ['p5'])].toSorted());
@@ -140,7 +160,7 @@ describe('where lost shards are to be', () => {
     const lost = lostAt(view, ['p4']);
     const providers = nine.map((id) => provider(id, id !== 'p4'));
     const doubtful = new Map([['p4', isMostlyRight]]);
-    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    const plan = await planOf({ view, lost, providers, doubtful, failureDomain: 'provider' });
     const places = [...view.record.places.keys()].map((at) => {
       const id = plan.moves.get(at) ?? view.record.packs[view.record.places[at]!]!.provider;
       return nine.indexOf(id);
@@ -152,13 +172,13 @@ describe('where lost shards are to be', () => {
     expect([...plan.moves.values()].includes('p4')).toBe(isMostlyRight);
   });
 
-  it('a provider in doubt that makes no chunk survive more gets nothing', () => {
+  it('a provider in doubt that makes no chunk survive more gets nothing', async () => {
     const ten = [...nine, 'p10'];
     const view = segmentAt(nine, 1);
     const lost = lostAt(view, ['p4']);
     const providers = ten.map((id) => provider(id, id !== 'p4'));
     const doubtful = new Map([['p4', true]]);
-    const plan = planRepair({ view, lost, providers, doubtful, failureDomain: 'provider' });
+    const plan = await planOf({ view, lost, providers, doubtful, failureDomain: 'provider' });
     expect(plan.moves.size).toBe(lost.size);
     expect([...plan.moves.values()]).not.toContain('p4');
   });
