@@ -17,6 +17,11 @@ const noOverlay: LrcParams = { ...DEFAULT_LRC, fountainKind: 'none', fountainSha
 const pair: LrcParams = { ...DEFAULT_LRC, fountainKind: 'pair' };
 
 describe('what can be decoded', () => {
+  test('the same parameters are the same code, so that what is searched for once is not searched for again', () => {
+    expect(createLinearCode({ ...DEFAULT_LRC })).toBe(createLinearCode(DEFAULT_LRC));
+    expect(createLinearCode({ ...DEFAULT_LRC, globalParity: 2 })).not.toBe(createLinearCode(DEFAULT_LRC));
+  });
+
   test('the generator is the reference matrix with the pinned overlay', () => {
     const rows = createLinearCode(DEFAULT_LRC).generator.map((row) => [...row]);
     expect(rows.slice(16)).toEqual(parityRows(OVERLAY));
