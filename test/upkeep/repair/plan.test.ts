@@ -155,7 +155,7 @@ describe('where lost shards are to be', () => {
   it.each([
     ['mostly right gets back what', true],
     ['mostly wrong gets nothing, though', false],
-  ])('a provider in doubt that is %s makes its chunks survive more', (_, isMostlyRight) => {
+  ])('a provider in doubt that is %s makes its chunks survive more', async (_, isMostlyRight) => {
     const view = segmentAt(nine, 1);
     const lost = lostAt(view, ['p4']);
     const providers = nine.map((id) => provider(id, id !== 'p4'));
