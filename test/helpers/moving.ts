@@ -10,6 +10,7 @@ import { publicTree, walkManifest } from '../../src/object/manifest-tree.ts';
 import { locate, type SegmentView, viewSegment } from '../../src/object/places.ts';
 import { relocate } from '../../src/object/relocations.ts';
 import type { VaultContext } from '../../src/pipeline/context.ts';
+import { Certifier } from '../../src/placement/certificate.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { loadRoot } from '../../src/records/manifests.ts';
 import type { Intent, PackToStore } from '../../src/records/moves.ts';
@@ -37,6 +38,24 @@ export async function segmentsNow(context: VaultContext, manifest: BlobAddress):
     found.push({ manifest, segment: key, record, view });
   }
   return found;
+}
+
+/** Losses that an object survives by where its shards ought to be, whoever is slow at the moment. */
+export async function toleratesNow(context: VaultContext, manifest: BlobAddress): Promise<number> {
+  const providers = context.directory.all();
+  let certifier: Certifier | undefined;
+  for (const segment of await segmentsNow(context, manifest)) {
+    const { view, record } = segment;
+    const { code } = view;
+    certifier ??= new Certifier({ code, providers, failureDomain: record.certificate.domains.level });
+    for (let from = 0; from < view.record.places.length; from += code.totalShards)
+      certifier.add(
+        Array.from({ length: code.totalShards }, (_, shard) =>
+          providers.findIndex(({ id }) => id === placeNow(segment, from + shard).provider),
+        ),
+      );
+  }
+  return certifier!.certificate().tolerates;
 }
 
 /** The pack that a provider ought to have, and the shards that ought to be in it. */

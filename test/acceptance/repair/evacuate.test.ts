@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createVault, type EvacuationProgress, openVault, type Vault } from '../../../src/index.ts';
-import { Certifier } from '../../../src/placement/certificate.ts';
 import { internalsOf } from '../../../src/vault/opened-vault.ts';
 import { providersToml, SMALL_PIECES } from '../../helpers/cli.ts';
 import { blobsIn, vanish } from '../../helpers/files.ts';
-import { packAt, placeNow, segmentsNow } from '../../helpers/moving.ts';
+import { packAt, segmentsNow, toleratesNow } from '../../helpers/moving.ts';
 import { noise } from '../../helpers/vault.ts';
 
 const OBJECTS: Readonly<Record<string, Uint8Array>> = {
@@ -44,28 +43,8 @@ async function read(vault: Vault, name: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(reader.stream()).arrayBuffer());
 }
 
-/** Losses that an object survives by where its shards ought to be, whoever is slow at the moment. */
-async function tolerates(vault: Vault, name: string): Promise<number> {
-  const { context } = internalsOf(vault);
-  const providers = context.directory.all();
-  const segments = await segmentsNow(context, (await vault.statObject(name)).manifest);
-  const { view, record } = segments[0]!;
-  const certifier = new Certifier({
-    code: view.code,
-    providers,
-    failureDomain: record.certificate.domains.level,
-  });
-  for (const segment of segments) {
-    const { totalShards } = segment.view.code;
-    for (let from = 0; from < segment.view.record.places.length; from += totalShards)
-      certifier.add(
-        Array.from({ length: totalShards }, (_, shard) =>
-          providers.findIndex(({ id }) => id === placeNow(segment, from + shard).provider),
-        ),
-      );
-  }
-  return certifier.certificate().tolerates;
-}
+const tolerates = async (vault: Vault, name: string): Promise<number> =>
+  toleratesNow(internalsOf(vault).context, (await vault.statObject(name)).manifest);
 
 /** All is as it was put and where it ought to be, and no shard ought to be at the provider. */
 async function expectLeft(vault: Vault, provider: string): Promise<void> {
