@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { runSeed } from '../run.ts';
-import { PLANTED, type PlantedBug } from './bugs.ts';
+import type { PlantedBug } from './bug.ts';
+import { PLANTED } from './bugs.ts';
 import { misfits, plant } from './plant.ts';
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PlantedBug } from './bugs.ts';
+import type { PlantedBug } from './bug.ts';
 
 /** What the simulation is built of. */
 const PARTS = [
