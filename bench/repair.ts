@@ -14,7 +14,7 @@ const OBJECT_BYTES = 32 * MIB;
 /** The default. */
 const CAP = 50 * MIB;
 /** One that a busy machine reaches too. */
-const LOW_CAP = 10 * MIB;
+const LOW_CAP = 20 * MIB;
 const UNPACED = 2 ** 36;
 /** Of what is not asked for by its size. */
 const MOST = { unpaced: 512 * MIB, low: 1024 * MIB, gets: 3072 * MIB };
