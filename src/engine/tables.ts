@@ -3,6 +3,8 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'names',
   'vault',
   'name_index',
+  'name_places',
+  'name_class',
   'manifests',
   'manifest_order',
   'manifest_times',

@@ -72,6 +72,11 @@ export class CopyDealer {
     return this.#holders.size;
   }
 
+  /** Ids of those that hold one. */
+  get holders(): string[] {
+    return Array.from(this.#holders, ({ id }) => id);
+  }
+
   /** The provider to ask now; undefined while no more are needed, and when there are none. */
   next(): Provider | undefined {
     const busy = new Set([...this.#holders, ...this.#underWay]);

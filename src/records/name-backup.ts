@@ -10,6 +10,8 @@ import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { type Fork, judgeRival, keepFork } from './forks.ts';
+import { domainsWanted } from './manifests.ts';
+import { recordCopies } from './name-places.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 import {
@@ -67,6 +69,8 @@ export async function backUpPointer(
 type Outcome = 'held' | 'silent' | 'undecided' | SlotPointer;
 
 interface Pass extends Pick<NameBackUp, 'copies' | 'domains' | 'undecided'> {
+  /** Ids of those that hold it. */
+  readonly held: readonly string[];
   readonly unconfirmed: string[];
   readonly rivals: SlotPointer[];
 }
@@ -97,7 +101,7 @@ class BackUpRounds {
   async run(change: NameChange): Promise<Omit<NameBackUp, 'forks'>> {
     let current = change;
     for (let round = 0; ; round++) {
-      const { copies, domains, unconfirmed, undecided, rivals } = await this.#pass(current);
+      const { copies, domains, held, unconfirmed, undecided, rivals } = await this.#pass(current);
       const raised = rivals.length > 0 && round < MAX_ROUNDS ? await this.#above(current, rivals) : undefined;
       if (raised === undefined) {
         const nameKey = this.#context.keys.nameKey(current.pointer.name);
@@ -106,10 +110,18 @@ class BackUpRounds {
         if (domains < this.#wanted.needed) {
           await queueName(this.#context, nameKey, current.pointer.version, this.#wanted.needed);
         }
+        await this.#record(current, nameKey, held);
         return { copies, domains, unconfirmed, undecided };
       }
       current = raised;
     }
+  }
+
+  /** So that those who have no key can copy it too, when a provider is lost. */
+  async #record({ pointer, sealed }: NameChange, nameKey: string, held: readonly string[]): Promise<void> {
+    const slot = this.#context.keys.slotName(pointer.name);
+    const needed = await domainsOfName(this.#context, pointer, this.#wanted.needed);
+    await recordCopies(this.#context, { nameKey, slot, sealed, needed, held });
   }
 
   /** Those that nobody asked because they are away: they may hold the version before, and are told when they are back. */
@@ -196,7 +208,8 @@ class BackUpRounds {
     } finally {
       laggards.close();
     }
-    return { copies: dealer.copies, domains: dealer.domains, unconfirmed, undecided, rivals };
+    const { copies, domains, holders: held } = dealer;
+    return { copies, domains, held, unconfirmed, undecided, rivals };
   }
 
   async #attempt(
@@ -258,6 +271,16 @@ class BackUpRounds {
   #hash(pointer: Pointer): string {
     return toHex(pointerHash(this.#context.blake3, pointer));
   }
+}
+
+/** In how many domains a version's copies are to be; 0 for a removal, undefined where that is not known. */
+export async function domainsOfName(
+  context: RecordsContext,
+  { manifest }: Pick<Pointer, 'manifest'>,
+  needed = 0,
+): Promise<number | undefined> {
+  if (manifest === undefined) return 0;
+  return needed || (await domainsWanted(context, manifest)) || undefined;
 }
 
 /** Entries of each provider tried in one go. */

@@ -5,7 +5,9 @@ import { domainOf } from '../placement/domains.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import type { Fork } from './forks.ts';
+import { declaredLost } from './lost-providers.ts';
 import { backUpPointer, type Renewed } from './name-backup.ts';
+import { placesOfName } from './name-places.ts';
 import { currentChange } from './names.ts';
 import { PoisonLog } from './poison.ts';
 import { askSlots, DUE_TABLE, type NameDue, namesQueued, slotsDue, withSlots } from './slots.ts';
@@ -49,7 +51,8 @@ const PARALLEL = 4;
  */
 export async function renewNames(context: RecordsContext, options: EachOptions = {}): Promise<Renewed> {
   const { clock, directory } = context;
-  const able = withSlots(directory.all()).filter(({ id }) => directory.isResponsive(id));
+  const gone = await declaredLost(context, options);
+  const able = withSlots(directory.all()).filter(({ id }) => directory.isResponsive(id) && !gone.has(id));
   const there = domainsOf(context, able).size;
   const forks: Fork[] = [];
   const poison = new PoisonLog(DUE_TABLE);
@@ -62,7 +65,9 @@ export async function renewNames(context: RecordsContext, options: EachOptions =
     const change = await currentChange(context, nameKey, { signal });
     if (change?.pointer.manifest !== undefined) {
       const wanted = { wanted: domains, needed: domains };
-      const done = await backUpPointer(context, change, able, wanted, { signal });
+      const { row } = await placesOfName(context, nameKey, { signal });
+      const stays = able.filter(({ id }) => !row?.leaving.includes(id));
+      const done = await backUpPointer(context, change, stays, wanted, { signal });
       forks.push(...done.forks);
       if (done.domains < domains) return;
     }

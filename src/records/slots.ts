@@ -164,6 +164,16 @@ export async function queueName(
   await slotsDue(context).put(`${ANY}/${nameKey}`, concatBytes(u64(version), u64(domains)));
 }
 
+/** The same, for who cannot tell the version, unless it is remembered already. */
+export async function queueNameOnce(
+  context: RecordsContext,
+  nameKey: string,
+  domains: number,
+): Promise<void> {
+  const value = concatBytes(u64(0), u64(domains));
+  await slotsDue(context).compareAndSet(`${ANY}/${nameKey}`, undefined, value);
+}
+
 /** All of them, from a random one on. */
 export async function* namesQueued(
   context: RecordsContext,

@@ -7,6 +7,7 @@ import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { generationOf } from './generation.ts';
 import { nameIndexOf } from './name-index.ts';
+import { forgottenCopies } from './name-places.ts';
 import { NAMES_TABLE, NameOpener } from './name-record.ts';
 import { dueEntries, isDue, slotContent, withSlots } from './slots.ts';
 
@@ -123,6 +124,7 @@ class Dropping {
     const ops: BatchOp[] = [
       { table: NAMES_TABLE, key: nameKey, value: undefined },
       ...dueEntries(ids, nameKey, undefined),
+      ...(await forgottenCopies(this.#context, nameKey)),
     ];
     const write = { nameKey, expected: sealed, name: pointer.name, listed: undefined, ops };
     return nameIndexOf(this.#context).writeOne(write, this.#options);

@@ -7,8 +7,10 @@ import type { RecordsContext } from '../records/context.ts';
 import { damagedSegments } from '../records/damage.ts';
 import { localRoot } from '../records/manifests.ts';
 import { openMoves } from '../records/move-rows.ts';
+import { nameClasses, namesIn, namesUnknown } from '../records/name-places.ts';
 import { placementClasses, segmentsIn } from '../records/shard-index.ts';
 import { toleratesWithout } from './repair/due.ts';
+import { standingOf } from './repair/names.ts';
 import { scrubStates } from './scrub/state.ts';
 
 /** What is stored survives, by the index of shards: as far as is known without asking a provider. */
@@ -33,6 +35,20 @@ export interface DamageStatus {
   readonly corrupt: number;
   /** When the first of it was found, in milliseconds since 1970. */
   readonly oldestMs: number | undefined;
+}
+
+/** Where the copies of names are, as far as is noted. */
+export interface NamesStatus {
+  /** Names with copies at providers that are gone for good: they are to be repaired. */
+  readonly due: number;
+  /** Names with copies in fewer failure domains than their objects survive the loss of, and one. */
+  readonly short: number;
+  /** Names of which a copy is to be deleted where it was. */
+  readonly leaving: number;
+  /** Names of which nobody has noted yet where their copies are. */
+  readonly unknown: number;
+  /** There was more of something than was counted. */
+  readonly more: boolean;
 }
 
 /** How far scrubs are, of the division into parts that was worked at last. */
@@ -134,6 +150,30 @@ export async function moveStatus(
     if (intended + leaving === MAX_COUNTED) break;
   }
   return { intended, leaving };
+}
+
+/** By the records alone: whole classes at once, but for counting. */
+export async function namesStatus(
+  context: RecordsContext,
+  lost: ReadonlySet<string>,
+  options: AbortOptions = {},
+): Promise<NamesStatus> {
+  const sum = { due: 0, short: 0, leaving: 0 };
+  let [left, more] = [MAX_COUNTED, false];
+  for await (const { id, needed, at, leaving } of nameClasses(context, options)) {
+    const { domains, isWhole } = standingOf(context, { at }, lost);
+    const is = { due: needed > 0 && !isWhole, short: domains < needed, leaving: leaving.length > 0 };
+    if (!is.due && !is.short && !is.leaving) continue;
+    // One of each class is looked at, however many there are.
+    const room = Math.max(1, left);
+    let count = 0;
+    for await (const _ of namesIn(context, id, { ...options, limit: room + 1 })) count++;
+    if (count > room) more = true;
+    left -= count;
+    for (const what of ['due', 'short', 'leaving'] as const) if (is[what]) sum[what] += Math.min(count, room);
+  }
+  const unknown = await namesUnknown(context, { ...options, limit: MAX_COUNTED });
+  return { ...sum, unknown, more };
 }
 
 /** Undefined: none was ever done. */

@@ -8,6 +8,7 @@ import { buildNameIndex } from '../records/name-build.ts';
 import { checkNames } from '../records/name-check.ts';
 import { renewNames } from '../records/name-copies.ts';
 import { NAMES_TABLE } from '../records/name-record.ts';
+import { clearLeftNames, findNamePlaces } from '../records/name-tidy.ts';
 import { type Poison, PoisonLog } from '../records/poison.ts';
 import { tellOfAllMoves } from '../records/relocation-slots.ts';
 import { emptyTrash } from '../records/trash.ts';
@@ -60,6 +61,13 @@ export function choresOf(composed: ComposedVault, onDead: (isAtWork: boolean) =>
     { name: 'old claims', run: judging(composed) },
     { name: 'slots', run: (options) => renewSlots(context, options) },
     { name: 'names', run: (options) => renewNames(context, options) },
+    {
+      name: 'copies of names',
+      async run(options) {
+        await findNamePlaces(context, options);
+        return { failures: await clearLeftNames(context, options) };
+      },
+    },
     {
       name: 'generation',
       run: async (options) => {

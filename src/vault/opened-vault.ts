@@ -17,7 +17,7 @@ import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-
 import { type ScrubOptions, type ScrubResult, scrubStored } from '../upkeep/scrub/scrub.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
 import { upkeepOf } from '../upkeep/status.ts';
-import { damageStatus, moveStatus, scrubStatus, survivalOf } from '../upkeep/survival.ts';
+import { damageStatus, moveStatus, namesStatus, scrubStatus, survivalOf } from '../upkeep/survival.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
@@ -195,6 +195,7 @@ export class OpenedVault implements Vault {
       ...upkeep,
       survival,
       lost: namedLost(lost),
+      names: await namesStatus(context, new Set(lost.keys()), options),
       damage: await damageStatus(context, options),
       moves: await moveStatus(context, options),
       scrub: await scrubStatus(context, options),

@@ -21,7 +21,7 @@ import type { RepairRunResult } from '../upkeep/repair/repair-run.ts';
 import type { ScrubOptions, ScrubResult } from '../upkeep/scrub/scrub.ts';
 import type { ObjectStat } from '../upkeep/stat.ts';
 import type { Upkeep } from '../upkeep/status.ts';
-import type { DamageStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
+import type { DamageStatus, NamesStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
 
@@ -168,6 +168,8 @@ export interface VaultStatus extends Upkeep {
   readonly survival: Survival;
   /** Providers that are taken for gone for good, and why. */
   readonly lost: readonly LostProvider[];
+  /** Whether the copies of names outlive as many losses as their objects. */
+  readonly names: NamesStatus;
   /** What was found missing or rotten, and is not mended yet. */
   readonly damage: DamageStatus;
   /** Packs that shards are being moved to, and packs that they were moved away from. */

@@ -85,7 +85,8 @@ const NOTHING_TO_REPAIR: GatewayOptions['repairs'] = {
   async run() {
     const chunks = { success: 0, failure: 0, skipped: 0, fatal: 0 };
     const sums = { manifests: 0, bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
-    return { ...sums, chunks, capped: [], lost: [], incomplete: false };
+    const names = { nameCopies: 0, namesShort: 0 };
+    return { ...sums, ...names, chunks, capped: [], lost: [], incomplete: false };
   },
   async chunk({ manifest, chunk }) {
     if (chunk > 0) {

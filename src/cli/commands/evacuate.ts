@@ -129,10 +129,10 @@ export function duration(ms: number): string {
 }
 
 function* describe(provider: string, result: EvacuateResult): Generator<string> {
-  const { segments, shards, rebuilt, bytesRead, bytesWritten, nodeCopies, left } = result;
+  const { segments, shards, rebuilt, bytesRead, bytesWritten, nodeCopies, nameCopies, left } = result;
   yield `moved        ${counted(segments, 'segment')}: ${counted(shards, 'shard')}, ${rebuilt} of them rebuilt`;
   yield `read         ${bytes(bytesRead)}`;
-  yield `written      ${bytes(bytesWritten)}, with ${nodeCopies} manifest nodes in it`;
+  yield `written      ${bytes(bytesWritten)}, with ${nodeCopies} manifest nodes and ${nameCopies} names in it`;
   yield left.segments === 0
     ? `left         no shard ought to be at ${provider} any more; what was moved is deleted there by \`holdfast gc\``
     : `left         ${counted(left.segments, 'segment')} at ${provider}, ${bytes(left.bytes)}`;
@@ -144,10 +144,11 @@ function* warnings(provider: string, { left, incomplete }: EvacuateResult): Gene
     yield `${left.capped.join(', ')} may give no more today (repair.egress_per_day): run it again tomorrow`;
   if (left.objects > 0)
     yield `${counted(left.objects, 'object')} have manifest nodes with too few copies elsewhere: keep ${provider}`;
+  if (left.names > 0) yield `${counted(left.names, 'name')} may lose a copy with ${provider}: keep it`;
   if (incomplete) yield 'not everything is indexed: run it again';
 }
 
 function exitOf({ left, incomplete }: EvacuateResult): ExitCode {
   if (left.refused > 0) return EXIT.policy;
-  return left.segments + left.objects > 0 || incomplete ? EXIT.notEnough : EXIT.done;
+  return left.segments + left.objects + left.names > 0 || incomplete ? EXIT.notEnough : EXIT.done;
 }

@@ -25,25 +25,27 @@ export default async function repairRun(this: CliContext, flags: CommonFlags): P
 }
 
 function* describe(result: RepairResult): Generator<string> {
-  const { manifests, bytesRestored, bytesRead, chunks, nodeCopies, lost } = result;
+  const { manifests, bytesRestored, bytesRead, chunks, nodeCopies, nameCopies, lost } = result;
   for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY_LOST[why]}`;
   yield `repaired     ${counted(chunks.success, 'chunk')} of ${counted(manifests, 'object')}`;
-  yield `written      ${bytes(bytesRestored)}, with ${nodeCopies} manifest nodes in it`;
+  yield `written      ${bytes(bytesRestored)}, with ${nodeCopies} manifest nodes and ${nameCopies} names in it`;
   yield `read         ${bytes(bytesRead)}`;
 }
 
-function* warnings({ chunks, capped, incomplete }: RepairResult): Generator<string> {
+function* warnings({ chunks, namesShort, capped, incomplete }: RepairResult): Generator<string> {
   const { failure, skipped, fatal } = chunks;
   if (fatal > 0) yield `too little is left of ${counted(fatal, 'chunk')}: see \`holdfast repair-history\``;
   if (failure > 0)
     yield `${counted(failure, 'repair')} failed and will be tried again: see \`holdfast repair-history\``;
   if (skipped > 0) yield `${counted(skipped, 'chunk')} have to wait: see \`holdfast repair-history\``;
+  if (namesShort > 0)
+    yield `${counted(namesShort, 'name')} have copies in too few failure domains: more providers are needed, or one command with the key`;
   if (capped.length > 0) yield `${capped.join(', ')} may give no more today (repair.egress_per_day)`;
   if (incomplete)
     yield 'not everything is indexed: some of what is lost may not have been seen; run it again';
 }
 
-function exitOf({ chunks, incomplete }: RepairResult): ExitCode {
-  const isOpen = chunks.failure + chunks.skipped > 0 || incomplete;
+function exitOf({ chunks, namesShort, incomplete }: RepairResult): ExitCode {
+  const isOpen = chunks.failure + chunks.skipped + namesShort > 0 || incomplete;
   return worstOf([isOpen ? EXIT.notEnough : EXIT.done, chunks.fatal > 0 ? EXIT.integrity : EXIT.done]);
 }

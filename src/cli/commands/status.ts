@@ -15,13 +15,13 @@ export default async function status(this: CliContext, flags: CommonFlags): Prom
   });
 }
 
-function exitOf({ standing, unreadable, survival, damage }: VaultStatus): ExitCode {
+function exitOf({ standing, unreadable, survival, damage, names }: VaultStatus): ExitCode {
   const states = { confirmed: EXIT.done, unconfirmed: EXIT.notEnough, behind: EXIT.policy };
   const { least = 0, due, short } = survival;
   const isDamaged = unreadable.length > 0 || least < 0 || damage.segments > 0;
   return worstOf([
     states[standing],
-    due + short > 0 ? EXIT.notEnough : EXIT.done,
+    due + short + names.due + names.short > 0 ? EXIT.notEnough : EXIT.done,
     isDamaged ? EXIT.integrity : EXIT.done,
   ]);
 }
@@ -54,10 +54,11 @@ function* describe({ standing, why, reserve, ...status }: VaultStatus): Generato
 function* describeStored({
   survival,
   lost,
+  names,
   damage,
   moves,
   scrub,
-}: Pick<VaultStatus, 'survival' | 'lost' | 'damage' | 'moves' | 'scrub'>): Generator<string> {
+}: Pick<VaultStatus, 'survival' | 'lost' | 'names' | 'damage' | 'moves' | 'scrub'>): Generator<string> {
   const { segments, due, short, more } = survival;
   for (const { tolerates, count } of segments) {
     const what = tolerates < 0 ? 'LOST: too little is left' : `survive the loss of any ${tolerates} more`;
@@ -68,6 +69,7 @@ function* describeStored({
   for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY_LOST[why]}`;
   if (due > 0) yield `repair due   ${counted(due, 'segment')} with shards at lost providers`;
   if (short > 0) yield `short        ${counted(short, 'segment')} survive fewer losses than was certified`;
+  yield* describeNames(names);
   if (damage.segments > 0) {
     const { missing, corrupt, oldestMs } = damage;
     yield `damage       ${missing} blobs missing and ${corrupt} corrupt of ${counted(damage.segments, 'segment')}, the first found ${timeOf(oldestMs)}`;
@@ -78,6 +80,16 @@ function* describeStored({
   yield scrub === undefined
     ? 'scrub        never'
     : `scrub        last ${timeOf(scrub.lastMs)}; ${scrub.done} of ${counted(scrub.of, 'part')} read since ${timeOf(scrub.oldestMs)}`;
+}
+
+function* describeNames({ due, short, leaving, unknown, more }: VaultStatus['names']): Generator<string> {
+  if (due > 0)
+    yield `names lost   ${counted(due, 'name')} with copies at lost providers: they are to be copied`;
+  if (short > 0) yield `names short  ${counted(short, 'name')} with copies in too few failure domains`;
+  if (leaving > 0) yield `names left   ${counted(leaving, 'name')} to be deleted where a copy was`;
+  if (unknown > 0)
+    yield `names        ${counted(unknown, 'name')} of which it is not noted where the copies are`;
+  if (more) yield '  - there are more names than were counted';
 }
 
 function* describeRepair({ putOff, nextMs, egressBytes }: VaultStatus['repair']): Generator<string> {

@@ -4,9 +4,11 @@ import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core
 import { decodeRoot, type RootRecord } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { loadRoot, manifestStands, manifestsFrom } from '../../records/manifests.ts';
+import { type NamePlaces, namesUnknown } from '../../records/name-places.ts';
 import { type IndexedSegment, placementClasses, segmentsIn } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
 import { atOnce, Room, segmentsAtOnce } from '../repair/at-once.ts';
+import { namesDue, repairName } from '../repair/names.ts';
 import { repairNodes } from '../repair/nodes.ts';
 import type { RepairPace } from '../repair/pace.ts';
 import { evacuateSegment } from './evacuate-segment.ts';
@@ -35,8 +37,9 @@ export interface EvacuationProgress {
   readonly bytesRead: number;
   /** Of shards and of manifest nodes. */
   readonly bytesWritten: number;
-  /** Copies of manifest nodes that were written to others. */
+  /** Copies of manifest nodes that were written to others, and of names. */
   readonly nodeCopies: number;
+  readonly nameCopies: number;
 }
 
 /** What is still at the provider, and why. */
@@ -46,6 +49,8 @@ export interface LeftThere {
   readonly bytes: number;
   /** Objects that have manifest nodes with too few copies elsewhere. */
   readonly objects: number;
+  /** Names with too few copies elsewhere, or of which nobody has noted yet where their copies are. */
+  readonly names: number;
   /** Segments that would survive fewer losses if they were moved. */
   readonly refused: number;
   /** In plain words, and of how many segments and objects; the commonest first. */
@@ -65,6 +70,8 @@ const MAX_CAPPED = 64;
 /** Objects and segments that are remembered as done, or as not to be done now. */
 const MAX_SEEN = 1_000_000;
 const MAX_REASONS = 32;
+/** Names that are copied at once. */
+const NAMES_AT_ONCE = 8;
 /** Whether a provider answers is asked again after so long. */
 const ANSWER_MS = 30_000;
 
@@ -81,6 +88,7 @@ export async function evacuateProvider(
   const run = new Evacuation(context, tools, options);
   for (let pass = 0; pass < MAX_PASSES && (await run.shards()); pass++);
   await run.nodes();
+  await run.names();
   return { ...run.progress, left: await run.left() };
 }
 
@@ -104,7 +112,15 @@ class Evacuation {
   readonly #context: MovingContext;
   readonly #tools: EvacuationTools;
   readonly #options: EvacuationRun;
-  readonly #sum = { segments: 0, shards: 0, rebuilt: 0, bytesRead: 0, bytesWritten: 0, nodeCopies: 0 };
+  readonly #sum = {
+    segments: 0,
+    shards: 0,
+    rebuilt: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    nodeCopies: 0,
+    nameCopies: 0,
+  };
   /** Segments that are not tried again now, and why. */
   readonly #failed = new Map<BlobAddress, string>();
   readonly #refused = new Set<BlobAddress>();
@@ -114,6 +130,7 @@ class Evacuation {
   readonly #withNodes = new Map<BlobAddress, Promise<void>>();
   readonly #short = new Map<BlobAddress, string>();
   readonly #capped = new Set<string>();
+  #shortNames = 0;
   #cappedInTurn = 0;
   /** For the chunks that are worked on at once. */
   readonly #room: Room;
@@ -148,6 +165,23 @@ class Evacuation {
     await atOnce(all, { ...room, signal }, (manifest) => this.#nodesOf(manifest));
   }
 
+  /** Copies enough of each name are made elsewhere; what is at the provider is deleted by who has the key. */
+  async names(): Promise<void> {
+    const { gone, from, signal, onProgress } = this.#options;
+    const without = new Set([...gone, from]);
+    const leaving = gone.has(from) ? undefined : from;
+    const task = { without, leaving, pace: this.#tools.pace, signal };
+    const work = async ({ nameKey }: NamePlaces): Promise<void> => {
+      const { copies, bytes, isShort } = await repairName(this.#context, nameKey, task);
+      this.#sum.nameCopies += copies;
+      this.#sum.bytesWritten += bytes;
+      if (isShort) this.#shortNames++;
+      onProgress?.(this.progress);
+    };
+    const due = namesDue(this.#context, without, { signal });
+    await atOnce(due, { capacity: NAMES_AT_ONCE, weight: () => 1, signal }, work);
+  }
+
   async left(): Promise<LeftThere> {
     const { signal, from } = this.#options;
     const counts = new Map<string, number>();
@@ -163,9 +197,16 @@ class Evacuation {
       count(this.#failed.get(one.segment) ?? NOT_TRIED);
     }
     for (const message of this.#short.values()) count(message);
+    const unknown = await namesUnknown(this.#context, { signal });
+    for (const [names, message] of [
+      [this.#shortNames, SHORT_NAMES],
+      [unknown, UNKNOWN_NAMES],
+    ] as const) {
+      if (names > 0) counts.set(message, names);
+    }
     const why = [...counts].map(([message, its]) => ({ message, count: its }));
     return {
-      ...{ segments, bytes, refused, objects: this.#short.size },
+      ...{ segments, bytes, refused, objects: this.#short.size, names: this.#shortNames + unknown },
       why: why.sort((a, b) => b.count - a.count),
       capped: [...this.#capped].sort(),
     };
@@ -279,4 +320,6 @@ class Evacuation {
   }
 }
 
+const SHORT_NAMES = 'a name has too few copies elsewhere';
+const UNKNOWN_NAMES = 'it is not noted where the copies of a name are: `holdfast gc` finds out';
 const NOT_TRIED = 'it was not come to, or came meanwhile';

@@ -8,7 +8,9 @@ import type { Fork } from '../../records/forks.ts';
 import { generationOf } from '../../records/generation.ts';
 import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
 import { renewNames } from '../../records/name-copies.ts';
+import { recordCopies } from '../../records/name-places.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
+import { namePassBegins } from '../../records/name-tidy.ts';
 import { currentChange } from '../../records/names.ts';
 import { toBeIndexed } from '../../records/shard-index.ts';
 import { queueName, queueSlots } from '../../records/slots.ts';
@@ -67,6 +69,7 @@ export async function recoverVault(
   const collected = await collectPointers(context, signal);
   const { pointers, advanced, rolledBack, forks } = await settleNames(context, before, collected, signal);
   throwIfAborted(signal, 'recover');
+  await namePassBegins(context);
   const silent = new Map(collected.silent);
   const standing = pointers.filter(({ manifest }) => manifest !== undefined);
   const found = await lookAtObjects(context, standing, silent, signal);
@@ -132,11 +135,16 @@ async function queueShort(
     const nameKey = context.keys.nameKey(name);
     const heard = names.get(nameKey)?.filter(({ pointer }) => pointer.version === version) ?? [];
     const same = heard.find(({ pointer }) => pointer.manifest === manifest);
-    const labels = Array.from((same && holders.get(same)) ?? [], (id) => {
+    const held = [...((same && holders.get(same)) ?? [])];
+    const labels = held.map((id) => {
       const provider = context.directory.get(id);
       return provider && domainOf(provider, context.policy.failureDomain);
     });
     const wanted = await domainsWanted(context, manifest!);
+    if (same !== undefined) {
+      const slot = context.keys.slotName(name);
+      await recordCopies(context, { nameKey, slot, sealed: same.sealed, needed: wanted || undefined, held });
+    }
     if (new Set(labels).size < wanted) await queueName(context, nameKey, version, wanted);
   }
   await renewNames(context);

@@ -12,7 +12,7 @@ export type RepairStatus = 'success' | 'failure' | 'skipped' | 'fatal';
 /** One attempt to repair a chunk. */
 export interface RepairEntry {
   readonly manifest: BlobAddress;
-  /** Undefined: it was about the nodes of the manifest, or its name. */
+  /** Undefined: it was about the nodes of the manifest. */
   readonly chunk: number | undefined;
   readonly status: RepairStatus;
   /** What was stored for it. */

@@ -10,6 +10,7 @@ import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
 import { atOnce, Room, segmentsAtOnce } from './at-once.ts';
 import { type DueSegment, dueSegments } from './due.ts';
+import { namesDue, repairName } from './names.ts';
 import { repairNodes } from './nodes.ts';
 import { tellOutcome } from './outcomes.ts';
 import type { RepairPace } from './pace.ts';
@@ -27,8 +28,8 @@ export interface RepairTools {
   readonly later?: Later | undefined;
 }
 
-/** Until when a segment waits, by the monotonic clock, and how many shards it lacks. */
-export type Later = Map<BlobAddress, { readonly untilMs: number; readonly shards: number }>;
+/** Until when a segment, or the copies of a name, wait, by the monotonic clock, and how many shards the segment lacks. */
+export type Later = Map<string, { readonly untilMs: number; readonly shards: number }>;
 
 export interface RepairRunOptions extends AbortOptions {
   /** Providers that are gone for good. */
@@ -49,6 +50,9 @@ export interface RepairRunResult {
   readonly chunks: Readonly<Record<RepairStatus, number>>;
   /** Copies of manifest nodes that were written. */
   readonly nodeCopies: number;
+  /** Copies of names that were written, and names that have too few still. */
+  readonly nameCopies: number;
+  readonly namesShort: number;
   /** Providers that may give no more today. */
   readonly capped: readonly string[];
 }
@@ -60,6 +64,10 @@ const isNobodysFault = (error: HoldfastError): boolean =>
 const MAX_CAPPED = 64;
 /** Segments that are remembered as waiting; the others are looked at each time. */
 const MAX_LATER = 100_000;
+/** Names that are copied at once. */
+const NAMES_AT_ONCE = 8;
+/** A name that has too few copies is looked at again after so long. */
+const SHORT_AGAIN_MS = 60_000;
 /** Segments that are remembered as looked at, so that none is twice. */
 const MAX_SEEN = 1_000_000;
 
@@ -77,7 +85,12 @@ export async function repairDue(
   const due = run.left(dueSegments(context, options.lost, options));
   const segments = segmentsAtOnce(tools.maxConcurrent);
   try {
-    await atOnce(due, { ...segments, signal: options.signal }, (one) => run.repair(one));
+    // Names are few bytes and many waits: they hold up no shards, and no shards them.
+    const both = await Promise.allSettled([
+      atOnce(due, { ...segments, signal: options.signal }, (one) => run.repair(one)),
+      run.names(),
+    ]);
+    for (const one of both) if (one.status === 'rejected') throw one.reason;
   } finally {
     if (!options.signal?.aborted) tools.metrics.backlog(run.backlog);
   }
@@ -99,7 +112,7 @@ class RepairRun {
   readonly #room: Room;
   /** Shards that are lacking still. */
   #backlog = 0;
-  readonly #sum = { bytesRestored: 0, bytesRead: 0, nodeCopies: 0 };
+  readonly #sum = { bytesRestored: 0, bytesRead: 0, nodeCopies: 0, nameCopies: 0, namesShort: 0 };
 
   constructor(context: MovingContext, tools: RepairTools, options: RepairRunOptions) {
     this.#context = context;
@@ -121,6 +134,32 @@ class RepairRun {
     return this.#backlog;
   }
 
+  /** @throws what the engine throws; `Aborted`. */
+  async names(): Promise<void> {
+    const { lost, untilMs = Number.POSITIVE_INFINITY, signal } = this.#options;
+    const { pace, later } = this.#tools;
+    const { clock } = this.#context;
+    const task = { without: lost, pace, signal };
+    const repair = async (nameKey: string): Promise<void> => {
+      const { copies, bytes, isShort } = await repairName(this.#context, nameKey, task);
+      this.#sum.nameCopies += copies;
+      this.#sum.bytesRestored += bytes;
+      this.#tools.metrics.bytes(bytes);
+      if (!isShort) return;
+      this.#sum.namesShort++;
+      if (later !== undefined && later.size < MAX_LATER)
+        later.set(nameKey, { untilMs: clock.monotonic() + SHORT_AGAIN_MS, shards: 0 });
+    };
+    const left = async function* (this: RepairRun): AsyncGenerator<string> {
+      for await (const { nameKey } of namesDue(this.#context, lost, { signal })) {
+        if (clock.monotonic() > untilMs) return;
+        if (this.#waits(nameKey)) this.#sum.namesShort++;
+        else yield nameKey;
+      }
+    };
+    await atOnce(left.call(this), { capacity: NAMES_AT_ONCE, weight: () => 1, signal }, repair);
+  }
+
   /** Those that are to be looked at now. */
   async *left(due: AsyncIterable<DueSegment>): AsyncGenerator<DueSegment> {
     const { untilMs = Number.POSITIVE_INFINITY } = this.#options;
@@ -137,15 +176,15 @@ class RepairRun {
     return false;
   }
 
-  #waits(segment: BlobAddress): boolean {
+  #waits(what: string): boolean {
     const { later } = this.#tools;
-    const waiting = later?.get(segment);
+    const waiting = later?.get(what);
     if (waiting === undefined) return false;
     if (waiting.untilMs > this.#context.clock.monotonic()) {
       this.#backlog += waiting.shards;
       return true;
     }
-    later?.delete(segment);
+    later?.delete(what);
     return false;
   }
 
