@@ -10,8 +10,7 @@ import { type CopiesWanted, CopyDealer, spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
 import { type Fork, judgeRival, keepFork } from './forks.ts';
-import { domainsWanted } from './manifests.ts';
-import { recordCopies } from './name-places.ts';
+import { noteCopies } from './name-places.ts';
 import { currentChange, type NameChange, supersede } from './names.ts';
 import { type Poison, PoisonLog } from './poison.ts';
 import {
@@ -110,18 +109,12 @@ class BackUpRounds {
         if (domains < this.#wanted.needed) {
           await queueName(this.#context, nameKey, current.pointer.version, this.#wanted.needed);
         }
-        await this.#record(current, nameKey, held);
+        // So that those who have no key can copy it too, when a provider is lost.
+        await noteCopies(this.#context, current, { needed: this.#wanted.needed, held });
         return { copies, domains, unconfirmed, undecided };
       }
       current = raised;
     }
-  }
-
-  /** So that those who have no key can copy it too, when a provider is lost. */
-  async #record({ pointer, sealed }: NameChange, nameKey: string, held: readonly string[]): Promise<void> {
-    const slot = this.#context.keys.slotName(pointer.name);
-    const needed = await domainsOfName(this.#context, pointer, this.#wanted.needed);
-    await recordCopies(this.#context, { nameKey, slot, sealed, needed, held });
   }
 
   /** Those that nobody asked because they are away: they may hold the version before, and are told when they are back. */
@@ -271,16 +264,6 @@ class BackUpRounds {
   #hash(pointer: Pointer): string {
     return toHex(pointerHash(this.#context.blake3, pointer));
   }
-}
-
-/** In how many domains a version's copies are to be; 0 for a removal, undefined where that is not known. */
-export async function domainsOfName(
-  context: RecordsContext,
-  { manifest }: Pick<Pointer, 'manifest'>,
-  needed = 0,
-): Promise<number | undefined> {
-  if (manifest === undefined) return 0;
-  return needed || (await domainsWanted(context, manifest)) || undefined;
 }
 
 /** Entries of each provider tried in one go. */

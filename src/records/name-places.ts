@@ -4,8 +4,10 @@ import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { isCount } from '../core/counts.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import type { BatchOp, Precondition } from '../engine/engine.ts';
+import type { Pointer } from '../manifest/pointer.ts';
 import { isSlotName } from '../providers/adapter.ts';
 import type { RecordsContext } from './context.ts';
+import { domainsWanted } from './manifests.ts';
 import { NAMES_TABLE } from './name-record.ts';
 import { isNameKey } from './slots.ts';
 
@@ -51,7 +53,7 @@ const MAX_ROUNDS = 8;
 const CLASS_ID = /^[0-9a-f]{16}$/;
 
 /** What a writer found of a name's copies. */
-export interface FoundCopies {
+interface FoundCopies {
   readonly nameKey: string;
   readonly slot: string;
   readonly sealed: Uint8Array;
@@ -65,7 +67,7 @@ export interface FoundCopies {
  * Notes where the copies of a name are, unless the name stands for another version by now: whoever changed it notes that.
  * Not flushed: what a power cut takes back is found again.
  */
-export async function recordCopies(context: PlacesContext, found: FoundCopies): Promise<void> {
+async function recordCopies(context: PlacesContext, found: FoundCopies): Promise<void> {
   const { nameKey, slot, sealed, held } = found;
   const of = hashOfSealed(context, sealed);
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -83,6 +85,23 @@ export async function recordCopies(context: PlacesContext, found: FoundCopies): 
     const now = await context.engine.table(NAMES_TABLE).get(nameKey);
     if (now === undefined || !equalBytes(now, sealed)) return;
   }
+}
+
+/**
+ * The same, of a pointer.
+ * @param needed failure domains; 0 where that is not known: then its object tells.
+ */
+export async function noteCopies(
+  context: RecordsContext,
+  { pointer, sealed }: { readonly pointer: Pointer; readonly sealed: Uint8Array },
+  { needed, held }: { readonly needed: number; readonly held: readonly string[] },
+): Promise<void> {
+  const { keys } = context;
+  const [nameKey, slot] = [keys.nameKey(pointer.name), keys.slotName(pointer.name)];
+  const { manifest } = pointer;
+  const domains =
+    manifest === undefined ? 0 : needed || (await domainsWanted(context, manifest)) || undefined;
+  await recordCopies(context, { nameKey, slot, sealed, needed: domains, held });
 }
 
 /** What is to be written in place of a row; its `holds` are the preconditions. */

@@ -6,15 +6,14 @@ import { entriesFrom } from '../engine/batches.ts';
 import { relationOf } from '../manifest/pointer.ts';
 import type { RecordsContext } from './context.ts';
 import { generationOf } from './generation.ts';
-import { domainsOfName } from './name-backup.ts';
 import {
   hashOfSealed,
   movedCopies,
   type NamePlacesRow,
   nameClasses,
   namesIn,
+  noteCopies,
   placesOfName,
-  recordCopies,
 } from './name-places.ts';
 import { NAMES_TABLE, openName } from './name-record.ts';
 import { askSlots, dueEntries, readIfIntact, readSlotContent } from './slots.ts';
@@ -122,9 +121,7 @@ async function findPlaces(context: RecordsContext, nameKey: string, options: Abo
   const holders = [...held].filter(
     ([, its]) => its.version >= pointer.version && its.manifest === pointer.manifest,
   );
-  const needed = await domainsOfName(context, pointer);
-  const slot = context.keys.slotName(pointer.name);
-  await recordCopies(context, { nameKey, slot, sealed, needed, held: holders.map(([{ id }]) => id) });
+  await noteCopies(context, { pointer, sealed }, { needed: 0, held: holders.map(([{ id }]) => id) });
   return true;
 }
 

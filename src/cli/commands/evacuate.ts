@@ -132,7 +132,7 @@ function* describe(provider: string, result: EvacuateResult): Generator<string> 
   const { segments, shards, rebuilt, bytesRead, bytesWritten, nodeCopies, nameCopies, left } = result;
   yield `moved        ${counted(segments, 'segment')}: ${counted(shards, 'shard')}, ${rebuilt} of them rebuilt`;
   yield `read         ${bytes(bytesRead)}`;
-  yield `written      ${bytes(bytesWritten)}, with ${nodeCopies} manifest nodes and ${nameCopies} names in it`;
+  yield `written      ${bytes(bytesWritten)}, with ${nodeCopies} manifest nodes in it; ${nameCopies} copies of names`;
   yield left.segments === 0
     ? `left         no shard ought to be at ${provider} any more; what was moved is deleted there by \`holdfast gc\``
     : `left         ${counted(left.segments, 'segment')} at ${provider}, ${bytes(left.bytes)}`;

@@ -28,7 +28,7 @@ function* describe(result: RepairResult): Generator<string> {
   const { manifests, bytesRestored, bytesRead, chunks, nodeCopies, nameCopies, lost } = result;
   for (const { provider, why } of lost) yield `lost         ${provider}: ${WHY_LOST[why]}`;
   yield `repaired     ${counted(chunks.success, 'chunk')} of ${counted(manifests, 'object')}`;
-  yield `written      ${bytes(bytesRestored)}, with ${nodeCopies} manifest nodes and ${nameCopies} names in it`;
+  yield `written      ${bytes(bytesRestored)}, with ${nodeCopies} manifest nodes in it; ${nameCopies} copies of names`;
   yield `read         ${bytes(bytesRead)}`;
 }
 

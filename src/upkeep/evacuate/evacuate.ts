@@ -172,9 +172,8 @@ class Evacuation {
     const leaving = gone.has(from) ? undefined : from;
     const task = { without, leaving, pace: this.#tools.pace, signal };
     const work = async ({ nameKey }: NamePlaces): Promise<void> => {
-      const { copies, bytes, isShort } = await repairName(this.#context, nameKey, task);
+      const { copies, isShort } = await repairName(this.#context, nameKey, task);
       this.#sum.nameCopies += copies;
-      this.#sum.bytesWritten += bytes;
       if (isShort) this.#shortNames++;
       onProgress?.(this.progress);
     };

@@ -8,7 +8,7 @@ import type { Fork } from '../../records/forks.ts';
 import { generationOf } from '../../records/generation.ts';
 import { domainsWanted, rememberedRoot } from '../../records/manifests.ts';
 import { renewNames } from '../../records/name-copies.ts';
-import { recordCopies } from '../../records/name-places.ts';
+import { noteCopies } from '../../records/name-places.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { namePassBegins } from '../../records/name-tidy.ts';
 import { currentChange } from '../../records/names.ts';
@@ -141,10 +141,7 @@ async function queueShort(
       return provider && domainOf(provider, context.policy.failureDomain);
     });
     const wanted = await domainsWanted(context, manifest!);
-    if (same !== undefined) {
-      const slot = context.keys.slotName(name);
-      await recordCopies(context, { nameKey, slot, sealed: same.sealed, needed: wanted || undefined, held });
-    }
+    if (same !== undefined) await noteCopies(context, same, { needed: wanted, held });
     if (new Set(labels).size < wanted) await queueName(context, nameKey, version, wanted);
   }
   await renewNames(context);

@@ -143,7 +143,6 @@ class RepairRun {
     const repair = async (nameKey: string): Promise<void> => {
       const { copies, bytes, isShort } = await repairName(this.#context, nameKey, task);
       this.#sum.nameCopies += copies;
-      this.#sum.bytesRestored += bytes;
       this.#tools.metrics.bytes(bytes);
       if (!isShort) return;
       this.#sum.namesShort++;
