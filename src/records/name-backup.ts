@@ -109,7 +109,6 @@ class BackUpRounds {
         if (domains < this.#wanted.needed) {
           await queueName(this.#context, nameKey, current.pointer.version, this.#wanted.needed);
         }
-        // So that those who have no key can copy it too, when a provider is lost.
         await noteCopies(this.#context, current, { needed: this.#wanted.needed, held });
         return { copies, domains, unconfirmed, undecided };
       }

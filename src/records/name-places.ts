@@ -88,7 +88,7 @@ async function recordCopies(context: PlacesContext, found: FoundCopies): Promise
 }
 
 /**
- * The same, of a pointer.
+ * The same, of a pointer: so that those who have no key can copy it too, when a provider is lost.
  * @param needed failure domains; 0 where that is not known: then its object tells.
  */
 export async function noteCopies(
