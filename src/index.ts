@@ -75,7 +75,7 @@ export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './
 export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';
 export type { LiveCertificate, ObjectStat } from './upkeep/stat.ts';
 export type { Backlog, RepairWaits, TrashStatus, Upkeep } from './upkeep/status.ts';
-export type { DamageStatus, ScrubStatus, Survival } from './upkeep/survival.ts';
+export type { DamageStatus, NamesStatus, ScrubStatus, Survival } from './upkeep/survival.ts';
 export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts';
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
