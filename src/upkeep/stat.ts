@@ -73,7 +73,9 @@ async function liveCertificate(
 ): Promise<LiveCertificate> {
   const { directory } = context;
   const { certificate, providers: stored } = object.record;
-  const isThere = (id: string): boolean => directory.get(id) !== undefined && directory.isResponsive(id);
+  // Told once: one that answers again in between would be counted by neither the certificate nor `without`.
+  const answering = new Set(directory.all().flatMap(({ id }) => (directory.isResponsive(id) ? [id] : [])));
+  const isThere = (id: string): boolean => answering.has(id);
   const moved = await wasMoved(context, object, signal);
   if (!moved && stored.every(isThere)) return { certificate, without: [] };
   const providers = directory.all();

@@ -149,6 +149,17 @@ describe.each([
     expect(await verifyObject(context, 'x')).toMatchObject({ intact: false, readable: true });
   });
 
+  it('says without whom it survives less, though he answers again by then', async () => {
+    const { context } = await movedVault();
+    for (let answers = 1; answers < 9; answers++) {
+      let asked = 0;
+      const isResponsive = (id: string): boolean => id !== 'p2' || ++asked >= answers;
+      const directory = { ...context.directory, isResponsive };
+      const { live } = await statObject({ ...context, directory }, 'x');
+      expect(live.without.includes('p2')).toBe(live.certificate.tolerates < 1);
+    }
+  });
+
   it('has lost each shard once, where it was moved to, when it is not there either', async () => {
     const vault = await movedVault();
     for (const segment of vault.segments) await adapterOf(vault, 'p4').delete(packAt(segment, 'p1').address);
