@@ -117,20 +117,37 @@ export function publicTree(
   };
 }
 
-/** Every segment of an object in order, its shards where they are now. */
-export async function* publicSegments(
+/** A segment as it was put. */
+export interface PutSegment {
+  /** Address of its node, or of the root that it stands in. */
+  readonly segment: BlobAddress;
+  readonly view: SegmentView;
+}
+
+/** Every segment of an object in order, as it was put. */
+export async function* putSegments(
   context: ObjectContext,
   { manifest, record }: PublicManifest,
   damage: DamageLog,
   signal?: AbortSignal,
-): AsyncGenerator<SegmentView> {
+): AsyncGenerator<PutSegment> {
   const code = createLinearCode(record.code);
   const tree = publicTree(record, (address) => fetchNode(context, address, damage, signal));
-  const relocationsOf = await context.relocations.open({ signal, fresh: true });
   for await (const { address, segment } of walkManifest(tree)) {
-    if (segment === undefined) continue;
-    const view = viewSegment(segment, code);
-    yield relocationsOf === undefined ? view : relocate(view, await relocationsOf(address ?? manifest));
+    if (segment !== undefined) yield { segment: address ?? manifest, view: viewSegment(segment, code) };
+  }
+}
+
+/** Every segment of an object in order, its shards where they are now. */
+export async function* publicSegments(
+  context: ObjectContext,
+  object: PublicManifest,
+  damage: DamageLog,
+  signal?: AbortSignal,
+): AsyncGenerator<SegmentView> {
+  const relocationsOf = await context.relocations.open({ signal, fresh: true });
+  for await (const { segment, view } of putSegments(context, object, damage, signal)) {
+    yield relocationsOf === undefined ? view : relocate(view, await relocationsOf(segment));
   }
 }
 

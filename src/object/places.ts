@@ -65,6 +65,10 @@ export function locate(view: SegmentView, chunk: number, shard: number, nth = 0)
   return nth === 0 ? recordedPlace(view, at) : undefined;
 }
 
+/** Every place of a shard, the likeliest first. @param at `chunk × totalShards + shard`. */
+export const allPlaces = (view: SegmentView, at: number): readonly Place[] =>
+  view.moved?.places.get(at) ?? [recordedPlace(view, at)];
+
 /** Where a shard was put. @param at `chunk × totalShards + shard`. */
 export const recordedPlace = ({ record, layout }: SegmentView, at: number): Place => ({
   pack: record.packs[record.places[at]!]!,

@@ -89,6 +89,34 @@ export async function hasUnknownMoves(
   return marks.length === 0 || marks.some((one) => !own.includes(one));
 }
 
+/** The marks at a provider; undefined where they cannot be understood. @throws what the provider throws. */
+export async function marksAt(
+  { adapter }: Pick<Provider, 'adapter'>,
+  options: AbortOptions = {},
+): Promise<readonly string[] | undefined> {
+  const slot = await adapter.readSlot(MARK_SLOT, options);
+  if (slot === undefined) return [];
+  const marks = marksIn(slot.bytes);
+  return marks.length === 0 ? undefined : marks;
+}
+
+/** This state knows now of the moves that were marked so at a provider. */
+export async function adoptMarks(
+  { engine }: Pick<RecordsContext, 'engine'>,
+  id: string,
+  marks: readonly string[],
+): Promise<void> {
+  const table = engine.table(MARKS_TABLE);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const stored = await table.get(id).catch(corrupt);
+    const own = marksIn(stored);
+    if (marks.every((mark) => own.includes(mark))) return;
+    const known = [...marks, ...own.filter((mark) => !marks.includes(mark))].slice(0, MAX_MARKS + 1);
+    if (stored === 'damaged') return table.put(id, encode(known), { sync: true });
+    if (await table.compareAndSet(id, stored, encode(known), { sync: true })) return;
+  }
+}
+
 const corrupt = (error: unknown): 'damaged' => {
   if (isHoldfastError(error, 'Corrupt')) return 'damaged';
   throw error;

@@ -1,50 +1,98 @@
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
+import type { BlobAddress } from '../core/address.ts';
+import { entryOf } from '../core/maps.ts';
 import { relocationSlotName } from '../manifest/relocation-slot.ts';
+import { blobKey } from '../object/relocations.ts';
+import { domainOf } from '../placement/domains.ts';
+import type { SlotName } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { RecordsContext } from '../records/context.ts';
 import { RESERVED_NAME } from '../records/generation-slot.ts';
 import { MARK_SLOT } from '../records/move-marks.ts';
 import { NAMES_TABLE, openName } from '../records/name-record.ts';
 import { PLACE_SLOT } from '../records/places.ts';
 import { relocatedSegments } from '../records/relocations.ts';
 import { readRelocationSlot } from '../records/slot-relocations.ts';
-import { readIfIntact, readSlotContent } from '../records/slots.ts';
+import { readIfIntact, readSlotContent, withSlots } from '../records/slots.ts';
+import type { UpkeepContext } from './context.ts';
 
 /** Slots that no name of this state has and that are opened to see whose they are. */
 const MAX_OPENED = 10_000;
 
-/** Slots at providers that this vault did not write: a vault that enters itself nowhere, as earlier versions did not, has those. */
-export class ForeignSlots {
-  readonly #context: RecordsContext;
-  #own: Promise<Set<number>> | undefined;
-  readonly #found = new Map<string, boolean>();
+/** A slot that says where shards of a segment were moved to, of which this state has recorded nothing. */
+interface ToldSlot {
+  readonly slot: SlotName;
+  readonly segment: BlobAddress;
+}
 
-  constructor(context: RecordsContext) {
+interface SlotsAt {
+  /** Not this vault's; or too many to tell. */
+  readonly isForeign: boolean;
+  readonly told: readonly ToldSlot[];
+  /** `provider/address` of the packs that these name. */
+  readonly packs: ReadonlySet<string>;
+}
+
+/**
+ * Slots at providers that this state did not write. Of another vault: one that enters itself nowhere, as earlier versions did not,
+ * has those. And of relocations: another home with the same key moved shards, or this one before it was lost.
+ */
+export class ForeignSlots {
+  readonly #context: UpkeepContext;
+  #own: Promise<Set<number>> | undefined;
+  readonly #found = new Map<string, Promise<SlotsAt>>();
+
+  constructor(context: UpkeepContext) {
     this.#context = context;
   }
 
-  /** Whether there are any; or too many to tell. Found out once for each provider. */
-  async at({ id, adapter }: Provider, options: AbortOptions): Promise<boolean> {
-    const known = this.#found.get(id);
-    if (known !== undefined) return known;
+  /** Found out once for each provider. */
+  at(provider: Provider, options: AbortOptions): Promise<SlotsAt> {
+    return entryOf(this.#found, provider.id, () => {
+      const found = this.#look(provider, options);
+      found.catch(() => this.#found.delete(provider.id));
+      return found;
+    });
+  }
+
+  /**
+   * Packs that slots name at any provider, as `provider/address`: shards were moved there, for all that is known.
+   * @returns undefined where so many could not be heard that a slot may have no copy among the others.
+   */
+  async packsTold(options: AbortOptions): Promise<ReadonlySet<string> | undefined> {
+    const { directory, policy } = this.#context;
+    const packs = new Set<string>();
+    const unheard = new Set<string>();
+    const hear = async (provider: Provider): Promise<void> => {
+      const label = domainOf(provider, policy.failureDomain);
+      if (!directory.isResponsive(provider.id)) return void unheard.add(label);
+      const found = await this.at(provider, options).catch(() => undefined);
+      throwIfAborted(options.signal, 'gc');
+      if (found === undefined || found.isForeign) unheard.add(label);
+      for (const pack of found?.packs ?? []) packs.add(pack);
+    };
+    await Promise.all(withSlots(directory.all()).map(hear));
+    return unheard.size > policy.minTolerates ? undefined : packs;
+  }
+
+  async #look({ adapter }: Provider, options: AbortOptions): Promise<SlotsAt> {
     this.#own ??= this.#ownSlots(options);
     const own = await this.#own;
+    const told: ToldSlot[] = [];
+    const packs = new Set<string>();
     let opened = 0;
-    let found = false;
     for await (const slot of adapter.listSlots(options)) {
       if (slot === PLACE_SLOT || slot === MARK_SLOT || own.has(digitsOf(slot))) continue;
       const content = opened++ < MAX_OPENED ? await readIfIntact(adapter, slot, options) : undefined;
-      found = content === undefined || !this.#isOfVault(slot, content.bytes);
-      if (found) break;
+      if (content === undefined) return { isForeign: true, told, packs };
+      // Vaults that write these enter themselves where they store anything.
+      const moved = readRelocationSlot(this.#context, slot, content.bytes);
+      if (moved !== undefined) {
+        told.push({ slot, segment: moved.segment });
+        for (const pack of moved.relocations.flatMap(({ record }) => record.packs)) packs.add(blobKey(pack));
+      } else if (readSlotContent(this.#context, content.bytes) === undefined)
+        return { isForeign: true, told, packs };
     }
-    this.#found.set(id, found);
-    return found;
-  }
-
-  /** Slots of relocations carry no vault's name. Vaults that write them enter themselves where they store anything. */
-  #isOfVault(slot: string, content: Uint8Array): boolean {
-    if (readSlotContent(this.#context, content) !== undefined) return true;
-    return readRelocationSlot(this.#context, slot, content) !== undefined;
+    return { isForeign: false, told, packs };
   }
 
   async #ownSlots(options: AbortOptions): Promise<Set<number>> {

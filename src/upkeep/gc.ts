@@ -66,6 +66,7 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
   for (let from = 0; from < END_OF_HEADS; ) {
     const reachable = await reachFrom(context, from, { signal });
     await Promise.all(searches.map((search) => search.part(reachable)));
+    await Promise.all(searches.map((search) => search.dropSlots(reachable)));
     from = reachable.to;
     for (const manifest of reachable.unread.keys()) if (unread.size < MAX_TOLD) unread.add(manifest);
   }

@@ -1,6 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import { asHoldfastError, type HoldfastError } from '../core/errors.ts';
+import { relocationSlotName } from '../manifest/relocation-slot.ts';
 import type { BlobEntry } from '../providers/adapter.ts';
 import type { Provider } from '../providers/provider.ts';
 import { claimedAmong } from '../records/claims.ts';
@@ -11,6 +12,7 @@ import { intendedAmong } from '../records/intents.ts';
 import { hasUnknownMoves } from '../records/move-marks.ts';
 import { movedAmong } from '../records/move-rows.ts';
 import { isSoleOwner, readPlace } from '../records/places.ts';
+import { storedRelocations } from '../records/relocations.ts';
 import type { ForeignSlots } from './foreign-slots.ts';
 import { type Reachable, reach } from './reachable.ts';
 
@@ -139,6 +141,26 @@ export class OrphanSearch {
     return modifiedUnixMs !== undefined && this.#context.clock.now() - modifiedUnixMs >= minAgeMs;
   }
 
+  /** Deletes slots that say where shards of segments were moved to that no object has any more. */
+  async dropSlots(reachable: Reachable): Promise<void> {
+    const { signal, dryRun } = this.#options;
+    const { engine, blake3 } = this.#context;
+    if (dryRun || !this.#provider.adapter.capabilities.supportsSlots) return;
+    try {
+      const { told } = await this.#foreign.at(this.#provider, { signal });
+      const left = told.filter(({ segment }) => reachable.covers(segment) && !reachable.hasNode(segment));
+      if (left.length === 0 || (await this.#whyKept(reachable)) !== undefined) return;
+      for (const { segment } of left) {
+        if ((await storedRelocations(engine, segment, { signal })).keys.length > 0) continue;
+        const slot = relocationSlotName(blake3, segment);
+        await this.#provider.adapter.deleteSlot(slot, { signal, forget: true });
+      }
+    } catch {
+      // They are in nobody's way.
+      throwIfAborted(signal, 'gc');
+    }
+  }
+
   /** Asked anew for every batch, after it was listed: a vault that comes enters itself before it stores anything. */
   async #whyKept(reachable: Reachable): Promise<WhyKept | undefined> {
     const { signal } = this.#options;
@@ -146,7 +168,7 @@ export class OrphanSearch {
     if (reachable.unread.size > 0) return 'unread';
     const place = await readPlace(this.#provider.adapter, { signal });
     if (!isSoleOwner(place, this.#context.keys.id)) return 'shared';
-    if (await this.#foreign.at(this.#provider, { signal })) return 'shared';
+    if ((await this.#foreign.at(this.#provider, { signal })).isForeign) return 'shared';
     if (await hasUnknownMoves(this.#context, this.#provider, { signal })) return 'moved';
     const generation = generationOf(this.#context);
     // What was heard before these were listed says nothing of who stored them.
@@ -157,8 +179,10 @@ export class OrphanSearch {
 
   async #delete(orphans: readonly BlobEntry[], reachable: Reachable): Promise<void> {
     const blobs: { provider: string; address: BlobAddress; bytes: number }[] = [];
+    const told = await this.#foreign.packsTold({ signal: this.#options.signal });
     for (const { address } of orphans) {
-      if (await this.#isSpare(address, reachable)) {
+      if (told === undefined || told.has(`${this.#provider.id}/${address}`)) this.#kept = 'moved';
+      else if (await this.#isSpare(address, reachable)) {
         blobs.push({ provider: this.#provider.id, address, bytes: 0 });
       } else this.#kept = 'shared';
     }

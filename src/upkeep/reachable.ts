@@ -49,6 +49,10 @@ export class Reachable {
     return this.#nodes.has(digits) || this.#packs.get(provider)?.has(digits) === true;
   }
 
+  hasNode(address: BlobAddress): boolean {
+    return this.#nodes.has(digitsOf(address));
+  }
+
   /** Providers at which a blob is needed. */
   neededAt(address: BlobAddress): string[] {
     const digits = digitsOf(address);

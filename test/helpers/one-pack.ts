@@ -6,6 +6,7 @@ import { getObject } from '../../src/pipeline/get/get.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { endDeadMoves } from '../../src/records/dead-moves.ts';
 import { type Intent, intendPacks, recordMove } from '../../src/records/moves.ts';
+import { createPlaces } from '../../src/records/places.ts';
 import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../src/records/repair-leases.ts';
 import { emptyTrash } from '../../src/records/trash.ts';
@@ -28,6 +29,7 @@ export async function world(owner = 'me') {
     owner: async () => owner,
     isGone: async (other) => gone.has(other),
   };
+  await createPlaces(context).enter(vault.providers);
   vault.gone.add('p4').add('p5');
   const { manifest } = await putObject(context, CONTENT, { name: 'x' });
   vault.gone.clear();

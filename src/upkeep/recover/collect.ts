@@ -8,6 +8,7 @@ import { comparePointers } from '../../manifest/pointer.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { MARK_SLOT } from '../../records/move-marks.ts';
 import { PLACE_SLOT } from '../../records/places.ts';
+import { readRelocationSlot } from '../../records/slot-relocations.ts';
 import { readSlotContent, type SlotPointer, withSlots } from '../../records/slots.ts';
 import type { UpkeepContext } from '../context.ts';
 
@@ -19,6 +20,8 @@ export interface Collected {
   readonly names: ReadonlyMap<string, Versions>;
   /** Providers of which each version was heard. */
   readonly holders: ReadonlyMap<SlotPointer, ReadonlySet<string>>;
+  /** Slots of relocations, by their names, and the providers that have them. */
+  readonly relocations: ReadonlyMap<string, ReadonlySet<string>>;
   /** Providers that were heard to the end. */
   readonly heard: ReadonlySet<string>;
   /** Providers that may know more than they said, and why. */
@@ -42,6 +45,8 @@ const IDLE_MS = 30_000;
 const IDLE_FACTOR = 4;
 /** Damaged slots of which it is remembered where they are. */
 const MAX_DAMAGED = 100_000;
+/** Slots of relocations of which it is remembered where they are. */
+const MAX_RELOCATION_SLOTS = 1_000_000;
 /** Slots that could not be read before a provider is given up. */
 const MAX_FAILURES = 4;
 
@@ -65,6 +70,7 @@ export async function collectPointers(
 class Gathering implements Collected {
   readonly names = new Map<string, SlotPointer[]>();
   readonly holders = new Map<SlotPointer, Set<string>>();
+  readonly relocations = new Map<string, Set<string>>();
   readonly heard = new Set<string>();
   readonly unconfirmed = new Map<string, string>();
   readonly silent = new Map<string, string>();
@@ -114,7 +120,8 @@ class Gathering implements Collected {
   take(slot: string, content: Uint8Array, provider: string): string | undefined {
     const found = readSlotContent(this.#context, content);
     // A true pointer in another's slot would count for a name again and again.
-    if (found === undefined || this.#context.keys.slotName(found.pointer.name) !== slot) return undefined;
+    if (found === undefined) return this.#takeMoves(slot, content, provider);
+    if (this.#context.keys.slotName(found.pointer.name) !== slot) return undefined;
     const versions = entryOf(this.names, found.nameKey, () => []);
     const known = versions.find(({ sealed }) => equalBytes(sealed, found.sealed));
     entryOf(this.holders, known ?? found, () => new Set<string>()).add(provider);
@@ -123,6 +130,16 @@ class Gathering implements Collected {
     versions.sort((a, b) => comparePointers(this.#context.blake3, b.pointer, a.pointer));
     if (versions.length > MAX_VERSIONS) this.holders.delete(versions.pop()!);
     return found.nameKey;
+  }
+
+  /** What it says is read once it is known which segments there are. */
+  #takeMoves(slot: string, content: Uint8Array, provider: string): string | undefined {
+    const found = readRelocationSlot(this.#context, slot, content);
+    if (found === undefined) return undefined;
+    if (this.relocations.size < MAX_RELOCATION_SLOTS || this.relocations.has(slot))
+      entryOf(this.relocations, slot, () => new Set<string>()).add(provider);
+    else this.unconfirmed.set(provider, 'it has too many slots of what was moved');
+    return found.relocations.some(({ signed }) => signed) ? slot : undefined;
   }
 
   #heardOut(id: string): void {

@@ -1,16 +1,20 @@
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { entryOf } from '../../core/maps.ts';
 import type { Stragglers } from '../../core/stragglers.ts';
+import type { Precondition } from '../../engine/engine.ts';
 import { openRoot } from '../../manifest/root.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { fetchNode } from '../../object/fetch-node.ts';
-import { type PublicManifest, publicSegments } from '../../object/manifest-tree.ts';
-import { locate, type Place, type SegmentView } from '../../object/places.ts';
+import { type PublicManifest, putSegments } from '../../object/manifest-tree.ts';
+import { allPlaces, type SegmentView } from '../../object/places.ts';
+import { blobKey, relocate } from '../../object/relocations.ts';
 import { localRoot, type Usage } from '../../records/manifests.ts';
 import { addPacks } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
+import type { PackState, ToldMoves } from './told-moves.ts';
 
 /**
  * `readable`: enough shards are there, as far as their providers say. `lost`: too few, whatever those have that were not
@@ -48,12 +52,18 @@ export class PresenceCheck {
     this.#signal = signal;
   }
 
-  async object(manifest: BlobAddress): Promise<ObjectPresence> {
+  /** @param told learns where shards were moved to, which is recorded if the object stands by `holds` still. */
+  async object(
+    manifest: BlobAddress,
+    told?: ToldMoves,
+    holds: readonly Precondition[] = [],
+  ): Promise<ObjectPresence> {
     const damage = new DamageLog();
     try {
       const root = await this.#root(manifest, damage);
       const { record } = openRoot(root, this.#context.keys.wrap);
-      return { ...(await this.#segments({ manifest, record }, damage)), root };
+      const learning = told && { told, holds };
+      return { ...(await this.#segments({ manifest, record }, damage, learning)), root };
     } catch (error) {
       throwIfAborted(this.#signal, 'recover');
       return { presence: this.#whenMissing(error) };
@@ -69,26 +79,40 @@ export class PresenceCheck {
     });
   }
 
-  async #segments(object: PublicManifest, damage: DamageLog): Promise<Omit<ObjectPresence, 'root'>> {
+  async #segments(
+    object: PublicManifest,
+    damage: DamageLog,
+    learning: { readonly told: ToldMoves; readonly holds: readonly Precondition[] } | undefined,
+  ): Promise<Omit<ObjectPresence, 'root'>> {
     let worst: Presence = 'readable';
     const usage = new Map<string, number>();
-    for await (const view of publicSegments(this.#context, object, damage, this.#signal)) {
+    const relocationsOf = await this.#context.relocations.open({ signal: this.#signal, fresh: true });
+    const { manifest, record } = object;
+    const { level } = record.certificate.domains;
+    for await (const put of putSegments(this.#context, object, damage, this.#signal)) {
+      const stateOf = this.#packStates();
+      const view =
+        learning === undefined
+          ? relocate(put.view, (await relocationsOf?.(put.segment)) ?? [])
+          : await learning.told.learn({ manifest, ...put, level, holds: learning.holds, stateOf });
       addPacks(usage, view);
-      const presence = await this.#segment(view);
+      const presence = await this.#segment(view, stateOf);
       if (presence === 'lost') return { presence };
       if (presence === 'unconfirmed') worst = presence;
     }
     return { presence: worst, usage };
   }
 
-  async #segment(view: SegmentView): Promise<Presence> {
+  async #segment(view: SegmentView, stateOf: (pack: PackRecord) => Promise<PackState>): Promise<Presence> {
     const { code, shardLengths } = view;
-    const states = await this.#packs(view);
     const rows = new Set<string>();
     let worst: Presence = 'readable';
     for (let chunk = 0; chunk < shardLengths.length; chunk++) {
-      const row = Array.from({ length: code.totalShards }, (_, shard) =>
-        bestOf(placesOf(view, chunk, shard).map(({ pack }) => states.get(pack)!)),
+      const row = await Promise.all(
+        Array.from({ length: code.totalShards }, async (_, shard) => {
+          const places = allPlaces(view, chunk * code.totalShards + shard);
+          return bestOf(await Promise.all(places.map(({ pack }) => stateOf(pack))));
+        }),
       );
       const known = rows.size;
       if (rows.add(row.join()).size === known) continue;
@@ -100,17 +124,10 @@ export class PresenceCheck {
     return worst;
   }
 
-  /** Asks for every pack that a shard may be in. */
-  async #packs(view: SegmentView): Promise<ReadonlyMap<PackRecord, PackState>> {
-    const packs = new Set<PackRecord>();
-    for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
-      for (let shard = 0; shard < view.code.totalShards; shard++) {
-        for (const { pack } of placesOf(view, chunk, shard)) packs.add(pack);
-      }
-    }
-    return new Map(
-      await Promise.all([...packs].map(async (pack) => [pack, await this.#pack(pack)] as const)),
-    );
+  /** Asks for each pack once. */
+  #packStates(): (pack: PackRecord) => Promise<PackState> {
+    const asked = new Map<string, Promise<PackState>>();
+    return (pack) => entryOf(asked, `${blobKey(pack)}/${pack.length}`, () => this.#pack(pack));
   }
 
   async #pack({ provider: id, address, length }: PackRecord): Promise<PackState> {
@@ -146,16 +163,5 @@ export class PresenceCheck {
   }
 }
 
-type PackState = 'there' | 'missing' | 'unknown';
-
 const bestOf = (states: readonly PackState[]): PackState =>
   states.includes('there') ? 'there' : states.includes('unknown') ? 'unknown' : 'missing';
-
-function placesOf(view: SegmentView, chunk: number, shard: number): Place[] {
-  const places: Place[] = [];
-  for (let place = locate(view, chunk, shard, 0); place !== undefined; ) {
-    places.push(place);
-    place = locate(view, chunk, shard, places.length);
-  }
-  return places;
-}

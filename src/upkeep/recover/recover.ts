@@ -3,6 +3,7 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import { LISTINGS } from '../../core/straggler-policies.ts';
 import { Stragglers } from '../../core/stragglers.ts';
 import type { Pointer } from '../../manifest/pointer.ts';
+import { decodeRoot } from '../../manifest/root.ts';
 import { domainOf } from '../../placement/domains.ts';
 import type { Fork } from '../../records/forks.ts';
 import { generationOf } from '../../records/generation.ts';
@@ -12,14 +13,17 @@ import { noteCopies } from '../../records/name-places.ts';
 import { NAMES_TABLE } from '../../records/name-record.ts';
 import { namePassBegins } from '../../records/name-tidy.ts';
 import { currentChange } from '../../records/names.ts';
+import type { LeasingContext } from '../../records/repair-leases.ts';
 import { toBeIndexed } from '../../records/shard-index.ts';
 import { queueName, queueSlots } from '../../records/slots.ts';
 import { recountIsDue } from '../../records/usage.ts';
 import type { UpkeepContext } from '../context.ts';
 import { judgeOldClaims } from '../old-claims.ts';
 import { type Collected, collectPointers } from './collect.ts';
+import { adoptHeard, marksHeard } from './marks.ts';
 import { type Presence, PresenceCheck } from './presence.ts';
 import { knownBefore, settleNames } from './settle.ts';
+import { ToldMoves } from './told-moves.ts';
 
 export interface RecoverResult {
   /** Names that stand for an object. */
@@ -58,7 +62,7 @@ const PARALLEL = 8;
  * Providers that do not answer are not waited for: what they might know is unconfirmed, never missing.
  */
 export async function recoverVault(
-  context: UpkeepContext,
+  context: UpkeepContext & LeasingContext,
   options: AbortOptions = {},
 ): Promise<RecoverResult> {
   const { signal } = options;
@@ -66,13 +70,15 @@ export async function recoverVault(
   const before = await knownBefore(context, signal);
   // Before the names are read: what these heads stand for is at the providers by then.
   const heads = await generation.heads({ signal });
+  // … and what was moved before these marks were made is told by then.
+  const marks = await marksHeard(context, signal);
   const collected = await collectPointers(context, signal);
   const { pointers, advanced, rolledBack, forks } = await settleNames(context, before, collected, signal);
   throwIfAborted(signal, 'recover');
   await namePassBegins(context);
   const silent = new Map(collected.silent);
   const standing = pointers.filter(({ manifest }) => manifest !== undefined);
-  const found = await lookAtObjects(context, standing, silent, signal);
+  const { found, complete } = await lookAtObjects(context, { standing, silent, collected, signal });
   const named = (presence: Presence): string[] =>
     standing.filter((_, i) => found[i]!.presence === presence).map(({ name }) => name);
   await queueShort(context, collected, standing);
@@ -80,6 +86,7 @@ export async function recoverVault(
   if (heads !== undefined) await generation.adopt(heads);
   await queueDamaged(context, collected, pointers);
   const uncertain = new Map([...silent, ...collected.unconfirmed, ...hiding(context, collected)]);
+  if (complete) await adoptHeard(context, marks, { uncertain, found });
   // A name that nobody told of may need what waits to be deleted.
   if (uncertain.size === 0) await judgeOldClaims(context, { signal });
   return {
@@ -147,21 +154,37 @@ async function queueShort(
   await renewNames(context);
 }
 
+interface ToLookAt extends AbortOptions {
+  readonly standing: readonly Pointer[];
+  /** Added to. */
+  readonly silent: Map<string, string>;
+  readonly collected: Collected;
+}
+
+interface Looked {
+  readonly presence: Presence;
+  readonly opened: boolean;
+  /** Losses that it survives by its certificate; undefined: not all of it could be read. */
+  readonly tolerates?: number | undefined;
+}
+
 async function lookAtObjects(
-  context: UpkeepContext,
-  pointers: readonly Pointer[],
-  silent: Map<string, string>,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly presence: Presence; readonly opened: boolean }[]> {
+  context: UpkeepContext & LeasingContext,
+  { standing, silent, collected, signal }: ToLookAt,
+): Promise<{ readonly found: readonly Looked[]; readonly complete: boolean }> {
   const queue = new PQueue({ concurrency: PARALLEL });
   const laggards = new Stragglers(context.clock, LISTINGS);
   const check = new PresenceCheck(context, silent, laggards, signal);
+  const told = new ToldMoves(context, collected.relocations, laggards, signal);
   const gone = { presence: 'readable', opened: false } as const;
-  const look = async ({ name, manifest, createdMs }: Pointer) => {
+  const look = async ({ name, manifest, createdMs }: Pointer): Promise<Looked> => {
     throwIfAborted(signal, 'recover');
-    const { presence, root, usage } = await check.object(manifest!);
-    // Another run may have removed or replaced it meanwhile, and deleted what was looked for.
     const key = context.keys.nameKey(name);
+    const before = await currentChange(context, key, { signal });
+    if (before?.pointer.manifest !== manifest) return gone;
+    const unchanged = { table: NAMES_TABLE, key, expected: before!.sealed };
+    const { presence, root, usage } = await check.object(manifest!, told, [unchanged]);
+    // Another run may have removed or replaced it meanwhile, and deleted what was looked for.
     const now = await currentChange(context, key, { signal });
     if (now?.pointer.manifest !== manifest) return gone;
     if (root === undefined) return { presence, opened: false };
@@ -169,12 +192,16 @@ async function lookAtObjects(
       ...rememberedRoot({ address: manifest!, bytes: root, storedMs: createdMs, usage }),
       toBeIndexed(manifest!),
     ];
-    const unchanged = { table: NAMES_TABLE, key, expected: now!.sealed };
-    const written = await context.engine.batch(kept, [unchanged], { signal, sync: true });
-    return written ? { presence, opened: true } : gone;
+    const written = await context.engine.batch(kept, [{ ...unchanged, expected: now!.sealed }], {
+      signal,
+      sync: true,
+    });
+    const tolerates = usage && decodeRoot(root).certificate.tolerates;
+    return written ? { presence, opened: true, tolerates } : gone;
   };
   try {
-    return await Promise.all(pointers.map((pointer) => queue.add(() => look(pointer))));
+    const found = await Promise.all(standing.map((pointer) => queue.add(() => look(pointer))));
+    return { found, complete: !told.incomplete };
   } finally {
     laggards.close();
   }

@@ -63,7 +63,7 @@ export async function checkPack(
   if (problemOf(error) === 'missing') return { problem: 'missing', error };
   const rotten: number[] = [];
   for (const shard of shards) {
-    const wrong = await attempt(() => readShard(context, view, pack, shard, lane));
+    const wrong = await attempt(async () => void (await readShard(context, view, pack, shard, lane)));
     if (wrong === undefined) continue;
     if (problemOf(wrong) === 'missing') return { problem: 'missing', error: wrong };
     rotten.push(shard.at);
@@ -71,6 +71,24 @@ export async function checkPack(
   if (rotten.length === 0) return { problem: undefined };
   if (rotten.length === shards.length) return { problem: 'corrupt', error };
   return { problem: 'corrupt', error, shards: rotten.sort((a, b) => a - b) };
+}
+
+/**
+ * Reads a pack whole and compares every shard in it, for one of which only somebody says what it holds.
+ * @returns false where it holds something else. @throws HoldfastError when the provider gave no answer.
+ */
+export async function provesShards(
+  context: Pick<ObjectContext, 'blake3'>,
+  view: SegmentView,
+  { pack, shards }: PackInUse,
+  lane: Lane,
+): Promise<boolean> {
+  const hasher = context.blake3.createHasher();
+  const read = async (): Promise<void> => {
+    for (const shard of shards) hasher.update(await readShard(context, view, pack, shard, lane));
+  };
+  if ((await attempt(read)) !== undefined) return false;
+  return addressOf(hasher.digest()) === pack.address;
 }
 
 /** @returns what the provider's answer says of the blob. @throws what is no answer. */
@@ -108,7 +126,7 @@ async function readShard(
   { address }: PackRecord,
   { at, offset, length }: ShardInPack,
   { provider, signal, progressed }: Lane,
-): Promise<void> {
+): Promise<Uint8Array> {
   const into = new Uint8Array(length);
   await provider.adapter.fetchRange(address, offset, [into], { signal });
   progressed();
@@ -116,4 +134,5 @@ async function readShard(
   const digest = shardDigest(view, Math.floor(at / totalShards), at % totalShards);
   if (!equalBytes(blake3.hash(into), digest))
     throw new HoldfastError('HashMismatch', 'the shard has other bytes than the manifest says');
+  return into;
 }
