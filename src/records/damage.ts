@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { type BlobAddress, isBlobAddress } from '../core/address.ts';
-import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { equalBytes, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { recordedTime } from '../core/clock.ts';
 import { isCount } from '../core/counts.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
@@ -189,10 +189,23 @@ export async function* damagedSegments(
   if (notes.length > 0) yield { segment: notes[0]!.segment, notes };
 }
 
-/** To be written in the step that says where its shards are now, once what was put in its place was read back. */
-export const mendedOps = (note: DamageAt): BatchOp[] => [
-  { table: DAMAGE_TABLE, key: damageKey(note), value: undefined },
-];
+/**
+ * Removes notes of what was mended, or is nobody's any more. One to which something was added since it was read stays: that was
+ * not mended with it.
+ */
+export async function forgetNotes(
+  { engine }: RecordsContext,
+  notes: readonly DamageNote[],
+  options: AbortOptions = {},
+): Promise<void> {
+  for (const note of notes) {
+    const key = damageKey(note);
+    const stored = await rowAt(engine, key, options);
+    const now = noteIn(key, stored);
+    if (now === undefined || !equalBytes(encode(now), encode(note))) continue;
+    await engine.table(DAMAGE_TABLE).compareAndSet(key, stored as Uint8Array, undefined, options);
+  }
+}
 
 /** Forgets what was noted of segments and nodes, once they are deleted. */
 export async function forgetDamage(

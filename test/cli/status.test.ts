@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { openVault } from '../../src/index.ts';
+import { backOff } from '../../src/records/repair-backoff.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { CliVault, said } from '../helpers/cli.ts';
 import { blobsIn, flipBit } from '../helpers/files.ts';
 import { metricIn } from '../helpers/metrics.ts';
@@ -48,6 +51,17 @@ it('status tells what the objects survive, and by its exit code whether all is w
   expect(lost.code, said(lost)).toBe(5);
   expect(lost.stdout.toString()).toMatch(/^stored +1 segment: LOST/m);
 }, 60_000);
+
+it('status tells of chunks whose repair is put off', async () => {
+  const cli = await nine();
+  const vault = await openVault({ home: cli.home, env: {} });
+  const { manifest } = await vault.statObject('x');
+  await backOff(internalsOf(vault).context, manifest, 0, 'nobody answered');
+  await vault.close();
+  const waits = await cli.run(['status']);
+  expect(waits.code, said(waits)).toBe(4);
+  expect(waits.stdout.toString()).toMatch(/^put off +1 chunk that could not be repaired, again from 20/m);
+});
 
 it('status tells what was found damaged, until it is mended, and when', async () => {
   const vault = await nine();

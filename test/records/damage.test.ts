@@ -9,8 +9,8 @@ import {
   damageOf,
   type FoundDamage,
   forgetDamage,
+  forgetNotes,
   isNodeNote,
-  mendedOps,
   noteDamage,
 } from '../../src/records/damage.ts';
 import { testVault } from '../helpers/vault.ts';
@@ -93,10 +93,22 @@ it('what is mended goes, what is deleted goes with all its rows, and others stay
   const { context } = await noting();
   const other = address(3);
   await noteDamage(context, [found(), found({ provider: 'p2' }), found({ segment: other })]);
-  await context.engine.batch(mendedOps(found()));
+  const [mended] = await damageOf(context, segment);
+  await forgetNotes(context, [mended!]);
   expect((await collect(context)).map(({ provider }) => provider)).toEqual(['p2', 'p1']);
   await forgetDamage(context, [segment, address(9)]);
   expect((await collect(context)).map((note) => note.segment)).toEqual([other]);
+});
+
+it('a note to which something was added since it was read is not forgotten with what was mended', async () => {
+  const { context } = await noting();
+  await noteDamage(context, [found({ shards: [3] })]);
+  const read = await damageOf(context, segment);
+  await noteDamage(context, [found({ shards: [5] })]);
+  await forgetNotes(context, read);
+  expect((await collect(context)).map(({ shards }) => shards)).toEqual([[3, 5]]);
+  await forgetNotes(context, await damageOf(context, segment));
+  expect(await collect(context)).toEqual([]);
 });
 
 it('a row that cannot be read is passed over, and written over', async () => {
@@ -134,7 +146,7 @@ it('a full table takes no more rows, counts them, and has room again once some w
   expect(await noteDamage(clocked, late)).toEqual({ unnoted: 1 });
   // What is noted already may still change.
   expect(await noteDamage(clocked, [found({ ...at(0), problem: 'missing' })])).toEqual({ unnoted: 0 });
-  await context.engine.batch(mendedOps(at(5)));
+  await forgetNotes(context, await damageOf(context, at(5).segment));
   expect(await noteDamage(clocked, late)).toEqual({ unnoted: 1 });
   time.ms = 60_000;
   expect(await noteDamage(clocked, late)).toEqual({ unnoted: 0 });

@@ -15,13 +15,13 @@ export default async function status(this: CliContext, flags: CommonFlags): Prom
   });
 }
 
-function exitOf({ standing, unreadable, survival, damage, names }: VaultStatus): ExitCode {
+function exitOf({ standing, unreadable, survival, damage, names, repair }: VaultStatus): ExitCode {
   const states = { confirmed: EXIT.done, unconfirmed: EXIT.notEnough, behind: EXIT.policy };
   const { least = 0, due, short } = survival;
   const isDamaged = unreadable.length > 0 || least < 0 || damage.segments > 0;
   return worstOf([
     states[standing],
-    due + short + names.due + names.short > 0 ? EXIT.notEnough : EXIT.done,
+    due + short + names.due + names.short + repair.putOff > 0 ? EXIT.notEnough : EXIT.done,
     isDamaged ? EXIT.integrity : EXIT.done,
   ]);
 }

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { type PublicManifest, publicSegment } from '../../object/manifest-tree.ts';
 import { locate, type SegmentView } from '../../object/places.ts';
-import { damageOf } from '../../records/damage.ts';
+import { damageOf, forgetNotes } from '../../records/damage.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
 import type { MovingContext } from '../context.ts';
 import type { Room } from '../repair/at-once.ts';
@@ -91,8 +91,7 @@ async function evacuateLeased(
     sum.bytesWritten += moved.bytesWritten;
     sum.shards += moves.size - moved.failed.length;
     sum.rebuilt += moved.rebuilt;
-    const ops = mended(view, notes, new Set());
-    if (ops.length > 0) await context.engine.batch(ops);
+    await forgetNotes(context, mended(view, notes, new Set()));
     await noteFound(context, task, moved);
     left = moved.failed[0]?.error;
     if (left === undefined) return { ...sum, left };

@@ -3,7 +3,7 @@ import type { BlobAddress } from '../../core/address.ts';
 import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { decodeRoot, type RootRecord } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
-import { isNodeNote, mendedOps } from '../../records/damage.ts';
+import { forgetNotes, isNodeNote } from '../../records/damage.ts';
 import { loadRoot, manifestStands } from '../../records/manifests.ts';
 import { backoffOf, repairedOps } from '../../records/repair-backoff.ts';
 import type { RepairMetrics } from '../../telemetry/index.ts';
@@ -255,8 +255,10 @@ class RepairRun {
     this.#sum.nodeCopies += copies;
     this.#sum.bytesRestored += bytes;
     this.#tools.metrics.bytes(bytes);
-    const mended = nodeNotes.filter(({ pack }) => !short.includes(pack)).flatMap(mendedOps);
-    if (mended.length > 0) await this.#context.engine.batch(mended);
+    await forgetNotes(
+      this.#context,
+      nodeNotes.filter(({ pack }) => !short.includes(pack)),
+    );
     if (copies > 0 || short.length > 0) this.#manifests.add(manifest);
     if (copies === 0 && short.length === 0) return;
     const error = short.length === 0 ? undefined : `${short.length} nodes of it have too few copies`;

@@ -2,13 +2,18 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
-import type { BatchOp } from '../../engine/engine.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { type PublicManifest, publicSegment } from '../../object/manifest-tree.ts';
 import { locate, type SegmentView } from '../../object/places.ts';
 import type { PlacementProvider } from '../../placement/domains.ts';
-import { type DamageNote, damageOf, type FoundDamage, mendedOps, noteDamage } from '../../records/damage.ts';
+import {
+  type DamageNote,
+  damageOf,
+  type FoundDamage,
+  forgetNotes,
+  noteDamage,
+} from '../../records/damage.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
 import type { MovingContext } from '../context.ts';
 import type { Room } from './at-once.ts';
@@ -97,8 +102,7 @@ async function repairLeased(
   throwIfAborted(signal, 'repair');
   const rewritten = new Set(moved === undefined ? [] : plan.moves.keys());
   for (const { at } of moved?.failed ?? []) rewritten.delete(at);
-  const ops = mended(moved?.view ?? view, notes, rewritten);
-  if (ops.length > 0) await context.engine.batch(ops);
+  await forgetNotes(context, mended(moved?.view ?? view, notes, rewritten));
   if (moved !== undefined) await noteFound(context, task, moved);
   return {
     chunks: [
@@ -203,7 +207,7 @@ export function mended(
   view: SegmentView,
   notes: readonly DamageNote[],
   rewritten: ReadonlySet<number>,
-): BatchOp[] {
+): DamageNote[] {
   const wrong = new Set<DamageNote>();
   for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
     for (let shard = 0; shard < view.code.totalShards; shard++) {
@@ -213,7 +217,7 @@ export function mended(
       for (const note of notes) if (isNoted(note, pack, at)) wrong.add(note);
     }
   }
-  return notes.filter((note) => !wrong.has(note)).flatMap(mendedOps);
+  return notes.filter((note) => !wrong.has(note));
 }
 
 export const isNoted = (note: DamageNote, pack: PackRecord, at: number): boolean =>

@@ -1,14 +1,13 @@
 import type { AbortOptions } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { entryOf } from '../../core/maps.ts';
-import { writeInBatches } from '../../engine/batches.ts';
-import type { BatchOp } from '../../engine/engine.ts';
 import {
+  type DamageNote,
   damageKey,
   damageOf,
   type FoundDamage,
+  forgetNotes,
   isNodeNote,
-  mendedOps,
   noteDamage,
 } from '../../records/damage.ts';
 import type { UpkeepContext } from '../context.ts';
@@ -124,7 +123,7 @@ export class ScrubBatch {
         counts(found.provider).rotten += found.problem === 'corrupt' ? this.#shardsOf(found) : 0;
       }
     }
-    await writeInBatches(this.#context.engine, await this.#mended(standing, options), options);
+    await forgetNotes(this.#context, await this.#mended(standing, options), options);
     state.unnoted += (await noteDamage(this.#context, standing, { ...options, whole: true })).unnoted;
     state.nodes.checked += new Set(this.#copies.map(({ node }) => node.address)).size;
     state.segments += this.#segments.length;
@@ -210,7 +209,7 @@ export class ScrubBatch {
   }
 
   /** Notes that say what is no longer so: of what was found all right now, and of where no shard ought to be any more. */
-  async #mended(standing: readonly FoundDamage[], options: AbortOptions): Promise<BatchOp[]> {
+  async #mended(standing: readonly FoundDamage[], options: AbortOptions): Promise<DamageNote[]> {
     const wrong = new Set(standing.map(damageKey));
     /** What was looked at, and whether its provider gave an answer. */
     const heard = new Map<string, boolean>();
@@ -222,14 +221,14 @@ export class ScrubBatch {
       ...this.#copies.map(({ node }) => node.address),
       ...this.#packs.map(({ walked }) => walked.segment),
     ]);
-    const ops: BatchOp[] = [];
+    const over: DamageNote[] = [];
     for (const segment of segments) {
       for (const note of await damageOf(this.#context, segment, options)) {
         const key = damageKey(note);
         const isOver = heard.get(key) ?? !this.#inUse.has(key);
-        if (isOver && !wrong.has(key)) ops.push(...mendedOps(note));
+        if (isOver && !wrong.has(key)) over.push(note);
       }
     }
-    return ops;
+    return over;
   }
 }

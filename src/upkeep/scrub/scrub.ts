@@ -2,7 +2,7 @@ import { type AbortOptions, linkedAbort, throwIfAborted } from '../../core/abort
 import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { damagedSegments, mendedOps } from '../../records/damage.ts';
+import { damagedSegments, forgetNotes } from '../../records/damage.ts';
 import { knowsManifest, orderKey, storedManifests } from '../../records/manifests.ts';
 import type { UpkeepContext } from '../context.ts';
 import { ScrubBatch } from './batch.ts';
@@ -99,8 +99,7 @@ export async function scrubStored(
 async function dropForgotten(context: UpkeepContext, options: AbortOptions): Promise<void> {
   for await (const { notes } of damagedSegments(context, options)) {
     for (const note of notes) {
-      if (await knowsManifest(context, note.manifest)) continue;
-      await context.engine.batch(mendedOps(note), [], options);
+      if (!(await knowsManifest(context, note.manifest))) await forgetNotes(context, [note], options);
     }
   }
 }

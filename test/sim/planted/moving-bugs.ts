@@ -109,8 +109,8 @@ export const MOVING: readonly PlantedBug[] = [
   ]),
   bug('dropped-note', 'what is noted of damage is forgotten whether it was mended or not', [
     'upkeep/repair/repair-segment.ts',
-    'const ops = mended(moved?.view ?? view, notes, rewritten);',
-    'const ops = mended(moved?.view ?? view, notes, rewritten).concat(notes.flatMap(mendedOps));',
+    'forgetNotes(context, mended(moved?.view ?? view, notes, rewritten));',
+    'forgetNotes(context, notes);',
   ]),
   bug('unflushed-loss', 'that a provider is gone for good is not flushed', [
     'records/lost-providers.ts',
