@@ -4,9 +4,9 @@ import { KeyedMutex } from '../../engine/keyed-mutex.ts';
 import { type CountContext, changeCount } from './shared-count.ts';
 
 /** What was not used of a rate in this time may be used later at once: so that in no five seconds it is 5 % more. */
-const BURST_MS = 150;
+const BURST_MS = 200;
 /** The same of the rate that workers share, for each of them. */
-const SHARED_BURST_MS = 50;
+const SHARED_BURST_MS = 80;
 
 /** Bytes a second, of this process: a token bucket. By the monotonic clock. */
 export class OwnRate {
