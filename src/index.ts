@@ -69,7 +69,12 @@ export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { WhyLost } from './upkeep/repair/lost.ts';
 export type { ChunkRepairResult } from './upkeep/repair/repair-chunk.ts';
-export type { RepairEntry, RepairHistoryOptions, RepairStatus } from './upkeep/repair/repair-log.ts';
+export type {
+  RepairEntry,
+  RepairHistoryOptions,
+  RepairKind,
+  RepairStatus,
+} from './upkeep/repair/repair-log.ts';
 export type { RepairRunResult } from './upkeep/repair/repair-run.ts';
 export type { ProviderScrub, ScrubOptions, ScrubProgress, ScrubResult } from './upkeep/scrub/scrub.ts';
 export type { ScrubCounts, Subset } from './upkeep/scrub/state.ts';

@@ -45,7 +45,9 @@ export interface ManifestSummary {
 
 /** One attempt to repair a chunk. */
 export interface RepairSummary {
+  readonly kind: string;
   readonly manifest: BlobAddress;
+  readonly segment?: BlobAddress | undefined;
   readonly chunk?: number | undefined;
   readonly status: string;
   readonly bytes: number;

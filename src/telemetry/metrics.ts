@@ -87,6 +87,8 @@ export interface RepairMetrics {
   backlog(shards: number): void;
   /** Time that reads and writes were kept waiting by the limits. Many wait side by side. */
   paced(seconds: number): void;
+  /** An attempt to move something has ended. @param kind and status as the log of repairs has them. */
+  moved(kind: string, status: string, bytes: number): void;
   /** What was read for repair from a provider today, by UTC. */
   egress(provider: string, bytes: number): void;
 }
@@ -166,6 +168,7 @@ export const silentMetrics: Metrics = {
     bytes: nothing,
     backlog: nothing,
     paced: nothing,
+    moved: nothing,
     egress: nothing,
   },
   services: {

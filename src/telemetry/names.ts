@@ -30,6 +30,8 @@ export type MetricName =
   | 'storage_repair_backlog'
   | 'storage_repair_paced_seconds_total'
   | 'storage_repair_egress_bytes'
+  | 'storage_moves_total'
+  | 'storage_moved_bytes_total'
   | 'read_denied_total'
   | 'rf_target'
   | 'rf_observed'
@@ -105,6 +107,12 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
     'Time that repair was kept waiting by its limits, side by side',
   ),
   storage_repair_egress_bytes: gauge('Bytes read for repair from a provider today, by UTC', 'provider'),
+  storage_moves_total: counter(
+    'Attempts to move a segment, or to copy manifest nodes, to other providers',
+    'kind',
+    'status',
+  ),
+  storage_moved_bytes_total: counter('Bytes that were stored at other providers so', 'kind'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
   rf_target: gauge('Losses that every object should survive'),
   rf_observed: gauge('Losses that the weakest object survives still; -1 when one is lost'),

@@ -67,6 +67,10 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
       bytes: (count) => record('storage_repair_bytes_total', count),
       backlog: (shards) => record('storage_repair_backlog', shards),
       paced: (seconds) => record('storage_repair_paced_seconds_total', seconds),
+      moved(kind, status, bytes) {
+        record('storage_moves_total', 1, { kind, status });
+        record('storage_moved_bytes_total', bytes, { kind });
+      },
       egress: (provider, bytes) => record('storage_repair_egress_bytes', bytes, { provider }),
     },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },

@@ -110,8 +110,8 @@ export async function rebalanceVault(
   return { ...done, incomplete };
 }
 
-const toolsOf = ({ context, config, pace }: ComposedVault): EvacuationTools => ({
-  pace,
+const toolsOf = ({ context, config, pace, repairLog: log, observers }: ComposedVault): EvacuationTools => ({
+  ...{ pace, log, metrics: observers.repair },
   maxConcurrent: config.repair.maxConcurrent,
   graceMs: context.retention.replacedMs,
 });

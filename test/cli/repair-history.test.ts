@@ -28,9 +28,9 @@ it('repair-history lists what was repaired, newest first, and needs no key', asy
   const text = await history();
   expect(text.code, said(text)).toBe(0);
   expect(text.stdout.toString().split('\n')).toEqual([
-    expect.stringMatching(/^ended +status +stored +chunk +manifest +why$/),
-    `2026-01-02T03:04:06Z  skipped  0 B           5  ${manifest}  late; again at 2026-01-02T04:00:00Z`,
-    `2026-01-02T03:04:05Z  success  2.00 KiB      4  ${manifest}`,
+    expect.stringMatching(/^ended +kind +status +stored +chunk +manifest +why$/),
+    `2026-01-02T03:04:06Z  repair  skipped  0 B           5  ${manifest}  late; again at 2026-01-02T04:00:00Z`,
+    `2026-01-02T03:04:05Z  repair  success  2.00 KiB      4  ${manifest}`,
     '',
   ]);
   const json = await history('--json', '--limit', '1');

@@ -47,6 +47,7 @@ describe('the explorer and JSON-RPC', () => {
 
   it('lists what was repaired, over HTTP and JSON-RPC alike', async () => {
     const repair = {
+      kind: 'repair',
       manifest: parseAddress(`b3:${'5'.repeat(64)}`),
       status: 'success',
       bytes: 7,

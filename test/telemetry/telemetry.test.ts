@@ -33,6 +33,8 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_repair_backlog: ['gauge'],
   storage_repair_paced_seconds_total: ['counter'],
   storage_repair_egress_bytes: ['gauge', 'provider'],
+  storage_moves_total: ['counter', 'kind', 'status'],
+  storage_moved_bytes_total: ['counter', 'kind'],
   rf_target: ['gauge'],
   rf_observed: ['gauge'],
   read_denied_total: ['counter', 'reason'],
@@ -67,6 +69,7 @@ function recordAll(metrics: Metrics): void {
   metrics.repair.backlog(12);
   metrics.repair.paced(0.5);
   metrics.repair.egress('p1', 8192);
+  metrics.repair.moved('evacuate', 'success', 512);
   metrics.engines.engineInfo('names', 'level');
   metrics.services.request('/o/:address', 200, 0.004);
   metrics.services.bytesIn(10);
@@ -110,6 +113,8 @@ describe('telemetry', () => {
       'storage_repair_backlog 12',
       'storage_repair_paced_seconds_total 0.5',
       'storage_repair_egress_bytes{provider="p1"} 8192',
+      'storage_moves_total{kind="evacuate",status="success"} 1',
+      'storage_moved_bytes_total{kind="evacuate"} 512',
       'rf_target 3',
       'rf_observed -1',
       'storage_provider_failures_total{provider="p1",kind="slow"} 1',

@@ -30,9 +30,10 @@ export default async function repairHistory(this: CliContext, flags: HistoryFlag
 
 const describe = (found: readonly RepairEntry[]): string =>
   table([
-    ['ended', 'status', 'stored', 'chunk', 'manifest', 'why'],
-    ...found.map(({ atMs, status, bytes: stored, chunk, manifest, error, nextMs }) => [
+    ['ended', 'kind', 'status', 'stored', 'chunk', 'manifest', 'why'],
+    ...found.map(({ atMs, kind, status, bytes: stored, chunk, manifest, error, nextMs }) => [
       isoTime(atMs),
+      kind,
       status,
       bytes(stored),
       chunk ?? '-',

@@ -13,8 +13,9 @@ import { repairNodes } from '../repair/nodes.ts';
 import type { RepairPace } from '../repair/pace.ts';
 import { evacuateSegment } from './evacuate-segment.ts';
 import type { Leaving } from './new-places.ts';
+import { type MoveTools, tellMove } from './told.ts';
 
-export interface EvacuationTools {
+export interface EvacuationTools extends MoveTools {
   readonly pace: RepairPace;
   /** Chunks that are worked on at once. */
   readonly maxConcurrent: number;
@@ -234,6 +235,7 @@ class Evacuation {
       throwIfAborted(signal, 'evacuation');
       const error = asHoldfastError(thrown);
       this.#note(error);
+      await this.#tell({ manifest, segment, bytes: 0, error });
       if (!isHoldfastError(error, 'NotFound')) this.#leave(segment, error);
     }
     onProgress?.(this.progress);
@@ -258,6 +260,8 @@ class Evacuation {
       if (done.left.code === 'egress_cap') this.#note(done.left);
       this.#leave(segment, done.left);
     }
+    if (done.shards > 0 || done.left !== undefined)
+      await this.#tell({ manifest: object.manifest, segment, bytes: done.bytesWritten, error: done.left });
   }
 
   #nodesOf(manifest: BlobAddress): Promise<void> {
@@ -279,6 +283,7 @@ class Evacuation {
       const { copies, bytes, short } = await repairNodes(this.#context, request);
       this.#sum.nodeCopies += copies;
       this.#sum.bytesWritten += bytes;
+      if (copies > 0) await this.#tell({ manifest, bytes });
       if (short.length > 0) this.#leaveNodes(manifest, 'manifest nodes have too few copies elsewhere');
     } catch (thrown) {
       throwIfAborted(signal, 'evacuation');
@@ -288,6 +293,11 @@ class Evacuation {
       if (isThere) this.#leaveNodes(manifest, error.message);
     }
     onProgress?.(this.progress);
+  }
+
+  #tell(outcome: Omit<Parameters<typeof tellMove>[1], 'kind'>): Promise<void> {
+    const kind = this.#options.to === undefined ? 'evacuate' : 'replace';
+    return tellMove(this.#tools, { kind, ...outcome });
   }
 
   /** @throws what nothing else would get past. */

@@ -12,6 +12,7 @@ import { candidates } from '../repair/repair-segment.ts';
 import { bytesAt, type EvacuationTools } from './evacuate.ts';
 import { evacuateSegment } from './evacuate-segment.ts';
 import { newPlaces } from './new-places.ts';
+import { tellMove } from './told.ts';
 
 /** Who has how much of the packs of all objects, by the index of shards. */
 export interface Balance {
@@ -90,8 +91,9 @@ export async function rebalanceProviders(
       if (!(await manifestStands(context.engine, manifest)).isThere) return;
       const record = decodeRoot(await loadRoot(context, manifest, new DamageLog(), { signal }));
       const task = { object: { manifest, record }, segment, gone, isAnswering: true, room, ...tools };
-      const { left } = await evacuateSegment(context, { ...task, from, to }, { signal });
+      const { left, bytesWritten } = await evacuateSegment(context, { ...task, from, to }, { signal });
       if (left !== undefined) throw left;
+      await tellMove(tools, { kind: 'rebalance', manifest, segment, bytes: bytesWritten });
       sum.packs++;
       sum.bytes += bytes;
       onProgress?.(sum.packs);
@@ -99,6 +101,7 @@ export async function rebalanceProviders(
       throwIfAborted(signal, 'rebalancing');
       const error = asHoldfastError(thrown);
       if (error.kind === 'Unexpected' || error.code.startsWith('engine_')) throw error;
+      await tellMove(tools, { kind: 'rebalance', manifest, segment, bytes: 0, error });
       if (error.kind === 'NotFound') return;
       sum.failed++;
       why ??= error.message;

@@ -9,9 +9,15 @@ import type { LogFile, LogFiles } from './log-files.ts';
 /** How an attempt to repair ended. `skipped`: it is not tried before a later time. `fatal`: nothing left can rebuild it. */
 export type RepairStatus = 'success' | 'failure' | 'skipped' | 'fatal';
 
-/** One attempt to repair a chunk. */
+/** What was done: what was lost was stored anew; or a provider was left, or given or relieved of its share. */
+export type RepairKind = 'repair' | 'evacuate' | 'replace' | 'rebalance';
+
+/** One attempt to repair a chunk, or to move a segment. */
 export interface RepairEntry {
+  readonly kind: RepairKind;
   readonly manifest: BlobAddress;
+  /** What was moved; undefined for a repair, and where it was about the nodes of the manifest. */
+  readonly segment: BlobAddress | undefined;
   /** Undefined: it was about the nodes of the manifest. */
   readonly chunk: number | undefined;
   readonly status: RepairStatus;
@@ -31,10 +37,14 @@ export interface RepairHistoryOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What repair did, for people. Nothing depends on it. */
+/** What is to be written down; of a repair, unless it says otherwise. */
+type NewEntry = Omit<RepairEntry, 'atMs' | 'kind' | 'segment'> &
+  Partial<Pick<RepairEntry, 'kind' | 'segment'>>;
+
+/** What repair did, and what moved shards, for people. Nothing depends on it. */
 export interface RepairLog {
   /** Never fails, nor takes longer than a few seconds: what cannot be written is reported, and is missing then. */
-  append(entry: Omit<RepairEntry, 'atMs'>): Promise<void>;
+  append(entry: NewEntry): Promise<void>;
   /** The newest first, of all processes that write there. @throws what reading the files throws; `Aborted`. */
   history(options?: RepairHistoryOptions): AsyncGenerator<RepairEntry>;
 }
@@ -47,7 +57,8 @@ export function createMemoryRepairLog({ clock }: { readonly clock: Pick<Clock, '
   const entries: RepairEntry[] = [];
   return {
     async append(entry) {
-      entries.push({ ...entry, error: entry.error?.slice(0, MAX_ERROR), atMs: clock.now() });
+      const { kind = 'repair', segment, error } = entry;
+      entries.push({ ...entry, kind, segment, error: error?.slice(0, MAX_ERROR), atMs: clock.now() });
       if (entries.length > MAX_KEPT) entries.shift();
     },
     async *history({ limit = Number.POSITIVE_INFINITY, signal } = {}) {
@@ -86,7 +97,7 @@ export class DiskRepairLog implements RepairLog {
     this.#options = options;
   }
 
-  async append(entry: Omit<RepairEntry, 'atMs'>): Promise<void> {
+  async append(entry: NewEntry): Promise<void> {
     const { clock, log } = this.#options;
     const at = plausibleTime(clock.now()).toISOString();
     try {
@@ -150,6 +161,7 @@ export class DiskRepairLog implements RepairLog {
   }
 }
 
+const KINDS: readonly RepairKind[] = ['repair', 'evacuate', 'replace', 'rebalance'];
 const STATUSES: readonly RepairStatus[] = ['success', 'failure', 'skipped', 'fatal'];
 const FILE_NAME = /^repair-\d{4}-\d{2}-\d{2}\.jsonl$/;
 const LAST_MS = Date.UTC(9999, 11, 31);
@@ -160,24 +172,29 @@ const plausibleTime = (ms: number): Date => new Date(ms >= 0 && ms <= LAST_MS ? 
 const isoOf = (ms: number): string => plausibleTime(ms).toISOString();
 
 function lineOf(
-  { manifest, chunk, status, bytes, error, nextMs }: Omit<RepairEntry, 'atMs'>,
+  { kind, manifest, segment, chunk, status, bytes, error, nextMs }: NewEntry,
   ts: string,
 ): string {
   const next = nextMs === undefined ? undefined : isoOf(nextMs);
-  return JSON.stringify({ manifest, chunk, status, bytes, error: error?.slice(0, MAX_ERROR), ts, next });
+  const why = error?.slice(0, MAX_ERROR);
+  // As before there was anything but repairs.
+  const its = kind === 'repair' ? undefined : kind;
+  return JSON.stringify({ kind: its, manifest, segment, chunk, status, bytes, error: why, ts, next });
 }
 
 /** Undefined for a line that was cut off, or is none of ours. */
 function entryIn(line: string): RepairEntry | undefined {
   try {
-    const { manifest, chunk, status, bytes, error, ts, next } = JSON.parse(line);
+    const { kind = 'repair', manifest, segment, chunk, status, bytes, error, ts, next } = JSON.parse(line);
+    const its = KINDS.find((one) => one === kind);
     const known = STATUSES.find((one) => one === status);
     const [atMs, nextMs] = [timeIn(ts), next === undefined ? undefined : timeIn(next)];
     const right = typeof manifest === 'string' && isBlobAddress(manifest) && isCount(bytes);
-    if (!right || known === undefined || atMs === undefined) return undefined;
+    if (!right || its === undefined || known === undefined || atMs === undefined) return undefined;
     if (chunk !== undefined && !isCount(chunk)) return undefined;
+    if (segment !== undefined && (typeof segment !== 'string' || !isBlobAddress(segment))) return undefined;
     const why = typeof error === 'string' ? error : undefined;
-    return { manifest, chunk, status: known, bytes, error: why, atMs, nextMs };
+    return { kind: its, manifest, segment, chunk, status: known, bytes, error: why, atMs, nextMs };
   } catch {
     return undefined;
   }

@@ -58,7 +58,7 @@ export interface RepairRunResult {
 }
 
 /** Segments whose repair another does at the moment, or whose object was removed: nothing is wrong. */
-const isNobodysFault = (error: HoldfastError): boolean =>
+export const isNobodysFault = (error: HoldfastError): boolean =>
   error.code === 'segment_leased' || isHoldfastError(error, 'NotFound');
 /** With so many providers' caps in the way one after another the rest has to wait too. */
 const MAX_CAPPED = 64;

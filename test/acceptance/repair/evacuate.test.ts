@@ -1,8 +1,14 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createVault, type EvacuationProgress, openVault, type Vault } from '../../../src/index.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  createVault,
+  type EvacuationProgress,
+  openVault,
+  type RepairEntry,
+  type Vault,
+} from '../../../src/index.ts';
 import { internalsOf } from '../../../src/vault/opened-vault.ts';
 import { providersToml, SMALL_PIECES } from '../../helpers/cli.ts';
 import { blobsIn, vanish } from '../../helpers/files.ts';
@@ -168,6 +174,25 @@ describe('evacuating a provider', () => {
     expect(moved).toBeLessThanOrEqual(segments);
     expect((await vault.planEvacuation('p3')).segments).toBe(0);
     await expectLeft(vault, 'p3');
+  });
+
+  it('is written down segment by segment, and counted', async () => {
+    const { vault } = await world(10, 1);
+    const { observers } = internalsOf(vault);
+    const counted = vi.spyOn(observers.repair, 'moved');
+    const { segments, bytesWritten, nodeCopies } = await vault.evacuate('p3');
+    await vault.providers.setMaintenance('p3', false);
+    await vault.replace('p4', 'p3').catch(() => {});
+    const lines: RepairEntry[] = [];
+    for await (const line of vault.repairHistory()) lines.push(line);
+    const its = lines.filter(({ kind }) => kind === 'evacuate');
+    expect(its.every(({ status }) => status === 'success')).toBe(true);
+    const moved = its.flatMap(({ segment }) => segment ?? []);
+    expect([moved.length, new Set(moved).size]).toEqual([segments, segments]);
+    expect(its.some(({ segment }) => segment === undefined)).toBe(nodeCopies > 0);
+    expect(its.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(bytesWritten);
+    expect(counted.mock.calls.filter(([kind]) => kind === 'evacuate').length).toBe(its.length);
+    expect(lines.some(({ kind }) => kind === 'replace')).toBe(true);
   });
 
   it('rebuilds what a provider held that is away', async () => {

@@ -15,7 +15,9 @@ import { FakeClock } from '../../helpers/fake-clock.ts';
 const DAY_MS = 86_400_000;
 const MANIFEST = `b3:${'7'.repeat(64)}` as BlobAddress;
 const entry = (chunk: number, more: Partial<RepairEntry> = {}): Omit<RepairEntry, 'atMs'> => ({
+  kind: 'repair',
   manifest: MANIFEST,
+  segment: undefined,
   chunk,
   status: 'success',
   bytes: 10 * chunk,
@@ -73,6 +75,19 @@ describe('the log of repairs', () => {
         '"ts":"2023-11-14T22:13:20.000Z","next":"2023-11-14T22:14:20.000Z"}\n',
     );
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  it('says of a move what was moved, and passes over kinds of a later version', async () => {
+    const log = onDisk(clock());
+    const segment = `b3:${'8'.repeat(64)}` as BlobAddress;
+    const moved = { manifest: MANIFEST, chunk: undefined, status: 'success', bytes: 30 } as const;
+    const told = { ...moved, kind: 'replace', segment, error: undefined, nextMs: undefined } as const;
+    await log.append(told);
+    const file = join(dir, 'log', 'repair-2023-11-14.jsonl');
+    const line = `{"kind":"replace","manifest":"${MANIFEST}","segment":"${segment}","status":"success","bytes":30,"ts":"2023-11-14T22:13:20.000Z"}\n`;
+    expect(await readFile(file, 'utf8')).toBe(line);
+    await appendFile(file, line.replace('replace', 'teleport') + line.replace(segment, 'b3:no'));
+    expect(await read(log)).toEqual([{ ...told, atMs: 1_700_000_000_000 }]);
   });
 
   it('begins a file a day and keeps fourteen', async () => {
