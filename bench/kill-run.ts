@@ -23,6 +23,8 @@ import {
 
 /** After so many rounds the vaults are emptied, and nothing may be left at their providers. */
 const EMPTY_EVERY = 12;
+/** Where there is to be something to repair and to move. */
+const EMPTY_SELDOM = 24;
 /** Of so many rounds one has two processes on each home. */
 const OVERLAP_EVERY = 4;
 /** And of so many one has commands of the program. */
@@ -117,7 +119,7 @@ class Run {
       else if (this.#round % OVERLAP_EVERY === 0 && !this.#vaults.some(({ lost }) => lost))
         await this.#overlap();
       else await this.#strike();
-      if (this.#round % EMPTY_EVERY === 0) await this.#empty();
+      if (this.#round % (repairs ? EMPTY_SELDOM : EMPTY_EVERY) === 0) await this.#empty();
       this.#flush();
       onRound?.(this.#report);
     }
