@@ -64,7 +64,9 @@ export class Egress {
         return Math.min(Number.MAX_SAFE_INTEGER, counted + taken);
       };
       const key = `${day}/${provider}`;
-      const before = await changeCount(this.#context, { table: EGRESS_TABLE, key }, take, options);
+      // Of what cannot be read the cap is taken to be reached: damage must not lift it.
+      const how = { signal: options.signal, damaged: this.#perDay };
+      const before = await changeCount(this.#context, { table: EGRESS_TABLE, key }, take, how);
       its.bytes += taken;
       this.#onCounted(provider, before + taken);
     }

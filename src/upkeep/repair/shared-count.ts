@@ -18,7 +18,7 @@ const LONGEST_WAIT_MS = 250;
 
 /**
  * Changes a count that all workers of an engine share. Not flushed: a power cut may take back what was counted last.
- * @param change of what stands there; a record that is damaged counts as 0, and is written over.
+ * @param change of what stands there; a record that is damaged counts as `damaged`, default 0, and is written over.
  * @returns what stood there.
  * @throws HoldfastError `Conflict` (`pace_contended`) when others change it without end; what `change` and the engine throw.
  */
@@ -26,7 +26,7 @@ export async function changeCount(
   { engine, clock, random }: CountContext,
   { table: name, key }: { readonly table: string; readonly key: string },
   change: (count: number) => number,
-  options: AbortOptions = {},
+  { damaged = 0, ...options }: AbortOptions & { readonly damaged?: number } = {},
 ): Promise<number> {
   const table = engine.table(name);
   for (let tries = 1; tries <= MAX_TRIES; tries++) {
@@ -34,7 +34,7 @@ export async function changeCount(
       if (!isHoldfastError(error, 'Corrupt')) throw error;
       return 'damaged' as const;
     });
-    const count = typeof stored === 'object' ? (countIn(stored) ?? 0) : 0;
+    const count = stored === undefined ? 0 : stored === 'damaged' ? damaged : (countIn(stored) ?? damaged);
     const next = utf8Encode(JSON.stringify({ v: 1, bytes: change(count) }));
     if (stored === 'damaged') await table.put(key, next, options);
     else if (!(await table.compareAndSet(key, stored, next, options))) {
