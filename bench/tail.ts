@@ -133,7 +133,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     keys: vaultKeysOf(deriveSubkeys(random(32))),
     owner: async () => 'bench',
     engine,
-    relocations: recordedRelocations(engine, systemClock),
+    relocations: { ...recordedRelocations(engine, systemClock), told: async () => [] },
     directory: racing ? directory : patient,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),

@@ -15,11 +15,13 @@ import type { ObjectContext } from './context.ts';
 import type { DamageLog } from './damage.ts';
 import { fetchNode } from './fetch-node.ts';
 import { linksOver, type ManifestTree, type PlainRange, walkManifest } from './manifest-tree.ts';
-import { type SegmentView, viewSegment } from './places.ts';
-import { relocate } from './relocations.ts';
+import { allPlaces, type SegmentView, viewSegment } from './places.ts';
+import { blobKey, type Relocation, relocate } from './relocations.ts';
 
 /** A segment that can be read. */
 export interface ReadableSegment extends OpenSegment {
+  /** Address of its node, or of the root that it stands in. */
+  readonly segment: BlobAddress;
   /** Offset of its first byte of plaintext in the object. */
   readonly plainStart: number;
 }
@@ -68,9 +70,36 @@ export async function* readableSegments(
     if (segment === undefined) continue;
     checkLength(segment, address === undefined ? root.secrets.size : plainBytes);
     const { view, secrets } = segment;
-    const relocations = relocationsOf && (await ask(relocationsOf(address ?? manifest)));
-    yield { view: relocations ? relocate(view, relocations) : view, secrets, plainStart };
+    const key = address ?? manifest;
+    const relocations = relocationsOf && (await ask(relocationsOf(key)));
+    yield { segment: key, view: relocations ? relocate(view, relocations) : view, secrets, plainStart };
   }
+}
+
+/**
+ * The same with every place that the engine has by now, or that any provider tells of: for who finds too few shards.
+ * @returns undefined where that is none that was not known.
+ */
+export async function withToldPlaces(
+  context: ObjectContext,
+  readable: ReadableSegment,
+  signal?: AbortSignal,
+): Promise<ReadableSegment | undefined> {
+  const { segment, view } = readable;
+  const { relocations } = context;
+  const ask = (answer: Promise<readonly Relocation[] | undefined>): Promise<readonly Relocation[]> =>
+    answer.then(
+      (found) => found ?? [],
+      () => throwIfAborted(signal, 'get') ?? [],
+    );
+  const recorded = ask(relocations.open({ fresh: true, signal }).then((of) => of?.(segment)));
+  const told = ask(relocations.told(segment, { signal }));
+  const next = relocate({ ...view, moved: undefined }, [...(await recorded), ...(await told)]);
+  const isNew = [...(next.moved?.places ?? [])].some(([at, places]) => {
+    const known = new Set(allPlaces(view, at).map(({ pack }) => blobKey(pack)));
+    return places.some(({ pack }) => !known.has(blobKey(pack)));
+  });
+  return isNew ? { ...readable, view: next } : undefined;
 }
 
 /** A manifest's tree with its sealed parts opened, remembering what was. */

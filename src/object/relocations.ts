@@ -23,6 +23,8 @@ export interface Relocations {
    * @returns undefined when nothing was moved.
    */
   open(options?: RelocationsOptions): Promise<RelocationsOf | undefined>;
+  /** What the providers say of a segment, as hints: those that the vault signed first. For who finds its shards nowhere else. */
+  told(segment: BlobAddress, options?: AbortOptions): Promise<readonly Relocation[]>;
 }
 
 export interface RelocationsOptions extends AbortOptions {

@@ -24,7 +24,7 @@ const MAX_STORED = 1024;
 const MAX_ROWS = 4 * MAX_RELOCATIONS;
 
 /** The relocations that the engine has. */
-export function recordedRelocations(engine: Engine, clock: Clock): Relocations {
+export function recordedRelocations(engine: Engine, clock: Clock): Pick<Relocations, 'open'> {
   let emptyUntil = Number.NEGATIVE_INFINITY;
   return {
     async open({ fresh = false, whole = false, signal } = {}) {

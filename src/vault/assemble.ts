@@ -19,7 +19,7 @@ import { createProvider, type Provider, type ProviderDeps } from '../providers/p
 import type { AdapterKinds } from '../providers/registry.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
-import { recordedRelocations } from '../records/relocations.ts';
+import { relocationsOf } from '../records/told-relocations.ts';
 import { createRepairPace, type RepairPace } from '../upkeep/repair/pace.ts';
 import { createMemoryRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
 import { createRetention } from '../upkeep/retention.ts';
@@ -95,21 +95,17 @@ export async function assemble(
 ): Promise<ComposedVault> {
   const { clock, random, blake3, engine, owners, arena, cpu, env, room = ROOM_ENOUGH } = ports;
   const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
-  const adapters = providers.map(({ adapter }) => adapter);
   const settings = { ...catalogSettings(config, observers.log, choices), health: observers.providers };
   const catalog = await openNodeCatalog({ ...settings, providers, engine, clock });
   const punctuality = createPunctuality(clock);
+  const directory = directoryOf(catalog, clock, punctuality);
+  const shared = { clock, random, blake3, engine, directory, keys: bound ? keys : madeUp(keys) };
   const base = {
-    clock,
-    random,
-    blake3,
+    ...shared,
     nodeReads: createHedge(clock, NODE_READS),
     secondBlake3: () => ports.secondBlake3(),
-    keys: bound ? keys : madeUp(keys),
     owner: () => owners.current(),
-    engine,
-    relocations: recordedRelocations(engine, clock),
-    directory: directoryOf(catalog, clock, punctuality),
+    relocations: relocationsOf(shared),
     arena,
     cpu,
     metrics: observers.pipeline,
@@ -142,6 +138,7 @@ export async function assemble(
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
       const observed = flushing(catalog, observers.log);
+      const adapters = providers.map(({ adapter }) => adapter);
       await closeInTurn([cpu], [observed], adapters, [engine], [owners], [refilling(room)]);
     },
   };

@@ -15,7 +15,7 @@ import { createInlineStage } from '../../src/pipeline/cpu/inline.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import { recordedRelocations } from '../../src/records/relocations.ts';
+import { relocationsOf } from '../../src/records/told-relocations.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { createRetention } from '../../src/upkeep/retention.ts';
 
@@ -74,11 +74,12 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     p95Ms: () => undefined,
   };
   const engine = options.engine ?? createMemoryEngine();
+  const keys = vaultKeysOf(deriveSubkeys(secureRandom(32)));
   const base: Omit<VaultContext, 'retention' | 'places' | 'isOver' | 'isGone'> = {
-    keys: vaultKeysOf(deriveSubkeys(secureRandom(32))),
+    keys,
     owner: async () => 'test',
     engine,
-    relocations: recordedRelocations(engine, systemClock),
+    relocations: relocationsOf({ engine, blake3, keys, directory, clock: systemClock }),
     directory,
     arena,
     cpu: createInlineStage(arena.memory, ACCELERATION, systemClock),

@@ -10,7 +10,7 @@ import { encodeRelocationSlot, relocationSlotName, signedBytes } from '../../src
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { markMove } from '../../src/records/move-marks.ts';
 import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
-import { recordedRelocations } from '../../src/records/relocations.ts';
+import { relocationsOf } from '../../src/records/told-relocations.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { type GcResult, scrubProviders } from '../../src/upkeep/gc.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
@@ -26,8 +26,7 @@ type World = Awaited<ReturnType<typeof world>>;
 /** The home is lost: the same key and providers, and no state. */
 function lostHome(its: World): World {
   const engine = createMemoryEngine();
-  const { clock } = its.context;
-  const base = { ...its.context, engine, relocations: recordedRelocations(engine, clock) };
+  const base = { ...its.context, engine, relocations: relocationsOf({ ...its.context, engine }) };
   const context = { ...base, retention: createRetention(base, 0) };
   return { ...its, context, now: async () => (await segmentsNow(context, its.manifest))[0]! };
 }

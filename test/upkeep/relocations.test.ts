@@ -285,7 +285,8 @@ describe('a hint, which the vault itself does not vouch for', () => {
     const vault = await fourPlaces();
     const [segment] = vault.segments;
     const relocation = await carry(vault, segment!, 'p1', 'p4');
-    const relocations = { open: async () => async () => [{ ...relocation, recorded: false }] };
+    const hints = async () => [{ ...relocation, recorded: false }];
+    const relocations = { open: async () => hints, told: async () => [] };
     const context = { ...vault.context, relocations };
     return { vault, context: { ...context, retention: createRetention(context, 0) } };
   };
@@ -313,7 +314,10 @@ describe('a hint, which the vault itself does not vouch for', () => {
 
 it('reading goes on where the engine cannot say what was moved', async () => {
   const vault = await fourPlaces();
-  const relocations = { open: () => Promise.reject(new HoldfastError('Unavailable', 'it is locked')) };
+  const relocations = {
+    told: async () => [],
+    open: () => Promise.reject(new HoldfastError('Unavailable', 'it is locked')),
+  };
   const locked = { ...vault.context, relocations };
   const object = await getObject(locked, 'x');
   expect(Buffer.compare(await readAll(object), noise(700_000))).toBe(0);

@@ -15,8 +15,8 @@ import type { VaultContext } from '../../src/pipeline/context.ts';
 import { putObject } from '../../src/pipeline/put/put.ts';
 import { PutRows } from '../../src/pipeline/put/put-rows.ts';
 import { forgetRoot } from '../../src/records/manifests.ts';
-import { recordedRelocations } from '../../src/records/relocations.ts';
 import { placementClasses, rowsOf, segmentsIn } from '../../src/records/shard-index.ts';
+import { relocationsOf } from '../../src/records/told-relocations.ts';
 import { deleteObject } from '../../src/upkeep/delete.ts';
 import { recoverVault } from '../../src/upkeep/recover/recover.ts';
 import { indexShards } from '../../src/upkeep/shard-index/index-shards.ts';
@@ -219,7 +219,7 @@ describe('the index of shards', () => {
 it('a state that was recovered has its objects in the index once the chore was done', async () => {
   const { context } = await filled();
   const engine = createMemoryEngine();
-  const recovered = { ...context, engine, relocations: recordedRelocations(engine, context.clock) };
+  const recovered = { ...context, engine, relocations: relocationsOf({ ...context, engine }) };
   await recoverVault(recovered);
   await indexAll(recovered);
   expect((await indexed(recovered)).length).toBeGreaterThan(5);

@@ -1,7 +1,9 @@
 import PQueue from 'p-queue';
+import type { BlobAddress } from '../../core/address.ts';
+import { entryOf } from '../../core/maps.ts';
 import type { PackRecord } from '../../manifest/segment.ts';
 import type { DamageLog } from '../../object/damage.ts';
-import type { OpenedManifest } from '../../object/readable-segments.ts';
+import { type OpenedManifest, type ReadableSegment, withToldPlaces } from '../../object/readable-segments.ts';
 import type { TransferContext } from '../context.ts';
 
 /** What reading shards shares between its windows, and what it has learned on the way. */
@@ -61,9 +63,21 @@ export class ReadState {
 /** The same of an object's plaintext. */
 export class ObjectReadState extends ReadState {
   readonly opened: OpenedManifest;
+  /** Segments that were looked for in the slots, each once. */
+  readonly #told = new Map<BlobAddress, Promise<ReadableSegment | undefined>>();
 
   constructor(context: TransferContext, opened: OpenedManifest, damage: DamageLog, signal: AbortSignal) {
     super(context, damage, signal);
     this.opened = opened;
+  }
+
+  /** Where a segment's shards are by what the providers say too, once too few were found of it. */
+  toldOf({ segment }: ReadableSegment): Promise<ReadableSegment | undefined> | undefined {
+    return this.#told.get(segment);
+  }
+
+  /** @returns undefined where the providers say nothing new. @throws HoldfastError `Aborted`. */
+  askFor(readable: ReadableSegment): Promise<ReadableSegment | undefined> {
+    return entryOf(this.#told, readable.segment, () => withToldPlaces(this.context, readable, this.signal));
   }
 }

@@ -1,6 +1,6 @@
 import { shardStride } from '../../coding/erasure/shape.ts';
 import { allOrFirstError, throwIfAborted } from '../../core/abort.ts';
-import { HoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { chunkDigests } from '../../object/places.ts';
 import type { ReadableSegment } from '../../object/readable-segments.ts';
 import { timed } from '../../telemetry/metrics.ts';
@@ -25,8 +25,25 @@ export interface PlainChunk {
   release(): void;
 }
 
-/** Fetches, checks and decodes the chunks of a window. On failure all its memory is given back. */
+/**
+ * Fetches, checks and decodes the chunks of a window. Where too little is found of it, the providers are asked once for each segment
+ * where else its shards may be. On failure all its memory is given back.
+ */
 export async function readWindow(state: ObjectReadState, window: ReadWindow): Promise<PlainChunk[]> {
+  const { segment } = window;
+  const known = await state.toldOf(segment);
+  if (known !== undefined) return readFrom(state, { ...window, segment: known });
+  try {
+    return await readFrom(state, window);
+  } catch (error) {
+    if (!isHoldfastError(error) || error.code !== 'undecodable') throw error;
+    const told = await state.askFor(segment);
+    if (told === undefined) throw error;
+    return readFrom(state, { ...window, segment: told });
+  }
+}
+
+async function readFrom(state: ObjectReadState, window: ReadWindow): Promise<PlainChunk[]> {
   const excluded = window.chunks.map(() => new Set<number>());
   // Started again only with more spares than before, of which there are no more than shards.
   for (;;) {

@@ -9,7 +9,7 @@ import { putObject } from '../../../src/pipeline/put/put.ts';
 import { listNames } from '../../../src/records/name-listing.ts';
 import { readName } from '../../../src/records/names.ts';
 import { createPlaces } from '../../../src/records/places.ts';
-import { recordedRelocations } from '../../../src/records/relocations.ts';
+import { relocationsOf } from '../../../src/records/told-relocations.ts';
 import { deleteObject } from '../../../src/upkeep/delete.ts';
 import { scrubProviders } from '../../../src/upkeep/gc.ts';
 import { recoverVault } from '../../../src/upkeep/recover/recover.ts';
@@ -57,7 +57,7 @@ const inAnHour = (context: VaultContext): VaultContext => {
 };
 
 function onEngine(context: VaultContext, engine: Engine): VaultContext {
-  const base = { ...context, engine, relocations: recordedRelocations(engine, context.clock) };
+  const base = { ...context, engine, relocations: relocationsOf({ ...context, engine }) };
   return { ...base, retention: createRetention(base, 0), places: createPlaces(base) };
 }
 
