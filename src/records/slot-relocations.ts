@@ -100,7 +100,7 @@ export function unitedSlot(
 }
 
 /** Each of its shards is in a newer one: no shard's first place is by this. */
-const isSuperseded = (record: RelocationRecord, vouched: readonly RelocationRecord[]): boolean => {
+export const isSuperseded = (record: RelocationRecord, vouched: readonly RelocationRecord[]): boolean => {
   const newer = vouched.filter(({ movedMs }) => movedMs > record.movedMs);
   const moved = new Set(newer.flatMap(({ packs }) => packs.flatMap(({ shards }) => shards)));
   return record.packs.every(({ shards }) => shards.every((at) => moved.has(at)));

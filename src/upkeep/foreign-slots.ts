@@ -59,8 +59,22 @@ export class ForeignSlots {
    * @returns undefined where so many could not be heard that a slot may have no copy among the others.
    */
   async packsTold(options: AbortOptions): Promise<ReadonlySet<string> | undefined> {
+    const all = await this.#everywhere(options);
+    return all && new Set([...all.values()].flatMap(({ packs }) => [...packs]));
+  }
+
+  /** Who has slots of relocations that this state has not recorded, by slot. @returns undefined as above. */
+  async holders(options: AbortOptions): Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined> {
+    const all = await this.#everywhere(options);
+    const holders = new Map<string, Set<string>>();
+    for (const [id, { told }] of all ?? [])
+      for (const { slot } of told) entryOf(holders, slot, () => new Set<string>()).add(id);
+    return all && holders;
+  }
+
+  async #everywhere(options: AbortOptions): Promise<ReadonlyMap<string, SlotsAt> | undefined> {
     const { directory, policy } = this.#context;
-    const packs = new Set<string>();
+    const all = new Map<string, SlotsAt>();
     const unheard = new Set<string>();
     const hear = async (provider: Provider): Promise<void> => {
       const label = domainOf(provider, policy.failureDomain);
@@ -68,10 +82,10 @@ export class ForeignSlots {
       const found = await this.at(provider, options).catch(() => undefined);
       throwIfAborted(options.signal, 'gc');
       if (found === undefined || found.isForeign) unheard.add(label);
-      for (const pack of found?.packs ?? []) packs.add(pack);
+      if (found !== undefined) all.set(provider.id, found);
     };
     await Promise.all(withSlots(directory.all()).map(hear));
-    return unheard.size > policy.minTolerates ? undefined : packs;
+    return unheard.size > policy.minTolerates ? undefined : all;
   }
 
   async #look({ adapter }: Provider, options: AbortOptions): Promise<SlotsAt> {

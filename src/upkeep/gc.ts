@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
 import type { RecordsContext } from '../records/context.ts';
+import type { LeasingContext } from '../records/repair-leases.ts';
 import { dropTombstones } from '../records/tombstones.ts';
 import type { UpkeepContext } from './context.ts';
 import { ForeignSlots } from './foreign-slots.ts';
@@ -48,7 +49,10 @@ const MAX_TOLD = 16;
  * looked for, which the state alone had known.
  * @throws HoldfastError `Aborted`; what the engine throws.
  */
-export async function scrubProviders(context: UpkeepContext, options: ScrubOptions = {}): Promise<GcResult> {
+export async function scrubProviders(
+  context: UpkeepContext & LeasingContext,
+  options: ScrubOptions = {},
+): Promise<GcResult> {
   const { dryRun = false, minAgeMs = MIN_AGE_MS, tombstoneMs, onProgress, signal } = options;
   const forgets = !dryRun && tombstoneMs !== undefined;
   const { dropped: forgotten } = forgets
@@ -58,7 +62,7 @@ export async function scrubProviders(context: UpkeepContext, options: ScrubOptio
   const foreign = new ForeignSlots(context);
   let listed = 0;
   const onListed = (): void => onProgress?.(++listed);
-  const nameless = await findNameless(context, { signal });
+  const nameless = await findNameless(context, foreign, { signal });
   const search = { dryRun, minAgeMs, unlisted: nameless.incomplete, signal, onListed };
   const providers = context.directory.all();
   const searches = providers.map((provider) => new OrphanSearch(context, provider, foreign, search));
@@ -93,10 +97,11 @@ async function reachFrom(context: RecordsContext, from: number, options: AbortOp
 
 /** All of them, before anything is judged: a pack may come before the root that leads to it. */
 async function findNameless(
-  context: UpkeepContext,
+  context: UpkeepContext & LeasingContext,
+  foreign: ForeignSlots,
   options: AbortOptions,
 ): Promise<{ readonly remembered: number; readonly incomplete: boolean }> {
-  const nameless = await NamelessObjects.due(context, options);
+  const nameless = await NamelessObjects.due(context, foreign, options);
   if (nameless === undefined) return { remembered: 0, incomplete: false };
   for (let from = 0; from < END_OF_HEADS; ) {
     const reachable = await reachFrom(context, from, options);

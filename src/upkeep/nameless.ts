@@ -12,11 +12,14 @@ import { claimedAmong } from '../records/claims.ts';
 import { engineGenerationOf } from '../records/generation-record.ts';
 import { intendedAmong } from '../records/intents.ts';
 import { knowsManifest, rememberedRoot } from '../records/manifests.ts';
+import type { LeasingContext } from '../records/repair-leases.ts';
 import { toBeIndexed } from '../records/shard-index.ts';
 import { choreNoted, UPKEEP_TABLE } from '../records/usage.ts';
 import type { UpkeepContext } from './context.ts';
+import type { ForeignSlots } from './foreign-slots.ts';
 import type { Reachable } from './reachable.ts';
 import { PresenceCheck } from './recover/presence.ts';
+import { ToldMoves } from './recover/told-moves.ts';
 
 /** In the table of chores: after which recovery all providers were looked through. */
 const DONE = 'nameless';
@@ -30,7 +33,8 @@ const DAMAGED = ['NotFound', 'Corrupt', 'HashMismatch'] as const;
  * recovery has all providers looked through once.
  */
 export class NamelessObjects {
-  readonly #context: UpkeepContext;
+  readonly #context: UpkeepContext & LeasingContext;
+  readonly #foreign: ForeignSlots;
   readonly #mark: Uint8Array;
   readonly #options: AbortOptions;
   /** Objects that were found, and are remembered from now on. */
@@ -38,27 +42,38 @@ export class NamelessObjects {
   /** Whether some provider could not be looked through: what it alone knows of is not known. */
   incomplete = false;
 
-  private constructor(context: UpkeepContext, mark: Uint8Array, options: AbortOptions) {
+  private constructor(
+    context: UpkeepContext & LeasingContext,
+    foreign: ForeignSlots,
+    mark: Uint8Array,
+    options: AbortOptions,
+  ) {
     this.#context = context;
+    this.#foreign = foreign;
     this.#mark = mark;
     this.#options = options;
   }
 
   /** Undefined when nothing is to be looked for. */
-  static async due(context: UpkeepContext, options: AbortOptions): Promise<NamelessObjects | undefined> {
+  static async due(
+    context: UpkeepContext & LeasingContext,
+    foreign: ForeignSlots,
+    options: AbortOptions,
+  ): Promise<NamelessObjects | undefined> {
     const { recoveries = 0 } = (await engineGenerationOf(context.engine).read(options)) ?? {};
     const mark = utf8Encode(String(recoveries));
     const done = await choreNoted(context, DONE, options);
     if (recoveries === 0 || (done !== undefined && equalBytes(done, mark))) return undefined;
-    return new NamelessObjects(context, mark, options);
+    return new NamelessObjects(context, foreign, mark, options);
   }
 
   /** Remembers those whose roots lie in a part of the addresses. @throws HoldfastError `Aborted`; what the engine throws. */
   async lookThrough(part: Reachable): Promise<void> {
     const laggards = new Stragglers(this.#context.clock, LISTINGS);
     const check = new PresenceCheck(this.#context, new Map(), laggards, this.#options.signal);
+    const learning: Learning = { check, told: undefined, laggards };
     try {
-      await Promise.all(this.#context.directory.all().map((provider) => this.#at(provider, part, check)));
+      await Promise.all(this.#context.directory.all().map((provider) => this.#at(provider, part, learning)));
     } finally {
       laggards.close();
     }
@@ -68,11 +83,11 @@ export class NamelessObjects {
     if (!this.incomplete) await this.#context.engine.table(UPKEEP_TABLE).put(DONE, this.#mark);
   }
 
-  async #at(provider: Provider, part: Reachable, check: PresenceCheck): Promise<void> {
+  async #at(provider: Provider, part: Reachable, learning: Learning): Promise<void> {
     try {
       for (let after = part.after; ; ) {
         const found = await this.#candidates(provider, part, after);
-        for (const address of found) await this.#look(provider, address, check);
+        for (const address of found) await this.#look(provider, address, learning);
         if (found.length < BATCH) return;
         after = found.at(-1);
       }
@@ -98,7 +113,7 @@ export class NamelessObjects {
     return found;
   }
 
-  async #look(provider: Provider, address: BlobAddress, check: PresenceCheck): Promise<void> {
+  async #look(provider: Provider, address: BlobAddress, learning: Learning): Promise<void> {
     const context = this.#context;
     const block = await this.#blockAt(provider, address);
     const secrets = block && secretsIn(block, context);
@@ -112,7 +127,10 @@ export class NamelessObjects {
       ...(await claimedAmong(context, places, this.#options)),
     ];
     if (spoken.length > 0 || (await knowsManifest(context, address))) return;
-    const { presence, usage } = await check.object(address);
+    const told = await this.#toldTo(learning);
+    const { presence, usage } = await learning.check.object(address, told);
+    // Where its shards were moved to, too few may have told.
+    if (presence === 'lost' && told?.incomplete !== false) this.incomplete = true;
     if (presence === 'lost') return;
     const kept = [
       ...rememberedRoot({ address, bytes: block, storedMs: secrets.createdMs, usage }),
@@ -122,6 +140,15 @@ export class NamelessObjects {
     const { table, key } = kept[0]!;
     const first = [{ table, key, expected: undefined }];
     if (await context.engine.batch(kept, first, { ...this.#options, sync: true })) this.remembered++;
+  }
+
+  /** Undefined where too few providers could be asked for it. */
+  #toldTo(learning: Learning): Promise<ToldMoves | undefined> {
+    const { signal } = this.#options;
+    learning.told ??= this.#foreign
+      .holders({ signal })
+      .then((holders) => holders && new ToldMoves(this.#context, holders, learning.laggards, signal));
+    return learning.told;
   }
 
   /** Undefined for what is not there, or damaged. */
@@ -134,6 +161,13 @@ export class NamelessObjects {
       throw error;
     }
   }
+}
+
+interface Learning {
+  readonly check: PresenceCheck;
+  readonly laggards: Stragglers;
+  /** Where shards were moved to; found out when it is first needed. */
+  told: Promise<ToldMoves | undefined> | undefined;
 }
 
 /** Undefined for what is no root of this vault; `unknown` for one of a later version, whose it is nobody can tell. */

@@ -7,6 +7,8 @@ import {
   type RelocationRecord,
 } from '../../src/manifest/relocation.ts';
 import { encodeRelocationSlot, relocationSlotName, signedBytes } from '../../src/manifest/relocation-slot.ts';
+import { getObject } from '../../src/pipeline/get/get.ts';
+import { putObject } from '../../src/pipeline/put/put.ts';
 import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { markMove } from '../../src/records/move-marks.ts';
 import { tellOfAllMoves } from '../../src/records/relocation-slots.ts';
@@ -19,7 +21,7 @@ import { statObject } from '../../src/upkeep/stat.ts';
 import { allBlobs } from '../helpers/faulty.ts';
 import { keysIn, packAt, rowsOf, segmentsNow } from '../helpers/moving.ts';
 import { isWhole, move, tidy, world } from '../helpers/one-pack.ts';
-import { noise } from '../helpers/vault.ts';
+import { noise, readAll } from '../helpers/vault.ts';
 
 type World = Awaited<ReturnType<typeof world>>;
 
@@ -148,6 +150,34 @@ describe('a home that is lost after shards were moved', () => {
     expect(await allBlobs(its.vault)).toContain(`p4/${address}`);
     await isWhole(home);
   });
+});
+
+it('an object without a name outlives the loss of the state after its shards were moved', async () => {
+  const its = await world();
+  its.vault.gone.add('p4').add('p5');
+  const content = noise(300_000, 7);
+  const { manifest } = await putObject(its.context, content);
+  its.vault.gone.clear();
+  const its2 = { ...its, manifest, now: async () => (await segmentsNow(its.context, manifest))[0]! };
+  await move(its2, 'p1', 'p4');
+  await move(its2, 'p2', 'p5');
+  await tidy(its2, 60_000);
+  const home = await recovered(its);
+  const before = await allBlobs(its.vault);
+  expect(await gc(home)).toMatchObject({ remembered: 1 });
+  expect(await allBlobs(its.vault)).toEqual(before);
+  expect(Buffer.compare(await readAll(await getObject(home.context, manifest)), content)).toBe(0);
+});
+
+it('what is recovered once more is as it was', async () => {
+  const its = await world();
+  await move(its, 'p1', 'p4');
+  await tidy(its, 60_000);
+  const home = await recovered(its);
+  const rows = await keysIn(home.context, 'relocations');
+  await recoverVault(home.context);
+  expect(await keysIn(home.context, 'relocations')).toEqual(rows);
+  await isWhole(home);
 });
 
 describe('a forged slot', () => {

@@ -23,7 +23,7 @@ import { slotIsDue } from '../../records/relocation-slots.ts';
 import { noRelocation, relocationOp, storedRelocations } from '../../records/relocations.ts';
 import { type LeasingContext, leaseSegment, releaseSegment } from '../../records/repair-leases.ts';
 import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
-import { readRelocationSlot, type ToldRelocation } from '../../records/slot-relocations.ts';
+import { isSuperseded, readRelocationSlot, type ToldRelocation } from '../../records/slot-relocations.ts';
 import type { UpkeepContext } from '../context.ts';
 import { packsInUse, provesShards } from '../scrub/pack-check.ts';
 
@@ -132,21 +132,24 @@ export class ToldMoves {
     told: readonly ToldRelocation[],
   ): Promise<RelocationRecord[]> {
     const knows = known.map(encodeRelocation);
-    const unknown = told.filter(({ bytes }) => !knows.some((one) => equalBytes(one, bytes)));
+    const isKnown = (bytes: Uint8Array): boolean => knows.some((one) => equalBytes(one, bytes));
+    const unknown = told.filter(({ bytes }) => !isKnown(bytes));
     const fresh: RelocationRecord[] = [];
     for (const { record, signed } of unknown) {
       if (!signed) continue;
-      const there = await this.#thatAreThere(its, record.packs);
-      if (there.length > 0) fresh.push({ ...record, packs: there });
+      const packs = await this.#thatAreThere(its, record.packs);
+      if (packs.length > 0 && !isKnown(encodeRelocation({ ...record, packs })))
+        fresh.push({ ...record, packs });
     }
     const all = newest([...known, ...fresh]);
+    const moving = fresh.filter((one) => !isSuperseded(one, all));
     const hints = newest(unknown.filter(({ signed }) => !signed).map(({ record }) => record));
     const proven = await this.#proven(its, relocate(its.view, vouched(all)), hints);
     if (proven.length > 0) {
       const movedMs = Math.max(recordedTime(this.#context.clock), (all[0]?.movedMs ?? -1) + 1);
-      fresh.unshift({ segment: its.segment, movedMs, packs: proven });
+      moving.push({ segment: its.segment, movedMs, packs: proven });
     }
-    return newest(fresh);
+    return newest(moving);
   }
 
   async #thatAreThere(its: ToldSegment, packs: readonly RelocatedPack[]): Promise<RelocatedPack[]> {
