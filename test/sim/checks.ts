@@ -2,6 +2,7 @@ import { utf8Decode } from '../../src/core/bytes.ts';
 import type { Client } from './client.ts';
 import { BACKLOG, type StateDisk } from './disk.ts';
 import type { ForeignVault } from './foreign.ts';
+import type { Mended } from './mended.ts';
 import type { Model } from './model.ts';
 import { accountOf, Home, SimProcess, type Stage } from './process.ts';
 import type { SimProvider } from './provider.ts';
@@ -28,6 +29,7 @@ interface Checked {
   readonly client: Client;
   readonly homes: readonly Home[];
   readonly foreign: ForeignVault | undefined;
+  readonly mended: Mended | undefined;
 }
 
 /** What must hold once nothing goes wrong any more: all that was acknowledged is there, and what nobody needs goes. */
@@ -48,17 +50,25 @@ export class Checks {
       if (process === processes.at(-1)) {
         await this.#converge(process, 'after the faults');
         await this.#mendBacklog(process);
+        await this.#run.mended?.all(process);
       }
       for (const name of model.names) await client.get(process, name, true);
     }
     const last = processes.at(-1)!;
     const names = await client.list(last, true);
-    const survivor = this.#run.swarm.disaster ? await this.#disaster(last, names) : undefined;
+    const survivor =
+      this.#run.swarm.disaster && !(await this.#isMoved()) ? await this.#disaster(last, names) : undefined;
     if (survivor !== undefined) processes.push(survivor);
     if (homes.length === 1 || survivor !== undefined) await this.#empty(processes.at(-1)!);
     for (const process of processes) await this.#close(process);
     // What was destroyed, or damaged, was the other's too, and it may have lost what it can bear to lose.
     if (survivor === undefined && this.#damaged === 0) await this.#run.foreign?.check();
+  }
+
+  /** A state that is lost takes with it where shards were moved to. */
+  async #isMoved(): Promise<boolean> {
+    for await (const _ of this.#run.homes[0]!.disk.live.table('relocations').entries()) return true;
+    return false;
   }
 
   async #close(process: SimProcess): Promise<void> {
@@ -98,6 +108,7 @@ export class Checks {
       for (const provider of domain!) provider.wipe();
     }
     await this.#close(process);
+    if (stage.watch !== undefined) stage.watch.isOver = true;
     const survivor = await SimProcess.start(stage, new Home('survivor'));
     await client.recover(survivor);
     for (const [name, content] of before) {
@@ -129,7 +140,8 @@ export class Checks {
       stage.world.count('left for gc');
       // Only a scrub finds what came after its sender was given up, or what an older state never knew.
       const { lateEffect, silent } = swarm.faults;
-      const lost = this.#damaged > 0 || swarm.disaster || swarm.rottenBacklog > 0;
+      const lost =
+        this.#damaged > 0 || swarm.disaster || swarm.rottenBacklog > 0 || this.#run.mended !== undefined;
       const listed = lateEffect > 0 || silent > 0 || !model.strict || lost;
       if (!listed) stage.violation(`orphans: ${left} blobs that no record knows`);
       await this.#scrub(process);
@@ -140,8 +152,11 @@ export class Checks {
     const { client, stage } = this.#run;
     const scrubbed = await client.call('gc', process, () => process.vault.gc({ minAgeMs: 0 }));
     await this.#converge(process, 'after gc');
-    // Where it is not proven that no other vault uses the place, gc only tells.
-    const told = scrubbed?.providers.filter(({ kept }) => kept === 'shared').map(({ provider }) => provider);
+    // Where it is not proven that no other vault uses the place, gc only tells; so where a state moved shards to that is lost.
+    const { isOver: isLost = false } = stage.watch ?? {};
+    const told = scrubbed?.providers
+      .filter(({ kept }) => kept === 'shared' || (isLost && kept === 'moved'))
+      .map(({ provider }) => provider);
     const left = this.#blobs(told);
     if (left > 0) stage.violation(`gc left ${left} blobs`);
   }

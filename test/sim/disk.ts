@@ -3,6 +3,7 @@ import type { BatchOp, Engine, EntriesOptions, Table, WriteOptions } from '../..
 import { createMemoryEngine } from '../../src/engine/index.ts';
 import type { SealedRecords } from './sealed.ts';
 import type { Stream, Streams } from './streams.ts';
+import type { Watch } from './watch.ts';
 import type { Life, World } from './world.ts';
 
 /** Tables that can be made again of names, slots and objects: damage in them stops nothing. */
@@ -119,10 +120,15 @@ interface Surroundings {
   readonly world: World;
   readonly streams: Streams;
   readonly records: SealedRecords;
+  readonly watch: Watch | undefined;
 }
 
 /** The engine of one process on a state that others may have open too. */
-export function engineOn(disk: StateDisk, { world, streams, records }: Surroundings, life: Life): Engine {
+export function engineOn(
+  disk: StateDisk,
+  { world, streams, records, watch }: Surroundings,
+  life: Life,
+): Engine {
   const { schedule: chance, disk: errors } = streams;
   let closed = false;
   const enter = async (): Promise<void> => {
@@ -154,15 +160,17 @@ export function engineOn(disk: StateDisk, { world, streams, records }: Surroundi
     const fault = fails() ? errors.pick(['before', 'after'] as const) : undefined;
     if (fault !== undefined) world.fired(`disk error ${fault} a write`);
     if (fault === 'before') throw diskError();
+    const written = await watch?.writing(life, ops);
     const done = await apply();
     if (done) disk.wrote(ops);
+    if (done) await written?.();
     for (const { table, key, value } of ops) if (value !== undefined) records.inEngine(table, key, value);
     // It may be there, and may be gone after a power cut: its sender knows neither.
     if (fault === 'after') throw diskError();
     if (!sync) return done;
-    const { written } = disk;
+    const length = disk.written;
     await life.sleep(0.5 + 4 * chance.next());
-    disk.flushed(written);
+    disk.flushed(length);
     return done;
   };
   const copy = (value: Uint8Array | undefined): Uint8Array | undefined => value && Uint8Array.from(value);

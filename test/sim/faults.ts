@@ -15,9 +15,15 @@ export const FAULTS = [
   'wiped provider',
   'rotten provider',
   'restored provider',
+  'lost provider',
+  'returned provider',
+  'lying read',
+  'dropped store',
+  'silent rot',
   // Of processes and of the machine.
   'kill',
   'kill in a call',
+  'kill of a worker',
   'power cut',
   'power cut after an acknowledgement',
   'clock jump',
@@ -36,6 +42,30 @@ export const FAULTS = [
   'lost state',
   // When everything else is over.
   'destroyed domains',
+] as const;
+
+/** What workers do, and what of it was checked: in many runs each must be met. */
+export const WORK = [
+  'done repair',
+  'done repair chunk',
+  'done scrub',
+  'done audit',
+  'done status',
+  'done evacuate',
+  'done replace',
+  'done rebalance',
+  'chunks success',
+  'chunks skipped',
+  'seen damage found by scrub',
+  'seen damage found by audit',
+  'seen cap reached',
+  'seen node copies repaired',
+  'seen shards evacuated',
+  'seen shards replaced',
+  'seen moves recorded',
+  'seen leases taken over',
+  'seen deletions judged',
+  'seen objects whole again',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];

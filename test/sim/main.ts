@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { countedAs, FAULTS } from './faults.ts';
+import { countedAs, FAULTS, WORK } from './faults.ts';
 import { type RunResult, runSeed, warmUp } from './run.ts';
 
 const { values } = parseArgs({
@@ -94,9 +94,11 @@ class Summary {
   /** Why the runs prove nothing. */
   get hollow(): string | undefined {
     const idle = FAULTS.filter((fault) => !this.seen.has(countedAs(fault)));
+    const undone = WORK.filter((work) => !this.seen.has(work));
     if (this.compared === 0) return 'nothing was compared';
     if (idle.length === FAULTS.length) return 'no fault fired';
     if (idle.length > 0 && this.#hashes.size >= ENOUGH_SEEDS) return `never fired: ${idle.join(', ')}`;
+    if (undone.length > 0 && this.#hashes.size >= ENOUGH_SEEDS) return `never met: ${undone.join(', ')}`;
     return undefined;
   }
 }

@@ -1,6 +1,5 @@
 import { configFrom } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/types.ts';
-import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Owners } from '../../src/engine/index.ts';
 import { deriveSubkeys, type VaultKeys, vaultKeysOf } from '../../src/keys/derivation.ts';
@@ -13,9 +12,11 @@ import { type Observers, silent } from '../../src/vault/settings.ts';
 import { engineOn, StateDisk } from './disk.ts';
 import type { SimProvider } from './provider.ts';
 import type { SealedRecords } from './sealed.ts';
-import { Share, takeSeat, watchedStage } from './seat.ts';
+import { blake3, Share, takeSeat, watchedStage } from './seat.ts';
 import type { Streams } from './streams.ts';
 import type { Swarm } from './swarm.ts';
+import type { Tending } from './tending.ts';
+import type { Watch } from './watch.ts';
 import { clockOf, Life, type World } from './world.ts';
 
 const KIND = 'sim';
@@ -23,7 +24,8 @@ const KIND = 'sim';
 const KEYS = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(7)));
 /** Of another vault that uses the same places. */
 export const FOREIGN_KEYS: VaultKeys = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(8)));
-const blake3 = await selectBlake3({ native: true, wasm: true });
+/** In the place of the key where there is none: nothing was ever sealed with it. */
+const NO_KEYS: VaultKeys = vaultKeysOf(deriveSubkeys(new Uint8Array(32).fill(9)));
 
 const SMALL_CHUNK_BYTES = 4 * 1024;
 
@@ -38,6 +40,8 @@ export interface Stage {
   /** What every key has sealed. */
   readonly sealed: Map<string, string>;
   readonly records: SealedRecords;
+  /** Only where a run is looked after. */
+  readonly watch: Watch | undefined;
   violation(what: string): void;
 }
 
@@ -52,6 +56,7 @@ interface HomeOptions {
 export function configOf(
   providers: readonly string[],
   { dataShards, parityShards, perAccount, files }: Swarm,
+  tending: Tending | undefined,
 ): Config {
   const kinds = adapterKinds([kindFor(() => Promise.reject(new Error('only the configuration is read')))]);
   const config = {
@@ -62,6 +67,7 @@ export function configOf(
     retention: { unfinishedHours: 1 },
     integrity: { verifyWrites: 'off' },
     limits: { maxAttempts: 3, requestMs: 10_000, probeMs: 3_000, stallMs: 5_000 },
+    ...(tending === undefined ? {} : tendingConfig(tending)),
     placement: { failureDomain: perAccount > 1 ? 'account' : 'provider' },
     providers: providers.map((id, i) => ({
       id,
@@ -74,6 +80,11 @@ export function configOf(
   const chunks = { ...read.chunks, ladder: [SMALL_CHUNK_BYTES], defaultBytes: SMALL_CHUNK_BYTES };
   return files ? { ...read, chunks } : read;
 }
+
+const tendingConfig = ({ egressPerDay }: Tending): object => ({
+  repair: { intervalSeconds: 10, ...(egressPerDay === undefined ? {} : { egressPerDay }) },
+  scrub: { everyDays: 1 },
+});
 
 /** The account of the provider with this number. */
 export const accountOf = (provider: number, perAccount: number): string =>
@@ -114,6 +125,12 @@ export class Home {
   }
 }
 
+interface StartOptions {
+  readonly isWorker?: boolean;
+  /** It has no key. */
+  readonly sealed?: boolean;
+}
+
 /** One run of the program: a vault over simulated ports. It ends by `close`, or by `kill`, which asks nobody. */
 export class SimProcess {
   readonly life: Life;
@@ -121,9 +138,18 @@ export class SimProcess {
   readonly home: Home;
   /** How far its wall clock is ahead. */
   readonly jump: { ms: number };
+  /** It looks after what others put. */
+  readonly isWorker: boolean;
   readonly #share: Share;
 
-  private constructor(home: Home, life: Life, vault: OpenedVault, share: Share, jump: { ms: number }) {
+  private constructor(
+    home: Home,
+    life: Life,
+    vault: OpenedVault,
+    share: Share,
+    { jump, isWorker }: { readonly jump: { ms: number }; readonly isWorker: boolean },
+  ) {
+    this.isWorker = isWorker;
     this.home = home;
     this.life = life;
     this.vault = vault;
@@ -131,7 +157,9 @@ export class SimProcess {
     this.#share = share;
   }
 
-  static async start(stage: Stage, home: Home): Promise<SimProcess> {
+  /** @param as a worker without `sealed` has the key. */
+  static async start(stage: Stage, home: Home, as: StartOptions = {}): Promise<SimProcess> {
+    const { isWorker = false, sealed: isSealed = false } = as;
     const { world, streams, config, sealed } = stage;
     const life = new Life(world);
     const jump = { ms: 0 };
@@ -143,7 +171,7 @@ export class SimProcess {
     const kind = kindFor(async ({ id }, deps) => adapterFromDriver(byId.get(id)!.driverFor(life), deps));
     const composed = await assemble(
       config,
-      { keys: home.keys, bound: true },
+      { keys: isSealed ? NO_KEYS : home.keys, bound: !isSealed },
       {
         clock,
         random,
@@ -166,7 +194,7 @@ export class SimProcess {
       observersOf(world),
     );
     const vault = new OpenedVault(composed, { background: 'later' });
-    const process = new SimProcess(home, life, vault, share, jump);
+    const process = new SimProcess(home, life, vault, share, { jump, isWorker });
     home.processes.add(process);
     return process;
   }

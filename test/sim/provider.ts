@@ -34,6 +34,14 @@ export const NO_FAULTS: ProviderFaults = {
 
 type Outcome = Extract<Fault, 'refused' | 'lost answer' | 'silent' | 'slow'> | 'none';
 
+/** How often a provider lies. */
+export interface Lies {
+  /** It gives other bytes than it took. */
+  readonly rot: number;
+  /** It says that it has stored what it drops. */
+  readonly drop: number;
+}
+
 interface Surroundings {
   readonly world: World;
   readonly streams: Streams;
@@ -52,6 +60,9 @@ export class SimProvider {
   full = false;
   /** Nobody is let in. */
   denied = false;
+  lies: Lies | undefined;
+  /** Told of each blob that was there and was deleted. */
+  onDeleted: (address: string) => void = () => {};
   readonly #world: World;
   readonly #streams: Streams;
   readonly #records: SealedRecords;
@@ -99,6 +110,20 @@ export class SimProvider {
     }
   }
 
+  /** One in a hundred blobs, one at least, has a flipped bit. @returns false where there is none. */
+  rotSilently(chance: Stream): boolean {
+    const addresses = [...this.blobs.keys()].filter((address) => this.blobs.get(address)!.bytes.length > 0);
+    const all = addresses.length;
+    for (let i = 0; i < Math.ceil(all / 100); i++) {
+      const address = chance.pick(addresses);
+      const { bytes, modifiedUnixMs } = this.blobs.get(address)!;
+      const rotten = Uint8Array.from(bytes);
+      rotten[chance.between(0, bytes.length - 1)]! ^= 1 << chance.between(0, 7);
+      this.blobs.set(address, { bytes: rotten, modifiedUnixMs });
+    }
+    return all > 0;
+  }
+
   #newVersion(): string {
     return toHex(this.#streams.secrets.bytes(8));
   }
@@ -122,6 +147,10 @@ export class SimProvider {
       this.#records.inBlob(bytes);
       return call('store', signal, () => {
         this.#checkRoom();
+        if (this.lies !== undefined && this.#streams.upkeep.chance(this.lies.drop)) {
+          this.#world.fired('dropped store');
+          return { existed: false };
+        }
         const there = blobs.get(address)?.bytes.length;
         const existed = replace ? there !== undefined : there === bytes.length;
         const modifiedUnixMs = 1_700_000_000_000 + Math.floor(this.#world.nowMs);
@@ -144,7 +173,10 @@ export class SimProvider {
           const found = blobs.get(address);
           return found && { size: found.bytes.length, modifiedUnixMs: found.modifiedUnixMs };
         }),
-      delete: (address, signal) => call('delete', signal, () => void blobs.delete(address)),
+      delete: (address, signal) =>
+        call('delete', signal, () => {
+          if (blobs.delete(address)) this.onDeleted(address);
+        }),
       list: (prefixHex, after, _, signal) =>
         listed(signal, () =>
           [...blobs.keys()]
@@ -182,6 +214,10 @@ export class SimProvider {
     if (bytes.length > 0 && this.#streams.faults.chance(this.faults.corrupt)) {
       this.#world.fired('flipped bit');
       bytes[this.#streams.faults.between(0, bytes.length - 1)]! ^= 1;
+    }
+    if (bytes.length > 0 && this.lies !== undefined && this.#streams.upkeep.chance(this.lies.rot)) {
+      this.#world.fired('lying read');
+      bytes[this.#streams.upkeep.between(0, bytes.length - 1)]! ^= 1;
     }
     return bytes;
   }

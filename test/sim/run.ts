@@ -3,13 +3,18 @@ import { Client } from './client.ts';
 import { Files } from './files.ts';
 import { ForeignVault } from './foreign.ts';
 import { Guard } from './guard.ts';
+import { Mended } from './mended.ts';
 import { Model } from './model.ts';
 import { configOf, Home, SimProcess, type Stage } from './process.ts';
 import { NO_FAULTS, SimProvider } from './provider.ts';
 import { SealedRecords } from './sealed.ts';
 import { type Streams, streamsOf } from './streams.ts';
 import { type Swarm, swarmOf } from './swarm.ts';
+import { type Tending, tended, tendingOf } from './tending.ts';
 import { Trouble } from './trouble.ts';
+import { Truth } from './truth.ts';
+import { Watch } from './watch.ts';
+import { Workers } from './workers.ts';
 import { World } from './world.ts';
 
 /** What came of one seed. */
@@ -52,6 +57,12 @@ export async function warmUp(): Promise<void> {
   for (let i = 0; i < 3; i++) await runSeed(-1 - i);
 }
 
+/** Of a run that is looked after. */
+interface Care {
+  readonly workers: Workers;
+  readonly mended: Mended;
+}
+
 class Run {
   readonly violations: Set<string> = new Set();
   readonly #seed: number;
@@ -65,14 +76,18 @@ class Run {
   readonly #client: Client;
   readonly #trouble: Trouble;
   readonly #files: Files;
+  readonly #tending: Tending | undefined;
+  readonly #care: Care | undefined;
   #changesLeft: number;
 
   constructor(seed: number, aloud: boolean) {
     this.#seed = seed;
     this.#world = new World(aloud);
     this.#streams = streamsOf(seed);
-    this.#swarm = swarmOf(this.#streams.swarm);
-    const swarm = this.#swarm;
+    const drawn = swarmOf(this.#streams.swarm);
+    this.#tending = tendingOf(this.#streams.upkeep, drawn);
+    const swarm = this.#tending === undefined ? drawn : tended(drawn);
+    this.#swarm = swarm;
     const ids = Array.from({ length: swarm.providers }, (_, i) => `p${i + 1}`);
     const records = new SealedRecords((where) =>
       this.violations.add(`a nonce sealed two things in ${where}`),
@@ -85,13 +100,18 @@ class Run {
       swarm.homes === 1 && swarm.restores + swarm.losses + swarm.rottenNames + swarm.copies === 0;
     this.#changesLeft = swarm.changes;
     this.#files = new Files(this.#streams.files);
-    this.#stage = {
-      ...around,
-      providers: this.#providers,
-      config: configOf(ids, swarm),
-      sealed: new Map(),
-      violation: (what) => this.violations.add(what),
+    const violation = (what: string): void => {
+      if (!this.violations.has(what)) this.#world.note('violated', what);
+      this.violations.add(what);
     };
+    const config = configOf(ids, swarm, this.#tending);
+    const watched = { disk: this.#homes[0]!.disk, providers: this.#providers, domains: config.providers };
+    const truth = new Truth(watched);
+    const watch =
+      this.#tending && new Watch({ world: this.#world, truth, leasesLapse: swarm.noLocks, violation });
+    for (const provider of watch ? this.#providers : [])
+      provider.onDeleted = (address) => watch?.deleted(provider.id, address);
+    this.#stage = { ...around, watch, providers: this.#providers, config, sealed: new Map(), violation };
     this.#client = new Client({
       ...this.#stage,
       model: this.#model,
@@ -99,6 +119,7 @@ class Run {
       onCall: (process) => this.#strike(process),
       onAcknowledged: (process) => this.#cutPower(process),
     });
+    this.#care = this.#tending && this.#careOf(this.#tending, truth);
     this.#trouble = new Trouble({
       ...this.#stage,
       swarm,
@@ -133,6 +154,18 @@ class Run {
     };
   }
 
+  #careOf(tending: Tending, truth: Truth): Care {
+    const home = this.#homes[0]!;
+    const around = { stage: this.#stage, client: this.#client, tending, home };
+    const workers = new Workers({
+      ...around,
+      calm: this.#swarm.calm,
+      isOver: () => this.#isOver,
+      kill: (process) => this.#kill(process),
+    });
+    return { workers, mended: new Mended({ ...around, workers, truth, victim: this.#providers[0]! }) };
+  }
+
   get #isOver(): boolean {
     return this.#changesLeft <= 0;
   }
@@ -145,6 +178,7 @@ class Run {
       for (let i = 0; i < this.#swarm.processesPerHome; i++) this.#launch(home);
     }
     this.#trouble.plan();
+    this.#care?.workers.start(this.#providers[0]!);
     await this.#world.run(() => this.#isOver && this.#client.isIdle, 20 * MINUTE, MAX_STEPS);
     this.#changesLeft = 0;
     for (const home of this.#homes) this.#killAll(home);
@@ -161,6 +195,11 @@ class Run {
         else this.#world.schedule(1_000, () => !this.#isOver && this.#launch(home));
       },
     );
+  }
+
+  /** Between two calls of a client, at most. */
+  get #pauseMs(): number {
+    return this.#tending === undefined ? 3_000 : 9_000;
   }
 
   #killAll(home: Home): void {
@@ -202,7 +241,7 @@ class Run {
   async #work(process: SimProcess): Promise<void> {
     const { workload, schedule } = this.#streams;
     while (!this.#isOver) {
-      await process.life.sleep(3_000 * schedule.next());
+      await process.life.sleep(this.#pauseMs * schedule.next());
       if (this.#isOver) return;
       await this.#callOnce(process, `n${workload.between(1, this.#swarm.names)}`);
     }
@@ -212,7 +251,7 @@ class Run {
     const { workload } = this.#streams;
     const draw = workload.next();
     const client = this.#client;
-    if (draw < 0.52) this.#changesLeft--;
+    if (draw < 0.52) this.#care?.workers.changed(1 - --this.#changesLeft / this.#swarm.changes);
     if (draw < 0.25 && this.#swarm.files)
       await client.putFile(process, this.#files.nameOr(name), this.#files);
     else if (draw < 0.4) await client.put(process, name, this.#content());
@@ -235,6 +274,7 @@ class Run {
     for (const provider of this.#providers) {
       provider.faults = NO_FAULTS;
       provider.away = false;
+      provider.lies = undefined;
     }
     for (const { disk } of this.#homes) {
       disk.full = false;
@@ -248,6 +288,7 @@ class Run {
       client: this.#client,
       homes: this.#homes,
       foreign,
+      mended: this.#care?.mended,
     });
     await this.#until(checks.all());
     for (const home of this.#homes) this.#killAll(home);

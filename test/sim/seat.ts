@@ -1,3 +1,4 @@
+import type { Blake3 } from '../../src/core/b3/blake3.ts';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Clock } from '../../src/core/clock.ts';
@@ -33,7 +34,8 @@ export function takeSeat(): Seat {
   return { arena, cpu: createInlineStage(arena.memory, ACCELERATION, NO_TIME) };
 }
 
-export const loadBlake3 = (): ReturnType<typeof selectBlake3> => selectBlake3(ACCELERATION);
+/** Loaded before any run. */
+export const blake3: Blake3 = await selectBlake3(ACCELERATION);
 
 /** An arena of which a process's share comes back when it dies, and is counted. */
 export class Share {

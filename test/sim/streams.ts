@@ -22,7 +22,8 @@ type Purpose =
   | 'trouble'
   | 'disk'
   | 'checks'
-  | 'files';
+  | 'files'
+  | 'upkeep';
 
 export type Streams = Readonly<Record<Purpose, Stream>>;
 
@@ -40,6 +41,7 @@ export function streamsOf(seed: number): Streams {
     disk: stream('disk'),
     checks: stream('checks'),
     files: stream('files'),
+    upkeep: stream('upkeep'),
   };
 }
 

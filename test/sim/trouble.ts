@@ -45,7 +45,8 @@ export class Trouble {
 
   kill(process: SimProcess): void {
     this.#run.kill(process);
-    this.#relaunch(process.home);
+    // Workers see to their own.
+    if (!process.isWorker) this.#relaunch(process.home);
   }
 
   powerCut(home: Home): void {

@@ -1,0 +1,100 @@
+import type { Client } from './client.ts';
+import { type Home, SimProcess, type Stage } from './process.ts';
+import type { SimProvider } from './provider.ts';
+import type { Tending } from './tending.ts';
+import { LEASE_MS } from './trouble.ts';
+import type { Truth } from './truth.ts';
+import type { Workers } from './workers.ts';
+
+interface Mending {
+  readonly stage: Stage;
+  readonly tending: Tending;
+  readonly home: Home;
+  readonly client: Client;
+  readonly workers: Workers;
+  readonly truth: Truth;
+  readonly victim: SimProvider;
+}
+
+/** Once nothing goes wrong any more, all that was lost is rebuilt by then, … */
+const MENDED_MS = 24 * 3_600_000;
+/** … where no cap makes it wait for other days. */
+const CAPPED_MS = 30 * 24 * 3_600_000;
+const FIRST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 7 * 3_600_000;
+
+/** What must hold once nothing goes wrong any more: repair brings back what every certificate promises, and has nothing left to do. */
+export class Mended {
+  readonly #run: Mending;
+
+  constructor(run: Mending) {
+    this.#run = run;
+  }
+
+  /** @param keyed has the key, and tidies up meanwhile. */
+  async all(keyed: SimProcess): Promise<void> {
+    const { stage, tending, home, victim } = this.#run;
+    const isLost = tending.harm === 'lost' && stage.world.seen.has('fault lost provider');
+    await this.#atPeace(keyed, isLost ? victim.id : undefined);
+    const worker = await SimProcess.start(stage, home, { isWorker: true, sealed: tending.sealed });
+    await this.#converge(worker);
+    const left = stage.providers.filter(({ id }) => !isLost || id !== victim.id);
+    await this.#compare(left.map(({ id }) => id));
+    if (isLost) await keyed.vault.providers.setLost(victim.id, false);
+    const slabs = await worker.close();
+    if (slabs > 0) stage.violation(`memory: a worker left ${slabs} slabs`);
+  }
+
+  /** Nobody is kept from taking shards, but who is lost. */
+  async #atPeace(keyed: SimProcess, lost: string | undefined): Promise<void> {
+    const { providers } = keyed.vault;
+    for (const { id } of this.#run.stage.providers) {
+      await providers.setLost(id, id === lost);
+      if (id !== lost) await providers.setMaintenance(id, false);
+    }
+  }
+
+  async #converge(worker: SimProcess): Promise<void> {
+    const { stage, home, tending, workers } = this.#run;
+    const { world } = stage;
+    const until = world.nowMs + (tending.egressPerDay === undefined ? MENDED_MS : CAPPED_MS);
+    let pauseMs = FIRST_PAUSE_MS;
+    let why = 'it never ran';
+    for (let round = 0; world.nowMs < until; round++) {
+      await workers.scrub(worker);
+      const isDone = await workers.repair(worker);
+      why = isDone ? await this.#left(worker) : 'some repairs did not succeed';
+      if (why === '') break;
+      await worker.life.sleep(pauseMs);
+      pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
+      // A day goes by in which those owners' leases stand still.
+      if (home.hasLeases && round % 4 === 3) {
+        home.uptimeAheadMs += LEASE_MS;
+        worker.jump.ms += LEASE_MS;
+      }
+    }
+    if (why !== '') stage.violation(`repair came to no end: ${why}`);
+    world.count('seen repair converged');
+  }
+
+  /** What is due still, by what the vault says of itself; empty: nothing. */
+  async #left(worker: SimProcess): Promise<string> {
+    const { survival, damage, moves } = await worker.vault.status();
+    const due = [
+      ...(survival.due > 0 ? [`${survival.due} segments are due`] : []),
+      ...(damage.segments > 0 ? [`${damage.missing + damage.corrupt} notes of damage`] : []),
+      ...(moves.intended > 0 ? [`${moves.intended} moves are intended`] : []),
+    ];
+    return due.join(', ');
+  }
+
+  async #compare(left: readonly string[]): Promise<void> {
+    const { stage, truth } = this.#run;
+    for (const object of await truth.standing()) {
+      stage.world.count('seen objects whole again');
+      const lacking = await truth.lacks(object, left);
+      if (lacking.length > 0)
+        stage.violation(`after repair ${object.manifest} lacks: ${lacking.slice(0, 3).join('; ')}`);
+    }
+  }
+}

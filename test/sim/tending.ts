@@ -1,0 +1,56 @@
+import type { Stream } from './streams.ts';
+import type { Swarm } from './swarm.ts';
+
+/** What comes over one provider, whose loss every certificate allows. */
+export type Harm =
+  /** All that it holds is gone, nothing is answered, and the operator says so. */
+  | 'lost'
+  /** The same, and some time later it is back with what it held once. */
+  | 'returned'
+  | 'lying'
+  | 'silent rot';
+
+/** How a run is looked after: by workers that scrub, audit, repair and move, beside its clients. */
+export interface Tending {
+  readonly workers: number;
+  /** No worker has a key. */
+  readonly sealed: boolean;
+  /** Workers are daemons, with their loops; else they call a verb now and then. */
+  readonly daemons: boolean;
+  /** Providers are left, replaced and evened out. */
+  readonly leaving: boolean;
+  readonly harm: Harm | undefined;
+  /** What may be read for repair from one provider on one day. */
+  readonly egressPerDay: number | undefined;
+  /** So many workers are killed. */
+  readonly kills: number;
+}
+
+const SHARE = 0.5;
+
+/** Undefined: nobody looks after the run. */
+export function tendingOf(draw: Stream, { calm }: Swarm): Tending | undefined {
+  const isTended = draw.chance(SHARE);
+  const workers = draw.between(1, 3);
+  const sealed = draw.chance(0.5);
+  const daemons = draw.chance(0.3);
+  const leaving = draw.chance(0.6);
+  const harm = draw.pick<Harm | undefined>([
+    'lost',
+    'lost',
+    'returned',
+    'lying',
+    'lying',
+    'silent rot',
+    undefined,
+  ]);
+  const egressPerDay = draw.chance(0.2) ? draw.between(20_000, 200_000) : undefined;
+  const kills = draw.chance(0.5) ? draw.between(1, 3) : 0;
+  if (!isTended) return undefined;
+  // Who is left in maintenance takes no shards, so that a put may fail.
+  if (calm) return { workers, sealed, daemons, leaving: false, harm: undefined, egressPerDay, kills: 0 };
+  return { workers, sealed, daemons, leaving, harm, egressPerDay, kills };
+}
+
+/** A tended run has one home, whose state is never set back: only its engine knows where shards were moved to. */
+export const tended = (swarm: Swarm): Swarm => ({ ...swarm, homes: 1, restores: 0, losses: 0, copies: 0 });
