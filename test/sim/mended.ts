@@ -1,4 +1,5 @@
 import type { Client } from './client.ts';
+import { startDaemon } from './daemon.ts';
 import { type Home, SimProcess, type Stage } from './process.ts';
 import type { SimProvider } from './provider.ts';
 import type { Tending } from './tending.ts';
@@ -20,6 +21,9 @@ interface Mending {
 const MENDED_MS = 24 * 3_600_000;
 /** … where no cap makes it wait for other days. */
 const CAPPED_MS = 30 * 24 * 3_600_000;
+/** A daemon reads everything back once a day, and a repair that failed waits for up to six hours. */
+const DAEMON_MS = 32 * 3_600_000;
+const DAEMON_PAUSE_MS = 10 * 60_000;
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 7 * 3_600_000;
 
@@ -36,10 +40,11 @@ export class Mended {
     const { stage, tending, home, victim } = this.#run;
     const isLost = tending.harm === 'lost' && stage.world.seen.has('fault lost provider');
     await this.#atPeace(keyed, isLost ? victim.id : undefined);
+    const left = stage.providers.filter(({ id }) => !isLost || id !== victim.id).map(({ id }) => id);
     const worker = await SimProcess.start(stage, home, { isWorker: true, sealed: tending.sealed });
-    await this.#converge(worker);
-    const left = stage.providers.filter(({ id }) => !isLost || id !== victim.id);
-    await this.#compare(left.map(({ id }) => id));
+    if (tending.daemons && !home.hasLeases) await this.#wait(worker, left);
+    else await this.#converge(worker);
+    await this.#compare(left);
     if (isLost) await keyed.vault.providers.setLost(victim.id, false);
     const slabs = await worker.close();
     if (slabs > 0) stage.violation(`memory: a worker left ${slabs} slabs`);
@@ -65,6 +70,7 @@ export class Mended {
       const isDone = await workers.repair(worker);
       why = isDone ? await this.#left(worker) : 'some repairs did not succeed';
       if (why === '') break;
+      world.note('not mended yet', why);
       await worker.life.sleep(pauseMs);
       pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
       // A day goes by in which those owners' leases stand still.
@@ -75,6 +81,24 @@ export class Mended {
     }
     if (why !== '') stage.violation(`repair came to no end: ${why}`);
     world.count('seen repair converged');
+  }
+
+  /** A daemon alone mends everything. */
+  async #wait(worker: SimProcess, left: readonly string[]): Promise<void> {
+    const { stage, tending } = this.#run;
+    const { world } = stage;
+    startDaemon(worker, world);
+    const until = world.nowMs + (tending.egressPerDay === undefined ? DAEMON_MS : CAPPED_MS);
+    let why = 'it never ran';
+    // Some loops begin after an hour.
+    let rounds = stage.streams.upkeep.between(1, 8);
+    while ((why !== '' || rounds-- > 0) && world.nowMs < until) {
+      await worker.life.sleep(DAEMON_PAUSE_MS);
+      why = [...(await this.#lacking(left)), await this.#left(worker)].filter((one) => one !== '').join('; ');
+      if (why !== '') world.note('not mended yet', why);
+    }
+    if (why !== '') stage.violation(`the daemon came to no end: ${why}`);
+    else world.count('seen a daemon converge');
   }
 
   /** What is due still, by what the vault says of itself; empty: nothing. */
@@ -89,12 +113,18 @@ export class Mended {
   }
 
   async #compare(left: readonly string[]): Promise<void> {
+    const { stage } = this.#run;
+    for (const lacking of await this.#lacking(left)) stage.violation(`after repair ${lacking}`);
+  }
+
+  async #lacking(left: readonly string[]): Promise<string[]> {
     const { stage, truth } = this.#run;
+    const all: string[] = [];
     for (const object of await truth.standing()) {
-      stage.world.count('seen objects whole again');
       const lacking = await truth.lacks(object, left);
-      if (lacking.length > 0)
-        stage.violation(`after repair ${object.manifest} lacks: ${lacking.slice(0, 3).join('; ')}`);
+      if (lacking.length > 0) all.push(`${object.manifest} lacks: ${lacking.slice(0, 3).join('; ')}`);
+      else stage.world.count('seen objects whole again');
     }
+    return all;
   }
 }

@@ -81,8 +81,9 @@ export function configOf(
   return files ? { ...read, chunks } : read;
 }
 
-const tendingConfig = ({ egressPerDay }: Tending): object => ({
-  repair: { intervalSeconds: 10, ...(egressPerDay === undefined ? {} : { egressPerDay }) },
+const tendingConfig = ({ egressPerDay, daemons }: Tending): object => ({
+  // The wait for a daemon is long in steps.
+  repair: { intervalSeconds: daemons ? 60 : 5, ...(egressPerDay === undefined ? {} : { egressPerDay }) },
   scrub: { everyDays: 1 },
 });
 

@@ -251,7 +251,10 @@ class Run {
     const { workload } = this.#streams;
     const draw = workload.next();
     const client = this.#client;
-    if (draw < 0.52) this.#care?.workers.changed(1 - --this.#changesLeft / this.#swarm.changes);
+    if (draw < 0.52) {
+      this.#changesLeft--;
+      this.#care?.workers.changed(1 - this.#changesLeft / this.#swarm.changes);
+    }
     if (draw < 0.25 && this.#swarm.files)
       await client.putFile(process, this.#files.nameOr(name), this.#files);
     else if (draw < 0.4) await client.put(process, name, this.#content());

@@ -1,4 +1,5 @@
 import type { Client } from './client.ts';
+import { startDaemon } from './daemon.ts';
 import { type Home, SimProcess, type Stage } from './process.ts';
 import type { SimProvider } from './provider.ts';
 import type { Tending } from './tending.ts';
@@ -69,6 +70,7 @@ export class Workers {
       const worker = await SimProcess.start(stage, home, { isWorker: true, sealed }).catch(() => undefined);
       if (worker === undefined) continue;
       this.#alive.add(worker);
+      if (tending.daemons) startDaemon(worker, stage.world);
       void this.#work(worker);
       while (worker.life.alive && !this.#run.isOver()) await pause(5_000);
       this.#alive.delete(worker);
@@ -88,6 +90,8 @@ export class Workers {
     const { client, tending, stage } = this.#run;
     const { vault } = worker;
     const draw = stage.streams.upkeep.next();
+    // A daemon does by itself what most calls would be for.
+    if (tending.daemons && draw < 0.7) return;
     if (draw < 0.4) await this.repair(worker);
     else if (draw < 0.55) await this.scrub(worker);
     else if (draw < 0.65) await this.#audit(worker);
