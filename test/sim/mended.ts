@@ -17,13 +17,16 @@ interface Mending {
   readonly victim: SimProvider;
 }
 
+const DAY_MS = 24 * 3_600_000;
 /** Once nothing goes wrong any more, all that was lost is rebuilt by then, … */
-const MENDED_MS = 24 * 3_600_000;
+const MENDED_MS = DAY_MS;
 /** … where no cap makes it wait for other days. */
-const CAPPED_MS = 30 * 24 * 3_600_000;
+const CAPPED_MS = 30 * DAY_MS;
 /** A daemon reads everything back once a day, and a repair that failed waits for up to six hours. */
-const DAEMON_MS = 32 * 3_600_000;
+const DAEMON_DAYS = 5;
 const DAEMON_PAUSE_MS = 10 * 60_000;
+/** After so many pauses the machine sleeps for a day. */
+const PAUSES_A_DAY = 3;
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 7 * 3_600_000;
 
@@ -88,11 +91,12 @@ export class Mended {
     const { stage, tending } = this.#run;
     const { world } = stage;
     startDaemon(worker, world);
-    const until = world.nowMs + (tending.egressPerDay === undefined ? DAEMON_MS : CAPPED_MS);
+    const days = tending.egressPerDay === undefined ? DAEMON_DAYS : CAPPED_MS / DAY_MS;
     let why = 'it never ran';
     // Some loops begin after an hour.
-    let rounds = stage.streams.upkeep.between(1, 8);
-    while ((why !== '' || rounds-- > 0) && world.nowMs < until) {
+    const least = stage.streams.upkeep.between(1, 8);
+    for (let pause = 0; pause < days * PAUSES_A_DAY && (why !== '' || pause < least); pause++) {
+      if (pause % PAUSES_A_DAY === PAUSES_A_DAY - 1) worker.jump.ms += DAY_MS;
       await worker.life.sleep(DAEMON_PAUSE_MS);
       why = [...(await this.#lacking(left)), await this.#left(worker)].filter((one) => one !== '').join('; ');
       if (why !== '') world.note('not mended yet', why);

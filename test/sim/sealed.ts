@@ -25,9 +25,10 @@ export class SealedRecords {
     if (SEALED_TABLES.includes(table) || isPage) this.#see(table, value);
   }
 
-  /** @param content name key ‖ sealed; or the JSON of who uses the place. */
+  /** @param content name key ‖ sealed; or in the clear: JSON of who uses the place, or a node of where shards were moved to. */
   inSlot(content: Uint8Array): void {
-    if (content[0] !== 0x7b) this.#see('a slot', content.subarray(NAME_KEY_BYTES));
+    if (content[0] !== 0x7b && decoded(content) === undefined)
+      this.#see('a slot', content.subarray(NAME_KEY_BYTES));
   }
 
   /** A node has sealed parts; a pack is ciphertext, of keys that are used once. */

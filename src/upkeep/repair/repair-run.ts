@@ -4,7 +4,7 @@ import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core
 import { decodeRoot, type RootRecord } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { forgetNotes, isNodeNote } from '../../records/damage.ts';
-import { loadRoot, manifestStands } from '../../records/manifests.ts';
+import { knowsManifest, loadRoot, manifestStands } from '../../records/manifests.ts';
 import { backoffOf, repairedOps } from '../../records/repair-backoff.ts';
 import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
@@ -192,7 +192,7 @@ class RepairRun {
     const { signal, onProgress } = this.#options;
     const { manifest } = due;
     try {
-      if (!(await manifestStands(this.#context.engine, manifest)).isThere) return;
+      if (!(await manifestStands(this.#context.engine, manifest)).isThere) return await this.#forget(due);
       const root = await loadRoot(this.#context, manifest, new DamageLog(), { signal });
       const record = decodeRoot(root);
       if (due.isSegment) await this.#shards(due, record);
@@ -202,6 +202,12 @@ class RepairRun {
       await this.#failed(due, asHoldfastError(thrown));
     }
     onProgress?.(this.result);
+  }
+
+  /** What was found of an object while it was being removed. */
+  async #forget({ manifest, notes }: DueSegment): Promise<void> {
+    if (notes.length === 0 || (await knowsManifest(this.#context, manifest))) return;
+    await forgetNotes(this.#context, notes);
   }
 
   async #shards({ manifest, segment }: DueSegment, record: RootRecord): Promise<void> {
