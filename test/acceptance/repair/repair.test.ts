@@ -373,3 +373,18 @@ describe('repair', () => {
     for (const id of await readdir(join(its.home, 'providers'))) expect(await blobsOf(its, id)).toEqual([]);
   });
 });
+
+it('what was found of an object while it was removed is forgotten', async () => {
+  const { vault } = await nine();
+  const gone = `b3:${'5'.repeat(64)}` as BlobAddress;
+  const where = {
+    segment: gone,
+    manifest: gone,
+    provider: 'p1',
+    pack: `b3:${'6'.repeat(64)}` as BlobAddress,
+  };
+  await noteDamage(internalsOf(vault).context, [{ ...where, problem: 'missing', foundBy: 'read' }]);
+  expect((await vault.status()).damage).toMatchObject({ segments: 1 });
+  await vault.repair();
+  expect((await vault.status()).damage).toMatchObject({ segments: 0, missing: 0 });
+});
