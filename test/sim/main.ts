@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { countedAs, FAULTS, WORK } from './faults.ts';
 import { type RunResult, runSeed, warmUp } from './run.ts';
+import { runYear } from './year.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,6 +14,10 @@ const { values } = parseArgs({
     /** Processes at once. */
     jobs: { type: 'string', default: `${availableParallelism()}` },
     worker: { type: 'boolean', default: false },
+    /** Years of a vault, with repair and without. */
+    year: { type: 'boolean', default: false },
+    objects: { type: 'string', default: '60' },
+    days: { type: 'string', default: '365' },
   },
 });
 
@@ -125,4 +130,23 @@ async function main(): Promise<void> {
   process.exitCode = failed > 0 || hollow !== undefined ? 1 : 0;
 }
 
-await (values.worker ? work() : main());
+/** Each seed twice: the same calamities come over a vault that is repaired, and over one that is not. */
+async function years(from: number, seeds: number): Promise<void> {
+  const of = { objects: Number(values.objects), days: Number(values.days) };
+  for (let seed = from; seed < from + seeds; seed++) {
+    for (const repaired of [true, false]) {
+      const year = await runYear(seed, { ...of, repaired });
+      const { deaths, rotten, objects, lost, expected, repairs, bytesRead, bytesRestored, problems } = year;
+      console.log(
+        `year ${seed} ${repaired ? 'with' : 'without'} repair: ${deaths} providers died, ${rotten} blobs rotted, ` +
+          `${repairs} chunks repaired, ${bytesRead} bytes read and ${bytesRestored} written for it, ` +
+          `${lost} of ${objects} objects lost, ${expected.toFixed(3)} expected`,
+      );
+      for (const problem of problems) console.log(`  ${problem}`);
+      if (problems.length > 0 || (repaired && expected < 1 && lost > 0)) process.exitCode = 1;
+    }
+  }
+}
+
+if (values.year) await years(Number(values.from), Number(values.seeds));
+else await (values.worker ? work() : main());

@@ -52,10 +52,12 @@ interface HomeOptions {
   readonly noLocks?: boolean;
 }
 
+type Shape = Pick<Swarm, 'dataShards' | 'parityShards' | 'perAccount' | 'files'>;
+
 /** One configuration for all processes: few small shards, so that a seed is quick. */
 export function configOf(
   providers: readonly string[],
-  { dataShards, parityShards, perAccount, files }: Swarm,
+  { dataShards, parityShards, perAccount, files }: Shape,
   tending: Tending | undefined,
 ): Config {
   const kinds = adapterKinds([kindFor(() => Promise.reject(new Error('only the configuration is read')))]);

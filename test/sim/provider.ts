@@ -112,16 +112,23 @@ export class SimProvider {
 
   /** One in a hundred blobs, one at least, has a flipped bit. @returns false where there is none. */
   rotSilently(chance: Stream): boolean {
-    const addresses = [...this.blobs.keys()].filter((address) => this.blobs.get(address)!.bytes.length > 0);
-    const all = addresses.length;
-    for (let i = 0; i < Math.ceil(all / 100); i++) {
-      const address = chance.pick(addresses);
-      const { bytes, modifiedUnixMs } = this.blobs.get(address)!;
-      const rotten = Uint8Array.from(bytes);
-      rotten[chance.between(0, bytes.length - 1)]! ^= 1 << chance.between(0, 7);
-      this.blobs.set(address, { bytes: rotten, modifiedUnixMs });
-    }
-    return all > 0;
+    const addresses = [...this.blobs.keys()];
+    for (let i = 0; i < Math.ceil(addresses.length / 100); i++) this.#flip(chance.pick(addresses), chance);
+    return addresses.length > 0;
+  }
+
+  /** Each blob has a flipped bit with this probability. @returns how many have. */
+  rotShare(chance: Stream, share: number): number {
+    const rotten = [...this.blobs.keys()].filter(() => chance.chance(share));
+    for (const address of rotten) this.#flip(address, chance);
+    return rotten.length;
+  }
+
+  #flip(address: string, chance: Stream): void {
+    const { bytes, modifiedUnixMs } = this.blobs.get(address)!;
+    const rotten = Uint8Array.from(bytes);
+    rotten[chance.between(0, bytes.length - 1)]! ^= 1 << chance.between(0, 7);
+    this.blobs.set(address, { bytes: rotten, modifiedUnixMs });
   }
 
   #newVersion(): string {

@@ -63,6 +63,14 @@ export class Truth {
     for (const address of segments.keys()) yield await this.#placed(segments.get(address)!, address);
   }
 
+  /** Domains that may vanish of what is there of an object; −1: some of it is lost. */
+  async survives(object: KnownObject): Promise<number> {
+    let least = Number.POSITIVE_INFINITY;
+    for await (const view of this.segmentsOf(object))
+      least = Math.min(least, this.#tolerates(object.record, view));
+    return least;
+  }
+
   /** Domains that may vanish of what is there of a segment; undefined where it is not known. */
   async toleratesOf(segment: BlobAddress): Promise<number | undefined> {
     for (const object of this.#known.values()) {
