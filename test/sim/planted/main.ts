@@ -84,11 +84,11 @@ async function look(bug: PlantedBug): Promise<string> {
     const found = await hunt(at, seed, MOST_MS - ms);
     seed = found.seed;
     ms += found.ms;
-    if (found.violations.length > 0) {
-      if (await holdsWithout(seed)) {
-        await rm(at, { recursive: true, force: true });
-        return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]!.slice(0, LONGEST)}`;
-      }
+    // Time or seeds are over.
+    if (found.violations.length === 0) break;
+    if (await holdsWithout(seed)) {
+      await rm(at, { recursive: true, force: true });
+      return `${seed} | ${(ms / 1_000).toFixed(0)} s | ${found.violations[0]!.slice(0, LONGEST)}`;
     }
     seed++;
   }
