@@ -85,6 +85,7 @@ export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
+export type { RecodePlan, RecodeResult, RecodeTask } from './vault/recode.ts';
 export type {
   ChunkOptions,
   EvacuateOptions,
@@ -98,6 +99,7 @@ export type {
   RebalanceForecast,
   RebalanceOptions,
   RebalanceResult,
+  RecodeOptions,
   RepairOptions,
   RepairResult,
   Vault,

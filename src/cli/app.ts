@@ -20,7 +20,7 @@ import {
   scrub,
   status,
 } from './routes/manifests.ts';
-import { du, get, init, ls, put, rm, stat, verify } from './routes/objects.ts';
+import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objects.ts';
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { daemon, gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
@@ -67,6 +67,7 @@ const app: Application<CliContext> = buildApplication(
       evacuate: listed(evacuate),
       replace: listed(replace),
       rebalance: listed(rebalance),
+      recode: listed(recode),
       plan: listed(plan),
       config: listed(config),
       bench,

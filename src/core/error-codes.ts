@@ -155,6 +155,8 @@ export interface ErrorCodeTable {
   manifest_not_found: 'NotFound';
   /** Shards of a segment were moved in part too often. Do: move all shards of the provider at once. */
   moves_entangled: 'Conflict';
+  /** The name stands for another version than the one that was to be replaced. Do: read it again and decide anew. */
+  name_changed: 'Conflict';
   /** Too many write one name at once. Nothing was changed. Do: try again. @status temporary */
   name_contended: 'Conflict';
   /** No object has that name. Do: see `listObjects`, or `holdfast ls`. */

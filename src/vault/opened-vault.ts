@@ -26,6 +26,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { measure, measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
+import { planRecode, type RecodePlan, type RecodeResult, type RecodeTask, recodeObjects } from './recode.ts';
 import { lostNow, namedLost, repairChunkOf, repairVault } from './repair.ts';
 import type {
   ChunkOptions,
@@ -38,6 +39,7 @@ import type {
   RebalanceForecast,
   RebalanceOptions,
   RebalanceResult,
+  RecodeOptions,
   RepairOptions,
   RepairResult,
   Vault,
@@ -264,6 +266,19 @@ export class OpenedVault implements Vault {
     return this.#moving(options, () => rebalanceVault(this.#composed, options));
   }
 
+  async planRecode(task: RecodeTask, options: AbortOptions = {}): Promise<RecodePlan> {
+    acceptOptions('planRecode', options);
+    if (this.#composed.sealed) throw needsKey();
+    await this.#recent.renew('recode', undefined, options.signal);
+    return planRecode(this.#composed, task, options);
+  }
+
+  async recode(task: RecodeTask, options: RecodeOptions = {}): Promise<RecodeResult> {
+    acceptOptions('recode', options);
+    if (this.#composed.sealed) throw needsKey();
+    return this.#moving(options, () => recodeObjects(this.#composed, task, options));
+  }
+
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
     acceptOptions('repairHistory', options);
     yield* this.#composed.repairLog.history(options);
@@ -317,6 +332,11 @@ const needsAddress = (): HoldfastError =>
   new HoldfastError('PermissionDenied', 'a name takes the key of the vault, and there is none here', {
     code: 'sealed',
     hint: 'Give the address of the manifest: b3: and 64 hex digits.',
+  });
+
+const needsKey = (): HoldfastError =>
+  new HoldfastError('PermissionDenied', 'it takes the key of the vault, and there is none here', {
+    code: 'sealed',
   });
 
 /** A file says what it is called, and a blob what it is. */

@@ -25,6 +25,7 @@ import type {
   ListManifestsOptions,
   PlanEvacuationOptions,
   RebalanceOptions,
+  RecodeOptions,
   RepairOptions,
 } from './vault.ts';
 
@@ -130,6 +131,8 @@ const CALLS: {
   readonly replace: OptionNames<EvacuateOptions>;
   readonly planRebalance: OptionNames<AbortOptions>;
   readonly rebalance: OptionNames<RebalanceOptions>;
+  readonly planRecode: OptionNames<AbortOptions>;
+  readonly recode: OptionNames<RecodeOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setLost': OptionNames<AbortOptions>;
@@ -163,6 +166,8 @@ const CALLS: {
   replace: EVACUATE,
   planRebalance: ABORT,
   rebalance: { onProgress: true, signal: true },
+  planRecode: ABORT,
+  recode: { onProgress: true, signal: true },
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setLost': ABORT,

@@ -24,6 +24,7 @@ import type { Upkeep } from '../upkeep/status.ts';
 import type { DamageStatus, NamesStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
+import type { RecodePlan, RecodeResult, RecodeTask } from './recode.ts';
 
 /** A listed manifest: what of it everyone may see. */
 export interface ManifestEntry {
@@ -151,6 +152,15 @@ export interface Vault {
    * mean; no object survives fewer losses then. Needs no key. What fails is a result, not an error. @throws HoldfastError `Aborted`.
    */
   rebalance(options?: RebalanceOptions): Promise<RebalanceResult>;
+  /** What `recode` will take, by what the records have of each object. @throws HoldfastError as `recode`. */
+  planRecode(task: RecodeTask, options?: AbortOptions): Promise<RecodePlan>;
+  /**
+   * Puts one object, or all that have a name, anew with another erasure code: a new version of each, with another ETag. It takes
+   * the key. The old version goes as any that was replaced; one that was put meanwhile stays. Run again it passes over what is
+   * done. What fails is a result, not an error. @throws HoldfastError `ConfigInvalid` (`bad_code`, `bad_reference`); `NotFound`
+   * (`name_not_found`); `PermissionDenied` (`sealed`); `Unavailable` (`not_enough_providers`); `Aborted`.
+   */
+  recode(task: RecodeTask, options?: RecodeOptions): Promise<RecodeResult>;
   /**
    * What repair did of late, the newest first: about two weeks of it, by all processes on this machine. With the state in
    * memory only what this vault did since it was opened.
@@ -236,6 +246,11 @@ export interface RebalanceForecast extends RebalancePlan {
 export interface RebalanceResult extends RebalanceRunResult {
   /** Not everything is known of where shards are. */
   readonly incomplete: boolean;
+}
+
+export interface RecodeOptions extends AbortOptions {
+  /** Told how many bytes of the objects were read. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 export interface LostProvider {

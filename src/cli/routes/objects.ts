@@ -156,6 +156,45 @@ removed.`,
   },
 });
 
+export const recode: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/recode.ts'),
+  parameters: {
+    flags: {
+      ...commonFlags,
+      all: { ...off, brief: 'Every object that has a name' },
+      code: {
+        kind: 'parsed',
+        parse: anyText,
+        brief: 'lrc, lrc:16+5+3, reed-solomon:16+8, replica:4, …; see `holdfast plan`',
+        placeholder: 'CODE',
+      },
+      minTolerates: {
+        kind: 'parsed',
+        optional: true,
+        parse: wholeNumber(0, 254),
+        brief: 'So many losses are enough, though it be fewer than now',
+        placeholder: 'N',
+      },
+      dryRun: { ...off, brief: 'Only say what it would take' },
+      yes: { ...off, brief: 'Do not ask' },
+    },
+    positional: {
+      kind: 'tuple',
+      parameters: [{ ...oneReference.parameters[0], optional: true }],
+    },
+  },
+  docs: {
+    brief: 'Code objects anew, with another erasure code',
+    fullDescription: `Code an object, or with --all every one that has a name, anew with another erasure code.
+
+Each becomes a new version with another ETag, and the old one goes as any that was replaced. It takes the key. It first says
+what it will take, and asks on a terminal; elsewhere it needs --yes. What would survive fewer losses than was certified stays as
+it is. A version that is put meanwhile stays. It can be stopped at any moment; run again it passes over what is done.
+
+Exit codes: 0 all have the code; 4 some could not be read or stored; 6 some would survive fewer losses.`,
+  },
+});
+
 export const verify: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/verify.ts'),
   parameters: {

@@ -6,6 +6,7 @@ import { recordedTime, timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
+import type { Pointer } from '../../manifest/pointer.ts';
 import type { Certificate } from '../../placement/certificate.ts';
 import type { BlobAt } from '../../records/claims.ts';
 import type { RetiredVersion } from '../../records/context.ts';
@@ -16,7 +17,7 @@ import { engineGenerationOf } from '../../records/generation-record.ts';
 import { type PutJournal, putFenced } from '../../records/journal.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
-import { type NameChange, pointName } from '../../records/names.ts';
+import { type NameChange, pointNameFrom } from '../../records/names.ts';
 import { noLongerRetired, retiring } from '../../records/retired.ts';
 import { takeBack } from '../../records/take-back.ts';
 import type { FileVersion } from '../../records/unfinished.ts';
@@ -55,7 +56,14 @@ interface PutSetup {
   /** Set where the put can be taken up again. */
   readonly version: FileVersion | undefined;
   readonly onProgress: ((progress: PutProgress) => void) | undefined;
+  /** What the name must stand for still when it is committed; undefined: whatever it does. */
+  readonly over: BlobAddress | undefined;
 }
+
+const nameChanged = (name: string): HoldfastError =>
+  new HoldfastError('Conflict', `"${name}" stands for another version by now, which stays`, {
+    code: 'name_changed',
+  });
 
 interface RetiredByPut {
   readonly version: RetiredVersion;
@@ -256,7 +264,13 @@ export class PutRun {
       return [...kept, ...noted, journal.committed(address, replaced?.manifest)];
     };
     const target = { manifest: address, size, createdMs };
-    return { change: await pointName(this.#context, name, target, { also, fence: journal }), retired };
+    const { over } = this.#setup;
+    const agreed = (current: Pointer | undefined): boolean =>
+      over === undefined || current?.manifest === over;
+    const change = await pointNameFrom(this.#context, name, target, agreed, { also, fence: journal });
+    if (change !== undefined) return { change, retired };
+    await this.#undo();
+    throw nameChanged(name);
   }
 
   async #retired(name: string, before: BlobAddress | undefined): Promise<RetiredVersion | undefined> {

@@ -1,9 +1,11 @@
+import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { linkedAbort } from '../../core/abort.ts';
+import type { BlobAddress } from '../../core/address.ts';
 import { recordedTime } from '../../core/clock.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { PutJournal } from '../../records/journal.ts';
 import { checkName } from '../../records/name-record.ts';
-import type { VaultContext } from '../context.ts';
+import type { Policy, VaultContext } from '../context.ts';
 import { type ByteSource, type ObjectInput, rereadable, toSource } from '../source.ts';
 import { chooseCode, planPut } from './plan.ts';
 import type { PutProgress, PutResult } from './put-result.ts';
@@ -30,23 +32,33 @@ export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a new version of an object is made with that is there already. */
+export interface NewVersion {
+  /** Instead of the one that the configuration names. */
+  readonly code: LinearCode;
+  /** What the name must stand for when the new version takes its place. */
+  readonly over: BlobAddress;
+}
+
 /**
  * Stores one object. It is visible, under its name and by its manifest, only after every shard was acknowledged
  * and the certificate holds; a failure or abort before leaves everything as it was, but see `resume`.
  * @throws HoldfastError `Unavailable` (`not_enough_providers`), `PermissionDenied` (`certificate_shortfall`),
- * `ConfigInvalid` (`bad_name`, `bad_content_type`), `Aborted` (`put_interrupted` where what is stored is kept), and what the source throws.
+ * `ConfigInvalid` (`bad_name`, `bad_content_type`), `Aborted` (`put_interrupted` where what is stored is kept), and what the source
+ * throws; with `version` `Conflict` (`name_changed`) where the name stands for another by then: that stays.
  */
 export async function putObject(
   context: VaultContext,
   input: ObjectInput,
   options: PutOptions = {},
+  version?: NewVersion,
 ): Promise<PutResult> {
   const name = options.name === undefined ? undefined : checkName(options.name);
   const contentType = checkContentType(options.contentType ?? 'application/octet-stream');
   const minTolerates = options.minTolerates ?? context.policy.minTolerates;
   recordedTime(context.clock);
   const source = await toSource(input);
-  const request: PutRequest = { ...options, name, contentType, minTolerates, input, source };
+  const request: PutRequest = { ...options, name, contentType, minTolerates, input, source, ...version };
   try {
     return await putOnce(context, request, options.resume === true);
   } catch (error) {
@@ -59,7 +71,7 @@ export async function putObject(
   }
 }
 
-interface PutRequest extends PutOptions {
+interface PutRequest extends PutOptions, Partial<NewVersion> {
   readonly contentType: string;
   readonly minTolerates: number;
   readonly input: ObjectInput;
@@ -72,7 +84,10 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
   const stop = linkedAbort(signal, 'put');
   let journal: PutJournal | undefined;
   try {
-    const plan = planPut(context, minTolerates, source.size);
+    const { policy } = context;
+    const coded =
+      request.code === undefined ? context : { ...context, policy: codedBy(policy, request.code) };
+    const plan = planPut(coded, minTolerates, source.size);
     const entered = context.places.enter(plan.placed, { signal: stop.signal });
     const nameKey = name === undefined ? undefined : context.keys.nameKey(name);
     const file = request.resume && nameKey !== undefined ? await rereadable(input) : undefined;
@@ -82,13 +97,14 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
     journal = resumed?.journal ?? (await PutJournal.begin(context, nameKey));
     const chosen = resumed
       ? { code: context.policy.code, source: resumed.rest, onlyChunkBytes: undefined }
-      : await chooseCode(context, plan, minTolerates, source, stop.signal);
+      : await chooseCode(coded, plan, minTolerates, source, stop.signal);
     const isInterrupted = (): boolean => signal?.aborted === true;
     const result = await new PutRun(context, {
       ...{ chosen, name, contentType, plan, minTolerates, journal, entered, stop, isInterrupted, onProgress },
       hashes: resumed?.parts ?? (await hashesOf(context)),
       resumed,
       version: file?.version,
+      over: request.over,
     }).run();
     return { ...result, begunAnew: found?.why };
   } finally {
@@ -96,6 +112,13 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
     stop.dispose();
   }
 }
+
+/** Whole copies that are asked for are as many as that, however small the object is. */
+const codedBy = (policy: Policy, code: LinearCode): Policy => ({
+  ...policy,
+  code,
+  replicaBelowBytes: code.params.algorithm === 'replica' ? 0 : policy.replicaBelowBytes,
+});
 
 function onReadAgain({ onProgress }: PutOptions, { size }: ByteSource): (bytes: number) => void {
   return (bytesRead) => onProgress?.({ bytesRead, bytesStored: 0, totalBytes: size });
