@@ -66,6 +66,7 @@ export type { EvacuationPlan, RefusedPart } from './upkeep/evacuate/evacuation-p
 export type { Balance, RebalancePlan, RebalanceRunResult } from './upkeep/evacuate/rebalance.ts';
 export type { GcOptions, GcResult } from './upkeep/gc.ts';
 export type { ProviderOrphans, WhyKept } from './upkeep/orphans.ts';
+export type { RecodePlan, RecodeResult, RecodeTask } from './upkeep/recode.ts';
 export type { RecoverResult } from './upkeep/recover/recover.ts';
 export type { WhyLost } from './upkeep/repair/lost.ts';
 export type { ChunkRepairResult } from './upkeep/repair/repair-chunk.ts';
@@ -85,7 +86,6 @@ export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
-export type { RecodePlan, RecodeResult, RecodeTask } from './vault/recode.ts';
 export type {
   ChunkOptions,
   EvacuateOptions,

@@ -1,11 +1,12 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import { recordedTime } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { type Pointer, relationOf, type SealedPointer } from '../manifest/pointer.ts';
 import { DamageLog } from '../object/damage.ts';
 import { fetchNode } from '../object/fetch-node.ts';
 import { isTrashed } from './claims.ts';
-import type { RecordsContext } from './context.ts';
+import type { RecordsContext, RetiredVersion, WithRetention } from './context.ts';
 import { MAX_NAME_BYTES } from './name-record.ts';
 import { type NameChange, pointName, readName } from './names.ts';
 import { isRetired } from './retired.ts';
@@ -113,4 +114,18 @@ export async function hasOtherName(
   if (isForkName(name, manifest)) others.push(name.slice(0, -suffixOf(manifest).length));
   const pointers = await Promise.all(others.map((other) => readName(context, other)));
   return pointers.some((pointer) => pointer?.manifest === manifest);
+}
+
+/** What a name stood for, as a put retires that took its place; undefined where another name leads there too. */
+export async function replacedVersion(
+  context: RecordsContext & WithRetention,
+  name: string,
+  before: BlobAddress | undefined,
+  journal: string,
+): Promise<RetiredVersion | undefined> {
+  const { clock, keys, retention } = context;
+  if (before === undefined || (await hasOtherName(context, name, before))) return undefined;
+  const sinceMs = recordedTime(clock);
+  const times = { sinceMs, dueMs: sinceMs + retention.replacedMs, attempts: 0 };
+  return { manifest: before, why: 'replaced', nameKey: keys.nameKey(name), ...times, journal };
 }

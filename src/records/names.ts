@@ -86,6 +86,11 @@ export async function pointNameFrom(
   });
 }
 
+export const nameChanged = (name: string): HoldfastError =>
+  new HoldfastError('Conflict', `"${name}" stands for another version by now, which stays`, {
+    code: 'name_changed',
+  });
+
 /** Which line of writing the pointers written now belong to. */
 const writerOf = async ({ engine, random }: RecordsContext): Promise<Uint8Array> =>
   fromHex(await engineGenerationOf(engine).writer(random));

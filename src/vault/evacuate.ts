@@ -6,6 +6,14 @@ import { wouldFall } from '../upkeep/evacuate/evacuate-segment.ts';
 import { type EvacuationPlan, planEvacuation } from '../upkeep/evacuate/evacuation-plan.ts';
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { planRebalance, rebalanceProviders } from '../upkeep/evacuate/rebalance.ts';
+import {
+  planRecode,
+  type RecodePlan,
+  type RecodeResult,
+  type RecodeTask,
+  type RecodeTools,
+  recodeObjects,
+} from '../upkeep/recode.ts';
 import type { ComposedVault } from './assemble.ts';
 import { enterPlaces, indexed, lostNow } from './repair.ts';
 import type {
@@ -15,6 +23,7 @@ import type {
   RebalanceForecast,
   RebalanceOptions,
   RebalanceResult,
+  RecodeOptions,
 } from './vault.ts';
 
 /** What leaving a provider will take. Changes nothing at providers. */
@@ -115,3 +124,29 @@ const toolsOf = ({ context, config, pace, repairLog: log, observers }: ComposedV
   maxConcurrent: config.repair.maxConcurrent,
   graceMs: context.retention.replacedMs,
 });
+
+/** What coding objects anew would take. */
+export const forecastRecode = async (
+  composed: ComposedVault,
+  task: RecodeTask,
+  options: AbortOptions,
+): Promise<RecodePlan> => planRecode(composed.context, recodeToolsOf(composed), task, options);
+
+/** Codes objects anew. */
+export const recodeVault = async (
+  composed: ComposedVault,
+  task: RecodeTask,
+  options: RecodeOptions,
+): Promise<RecodeResult> => recodeObjects(composed.context, recodeToolsOf(composed), task, options);
+
+/** @throws HoldfastError `PermissionDenied` (`sealed`). */
+function recodeToolsOf({ config, env, pace, room, sealed }: ComposedVault): RecodeTools {
+  if (sealed) {
+    throw new HoldfastError('PermissionDenied', 'it takes the key of the vault, and there is none here', {
+      code: 'sealed',
+    });
+  }
+  const { bytesPerSecond, clusterBytesPerSecond } = config.repair;
+  const rate = Math.min(bytesPerSecond, clusterBytesPerSecond);
+  return { pace, bytesPerSecond: rate, rollout: config.rollout, env, beforeStore: () => room.beforeStore() };
+}

@@ -11,6 +11,7 @@ import { type AuditOptions, type AuditResult, auditProviders } from '../upkeep/a
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
+import type { RecodePlan, RecodeResult, RecodeTask } from '../upkeep/recode.ts';
 import { type RecoverResult, recoverVault } from '../upkeep/recover/recover.ts';
 import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
@@ -21,12 +22,18 @@ import { damageStatus, moveStatus, namesStatus, scrubStatus, survivalOf } from '
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
-import { evacuateVault, forecastEvacuation, forecastRebalance, rebalanceVault } from './evacuate.ts';
+import {
+  evacuateVault,
+  forecastEvacuation,
+  forecastRebalance,
+  forecastRecode,
+  rebalanceVault,
+  recodeVault,
+} from './evacuate.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { measure, measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import { planRecode, type RecodePlan, type RecodeResult, type RecodeTask, recodeObjects } from './recode.ts';
 import { lostNow, namedLost, repairChunkOf, repairVault } from './repair.ts';
 import type {
   ChunkOptions,
@@ -46,7 +53,7 @@ import type {
   VaultProviders,
   VaultStatus,
 } from './vault.ts';
-import { acceptOptions } from './vault-options.ts';
+import { acceptOptions, withDefaults } from './vault-options.ts';
 
 const INTERNALS = new WeakMap<Vault, ComposedVault>();
 
@@ -268,15 +275,13 @@ export class OpenedVault implements Vault {
 
   async planRecode(task: RecodeTask, options: AbortOptions = {}): Promise<RecodePlan> {
     acceptOptions('planRecode', options);
-    if (this.#composed.sealed) throw needsKey();
     await this.#recent.renew('recode', undefined, options.signal);
-    return planRecode(this.#composed, task, options);
+    return forecastRecode(this.#composed, task, options);
   }
 
   async recode(task: RecodeTask, options: RecodeOptions = {}): Promise<RecodeResult> {
     acceptOptions('recode', options);
-    if (this.#composed.sealed) throw needsKey();
-    return this.#moving(options, () => recodeObjects(this.#composed, task, options));
+    return this.#moving(options, () => recodeVault(this.#composed, task, options));
   }
 
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
@@ -333,19 +338,3 @@ const needsAddress = (): HoldfastError =>
     code: 'sealed',
     hint: 'Give the address of the manifest: b3: and 64 hex digits.',
   });
-
-const needsKey = (): HoldfastError =>
-  new HoldfastError('PermissionDenied', 'it takes the key of the vault, and there is none here', {
-    code: 'sealed',
-  });
-
-/** A file says what it is called, and a blob what it is. */
-function withDefaults(input: ObjectInput, options: PutOptions): PutOptions {
-  if (!(input instanceof Blob)) return options;
-  const named = 'name' in input && typeof input.name === 'string' ? input.name : '';
-  return {
-    ...options,
-    name: options.name ?? (named === '' ? undefined : named),
-    contentType: options.contentType ?? (input.type === '' ? undefined : input.type),
-  };
-}

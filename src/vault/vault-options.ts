@@ -6,6 +6,7 @@ import { type AbortOptions, manyMayListen } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { checkOptions, type OptionNames } from '../core/options.ts';
 import type { PutOptions } from '../pipeline/put/put.ts';
+import type { ObjectInput } from '../pipeline/source.ts';
 import type { CredentialSource } from '../providers/credentials.ts';
 import type { AdapterKind, EntryOf } from '../providers/kind.ts';
 import type { LogSink } from '../providers/layers/log.ts';
@@ -248,3 +249,14 @@ function checkPolicy(path: string, given: unknown, defaults: object): void {
 
 const bad = (what: string, allowed: string): HoldfastError =>
   new HoldfastError('ConfigInvalid', `${what} is ${allowed}`, { code: 'bad_option' });
+
+/** A file says what it is called, and a blob what it is. */
+export function withDefaults(input: ObjectInput, options: PutOptions): PutOptions {
+  if (!(input instanceof Blob)) return options;
+  const named = 'name' in input && typeof input.name === 'string' ? input.name : '';
+  return {
+    ...options,
+    name: options.name ?? (named === '' ? undefined : named),
+    contentType: options.contentType ?? (input.type === '' ? undefined : input.type),
+  };
+}

@@ -13,6 +13,7 @@ import type { EvacuationProgress, EvacuationRunResult } from '../upkeep/evacuate
 import type { EvacuationPlan } from '../upkeep/evacuate/evacuation-plan.ts';
 import type { RebalancePlan, RebalanceRunResult } from '../upkeep/evacuate/rebalance.ts';
 import type { GcOptions, GcResult } from '../upkeep/gc.ts';
+import type { RecodePlan, RecodeResult, RecodeTask } from '../upkeep/recode.ts';
 import type { RecoverResult } from '../upkeep/recover/recover.ts';
 import type { WhyLost } from '../upkeep/repair/lost.ts';
 import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
@@ -24,7 +25,6 @@ import type { Upkeep } from '../upkeep/status.ts';
 import type { DamageStatus, NamesStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
-import type { RecodePlan, RecodeResult, RecodeTask } from './recode.ts';
 
 /** A listed manifest: what of it everyone may see. */
 export interface ManifestEntry {

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../core/errors.ts';
-import type { RecodePlan, RecodeResult } from '../../vault/recode.ts';
+import type { RecodePlan, RecodeResult } from '../../upkeep/recode.ts';
 import { EXIT, type ExitCode, worstOf } from '../exit-codes.ts';
 import type { CliContext, CommonFlags } from '../flags.ts';
 import { bytes, counted } from '../format.ts';

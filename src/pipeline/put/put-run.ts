@@ -2,7 +2,7 @@ import PQueue from 'p-queue';
 import { OBJECT_ID_BYTES } from '../../coding/chunk-cipher.ts';
 import type { LinkedAbort } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
-import { recordedTime, timeoutSignal } from '../../core/clock.ts';
+import { timeoutSignal } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { BatchOp } from '../../engine/engine.ts';
 import { deriveObjectKeys } from '../../keys/derivation.ts';
@@ -11,13 +11,13 @@ import type { Certificate } from '../../placement/certificate.ts';
 import type { BlobAt } from '../../records/claims.ts';
 import type { RetiredVersion } from '../../records/context.ts';
 import { deleteOrQueue, queueDeletes } from '../../records/deletes.ts';
-import { hasOtherName } from '../../records/forks.ts';
+import { replacedVersion } from '../../records/forks.ts';
 import { generationOf, type Standing } from '../../records/generation.ts';
 import { engineGenerationOf } from '../../records/generation-record.ts';
 import { type PutJournal, putFenced } from '../../records/journal.ts';
 import { rememberedRoot } from '../../records/manifests.ts';
 import { backUpPointer } from '../../records/name-backup.ts';
-import { type NameChange, pointNameFrom } from '../../records/names.ts';
+import { type NameChange, nameChanged, pointNameFrom } from '../../records/names.ts';
 import { noLongerRetired, retiring } from '../../records/retired.ts';
 import { takeBack } from '../../records/take-back.ts';
 import type { FileVersion } from '../../records/unfinished.ts';
@@ -59,11 +59,6 @@ interface PutSetup {
   /** What the name must stand for still when it is committed; undefined: whatever it does. */
   readonly over: BlobAddress | undefined;
 }
-
-const nameChanged = (name: string): HoldfastError =>
-  new HoldfastError('Conflict', `"${name}" stands for another version by now, which stays`, {
-    code: 'name_changed',
-  });
 
 interface RetiredByPut {
   readonly version: RetiredVersion;
@@ -259,7 +254,7 @@ export class PutRun {
     }
     let retired: RetiredVersion | undefined;
     const also = async ({ replaced }: NameChange): Promise<BatchOp[]> => {
-      retired = await this.#retired(name, replaced?.manifest);
+      retired = await replacedVersion(this.#context, name, replaced?.manifest, journal.id);
       const noted = retired === undefined ? [] : [retiring(retired)];
       return [...kept, ...noted, journal.committed(address, replaced?.manifest)];
     };
@@ -271,21 +266,6 @@ export class PutRun {
     if (change !== undefined) return { change, retired };
     await this.#undo();
     throw nameChanged(name);
-  }
-
-  async #retired(name: string, before: BlobAddress | undefined): Promise<RetiredVersion | undefined> {
-    const { clock, keys, retention } = this.#context;
-    if (before === undefined || (await hasOtherName(this.#context, name, before))) return undefined;
-    const sinceMs = recordedTime(clock);
-    return {
-      manifest: before,
-      why: 'replaced',
-      nameKey: keys.nameKey(name),
-      sinceMs,
-      dueMs: sinceMs + retention.replacedMs,
-      attempts: 0,
-      journal: this.#setup.journal.id,
-    };
   }
 
   /** A copy of this state took the put for dead, and may have deleted what it stored. */

@@ -165,7 +165,7 @@ const DELETING: readonly PlantedBug[] = [
     'if (context.directory.all().length > 0) return undefined;',
   ]),
   bug('no-grace', 'what a put replaced is due at once', [
-    'pipeline/put/put-run.ts',
+    'records/forks.ts',
     'dueMs: sinceMs + retention.replacedMs,',
     'dueMs: sinceMs,',
   ]),

@@ -2,12 +2,14 @@ import { createLinearCode } from '../coding/erasure/code.ts';
 import type { LinearCode } from '../coding/erasure/linear-code.ts';
 import type { CodeParams } from '../coding/erasure/params.ts';
 import { parseCode } from '../coding/erasure/parse-code.ts';
-import { coderGate } from '../config/rollout.ts';
+import { coderGate, type Environment } from '../config/rollout.ts';
+import type { RolloutConfig } from '../config/types.ts';
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { codeFields } from '../manifest/code-fields.ts';
 import { decodeRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
+import type { VaultContext } from '../pipeline/context.ts';
 import { getObject } from '../pipeline/get/get.ts';
 import { planPut } from '../pipeline/put/plan.ts';
 import { putObject } from '../pipeline/put/put.ts';
@@ -15,7 +17,7 @@ import { loadRoot } from '../records/manifests.ts';
 import { listNames } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
 import { resolveReference } from '../records/names.ts';
-import type { ComposedVault } from './assemble.ts';
+import type { RepairPace } from './repair/pace.ts';
 
 /** What is to be coded anew, and how. */
 export interface RecodeTask {
@@ -60,15 +62,26 @@ export interface RecodeResult {
   readonly why: string | undefined;
 }
 
+export interface RecodeTools {
+  readonly pace: RepairPace;
+  readonly bytesPerSecond: number;
+  /** Which codes may be written. */
+  readonly rollout: RolloutConfig;
+  readonly env: Environment;
+  /** @throws HoldfastError where the disk that the state is on is full. */
+  readonly beforeStore: () => Promise<void>;
+}
+
 const GIB = 1024 ** 3;
 
 /** Reads what the records have of each object. @throws HoldfastError `NotFound`, `ConfigInvalid`; `Aborted`. */
 export async function planRecode(
-  composed: ComposedVault,
+  context: VaultContext,
+  tools: RecodeTools,
   task: RecodeTask,
   options: AbortOptions,
 ): Promise<RecodePlan> {
-  const run = recodeOf(composed, task);
+  const run = new Recode(context, tools, task);
   const sum = { objects: 0, bytes: 0, bytesRead: 0, bytesWritten: 0, requests: 0, cost: 0 };
   const others = { done: 0, refused: 0 };
   for await (const { object, record } of run.objects(options)) {
@@ -80,7 +93,7 @@ export async function planRecode(
     if (record === undefined) continue;
     const { providers, chunks } = record;
     const written = object.size * growthOf(run.code.params);
-    const price = providers.reduce((all, id) => all + (composed.context.directory.get(id)?.price ?? 1), 0);
+    const price = providers.reduce((all, id) => all + (context.directory.get(id)?.price ?? 1), 0);
     sum.objects++;
     sum.bytes += object.size;
     sum.bytesRead += object.size;
@@ -88,7 +101,7 @@ export async function planRecode(
     sum.requests += chunks * dataShardsOf(record.code) + run.placed + Math.ceil(written / run.packBytes);
     sum.cost += (object.size / GIB) * (price / Math.max(1, providers.length));
   }
-  const ms = Math.round(((sum.bytesRead + sum.bytesWritten) * 1000) / run.bytesPerSecond);
+  const ms = Math.round(((sum.bytesRead + sum.bytesWritten) * 1000) / tools.bytesPerSecond);
   return { ...sum, ms, ...others, tolerates: run.tolerates };
 }
 
@@ -98,11 +111,12 @@ export async function planRecode(
  * @throws HoldfastError as `planRecode`; what the engine throws.
  */
 export async function recodeObjects(
-  composed: ComposedVault,
+  context: VaultContext,
+  tools: RecodeTools,
   task: RecodeTask,
   options: AbortOptions & { readonly onProgress?: ((bytes: number) => void) | undefined },
 ): Promise<RecodeResult> {
-  const run = recodeOf(composed, task);
+  const run = new Recode(context, tools, task);
   const sum = { objects: 0, bytes: 0, done: 0, refused: 0, changed: 0, failed: 0 };
   let why: string | undefined;
   for await (const { object, record } of run.objects(options)) {
@@ -142,24 +156,23 @@ interface ReadOptions extends AbortOptions {
   readonly onBytes: (read: number) => void;
 }
 
-const recodeOf = (composed: ComposedVault, task: RecodeTask): Recode => new Recode(composed, task);
-
 class Recode {
   readonly code: LinearCode;
   /** Losses that it survives at the providers that take shards now, and how many those are. */
   readonly tolerates: number;
   readonly placed: number;
-  readonly #composed: ComposedVault;
+  readonly #context: VaultContext;
+  readonly #tools: RecodeTools;
   readonly #task: RecodeTask;
 
-  constructor(composed: ComposedVault, task: RecodeTask) {
-    const { context, config, env } = composed;
+  constructor(context: VaultContext, tools: RecodeTools, task: RecodeTask) {
+    const { rollout, env } = tools;
     const params = parseCode(task.code);
-    const gate =
-      params.algorithm === 'replica' ? undefined : coderGate(params.algorithm, config.rollout, env);
+    const gate = params.algorithm === 'replica' ? undefined : coderGate(params.algorithm, rollout, env);
     if (gate?.allowed === false) throw notPermitted(task.code, gate.reason!);
     this.code = createLinearCode(params);
-    this.#composed = composed;
+    this.#context = context;
+    this.#tools = tools;
     this.#task = task;
     const policy = { ...context.policy, code: this.code };
     // Whatever its size: what small objects survive is another matter.
@@ -169,19 +182,14 @@ class Recode {
   }
 
   get packBytes(): number {
-    return this.#composed.context.policy.packTargetBytes;
-  }
-
-  get bytesPerSecond(): number {
-    const { bytesPerSecond, clusterBytesPerSecond } = this.#composed.config.repair;
-    return Math.min(bytesPerSecond, clusterBytesPerSecond);
+    return this.#context.policy.packTargetBytes;
   }
 
   /** What is asked for, with its root, where that can be had. */
   async *objects(
     options: AbortOptions,
   ): AsyncGenerator<{ readonly object: NamedObject; readonly record: RootRecord | undefined }> {
-    const { context } = this.#composed;
+    const context = this.#context;
     for await (const object of this.#named(options)) {
       throwIfAborted(options.signal, 'recode');
       const root = await loadRoot(context, object.manifest, new DamageLog(), options).catch(
@@ -195,7 +203,7 @@ class Recode {
   }
 
   async *#named({ signal }: AbortOptions): AsyncGenerator<NamedObject> {
-    const { context } = this.#composed;
+    const context = this.#context;
     const { name } = this.#task;
     if (name === undefined) {
       for await (const one of listNames(context, { signal })) if ('manifest' in one) yield one;
@@ -214,7 +222,7 @@ class Recode {
     const staysCopies =
       params.algorithm !== 'replica' &&
       code.algorithm === 'replica' &&
-      size <= this.#composed.context.policy.replicaBelowBytes;
+      size <= this.#context.policy.replicaBelowBytes;
     if (staysCopies || isSame(code, params)) return 'done';
     return this.tolerates < (this.#task.minTolerates ?? certificate.tolerates) ? 'refused' : 'due';
   }
@@ -225,8 +233,9 @@ class Recode {
     record: RootRecord | undefined,
     { signal, onBytes }: ReadOptions,
   ): Promise<void> {
-    const { context, pace, room } = this.#composed;
-    await room.beforeStore();
+    const context = this.#context;
+    const { pace, beforeStore } = this.#tools;
+    await beforeStore();
     const read = await getObject(context, manifest, { signal });
     const each = (1 + growthOf(this.code.params)) / 2;
     const paced = async function* (): AsyncGenerator<Uint8Array> {
