@@ -15,6 +15,7 @@ import { type ServiceLog, silentLog } from '../http/log.ts';
 import type { Service } from '../http/service.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
+import { repairLoopsOver } from './daemon.ts';
 import { withWorkLeft } from './measures.ts';
 import { internalsOf } from './opened-vault.ts';
 import { repairsOf } from './repair.ts';
@@ -34,6 +35,8 @@ export interface StartGatewayOptions extends ServeOptions {
   readonly publicReads?: boolean | undefined;
   /** It serves a site from an origin of its own: pages may run scripts. Default false. */
   readonly static?: boolean | undefined;
+  /** It repairs by itself too, where the configuration does not say that nothing does. Default: what it says of gateways. */
+  readonly withRepair?: boolean | undefined;
   /** How long clients may keep what a name stands for, in seconds. Default 0. */
   readonly nameMaxAgeSeconds?: number | undefined;
   /** Default: what the vault's configuration says. */
@@ -54,6 +57,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     vault: true,
     publicReads: true,
     static: true,
+    withRepair: true,
     nameMaxAgeSeconds: true,
     caches: true,
     limits: true,
@@ -68,15 +72,20 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     local: ['read', 'admin'],
     open: everyone ? ['read'] : [],
   });
+  const telemetry = await createTelemetry();
   const gateway = gatewayOver(composed, {
-    ...options,
-    publicReads,
-    auth,
-    log,
-    telemetry: await createTelemetry(),
+    ...{ ...options, publicReads, auth, log, telemetry },
     caches: { manifestBytes: manifestCacheBytes, chunkBytes: chunkCacheBytes, ...options.caches },
   });
-  return listening(gateway, options);
+  const running = await listening(gateway, options);
+  const { gateway: file, repair } = composed.config;
+  if (!repair.enabled || !(options.withRepair ?? file.withRepair)) return running;
+  const loops = repairLoopsOver(vault, { telemetry, log });
+  loops.start();
+  const close = async (): Promise<void> => {
+    await Promise.all([running.close(), loops.stop(file.drainMs)]);
+  };
+  return { ...running, close, [Symbol.asyncDispose]: close };
 }
 
 /** What a gateway is given that does not come from its vault. */

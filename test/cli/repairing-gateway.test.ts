@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { expect, it, onTestFinished } from 'vitest';
+import { startGateway } from '../../src/gateway.ts';
 import { openVault } from '../../src/index.ts';
 import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { repairsOf } from '../../src/vault/repair.ts';
@@ -51,6 +52,24 @@ it('a gateway repairs by itself where it is told to, and ends with 0', async () 
     .poll(() => gateway.metric('storage_repair_attempts_total{status="success"}'), { timeout: 40_000 })
     .toBeGreaterThan(0);
   expect(await gateway.stop()).toBe(0);
+  expect((await vault.run(['verify', 'x'])).code).toBe(0);
+}, 60_000);
+
+it('a gateway of a program repairs by itself too, until it is closed', async () => {
+  const { vault } = await bereft();
+  const opened = await openVault({ home: vault.home, sealed: true, env: {} });
+  onTestFinished(() => opened.close());
+  const attempts = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { status } of opened.repairHistory()) found.push(status);
+    return found;
+  };
+  await using plain = await startGateway({ vault: opened });
+  await using gateway = await startGateway({ vault: opened, withRepair: true });
+  expect(plain.url).not.toBe(gateway.url);
+  await expect.poll(attempts, { timeout: 40_000 }).toContain('success');
+  await gateway.close();
+  await gateway.close();
   expect((await vault.run(['verify', 'x'])).code).toBe(0);
 }, 60_000);
 
