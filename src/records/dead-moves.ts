@@ -110,7 +110,7 @@ async function isDue(context: RecordsContext, move: EndedMove): Promise<boolean>
   if (row.sinceMs <= now) {
     if (row.dueMs! > now || context.directory.get(blob.provider) === undefined) return false;
     // Whoever loses the engine finds the shards where the providers say that they are.
-    return isTold(context.engine, row.segment);
+    return isTold(context, row);
   }
   // The clock was wrong then: it counts from now.
   const corrected = { ...row, sinceMs: now, dueMs: now + row.dueMs! - row.sinceMs };

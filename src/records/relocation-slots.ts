@@ -81,14 +81,20 @@ export const slotEnds = (
   manifest: BlobAddress,
 ): BatchOp => dueOp(segment, { manifest, sinceMs: 0, left: withSlots(directory.all()).map(({ id }) => id) });
 
-/** Whether what the engine says of a segment is at the providers too, signed. */
-export async function isTold(engine: Engine, segment: BlobAddress): Promise<boolean> {
+/** Whether what the engine says of a segment is at the providers too, signed. A row that cannot be read is written anew. */
+export async function isTold(
+  { engine }: { readonly engine: Engine },
+  { segment, manifest }: { readonly segment: BlobAddress; readonly manifest: BlobAddress },
+): Promise<boolean> {
   try {
-    return (await engine.table(RELOCATION_SLOTS_TABLE).get(segment)) === undefined;
+    const stored = await engine.table(RELOCATION_SLOTS_TABLE).get(segment);
+    if (stored === undefined) return true;
+    if (slotDueIn(stored) !== undefined) return false;
   } catch (error) {
-    if (isHoldfastError(error, 'Corrupt')) return false;
-    throw error;
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
   }
+  await engine.batch([slotIsDue(segment, manifest, 0)]);
+  return false;
 }
 
 /** Writes, or deletes, what is due of one segment. @returns whether nothing is left to do that can be done here. */

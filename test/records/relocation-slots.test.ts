@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { utf8Encode } from '../../src/core/bytes.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { encodeRelocation, type RelocationRecord } from '../../src/manifest/relocation.ts';
 import { encodeRelocationSlot, relocationSlotName } from '../../src/manifest/relocation-slot.ts';
@@ -142,6 +143,17 @@ describe('what was moved away', () => {
     await tidy(its, 60_000);
     expect(await allBlobs(its.vault)).not.toContain(`p1/${address}`);
     await isWhole(its);
+  });
+
+  it('is not kept for ever by a row that cannot be read', async () => {
+    const its = await world();
+    const { address } = packAt(await its.now(), 'p1');
+    await move(its, 'p1', 'p4');
+    await its.context.engine.table(DUE).put((await its.now()).segment, utf8Encode('{"v":2}'));
+    await tidy(its, 60_000);
+    await tidy(its, 60_000);
+    expect(await allBlobs(its.vault)).not.toContain(`p1/${address}`);
+    expect(Object.keys(await told(its)).length).toBe(3);
   });
 
   it('is not kept by a provider that never answers', async () => {
