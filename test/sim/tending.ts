@@ -1,5 +1,5 @@
-import type { Stream } from './streams.ts';
-import type { Swarm } from './swarm.ts';
+import { type Stream, streamsOf } from './streams.ts';
+import { type Swarm, swarmOf } from './swarm.ts';
 
 /** What comes over one provider, whose loss every certificate allows. */
 export type Harm =
@@ -50,6 +50,12 @@ export function tendingOf(draw: Stream, { calm }: Swarm): Tending | undefined {
   // Who is left in maintenance takes no shards, so that a put may fail.
   if (calm) return { workers, sealed, daemons, leaving: false, harm: undefined, egressPerDay, kills: 0 };
   return { workers, sealed, daemons, leaving, harm, egressPerDay, kills };
+}
+
+/** Whether a run is looked after in which something comes over a provider. */
+export function isHarmed(seed: number): boolean {
+  const { upkeep, swarm } = streamsOf(seed);
+  return tendingOf(upkeep, swarmOf(swarm))?.harm !== undefined;
 }
 
 /** A tended run has one home, whose state is never set back: only its engine knows where shards were moved to. */
