@@ -6,6 +6,7 @@ import { LISTINGS } from '../core/straggler-policies.ts';
 import { Stragglers } from '../core/stragglers.ts';
 import { MAX_NODE_BYTES } from '../manifest/limits.ts';
 import { openRoot } from '../manifest/root.ts';
+import { domainOf } from '../placement/domains.ts';
 import { fetchVerified } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { claimedAmong } from '../records/claims.ts';
@@ -70,8 +71,9 @@ export class NamelessObjects {
   /** Remembers those whose roots lie in a part of the addresses. @throws HoldfastError `Aborted`; what the engine throws. */
   async lookThrough(part: Reachable): Promise<void> {
     const laggards = new Stragglers(this.#context.clock, LISTINGS);
-    const check = new PresenceCheck(this.#context, new Map(), laggards, this.#options.signal);
-    const learning: Learning = { check, told: undefined, laggards };
+    const silent = new Map<string, string>();
+    const check = new PresenceCheck(this.#context, silent, laggards, this.#options.signal);
+    const learning: Learning = { check, told: undefined, silent, laggards };
     try {
       await Promise.all(this.#context.directory.all().map((provider) => this.#at(provider, part, learning)));
     } finally {
@@ -130,7 +132,7 @@ export class NamelessObjects {
     const told = await this.#toldTo(learning);
     const { presence, usage } = await learning.check.object(address, told);
     // Where its shards were moved to, too few may have told.
-    if (presence === 'lost' && told?.incomplete !== false) this.incomplete = true;
+    if (presence === 'lost' && !this.#isSure(learning, told)) this.incomplete = true;
     if (presence === 'lost') return;
     const kept = [
       ...rememberedRoot({ address, bytes: block, storedMs: secrets.createdMs, usage }),
@@ -142,12 +144,23 @@ export class NamelessObjects {
     if (await context.engine.batch(kept, first, { ...this.#options, sync: true })) this.remembered++;
   }
 
+  /** Every slot of relocations has a copy among the failure domains that were heard. */
+  #isSure({ silent }: Learning, told: ToldMoves | undefined): boolean {
+    const { directory, policy } = this.#context;
+    const unheard = [...silent.keys()].flatMap((id) => directory.get(id) ?? []);
+    const domains = new Set(unheard.map((provider) => domainOf(provider, policy.failureDomain)));
+    return told?.incomplete === false && domains.size <= policy.minTolerates;
+  }
+
   /** Undefined where too few providers could be asked for it. */
   #toldTo(learning: Learning): Promise<ToldMoves | undefined> {
     const { signal } = this.#options;
     learning.told ??= this.#foreign
       .holders({ signal })
-      .then((holders) => holders && new ToldMoves(this.#context, holders, learning.laggards, signal));
+      .then(
+        (holders) =>
+          holders && new ToldMoves(this.#context, holders, learning.silent, learning.laggards, signal),
+      );
     return learning.told;
   }
 
@@ -165,6 +178,8 @@ export class NamelessObjects {
 
 interface Learning {
   readonly check: PresenceCheck;
+  /** Providers that did not answer, and why. */
+  readonly silent: Map<string, string>;
   readonly laggards: Stragglers;
   /** Where shards were moved to; found out when it is first needed. */
   told: Promise<ToldMoves | undefined> | undefined;

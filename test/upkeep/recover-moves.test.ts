@@ -290,6 +290,24 @@ describe('marks of moves', () => {
     expect(await allBlobs(its.vault)).toContain(left);
   });
 
+  it('are known although one provider lists slots that it does not give, and forges others', async () => {
+    const its = await marked();
+    const slot = relocationSlotName(its.context.blake3, (await its.now()).segment);
+    const pack = { ...packAt(await its.now(), 'p2'), provider: 'elsewhere' };
+    await tell(its, ['p3'], [pack]);
+    const { readSlot } = adapterOf(its, 'p3');
+    let asked = 0;
+    Object.assign(adapterOf(its, 'p3'), {
+      readSlot: (...args: Parameters<typeof readSlot>) =>
+        args[0] === slot && asked++ > 0 ? Promise.reject(new TypeError('not now')) : readSlot(...args),
+    });
+    const home = lostHome(its);
+    await recoverVault(home.context);
+    expect(asked).toBeGreaterThan(0);
+    expect(await home.context.engine.table('move_marks').get('p4')).toBeDefined();
+    expect(await placesOf(home)).toEqual(['p2', 'p3', 'p4']);
+  });
+
   it('of a move of another home made since are unknown again', async () => {
     const its = await marked();
     const home = await recovered(its);

@@ -175,7 +175,7 @@ async function lookAtObjects(
   const queue = new PQueue({ concurrency: PARALLEL });
   const laggards = new Stragglers(context.clock, LISTINGS);
   const check = new PresenceCheck(context, silent, laggards, signal);
-  const told = new ToldMoves(context, collected.relocations, laggards, signal);
+  const told = new ToldMoves(context, collected.relocations, silent, laggards, signal);
   const gone = { presence: 'readable', opened: false } as const;
   const look = async ({ name, manifest, createdMs }: Pointer): Promise<Looked> => {
     throwIfAborted(signal, 'recover');

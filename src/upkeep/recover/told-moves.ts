@@ -2,7 +2,7 @@ import { abortable, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import { equalBytes, toHex } from '../../core/bytes.ts';
 import { recordedTime } from '../../core/clock.ts';
-import { isHoldfastError } from '../../core/errors.ts';
+import { asHoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Stragglers } from '../../core/stragglers.ts';
 import type { BatchOp, Precondition } from '../../engine/engine.ts';
 import {
@@ -51,22 +51,28 @@ export interface ToldSegment {
  * it did not, only for shards that are nowhere else, and after the pack was read and every shard found true.
  */
 export class ToldMoves {
-  /** Something was told that could not be heard, or recorded. */
+  /** Something was told that could not be recorded. */
   incomplete = false;
   readonly #context: UpkeepContext & LeasingContext;
   readonly #holders: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #silent: Map<string, string>;
   readonly #laggards: Stragglers;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param holders by slot, the providers that listed it. */
+  /**
+   * @param holders by slot, the providers that listed it.
+   * @param silent providers that do not answer, and why; added to.
+   */
   constructor(
     context: UpkeepContext & LeasingContext,
     holders: ReadonlyMap<string, ReadonlySet<string>>,
+    silent: Map<string, string>,
     laggards: Stragglers,
     signal: AbortSignal | undefined,
   ) {
     this.#context = context;
     this.#holders = holders;
+    this.#silent = silent;
     this.#laggards = laggards;
     this.#signal = signal;
   }
@@ -81,10 +87,13 @@ export class ToldMoves {
     const fresh = await this.#worthRecording(its, known, told);
     const recorded = fresh.length === 0 ? known : await this.#record(its, { keys, known, fresh });
     if (recorded === undefined) this.incomplete = true;
-    // Who does not answer may have them.
-    const maybe = told.map(async ({ record }) => {
+    // Who does not answer may have them; a hint of somebody whom nobody knows is none.
+    const { directory } = this.#context;
+    const maybe = told.map(async ({ record, signed }) => {
       const states = await Promise.all(record.packs.map(its.stateOf));
-      const packs = record.packs.filter((_, nth) => states[nth] === 'unknown');
+      const packs = record.packs.filter(
+        ({ provider }, nth) => states[nth] === 'unknown' && (signed || directory.get(provider) !== undefined),
+      );
       return packs.length === 0 ? [] : [{ ...record, packs, recorded: false }];
     });
     return relocate(its.view, [...vouched(recorded ?? known), ...(await Promise.all(maybe)).flat()]);
@@ -109,7 +118,7 @@ export class ToldMoves {
   async #slotAt(id: string, slot: string): Promise<Uint8Array | undefined> {
     const { clock, directory } = this.#context;
     const provider = directory.get(id);
-    if (provider === undefined) return undefined;
+    if (provider === undefined || this.#silent.has(id)) return undefined;
     const turn = this.#laggards.begin(this.#signal, 'recover', () => directory.late(id));
     const started = clock.monotonic();
     try {
@@ -118,7 +127,11 @@ export class ToldMoves {
       return there?.bytes;
     } catch (error) {
       throwIfAborted(this.#signal, 'recover');
-      if (!isHoldfastError(error, 'Corrupt')) this.incomplete = true;
+      if (!isHoldfastError(error, 'Corrupt'))
+        this.#silent.set(
+          id,
+          turn.late ? 'it did not answer while others did' : asHoldfastError(error).message,
+        );
       return undefined;
     } finally {
       turn.end();
@@ -198,8 +211,8 @@ export class ToldMoves {
       const lane = { provider, signal: turn.signal, progressed };
       return await abortable(provesShards(this.#context, told, inUse!, lane), turn.signal);
     } catch {
+      // A hint is nobody's word. What it names is kept for as long as it stands.
       throwIfAborted(this.#signal, 'recover');
-      this.incomplete = true;
       return false;
     } finally {
       turn.end();
