@@ -4,7 +4,7 @@ import type { ControlContext } from '../http/control.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { SlowReaders } from './slow-readers.ts';
-import type { ObjectStore, Repairs } from './store.ts';
+import type { Moves, ObjectStore, Repairs } from './store.ts';
 
 /** Which fallbacks may write new objects. */
 export interface FallbackPolicy {
@@ -26,6 +26,7 @@ export interface StoragePolicy {
 export interface GatewayContext extends ControlContext {
   readonly store: ObjectStore;
   readonly repairs: Repairs;
+  readonly moves: Moves;
   readonly blake3: Blake3;
   readonly policy: StoragePolicy;
   readonly clock: Clock;

@@ -7,6 +7,7 @@ import { sendEmpty, sendJson } from '../http/respond.ts';
 import { createTransferAllowance } from '../http/slow-peers.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { answerRpc, named, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
+import { moveMethods } from './move-calls.ts';
 import { repairMethods } from './repair-calls.ts';
 import type { ManifestSummary, ProviderSummary, RepairSummary } from './store.ts';
 
@@ -114,6 +115,7 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
     ],
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],
     ...repairMethods(context, signal),
+    ...moveMethods(context, signal),
   ]);
 }
 

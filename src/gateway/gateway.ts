@@ -12,6 +12,7 @@ import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
 import { listManifests, listProviders, repairHistory, rpc } from './explorer.ts';
+import { mover } from './move-calls.ts';
 import {
   fetchBlob,
   fetchWasm,
@@ -22,11 +23,12 @@ import {
 } from './objects.ts';
 import { repairChunk, repairRun } from './repair-calls.ts';
 import { createSlowReaders } from './slow-readers.ts';
-import { type ObjectStore, type Repairs, SEALED, SHARD_IS_WRONG } from './store.ts';
+import { type Moves, type ObjectStore, type Repairs, SEALED, SHARD_IS_WRONG } from './store.ts';
 
 export interface GatewayOptions {
   readonly store: ObjectStore;
   readonly repairs: Repairs;
+  readonly moves: Moves;
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -64,6 +66,7 @@ export function createGateway(options: GatewayOptions): Service {
   const context: GatewayContext = {
     store,
     repairs: options.repairs,
+    moves: options.moves,
     clock,
     limits,
     slowReaders: createSlowReaders(clock),
@@ -158,6 +161,10 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/repair-history', readable(repairHistory)),
   at('/storage/repair-run', { POST: repairRun }),
   at('/storage/repair-chunk', { POST: repairChunk }),
+  at('/storage/evacuate', { POST: mover('evacuate') }),
+  at('/storage/replace', { POST: mover('replace') }),
+  at('/storage/rebalance', { POST: mover('rebalance') }),
+  at('/storage/recode', { POST: mover('recode') }),
   at('/rpc', { POST: rpc }),
   // They name the providers.
   ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),

@@ -110,3 +110,33 @@ export interface Repairs {
   /** @throws HoldfastError `Conflict` (`repair_running`) likewise; as `vault.repairChunk` does. */
   chunk(at: ChunkAt, signal: AbortSignal): Promise<object>;
 }
+
+/** What moves objects as a whole: see the commands of these names. */
+export type MoveTask =
+  | { readonly verb: 'evacuate'; readonly provider: string; readonly minTolerates: number | undefined }
+  | {
+      readonly verb: 'replace';
+      readonly provider: string;
+      readonly by: string;
+      readonly minTolerates: number | undefined;
+    }
+  | { readonly verb: 'rebalance' }
+  | {
+      readonly verb: 'recode';
+      readonly code: string;
+      /** Undefined: all that have one. */
+      readonly name: string | undefined;
+      readonly minTolerates: number | undefined;
+    };
+
+/** Evacuation and its kin on request: what is answered is shown as it is. */
+export interface Moves {
+  /** What it would take. @throws HoldfastError as the vault's `planEvacuation` and its kin. */
+  plan(task: MoveTask, signal: AbortSignal): Promise<object>;
+  /**
+   * Does it, for a bounded time; it goes on where it was when it is asked for again.
+   * @throws HoldfastError `Conflict` (`repair_running`) while this process repairs or moves already; as the vault's `evacuate`
+   * and its kin.
+   */
+  run(task: MoveTask, signal: AbortSignal): Promise<object>;
+}

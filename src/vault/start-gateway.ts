@@ -17,6 +17,7 @@ import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
 import { repairLoopsOver } from './daemon.ts';
 import { withWorkLeft } from './measures.ts';
+import { movesOf } from './moves.ts';
 import { internalsOf } from './opened-vault.ts';
 import { repairsOf } from './repair.ts';
 import {
@@ -115,6 +116,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
       caches,
     }),
     repairs: repairsOf(composed),
+    moves: movesOf(composed),
     blake3,
     clock,
     random,

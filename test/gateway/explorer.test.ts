@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/core/address.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
+import type { GatewayOptions } from '../../src/gateway/gateway.ts';
 import { noise } from '../helpers/vault.ts';
 import { ADMIN, bearer, POLICY, READER, startGateway } from './harness.ts';
 
@@ -67,6 +68,51 @@ describe('the explorer and JSON-RPC', () => {
       error: { code: -32602 },
     });
     expect((await fetch(`${url}/storage/repair-history`, { headers: bearer(READER) })).status).toBe(403);
+  });
+
+  it('plans evacuation and its kin, and does them when that is confirmed, over HTTP and JSON-RPC alike', async () => {
+    const asked: unknown[] = [];
+    const moves: GatewayOptions['moves'] = {
+      plan: async (task) => ({ plan: asked.push(['plan', task]) }),
+      run: async (task) => ({ result: asked.push(['run', task]) }),
+    };
+    const { url } = await startGateway({ moves });
+    const post = (path: string, token = ADMIN) =>
+      fetch(`${url}/storage/${path}`, { method: 'POST', headers: bearer(token) });
+    const rpc = (method: string, params: unknown) =>
+      call(url, { jsonrpc: '2.0', method: `storage.${method}`, params, id: 1 });
+    expect(await (await post('evacuate?provider=p3')).json()).toEqual({ plan: 1 });
+    expect(await (await post('evacuate?provider=p3&minTolerates=2&confirm=true')).json()).toEqual({
+      result: 2,
+    });
+    expect(await rpc('replace', { old: 'p3', by: 'p4', confirm: true })).toMatchObject({
+      result: { result: 3 },
+    });
+    expect(await rpc('rebalance', {})).toMatchObject({ result: { plan: 4 } });
+    expect(await (await post('recode?code=lrc&name=x')).json()).toEqual({ plan: 5 });
+    expect(await rpc('recode', { code: 'lrc', all: true, confirm: true })).toMatchObject({
+      result: { result: 6 },
+    });
+    expect(asked).toEqual([
+      ['plan', { verb: 'evacuate', provider: 'p3' }],
+      ['run', { verb: 'evacuate', provider: 'p3', minTolerates: 2 }],
+      ['run', { verb: 'replace', provider: 'p3', by: 'p4' }],
+      ['plan', { verb: 'rebalance' }],
+      ['plan', { verb: 'recode', code: 'lrc', name: 'x' }],
+      ['run', { verb: 'recode', code: 'lrc' }],
+    ]);
+    for (const wrong of [
+      'evacuate',
+      'evacuate?provider=p3&confirm=yes',
+      'replace?old=p3',
+      'rebalance?all=true',
+    ])
+      expect((await post(wrong)).status).toBe(400);
+    for (const wrong of ['recode?code=lrc', 'recode?code=lrc&name=x&all=true', 'recode?all=true'])
+      expect((await post(wrong)).status).toBe(400);
+    expect(await rpc('recode', { code: 'lrc' })).toMatchObject({ error: { code: -32602 } });
+    expect((await post('evacuate?provider=p3', READER)).status).toBe(403);
+    expect(asked).toHaveLength(6);
   });
 
   it('repairs when it is asked to, over HTTP and JSON-RPC alike, however long that takes', async () => {

@@ -96,6 +96,15 @@ const NOTHING_TO_REPAIR: GatewayOptions['repairs'] = {
   },
 };
 
+const NOTHING_TO_MOVE: GatewayOptions['moves'] = {
+  async plan(task) {
+    const { provider, name } = { provider: '', name: '', ...task };
+    if ([provider, name].includes('absent')) throw new HoldfastError('NotFound', 'there is no such thing');
+    return { plan: {} };
+  },
+  run: async () => ({ plan: {}, result: {} }),
+};
+
 /** A gateway over a vault in memory, gone when the test is. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const traffic: Traffic = { fetches: 0, bytes: 0, tamper: undefined, before: undefined };
@@ -129,6 +138,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const gateway = createGateway({
     store,
     repairs: NOTHING_TO_REPAIR,
+    moves: NOTHING_TO_MOVE,
     blake3: vault.context.blake3,
     clock: systemClock,
     random: secureRandom,

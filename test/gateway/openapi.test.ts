@@ -41,17 +41,28 @@ const MORE: readonly Row[] = [
     (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
   ),
   ['powerless', 'POST', '/rpc', { ...bearer(WRITER) }, 403],
-  ...['/storage/repair-run', `/storage/repair-chunk?manifest=${SOME}&chunk=0`].flatMap((path): Row[] => [
+  ...[
+    '/storage/repair-run',
+    `/storage/repair-chunk?manifest=${SOME}&chunk=0`,
+    '/storage/evacuate?provider=p1',
+    '/storage/replace?old=p1&by=p2&confirm=true',
+    '/storage/rebalance',
+    '/storage/recode?all=true&code=lrc',
+  ].flatMap((path): Row[] => [
     ['asked for', 'POST', path, bearer(ADMIN), 200],
     ['unknown', 'POST', path, bearer('not-a-token-of-ours'), 401],
     ['powerless', 'POST', path, bearer(WRITER), 403],
     ['a body', 'POST', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
   ]),
+  ...['evacuate?provider=absent', 'replace?old=absent&by=p1', 'recode?code=lrc&name=absent'].map(
+    (path): Row => ['no such thing', 'POST', `/storage/${path}`, bearer(ADMIN), 404],
+  ),
   ['no such chunk', 'POST', `/storage/repair-chunk?manifest=${SOME}&chunk=9`, bearer(ADMIN), 404],
 ];
 const BODIES: readonly (readonly [body: string, status: number])[] = [
   ['{"jsonrpc":"2.0","method":"storage.manifests","id":1}', 200],
   ['{"jsonrpc":"2.0","method":"storage.repair_run","id":1}', 200],
+  ['{"jsonrpc":"2.0","method":"storage.rebalance","id":1}', 200],
   ['{"jsonrpc":"2.0","method":"storage.repair_history","id":1}', 200],
   ['[{"jsonrpc":"2.0","method":"storage.providers","id":"a"},3]', 200],
   ['{"jsonrpc":"2.0","method":"storage.providers"}', 204],
