@@ -5,6 +5,7 @@ import { openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { ReadContext } from '../pipeline/context.ts';
+import { possibleTakers } from '../pipeline/put/plan.ts';
 import { wasReplaced } from '../records/behind.ts';
 import { listManifests, loadRoot } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
@@ -86,7 +87,7 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       clock: context.clock,
       providers: () => context.directory.all(),
       respondsToProbe: (id) => context.directory.isResponsive(id),
-      eligible: () => context.directory.forStore().eligible,
+      eligible: () => possibleTakers(context.directory),
       probe: options.probe,
     }),
     firstAnswered: options.firstAnswered,

@@ -4,6 +4,7 @@ import { createDaemon, type DaemonOptions } from '../daemon/daemon.ts';
 import { type Loop, Loops } from '../daemon/loops.ts';
 import { createOutlook } from '../gateway/outlook.ts';
 import type { Service } from '../http/service.ts';
+import { possibleTakers } from '../pipeline/put/plan.ts';
 import { CHECK_RESULTS, type Telemetry } from '../telemetry/index.ts';
 import type { Later } from '../upkeep/repair/repair-run.ts';
 import { nextPart } from '../upkeep/scrub/state.ts';
@@ -36,7 +37,7 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
     clock,
     providers: () => directory.all(),
     respondsToProbe: (id) => directory.isResponsive(id),
-    eligible: () => directory.forStore().eligible,
+    eligible: () => possibleTakers(directory),
     probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
   });
   const service = createDaemon({

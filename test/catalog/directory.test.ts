@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createPunctuality, directoryOf } from '../../src/catalog/directory.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
+import { possibleTakers } from '../../src/pipeline/put/plan.ts';
 import { newWorld, Probed } from './world.ts';
 
 const store = { operation: 'store', bytes: 1_000_000, elapsedMs: 100 } as const;
@@ -45,4 +46,18 @@ it('what is left out tells why, and what is left in comes with its score, best f
   expect(eligible.map(({ id }) => id)).toEqual(['near', 'far']);
   expect(scores).toEqual([1 / 18, 1 / 429]);
   expect(leftOut).toEqual([{ id: 'out', why: 'the operator put it in maintenance' }]);
+});
+
+it('who lied once may still take part in a put, who lies all the time may not', async () => {
+  const { directory } = await open(new Probed('a', 18), new Probed('b', 18), new Probed('c', 18));
+  const lied = {
+    operation: 'fetch',
+    bytes: 1,
+    elapsedMs: 1,
+    error: new HoldfastError('NotFound', 'gone'),
+  } as const;
+  directory.report('b', lied);
+  for (let i = 0; i < 9; i++) directory.report('c', lied);
+  expect(directory.forStore().eligible.map(({ id }) => id)).toEqual(['a']);
+  expect(possibleTakers(directory).map(({ id }) => id)).toEqual(['a', 'b']);
 });

@@ -1,4 +1,4 @@
-import type { LeftOut } from '../../catalog/directory.ts';
+import type { LeftOut, ProviderDirectory } from '../../catalog/directory.ts';
 import { createLinearCode } from '../../coding/erasure/code.ts';
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -54,6 +54,15 @@ export function planPut(
     hint: 'See `holdfast providers` for the state of each; `holdfast providers probe` asks them again.',
     context: { leftOut: refusals([...leftOut, ...eligible.map(tooSmall)]) },
   });
+}
+
+/** Those among which a put finds enough, if there are enough: those in doubt are taken where the others are too few. */
+export function possibleTakers({ forStore }: Pick<ProviderDirectory, 'forStore'>): readonly Provider[] {
+  const { eligible, doubtful = [] } = forStore();
+  return [
+    ...eligible,
+    ...doubtful.flatMap(({ provider, isMostlyRight }) => (isMostlyRight ? [provider] : [])),
+  ];
 }
 
 /** @param taking best first. @returns undefined where nobody may take anything. */
