@@ -311,6 +311,44 @@ describe('repair', () => {
     await expectIntact(third);
   });
 
+  it('is read, and learnt of, by another home with the same key', async () => {
+    const its = await nine();
+    const { home } = its;
+    const [engine, one, other] = ['engine', 'one', 'other'].map((name) => join(home, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const id of ['p3', 'p4']) await its.vault.providers.setLost(id, true);
+    await its.vault.close();
+    await cp(engine, other, { recursive: true });
+    const first = await openVault({ home, env: {} });
+    for (const id of ['p3', 'p4']) await vanish(join(home, 'providers', id));
+    await first.repair();
+    expect((await first.statObject('big')).live.certificate.tolerates).toBe(2);
+    await first.close();
+    await rename(engine, one);
+    await rename(other, engine);
+    // By what the other home knows, four are gone, and too little is left.
+    for (const id of ['p1', 'p2']) await rename(join(home, 'providers', id), join(home, `${id}.away`));
+    const reading = await openVault({ home, env: {} });
+    expect(Buffer.compare(await read(reading, 'big'), BIG)).toBe(0);
+    await reading.close();
+    for (const id of ['p1', 'p2']) await rename(join(home, `${id}.away`), join(home, 'providers', id));
+    const second = await openVault({ home, env: {} });
+    expect(await second.recover()).toMatchObject({ lost: [] });
+    await expectIntact(second);
+    const before = await blobsOf(its, 'p1');
+    await second.gc({ minAgeMs: 0 });
+    await second.close();
+    expect(await blobsOf(its, 'p1')).toEqual(before);
+    await rm(engine, { recursive: true });
+    await rename(one, engine);
+    const again = await openVault({ home, env: {} });
+    onTestFinished(() => again.close());
+    await expectIntact(again);
+  });
+
   /** Nine, of which one vanished and was repaired; then the state is lost. */
   async function lostState(sealed = false): Promise<Nine & { readonly tolerates: number }> {
     const its = await nine();
