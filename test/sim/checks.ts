@@ -56,19 +56,12 @@ export class Checks {
     }
     const last = processes.at(-1)!;
     const names = await client.list(last, true);
-    const survivor =
-      this.#run.swarm.disaster && !(await this.#isMoved()) ? await this.#disaster(last, names) : undefined;
+    const survivor = this.#run.swarm.disaster ? await this.#disaster(last, names) : undefined;
     if (survivor !== undefined) processes.push(survivor);
     if (homes.length === 1 || survivor !== undefined) await this.#empty(processes.at(-1)!);
     for (const process of processes) await this.#close(process);
     // What was destroyed, or damaged, was the other's too, and it may have lost what it can bear to lose.
     if (survivor === undefined && this.#damaged === 0) await this.#run.foreign?.check();
-  }
-
-  /** A state that is lost takes with it where shards were moved to. */
-  async #isMoved(): Promise<boolean> {
-    for await (const _ of this.#run.homes[0]!.disk.live.table('relocations').entries()) return true;
-    return false;
   }
 
   async #close(process: SimProcess): Promise<void> {

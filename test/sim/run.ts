@@ -108,7 +108,14 @@ class Run {
     const watched = { disk: this.#homes[0]!.disk, providers: this.#providers, domains: config.providers };
     const truth = new Truth(watched);
     const watch =
-      this.#tending && new Watch({ world: this.#world, truth, leasesLapse: swarm.noLocks, violation });
+      this.#tending &&
+      new Watch({
+        world: this.#world,
+        truth,
+        leasesLapse: swarm.noLocks,
+        egressPerDay: this.#tending.egressPerDay,
+        violation,
+      });
     for (const provider of watch ? this.#providers : [])
       provider.onDeleted = (address) => watch?.deleted(provider.id, address);
     this.#stage = { ...around, watch, providers: this.#providers, config, sealed: new Map(), violation };

@@ -80,6 +80,22 @@ export class Truth {
     return undefined;
   }
 
+  /** The fewest losses that an object survives, by what is noted: damage that was found, and who was declared lost. */
+  async leastKnown(): Promise<number> {
+    const { live } = this.#run.disk;
+    const noted = new Set<string>();
+    for await (const [key] of live.table('damage').entries()) noted.add(key.slice(key.indexOf('/') + 1));
+    const lost = new Set<string>();
+    for await (const [id] of live.table('lost_providers').entries()) lost.add(id);
+    const counts = (provider: string, address: string): boolean =>
+      !lost.has(provider) && !noted.has(`${provider}/${address}`) && this.#has(provider, address);
+    let least = Number.POSITIVE_INFINITY;
+    for (const object of await this.standing())
+      for await (const view of this.segmentsOf(object))
+        least = Math.min(least, this.#tolerates(object.record, view, counts));
+    return least;
+  }
+
   /** Whether shards of an object that stands are in this blob. */
   async isInUse(provider: string, address: string): Promise<boolean> {
     for (const object of await this.standing()) {
@@ -121,7 +137,11 @@ export class Truth {
     return lacking;
   }
 
-  #tolerates(record: RootRecord, view: SegmentView): number {
+  #tolerates(
+    record: RootRecord,
+    view: SegmentView,
+    counts = (provider: string, address: string): boolean => this.#has(provider, address),
+  ): number {
     const { domains } = this.#run;
     const { code } = view;
     const certifier = new Certifier({
@@ -132,7 +152,7 @@ export class Truth {
     for (let chunk = 0; chunk < view.shardLengths.length; chunk++) {
       const places = Array.from({ length: code.totalShards }, (_, shard) => {
         const { provider, address } = locate(view, chunk, shard).pack;
-        const place = this.#has(provider, address) ? domains.findIndex(({ id }) => id === provider) : -1;
+        const place = counts(provider, address) ? domains.findIndex(({ id }) => id === provider) : -1;
         return place < 0 ? NOT_PLACED : place;
       });
       certifier.add(places);

@@ -1,4 +1,5 @@
 import type { BlobAddress } from '../../src/core/address.ts';
+import { utf8Decode } from '../../src/core/bytes.ts';
 import type { BatchOp } from '../../src/engine/engine.ts';
 import type { Truth } from './truth.ts';
 import type { Life, World } from './world.ts';
@@ -8,6 +9,8 @@ interface Watching {
   readonly truth: Truth;
   /** An owner that lives may be taken for one that is gone. */
   readonly leasesLapse: boolean;
+  /** What may be read for repair from one provider on one day. */
+  readonly egressPerDay: number | undefined;
   violation(what: string): void;
 }
 
@@ -34,6 +37,7 @@ export class Watch {
         ),
       ),
     ];
+    for (const { table, key, value } of ops) if (table === 'repair_egress') await this.#read(key, value);
     const before = new Map<string, number | undefined>();
     for (const segment of moved) before.set(segment, await truth.toleratesOf(segment as BlobAddress));
     return async () => {
@@ -58,6 +62,18 @@ export class Watch {
       if (await truth.isInUse(provider, address))
         violation(`${address} was deleted at ${provider}, and is in use`);
     });
+  }
+
+  /** @param key `<day>/<provider>`. */
+  async #read(key: string, value: Uint8Array | undefined): Promise<void> {
+    const { egressPerDay, truth, violation } = this.#run;
+    if (egressPerDay === undefined || value === undefined) return;
+    const { bytes } = JSON.parse(utf8Decode(value)) as { bytes: number };
+    this.#run.world.count('seen reads for repair counted');
+    if (bytes <= egressPerDay) return;
+    // What has no loss left to give is read all the same.
+    if ((await truth.leastKnown()) > 0) violation(`${bytes} bytes of ${key} were read for repair`);
+    else this.#run.world.count('seen reads beyond the cap');
   }
 
   #leased(life: Life, segment: string, value: Uint8Array | undefined): void {

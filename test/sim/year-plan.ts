@@ -9,6 +9,8 @@ export const ROT = 0.01;
 /** How old the data are that one comes back with, and how long it was away; of a year. */
 const OLD = 20 / 365;
 const AWAY = 15 / 365;
+/** The part of a year in which the account dies. */
+const ACCOUNT_DIES = [0.2, 0.9] as const;
 
 /** What comes over the providers in a year, by day. Providers count from 0. */
 export interface Calamities {
@@ -25,7 +27,8 @@ export interface Calamities {
 export function calamitiesOf(draw: Stream, days: number): Calamities {
   const dayOf = (share: number): number => Math.floor(share * days);
   const account = draw.between(0, PROVIDERS / PER_ACCOUNT - 1);
-  const accountDay = dayOf(0.2 + 0.7 * draw.next());
+  const [first, last] = ACCOUNT_DIES;
+  const accountDay = dayOf(first + (last - first) * draw.next());
   const back =
     (account * PER_ACCOUNT + PER_ACCOUNT + draw.between(0, PROVIDERS - PER_ACCOUNT - 1)) % PROVIDERS;
   const backAt = 0.2 + 0.6 * draw.next();
@@ -39,7 +42,7 @@ export function calamitiesOf(draw: Stream, days: number): Calamities {
   return { deaths, returned: { provider: back, copied, away, back: isBack } };
 }
 
-interface Promise {
+interface Promised {
   readonly objects: number;
   readonly shards: number;
   /** Losses that the certificate allows. */
@@ -65,25 +68,44 @@ const atLeast = (k: number, n: number, p: number): number => {
   return sum;
 };
 
+const STEPS = 100;
+
 /**
- * Objects that are to be expected lost by the certificate: more losses than it allows overlap. Without windows nothing is ever
- * rebuilt, so all losses of the year overlap.
+ * Objects that are to be expected lost by the certificate: more losses than it allows overlap. Half of the objects are there from
+ * the beginning, the others come evenly over the year. Without windows nothing is ever rebuilt: all losses overlap.
  */
-export function expectedLosses({ objects, shards, tolerates }: Promise, windows?: Windows): number {
+export function expectedLosses({ objects, ...promise }: Promised, windows?: Windows): number {
+  let later = 0;
+  for (let i = 0; i < STEPS; i++) later += lossOf(promise, (i + 0.5) / STEPS, windows) / STEPS;
+  return (objects / 2) * (lossOf(promise, 0, windows) + later);
+}
+
+/** The probability that an object is lost that was put when so much of the year was over. */
+function lossOf(
+  { shards, tolerates }: Omit<Promised, 'objects'>,
+  putAt: number,
+  windows: Windows | undefined,
+): number {
   // One provider more goes, and comes back.
-  const deaths = DEATHS + 1 / PROVIDERS;
+  const rate = DEATHS + ROT + (windows === undefined ? 0 : 1 / PROVIDERS);
   const gone =
-    windows === undefined ? 1 - Math.exp(-deaths - ROT) : deaths * windows.death + ROT * windows.rot;
-  let perObject = 0;
-  // By how many of its shards were at the account that died.
+    windows === undefined
+      ? 1 - Math.exp(-rate * (1 - putAt))
+      : (rate - ROT) * windows.death + ROT * windows.rot;
+  const meanwhile = windows === undefined ? 0 : rate * windows.death;
+  const [first, last] = ACCOUNT_DIES;
+  const sees = Math.max(0, Math.min(1, (last - putAt) / (last - first)));
+  // Without the account's death: all that it allows are gone, and one more goes; or that many go in the end.
+  const alone =
+    windows === undefined
+      ? atLeast(tolerates + 1, shards, gone)
+      : (1 - putAt) * shards * rate * choose(shards - 1, tolerates) * gone ** tolerates;
+  let withAccount = windows === undefined ? 0 : alone;
+  // By how many of its shards are at the account that dies.
   for (let hit = 0; hit <= PER_ACCOUNT; hit++) {
     const ways =
       (choose(PER_ACCOUNT, hit) * choose(PROVIDERS - PER_ACCOUNT, shards - hit)) / choose(PROVIDERS, shards);
-    const meanwhile = windows === undefined ? 0 : (deaths + ROT) * windows.death;
-    perObject += ways * atLeast(tolerates + 1 - hit, shards - hit, gone + meanwhile);
+    withAccount += ways * atLeast(tolerates + 1 - hit, shards - hit, gone + meanwhile);
   }
-  if (windows === undefined) return objects * perObject;
-  // Beside the account's death: one loss more while as many are there as it allows.
-  const alone = shards * (deaths + ROT) * choose(shards - 1, tolerates) * gone ** tolerates;
-  return objects * (perObject + alone);
+  return sees * withAccount + (1 - sees) * alone;
 }
