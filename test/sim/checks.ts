@@ -35,6 +35,8 @@ interface Checked {
 /** What must hold once nothing goes wrong any more: all that was acknowledged is there, and what nobody needs goes. */
 export class Checks {
   readonly #run: Checked;
+  /** What was damaged is as it was. */
+  #isMended = false;
 
   constructor(run: Checked) {
     this.#run = run;
@@ -51,6 +53,7 @@ export class Checks {
         await this.#converge(process, 'after the faults');
         await this.#mendBacklog(process);
         await this.#run.mended?.all(process);
+        this.#isMended = this.#run.mended !== undefined;
       }
       for (const name of model.names) await client.get(process, name, true);
     }
@@ -61,7 +64,8 @@ export class Checks {
     if (homes.length === 1 || survivor !== undefined) await this.#empty(processes.at(-1)!);
     for (const process of processes) await this.#close(process);
     // What was destroyed, or damaged, was the other's too, and it may have lost what it can bear to lose.
-    if (survivor === undefined && this.#damaged === 0) await this.#run.foreign?.check();
+    const { wiped, rotten, restored } = this.#run.swarm;
+    if (survivor === undefined && !(wiped || rotten || restored)) await this.#run.foreign?.check();
   }
 
   async #close(process: SimProcess): Promise<void> {
@@ -72,7 +76,7 @@ export class Checks {
   /** One provider is broken whose losses count as those of a domain. */
   get #damaged(): number {
     const { wiped, rotten, restored } = this.#run.swarm;
-    return wiped || rotten || restored ? 1 : 0;
+    return !this.#isMended && (wiped || rotten || restored) ? 1 : 0;
   }
 
   /** As much goes as the certificates allow, and the state with it. @returns the vault that was recovered from the rest. */

@@ -65,7 +65,6 @@ export const WORK = [
   'seen damage found by audit',
   'seen cap reached',
   'seen reads for repair counted',
-  'seen reads beyond the cap',
   'seen node copies repaired',
   'seen shards evacuated',
   'seen shards replaced',

@@ -27,6 +27,8 @@ const DAEMON_DAYS = 5;
 const DAEMON_PAUSE_MS = 10 * 60_000;
 /** After so many pauses the machine sleeps for a day. */
 const PAUSES_A_DAY = 3;
+/** What is moved is settled by then. */
+const SETTLED_MS = 2 * 3_600_000;
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 7 * 3_600_000;
 
@@ -40,7 +42,7 @@ export class Mended {
 
   /** @param keyed has the key, and tidies up meanwhile. */
   async all(keyed: SimProcess): Promise<void> {
-    const { stage, tending, home, victim } = this.#run;
+    const { stage, tending, home, victim, workers } = this.#run;
     const isLost = tending.harm === 'lost' && stage.world.seen.has('fault lost provider');
     await this.#atPeace(keyed, isLost ? victim.id : undefined);
     const left = stage.providers.filter(({ id }) => !isLost || id !== victim.id).map(({ id }) => id);
@@ -48,9 +50,25 @@ export class Mended {
     if (tending.daemons && !home.hasLeases) await this.#wait(worker, left);
     else await this.#converge(worker);
     await this.#compare(left);
+    // Names take the key.
+    await workers.repair(keyed);
+    await this.#settle(keyed);
     if (isLost) await keyed.vault.providers.setLost(victim.id, false);
     const slabs = await worker.close();
     if (slabs > 0) stage.violation(`memory: a worker left ${slabs} slabs`);
+  }
+
+  /** Who has the key finishes what was moved: packs that nobody reads are deleted, and all providers are told. */
+  async #settle(keyed: SimProcess): Promise<void> {
+    const { stage, home } = this.#run;
+    const until = stage.world.nowMs + SETTLED_MS;
+    let left = await openWork(home);
+    for (let round = 1; left.length > 0 && stage.world.nowMs < until; round++) {
+      await keyed.life.sleep(FIRST_PAUSE_MS);
+      if (home.hasLeases && round % 10 === 0) aDayGoesBy(keyed);
+      left = await openWork(home);
+    }
+    if (left.length > 0) stage.violation(`moves came to no end: ${left.slice(0, 3).join(', ')}`);
   }
 
   /** Nobody is kept from taking shards, but who is lost. */
@@ -77,10 +95,7 @@ export class Mended {
       await worker.life.sleep(pauseMs);
       pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
       // A day goes by in which those owners' leases stand still.
-      if (home.hasLeases && round % 4 === 3) {
-        home.uptimeAheadMs += LEASE_MS;
-        worker.jump.ms += LEASE_MS;
-      }
+      if (home.hasLeases && round % 4 === 3) aDayGoesBy(worker);
     }
     if (why !== '') stage.violation(`repair came to no end: ${why}`);
     world.count('seen repair converged');
@@ -131,4 +146,16 @@ export class Mended {
     }
     return all;
   }
+}
+
+function aDayGoesBy({ home, jump }: SimProcess): void {
+  home.uptimeAheadMs += LEASE_MS;
+  jump.ms += LEASE_MS;
+}
+
+async function openWork({ disk }: Home): Promise<string[]> {
+  const left: string[] = [];
+  for (const table of ['open_moves', 'relocation_slots_due'])
+    for await (const [key] of disk.live.table(table).entries()) left.push(`${table} ${key}`);
+  return left;
 }

@@ -90,9 +90,11 @@ export class Truth {
     const counts = (provider: string, address: string): boolean =>
       !lost.has(provider) && !noted.has(`${provider}/${address}`) && this.#has(provider, address);
     let least = Number.POSITIVE_INFINITY;
-    for (const object of await this.standing())
+    for (const object of await this.standing()) {
       for await (const view of this.segmentsOf(object))
         least = Math.min(least, this.#tolerates(object.record, view, counts));
+      for (const node of object.nodes) least = Math.min(least, this.#domainsOf(node, object, counts) - 1);
+    }
     return least;
   }
 
@@ -163,6 +165,15 @@ export class Truth {
   #has(provider: string, address: string): boolean {
     const blob = this.#run.providers.find(({ id }) => id === provider)?.blobs.get(address);
     return blob !== undefined && addressed(blob.bytes) === address;
+  }
+
+  #domainsOf(
+    node: BlobAddress,
+    { record }: KnownObject,
+    counts: (provider: string, address: string) => boolean,
+  ): number {
+    const having = this.#run.domains.filter(({ id }) => counts(id, node));
+    return new Set(having.map((provider) => domainOf(provider, record.certificate.domains.level))).size;
   }
 
   async #placed(view: SegmentView, segment: BlobAddress): Promise<SegmentView> {
