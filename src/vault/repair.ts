@@ -46,10 +46,22 @@ export async function repairVault(
   await enterPlaces(composed, signal);
   const whole = await indexed(composed, signal, untilMs);
   const lost = await lostNow(composed, signal);
-  const options = { lost: new Set(lost.keys()), untilMs, signal, onProgress };
+  const rateOf = ratesOf(composed);
+  const options = { lost: new Set(lost.keys()), rateOf, untilMs, signal, onProgress };
   const done = await repairDue(context, toolsOf(composed, later), options);
   const isOver = context.clock.monotonic() > untilMs;
   return { ...done, lost: namedLost(lost), incomplete: !whole || isOver };
+}
+
+/** What is added to the share of failures, so that a provider with none is not taken to live for ever. */
+const LEAST_RATE = 0.01;
+
+/** By the share of its probes and of its transfers that failed of late: who is failing may be gone soon. */
+function ratesOf({ catalog }: ComposedVault): (provider: string) => number {
+  const rates = new Map(
+    catalog.snapshot().map(({ id, lossRate, successRate }) => [id, LEAST_RATE + lossRate + 1 - successRate]),
+  );
+  return (provider) => rates.get(provider) ?? LEAST_RATE;
 }
 
 /** Repairs one chunk now, though it has to wait. It needs no key. */

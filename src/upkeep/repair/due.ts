@@ -3,7 +3,7 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import type { BlobAddress } from '../../core/address.ts';
 import type { PlacementClass } from '../../manifest/shard-rows.ts';
 import { Certifier } from '../../placement/certificate.ts';
-import { NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
+import { domainOf, NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
 import type { RecordsContext } from '../../records/context.ts';
 import { type DamageNote, damagedSegments, isNodeNote } from '../../records/damage.ts';
 import { placementClasses, segmentsIn } from '../../records/shard-index.ts';
@@ -25,17 +25,24 @@ interface DueClass {
   readonly id: string;
   /** Failure domains that may vanish still; −1: it is too late. */
   readonly tolerates: number;
+  /** Until more than these have, in units that all classes share. */
+  readonly expected: number;
+}
+
+export interface DueOptions extends AbortOptions {
+  /** How often a provider may be lost, compared with others. Default: all alike. */
+  readonly rateOf?: ((provider: string) => number) | undefined;
 }
 
 /**
- * What is due for repair, the most urgent first: whole classes of segments by what they still survive, so that a lost
- * provider costs one look at each class and not one at each segment; before them what scrub, audit and reads found damaged,
+ * What is due for repair, the most urgent first: whole classes of segments by what they still survive, then by how soon more than
+ * that may be lost, so that a lost provider costs one look at each class and not one at each segment; before them what scrub, audit and reads found damaged,
  * of which nobody knows how bad it is before it is looked at. One that was repaired meanwhile may come all the same.
  */
 export async function* dueSegments(
   context: RecordsContext,
   lost: ReadonlySet<string>,
-  options: AbortOptions,
+  options: DueOptions,
 ): AsyncGenerator<DueSegment> {
   for await (const { segment, notes } of damagedSegments(context, options)) {
     const { manifest } = notes[0]!;
@@ -53,16 +60,48 @@ export async function* dueSegments(
 async function dueClasses(
   context: RecordsContext,
   lost: ReadonlySet<string>,
-  options: AbortOptions,
+  options: DueOptions,
 ): Promise<DueClass[]> {
   if (lost.size === 0) return [];
   const providers = context.directory.all();
   const due: DueClass[] = [];
   for await (const one of placementClasses(context, options)) {
     if (!one.maps.some((map) => map.some((id) => lost.has(id)))) continue;
-    due.push({ id: one.id, tolerates: toleratesWithout(one, providers, lost) });
+    const tolerates = toleratesWithout(one, providers, lost);
+    const expected = timeToLoss(domainRates(one, providers, lost, options.rateOf), tolerates);
+    due.push({ id: one.id, tolerates, expected });
   }
-  return due.sort((a, b) => a.tolerates - b.tolerates || (a.id < b.id ? -1 : 1));
+  return due.sort((a, b) => a.tolerates - b.tolerates || a.expected - b.expected || (a.id < b.id ? -1 : 1));
+}
+
+/** The rates of the failure domains that a class hangs on: of each that of its worst provider. */
+function domainRates(
+  { level, maps }: PlacementClass,
+  providers: readonly Pick<PlacementProvider, 'id' | 'domain'>[],
+  lost: ReadonlySet<string>,
+  rateOf: DueOptions['rateOf'] = () => 1,
+): number[] {
+  const used = new Set(maps.flat());
+  const rates = new Map<string, number>();
+  for (const provider of providers) {
+    if (!used.has(provider.id) || lost.has(provider.id)) continue;
+    const domain = domainOf(provider, level);
+    rates.set(domain, Math.max(rates.get(domain) ?? 0, rateOf(provider.id)));
+  }
+  return [...rates.values()];
+}
+
+/**
+ * The expected time until more of some failure domains are lost than may be, in the unit of their rates: each is lost once, by
+ * itself, and what is left is lost at the mean rate of all. Pure.
+ */
+export function timeToLoss(rates: readonly number[], tolerates: number): number {
+  const sum = rates.reduce((all, rate) => all + rate, 0);
+  if (sum <= 0) return tolerates < 0 ? 0 : Number.POSITIVE_INFINITY;
+  let time = 0;
+  for (let gone = 0; gone <= Math.min(tolerates, rates.length - 1); gone++)
+    time += rates.length / (sum * (rates.length - gone));
+  return time;
 }
 
 /** Failure domains that may vanish still of those that a class has without the providers that are lost; −1: it is too late. */

@@ -34,6 +34,8 @@ export type Later = Map<string, { readonly untilMs: number; readonly shards: num
 export interface RepairRunOptions extends AbortOptions {
   /** Providers that are gone for good. */
   readonly lost: ReadonlySet<string>;
+  /** How often a provider may be lost, compared with others: what hangs on those that may go soon comes before its like. */
+  readonly rateOf?: ((provider: string) => number) | undefined;
   /** Begins with no segment after this, by the monotonic clock. Default: it goes on to the end. */
   readonly untilMs?: number | undefined;
   /** Told whenever a segment is done. */
