@@ -94,6 +94,7 @@ function domainRates(
 /**
  * The expected time until more of some failure domains are lost than may be, in the unit of their rates: each is lost once, by
  * itself, and what is left is lost at the mean rate of all. Pure.
+ * @internal Tests compare it with times worked out by hand.
  */
 export function timeToLoss(rates: readonly number[], tolerates: number): number {
   const sum = rates.reduce((all, rate) => all + rate, 0);
