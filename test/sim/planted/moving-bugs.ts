@@ -84,8 +84,8 @@ export const MOVING: readonly PlantedBug[] = [
   ]),
   bug('untold-move', 'what was moved away is deleted before the providers say where it is', [
     'records/dead-moves.ts',
-    'return isTold(context.engine, row.segment);',
-    'return (await isTold(context.engine, row.segment)) || true;',
+    'return isTold(context, row);',
+    'return (await isTold(context, row)) || true;',
   ]),
   bug('unflushed-intent', 'that a pack is to be stored is not flushed before it is', [
     'records/moves.ts',
@@ -121,5 +121,25 @@ export const MOVING: readonly PlantedBug[] = [
     'records/moves.ts',
     'records.map((one) => ({ ...one, recorded: true }));',
     'records.map((one) => ({ ...one, recorded: true })).reverse();',
+  ]),
+  bug('whole-pack-leaves', 'a pack is deleted though shards of it were not moved', [
+    'records/moves.ts',
+    '[without(is, was), without(was, is)]',
+    '[without(is, was), packs.length > 0 ? was.filter((one) => !intents.some(({ key }) => key === blobKey(one))) : without(was, is)]',
+  ]),
+  bug('wrong-bytes-stay', 'what is stored over wrong bytes does not replace them', [
+    'upkeep/repair/store-packs.ts',
+    'await store(isWrong);\n  try {',
+    'await store(isWrong && counted.has(intent));\n  try {',
+  ]),
+  bug('damage-not-due', 'what a scrub notes of packs is not due for repair', [
+    'upkeep/repair/due.ts',
+    'yield { manifest, segment, isSegment: !notes.every(isNodeNote), chunks: 1, notes };',
+    'if (notes.every(isNodeNote)) yield { manifest, segment, isSegment: false, chunks: 1, notes };',
+  ]),
+  bug('lost-not-due', 'what a provider held that is gone for good is not due for repair', [
+    'upkeep/repair/due.ts',
+    'if (!one.maps.some((map) => map.some((id) => lost.has(id)))) continue;',
+    'if (!one.maps.some((map) => map.every((id) => lost.has(id)))) continue;',
   ]),
 ];
