@@ -127,11 +127,6 @@ export const MOVING: readonly PlantedBug[] = [
     '[without(is, was), without(was, is)]',
     '[without(is, was), packs.length > 0 ? was.filter((one) => !intents.some(({ key }) => key === blobKey(one))) : without(was, is)]',
   ]),
-  bug('wrong-bytes-stay', 'what is stored over wrong bytes does not replace them', [
-    'upkeep/repair/store-packs.ts',
-    'await store(isWrong);\n  try {',
-    'await store(isWrong && counted.has(intent));\n  try {',
-  ]),
   bug('damage-not-due', 'what a scrub notes of packs is not due for repair', [
     'upkeep/repair/due.ts',
     'yield { manifest, segment, isSegment: !notes.every(isNodeNote), chunks: 1, notes };',
