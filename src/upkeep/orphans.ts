@@ -20,6 +20,8 @@ import { type Reachable, reach } from './reachable.ts';
 export type WhyKept =
   /** Another vault uses the place or may have used it, or nothing tells who does. */
   | 'shared'
+  /** The same blob is needed at another provider that does not have it, or of which it cannot be told. */
+  | 'needed'
   /** Shards were moved there by a state that this one does not know of: an older copy, another home, or one that was lost. */
   | 'moved'
   /** Too few providers said whether this state is the latest. */
@@ -184,7 +186,7 @@ export class OrphanSearch {
       if (told === undefined || told.has(`${this.#provider.id}/${address}`)) this.#kept = 'moved';
       else if (await this.#isSpare(address, reachable)) {
         blobs.push({ provider: this.#provider.id, address, bytes: 0 });
-      } else this.#kept = 'shared';
+      } else this.#kept = 'needed';
     }
     const { signal } = this.#options;
     const queued = await deleteOrQueue(this.#context, blobs, { signal });

@@ -152,7 +152,7 @@ export class Checks {
     // Where it is not proven that no other vault uses the place, gc only tells; so where a state moved shards to that is lost.
     const { isOver: isLost = false } = stage.watch ?? {};
     const told = scrubbed?.providers
-      .filter(({ kept }) => kept === 'shared' || (isLost && kept === 'moved'))
+      .filter(({ kept }) => kept === 'shared' || kept === 'needed' || (isLost && kept === 'moved'))
       .map(({ provider }) => provider);
     const left = this.#blobs(told);
     if (left > 0) stage.violation(`gc left ${left} blobs`);

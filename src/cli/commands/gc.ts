@@ -49,6 +49,7 @@ export default async function gc(this: CliContext, flags: GcFlags): Promise<void
 
 const WHY: Readonly<Record<WhyKept, string>> = {
   shared: 'other vaults may have stored them',
+  needed: 'another provider needs the same, and may not have it',
   moved: 'shards were moved there by a state that this one knows nothing of',
   unconfirmed: 'too few providers said whether this state is the latest',
   behind: 'this state is not the latest',
