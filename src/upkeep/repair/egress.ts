@@ -37,7 +37,7 @@ export class Egress {
   }
 
   /**
-   * Counts what is about to be read. A process that ends has counted at most a slice more than it read.
+   * Counts what is about to be read. A process that ends has counted at most a slice, and what it took back, more than it read.
    * @returns takes it back, for what was not read after all.
    * @throws HoldfastError `QuotaExceeded` (`egress_cap`): it is beyond the cap; nothing was counted. `Conflict`
    * (`pace_contended`); what the engine throws; `Aborted`.
@@ -47,7 +47,7 @@ export class Egress {
     await this.#turns.run(provider, () => this.#reserve(provider, day, bytes, options), options.signal);
     return () => {
       const its = this.#inHand.get(provider);
-      if (its?.day === day) its.bytes = Math.min(this.#slice, its.bytes + bytes);
+      if (its?.day === day) its.bytes += bytes;
     };
   }
 

@@ -254,6 +254,16 @@ describe('the egress of a day', () => {
     expect(await readAll(here, one!, 'p1', 50 * MIB)).toBe(100 * MIB);
   });
 
+  it('is not used up by what was reserved and then not stored, however low the cap', async () => {
+    const here = world();
+    const pace = worker(here, { egressPerDay: 10 * MIB });
+    for (let i = 0; i < 5; i++) (await pace.reserve('p1', 8 * MIB, READ))();
+    expect(await today(here)).toEqual({ p1: 8 * MIB });
+    await pace.reserve('p1', 10 * MIB, READ);
+    await expect(pace.reserve('p1', 1, READ)).rejects.toMatchObject({ code: 'egress_cap' });
+    expect(await today(here)).toEqual({ p1: 10 * MIB });
+  });
+
   it('says when it goes on', async () => {
     const here = world();
     const pace = worker(here, { egressPerDay: 0 });
