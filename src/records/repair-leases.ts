@@ -3,7 +3,7 @@ import type { BlobAddress } from '../core/address.ts';
 import { equalBytes, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { recordedTime } from '../core/clock.ts';
 import { isCount } from '../core/counts.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { entriesFrom } from '../engine/batches.ts';
 import type { Precondition } from '../engine/engine.ts';
 import type { RecordsContext } from './context.ts';
@@ -33,13 +33,37 @@ export interface SegmentLease {
 export async function leaseSegment(context: LeasingContext, segment: BlobAddress): Promise<SegmentLease> {
   const { engine, random } = context;
   const table = engine.table(REPAIR_LEASES_TABLE);
-  const before = await table.get(segment);
-  if (before !== undefined && !(await isFree(context, before))) throw leased();
-  const since = recordedTime(context.clock);
-  const record = { v: 1, owner: await context.owner(), nonce: toHex(random(8)), since };
+  const owner = await context.owner();
+  const before = await table.get(segment).catch(damaged);
+  if (before instanceof Uint8Array && !isLeft(owner, before) && !(await isFree(context, before)))
+    throw leased();
+  const nonce = toHex(random(8));
+  const record = { v: 1, owner, nonce, since: recordedTime(context.clock) };
   const expected = utf8Encode(JSON.stringify(record));
-  if (!(await table.compareAndSet(segment, before, expected, { sync: true }))) throw leased();
+  HELD.add(nonce);
+  try {
+    // One that is damaged is only written over.
+    if (before === 'damaged') await table.put(segment, expected, { sync: true });
+    else if (!(await table.compareAndSet(segment, before, expected, { sync: true }))) throw leased();
+  } catch (error) {
+    HELD.delete(nonce);
+    throw error;
+  }
   return { segment, holds: { table: REPAIR_LEASES_TABLE, key: segment, expected } };
+}
+
+/** Leases that this process has, by their nonces: one of its own that is not among them has been left behind. */
+const HELD = new Set<string>();
+
+/** It could not be let go of when its work was over, or nobody was told that it was taken. */
+function isLeft(owner: string, stored: Uint8Array): boolean {
+  const its = holderIn(stored);
+  return its?.owner === owner && !HELD.has(its.nonce);
+}
+
+function damaged(error: unknown): 'damaged' {
+  if (isHoldfastError(error, 'Corrupt')) return 'damaged';
+  throw error;
 }
 
 /** Lets go of it; does nothing where another has it by now. */
@@ -47,6 +71,7 @@ export async function releaseSegment(
   { engine }: RecordsContext,
   { segment, holds }: SegmentLease,
 ): Promise<void> {
+  HELD.delete(holderIn(holds.expected!)!.nonce);
   await engine.table(REPAIR_LEASES_TABLE).compareAndSet(segment, holds.expected, undefined);
 }
 
@@ -69,14 +94,21 @@ export async function isHeld({ engine }: RecordsContext, { segment, holds }: Seg
 
 /** One that cannot be read was written by nobody who could go on by it. */
 async function isFree(context: LeasingContext, stored: Uint8Array): Promise<boolean> {
-  const held = holderIn(stored);
-  return held === undefined || (await context.isGone(held.owner, held.sinceMs));
+  const its = holderIn(stored);
+  return its === undefined || (await context.isGone(its.owner, its.sinceMs));
 }
 
-function holderIn(stored: Uint8Array): { readonly owner: string; readonly sinceMs: number } | undefined {
+interface Holder {
+  readonly owner: string;
+  readonly nonce: string;
+  readonly sinceMs: number;
+}
+
+function holderIn(stored: Uint8Array): Holder | undefined {
   try {
-    const { v, owner, since } = JSON.parse(utf8Decode(stored)) as Record<string, unknown>;
-    return v === 1 && typeof owner === 'string' && isCount(since) ? { owner, sinceMs: since } : undefined;
+    const { v, owner, nonce, since } = JSON.parse(utf8Decode(stored)) as Record<string, unknown>;
+    const whole = v === 1 && typeof owner === 'string' && typeof nonce === 'string' && isCount(since);
+    return whole ? { owner, nonce, sinceMs: since } : undefined;
   } catch {
     return undefined;
   }

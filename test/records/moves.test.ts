@@ -9,6 +9,7 @@ import { scrubProviders } from '../../src/upkeep/gc.ts';
 import { allBlobs } from '../helpers/faulty.ts';
 import { copyOver, keysIn, packAt, rowsOf, toStore } from '../helpers/moving.ts';
 import { intend, isWhole, move, nothingOpen, record, tidy, world } from '../helpers/one-pack.ts';
+import { rottenEngine } from '../helpers/rotten-engine.ts';
 
 describe('a pack that is moved', () => {
   it('is where it was and where it goes until the grace is over, then only there, and is counted once', async () => {
@@ -191,6 +192,32 @@ describe('the right to move shards of a segment', () => {
     its.ownersGone.add('first');
     await tidy(its);
     await nothingOpen(its);
+  });
+
+  it('is taken anew by who could not let go of it, and where its record is damaged', async () => {
+    const its = await world('first');
+    const { segment } = await its.now();
+    const engine = rottenEngine(its.context.engine);
+    const context = { ...its.context, engine };
+    const lost = {
+      ...engine.table('repair_leases'),
+      compareAndSet: () => Promise.reject(new Error('no disk')),
+    };
+    const failing = {
+      ...engine,
+      table: (name: string) => (name === 'repair_leases' ? lost : engine.table(name)),
+    };
+    const lease = await leaseSegment(context, segment);
+    await expect(releaseSegment({ ...context, engine: failing }, lease)).rejects.toThrow('no disk');
+    const second = { ...context, owner: async () => 'second' };
+    await expect(leaseSegment(second, segment)).rejects.toMatchObject({ code: 'segment_leased' });
+    const anew = await leaseSegment(context, segment);
+    await expect(leaseSegment(context, segment)).rejects.toMatchObject({ code: 'segment_leased' });
+    engine.rot('repair_leases', segment);
+    const over = await leaseSegment(second, segment);
+    await releaseSegment(context, anew);
+    await releaseSegment(second, over);
+    expect(await keysIn(its.context, 'repair_leases')).toEqual([]);
   });
 
   it('is what recording depends on: who lost it changes nothing', async () => {
