@@ -79,7 +79,7 @@ it.each(['with the key', 'without the key'])(
     expect(await again.recover()).toMatchObject({ names: NAMES.length });
     expect(await listed(again)).toEqual([...NAMES].sort());
   },
-  60_000,
+  120_000,
 );
 
 it('names leave a provider that is evacuated, and are deleted there by who has the key', async () => {
@@ -141,4 +141,23 @@ it('without the key no name is copied that no provider holds as this state knows
   const again = await open(home);
   await again.gc();
   expect((await again.statObject(name!)).nameCopies!.tolerates).toBeGreaterThanOrEqual(1);
+});
+
+it('of a vault that an earlier version wrote it is found out first where the copies of names are', async () => {
+  const { home, vault } = await world(10, 1);
+  const { engine } = internalsOf(vault).context;
+  for (const table of ['name_places', 'name_class']) {
+    for await (const [key] of engine.table(table).entries()) await engine.table(table).delete(key);
+  }
+  await engine.table('upkeep').delete('names');
+  await vault.close();
+  const worker = await open(home, true);
+  expect((await worker.status()).names).toMatchObject({ unknown: NAMES.length });
+  const { left } = await worker.evacuate('p3');
+  expect(left).toMatchObject({ segments: 0, names: NAMES.length });
+  await worker.close();
+  const again = await open(home);
+  await again.gc();
+  expect((await again.status()).names).toMatchObject({ unknown: 0, short: 0 });
+  expect((await again.evacuate('p3')).left).toMatchObject({ names: 0, why: [] });
 });
