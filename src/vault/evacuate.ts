@@ -2,7 +2,7 @@ import type { AbortOptions } from '../core/abort.ts';
 import { isCount } from '../core/counts.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { type EvacuationTools, evacuateProvider } from '../upkeep/evacuate/evacuate.ts';
-import { wouldFall } from '../upkeep/evacuate/evacuate-segment.ts';
+import { nobodyTakes, wouldFall } from '../upkeep/evacuate/evacuate-segment.ts';
 import { type EvacuationPlan, planEvacuation } from '../upkeep/evacuate/evacuation-plan.ts';
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { planRebalance, rebalanceProviders } from '../upkeep/evacuate/rebalance.ts';
@@ -86,10 +86,7 @@ const bad = (why: string): HoldfastError => new HoldfastError('ConfigInvalid', w
 
 function impossible({ from, to }: Leaving, { refused: { before, after } }: EvacuationPlan): HoldfastError {
   if (before !== undefined && after !== undefined) return wouldFall(from, before, after);
-  return new HoldfastError('Unavailable', `${to ?? 'no other provider'} takes no new shards`, {
-    code: 'not_enough_providers',
-    hint: 'See `holdfast providers` for the state of each; free space, add some or bring some back.',
-  });
+  return nobodyTakes(to);
 }
 
 /** What a rebalance would move. Changes nothing at providers. */

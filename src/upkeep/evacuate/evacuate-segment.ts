@@ -141,13 +141,19 @@ function unreadable(
 }
 
 function whyNot({ from, to }: SegmentToEvacuate, { before, after, homeless }: NewPlaces): HoldfastError {
-  if (homeless > 0)
-    return new HoldfastError('Unavailable', `${to ?? 'no other provider'} takes no new shards`, {
+  return homeless > 0 ? nobodyTakes(to) : wouldFall(from, before, after);
+}
+
+/** @param to the only one that was to take it. */
+export const nobodyTakes = (to: string | undefined): HoldfastError =>
+  new HoldfastError(
+    'Unavailable',
+    to === undefined ? 'no other provider takes new shards' : `${to} takes no new shards`,
+    {
       code: 'not_enough_providers',
       hint: 'See `holdfast providers` for the state of each; free space, add some or bring some back.',
-    });
-  return wouldFall(from, before, after);
-}
+    },
+  );
 
 export const wouldFall = (from: string, before: number, after: number): HoldfastError =>
   new HoldfastError(
