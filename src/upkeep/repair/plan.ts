@@ -1,7 +1,7 @@
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { locate, type SegmentView } from '../../object/places.ts';
 import { Certifier } from '../../placement/certificate.ts';
-import { type DomainLevel, NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
+import { type DomainLevel, domainOf, NOT_PLACED, type PlacementProvider } from '../../placement/domains.ts';
 import { reassign } from '../../placement/reassign.ts';
 
 export interface RepairRequest {
@@ -15,6 +15,8 @@ export interface RepairRequest {
   readonly providers: readonly PlacementProvider[];
   /** Those that are left out only because something was gone or altered there lately, and whether most of what they did was right. */
   readonly doubtful?: ReadonlyMap<string, boolean> | undefined;
+  /** Those that may take shards again, though not now. */
+  readonly away?: ReadonlySet<string> | undefined;
   readonly failureDomain: DomainLevel;
 }
 
@@ -110,7 +112,29 @@ function repairOfChunk(request: RepairRequest, places: Uint8Array, missing: read
   }
   const placeOf = (shard: number): number =>
     after[shard] === NOT_PLACED && doubtOf(shard) !== undefined ? places[shard]! : after[shard]!;
-  return new Map(missing.map((shard) => [shard, providers[placeOf(shard)]?.id]));
+  const then = Uint8Array.from(places, (place, shard) => (missing.includes(shard) ? placeOf(shard) : place));
+  const waits = (shard: number): boolean => move.includes(shard) && isInVain(request, then, shard);
+  return new Map(missing.map((shard) => [shard, waits(shard) ? undefined : providers[then[shard]!]?.id]));
+}
+
+/**
+ * Whether a copy would be in a failure domain that has another, though there is a provider elsewhere that may come back: it
+ * would win nothing, and nothing would be due any more that has it put where it does.
+ */
+function isInVain(
+  { view, providers, away, failureDomain }: RepairRequest,
+  places: Uint8Array,
+  shard: number,
+): boolean {
+  if (view.code.dataShards > 1) return false;
+  const domainAt = (place: number): string | undefined =>
+    providers[place] && domainOf(providers[place], failureDomain);
+  const domains = [...places].map(domainAt);
+  const its = domains[shard];
+  if (its === undefined || domains.filter((one) => one === its).length < 2) return false;
+  return [...providers.keys()].some(
+    (place) => away?.has(providers[place]!.id) === true && !domains.includes(domainAt(place)),
+  );
 }
 
 /** The place of each shard's provider in the list; {@link NOT_PLACED} for one that is not configured. */

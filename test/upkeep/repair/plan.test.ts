@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLinearCode } from '../../../src/coding/erasure/code.ts';
+import type { LinearCode } from '../../../src/coding/erasure/linear-code.ts';
 import { DEFAULT_LRC } from '../../../src/coding/erasure/params.ts';
 import type { SegmentRecord } from '../../../src/manifest/segment.ts';
 import { viewSegment } from '../../../src/object/places.ts';
@@ -8,7 +9,8 @@ import type { PlacementProvider } from '../../../src/placement/domains.ts';
 import { rotate, solvePlacement } from '../../../src/placement/solve.ts';
 import { planRepair, type RepairOfSegment, type RepairRequest } from '../../../src/upkeep/repair/plan.ts';
 
-const code = createLinearCode(DEFAULT_LRC);
+const LRC = createLinearCode(DEFAULT_LRC);
+const code = LRC;
 const N = code.totalShards;
 
 const provider = (id: string, eligible = true): PlacementProvider => ({
@@ -18,7 +20,8 @@ const provider = (id: string, eligible = true): PlacementProvider => ({
 });
 
 /** A segment of `chunks` chunks that was put at these providers, each chunk in its turn. */
-function segmentAt(ids: readonly string[], chunks: number) {
+function segmentAt(ids: readonly string[], chunks: number, code: LinearCode = LRC) {
+  const N = code.totalShards;
   const placement = solvePlacement({
     code,
     providers: ids.map((id) => provider(id)),
@@ -181,5 +184,19 @@ describe('where lost shards are to be', () => {
     const plan = await planOf({ view, lost, providers, doubtful, failureDomain: 'provider' });
     expect(plan.moves.size).toBe(lost.size);
     expect([...plan.moves.values()]).not.toContain('p4');
+  });
+
+  it.each([
+    ['waits for a provider that may come back', ['p4'], undefined],
+    ['goes there where nobody may come back', [], 'p2'],
+    ['waits for nobody who has a copy', ['p3'], 'p2'],
+  ])('a copy that could only be where another is %s', async (_, away, taker) => {
+    const copies = createLinearCode({ algorithm: 'replica', copies: 3 });
+    const view = segmentAt(['p1', 'p2', 'p3'], 1, copies);
+    const lost = lostAt(view, ['p1']);
+    const providers = ['p1', 'p2', 'p3', 'p4'].map((id) => provider(id, id === 'p2'));
+    const plan = await planOf({ view, lost, providers, away: new Set(away), failureDomain: 'provider' });
+    expect([...plan.moves.values()]).toEqual(taker === undefined ? [] : [taker]);
+    expect(plan.homeless).toEqual(taker === undefined ? [...lost] : []);
   });
 });
