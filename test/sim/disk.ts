@@ -22,8 +22,20 @@ const DERIVED = [
 /** Tables of what is still to be done, which nothing can make again. */
 export const BACKLOG = ['journal', 'trash', 'retired', 'slots_due'] as const;
 
+/** Tables of who looks after the state: damage in them costs work, and stops none. */
+const UPKEEP = [
+  'damage',
+  'shard_classes',
+  'shard_index',
+  'shard_due',
+  'repair_leases',
+  'repair_backoff',
+  'repair_egress',
+  'repair_pace',
+];
+
 /** What of a state is damaged. */
-export type Rot = 'derived' | 'name' | 'backlog';
+export type Rot = 'derived' | 'name' | 'backlog' | 'upkeep';
 
 /** A state folder: what was written, in order, how much of it has been flushed, and what of it is damaged. */
 export class StateDisk {
@@ -81,7 +93,12 @@ export class StateDisk {
 
   /** Damages one record. @returns false where there is none. */
   async rot(what: Rot, chance: Stream): Promise<boolean> {
-    const tables = { derived: () => [chance.pick(DERIVED)], name: () => ['names'], backlog: () => BACKLOG };
+    const tables = {
+      derived: () => [chance.pick(DERIVED)],
+      name: () => ['names'],
+      backlog: () => BACKLOG,
+      upkeep: () => UPKEEP,
+    };
     const records: string[] = [];
     for (const table of tables[what]()) records.push(...(await this.#recordsOf(table)));
     if (records.length === 0) return false;

@@ -37,6 +37,7 @@ export const FAULTS = [
   'rotten record',
   'rotten name',
   'rotten backlog',
+  'rotten upkeep',
   'restored state',
   'copied state',
   'lost state',

@@ -49,7 +49,7 @@ export class Mended {
     const worker = await SimProcess.start(stage, home, { isWorker: true, sealed: tending.sealed });
     if (tending.daemons && !home.hasLeases) await this.#wait(worker, left);
     else await this.#converge(worker);
-    await this.#compare(left);
+    await this.#compare(worker, left);
     // Names take the key.
     await workers.repair(keyed);
     await this.#settle(keyed);
@@ -113,7 +113,9 @@ export class Mended {
     for (let pause = 0; pause < days * PAUSES_A_DAY && (why !== '' || pause < least); pause++) {
       if (pause % PAUSES_A_DAY === PAUSES_A_DAY - 1) worker.jump.ms += DAY_MS;
       await worker.life.sleep(DAEMON_PAUSE_MS);
-      why = [...(await this.#lacking(left)), await this.#left(worker)].filter((one) => one !== '').join('; ');
+      why = [...(await this.#lacking(worker, left)), await this.#left(worker)]
+        .filter((one) => one !== '')
+        .join('; ');
       if (why !== '') world.note('not mended yet', why);
     }
     if (why !== '') stage.violation(`the daemon came to no end: ${why}`);
@@ -131,19 +133,25 @@ export class Mended {
     return due.join(', ');
   }
 
-  async #compare(left: readonly string[]): Promise<void> {
+  async #compare(worker: SimProcess, left: readonly string[]): Promise<void> {
     const { stage } = this.#run;
-    for (const lacking of await this.#lacking(left)) stage.violation(`after repair ${lacking}`);
+    for (const lacking of await this.#lacking(worker, left)) stage.violation(`after repair ${lacking}`);
   }
 
-  async #lacking(left: readonly string[]): Promise<string[]> {
+  /** @param worker says how many segments survive less than was promised: what was moved together while others took none stays so. */
+  async #lacking(worker: SimProcess, left: readonly string[]): Promise<string[]> {
     const { stage, truth } = this.#run;
     const all: string[] = [];
+    let short = 0;
     for (const object of await truth.standing()) {
-      const lacking = await truth.lacks(object, left);
+      const lacking = await truth.lacks(object, left, () => short++);
       if (lacking.length > 0) all.push(`${object.manifest} lacks: ${lacking.slice(0, 3).join('; ')}`);
       else stage.world.count('seen objects whole again');
     }
+    if (short === 0) return all;
+    stage.world.count('seen segments short');
+    const { survival } = await worker.vault.status();
+    if (survival.short < short) all.push(`${short} segments are short, and status says ${survival.short}`);
     return all;
   }
 }

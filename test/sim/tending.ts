@@ -24,6 +24,8 @@ export interface Tending {
   readonly egressPerDay: number | undefined;
   /** So many workers are killed. */
   readonly kills: number;
+  /** Records of what is looked after that can be read no more. */
+  readonly rottenUpkeep: number;
 }
 
 const SHARE = 0.5;
@@ -46,10 +48,12 @@ export function tendingOf(draw: Stream, { calm }: Swarm): Tending | undefined {
   ]);
   const egressPerDay = draw.chance(0.2) ? draw.between(20_000, 200_000) : undefined;
   const kills = draw.chance(0.5) ? draw.between(1, 3) : 0;
+  const rottenUpkeep = draw.chance(0.2) ? draw.between(1, 4) : 0;
   if (!isTended) return undefined;
   // Who is left in maintenance takes no shards, so that a put may fail.
-  if (calm) return { workers, sealed, daemons, leaving: false, harm: undefined, egressPerDay, kills: 0 };
-  return { workers, sealed, daemons, leaving, harm, egressPerDay, kills };
+  const tending = { workers, sealed, daemons, leaving, harm, egressPerDay, kills, rottenUpkeep };
+  if (!calm) return tending;
+  return { ...tending, leaving: false, harm: undefined, kills: 0, rottenUpkeep: 0 };
 }
 
 /** Whether a run is looked after in which something comes over a provider. */

@@ -36,6 +36,9 @@ export class Workers {
     for (let i = 0; i < tending.kills; i++) {
       stage.world.schedule(MINUTE * draw.next(), () => this.#killOne());
     }
+    for (let i = 0; i < tending.rottenUpkeep; i++) {
+      stage.world.schedule(MINUTE * draw.next(), () => void this.#rot());
+    }
     this.#harmAt = 0.15 + 0.75 * draw.next();
     this.#victim = victim;
   }
@@ -54,6 +57,12 @@ export class Workers {
     stage.world.fired('kill of a worker');
     stage.world.note('kill of a worker');
     kill(worker);
+  }
+
+  async #rot(): Promise<void> {
+    const { stage, home } = this.#run;
+    if (this.#run.isOver()) return;
+    if (await home.disk.rot('upkeep', stage.streams.upkeep)) stage.world.fired('rotten upkeep');
   }
 
   /** One place at which a worker is; another comes when it has died. */
