@@ -77,6 +77,15 @@ export const repairHistory: Endpoint<GatewayContext> = {
   },
 };
 
+/** `/storage/status`: how many losses what is stored survives, what is due, and what was lost. */
+export const storageStatus: Endpoint<GatewayContext> = {
+  scope: 'admin',
+  load: 'read',
+  async run({ store }, exchange) {
+    sendJson(exchange, 200, await store.status(exchange.signal));
+  },
+};
+
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_BATCH = 32;
 
@@ -111,6 +120,13 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
       async (params) => {
         named(params, []);
         return providersPage(context);
+      },
+    ],
+    [
+      'storage.status',
+      async (params) => {
+        named(params, []);
+        return context.store.status(signal);
       },
     ],
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],

@@ -11,7 +11,7 @@ import { MAX_TARGET_LENGTH, parseTarget, type Target } from '../http/request.ts'
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { GatewayContext, StoragePolicy } from './context.ts';
-import { listManifests, listProviders, repairHistory, rpc } from './explorer.ts';
+import { listManifests, listProviders, repairHistory, rpc, storageStatus } from './explorer.ts';
 import { mover } from './move-calls.ts';
 import {
   fetchBlob,
@@ -159,6 +159,7 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/manifests', readable(listManifests)),
   at('/storage/providers', readable(listProviders)),
   at('/storage/repair-history', readable(repairHistory)),
+  at('/storage/status', readable(storageStatus)),
   at('/storage/repair-run', { POST: repairRun }),
   at('/storage/repair-chunk', { POST: repairChunk }),
   at('/storage/evacuate', { POST: mover('evacuate') }),

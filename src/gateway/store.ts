@@ -87,6 +87,8 @@ export interface ObjectStore {
   providers(): readonly ProviderSummary[];
   /** The latest repairs, newest first. */
   repairs(limit: number, signal: AbortSignal): Promise<readonly RepairSummary[]>;
+  /** What `holdfast status --json` shows. @throws HoldfastError as `vault.status` does. */
+  status(signal: AbortSignal): Promise<object>;
   /** What can be done with the providers that answer. */
   outlook(): Promise<Outlook>;
   /** The provider that answered first since the start. */

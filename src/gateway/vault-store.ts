@@ -32,6 +32,8 @@ export interface VaultStoreOptions {
   readonly providers: () => readonly ProviderSummary[];
   /** The latest repairs, newest first. */
   readonly repairs: (limit: number, signal: AbortSignal) => AsyncIterable<RepairSummary>;
+  /** What `holdfast status` shows. */
+  readonly status: (signal: AbortSignal) => Promise<object>;
   /** Finds out who answers. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
@@ -77,6 +79,8 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       return found;
     },
     providers: options.providers,
+    status: options.status,
+
     async repairs(limit, signal) {
       const found: RepairSummary[] = [];
       for await (const repair of options.repairs(limit, signal)) found.push(repair);

@@ -17,8 +17,6 @@ import type { ChunkRepairResult } from '../upkeep/repair/repair-chunk.ts';
 import type { RepairEntry, RepairHistoryOptions } from '../upkeep/repair/repair-log.ts';
 import { type ScrubOptions, type ScrubResult, scrubStored } from '../upkeep/scrub/scrub.ts';
 import { type ObjectStat, statObject } from '../upkeep/stat.ts';
-import { upkeepOf } from '../upkeep/status.ts';
-import { damageStatus, moveStatus, namesStatus, scrubStatus, survivalOf } from '../upkeep/survival.ts';
 import { retireUnnamed } from '../upkeep/unnamed.ts';
 import { type VerifyOptions, type VerifyResult, verifyObject } from '../upkeep/verify.ts';
 import type { ComposedVault } from './assemble.ts';
@@ -31,10 +29,11 @@ import {
   recodeVault,
 } from './evacuate.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { measure, measureAudit, measureScrub } from './measures.ts';
+import { measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
-import { lostNow, namedLost, repairChunkOf, repairVault } from './repair.ts';
+import { repairChunkOf, repairVault } from './repair.ts';
+import { statusOf } from './status.ts';
 import type {
   ChunkOptions,
   EvacuateOptions,
@@ -193,23 +192,7 @@ export class OpenedVault implements Vault {
 
   async status(options: AbortOptions = {}): Promise<VaultStatus> {
     acceptOptions('status', options);
-    const { config, context, leases, observers, room } = this.#composed;
-    const keepMs = config.retention.unfinishedHours * 3_600_000;
-    const upkeep = await upkeepOf(context, leases, keepMs, options);
-    measure(observers.housekeeping, upkeep);
-    const lost = await lostNow(this.#composed, options.signal);
-    const survival = await survivalOf(context, new Set(lost.keys()), options);
-    if (survival.least !== undefined) context.metrics.survival(context.policy.minTolerates, survival.least);
-    return {
-      ...upkeep,
-      survival,
-      lost: namedLost(lost),
-      names: await namesStatus(context, new Set(lost.keys()), options),
-      damage: await damageStatus(context, options),
-      moves: await moveStatus(context, options),
-      scrub: await scrubStatus(context, options),
-      reserve: await room.isWhole(),
-    };
+    return statusOf(this.#composed, options);
   }
 
   async repair(options: RepairOptions = {}): Promise<RepairResult> {

@@ -27,6 +27,7 @@ import {
   SERVE_OPTIONS,
   type ServeOptions,
 } from './start-service.ts';
+import { statusOf } from './status.ts';
 import type { Vault } from './vault.ts';
 
 export interface StartGatewayOptions extends ServeOptions {
@@ -110,6 +111,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
       sealed,
       providers: () => catalog.snapshot(),
       repairs: (limit, signal) => repairLog.history({ limit, signal }),
+      status: (signal) => statusOf(composed, { signal }),
       probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
       firstAnswered,
       metrics: telemetry.services,

@@ -27,9 +27,12 @@ it('a gateway repairs when it is asked to, without a key', async () => {
     const headers = { 'content-type': 'application/json' };
     return (await fetch(`${gateway.url}/rpc`, { method: 'POST', headers, body })).json();
   };
+  expect(await call('storage.status')).toMatchObject({ result: { survival: { due: 1 } } });
   expect(await call('storage.repair_run')).toMatchObject({
     result: { manifests: 1, chunks: { success: 1, failure: 0, fatal: 0 }, lost: [{ provider: 'p3' }] },
   });
+  const status = await (await fetch(`${gateway.url}/storage/status`)).json();
+  expect(status).toMatchObject({ survival: { due: 0 }, lost: [{ provider: 'p3' }] });
   expect(await call('storage.repair_chunk', { manifest, chunk: 0 })).toMatchObject({
     result: { manifest, chunk: 0, status: 'intact' },
   });

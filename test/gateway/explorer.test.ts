@@ -70,6 +70,16 @@ describe('the explorer and JSON-RPC', () => {
     expect((await fetch(`${url}/storage/repair-history`, { headers: bearer(READER) })).status).toBe(403);
   });
 
+  it('tells the status, over HTTP and JSON-RPC alike', async () => {
+    const { url } = await startGateway();
+    const answer = await fetch(`${url}/storage/status`, { headers: bearer(ADMIN) });
+    expect(await answer.json()).toEqual({ standing: 'confirmed' });
+    const asked = { jsonrpc: '2.0', method: 'storage.status', id: 1 };
+    expect(await call(url, asked)).toMatchObject({ result: { standing: 'confirmed' } });
+    expect(await call(url, { ...asked, params: { limit: 1 } })).toMatchObject({ error: { code: -32602 } });
+    expect((await fetch(`${url}/storage/status`, { headers: bearer(READER) })).status).toBe(403);
+  });
+
   it('plans evacuation and its kin, and does them when that is confirmed, over HTTP and JSON-RPC alike', async () => {
     const asked: unknown[] = [];
     const moves: GatewayOptions['moves'] = {

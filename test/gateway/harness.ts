@@ -120,6 +120,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     probe: options.probe ?? (async () => {}),
     repairs: options.history ?? async function* () {},
+    status: async () => ({ standing: 'confirmed' }),
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },

@@ -28,13 +28,18 @@ const MORE: readonly Row[] = [
     ['absent', 'GET', path.replace('M', `b3:${'0'.repeat(64)}`), {}, 404],
     ['no address', 'GET', path.replace('M', 'b3:1'), {}, 400],
   ]),
-  ...['/storage/manifests', '/storage/providers', '/storage/repair-history', '/metrics', '/version'].flatMap(
-    (path): Row[] => [
-      ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
-      ['powerless', 'GET', path, bearer(WRITER), 403],
-    ],
-  ),
-  ...['/storage/providers', '/healthz', '/readyz', '/metrics', '/version'].map(
+  ...[
+    '/storage/manifests',
+    '/storage/providers',
+    '/storage/repair-history',
+    '/storage/status',
+    '/metrics',
+    '/version',
+  ].flatMap((path): Row[] => [
+    ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
+    ['powerless', 'GET', path, bearer(WRITER), 403],
+  ]),
+  ...['/storage/providers', '/storage/status', '/healthz', '/readyz', '/metrics', '/version'].map(
     (path): Row => ['a body', 'GET', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
   ),
   ...['/healthz', '/readyz'].map(
@@ -64,6 +69,7 @@ const BODIES: readonly (readonly [body: string, status: number])[] = [
   ['{"jsonrpc":"2.0","method":"storage.repair_run","id":1}', 200],
   ['{"jsonrpc":"2.0","method":"storage.rebalance","id":1}', 200],
   ['{"jsonrpc":"2.0","method":"storage.repair_history","id":1}', 200],
+  ['{"jsonrpc":"2.0","method":"storage.status","id":1}', 200],
   ['[{"jsonrpc":"2.0","method":"storage.providers","id":"a"},3]', 200],
   ['{"jsonrpc":"2.0","method":"storage.providers"}', 204],
   ['\u00ff', 400],

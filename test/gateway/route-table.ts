@@ -280,6 +280,8 @@ export const ROWS: readonly Row[] = [
   ],
   ['no manifests', 'GET', '/storage/manifests?limit=0', admin, 400],
   ['too many manifests', 'GET', '/storage/manifests?limit=1001', admin, 400],
+  ['the status, without a token', 'GET', '/storage/status', {}, 401, {}, 'Unauthorized'],
+  ['the status', 'GET', '/storage/status', admin, 200, { 'content-type': 'application/json' }],
   ['the repairs, without a token', 'GET', '/storage/repair-history', {}, 401, {}, 'Unauthorized'],
   ['the repairs', 'GET', '/storage/repair-history', admin, 200, { 'content-type': 'application/json' }],
   ['no repairs', 'GET', '/storage/repair-history?limit=0', admin, 400],
