@@ -1,37 +1,16 @@
-import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BlobAddress } from '../../../src/core/address.ts';
-import { createVault, openVault, type Vault } from '../../../src/index.ts';
+import { openVault } from '../../../src/index.ts';
 import { relocationSlotName } from '../../../src/manifest/relocation-slot.ts';
 import { noteDamage } from '../../../src/records/damage.ts';
 import { MARK_SLOT } from '../../../src/records/move-marks.ts';
 import { internalsOf } from '../../../src/vault/opened-vault.ts';
-import { blobsIn, vanish } from '../../helpers/files.ts';
+import { vanish } from '../../helpers/files.ts';
 import { keysIn, packAt, type StoredSegment, segmentsNow } from '../../helpers/moving.ts';
+import { BIG, blobsOf, expectIntact, type Nine, nine, read, SMALL } from '../../helpers/nine.ts';
 import { noise } from '../../helpers/vault.ts';
-
-const BIG = noise(9_000_000, 1);
-const SMALL = noise(3_000, 2);
-
-interface Nine {
-  readonly home: string;
-  readonly vault: Vault;
-}
-
-/** A vault of nine folders with an object of several chunks and one that is kept as copies. */
-async function nine(): Promise<Nine> {
-  const home = await mkdtemp(join(tmpdir(), 'holdfast-repair-'));
-  onTestFinished(() => rm(home, { recursive: true, force: true }));
-  const vault = await createVault({ home, unwrapped: true, env: {} });
-  onTestFinished(() => vault.close());
-  await vault.putObject(BIG, { name: 'big' });
-  await vault.putObject(SMALL, { name: 'small' });
-  return { home, vault };
-}
-
-const blobsOf = ({ home }: Nine, id: string): Promise<string[]> => blobsIn(join(home, 'providers', id));
 
 /** Files of slots at all providers, but for those that say who moved shards, and the copies of names. */
 async function slotsOf({ home }: Nine, names: readonly string[]): Promise<string[]> {
@@ -41,22 +20,6 @@ async function slotsOf({ home }: Nine, names: readonly string[]): Promise<string
     .filter((file) => file.includes('slot') && !file.startsWith('p3'))
     .filter((file) => !others.some((slot) => file.includes(slot)))
     .sort();
-}
-
-async function read(vault: Vault, name: string): Promise<Uint8Array> {
-  const reader = await vault.getObject(name);
-  return new Uint8Array(await new Response(reader.stream()).arrayBuffer());
-}
-
-/** Both objects are as they were put, and all of each is where it ought to be. */
-async function expectIntact(vault: Vault): Promise<void> {
-  for (const [name, bytes] of [
-    ['big', BIG],
-    ['small', SMALL],
-  ] as const) {
-    expect(await vault.verifyObject(name, { deep: true })).toMatchObject({ intact: true, damage: [] });
-    expect(Buffer.compare(await read(vault, name), bytes)).toBe(0);
-  }
 }
 
 interface Pack {
@@ -279,126 +242,6 @@ describe('repair', () => {
     expect(fatal).toContainEqual(expect.stringMatching(/^algorithm_limited:lrc:missing=\d+:parity=11$/));
     // It waits from now on, and shows when it is tried again.
     expect((await vault.repair()).chunks).toMatchObject({ fatal: 0, skipped: result.chunks.fatal });
-  });
-
-  it('deletes nothing of what was moved in an older copy of the state, which knows nothing of it', async () => {
-    const its = await nine();
-    const { home } = its;
-    const [engine, older, newer] = ['engine', 'older', 'newer'].map((name) => join(home, name)) as [
-      string,
-      string,
-      string,
-    ];
-    await its.vault.providers.setLost('p3', true);
-    await its.vault.close();
-    await cp(engine, older, { recursive: true });
-    const first = await openVault({ home, env: {} });
-    await vanish(join(home, 'providers', 'p3'));
-    await first.repair();
-    await first.close();
-    await rename(engine, newer);
-    await rename(older, engine);
-    const before = await blobsOf(its, 'p1');
-    const second = await openVault({ home, env: {} });
-    const { providers } = await second.gc({ minAgeMs: 0 });
-    await second.close();
-    expect(providers.filter(({ kept }) => kept === 'moved').length).toBeGreaterThan(5);
-    expect(await blobsOf(its, 'p1')).toEqual(before);
-    await rm(engine, { recursive: true });
-    await rename(newer, engine);
-    const third = await openVault({ home, env: {} });
-    onTestFinished(() => third.close());
-    await expectIntact(third);
-  });
-
-  it('is read, and learnt of, by another home with the same key', async () => {
-    const its = await nine();
-    const { home } = its;
-    const [engine, one, other] = ['engine', 'one', 'other'].map((name) => join(home, name)) as [
-      string,
-      string,
-      string,
-    ];
-    for (const id of ['p3', 'p4']) await its.vault.providers.setLost(id, true);
-    await its.vault.close();
-    await cp(engine, other, { recursive: true });
-    const first = await openVault({ home, env: {} });
-    for (const id of ['p3', 'p4']) await vanish(join(home, 'providers', id));
-    await first.repair();
-    expect((await first.statObject('big')).live.certificate.tolerates).toBe(2);
-    await first.close();
-    await rename(engine, one);
-    await rename(other, engine);
-    // By what the other home knows, four are gone, and too little is left.
-    for (const id of ['p1', 'p2']) await rename(join(home, 'providers', id), join(home, `${id}.away`));
-    const reading = await openVault({ home, env: {} });
-    expect(Buffer.compare(await read(reading, 'big'), BIG)).toBe(0);
-    await reading.close();
-    for (const id of ['p1', 'p2']) await rename(join(home, `${id}.away`), join(home, 'providers', id));
-    const second = await openVault({ home, env: {} });
-    expect(await second.recover()).toMatchObject({ lost: [] });
-    await expectIntact(second);
-    const before = await blobsOf(its, 'p1');
-    await second.gc({ minAgeMs: 0 });
-    await second.close();
-    expect(await blobsOf(its, 'p1')).toEqual(before);
-    await rm(engine, { recursive: true });
-    await rename(one, engine);
-    const again = await openVault({ home, env: {} });
-    onTestFinished(() => again.close());
-    await expectIntact(again);
-  });
-
-  /** Nine, of which one vanished and was repaired; then the state is lost. */
-  async function lostState(sealed = false): Promise<Nine & { readonly tolerates: number }> {
-    const its = await nine();
-    const { home } = its;
-    await vanish(join(home, 'providers', 'p3'));
-    await its.vault.providers.setLost('p3', true);
-    await its.vault.close();
-    const first = await openVault({ home, sealed, env: {} });
-    await first.repair();
-    await first.close();
-    const keyed = await openVault({ home, env: {} });
-    const { live } = await keyed.statObject('big');
-    await keyed.close();
-    await rm(join(home, 'engine'), { recursive: true });
-    const vault = await openVault({ home, env: {} });
-    onTestFinished(() => vault.close());
-    return { home, vault, tolerates: live.certificate.tolerates };
-  }
-
-  it.each([false, true])(
-    'outlives the loss of the state, whoever did it (without the key: %s)',
-    async (sealed) => {
-      const its = await lostState(sealed);
-      const { home, vault, tolerates } = its;
-      expect(await vault.recover()).toMatchObject({ lost: [], names: 2 });
-      const { live } = await vault.statObject('big');
-      expect(live.certificate.tolerates).toBe(tolerates);
-      expect(live.without).toEqual([]);
-      await expectIntact(vault);
-      // Nothing is repaired twice.
-      await vault.providers.setLost('p3', true);
-      expect(await vault.repair()).toMatchObject({ bytesRestored: 0, chunks: { success: 0 } });
-      // And what no record leads to is told again.
-      const before = await blobsOf(its, 'p1');
-      const { providers } = await vault.gc({ minAgeMs: 0 });
-      expect(providers.filter(({ kept }) => kept === 'moved')).toEqual([]);
-      expect(await blobsOf(its, 'p1')).toEqual(before);
-      await expectIntact(vault);
-      for (const id of ['p1', 'p2']) await vanish(join(home, 'providers', id));
-      expect(Buffer.compare(await read(vault, 'big'), BIG)).toBe(0);
-    },
-  );
-
-  it('outlives the loss of the state and of as many providers as the objects survive then', async () => {
-    const { home, vault, tolerates } = await lostState();
-    expect(tolerates).toBe(2);
-    for (const id of ['p1', 'p2']) await vanish(join(home, 'providers', id));
-    expect(await vault.recover()).toMatchObject({ lost: [] });
-    expect(Buffer.compare(await read(vault, 'big'), BIG)).toBe(0);
-    expect(Buffer.compare(await read(vault, 'small'), SMALL)).toBe(0);
   });
 
   it('leaves no blob behind that nothing leads to', async () => {

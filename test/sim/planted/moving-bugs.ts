@@ -50,11 +50,7 @@ export const MOVING: readonly PlantedBug[] = [
   bug(
     'lease-ignored',
     'two workers move shards of one segment, and both record it',
-    [
-      'records/repair-leases.ts',
-      'if (before !== undefined && !(await isFree(context, before))) throw leased();',
-      '',
-    ],
+    ['records/repair-leases.ts', '!(await isFree(context, before))', 'false'],
     ['records/moves.ts', '[...preconditions, ...stands, lease.holds]', '[...preconditions, ...stands]'],
   ),
   bug('unfenced-move', 'a move is recorded though another has taken over the segment', [
