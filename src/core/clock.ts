@@ -73,6 +73,7 @@ export async function withDeadline<T>(
 ): Promise<T> {
   throwIfAborted(outer, operation);
   const controller = new AbortController();
+  manyMayListen(controller.signal);
   const onOuter = (): void => controller.abort(outer?.reason);
   outer?.addEventListener('abort', onOuter, { once: true });
   const cancel = clock.timer(ms, () => {

@@ -1,5 +1,6 @@
+import { getMaxListeners } from 'node:events';
 import { expect, it } from 'vitest';
-import { recordedTime, systemClock } from '../../src/core/clock.ts';
+import { recordedTime, systemClock, withDeadline } from '../../src/core/clock.ts';
 
 const at = (now: number): number => recordedTime({ ...systemClock, now: () => now });
 
@@ -20,4 +21,9 @@ it('the time as records keep it is whole, and from 1970 to 5138', () => {
       expect.objectContaining({ kind: 'ConfigInvalid', code: 'clock_implausible' }),
     );
   }
+});
+
+it('as many may listen to a deadline as an operation has requests in flight', async () => {
+  const most = await withDeadline(systemClock, 60_000, 'asking', async (signal) => getMaxListeners(signal));
+  expect(most).toBeGreaterThan(1_000);
 });
