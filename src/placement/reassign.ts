@@ -17,6 +17,8 @@ export interface ReassignRequest {
   readonly thorough?: boolean | undefined;
 }
 
+export type PlacesRequest = Pick<ReassignRequest, 'code' | 'providers' | 'failureDomain'>;
+
 /** Up to this many domains each choice is weighed by what it survives; beyond, by how evenly it spreads. */
 const MAX_WEIGHED = 12;
 
@@ -27,10 +29,9 @@ const MAX_WEIGHED = 12;
 export function reassign(request: ReassignRequest): Uint8Array {
   const places = Uint8Array.from(request.places);
   for (const shard of request.move) places[shard] = NOT_PLACED;
-  const domains = new Set(request.providers.map((provider) => domainOf(provider, request.failureDomain)));
-  const isWeighed = domains.size <= MAX_WEIGHED;
+  const isWeighed = canWeigh(request);
   for (const shard of request.move) {
-    const options = candidates(request, places).map((place, rank) =>
+    const options = openPlaces(request, places).map((place, rank) =>
       weigh(request, places, shard, { place, rank, isWeighed }),
     );
     options.sort(
@@ -40,6 +41,10 @@ export function reassign(request: ReassignRequest): Uint8Array {
   }
   return request.thorough && isWeighed ? improved(request, places) : places;
 }
+
+/** Whether there are so few domains that {@link worthOf} may be asked. */
+export const canWeigh = ({ providers, failureDomain }: PlacesRequest): boolean =>
+  new Set(providers.map((provider) => domainOf(provider, failureDomain))).size <= MAX_WEIGHED;
 
 /** Exchanges that are tried. */
 const MAX_TRIES = 400;
@@ -63,7 +68,7 @@ function improved(request: ReassignRequest, start: Uint8Array): Uint8Array {
     const [a, b] = [moved[draw(moved.length)]!, moved[draw(moved.length)]!];
     if (draw(2) === 0) [next[a], next[b]] = [best[b]!, best[a]!];
     else {
-      const open = candidates(request, next);
+      const open = openPlaces(request, next);
       if (open.length > 0) next[a] = open[draw(open.length)]!;
     }
     const its = worthOf(request, next);
@@ -73,7 +78,8 @@ function improved(request: ReassignRequest, start: Uint8Array): Uint8Array {
   return best;
 }
 
-interface Worth {
+/** What a chunk survives, and how many ways there are to lose one domain more than that and the chunk. */
+export interface Worth {
   readonly tolerates: number;
   readonly fatal: number;
 }
@@ -82,7 +88,7 @@ const MAX_KNOWN = 16_384;
 const known = new WeakMap<LinearCode, Map<string, Worth>>();
 
 /** Remembered by which shards are together, whoever holds them: chunks and segments are placed alike. */
-function worthOf(request: ReassignRequest, places: Uint8Array): Worth {
+export function worthOf(request: PlacesRequest, places: Uint8Array): Worth {
   const worths = known.get(request.code) ?? new Map<string, Worth>();
   known.set(request.code, worths);
   const key = partitionOf(request, places);
@@ -93,7 +99,7 @@ function worthOf(request: ReassignRequest, places: Uint8Array): Worth {
 }
 
 /** The same for the same shards in the same company. */
-function partitionOf({ providers, failureDomain }: ReassignRequest, places: Uint8Array): string {
+function partitionOf({ providers, failureDomain }: PlacesRequest, places: Uint8Array): string {
   const numbers = new Map<string, number>();
   const parts = Array.from(places, (at) => {
     if (at === NOT_PLACED) return NOT_PLACED;
@@ -102,7 +108,7 @@ function partitionOf({ providers, failureDomain }: ReassignRequest, places: Uint
   return String.fromCharCode(...parts);
 }
 
-function weighed(request: ReassignRequest, places: Uint8Array): Worth {
+function weighed(request: PlacesRequest, places: Uint8Array): Worth {
   const { blocks, gone } = parted(request, places);
   const parts = [...blocks.values()];
   const { tolerates } = smallestFatalSet(request.code, parts, gone);
@@ -112,7 +118,7 @@ function weighed(request: ReassignRequest, places: Uint8Array): Worth {
 
 /** Shards by domain, and those that are nowhere. */
 function parted(
-  { providers, failureDomain }: ReassignRequest,
+  { providers, failureDomain }: PlacesRequest,
   places: Uint8Array,
 ): { readonly blocks: ReadonlyMap<string, readonly number[]>; readonly gone: readonly number[] } {
   const blocks = new Map<string, number[]>();
@@ -125,7 +131,7 @@ function parted(
 }
 
 /** Of every domain, the provider that has room and holds least of this chunk. In order of rank. */
-function candidates({ providers, failureDomain }: ReassignRequest, places: Uint8Array): number[] {
+export function openPlaces({ providers, failureDomain }: PlacesRequest, places: Uint8Array): number[] {
   const held = (index: number): number => places.filter((place) => place === index).length;
   const open = [...providers.keys()].filter((i) => {
     const { eligible = true, maxShards = Number.POSITIVE_INFINITY } = providers[i]!;

@@ -40,13 +40,16 @@ export interface ShardPlacement extends Omit<IndexedShards, 'manifest'> {
   readonly alike: PlacementClass;
 }
 
+/** The provider of each shard, by chunk. */
+export const mapsOf = (view: SegmentView): string[][] =>
+  view.record.chunkLens.map((_, chunk) =>
+    Array.from({ length: view.code.totalShards }, (__, shard) => locate(view, chunk, shard).pack.provider),
+  );
+
 export function placementOf(view: SegmentView, level: PlacementClass['level']): ShardPlacement {
   const { record, code } = view;
-  const maps = record.chunkLens.map((_, chunk) =>
-    Array.from({ length: code.totalShards }, (__, shard) => locate(view, chunk, shard).pack.provider),
-  );
   return {
-    alike: placementClass({ code: code.params, level, maps }),
+    alike: placementClass({ code: code.params, level, maps: mapsOf(view) }),
     chunks: record.chunkLens.length,
     bytes: record.chunkLens.reduce((sum, length) => sum + length, 0),
     packs: packsOf(view),

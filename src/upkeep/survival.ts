@@ -1,16 +1,13 @@
 import { type AbortOptions, throwIfAborted } from '../core/abort.ts';
-import type { BlobAddress } from '../core/address.ts';
 import { entryOf } from '../core/maps.ts';
-import type { Engine } from '../engine/engine.ts';
-import { decodeRoot } from '../manifest/root.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { damagedSegments } from '../records/damage.ts';
-import { localRoot } from '../records/manifests.ts';
 import { openMoves } from '../records/move-rows.ts';
 import { nameClasses, namesIn, namesUnknown } from '../records/name-places.ts';
 import { placementClasses, segmentsIn } from '../records/shard-index.ts';
 import { toleratesWithout } from './repair/due.ts';
 import { standingOf } from './repair/names.ts';
+import { promised } from './repair/short.ts';
 import { scrubStates } from './scrub/state.ts';
 
 /** What is stored survives, by the index of shards: as far as is known without asking a provider. */
@@ -63,8 +60,6 @@ export interface ScrubStatus {
 
 /** Segments, notes and moves that are counted. */
 const MAX_COUNTED = 20_000;
-/** Objects of which is remembered what was certified: it never changes. */
-const MAX_PROMISES = 50_000;
 
 /**
  * What the segments survive, from how they are placed: whole classes at once, those that survive least first.
@@ -100,25 +95,6 @@ export async function survivalOf(
   }
   const segments = [...counts].map(([tolerates, count]) => ({ tolerates, count }));
   return { segments, least: segments[0]?.tolerates, due, short, more };
-}
-
-const PROMISES = new WeakMap<Engine, Map<BlobAddress, number>>();
-
-/** What was certified of an object when it was put; −1 where its root is not at hand. */
-async function promised(
-  context: RecordsContext,
-  manifest: BlobAddress,
-  options: AbortOptions,
-): Promise<number> {
-  const known = entryOf(PROMISES, context.engine, () => new Map<BlobAddress, number>());
-  const before = known.get(manifest);
-  if (before !== undefined) return before;
-  const root = await localRoot(context, manifest, options);
-  if (root === undefined) return -1;
-  const { tolerates } = decodeRoot(root).certificate;
-  if (known.size >= MAX_PROMISES) known.clear();
-  known.set(manifest, tolerates);
-  return tolerates;
 }
 
 export async function damageStatus(

@@ -6,6 +6,7 @@ import { type PublicManifest, publicSegment } from '../../object/manifest-tree.t
 import { locate, type SegmentView } from '../../object/places.ts';
 import { damageOf, forgetNotes } from '../../records/damage.ts';
 import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
+import { mapsOf } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
 import type { Room } from '../repair/at-once.ts';
 import { moveShards } from '../repair/move-shards.ts';
@@ -110,13 +111,14 @@ function placesFor(
   view: SegmentView,
   refusing: ReadonlySet<string>,
 ): NewPlaces {
-  const { code, shardLengths } = view;
-  const maps = shardLengths.map((_, chunk) =>
-    Array.from({ length: code.totalShards }, (__, shard) => locate(view, chunk, shard).pack.provider),
-  );
   const providers = candidates(context, { lost: new Set([...gone, ...refusing, from]) });
   const failureDomain = object.record.certificate.domains.level;
-  return newPlaces({ ...{ code, failureDomain, maps, providers, gone }, from, to, minTolerates });
+  return newPlaces({
+    ...{ code: view.code, maps: mapsOf(view), failureDomain, providers, gone },
+    from,
+    to,
+    minTolerates,
+  });
 }
 
 const movesOf = ({ code }: SegmentView, { moves }: NewPlaces): Map<number, string> =>

@@ -14,6 +14,8 @@ export interface DueSegment {
   readonly segment: BlobAddress;
   /** False: it is known of a manifest node only, and whose address `segment` is. */
   readonly isSegment: boolean;
+  /** Nothing is lost of it: it could survive more in other places. Default false. */
+  readonly isShort?: boolean | undefined;
   /** As far as is known. */
   readonly chunks: number;
   /** What was found damaged of it. */

@@ -10,12 +10,14 @@ import type { RepairMetrics } from '../../telemetry/index.ts';
 import type { MovingContext } from '../context.ts';
 import { atOnce, Room, segmentsAtOnce } from './at-once.ts';
 import { type DueSegment, dueSegments } from './due.ts';
+import { improveSegment } from './improve-segment.ts';
 import { namesDue, repairName } from './names.ts';
 import { repairNodes } from './nodes.ts';
 import { tellOutcome } from './outcomes.ts';
 import type { RepairPace } from './pace.ts';
 import type { RepairLog, RepairStatus } from './repair-log.ts';
 import { repairSegment, type SegmentRepaired } from './repair-segment.ts';
+import { shortSegments } from './short.ts';
 
 export interface RepairTools {
   readonly pace: RepairPace;
@@ -84,7 +86,7 @@ export async function repairDue(
   options: RepairRunOptions,
 ): Promise<RepairRunResult> {
   const run = new RepairRun(context, tools, options);
-  const due = run.left(dueSegments(context, options.lost, options));
+  const due = run.left(allDue(context, options));
   const segments = segmentsAtOnce(tools.maxConcurrent);
   try {
     // Names are few bytes and many waits: they hold up no shards, and no shards them.
@@ -97,6 +99,12 @@ export async function repairDue(
     if (!options.signal?.aborted) tools.metrics.backlog(run.backlog);
   }
   return run.result;
+}
+
+/** What could only be in better places comes last. */
+async function* allDue(context: MovingContext, options: RepairRunOptions): AsyncGenerator<DueSegment> {
+  yield* dueSegments(context, options.lost, options);
+  yield* shortSegments(context, options.lost, options);
 }
 
 class RepairRun {
@@ -212,13 +220,14 @@ class RepairRun {
     await forgetNotes(this.#context, notes);
   }
 
-  async #shards({ manifest, segment }: DueSegment, record: RootRecord): Promise<void> {
+  async #shards({ manifest, segment, isShort }: DueSegment, record: RootRecord): Promise<void> {
     const { pace, graceMs } = this.#tools;
     const { lost, signal } = this.#options;
     const waits = async (chunk: number): Promise<boolean> =>
       (await backoffOf(this.#context, manifest, chunk, { signal })) !== undefined;
     const task = { object: { manifest, record }, segment, lost, waits, pace, room: this.#room, graceMs };
-    const done = await repairSegment(this.#context, task, { signal });
+    const work = isShort === true ? improveSegment : repairSegment;
+    const done = await work(this.#context, task, { signal });
     const nextMs = await this.#tell(manifest, record, done);
     const capped = done.chunks.flatMap(({ error }) => (error?.code === 'egress_cap' ? error : []));
     for (const error of capped) this.#noteCapped(error);

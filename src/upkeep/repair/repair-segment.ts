@@ -116,7 +116,7 @@ async function repairLeased(
 }
 
 /** Chunks, of the object, that have lost something and have to wait, and how much. */
-async function waitingOf(
+export async function waitingOf(
   view: SegmentView,
   lost: ReadonlySet<number>,
   { waits }: SegmentToRepair,
@@ -128,7 +128,7 @@ async function waitingOf(
 }
 
 /** Of the object. */
-const chunkAt = ({ record, code }: SegmentView, at: number): number =>
+export const chunkAt = ({ record, code }: SegmentView, at: number): number =>
   record.firstChunk + Math.floor(at / code.totalShards);
 
 /** What it is about. */
@@ -240,10 +240,10 @@ export async function noteFound(
   if (found.length > 0) await noteDamage(context, found);
 }
 
-function outcomesOf(
+export function outcomesOf(
   view: SegmentView,
   lost: ReadonlySet<number>,
-  { hopeless, homeless }: RepairOfSegment,
+  { hopeless, homeless }: Pick<RepairOfSegment, 'hopeless' | 'homeless'>,
   moved: Moved | undefined,
 ): ChunkOutcome[] {
   const { totalShards } = view.code;

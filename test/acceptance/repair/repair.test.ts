@@ -122,6 +122,37 @@ describe('repair', () => {
     await expectIntact(open);
   });
 
+  it('brings back a certificate that it had to lower, once there is where to', async () => {
+    const its = await nine();
+    const { home, vault } = its;
+    const gone = ['p3', 'p7'];
+    for (const id of gone) await vault.providers.setLost(id, true);
+    await vault.repair();
+    expect((await vault.status()).survival).toMatchObject({ due: 0, least: 2 });
+    expect((await vault.status()).survival.short).toBeGreaterThan(0);
+    // Nobody is there who could take more: nothing is tried.
+    expect(await vault.repair()).toMatchObject({ manifests: 0, bytesRead: 0, bytesRestored: 0 });
+    for (const id of gone) await vault.providers.setLost(id, false);
+    await vault.close();
+    const key = join(home, 'vault.key');
+    await rename(key, `${key}.away`);
+    const worker = await openVault({ home, sealed: true, env: {} });
+    const { chunks, bytesRestored } = await worker.repair();
+    expect(chunks).toMatchObject({ failure: 0, skipped: 0, fatal: 0 });
+    expect(bytesRestored).toBeGreaterThan(0);
+    expect(bytesRestored).toBeLessThan(BIG.length);
+    expect((await worker.status()).survival).toMatchObject({ due: 0, short: 0, least: 3 });
+    expect(await worker.repair()).toMatchObject({ manifests: 0, bytesRead: 0, bytesRestored: 0 });
+    await worker.close();
+    await rename(`${key}.away`, key);
+    const again = await openVault({ home, env: {} });
+    onTestFinished(() => again.close());
+    await expectIntact(again);
+    expect((await again.statObject('big')).live.certificate.tolerates).toBe(3);
+    for (const id of ['p1', 'p2', 'p9']) await vanish(join(home, 'providers', id));
+    expect(Buffer.compare(await read(again, 'big'), BIG)).toBe(0);
+  });
+
   it('has nothing to do after it was done', async () => {
     const { home, vault } = await nine();
     await vanish(join(home, 'providers', 'p3'));
