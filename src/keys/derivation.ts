@@ -37,6 +37,11 @@ export const CONTEXT = {
   objectSealed: 'holdfast 2026-11 object sealed part key',
   objectProvider: 'holdfast 2026-11 object provider key',
   providerChunk: 'holdfast 2026-11 provider chunk key',
+  gatewaySigning: 'holdfast 2026-11 gateway signing seed',
+  receiptsEpoch: 'holdfast 2026-11 receipts epoch secret',
+  receiptsPath: 'holdfast 2026-11 receipts path key',
+  receiptsClient: 'holdfast 2026-11 receipts client key',
+  receiptsReadId: 'holdfast 2026-11 receipts read id key',
 } as const;
 
 /** Keys of one object version, all derived from its 32 random bytes. */

@@ -90,6 +90,6 @@ describe('object keys', () => {
   });
 
   test('no two contexts are alike', () => {
-    expect(new Set(Object.values(CONTEXT)).size).toBe(12);
+    expect(new Set(Object.values(CONTEXT)).size).toBe(17);
   });
 });
