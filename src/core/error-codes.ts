@@ -219,6 +219,8 @@ export interface ErrorCodeTable {
   put_interrupted: 'Aborted';
   /** Too many calls wait for one provider. Do: do less at once, or raise its `max_concurrency`. */
   queue_full: 'RateLimited';
+  /** A record, a root or a proof of receipts is none of the format. Do: do not count it; another copy may be right. */
+  receipt_malformed: 'Corrupt';
   /** The server sends us elsewhere. Do: configure the address that it names. */
   redirected: 'ConfigInvalid';
   /** This process repairs already. Do: nothing; see `holdfast repair-history`, or try again later. @status temporary */

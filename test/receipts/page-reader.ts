@@ -32,6 +32,7 @@ export type Item = number | string | boolean | null | Uint8Array | Item[] | { [k
 
 /** One item of canonical CBOR, and where it ends. */
 export function itemAt(bytes: Uint8Array, at: number): [Item, number] {
+  if (at >= bytes.length) throw new Error('short');
   const [major, info] = [bytes[at]! >> 5, bytes[at]! & 31];
   if (major === 7) {
     const simple = new Map<number, Item>([

@@ -64,10 +64,10 @@ export const bytesOf = (length: number): FieldType<Uint8Array> => ({
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Text of UTF-8. @param max bytes. @param pattern which texts there are; it sees no more than `max`. */
-export const textOf = (max: number, pattern = /^/): FieldType<string> => ({
+export const textOf = (max: number, pattern: RegExp = /^/): FieldType<string> => ({
   write(value) {
     const encoded = utf8Encode(value);
-    if (encoded.length > max || !value.isWellFormed() || !pattern.test(value))
+    if (encoded.length > max || /\p{Surrogate}/u.test(value) || !pattern.test(value))
       throw new TypeError(`not a text of this field: ${JSON.stringify(value.slice(0, 80))}`);
     return [head(TEXT, encoded.length), encoded];
   },
