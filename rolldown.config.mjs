@@ -9,6 +9,7 @@ import { licences } from './scripts/licences.mjs';
  */
 const INSIDE = [
   '@noble/ciphers',
+  '@noble/curves',
   '@noble/hashes',
   '@stricli/core',
   'cborg',
@@ -43,6 +44,7 @@ export default defineConfig({
     node: 'src/node.ts',
     gateway: 'src/gateway.ts',
     catalog: 'src/catalog.ts',
+    receipts: 'src/receipts.ts',
     'cli/main': 'src/cli/main.ts',
     'coding/erasure/index': 'src/coding/erasure/index.ts',
     // What scripts/overlay-search.mjs needs besides.

@@ -4,6 +4,8 @@ import { ENTRIES, exportsOf } from './surface.mjs';
 const ABOUT = {
   holdfast: 'Vaults: put objects, get them, look after them.',
   'holdfast/catalog': 'A catalog of providers without a vault.',
+  'holdfast/receipts':
+    'Receipts of reads: a gateway that writes them down, readers that sign them, and whoever checks both.',
   'holdfast/erasure': 'The erasure codes by themselves.',
   'holdfast/gateway': 'A gateway over a vault, in a program of your own.',
   'holdfast/node': 'A storage node over an adapter, in a program of your own.',

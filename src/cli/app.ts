@@ -22,6 +22,7 @@ import {
 } from './routes/manifests.ts';
 import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objects.ts';
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
+import { receipts } from './routes/receipts.ts';
 import { daemon, gateway, node } from './routes/services.ts';
 import { bench, config, demo, plan } from './routes/tools.ts';
 
@@ -68,6 +69,7 @@ const app: Application<CliContext> = buildApplication(
       replace: listed(replace),
       rebalance: listed(rebalance),
       recode: listed(recode),
+      receipts,
       plan: listed(plan),
       config: listed(config),
       bench,

@@ -167,6 +167,10 @@ export interface ErrorCodeTable {
   no_length: 'Unavailable';
   /** No provider may take new shards. Do: see `holdfast providers` for what keeps each out. */
   no_providers: 'Unavailable';
+  /** There are no receipts of this epoch, or no root of it yet. Do: see `holdfast receipts list`. */
+  no_such_epoch: 'NotFound';
+  /** No record of receipts has this id. Do: check the id and the folder; what is not on the disk yet has no proof. */
+  no_such_receipt: 'NotFound';
   /** No provider returned an intact copy of a part of the manifest. Do: bring providers back, then try again. */
   node_unavailable: 'Unavailable' | 'NotFound' | 'Corrupt';
   /** The key of this vault does not open the object. Do: use the key file of the vault that put it. */
@@ -221,6 +225,16 @@ export interface ErrorCodeTable {
   queue_full: 'RateLimited';
   /** A record, a root or a proof of receipts is none of the format. Do: do not count it; another copy may be right. */
   receipt_malformed: 'Corrupt';
+  /** The clock shows an hour long before the newest receipts. Do: set the clock, or move away what a wrong one wrote. */
+  receipts_clock: 'Unavailable';
+  /** A file of receipts is damaged or missing. Do: restore it from a copy, or move its epoch's folder away. */
+  receipts_damaged: 'Corrupt';
+  /** More receipts wait, or are in this hour, than there is room for. Do: try again later. */
+  receipts_overloaded: 'RateLimited';
+  /** Another process writes to the same receipts. Do: give each gateway a folder of its own. */
+  receipts_shared: 'Conflict';
+  /** Receipts cannot be written down: the disk is full, broken or does not answer. Do: mend it; reads go on meanwhile. */
+  receipts_unwritten: 'Unavailable';
   /** The server sends us elsewhere. Do: configure the address that it names. */
   redirected: 'ConfigInvalid';
   /** This process repairs already. Do: nothing; see `holdfast repair-history`, or try again later. @status temporary */

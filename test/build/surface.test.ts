@@ -18,6 +18,7 @@ describe('the public surface', () => {
       'holdfast/gateway',
       'holdfast/node',
       'holdfast/providers',
+      'holdfast/receipts',
       'holdfast/testing',
     ]);
     expect(exported.length).toBeGreaterThan(200);

@@ -18,6 +18,10 @@ export async function secondBlake3(first: Blake3, acceleration: Acceleration): P
   return second.name === first.name ? (await import('./portable.ts')).portableBlake3 : second;
 }
 
+/** The fastest for short messages, of which a call into native code takes longer than the hash. */
+export const selectShortBlake3 = (acceleration: Acceleration, onUnfit?: OnUnfit): Promise<Blake3> =>
+  selectPortable(acceleration, onUnfit);
+
 async function selectPortable(acceleration: Acceleration, onUnfit?: OnUnfit): Promise<Blake3> {
   if (acceleration.wasm) {
     const wasm = await load(async () => (await import('./wasm.ts')).wasmBlake3, onUnfit);

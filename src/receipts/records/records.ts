@@ -234,3 +234,7 @@ export function idOf(receipt: Receipt): Uint8Array | undefined {
   if (receipt.kind === 'denials') return undefined;
   return receipt.kind === 'read' ? receipt.readId : receipt.executionId;
 }
+
+/** Whom a root has a place for: an allowed read's provider, or an execution's. */
+export const providerIn = (receipt: Receipt): string | undefined =>
+  receipt.kind === 'denials' || (receipt.kind === 'read' && !receipt.allowed) ? undefined : receipt.provider;

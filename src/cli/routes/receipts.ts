@@ -1,0 +1,122 @@
+import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
+import type { GroupBy } from '../../receipts/inspect.ts';
+import { anyText, type CliContext, jsonFlag, wholeNumber } from '../flags.ts';
+import { optional } from './parameters.ts';
+
+const receiptsModule = () => import('../commands/receipts.ts');
+
+const folder = {
+  folder: {
+    kind: 'parsed',
+    parse: anyText,
+    brief: 'Folder of receipts, or a copy of it',
+    placeholder: 'DIR',
+  },
+} as const;
+
+const gateway = {
+  gateway: {
+    ...optional,
+    parse: publicKey,
+    brief: 'Public key that the gateway must have, 64 hex digits',
+    placeholder: 'KEY',
+  },
+} as const;
+
+function publicKey(input: string): string {
+  if (/^[0-9a-f]{64}$/.test(input)) return input;
+  throw new RangeError('expected 64 lower-case hex digits');
+}
+
+function groupBy(input: string): GroupBy {
+  const known = (['provider', 'manifest', 'domain'] as const).find((one) => one === input);
+  if (known !== undefined) return known;
+  throw new RangeError('expected provider, manifest or domain');
+}
+
+const oneId = { brief: 'Id of a read or an execution, in hex', parse: anyText, placeholder: 'id' };
+
+export const receipts: RouteMap<CliContext> = buildRouteMap({
+  routes: {
+    list: buildCommand({
+      loader: async () => (await receiptsModule()).list,
+      parameters: { flags: { ...folder, ...jsonFlag } },
+      docs: { brief: 'Show the hours of which there are receipts' },
+    }),
+    show: buildCommand({
+      loader: async () => (await receiptsModule()).show,
+      parameters: {
+        flags: {
+          ...folder,
+          by: {
+            kind: 'parsed',
+            parse: groupBy,
+            default: 'provider',
+            brief: 'What an epoch is summed up by: provider, manifest or domain',
+            placeholder: 'WHAT',
+          },
+          ...jsonFlag,
+        },
+        positional: {
+          kind: 'tuple',
+          parameters: [
+            { ...oneId, brief: 'Number of an epoch, or id of a receipt', placeholder: 'epoch|id' },
+          ],
+        },
+      },
+      docs: { brief: 'Show one receipt, or what the reads of an epoch come to' },
+    }),
+    prove: buildCommand({
+      loader: async () => (await receiptsModule()).prove,
+      parameters: {
+        flags: {
+          ...folder,
+          out: {
+            kind: 'parsed',
+            parse: anyText,
+            brief: 'File that the proof is written to',
+            placeholder: 'FILE',
+          },
+          ...jsonFlag,
+        },
+        positional: { kind: 'tuple', parameters: [oneId] },
+      },
+      docs: { brief: "Write a proof that a receipt is in its epoch's root" },
+    }),
+    verify: buildCommand({
+      loader: async () => (await receiptsModule()).verify,
+      parameters: {
+        flags: { ...gateway, ...jsonFlag },
+        positional: {
+          kind: 'tuple',
+          parameters: [{ brief: 'File that `prove` wrote', parse: anyText, placeholder: 'proof' }],
+        },
+      },
+      docs: {
+        brief: 'Check such a proof, with nothing but the file',
+        fullDescription:
+          'Check such a proof, with nothing but the file. It says that the gateway with this key put this receipt down in this ' +
+          'epoch.\n\nExit codes: 0 it is proven; 5 it is not.',
+      },
+    }),
+    audit: buildCommand({
+      loader: async () => (await receiptsModule()).audit,
+      parameters: {
+        flags: { ...folder, ...gateway, ...jsonFlag },
+        positional: {
+          kind: 'tuple',
+          parameters: [
+            { brief: 'Number of an epoch', parse: wholeNumber(0, 9_999_999_999), placeholder: 'epoch' },
+          ],
+        },
+      },
+      docs: {
+        brief: 'Recompute an epoch from copied files alone, or name the first difference',
+        fullDescription:
+          'Recompute an epoch from copied files alone, or name the first difference. It needs no key, no server and no state.' +
+          '\n\nExit codes: 0 all is as the root says; 3 there is no root; 5 something differs.',
+      },
+    }),
+  },
+  docs: { brief: 'What a gateway wrote down of its reads: list, show, prove, verify, audit' },
+});

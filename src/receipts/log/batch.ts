@@ -1,0 +1,133 @@
+import type { Blake3 } from '../../core/b3/blake3.ts';
+import { concatBytes, equalBytes } from '../../core/bytes.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { type Receipt, readReceipt } from '../records/records.ts';
+import { type Cursor, head, readHead, take } from '../records/shape.ts';
+
+/** A file of records is a sequence of batches, each `[digest, content]`: docs/format/receipt.md, "Files". */
+
+export const MAX_BATCH_BYTES: number = 1024 ** 2;
+/** More than all records of a file with a batch each. */
+export const MAX_FILE_BYTES: number = 24 * 1024 ** 2;
+
+type Hash = Pick<Blake3, 'hash'>;
+
+/** An array of two byte strings, the first of 32 bytes. */
+const START = Uint8Array.of(0x82, 0x58, 0x20);
+const [BYTES, ARRAY] = [2, 4] as const;
+
+export function encodeBatch(blake3: Hash, records: readonly Uint8Array[]): Uint8Array {
+  const content = concatBytes(...records);
+  return concatBytes(START, blake3.hash(content), head(BYTES, content.length), content);
+}
+
+/** The content of the batch at the cursor, which is then behind it. @throws HoldfastError `Corrupt` unless it is whole. */
+function readBatch(blake3: Hash, cursor: Cursor): Uint8Array {
+  const digest =
+    readHead(cursor, ARRAY) === 2 && readHead(cursor, BYTES) === 32 ? take(cursor, 32) : undefined;
+  const length = readHead(cursor, BYTES);
+  const content = length >= 1 && length <= MAX_BATCH_BYTES ? take(cursor, length) : undefined;
+  if (digest === undefined || content === undefined || !equalBytes(digest, blake3.hash(content)))
+    throw notWhole();
+  return content;
+}
+
+const notWhole = (): HoldfastError =>
+  new HoldfastError('Corrupt', 'a batch of receipts is not whole', { code: 'receipts_damaged' });
+
+/** Where in a file something is wrong. */
+export interface Flaw {
+  /** Of the batch. */
+  readonly at: number;
+  /** Number of the record in the file, where it is known which. */
+  readonly record?: number;
+  readonly why: string;
+}
+
+export interface FileRecord {
+  readonly receipt: Receipt;
+  /** A view. */
+  readonly bytes: Uint8Array;
+}
+
+export interface FileScan {
+  /** How many of the bytes whole batches take from the beginning. */
+  readonly wholeBytes: number;
+  /** What stopped it before the end. */
+  readonly flaw: Flaw | undefined;
+}
+
+/** Goes through the records of a file until its end, or until something is wrong. */
+export function scanFile(
+  blake3: Hash,
+  bytes: Uint8Array,
+  visit: (record: FileRecord, index: number) => void,
+): FileScan {
+  const cursor = { bytes, at: 0 };
+  let index = 0;
+  while (cursor.at < bytes.length) {
+    const { at } = cursor;
+    let content: Uint8Array;
+    try {
+      content = readBatch(blake3, cursor);
+    } catch (error) {
+      return { wholeBytes: at, flaw: { at, why: reasonOf(error, 'a batch that is not whole') } };
+    }
+    const inside = { bytes: content, at: 0 };
+    while (inside.at < content.length) {
+      const from = inside.at;
+      try {
+        const receipt = readReceipt(inside);
+        visit({ receipt, bytes: content.subarray(from, inside.at) }, index);
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        return { wholeBytes: at, flaw: { at, record: index, why: error.message } };
+      }
+      index++;
+    }
+  }
+  return { wholeBytes: cursor.at, flaw: undefined };
+}
+
+function reasonOf(error: unknown, why: string): string {
+  if (error instanceof HoldfastError) return why;
+  throw error;
+}
+
+/**
+ * Whether what follows `from` can be what a write left that did not end: no whole batch begins anywhere in it. A batch is
+ * written only when the one before it is flushed.
+ */
+export function isTorn(blake3: Hash, bytes: Uint8Array, from: number): boolean {
+  const rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = rest.indexOf(START, from + 1); at >= 0; at = rest.indexOf(START, at + 1)) {
+    try {
+      readReceipt({ bytes: readBatch(blake3, { bytes, at }), at: 0 });
+      return false;
+    } catch {
+      // Bytes that look like the beginning of a batch.
+    }
+  }
+  return bytes.length - from <= MAX_BATCH_BYTES + 64;
+}
+
+/**
+ * The records of a batch that is not whole, as far as they can be read: to find out which of them it is.
+ * @param at where the batch begins.
+ */
+export function recordsDespite(bytes: Uint8Array, at: number): FileRecord[] {
+  const found: FileRecord[] = [];
+  const cursor = { bytes, at };
+  try {
+    readHead(cursor, ARRAY);
+    take(cursor, readHead(cursor, BYTES));
+    const end = Math.min(readHead(cursor, BYTES) + cursor.at, bytes.length);
+    while (cursor.at < end) {
+      const from = cursor.at;
+      found.push({ receipt: readReceipt(cursor), bytes: bytes.subarray(from, cursor.at) });
+    }
+  } catch {
+    // The first that cannot be read is behind those that can.
+  }
+  return found;
+}

@@ -1,0 +1,99 @@
+import { type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
+import { makeFolders, openRegular, readAtMost } from '../../core/files.ts';
+import { secureRandom } from '../../core/random.ts';
+import type { AppendFile, ReceiptFiles } from './files.ts';
+
+/** The files of this machine. */
+export const diskFiles: ReceiptFiles = {
+  async list(folder) {
+    try {
+      return await readdir(folder);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  },
+
+  async read(path, maxBytes) {
+    let file: FileHandle;
+    try {
+      file = await openRegular(path, 'refused');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    try {
+      return await readAtMost(file, maxBytes);
+    } finally {
+      await file.close();
+    }
+  },
+
+  async open(path) {
+    await makeDurable(dirname(path));
+    const file = await open(path, 'a+', 0o600);
+    try {
+      await flushFolder(dirname(path));
+      return appendTo(file);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  },
+
+  async place(path, bytes) {
+    const folder = dirname(path);
+    await makeDurable(folder);
+    let placed = true;
+    const draft = join(folder, `.${basename(path)}.${toHex(secureRandom(8))}`);
+    try {
+      const file = await open(draft, 'wx', 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      // Unlike a rename, it takes nobody's place.
+      await link(draft, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      placed = false;
+    } finally {
+      await rm(draft, { force: true });
+    }
+    // Also what another has placed and may not have flushed.
+    await flushFolder(folder);
+    return placed;
+  },
+};
+
+const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+const appendTo = (file: FileHandle): AppendFile => ({
+  size: async () => (await file.stat()).size,
+  append: (bytes) => file.writeFile(bytes),
+  flush: () => file.datasync(),
+  truncate: (size) => file.truncate(size),
+  close: () => file.close(),
+});
+
+/** The two folders that an epoch may be the first to need, and the one that they are in. */
+async function makeDurable(folder: string): Promise<void> {
+  await makeFolders(folder, 0o700);
+  const above = dirname(folder);
+  await flushFolder(above);
+  await flushFolder(dirname(above));
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

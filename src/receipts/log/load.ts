@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import type { Blake3 } from '../../core/b3/blake3.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { idOf, providerIn } from '../records/records.ts';
+import { RECORDS_PER_FILE } from '../records/root.ts';
+import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, scanFile } from './batch.ts';
+import type { ReceiptFiles } from './files.ts';
+import { fileName, filePath, listFiles } from './folder.ts';
+import type { IdSet } from './ids.ts';
+
+export interface Place {
+  readonly files: ReceiptFiles;
+  readonly blake3: Pick<Blake3, 'hash'>;
+  /** Of receipts. */
+  readonly folder: string;
+}
+
+/** Where an epoch's records end. */
+export interface EpochEnd {
+  /** The last file; 0 where there is none. */
+  readonly seq: number;
+  /** Records and bytes of it. */
+  readonly records: number;
+  readonly bytes: number;
+  /** Behind them, left by a write that did not end. */
+  readonly tornBytes: number;
+}
+
+/**
+ * Goes through all records of an epoch that is written by the rules, in order.
+ * @throws HoldfastError `Corrupt`, code `receipts_damaged`, which names the file and the place.
+ */
+export async function readEpoch(
+  place: Place,
+  epoch: number,
+  visit: (record: FileRecord, seq: number, index: number) => void,
+): Promise<EpochEnd> {
+  const { files, blake3, folder } = place;
+  const { count, others } = await listFiles(files, folder, epoch);
+  if (others[0] !== undefined) throw damaged(epoch, others[0], 'it is there, and those before it are not');
+  let end: EpochEnd = { seq: 0, records: 0, bytes: 0, tornBytes: 0 };
+  for (let seq = 0; seq < count; seq++) {
+    const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
+    if (bytes === undefined) throw damaged(epoch, fileName(seq), 'it is missing');
+    let records = 0;
+    const scan = scanFile(blake3, bytes, (record, index) => {
+      records++;
+      visit(record, seq, index);
+    });
+    const tornBytes = tornIn(place, bytes, scan, seq === count - 1);
+    if (tornBytes === undefined)
+      throw damaged(epoch, fileName(seq), `at byte ${scan.wholeBytes}: ${scan.flaw?.why}`);
+    if (records > RECORDS_PER_FILE || (seq < count - 1 && records < RECORDS_PER_FILE))
+      throw damaged(epoch, fileName(seq), `it has ${records} records`);
+    end = { seq, records, bytes: scan.wholeBytes, tornBytes };
+  }
+  return end;
+}
+
+/** Undefined: what is wrong in the file is damage. */
+function tornIn(
+  { blake3 }: Place,
+  bytes: Uint8Array,
+  { flaw, wholeBytes }: FileScan,
+  isLast: boolean,
+): number | undefined {
+  if (flaw === undefined) return 0;
+  const torn = isLast && flaw.record === undefined && isTorn(blake3, bytes, flaw.at);
+  return torn ? bytes.length - wholeBytes : undefined;
+}
+
+export function damaged(epoch: number, file: string, why: string): HoldfastError {
+  return new HoldfastError('Corrupt', `receipts are damaged: ${join(`${epoch}`, file)}: ${why}`, {
+    code: 'receipts_damaged',
+    hint: "Restore the file from a copy. Or move the epoch's folder away: what is in it then counts for nothing.",
+    context: { epoch, file },
+  });
+}
+
+/** The ids and providers of an epoch's records; what a dead process left half written at its end is cut off. */
+export async function loadEpoch(
+  place: Place,
+  epoch: number,
+  ids: IdSet,
+  providers: Set<string>,
+): Promise<EpochEnd> {
+  const end = await readEpoch(place, epoch, ({ receipt }) => {
+    const id = idOf(receipt);
+    if (id !== undefined) ids.add(id);
+    const provider = providerIn(receipt);
+    if (provider !== undefined) providers.add(provider);
+  });
+  if (end.tornBytes > 0) await cutTorn(place, epoch, end);
+  return end;
+}
+
+/** Cuts off what a write left that did not end. Nobody else writes to the epoch meanwhile. */
+export async function cutTorn(
+  { files, folder }: Place,
+  epoch: number,
+  { seq, bytes }: EpochEnd,
+): Promise<void> {
+  const file = await files.open(filePath(folder, epoch, seq));
+  try {
+    await file.truncate(bytes);
+    await file.flush();
+  } finally {
+    await file.close();
+  }
+}

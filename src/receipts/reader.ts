@@ -1,0 +1,40 @@
+import { toHex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { entryOf } from '../core/maps.ts';
+import type { RandomBytes } from '../core/random.ts';
+import type { Ed25519, Signer } from './ed25519/ed25519.ts';
+import { epochOf } from './records/grants.ts';
+import { decodeGrant, encodeReceipt, signAck } from './records/records.ts';
+
+/** Who reads, and says what came. */
+export interface ReceiptReader {
+  /**
+   * The acknowledgement of a read, for the gateway that gave the grant.
+   * @param bytes that came, of a read that broke off too.
+   * @throws HoldfastError `Corrupt`, code `receipt_malformed`; TypeError for more bytes than were granted.
+   */
+  acknowledge(grant: Uint8Array, bytes: number): Uint8Array;
+}
+
+interface ReaderOptions {
+  readonly ed25519: Ed25519;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+}
+
+/** Gateways and hours whose keys are kept. */
+const MAX_KEYS = 64;
+
+/** With a fresh key for each gateway and epoch, so that nothing joins what it read. */
+export function createReceiptReader({ ed25519, clock, random }: ReaderOptions): ReceiptReader {
+  const signers = new Map<string, Signer>();
+  return {
+    acknowledge(encoded, bytes) {
+      const grant = decodeGrant(encoded);
+      const hour = `${epochOf(grant.issued)} ${toHex(grant.gateway)}`;
+      const signer = entryOf(signers, hour, () => ed25519.signer(random(32)));
+      if (signers.size > MAX_KEYS) signers.delete(signers.keys().next().value!);
+      return encodeReceipt(signAck(grant, { bytes, ts: Math.floor(clock.now()) }, signer));
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { compareUtf8 } from '../core/bytes.ts';
+import { entryOf } from '../core/maps.ts';
+import { IdSet } from './log/ids.ts';
+import type { ReadAck, Receipt } from './records/records.ts';
+import type { EpochTotals, ProviderTotals } from './records/root.ts';
+
+/** Below one in so many reads that are signed, a provider's are not credited. */
+const READS_TO_ONE_SIGNED = 10;
+
+interface Tally {
+  reads: number;
+  signed: number;
+  readonly readers: IdSet;
+  bytes: number;
+  signedBytes: number;
+  executions: number;
+  cpuUs: number;
+}
+
+/** What an epoch's records come to, in memory that grows with providers and readers. */
+export class Totals {
+  readonly #providers = new Map<string, Tally>();
+  #count = 0;
+  #denied = 0;
+
+  add(receipt: Receipt): void {
+    this.#count++;
+    if (receipt.kind === 'denials') this.#denied += receipt.reads;
+    else if (receipt.kind === 'execution') {
+      const tally = this.#of(receipt.provider);
+      tally.executions++;
+      tally.cpuUs += receipt.cpuUs;
+    } else if (receipt.allowed) this.#read(receipt);
+    else this.#denied++;
+  }
+
+  totals(): EpochTotals {
+    const providers = [...this.#providers]
+      .sort(([a], [b]) => compareUtf8(a, b))
+      .map(([provider, tally]): ProviderTotals => {
+        const few = READS_TO_ONE_SIGNED * tally.signed < tally.reads;
+        const readers = tally.readers.size;
+        const totals = { provider, ...tally, readers, credited: few ? 0 : tally.signedBytes };
+        return few ? { ...totals, reason: 'few_signed' } : totals;
+      });
+    const sum = (key: 'bytes' | 'credited'): number => providers.reduce((n, one) => n + one[key], 0);
+    return {
+      count: this.#count,
+      bytes: sum('bytes'),
+      credited: sum('credited'),
+      denied: this.#denied,
+      providers,
+    };
+  }
+
+  #read({ provider, bytes, pk }: ReadAck): void {
+    const tally = this.#of(provider);
+    tally.reads++;
+    tally.bytes += bytes;
+    if (pk === undefined) return;
+    tally.signed++;
+    tally.signedBytes += bytes;
+    tally.readers.add(pk);
+  }
+
+  #of(provider: string): Tally {
+    return entryOf(this.#providers, provider, () => ({
+      ...{ reads: 0, signed: 0, readers: new IdSet(16), bytes: 0, signedBytes: 0, executions: 0, cpuUs: 0 },
+    }));
+  }
+}

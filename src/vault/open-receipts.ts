@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { accelerationFrom } from '../core/acceleration.ts';
+import { selectShortBlake3 } from '../core/b3/select.ts';
+import { fromHex, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { systemClock } from '../core/clock.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { checkOptions } from '../core/options.ts';
+import { secureRandom } from '../core/random.ts';
+import { holdFolder } from '../engine/index.ts';
+import { type AuditReport, auditEpoch } from '../receipts/audit.ts';
+import { openReceiptDesk, type ReceiptDesk } from '../receipts/desk.ts';
+import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
+import { selectEd25519 } from '../receipts/ed25519/select.ts';
+import { type ProofVerdict, verifyProof } from '../receipts/inspect.ts';
+import { diskFiles } from '../receipts/log/disk.ts';
+import type { Place } from '../receipts/log/load.ts';
+import { createReceiptReader, type ReceiptReader } from '../receipts/reader.ts';
+import { decodeProof } from '../receipts/records/root.ts';
+
+/** What works on a folder of receipts. */
+export async function receiptParts(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Place & { readonly ed25519: Ed25519 }> {
+  const acceleration = accelerationFrom(env);
+  const [blake3, ed25519] = await Promise.all([selectShortBlake3(acceleration), selectEd25519(acceleration)]);
+  return { files: diskFiles, folder, blake3, ed25519 };
+}
+
+export interface OpenReceiptsOptions {
+  /** Made where there is none, with a key of its own in `gateway.key`. One gateway's alone. */
+  readonly folder: string;
+  /** Records that wait for the disk. Default 16,384. */
+  readonly maxWaiting?: number | undefined;
+  /** Records of one hour, 16 bytes of memory each. Default 8,388,608; at most 33,554,432. */
+  readonly maxRecords?: number | undefined;
+  /** Denied reads a second that are written down one by one. Default 50. */
+  readonly denialsPerSecond?: number | undefined;
+}
+
+/**
+ * The receipts of a gateway: issues ids of reads, takes acknowledgements, closes the hours.
+ * @throws HoldfastError `ConfigInvalid` (`unknown_option`); `Conflict`, code `receipts_shared`, while another process has
+ * the folder; `Corrupt`, code `receipts_damaged` or `bad_key_file`.
+ */
+export async function openReceipts(options: OpenReceiptsOptions): Promise<ReceiptDesk> {
+  checkOptions<OpenReceiptsOptions>('openReceipts', options, {
+    folder: true,
+    maxWaiting: true,
+    maxRecords: true,
+    denialsPerSecond: true,
+  });
+  const release = await hold(options.folder);
+  try {
+    const parts = await receiptParts(options.folder, process.env);
+    const key = await gatewayKey(options.folder);
+    return await openReceiptDesk({
+      ...options,
+      ...parts,
+      ...{ key, clock: systemClock, random: secureRandom, release },
+    });
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function hold(folder: string): Promise<() => Promise<void>> {
+  try {
+    return await holdFolder(join(folder, '.lock'));
+  } catch (error) {
+    if (!isHoldfastError(error) || error.code !== 'engine_locked') throw error;
+    throw new HoldfastError('Conflict', `another process has the receipts in ${folder}`, {
+      code: 'receipts_shared',
+      hint: 'Give each gateway a folder of its own.',
+      cause: error,
+    });
+  }
+}
+
+/** 64 hex digits and a line feed. */
+const KEY_FILE = /^[0-9a-f]{64}\n$/;
+
+async function gatewayKey(folder: string): Promise<Uint8Array> {
+  const path = join(folder, 'gateway.key');
+  const found = await diskFiles.read(path, 1_024);
+  if (found === undefined) {
+    const key = secureRandom(32);
+    if (await diskFiles.place(path, utf8Encode(`${toHex(key)}\n`))) return key;
+    return gatewayKey(folder);
+  }
+  const text = utf8Decode(found);
+  if (KEY_FILE.test(text)) return fromHex(text.slice(0, 64));
+  throw new HoldfastError('Corrupt', `${path} is no key of a gateway`, {
+    code: 'bad_key_file',
+    hint: 'Restore it from a backup. Without it, nothing can be written to these receipts; they can still be audited.',
+  });
+}
+
+/** Who acknowledges reads. */
+export async function openReceiptReader(): Promise<ReceiptReader> {
+  const ed25519 = await selectEd25519(accelerationFrom(process.env));
+  return createReceiptReader({ ed25519, clock: systemClock, random: secureRandom });
+}
+
+export interface CheckOptions {
+  /** The gateway's public key, where it is known from elsewhere. Otherwise who signed is for the caller to judge. */
+  readonly gateway?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Recomputes an epoch from copied files alone.
+ * @throws HoldfastError `NotFound`, code `no_such_epoch`; what the file system throws.
+ */
+export async function auditReceipts(
+  folder: string,
+  epoch: number,
+  options: CheckOptions = {},
+): Promise<AuditReport> {
+  return auditEpoch({ ...(await receiptParts(folder, process.env)), ...options }, epoch);
+}
+
+/**
+ * Whether a record is in a signed root, by a file that `holdfast receipts prove` wrote.
+ * @throws HoldfastError `Corrupt`, code `receipt_malformed`.
+ */
+export async function verifyReceiptProof(
+  proof: Uint8Array,
+  options: CheckOptions = {},
+): Promise<ProofVerdict> {
+  return verifyProof(decodeProof(proof), { ...(await receiptParts('', process.env)), ...options });
+}
