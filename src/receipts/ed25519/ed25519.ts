@@ -19,8 +19,8 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
-export const PUBLIC_KEY_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
+const PUBLIC_KEY_BYTES = 32;
+const SIGNATURE_BYTES = 64;
 
 const littleEndian = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
 

@@ -36,7 +36,7 @@ const notWhole = (): HoldfastError =>
   new HoldfastError('Corrupt', 'a batch of receipts is not whole', { code: 'receipts_damaged' });
 
 /** Where in a file something is wrong. */
-export interface Flaw {
+interface Flaw {
   /** Of the batch. */
   readonly at: number;
   /** Number of the record in the file, where it is known which. */

@@ -8,7 +8,7 @@ import { tomlKey } from '../../core/fields.ts';
  */
 
 /** A record has no more bytes. */
-export const MAX_RECORD_BYTES = 4_096;
+const MAX_RECORD_BYTES = 4_096;
 
 /** Where in some bytes is read. */
 export interface Cursor {
