@@ -11,6 +11,7 @@ import { benchMemory, renderMemory } from './memory.ts';
 import { benchNodes, renderNodes } from './nodes.ts';
 import type { MorePart, Options } from './options.ts';
 import { benchPortable, renderPortable } from './portable.ts';
+import { benchReceipts, renderReceipts } from './receipts.ts';
 import { benchRecover, renderRecover } from './recover.ts';
 import { benchRepair, renderRepair } from './repair.ts';
 import { benchShardIndex, renderShardIndex } from './shard-index.ts';
@@ -85,5 +86,9 @@ export const MORE: Readonly<Record<MorePart, (context: Context) => Promise<Outco
   async repair({ area, options, say }) {
     const figures = await benchRepair(area, options.size, say);
     return { figures, text: renderRepair(figures) };
+  },
+  async receipts({ area, options, say }) {
+    const figures = await benchReceipts(area, options.deep, say);
+    return { figures, text: renderReceipts(figures) };
   },
 };

@@ -27,6 +27,7 @@ export const MORE_PARTS = [
   'recover',
   'index',
   'repair',
+  'receipts',
 ] as const;
 export type MorePart = (typeof MORE_PARTS)[number];
 export type Part = (typeof PARTS)[number] | MorePart;
@@ -48,7 +49,7 @@ const USAGE = `npm run bench -- [--size MIB] [--runs N] [--only PART,…] [--dee
   --size   MiB of random input, default 1024; the real input has half of that
   --runs   how often each is done, default 3; medians are printed
   --only   ${PARTS.join(', ')}; default all of these. Besides: ${MORE_PARTS.join(', ')}
-  --deep   memory with objects of up to 16 GiB: minutes, and 29 GiB of memory or disk
+  --deep   memory with objects of up to 16 GiB: minutes, and 29 GiB of memory or disk; an audit of the receipts
   --dir    where files go, default a tmpfs if there is one`;
 
 /** @throws TypeError with the usage text. */

@@ -147,7 +147,7 @@ class Audit {
       const why = this.#wrongIn(record);
       if (why !== undefined) return void wrong.set(index, why);
       checks.push(
-        isSignedRight(record.receipt, ed25519).then((right) => {
+        isSignedRight(record.receipt, record.bytes, ed25519).then((right) => {
           if (!right) wrong.set(index, 'its signature is not valid');
           else if ('sig' in record.receipt) this.#signatures++;
         }),

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { ReceiptLog } from './log/log.ts';
-import type { Denials } from './records/records.ts';
+import { type Denials, encodeReceipt } from './records/records.ts';
 
 interface DenialOptions {
   readonly clock: Clock;
@@ -52,7 +52,8 @@ export class DenialCounter {
     this.#counts.clear();
     for (const [reason, count] of counted) {
       try {
-        await log.append({ kind: 'denials', gateway, reason, ...count });
+        const denials: Denials = { kind: 'denials', gateway, reason, ...count };
+        await log.append(denials, encodeReceipt(denials));
       } catch {
         const since = this.#counts.get(reason);
         const reads = count.reads + (since?.reads ?? 0);

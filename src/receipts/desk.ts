@@ -11,6 +11,7 @@ import { EPOCH_MS, epochOf, Grants, type ReadRequest } from './records/grants.ts
 import {
   decodeReceipt,
   type ExecutionReceipt,
+  encodeReceipt,
   isSignedRight,
   type ReadAck,
   type ReadGrant,
@@ -110,11 +111,11 @@ class Desk implements ReceiptDesk {
     if (this.#checking >= MAX_CHECKING) return 'overloaded';
     this.#checking++;
     try {
-      if (!(await isSignedRight(ack, this.#options.ed25519))) return 'signature';
+      if (!(await isSignedRight(ack, encoded, this.#options.ed25519))) return 'signature';
     } finally {
       this.#checking--;
     }
-    return this.#write(ack);
+    return this.#write(ack, encoded);
   }
 
   unsigned(grant: ReadGrant, sentBytes: number): Promise<Refusal | undefined> {
@@ -136,8 +137,8 @@ class Desk implements ReceiptDesk {
     const now = this.#options.clock.now();
     if (receipt.ts > now + SKEW_MS) return 'future';
     if (receipt.ts < now - GRACE_MS - SKEW_MS) return 'stale';
-    if (!(await isSignedRight(receipt, this.#options.ed25519))) return 'signature';
-    return this.#write(receipt);
+    if (!(await isSignedRight(receipt, encoded, this.#options.ed25519))) return 'signature';
+    return this.#write(receipt, encoded);
   }
 
   async closeDue(signal?: AbortSignal): Promise<EpochRoot[]> {
@@ -174,9 +175,9 @@ class Desk implements ReceiptDesk {
     }
   }
 
-  async #write(receipt: Receipt): Promise<Refusal | undefined> {
+  async #write(receipt: Receipt, encoded: Uint8Array = encodeReceipt(receipt)): Promise<Refusal | undefined> {
     try {
-      return (await this.#log.append(receipt)) ? undefined : 'duplicate';
+      return (await this.#log.append(receipt, encoded)) ? undefined : 'duplicate';
     } catch (error) {
       if (isHoldfastError(error, 'RateLimited')) return 'overloaded';
       if (error instanceof HoldfastError) return 'unwritten';

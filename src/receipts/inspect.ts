@@ -118,7 +118,8 @@ export async function verifyProof(
   else if (gateway !== undefined && !equalBytes(gateway, root.gateway))
     why = 'the root is of another gateway';
   else if (!equalBytes(receipt.gateway, root.gateway)) why = 'the receipt is of another gateway';
-  else if (!(await isSignedRight(receipt, ed25519))) why = 'the signature of the receipt is not valid';
+  else if (!(await isSignedRight(receipt, proof.record, ed25519)))
+    why = 'the signature of the receipt is not valid';
   else if (!verifyInclusion(hash, place)) why = 'the path does not lead from the receipt to the root';
   return { holds: why === undefined, why, receipt, root };
 }

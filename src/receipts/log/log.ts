@@ -3,7 +3,7 @@ import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import { epochOf } from '../records/grants.ts';
-import { encodeReceipt, idOf, providerIn, type Receipt } from '../records/records.ts';
+import { idOf, providerIn, type Receipt } from '../records/records.ts';
 import { MAX_FILES, MAX_PROVIDERS, RECORDS_PER_FILE } from '../records/root.ts';
 import { encodeBatch, MAX_BATCH_BYTES } from './batch.ts';
 import type { AppendFile } from './files.ts';
@@ -112,18 +112,18 @@ export class ReceiptLog {
 
   /**
    * Takes a receipt, at once and before it returns; resolves when it is on the disk.
+   * @param bytes of the receipt; they do not change.
    * @returns false, resolved, where its id was taken before.
    * @throws HoldfastError, as a rejection: `RateLimited`, code `receipts_overloaded`; `Unavailable`, code
    * `receipts_unwritten` or `receipts_clock`; `Conflict`, code `receipts_shared`.
    */
-  async append(receipt: Receipt): Promise<boolean> {
+  async append(receipt: Receipt, bytes: Uint8Array): Promise<boolean> {
     const id = idOf(receipt);
     if (id !== undefined && this.has(id)) return false;
     if (this.#refusal !== undefined) throw this.#refusal;
     const epoch = this.booking();
     const provider = providerIn(receipt);
     this.#checkRoom(epoch, provider);
-    const bytes = encodeReceipt(receipt);
     if (provider !== undefined) this.#providers.add(provider);
     if (id !== undefined) this.#idsOf(epoch).add(id);
     await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,17 @@
 import { concatBytes, utf8Encode } from '../../core/bytes.ts';
 import type { Ed25519, Signer } from '../ed25519/ed25519.ts';
-import { bytesOf, type Cursor, flag, integer, kindAt, literal, malformed, Shape, textOf } from './shape.ts';
+import {
+  bytesOf,
+  type Cursor,
+  flag,
+  integer,
+  kindAt,
+  literal,
+  malformed,
+  Shape,
+  textOf,
+  withoutField,
+} from './shape.ts';
 
 /** What a reader is given with a read, so that it can acknowledge it. */
 export interface ReadGrant {
@@ -220,13 +231,20 @@ function signed<T extends ReadAck | ExecutionReceipt>(receipt: T, signer: Signer
   return { ...receipt, sig: signer.sign(signedBytes(receipt)) };
 }
 
-/** Whether the signature is valid; true where there is none. On another thread, where there are any. */
+const SIG = Uint8Array.of(0x63, 0x73, 0x69, 0x67);
+
+/**
+ * Whether the signature is valid; true where there is none. On another thread, where there are any.
+ * @param bytes of the receipt.
+ */
 export async function isSignedRight(
   receipt: Receipt,
+  bytes: Uint8Array,
   ed25519: Pick<Ed25519, 'verifyApart'>,
 ): Promise<boolean> {
   if (receipt.kind === 'denials' || receipt.pk === undefined || receipt.sig === undefined) return true;
-  return ed25519.verifyApart(receipt.pk, signedBytes(receipt), receipt.sig);
+  const signed = concatBytes(SIGNED[receipt.kind], ...withoutField(bytes, SIG));
+  return ed25519.verifyApart(receipt.pk, signed, receipt.sig);
 }
 
 /** What is in one record at most: the id of a read or an execution. */

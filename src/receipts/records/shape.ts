@@ -16,9 +16,15 @@ export interface Cursor {
   at: number;
 }
 
+/** Where bytes are laid one after the other. There is room for a record of any shape. */
+interface Writer {
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
 export interface FieldType<T> {
   /** @throws TypeError for a value that the format does not have. */
-  write(value: T): readonly Uint8Array[];
+  write(writer: Writer, value: T): void;
   /** @throws HoldfastError `Corrupt`. */
   read(cursor: Cursor): T;
 }
@@ -34,15 +40,17 @@ const MAX_FIELDS = 23;
 const [BYTES, TEXT, MAP] = [2, 3, 5] as const;
 
 export const integer: FieldType<number> = {
-  write(value) {
+  write(writer, value) {
     if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`not an integer from 0: ${value}`);
-    return [head(0, value)];
+    writeHead(writer, 0, value);
   },
   read: (cursor) => readHead(cursor, 0),
 };
 
 export const flag: FieldType<boolean> = {
-  write: (value) => [Uint8Array.of(value ? 0xf5 : 0xf4)],
+  write(writer, value) {
+    writer.bytes[writer.at++] = value ? 0xf5 : 0xf4;
+  },
   read(cursor) {
     const byte = cursor.bytes[cursor.at++];
     if (byte !== 0xf4 && byte !== 0xf5) throw malformed('a field is no boolean');
@@ -51,9 +59,10 @@ export const flag: FieldType<boolean> = {
 };
 
 export const bytesOf = (length: number): FieldType<Uint8Array> => ({
-  write(value) {
+  write(writer, value) {
     if (value.length !== length) throw new TypeError(`not ${length} bytes but ${value.length}`);
-    return [head(BYTES, length), value];
+    writeHead(writer, BYTES, length);
+    lay(writer, value);
   },
   read(cursor) {
     if (readHead(cursor, BYTES) !== length) throw malformed(`a field has not ${length} bytes`);
@@ -65,11 +74,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Text of UTF-8. @param max bytes. @param pattern which texts there are; it sees no more than `max`. */
 export const textOf = (max: number, pattern: RegExp = /^/): FieldType<string> => ({
-  write(value) {
+  write(writer, value) {
     const encoded = utf8Encode(value);
     if (encoded.length > max || /\p{Surrogate}/u.test(value) || !pattern.test(value))
       throw new TypeError(`not a text of this field: ${JSON.stringify(value.slice(0, 80))}`);
-    return [head(TEXT, encoded.length), encoded];
+    writeHead(writer, TEXT, encoded.length);
+    lay(writer, encoded);
   },
   read(cursor) {
     const length = readHead(cursor, TEXT);
@@ -84,7 +94,7 @@ export const literal = <const T extends string | number>(only: T): FieldType<T> 
   const encoded =
     typeof only === 'number' ? head(0, only) : concatBytes(head(TEXT, only.length), utf8Encode(only));
   return {
-    write: () => [encoded],
+    write: (writer) => lay(writer, encoded),
     read(cursor) {
       if (!startsWith(cursor, encoded)) throw malformed(`a field is not ${only}`);
       cursor.at += encoded.length;
@@ -99,6 +109,9 @@ interface Field {
   readonly type: FieldType<unknown>;
   readonly optional: boolean;
 }
+
+/** Where a record is laid while it is encoded, which nothing interrupts. */
+const DESK = new Uint8Array(MAX_RECORD_BYTES);
 
 /** The records with these fields, `v` besides. `pathHash` stands in the bytes as `path_hash`. */
 export class Shape<T extends object> {
@@ -123,16 +136,18 @@ export class Shape<T extends object> {
 
   /** @param without left out, though the record has it. @throws TypeError for a record that is none of this shape. */
   encode(record: T, without?: keyof T): Uint8Array {
-    const parts: Uint8Array[] = [];
+    const writer = { bytes: DESK, at: 1 };
     let count = 0;
     for (const { name, key, type, optional } of this.#fields) {
       const value = name === 'v' ? 1 : record[name as keyof T];
       if (name === without || (value === undefined && optional)) continue;
       if (value === undefined) throw new TypeError(`a record without ${name}`);
-      parts.push(key, ...type.write(value));
+      lay(writer, key);
+      type.write(writer, value);
       count++;
     }
-    return concatBytes(head(MAP, count), ...parts);
+    DESK[0] = (MAP << 5) | count;
+    return DESK.slice(0, writer.at);
   }
 
   /** The record at the cursor, which is then behind it. Byte strings are views. @throws HoldfastError `Corrupt`. */
@@ -177,20 +192,49 @@ function skip(cursor: Cursor): void {
   if (major === BYTES || major === TEXT) take(cursor, value);
 }
 
+/** A record without one of its fields, which it has. @param key as it is encoded. @throws HoldfastError `Corrupt`. */
+export function withoutField(
+  record: Uint8Array,
+  key: Uint8Array,
+): readonly [Uint8Array, Uint8Array, Uint8Array] {
+  const cursor = { bytes: record, at: 0 };
+  for (let left = readHead(cursor, MAP); left > 0; left--) {
+    const from = cursor.at;
+    const isIt = startsWith(cursor, key);
+    take(cursor, readHead(cursor, TEXT));
+    skip(cursor);
+    if (isIt) return [Uint8Array.of(record[0]! - 1), record.subarray(1, from), record.subarray(cursor.at)];
+  }
+  throw malformed('a field is missing');
+}
+
+function lay(writer: Writer, bytes: Uint8Array): void {
+  writer.bytes.set(bytes, writer.at);
+  writer.at += bytes.length;
+}
+
 /** The head of a CBOR item in its shortest form. */
 export function head(major: number, value: number): Uint8Array {
+  const writer = { bytes: new Uint8Array(9), at: 0 };
+  writeHead(writer, major, value);
+  return writer.bytes.subarray(0, writer.at);
+}
+
+function writeHead(writer: Writer, major: number, value: number): void {
+  const { bytes } = writer;
   const first = major << 5;
-  if (value < 24) return Uint8Array.of(first | value);
-  if (value < 0x100) return Uint8Array.of(first | 24, value);
-  const width = value < 0x10000 ? 2 : value < 0x1_0000_0000 ? 4 : 8;
-  const out = new Uint8Array(1 + width);
-  out[0] = first | (width === 2 ? 25 : width === 4 ? 26 : 27);
+  if (value < 24) {
+    bytes[writer.at++] = first | value;
+    return;
+  }
+  const width = value < 0x100 ? 1 : value < 0x10000 ? 2 : value < 0x1_0000_0000 ? 4 : 8;
+  bytes[writer.at++] = first | (24 + Math.log2(width));
   let left = value;
-  for (let i = width; i > 0; i--) {
-    out[i] = left % 256;
+  for (let i = width - 1; i >= 0; i--) {
+    bytes[writer.at + i] = left % 256;
     left = Math.floor(left / 256);
   }
-  return out;
+  writer.at += width;
 }
 
 const LEAST = [24, 0x100, 0x10000, 0x1_0000_0000] as const;
