@@ -1,7 +1,7 @@
 import { type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
-import { makeFolders, openRegular, readAtMost } from '../../core/files.ts';
+import { makeFolders, openRegular } from '../../core/files.ts';
 import { secureRandom } from '../../core/random.ts';
 import type { AppendFile, ReceiptFiles } from './files.ts';
 
@@ -25,7 +25,7 @@ export const diskFiles: ReceiptFiles = {
       throw error;
     }
     try {
-      return await readAtMost(file, maxBytes);
+      return await readWhole(file, maxBytes);
     } finally {
       await file.close();
     }
@@ -69,6 +69,21 @@ export const diskFiles: ReceiptFiles = {
     return placed;
   },
 };
+
+/** In one piece, however large: records are views of it. */
+async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
+  const { size } = await file.stat();
+  if (size > maxBytes)
+    throw Object.assign(new Error(`it has more than ${maxBytes} bytes`), { code: 'EFBIG' });
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  while (at < size) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.subarray(0, at);
+}
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');

@@ -3,13 +3,14 @@
  * large and moves nothing. Ids are random where it matters, so their bytes are their hash.
  */
 export class IdSet {
-  readonly #words: 2 | 4;
+  /** Of the id at hand. */
+  readonly #key: Uint32Array;
   readonly #tables: Table[] = [];
   #size = 0;
 
   /** @param bytes of an id that count: 8 or 16. */
   constructor(bytes: 8 | 16) {
-    this.#words = bytes === 8 ? 2 : 4;
+    this.#key = new Uint32Array(bytes / 4);
   }
 
   get size(): number {
@@ -17,19 +18,19 @@ export class IdSet {
   }
 
   has(id: Uint8Array): boolean {
-    const key = wordsOf(id, this.#words);
+    const key = this.#keyOf(id);
     return this.#tables.some((table) => table.slots[placeIn(table, key)] !== 0);
   }
 
   /** @returns false where it is in there already. */
   add(id: Uint8Array): boolean {
     if (this.has(id)) return false;
-    const key = wordsOf(id, this.#words);
+    const key = this.#key;
     let table = this.#tables.at(-1);
     // Three quarters full: longer searches would cost more than the memory.
     if (table === undefined || 4 * table.used >= 3 * table.capacity) {
       const capacity = table === undefined ? 1_024 : Math.min(2 * table.capacity, MAX_CAPACITY);
-      table = { capacity, used: 0, slots: new Uint32Array(capacity * this.#words) };
+      table = { capacity, used: 0, slots: new Uint32Array(capacity * key.length) };
       this.#tables.push(table);
     }
     table.slots.set(key, placeIn(table, key));
@@ -40,14 +41,22 @@ export class IdSet {
 
   /** Takes back one that was added. */
   delete(id: Uint8Array): void {
-    const key = wordsOf(id, this.#words);
+    const key = this.#keyOf(id);
     for (const table of this.#tables) {
       const place = placeIn(table, key);
       if (table.slots[place] === 0) continue;
-      removeAt(table, place, this.#words);
+      removeAt(table, place, key.length);
       table.used--;
       this.#size--;
     }
+  }
+
+  #keyOf(id: Uint8Array): Uint32Array {
+    const key = this.#key;
+    for (let i = 0; i < key.length; i++)
+      key[i] = id[4 * i]! | (id[4 * i + 1]! << 8) | (id[4 * i + 2]! << 16) | (id[4 * i + 3]! << 24);
+    if (key[0] === 0) key[0] = 1;
+    return key;
   }
 }
 
@@ -59,14 +68,6 @@ interface Table {
   used: number;
   /** An id takes some words, of which the first is not 0. */
   readonly slots: Uint32Array;
-}
-
-function wordsOf(id: Uint8Array, words: number): Uint32Array {
-  const key = new Uint32Array(words);
-  for (let i = 0; i < words; i++)
-    key[i] = id[4 * i]! | (id[4 * i + 1]! << 8) | (id[4 * i + 2]! << 16) | (id[4 * i + 3]! << 24);
-  if (key[0] === 0) key[0] = 1;
-  return key;
 }
 
 const homeOf = (word: number, capacity: number): number => (Math.imul(word, 0x9e3779b1) >>> 0) % capacity;

@@ -269,7 +269,17 @@ function startsWith({ bytes, at }: Cursor, prefix: Uint8Array): boolean {
   return true;
 }
 
+/** Nearly all texts are short ASCII, which takes a decoder longer to begin with than to read. */
 function decodeText(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) {
+    if (byte >= 0x80) return decodeUtf8(bytes);
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {

@@ -1,0 +1,330 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { encodeNode } from '../../src/manifest/dag-cbor.ts';
+import type { Refusal } from '../../src/receipts/desk.ts';
+import { EPOCH_MS } from '../../src/receipts/records/grants.ts';
+import {
+  decodeReceipt,
+  encodeReceipt,
+  type ReadAck,
+  type Receipt,
+  signAck,
+  signExecution,
+} from '../../src/receipts/records/records.ts';
+import { itemAt, recordByThePage, recordsOf } from './page-reader.ts';
+import {
+  ackOf,
+  type CrashingFiles,
+  countingRandom,
+  EPOCH,
+  ed25519,
+  FOLDER,
+  grantOf,
+  newWorld,
+  openDesk,
+  reader,
+} from './world.ts';
+
+const SLOW = process.env.SLOW === '1';
+const decoded = (ack: Uint8Array): ReadAck => decodeReceipt(ack) as ReadAck;
+
+const recordsIn = (files: CrashingFiles): Uint8Array[] =>
+  files
+    .paths()
+    .filter((path) => path.endsWith('.cbor'))
+    .flatMap((path) => recordsOf(files.get(path)));
+
+test('an acknowledgement is taken once: again, together, and after a restart it is a duplicate', async () => {
+  const { files, clock, desk } = await newWorld();
+  const ack = ackOf(grantOf(desk));
+  const together = await Promise.all([desk.accept(ack), desk.accept(ack), desk.accept(ack)]);
+  expect(together.filter((refusal) => refusal === undefined)).toHaveLength(1);
+  expect(await desk.accept(ack)).toBe('duplicate');
+  await desk.close();
+  const again = await openDesk({ files, clock });
+  expect(await again.accept(ack)).toBe('duplicate');
+  expect(recordsIn(files).map((bytes) => Uint8Array.from(bytes))).toEqual([ack]);
+});
+
+test('a read that nobody acknowledged in time is not acknowledged after that', async () => {
+  const { desk } = await newWorld();
+  const grant = grantOf(desk);
+  expect(await desk.unsigned(grant, 10)).toBeUndefined();
+  expect(await desk.accept(ackOf(grant))).toBe('duplicate');
+  expect(await desk.unsigned(grant, 10)).toBe('duplicate');
+});
+
+test('what another gateway issued is refused, with its own key or in its own name', async () => {
+  const { desk } = await newWorld();
+  const other = (await newWorld({ key: new Uint8Array(32).fill(8) })).desk;
+  const grant = grantOf(other);
+  expect(await desk.accept(ackOf(grant))).toBe('foreign');
+  expect(await desk.accept(ackOf({ ...grant, gateway: desk.gateway }))).toBe('forged');
+});
+
+test('whoever changes what was granted, and signs that, is refused', async () => {
+  const { desk } = await newWorld();
+  const grant = grantOf(desk);
+  const changes: Partial<typeof grant>[] = [
+    { provider: 'p2' },
+    { domain: 'example.com' },
+    { length: grant.length + 1 },
+    { issued: grant.issued + 1 },
+    { manifest: new Uint8Array(32) },
+    { pathHash: new Uint8Array(32) },
+    { clientHash: new Uint8Array(32) },
+    { readId: new Uint8Array(32) },
+    { readId: grant.readId.map((byte, i) => (i === 31 ? byte ^ 1 : byte)) },
+  ];
+  for (const change of changes) expect(await desk.accept(ackOf({ ...grant, ...change }, 5))).toBe('forged');
+  expect(await desk.accept(ackOf(grant, 5))).toBeUndefined();
+});
+
+test('what a reader signs is what it says: another signature, or no more than was sent', async () => {
+  const { desk } = await newWorld();
+  const grant = grantOf(desk);
+  const ack = decoded(ackOf(grant, 900));
+  const stolen = { ...ack, bytes: 901 };
+  expect(await desk.accept(encodeReceipt(stolen))).toBe('signature');
+  expect(await desk.accept(encodeReceipt({ ...ack, pk: ed25519.signer(new Uint8Array(32)).publicKey }))).toBe(
+    'signature',
+  );
+  expect(await desk.accept(encodeReceipt(ack), 899)).toBe('forged');
+  expect(await desk.accept(encodeReceipt(ack), 900)).toBeUndefined();
+});
+
+test('what is no acknowledgement is malformed', async () => {
+  const { desk } = await newWorld();
+  const { pk, sig, ...unsigned } = decoded(ackOf(grantOf(desk)));
+  const denied: Receipt = { ...unsigned, bytes: 0, allowed: false, reason: 'rate_limited' };
+  const denials: Receipt = { kind: 'denials', gateway: desk.gateway, reason: 'x', reads: 1, from: 0, to: 0 };
+  for (const receipt of [unsigned, denied, denials])
+    expect(await desk.accept(encodeReceipt(receipt))).toBe('malformed');
+  for (const bytes of [[], [0xa0], [0xff], Array(5_000).fill(0)])
+    expect(await desk.accept(Uint8Array.from(bytes))).toBe('malformed');
+});
+
+test('times are bounded: the future, the stale, and the grace after an hour', async () => {
+  const { clock, desk } = await newWorld();
+  const grant = grantOf(desk);
+  const minute = 60_000;
+  expect(await desk.accept(ackOf(grant, 1, grant.issued + 3 * minute))).toBe('future');
+  expect(await desk.accept(ackOf(grant, 1, grant.issued - 3 * minute))).toBe('stale');
+  const late = [grantOf(desk), grantOf(desk), grantOf(desk)];
+  clock.jump += (EPOCH + 1) * EPOCH_MS + 5 * minute - clock.now();
+  expect(await desk.accept(ackOf(late[0]!))).toBeUndefined();
+  clock.jump += 1;
+  expect(await desk.accept(ackOf(late[1]!))).toBe('stale');
+  // Back in the hour, by a clock that was set: what is stale for the epoch that is written to stays stale.
+  clock.jump += EPOCH_MS;
+  expect(await desk.accept(ackOf(grantOf(desk)))).toBeUndefined();
+  clock.jump -= EPOCH_MS + 2 * minute;
+  expect(await desk.accept(ackOf(late[2]!))).toBe('stale');
+});
+
+test('a late acknowledgement is written to the hour in which it arrives', async () => {
+  const { files, clock, desk } = await newWorld();
+  const grant = grantOf(desk);
+  clock.jump += (EPOCH + 1) * EPOCH_MS + 1 - clock.now();
+  expect(await desk.accept(ackOf(grant))).toBeUndefined();
+  expect(files.paths()).toEqual([`${FOLDER}/read/${EPOCH + 1}/00000000.cbor`]);
+});
+
+test('while the clock shows an hour long past nothing is written, and the next hour is never written to again', async () => {
+  const { files, clock, desk } = await newWorld();
+  clock.jump += 3 * EPOCH_MS;
+  expect(await desk.accept(ackOf(grantOf(desk)))).toBeUndefined();
+  clock.jump -= EPOCH_MS;
+  const grant = grantOf(desk);
+  expect(await desk.accept(ackOf(grant))).toBeUndefined();
+  clock.jump -= EPOCH_MS;
+  expect(await desk.unsigned(grantOf(desk), 1)).toBe('unwritten');
+  expect(files.paths()).toEqual([`${FOLDER}/read/${EPOCH + 3}/00000000.cbor`]);
+  const later = await openDesk({ files, clock, random: countingRandom(500) });
+  expect(await later.unsigned(grantOf(later), 1)).toBe('unwritten');
+});
+
+test('replays, duplicates and forgeries in any order and over restarts are taken once', async () => {
+  const rounds = SLOW ? 400 : 6;
+  const each = SLOW ? 2_500 : 150;
+  const { files, clock, desk: first } = await newWorld();
+  let desk = first;
+  const sent: Uint8Array[] = [];
+  const taken = new Map<string, number>();
+  const random = new DataView(countingRandom(77)(4 * 4_096).buffer);
+  let drawn = 0;
+  const draw = (below: number): number => random.getUint32(4 * (drawn++ % 4_096)) % below;
+  let tries = 0;
+  for (let round = 0; round < rounds; round++) {
+    const fresh = Array.from({ length: 10 }, () => ackOf(grantOf(desk)));
+    sent.push(...fresh);
+    const work = Array.from({ length: each }, async (_, i) => {
+      const ack = sent[draw(sent.length)]!;
+      const kind = i % 5;
+      tries++;
+      if (kind === 4) {
+        const changed = Uint8Array.from(ack);
+        changed[draw(changed.length)]! ^= 1 << draw(8);
+        expect(await desk.accept(changed)).not.toBeUndefined();
+        return;
+      }
+      if ((await desk.accept(ack)) !== undefined) return;
+      const key = Buffer.from(ack).toString('hex');
+      taken.set(key, (taken.get(key) ?? 0) + 1);
+    });
+    await Promise.all(work);
+    if (round % 3 === 2) {
+      await desk.close();
+      desk = await openDesk({ files, clock, random: countingRandom(1_000_000 * round) });
+    }
+  }
+  await desk.close();
+  expect(tries).toBe(rounds * each);
+  expect([...taken.values()].filter((times) => times > 1)).toEqual([]);
+  const written = recordsIn(files).map((bytes) => Buffer.from(bytes).toString('hex'));
+  expect(new Set(written)).toEqual(new Set(taken.keys()));
+  expect(written.length).toBe(taken.size);
+});
+
+test('denied reads beyond a rate are counted, and written down together', async () => {
+  const { files, clock, desk } = await newWorld({ denialsPerSecond: 5 });
+  for (let i = 0; i < 100; i++)
+    await desk.denied(grantOf(desk), i % 2 === 0 ? 'rate_limited' : 'no_such_path');
+  await clock.advance(10_000);
+  await desk.close();
+  const receipts = recordsIn(files).map(recordByThePage);
+  expect(receipts.filter(({ kind }) => kind === 'read')).toHaveLength(5);
+  const denials = receipts.filter(({ kind }) => kind === 'denials');
+  expect(denials.map(({ reason, reads }) => [reason, reads])).toEqual([
+    ['no_such_path', 48],
+    ['rate_limited', 47],
+  ]);
+});
+
+test('an execution is taken once, signed and of now', async () => {
+  const { clock, desk } = await newWorld();
+  const base = {
+    ...{
+      gateway: desk.gateway,
+      manifest: new Uint8Array(32),
+      provider: 'p1',
+      domain: '',
+      pathHash: new Uint8Array(32),
+    },
+    ...{
+      executionId: new Uint8Array(16).fill(3),
+      cpuUs: 7,
+      diskRead: 8,
+      diskWritten: 9,
+      ts: Math.floor(clock.now()),
+    },
+  };
+  const encoded = (change: object): Uint8Array =>
+    encodeReceipt(signExecution({ ...base, ...change }, reader));
+  const told: (Refusal | undefined)[] = [];
+  const forged = { ...decodeReceipt(encoded({})), cpuUs: 8 } as Receipt;
+  for (const bytes of [
+    encoded({ ts: base.ts + 1e6 }),
+    encoded({ ts: 5 }),
+    encoded({ gateway: new Uint8Array(32) }),
+    encodeReceipt(forged),
+    encoded({}),
+    encoded({}),
+    ackOf(grantOf(desk)),
+  ])
+    told.push(await desk.executed(bytes));
+  expect(told).toEqual(['future', 'stale', 'foreign', 'signature', undefined, 'duplicate', 'malformed']);
+});
+
+test('more than may wait, or than an hour has room for, is refused and may come again', async () => {
+  const { desk } = await newWorld({ maxWaiting: 10 });
+  const grants = Array.from({ length: 30 }, () => grantOf(desk));
+  const told = await Promise.all(grants.map((grant) => desk.unsigned(grant, 1)));
+  expect(told.filter((refusal) => refusal === 'overloaded')).toHaveLength(20);
+  expect(await desk.unsigned(grants[29]!, 1)).toBeUndefined();
+
+  const small = await newWorld({ maxRecords: 3 });
+  const all: (Refusal | undefined)[] = [];
+  for (let i = 0; i < 5; i++) all.push(await small.desk.unsigned(grantOf(small.desk), 1));
+  expect(all).toEqual([undefined, undefined, undefined, 'overloaded', 'overloaded']);
+  small.clock.jump += EPOCH_MS;
+  expect(await small.desk.unsigned(grantOf(small.desk), 1)).toBeUndefined();
+});
+
+test('a disk that does not answer has nobody wait for ever, and its records count when it does', async () => {
+  const { files, clock, desk } = await newWorld();
+  expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+  let answer = (): void => undefined;
+  const open = files.open.bind(files);
+  files.open = async (path) => {
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    return open(path);
+  };
+  clock.jump += EPOCH_MS;
+  const grant = grantOf(desk);
+  const waiting = desk.unsigned(grant, 1);
+  await clock.advance(10_000);
+  expect(await waiting).toBe('unwritten');
+  expect(await desk.unsigned(grantOf(desk), 1)).toBe('unwritten');
+  answer();
+  await clock.advance(0);
+  files.open = open;
+  expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+});
+
+test('another process that writes to the same folder is noticed before it does harm', async () => {
+  const { files, clock, desk } = await newWorld();
+  const other = await openDesk({ files, clock, random: countingRandom(500) });
+  expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+  expect(await other.unsigned(grantOf(other), 1)).toBeUndefined();
+  expect(await desk.unsigned(grantOf(desk), 1)).toBe('unwritten');
+  expect(await desk.unsigned(grantOf(desk), 1)).toBe('unwritten');
+  expect(recordsIn(files)).toHaveLength(2);
+});
+
+test('a damaged file is not taken for one whose writing did not end', async () => {
+  const { files, clock, desk } = await newWorld();
+  for (let i = 0; i < 3; i++) await desk.unsigned(grantOf(desk), 1);
+  await desk.close();
+  const [path] = files.paths() as [string];
+  const whole = files.get(path);
+  for (const at of [0, 2, 40, 100, Math.floor(whole.length / 2)]) {
+    const changed = Uint8Array.from(whole);
+    changed[at]! ^= 0x10;
+    files.put(path, changed);
+    await expect(openDesk({ files, clock })).rejects.toMatchObject({ code: 'receipts_damaged' });
+    expect(files.get(path)).toEqual(changed);
+  }
+  files.put(path, whole.slice(0, -1));
+  await (await openDesk({ files, clock })).close();
+  expect(recordsOf(files.get(path))).toHaveLength(2);
+});
+
+test('records are the bytes that the general encoder gives', () => {
+  const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
+    fc.uint8Array({ minLength: length, maxLength: length });
+  const uint = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 70_000 }), fc.maxSafeNat());
+  const text = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((one) => Buffer.byteLength(one) <= 255);
+  const read = fc.record({
+    ...{ gateway: bytes(32), manifest: bytes(32), provider: text, domain: text, pathHash: bytes(32) },
+    ...{ clientHash: bytes(32), readId: bytes(32), issued: uint, length: uint, ts: uint },
+  });
+  fc.assert(
+    fc.property(read, fc.boolean(), (fields, signed) => {
+      const grant = { ...fields, kind: 'grant' as const };
+      const came = { bytes: Math.floor(fields.length / 2), ts: fields.ts };
+      const receipt: ReadAck = signed
+        ? signAck(grant, came, reader)
+        : { ...fields, ...came, kind: 'read', allowed: true };
+      const encoded = encodeReceipt(receipt);
+      expect(decodeReceipt(encoded)).toEqual(receipt);
+      const { pathHash, clientHash, readId, ...same } = receipt;
+      const node = { v: 1, ...same, path_hash: pathHash, client_hash: clientHash, read_id: readId };
+      expect(encoded).toEqual(encodeNode(node));
+      expect(itemAt(encoded, 0)[0]).toEqual(node);
+    }),
+    { numRuns: SLOW ? 5_000 : 100 },
+  );
+});
