@@ -26,7 +26,7 @@ const helpOf = async (...command: string[]): Promise<string> =>
   (await start([...command, '--help']).outcome).stdout.toString();
 beforeAll(async () => {
   const commands: string[][] = [];
-  for (const group of [[], ['providers'], ['bench']]) {
+  for (const group of [[], ['providers'], ['receipts'], ['bench']]) {
     for (const [, name] of (await helpOf(...group)).matchAll(/^ {2}holdfast ((?:[a-z-]+ ?)+)/gm)) {
       commands.push(
         name!

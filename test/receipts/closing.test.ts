@@ -116,8 +116,14 @@ test('an epoch of which nothing is credited gets its root all the same', async (
   expect((await auditOf(world.files)).difference).toBeUndefined();
 });
 
-/** More than two files of records, some of each kind. */
-async function longHour(): Promise<World> {
+let hour: Promise<World> | undefined;
+/** More than two files of records, some of each kind; nobody changes it. */
+const longHour = (): Promise<World> => {
+  hour ??= makeLongHour();
+  return hour;
+};
+
+async function makeLongHour(): Promise<World> {
   const world = await newWorld({ denialsPerSecond: 1 });
   await reads(world.desk, 'zwölf', { signed: 12, unsigned: 4_090 });
   await reads(world.desk, 'p2', { signed: 5, unsigned: 4_100 });
