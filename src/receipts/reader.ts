@@ -9,11 +9,11 @@ import { decodeGrant, encodeReceipt, signAck } from './records/records.ts';
 /** Who reads, and says what came. */
 export interface ReceiptReader {
   /**
-   * The acknowledgement of a read, for the gateway that gave the grant.
-   * @param bytes that came, of a read that broke off too.
-   * @throws HoldfastError `Corrupt`, code `receipt_malformed`; TypeError for more bytes than were granted.
+   * To be called when a read begins. When it has ended, or broken off, the result gives the acknowledgement for the gateway
+   * that gave the grant; it takes the bytes that came. The time that it took is measured, so this machine's clock need not be right.
+   * @throws HoldfastError `Corrupt`, code `receipt_malformed`; the result, TypeError for more bytes than were granted.
    */
-  acknowledge(grant: Uint8Array, bytes: number): Uint8Array;
+  begin(grant: Uint8Array): (bytes: number) => Uint8Array;
 }
 
 interface ReaderOptions {
@@ -29,12 +29,16 @@ const MAX_KEYS = 64;
 export function createReceiptReader({ ed25519, clock, random }: ReaderOptions): ReceiptReader {
   const signers = new Map<string, Signer>();
   return {
-    acknowledge(encoded, bytes) {
+    begin(encoded) {
       const grant = decodeGrant(encoded);
+      const began = clock.monotonic();
       const hour = `${epochOf(grant.issued)} ${toHex(grant.gateway)}`;
       const signer = entryOf(signers, hour, () => ed25519.signer(random(32)));
       if (signers.size > MAX_KEYS) signers.delete(signers.keys().next().value!);
-      return encodeReceipt(signAck(grant, { bytes, ts: Math.floor(clock.now()) }, signer));
+      return (bytes) => {
+        const ts = grant.issued + Math.floor(clock.monotonic() - began);
+        return encodeReceipt(signAck(grant, { bytes, ts }, signer));
+      };
     },
   };
 }

@@ -67,6 +67,34 @@ test('an epoch gets one root five minutes after its end, and never another', asy
   expect(files.paths().filter((path) => path.endsWith('.cbor'))).toEqual([fileOf(0), fileOf(0, EPOCH + 1)]);
 });
 
+test('after an hour is closed nothing is written to it, though the clock goes back into it', async () => {
+  const world = await newWorld();
+  const { files, clock, desk } = world;
+  await reads(desk, 'p1', { signed: 1, unsigned: 0 });
+  expect(await closeHour(world)).toEqual([EPOCH]);
+  clock.jump -= 10 * 60_000;
+  expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+  expect(files.paths().filter((path) => path.endsWith('.cbor'))).toEqual([fileOf(0), fileOf(0, EPOCH + 1)]);
+  expect((await auditOf(files)).difference).toBeUndefined();
+});
+
+test('an hour is closed while reads of the next go on and on', async () => {
+  const { files, clock, desk } = await newWorld();
+  await reads(desk, 'p1', { signed: 1, unsigned: 0 });
+  clock.jump += EPOCH_MS + 5 * 60_000;
+  let isClosed = false;
+  const client = async (): Promise<void> => {
+    for (let i = 0; i < 2_000 && !isClosed; i++) await desk.unsigned(grantOf(desk), 1);
+    expect(isClosed).toBe(true);
+  };
+  const clients = Promise.all([client(), client(), client()]);
+  const roots = await desk.closeDue();
+  isClosed = true;
+  expect(roots.map(({ epoch }) => epoch)).toEqual([EPOCH]);
+  await clients;
+  expect((await auditOf(files)).difference).toBeUndefined();
+});
+
 test('hours without a read have no root, and each root names the one before it', async () => {
   const world = await newWorld();
   const { files, clock, desk } = world;
@@ -304,4 +332,8 @@ test('a damaged hour is not closed, says where, and lets the next be closed once
   await reads(desk, 'p1', { signed: 1, unsigned: 0 });
   files.remove(path);
   expect(await closeHour({ clock, desk })).toEqual([EPOCH + 1]);
+  // Brought back after that, it has no place in the order of roots any more.
+  files.put(path, bytes);
+  expect(await desk.closeDue()).toEqual([]);
+  expect(files.paths()).not.toContain(`${FOLDER}/read/${EPOCH}.root`);
 });

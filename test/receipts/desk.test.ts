@@ -251,6 +251,34 @@ test('more than may wait, or than an hour has room for, is refused and may come 
   expect(await small.desk.unsigned(grantOf(small.desk), 1)).toBeUndefined();
 });
 
+test.each(['append', 'flush'])(
+  'a receipt whose %s failed may come again, and is then taken',
+  async (failing) => {
+    const { files, desk } = await newWorld();
+    expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+    const ack = ackOf(grantOf(desk));
+    let faults = 1;
+    files.fault = (step) => (step === failing && faults-- > 0 ? new Error('I/O error') : undefined);
+    expect(await desk.accept(ack)).toBe('unwritten');
+    expect(recordsIn(files)).toHaveLength(1);
+    expect(await desk.accept(ack)).toBeUndefined();
+    expect(recordsIn(files)).toHaveLength(2);
+  },
+);
+
+test('where a failed write cannot be taken back either, its end is looked for before anything follows', async () => {
+  const { files, desk } = await newWorld();
+  expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();
+  const ack = ackOf(grantOf(desk));
+  files.fault = () => new Error('I/O error');
+  expect(await desk.accept(ack)).toBe('unwritten');
+  files.fault = undefined;
+  expect(await desk.unsigned(grantOf(desk), 2)).toBeUndefined();
+  expect(recordsIn(files)).toHaveLength(2);
+  // Nobody knew whether it was written: it is not taken again.
+  expect(await desk.accept(ack)).toBe('duplicate');
+});
+
 test('a disk that does not answer has nobody wait for ever, and its records count when it does', async () => {
   const { files, clock, desk } = await newWorld();
   expect(await desk.unsigned(grantOf(desk), 1)).toBeUndefined();

@@ -31,10 +31,10 @@ async function recordFiles(): Promise<string[]> {
 test('a gateway of the library takes what a reader of the library acknowledges, once', async () => {
   const desk = await openReceipts({ folder });
   const reader = await openReceiptReader();
-  const ack = reader.acknowledge(encodeGrant(desk.issue(request)), 77);
+  const ack = reader.begin(encodeGrant(desk.issue(request)))(77);
   expect(await desk.accept(ack)).toBeUndefined();
   expect(await desk.accept(ack)).toBe('duplicate');
-  expect(() => reader.acknowledge(encodeGrant(desk.issue(request)), 101)).toThrow(TypeError);
+  expect(() => reader.begin(encodeGrant(desk.issue(request)))(101)).toThrow(TypeError);
   const gateway = desk.gateway;
   await desk.close();
   const again = await openReceipts({ folder });
@@ -52,7 +52,7 @@ test('a reader has another key for each gateway, and one for an hour of one', as
   const desk = await openReceipts({ folder });
   const other = await openReceipts({ folder: join(folder, 'other') });
   const keyIn = (grant: Uint8Array): string => {
-    const ack = Buffer.from(reader.acknowledge(grant, 1));
+    const ack = Buffer.from(reader.begin(grant)(1));
     const at = ack.indexOf(Buffer.from('62706b5820', 'hex')) + 5;
     return ack.subarray(at, at + 32).toString('hex');
   };

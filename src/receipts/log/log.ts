@@ -82,7 +82,10 @@ export class ReceiptLog {
   #newest: number;
   #writer: Writer | undefined;
   #waiting: Waiting[] = [];
+  /** Until nothing waits. */
   #flushing: Promise<void> | undefined;
+  /** One batch of it. */
+  #writing: Promise<void> | undefined;
   /** Why nothing is taken: for the time being, or for good. */
   #refusal: HoldfastError | undefined;
 
@@ -129,9 +132,7 @@ export class ReceiptLog {
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: HoldfastError): void => (error === undefined ? resolve() : reject(error));
       this.#waiting.push({ bytes, id, epoch, settle });
-      this.#flushing ??= this.#flush().finally(() => {
-        this.#flushing = undefined;
-      });
+      this.#flushing ??= this.#flush();
     });
     return true;
   }
@@ -140,7 +141,8 @@ export class ReceiptLog {
   async seal(epoch: number): Promise<void> {
     this.#newest = Math.max(this.#newest, epoch + 1);
     await this.#inTime(async () => {
-      await this.#flushing;
+      // There may always be more that waits: what is written next goes to a later epoch.
+      await this.#writing;
       if (this.#writer !== undefined && this.#writer.epoch <= epoch) await this.#leaveFile();
     });
   }
@@ -178,30 +180,41 @@ export class ReceiptLog {
   }
 
   async #flush(): Promise<void> {
-    // All that is asked in this turn shares the first flush.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch: Waiting[] = [];
-      let isLate = false;
-      const cancel = this.#options.clock.timer(DEADLINE_MS, () => {
-        isLate = true;
-        this.#refusal ??= LATE;
-        // What is under way may still be written, so that its ids stay taken; what waits is not.
-        for (const one of batch) one.settle(LATE);
-        this.#release(this.#waiting.splice(0), LATE);
-      });
-      try {
-        await this.#write(batch);
-        for (const one of batch) one.settle();
-      } catch (error) {
-        const failure = error instanceof HoldfastError ? error : unwritten(errnoText(error), error);
-        if (failure.code === 'receipts_shared') this.#refusal = failure;
-        await this.#takeBack(batch, failure);
-        this.#release(this.#waiting.splice(0), failure);
-      } finally {
-        cancel();
-        if (isLate && this.#refusal === LATE) this.#refusal = undefined;
+    try {
+      // All that is asked in this turn shares the first flush.
+      await Promise.resolve();
+      while (this.#waiting.length > 0) {
+        this.#writing = this.#writeBatch();
+        await this.#writing;
       }
+    } finally {
+      this.#flushing = undefined;
+      this.#writing = undefined;
+    }
+  }
+
+  /** What waits, as far as one batch takes it. It throws nothing: each that waited is told. */
+  async #writeBatch(): Promise<void> {
+    const batch: Waiting[] = [];
+    let isLate = false;
+    const cancel = this.#options.clock.timer(DEADLINE_MS, () => {
+      isLate = true;
+      this.#refusal ??= LATE;
+      // What is under way may still be written, so that its ids stay taken; what waits is not.
+      for (const one of batch) one.settle(LATE);
+      this.#release(this.#waiting.splice(0), LATE);
+    });
+    try {
+      await this.#write(batch);
+      for (const one of batch) one.settle();
+    } catch (error) {
+      const failure = error instanceof HoldfastError ? error : unwritten(errnoText(error), error);
+      if (failure.code === 'receipts_shared') this.#refusal = failure;
+      await this.#takeBack(batch, failure);
+      this.#release(this.#waiting.splice(0), failure);
+    } finally {
+      cancel();
+      if (isLate && this.#refusal === LATE) this.#refusal = undefined;
     }
   }
 
