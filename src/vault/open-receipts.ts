@@ -28,7 +28,7 @@ export async function receiptParts(
 }
 
 export interface OpenReceiptsOptions {
-  /** Made where there is none, with a key of its own in `gateway.key`. One gateway's alone. */
+  /** Made where there is none, with a file of its own key in it. One gateway's alone. */
   readonly folder: string;
   /** Records that wait for the disk. Default 16,384. */
   readonly maxWaiting?: number | undefined;
