@@ -99,11 +99,11 @@ test('a file is placed whole and once, and links are not followed', async () => 
   expect(await diskFiles.place(path, Uint8Array.of(1, 2))).toBe(true);
   expect(await diskFiles.place(path, Uint8Array.of(3))).toBe(false);
   expect(await diskFiles.read(path, 2)).toEqual(Uint8Array.of(1, 2));
-  await expect(diskFiles.read(path, 1)).rejects.toMatchObject({ code: 'EFBIG' });
+  await expect(diskFiles.read(path, 1)).rejects.toMatchObject({ code: 'access_denied' });
   expect(await diskFiles.read(join(folder, 'none', 'x'), 1)).toBeUndefined();
   expect(await readdir(join(folder, 'a'))).toEqual(['b']);
   await symlink(path, join(folder, 'link'));
-  await expect(diskFiles.read(join(folder, 'link'), 9)).rejects.toMatchObject({ code: 'ELOOP' });
+  await expect(diskFiles.read(join(folder, 'link'), 9)).rejects.toMatchObject({ code: 'access_denied' });
 });
 
 test('an audit of a folder without receipts, and a proof that is none, say so', async () => {

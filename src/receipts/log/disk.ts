@@ -1,74 +1,92 @@
 import { type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
+import { errnoText, isFull } from '../../core/errno.ts';
+import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders, openRegular } from '../../core/files.ts';
 import { secureRandom } from '../../core/random.ts';
 import type { AppendFile, ReceiptFiles } from './files.ts';
 
-/** The files of this machine. */
+/** The files of this machine. Failures are `PermissionDenied` (`access_denied`) or `QuotaExceeded` (`disk_full`). */
 export const diskFiles: ReceiptFiles = {
-  async list(folder) {
-    try {
-      return await readdir(folder);
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
-    }
-  },
-
-  async read(path, maxBytes) {
-    let file: FileHandle;
-    try {
-      file = await openRegular(path, 'refused');
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-    try {
-      return await readWhole(file, maxBytes);
-    } finally {
-      await file.close();
-    }
-  },
-
-  async open(path) {
-    await makeDurable(dirname(path));
-    const file = await open(path, 'a+', 0o600);
-    try {
-      await flushFolder(dirname(path));
-      return appendTo(file);
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-  },
-
-  async place(path, bytes) {
-    const folder = dirname(path);
-    await makeDurable(folder);
-    let placed = true;
-    const draft = join(folder, `.${basename(path)}.${toHex(secureRandom(8))}`);
-    try {
-      const file = await open(draft, 'wx', 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      // Unlike a rename, it takes nobody's place.
-      await link(draft, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      placed = false;
-    } finally {
-      await rm(draft, { force: true });
-    }
-    // Also what another has placed and may not have flushed.
-    await flushFolder(folder);
-    return placed;
-  },
+  list: (folder) => told(folder, () => list(folder)),
+  read: (path, maxBytes) => told(path, () => read(path, maxBytes)),
+  open: (path) => told(path, () => openFile(path)),
+  place: (path, bytes) => told(path, () => place(path, bytes)),
 };
+
+async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const [kind, code] = isFull(cause)
+      ? (['QuotaExceeded', 'disk_full'] as const)
+      : (['PermissionDenied', 'access_denied'] as const);
+    throw new HoldfastError(kind, `${path}: ${errnoText(cause)}`, { code, cause });
+  }
+}
+
+async function list(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+async function read(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  let file: FileHandle;
+  try {
+    file = await openRegular(path, 'refused');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    return await readWhole(file, maxBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFile(path: string): Promise<AppendFile> {
+  await makeDurable(dirname(path));
+  const file = await open(path, 'a+', 0o600);
+  try {
+    await flushFolder(dirname(path));
+    return appendTo(path, file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function place(path: string, bytes: Uint8Array): Promise<boolean> {
+  const folder = dirname(path);
+  await makeDurable(folder);
+  let placed = true;
+  const draft = join(folder, `.${basename(path)}.${toHex(secureRandom(8))}`);
+  try {
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    // Unlike a rename, it takes nobody's place.
+    await link(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    placed = false;
+  } finally {
+    await rm(draft, { force: true });
+  }
+  // Also what another has placed and may not have flushed.
+  await flushFolder(folder);
+  return placed;
+}
 
 /** In one piece, however large: records are views of it. */
 async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
@@ -88,12 +106,12 @@ async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-const appendTo = (file: FileHandle): AppendFile => ({
-  size: async () => (await file.stat()).size,
-  append: (bytes) => file.writeFile(bytes),
-  flush: () => file.datasync(),
-  truncate: (size) => file.truncate(size),
-  close: () => file.close(),
+const appendTo = (path: string, file: FileHandle): AppendFile => ({
+  size: () => told(path, async () => (await file.stat()).size),
+  append: (bytes) => told(path, () => file.writeFile(bytes)),
+  flush: () => told(path, () => file.datasync()),
+  truncate: (size) => told(path, () => file.truncate(size)),
+  close: () => told(path, () => file.close()),
 });
 
 /** The two folders that an epoch may be the first to need, and the one that they are in. */

@@ -1,8 +1,8 @@
-/** What receipts need of a file system. An answer may not come: whoever waits for one has a deadline. */
+/** What receipts need of a file system. What fails is a HoldfastError. An answer may not come: whoever waits for one has a deadline. */
 export interface ReceiptFiles {
   /** Names in a folder; none where there is no folder. */
   list(folder: string): Promise<readonly string[]>;
-  /** The whole of a file; undefined where there is none. @throws an error with code `EFBIG` for a longer one. */
+  /** The whole of a file; undefined where there is none. A longer one fails. */
   read(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /** Opens a file to append to it, made where there is none. When it is back, the file stays there over a crash. */
   open(path: string): Promise<AppendFile>;

@@ -1,6 +1,5 @@
 import { type Clock, withDeadline } from '../../core/clock.ts';
-import { errnoText } from '../../core/errno.ts';
-import { HoldfastError } from '../../core/errors.ts';
+import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
 import { epochOf } from '../records/grants.ts';
 import { idOf, providerIn, type Receipt } from '../records/records.ts';
@@ -208,7 +207,7 @@ export class ReceiptLog {
       await this.#write(batch);
       for (const one of batch) one.settle();
     } catch (error) {
-      const failure = error instanceof HoldfastError ? error : unwritten(errnoText(error), error);
+      const failure = failureOf(error);
       if (failure.code === 'receipts_shared') this.#refusal = failure;
       await this.#takeBack(batch, failure);
       this.#release(this.#waiting.splice(0), failure);
@@ -289,6 +288,12 @@ export class ReceiptLog {
     // All that was acknowledged is flushed: whether it closes well says nothing more.
     await file.close().catch(() => undefined);
   }
+}
+
+/** What the files say is a cause; what the log itself says stands. */
+function failureOf(error: unknown): HoldfastError {
+  const { message, code } = asHoldfastError(error);
+  return isHoldfastError(error) && code.startsWith('receipts_') ? error : unwritten(message, error);
 }
 
 const unwritten = (why: string, cause?: unknown): HoldfastError =>
