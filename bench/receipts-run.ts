@@ -22,6 +22,7 @@ export interface Appended {
 
 export interface Closed {
   readonly ms: number;
+  readonly cpuMs: number;
   readonly count: number;
   readonly peakMib: number;
   /** Before it began. */
@@ -134,8 +135,11 @@ async function leave(): Promise<Appended> {
 async function close(): Promise<Closed> {
   const idleMib = process.memoryUsage().rss / MIB;
   const start = performance.now();
+  const before = process.cpuUsage();
   const [root] = await desk.closeDue();
-  return { ms: performance.now() - start, count: root?.count ?? 0, peakMib: peakMib(), idleMib };
+  const { user, system } = process.cpuUsage(before);
+  const ms = performance.now() - start;
+  return { ms, cpuMs: (user + system) / 1_000, count: root?.count ?? 0, peakMib: peakMib(), idleMib };
 }
 
 async function audit(): Promise<Audited> {

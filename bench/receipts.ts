@@ -92,12 +92,13 @@ export function renderReceipts({ kinds, audited }: ReceiptsFigure): string {
     }),
   ]);
   const roots = columns([
-    ['root', 'records', 'ms', 'MiB before', 'MiB at most', 'files', 'bytes on disk', 'bytes each'],
+    ['root', 'records', 'ms', 'CPU ms', 'MiB before', 'MiB at most', 'files', 'bytes on disk', 'bytes each'],
     ...kinds.map(({ name, closed, files, bytes }) => [
       ...[
         name,
         `${closed.count}`,
         closed.ms.toFixed(0),
+        closed.cpuMs.toFixed(0),
         closed.idleMib.toFixed(0),
         closed.peakMib.toFixed(0),
       ],
