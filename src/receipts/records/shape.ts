@@ -271,12 +271,8 @@ function startsWith({ bytes, at }: Cursor, prefix: Uint8Array): boolean {
 
 /** Nearly all texts are short ASCII, which takes a decoder longer to begin with than to read. */
 function decodeText(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) {
-    if (byte >= 0x80) return decodeUtf8(bytes);
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80) return decodeUtf8(bytes);
+  return String.fromCharCode.apply(undefined, bytes as unknown as number[]);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
