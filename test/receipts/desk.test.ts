@@ -1,6 +1,4 @@
-import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { encodeNode } from '../../src/manifest/dag-cbor.ts';
 import type { Refusal } from '../../src/receipts/desk.ts';
 import { EPOCH_MS } from '../../src/receipts/records/grants.ts';
 import {
@@ -8,10 +6,9 @@ import {
   encodeReceipt,
   type ReadAck,
   type Receipt,
-  signAck,
   signExecution,
 } from '../../src/receipts/records/records.ts';
-import { itemAt, recordByThePage, recordsOf } from './page-reader.ts';
+import { recordByThePage, recordsOf } from './page-reader.ts';
 import {
   ackOf,
   type CrashingFiles,
@@ -328,31 +325,4 @@ test('a damaged file is not taken for one whose writing did not end', async () =
   files.put(path, whole.slice(0, -1));
   await (await openDesk({ files, clock })).close();
   expect(recordsOf(files.get(path))).toHaveLength(2);
-});
-
-test('records are the bytes that the general encoder gives', () => {
-  const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
-    fc.uint8Array({ minLength: length, maxLength: length });
-  const uint = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 70_000 }), fc.maxSafeNat());
-  const text = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((one) => Buffer.byteLength(one) <= 255);
-  const read = fc.record({
-    ...{ gateway: bytes(32), manifest: bytes(32), provider: text, domain: text, pathHash: bytes(32) },
-    ...{ clientHash: bytes(32), readId: bytes(32), issued: uint, length: uint, ts: uint },
-  });
-  fc.assert(
-    fc.property(read, fc.boolean(), (fields, signed) => {
-      const grant = { ...fields, kind: 'grant' as const };
-      const came = { bytes: Math.floor(fields.length / 2), ts: fields.ts };
-      const receipt: ReadAck = signed
-        ? signAck(grant, came, reader)
-        : { ...fields, ...came, kind: 'read', allowed: true };
-      const encoded = encodeReceipt(receipt);
-      expect(decodeReceipt(encoded)).toEqual(receipt);
-      const { pathHash, clientHash, readId, ...same } = receipt;
-      const node = { v: 1, ...same, path_hash: pathHash, client_hash: clientHash, read_id: readId };
-      expect(encoded).toEqual(encodeNode(node));
-      expect(itemAt(encoded, 0)[0]).toEqual(node);
-    }),
-    { numRuns: SLOW ? 5_000 : 100 },
-  );
 });
