@@ -70,7 +70,8 @@ async function improveLeased(
     const request = {
       at: { segment, manifest: object.manifest },
       ...{ lease, record: object.record, view, moves, lost: new Set<number>(), pace, room, graceMs },
-      exempt: plan.before <= 0,
+      // Nothing is lost: it may wait for another day.
+      exempt: false,
     };
     const done = await moveShards(context, request, { signal });
     throwIfAborted(signal, 'repair');

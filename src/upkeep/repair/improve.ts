@@ -113,7 +113,8 @@ function upTo(
   while (left.length > 0 && after < goal) {
     let next: (Worth & { readonly at: number }) | undefined;
     for (const [at, step] of left.entries()) {
-      const its = isWeighed ? worthOf(request, moved(places, [step])) : ANY;
+      const then = moved(places, [step]);
+      const its = isWeighed ? worthOf(request, then) : { ...ANY, tolerates: survives(request, then) };
       if (next === undefined || isMore(its, next)) next = { ...its, at };
     }
     const [step] = left.splice(next!.at, 1);
