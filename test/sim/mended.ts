@@ -48,8 +48,8 @@ export class Mended {
     const left = stage.providers.filter(({ id }) => !isLost || id !== victim.id).map(({ id }) => id);
     const worker = await SimProcess.start(stage, home, { isWorker: true, sealed: tending.sealed });
     if (tending.daemons && !home.hasLeases) await this.#wait(worker, left);
-    else await this.#converge(worker);
-    await this.#compare(worker, left);
+    else await this.#converge(worker, left);
+    await this.#compare(left);
     // Names take the key.
     await workers.repair(keyed);
     await this.#settle(keyed);
@@ -80,7 +80,7 @@ export class Mended {
     }
   }
 
-  async #converge(worker: SimProcess): Promise<void> {
+  async #converge(worker: SimProcess, left: readonly string[]): Promise<void> {
     const { stage, home, tending, workers } = this.#run;
     const { world } = stage;
     const until = world.nowMs + (tending.egressPerDay === undefined ? MENDED_MS : CAPPED_MS);
@@ -89,7 +89,7 @@ export class Mended {
     for (let round = 0; world.nowMs < until; round++) {
       await workers.scrub(worker);
       const isDone = await workers.repair(worker);
-      why = isDone ? await this.#left(worker) : 'some repairs did not succeed';
+      why = isDone ? await this.#why(worker, left) : 'some repairs did not succeed';
       if (why === '') break;
       world.note('not mended yet', why);
       await worker.life.sleep(pauseMs);
@@ -113,13 +113,15 @@ export class Mended {
     for (let pause = 0; pause < days * PAUSES_A_DAY && (why !== '' || pause < least); pause++) {
       if (pause % PAUSES_A_DAY === PAUSES_A_DAY - 1) worker.jump.ms += DAY_MS;
       await worker.life.sleep(DAEMON_PAUSE_MS);
-      why = [...(await this.#lacking(worker, left)), await this.#left(worker)]
-        .filter((one) => one !== '')
-        .join('; ');
+      why = await this.#why(worker, left);
       if (why !== '') world.note('not mended yet', why);
     }
     if (why !== '') stage.violation(`the daemon came to no end: ${why}`);
     else world.count('seen a daemon converge');
+  }
+
+  async #why(worker: SimProcess, left: readonly string[]): Promise<string> {
+    return [...(await this.#lacking(left)), await this.#left(worker)].filter((one) => one !== '').join('; ');
   }
 
   /** What is due still, by what the vault says of itself; empty: nothing. */
@@ -133,25 +135,19 @@ export class Mended {
     return due.join(', ');
   }
 
-  async #compare(worker: SimProcess, left: readonly string[]): Promise<void> {
+  async #compare(left: readonly string[]): Promise<void> {
     const { stage } = this.#run;
-    for (const lacking of await this.#lacking(worker, left)) stage.violation(`after repair ${lacking}`);
+    for (const lacking of await this.#lacking(left)) stage.violation(`after repair ${lacking}`);
   }
 
-  /** @param worker says how many segments survive less than was promised: what was moved together while others took none stays so. */
-  async #lacking(worker: SimProcess, left: readonly string[]): Promise<string[]> {
+  async #lacking(left: readonly string[]): Promise<string[]> {
     const { stage, truth } = this.#run;
     const all: string[] = [];
-    let short = 0;
     for (const object of await truth.standing()) {
-      const lacking = await truth.lacks(object, left, () => short++);
+      const lacking = await truth.lacks(object, left);
       if (lacking.length > 0) all.push(`${object.manifest} lacks: ${lacking.slice(0, 3).join('; ')}`);
       else stage.world.count('seen objects whole again');
     }
-    if (short === 0) return all;
-    stage.world.count('seen segments short');
-    const { survival } = await worker.vault.status();
-    if (survival.short < short) all.push(`${short} segments are short, and status says ${survival.short}`);
     return all;
   }
 }

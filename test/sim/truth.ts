@@ -110,8 +110,8 @@ export class Truth {
     return false;
   }
 
-  /** What an object lacks of what it was promised. @param short told of a segment whose shards are all there, and too close together. @param left providers that are there; others count for nothing. */
-  async lacks(object: KnownObject, left: readonly string[], short: () => void): Promise<string[]> {
+  /** What an object lacks of what it was promised. @param left providers that are there; others count for nothing. */
+  async lacks(object: KnownObject, left: readonly string[]): Promise<string[]> {
     const { record, nodes } = object;
     const level = record.certificate.domains.level;
     const there = this.#run.domains.filter(({ id }) => left.includes(id));
@@ -126,8 +126,7 @@ export class Truth {
           `${missing.length} shards, one at ${missing[0]!.pack.provider} ${missing[0]!.pack.address}`,
         );
       const tolerates = this.#tolerates(record, view);
-      if (tolerates < wanted && tolerates >= 0 && missing.length === 0) short();
-      else if (tolerates < wanted) lacking.push(`it survives ${tolerates}, not ${wanted}`);
+      if (tolerates < wanted) lacking.push(`it survives ${tolerates}, not ${wanted}`);
     }
     for (const node of nodes) {
       const domains = new Set(

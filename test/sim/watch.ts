@@ -14,8 +14,8 @@ interface Watching {
   violation(what: string): void;
 }
 
-/** Names are shorter, and are read whatever the cap is. */
-const NAME_BYTES = 1024;
+/** Names, and manifest nodes that hardly anybody has, are shorter, and are moved whatever the cap is. */
+const SMALL_BYTES = 2048;
 
 /** Sees every change of the state and every deletion, and whether they may be. */
 export class Watch {
@@ -78,7 +78,7 @@ export class Watch {
     const more = bytes - (this.#counted.get(key) ?? 0);
     // Of several who write at once one knows less, and fails.
     this.#counted.set(key, Math.max(bytes, this.#counted.get(key) ?? 0));
-    if (bytes <= egressPerDay || more < NAME_BYTES) return;
+    if (bytes <= egressPerDay || more < SMALL_BYTES) return;
     // What has no loss left to give is read all the same.
     if ((await truth.leastKnown()) > 0) violation(`${bytes} bytes of ${key} were read for repair`);
     else this.#run.world.count('seen reads beyond the cap');
