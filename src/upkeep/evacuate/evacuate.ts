@@ -66,6 +66,8 @@ export interface EvacuationRunResult extends EvacuationProgress {
 
 /** What is put beside it is met in another pass; each moves something, or is the last. */
 const MAX_PASSES = 16;
+/** Passes that moved nothing of what was only late or busy. */
+const MAX_IN_VAIN = 3;
 /** With so many refusals for a provider's cap, one after another, the rest has to wait too. */
 const MAX_CAPPED = 64;
 /** Objects and segments that are remembered as done, or as not to be done now. */
@@ -125,7 +127,7 @@ class Evacuation {
   /** Segments that are not tried again now, and why. */
   readonly #failed = new Map<BlobAddress, string>();
   readonly #refused = new Set<BlobAddress>();
-  /** Those of them that another was moving: it may be done by the next pass. */
+  /** Those of them that another was moving, or that went to a provider that was late: the next pass may do better. */
   readonly #busy = new Set<BlobAddress>();
   /** Objects whose nodes have been looked at; of the second kind some are in too few places. */
   readonly #withNodes = new Map<BlobAddress, Promise<void>>();
@@ -133,6 +135,7 @@ class Evacuation {
   readonly #capped = new Set<string>();
   #shortNames = 0;
   #cappedInTurn = 0;
+  #inVain = 0;
   /** For the chunks that are worked on at once. */
   readonly #room: Room;
   #answer: { readonly atMs: number; readonly is: Promise<boolean> } | undefined;
@@ -155,7 +158,8 @@ class Evacuation {
     const segments = segmentsAtOnce(this.#tools.maxConcurrent);
     const due = this.#due(segmentsAt(this.#context, from, { signal }));
     await atOnce(due, { ...segments, signal }, (one) => this.#segment(one));
-    return this.#sum.shards > before && !this.#isHeldUp;
+    const mayDo = this.#sum.shards > before || (this.#busy.size > 0 && this.#inVain++ < MAX_IN_VAIN);
+    return mayDo && !this.#isHeldUp;
   }
 
   /** Of those objects too that have no shards there. */
@@ -311,7 +315,7 @@ class Evacuation {
   #leave(segment: BlobAddress, error: HoldfastError): void {
     if (this.#failed.size >= MAX_SEEN) return;
     this.#failed.set(segment, error.message);
-    if (error.code === 'segment_leased') this.#busy.add(segment);
+    if (['segment_leased', 'lost_race'].includes(error.code)) this.#busy.add(segment);
     if (error.code === 'certificate_shortfall') this.#refused.add(segment);
   }
 

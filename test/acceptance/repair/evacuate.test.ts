@@ -247,7 +247,9 @@ describe('evacuating a provider', () => {
     expect(result.segments).toBeGreaterThan(0);
     expect(result.left.segments).toBeGreaterThan(0);
     expect(result.left.bytes).toBeGreaterThan(0);
-    expect(result.left.capped).toContain('p3');
+    // What is read back where it went counts as much as what is read where it was.
+    expect(result.left.capped.length).toBeGreaterThan(0);
+    expect(['p3', 'p10']).toEqual(expect.arrayContaining([...result.left.capped]));
     expect(result.left.why[0]!.message).toContain('has given as much');
   });
 });
