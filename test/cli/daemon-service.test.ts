@@ -23,6 +23,9 @@ async function readyOf(url: string): Promise<Ready> {
 
 const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 
+/** What was only late is tried again after a minute. */
+const MENDED = { timeout: 200_000 };
+
 describe('holdfast daemon', { timeout: 120_000 }, () => {
   let vault: CliVault;
   beforeEach(async () => {
@@ -120,7 +123,7 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     await rm(join(vault.home, 'providers', 'p3'), { recursive: true });
     expect(await vault.run(['providers lost', 'p3', 'on'])).toMatchObject({ code: 0 });
     await expect
-      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), { timeout: 60_000 })
+      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), MENDED)
       .toBeGreaterThan(0);
     expect(await service.stop()).toBe(0);
     expect((await vault.run(['verify', 'kept'])).code).toBe(0);
@@ -140,7 +143,7 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     expect(await service.metric('storage_scrub_blobs_total{result="missing"}')).toBe(0);
     expect(await service.metric('storage_audit_challenges_total{result="missing"}')).toBe(0);
     await expect
-      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), { timeout: 60_000 })
+      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), MENDED)
       .toBeGreaterThan(0);
     expect(await service.stop()).toBe(0);
     expect((await vault.run(['verify', 'kept'])).code).toBe(0);

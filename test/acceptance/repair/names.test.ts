@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
+import { createLevelEngine } from '../../../src/engine/index.ts';
 import { createVault, openVault, type Vault } from '../../../src/index.ts';
 import { internalsOf } from '../../../src/vault/opened-vault.ts';
 import { filesBelow, vanish } from '../../helpers/files.ts';
@@ -145,12 +147,19 @@ it('without the key no name is copied that no provider holds as this state knows
 
 it('of a vault that an earlier version wrote it is found out first where the copies of names are', async () => {
   const { home, vault } = await world(10, 1);
-  const { engine } = internalsOf(vault).context;
+  await vault.close();
+  // While the vault is open, it notes them.
+  const engine = createLevelEngine({
+    location: join(home, 'engine'),
+    clock: systemClock,
+    lockWaitMs: 60_000,
+    idleReleaseMs: 0,
+  });
   for (const table of ['name_places', 'name_class']) {
     for await (const [key] of engine.table(table).entries()) await engine.table(table).delete(key);
   }
   await engine.table('upkeep').delete('names');
-  await vault.close();
+  await engine.close();
   const worker = await open(home, true);
   expect((await worker.status()).names).toMatchObject({ unknown: NAMES.length });
   const { left } = await worker.evacuate('p3');
