@@ -100,10 +100,10 @@ export function unitedSlot(
 }
 
 /** Each of its shards is in a newer one: no shard's first place is by this. */
-export const isSuperseded = (record: RelocationRecord, vouched: readonly RelocationRecord[]): boolean => {
-  const newer = vouched.filter(({ movedMs }) => movedMs > record.movedMs);
+export const isSuperseded = (one: RelocationRecord, vouched: readonly RelocationRecord[]): boolean => {
+  const newer = vouched.filter(({ movedMs }) => movedMs > one.movedMs);
   const moved = new Set(newer.flatMap(({ packs }) => packs.flatMap(({ shards }) => shards)));
-  return record.packs.every(({ shards }) => shards.every((at) => moved.has(at)));
+  return one.packs.every(({ shards }) => shards.every((at) => moved.has(at)));
 };
 
 const byAge = <T extends SlotRelocation>(some: readonly T[]): T[] =>

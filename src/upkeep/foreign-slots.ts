@@ -102,7 +102,8 @@ export class ForeignSlots {
       const moved = readRelocationSlot(this.#context, slot, content.bytes);
       if (moved !== undefined) {
         told.push({ slot, segment: moved.segment });
-        for (const pack of moved.relocations.flatMap(({ record }) => record.packs)) packs.add(blobKey(pack));
+        for (const pack of moved.relocations.flatMap(({ record: one }) => one.packs))
+          packs.add(blobKey(pack));
       } else if (readSlotContent(this.#context, content.bytes) === undefined)
         return { isForeign: true, told, packs };
     }

@@ -89,12 +89,12 @@ export class ToldMoves {
     if (recorded === undefined) this.incomplete = true;
     // Who does not answer may have them; a hint of somebody whom nobody knows is none.
     const { directory } = this.#context;
-    const maybe = told.map(async ({ record, signed }) => {
-      const states = await Promise.all(record.packs.map(its.stateOf));
-      const packs = record.packs.filter(
+    const maybe = told.map(async ({ record: one, signed }) => {
+      const states = await Promise.all(one.packs.map(its.stateOf));
+      const packs = one.packs.filter(
         ({ provider }, nth) => states[nth] === 'unknown' && (signed || directory.get(provider) !== undefined),
       );
-      return packs.length === 0 ? [] : [{ ...record, packs, recorded: false }];
+      return packs.length === 0 ? [] : [{ ...one, packs, recorded: false }];
     });
     return relocate(its.view, [...vouched(recorded ?? known), ...(await Promise.all(maybe)).flat()]);
   }
@@ -148,11 +148,10 @@ export class ToldMoves {
     const isKnown = (bytes: Uint8Array): boolean => knows.some((one) => equalBytes(one, bytes));
     const unknown = told.filter(({ bytes }) => !isKnown(bytes));
     const fresh: RelocationRecord[] = [];
-    for (const { record, signed } of unknown) {
+    for (const { record: one, signed } of unknown) {
       if (!signed) continue;
-      const packs = await this.#thatAreThere(its, record.packs);
-      if (packs.length > 0 && !isKnown(encodeRelocation({ ...record, packs })))
-        fresh.push({ ...record, packs });
+      const packs = await this.#thatAreThere(its, one.packs);
+      if (packs.length > 0 && !isKnown(encodeRelocation({ ...one, packs }))) fresh.push({ ...one, packs });
     }
     const all = newest([...known, ...fresh]);
     const moving = fresh.filter((one) => !isSuperseded(one, all));
