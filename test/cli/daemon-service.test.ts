@@ -26,7 +26,7 @@ const IDS = Array.from({ length: 9 }, (_, i) => `p${i + 1}`);
 /** What was only late is tried again after a minute. */
 const MENDED = { timeout: 200_000 };
 
-describe('holdfast daemon', { timeout: 120_000 }, () => {
+describe('holdfast daemon', { timeout: 290_000 }, () => {
   let vault: CliVault;
   beforeEach(async () => {
     const made = await CliVault.create();
@@ -142,9 +142,8 @@ describe('holdfast daemon', { timeout: 120_000 }, () => {
     expect(await service.metric('storage_scrub_blobs_total{result="corrupt"}')).toBe(1);
     expect(await service.metric('storage_scrub_blobs_total{result="missing"}')).toBe(0);
     expect(await service.metric('storage_audit_challenges_total{result="missing"}')).toBe(0);
-    await expect
-      .poll(() => service.metric('storage_repair_attempts_total{status="success"}'), MENDED)
-      .toBeGreaterThan(0);
+    // What was rotten is part of a chunk, or a manifest node.
+    await expect.poll(() => service.metric('storage_repair_bytes_total'), MENDED).toBeGreaterThan(0);
     expect(await service.stop()).toBe(0);
     expect((await vault.run(['verify', 'kept'])).code).toBe(0);
   });
