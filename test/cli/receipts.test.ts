@@ -46,6 +46,12 @@ test('the hours, an hour and one receipt of it are shown', async () => {
   expect(await run('show', '00'.repeat(32), '--folder', 'original')).toMatchObject({ code: 3 });
 });
 
+test('a folder that is not there is refused, and not taken for one without receipts', async () => {
+  const list = await run('list', '--folder', 'orignal');
+  expect(list.code).toBe(3);
+  expect(list.text).toContain('--folder');
+});
+
 test('a proof holds with nothing but its file, and not with a bit changed', async () => {
   const made = await run('prove', id, '--folder', 'original', '--out', 'proof');
   expect(made).toMatchObject({ code: 0 });

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { errnoText } from '../../core/errno.ts';
@@ -39,9 +39,20 @@ interface EpochLine {
   readonly denied?: number;
 }
 
+/** Where there is no folder, "no receipts" would be a guess. */
+async function requireFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new HoldfastError('NotFound', `${folder} is no folder that can be read`, {
+    code: 'no_such_epoch',
+    hint: 'Give with --folder the one that has `read/` in it.',
+  });
+}
+
 export async function list(this: CliContext, flags: ReceiptsFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const parts = await partsOf(io, flags.folder);
+    await requireFolder(parts.folder);
     const { folders, roots } = await listEpochs(parts.files, parts.folder);
     const epochs: EpochLine[] = [];
     for (const epoch of [...new Set([...folders, ...roots])].sort((a, b) => a - b)) {
