@@ -140,6 +140,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
     metrics: silentMetrics.pipeline,
     policy: {
       code: createLinearCode(DEFAULT_LRC),
+      fitsCode: false,
       replicaBelowBytes: 4096,
       compression: 'none',
       compressionLevel: 1,

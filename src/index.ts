@@ -18,6 +18,7 @@ export type {
   EngineName,
   ErasureAlgorithm,
   ErasureConfig,
+  FallbackPolicy,
   FountainConfig,
   FountainKind,
   GatewayConfig,
@@ -32,6 +33,7 @@ export type {
   RolloutConfig,
   ScrubConfig,
   ServingConfig,
+  StoragePolicy,
 } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
 export type { BlobAddress } from './core/address.ts';
@@ -45,6 +47,7 @@ export {
   HoldfastError,
   isHoldfastError,
 } from './core/errors.ts';
+export type { FallbackUse } from './manifest/root.ts';
 export type { Damage, DamageProblem } from './object/damage.ts';
 export type { FailedAttempt } from './pipeline/put/failures.ts';
 export type { PutOptions } from './pipeline/put/put.ts';

@@ -106,14 +106,18 @@ function checkRollout(
   const coder = coderGate(erasure.algorithm, rollout, env);
   if (!coder.allowed) {
     const allowed = '"lrc", "reed-solomon", or what [rollout] permits';
-    problems.add(at('erasure', 'algorithm'), `"${erasure.algorithm}" is refused: ${coder.reason}`, allowed);
+    problems.add(
+      at('erasure', 'algorithm'),
+      `"${erasure.algorithm}" is a fallback and refused: ${coder.reason}`,
+      allowed,
+    );
   }
   const compressor = compressorGate(compression.algorithm, rollout, env);
   if (!compressor.allowed) {
     const allowed = '"none", "zstd", "deflate", "lz77-rle", or what [rollout] permits';
     problems.add(
       at('compression', 'algorithm'),
-      `"${compression.algorithm}" is refused: ${compressor.reason}`,
+      `"${compression.algorithm}" is a fallback and refused: ${compressor.reason}`,
       allowed,
     );
   }

@@ -10,7 +10,13 @@ import { checkCombinations } from './combinations.ts';
 import { findPositions, type Positions } from './positions.ts';
 import { configInvalid, displayValue, Problems } from './problems.ts';
 import { DEFAULT_PROVIDERS, readProviders } from './providers.ts';
-import { coderGate, compressorGate, type Environment, emergencyWarnings } from './rollout.ts';
+import {
+  coderGate,
+  compressorGate,
+  type Environment,
+  emergencyWarnings,
+  storagePolicyOf,
+} from './rollout.ts';
 import { SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
 import type { Config } from './types.ts';
 
@@ -68,7 +74,8 @@ function configOf(
     coderGate(sections.erasure.algorithm, sections.rollout, env),
     compressorGate(sections.compression.algorithm, sections.rollout, env),
   );
-  const config = deepFreeze({ file, home, ...sections, providers, warnings });
+  const policy = storagePolicyOf(sections, env);
+  const config = deepFreeze({ file, home, ...sections, providers, policy, warnings });
   loaded.add(config);
   return config;
 }
@@ -153,7 +160,7 @@ export type ConfigInput<Entry = AdapterEntry> = {
 /** For messages. */
 const NAME = 'config';
 /** What a complete configuration says of itself, so that one can be spread into another. */
-const ABOUT: readonly string[] = ['file', 'home', 'warnings'];
+const ABOUT: readonly string[] = ['file', 'home', 'policy', 'warnings'];
 /** Below these stand names that are no keys of ours. */
 const OWN_NAMES: readonly string[] = ['overrides', 'env'];
 const MAX_DEPTH = 8;

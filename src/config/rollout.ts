@@ -1,4 +1,14 @@
-import type { CompressionAlgorithm, ConfigWarning, ErasureAlgorithm, RolloutConfig } from './types.ts';
+import type {
+  CompressionAlgorithm,
+  Config,
+  ConfigWarning,
+  ErasureAlgorithm,
+  FallbackPolicy,
+  RolloutConfig,
+  StoragePolicy,
+} from './types.ts';
+
+type Sections = Pick<Config, 'erasure' | 'compression' | 'rollout'>;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,8 +22,8 @@ export interface RolloutGate {
 }
 
 /** What is written only where an operator permits it. */
-export const FALLBACK_CODER: ErasureAlgorithm = 'xor';
-export const FALLBACK_COMPRESSOR: CompressionAlgorithm = 'rle';
+const FALLBACK_CODER: ErasureAlgorithm = 'xor';
+const FALLBACK_COMPRESSOR: CompressionAlgorithm = 'rle';
 
 const TRUTHY = ['1', 'true', 'yes', 'on'];
 
@@ -42,13 +52,43 @@ export function compressorGate(
 const OPEN: RolloutGate = { allowed: true, emergency: false, reason: undefined };
 
 function fallbackGate(allowed: boolean, key: string, rollout: RolloutConfig, env: Environment): RolloutGate {
-  if (!allowed) return refused(`it is a fallback and rollout.${key} is false`);
+  if (!allowed) return refused(`rollout.${key} is false`);
   if (!rollout.requireEmergencySwitch) return OPEN;
   if (isTruthy(env[rollout.emergencySwitchEnv])) return { allowed: true, emergency: true, reason: undefined };
-  return refused(`it is a fallback and the emergency switch ${rollout.emergencySwitchEnv} is not set`);
+  return refused(`the emergency switch ${rollout.emergencySwitchEnv} is not set`);
 }
 
 const refused = (reason: string): RolloutGate => ({ allowed: false, emergency: false, reason });
+
+/** In force for what this configuration and this environment let be put now. */
+export function storagePolicyOf(
+  { erasure, compression, rollout }: Sections,
+  env: Environment,
+): StoragePolicy {
+  const inForce = (algorithm: string, fallback: string, gate: RolloutGate): FallbackPolicy => ({
+    algorithm,
+    fallback,
+    fallbackAllowed: gate.allowed,
+    refused: gate.reason ?? null,
+    needsEmergencySwitch: rollout.requireEmergencySwitch,
+    emergency: gate.emergency,
+  });
+  const coder = coderGate(FALLBACK_CODER, rollout, env);
+  const compressor = compressorGate(FALLBACK_COMPRESSOR, rollout, env);
+  return {
+    erasure: inForce(erasure.algorithm, FALLBACK_CODER, coder),
+    compression: inForce(compression.algorithm, FALLBACK_COMPRESSOR, compressor),
+  };
+}
+
+/** A line for each kind of work. */
+export function describePolicy({ erasure, compression }: StoragePolicy): string[] {
+  const line = (what: string, { algorithm, fallback, refused, emergency }: FallbackPolicy): string => {
+    const why = emergency ? 'permitted by the emergency switch' : 'permitted';
+    return `${what} ${algorithm}; fallback ${fallback} ${refused === null ? why : `refused: ${refused}`}`;
+  };
+  return [line('erasure', erasure), line('compression', compression)];
+}
 
 /** What must be logged while fallbacks ride on the emergency switch. */
 export function emergencyWarnings(coder: RolloutGate, compressor: RolloutGate): ConfigWarning[] {

@@ -25,8 +25,31 @@ export interface Config {
   readonly daemon: DaemonConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
+  /** What objects are put with now, and which fallbacks could be. */
+  readonly policy: StoragePolicy;
   /** Not errors, but to be logged at start-up. */
   readonly warnings: readonly ConfigWarning[];
+}
+
+/** What one kind of work is done with, and whether its fallback may write now. */
+export interface FallbackPolicy {
+  /** In force for what is put now. */
+  readonly algorithm: string;
+  readonly fallback: string;
+  /** The fallback may write now: where it needs the emergency switch, that is set. */
+  readonly fallbackAllowed: boolean;
+  /** Why not, or null. */
+  readonly refused: string | null;
+  /** Permitted fallbacks stay off until the operator sets the switch. */
+  readonly needsEmergencySwitch: boolean;
+  /** The fallback is allowed only because the switch is set. */
+  readonly emergency: boolean;
+}
+
+/** What new objects are written with. */
+export interface StoragePolicy {
+  readonly erasure: FallbackPolicy;
+  readonly compression: FallbackPolicy;
 }
 
 export interface ConfigWarning {

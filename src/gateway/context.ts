@@ -7,10 +7,13 @@ import type { SlowReaders } from './slow-readers.ts';
 import type { Moves, ObjectStore, Repairs } from './store.ts';
 
 /** Which fallbacks may write new objects. */
-export interface FallbackPolicy {
+interface FallbackPolicy {
   readonly algorithm: string;
+  readonly fallback: string;
   /** The fallback may write now: where it needs the emergency switch, that is set. */
   readonly fallbackAllowed: boolean;
+  /** Why not, or null. */
+  readonly refused: string | null;
   /** Permitted fallbacks stay off until the operator sets the switch. */
   readonly needsEmergencySwitch: boolean;
   /** The fallback is allowed only because the switch is set. */

@@ -1,6 +1,7 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { ByteRange } from '../http/selection.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
+import type { FallbackUse } from '../manifest/root.ts';
 import type { Outlook } from './outlook.ts';
 
 /** The metric's reason when a provider returned another shard than was stored. */
@@ -38,7 +39,7 @@ export interface ManifestSummary {
   readonly code: string;
   readonly compression: string;
   /** Which fallbacks wrote it. */
-  readonly fallback: { readonly erasure: boolean; readonly compression: boolean };
+  readonly fallback: FallbackUse;
   readonly providers: readonly string[];
   readonly certificate: CertificateRecord;
 }

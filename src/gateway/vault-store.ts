@@ -1,7 +1,7 @@
 import { HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
 import { BLOB_READS } from '../core/straggler-policies.ts';
-import { openRoot, type RootRecord } from '../manifest/root.ts';
+import { fallbacksIn, openRoot, type RootRecord } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { ReadContext } from '../pipeline/context.ts';
@@ -165,12 +165,12 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
 }
 
 function summaryOf(root: RootRecord): Omit<ManifestSummary, 'manifest' | 'storedMs'> {
-  const { chunks, code, compression, certificate, providers } = root;
+  const { chunks, compression, certificate, providers } = root;
   return {
     chunks,
     code: certificate.code,
     compression,
-    fallback: { erasure: code.algorithm === 'xor', compression: compression === 'rle' },
+    fallback: fallbacksIn(root),
     providers,
     certificate,
   };

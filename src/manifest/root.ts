@@ -36,6 +36,21 @@ export interface RootRecord {
   readonly mac: Uint8Array;
 }
 
+/** Which of what only stands in for another wrote an object. */
+export interface FallbackUse {
+  readonly erasure: boolean;
+  readonly compression: boolean;
+}
+
+/** Fallbacks have no mark of their own in a root: they are this coder and this compressor. */
+export const fallbacksIn = ({
+  code,
+  compression,
+}: Pick<RootRecord, 'code' | 'compression'>): FallbackUse => ({
+  erasure: code.algorithm === 'xor',
+  compression: compression === 'rle',
+});
+
 /** The object key, sealed for one reader. `vault`: by the vault's wrap key. */
 interface KeyWrap {
   readonly recipient: 'vault';

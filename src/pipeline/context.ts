@@ -44,6 +44,8 @@ export type ShardMap = Uint8Array;
 /** Policy in force, from the configuration. */
 export interface Policy {
   readonly code: LinearCode;
+  /** Whether the code takes its shape from the failure domains at hand. */
+  readonly fitsCode: boolean;
   /** Objects up to this many bytes are kept as replicas. */
   readonly replicaBelowBytes: number;
   readonly compression: CodecName;

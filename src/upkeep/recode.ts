@@ -174,7 +174,7 @@ class Recode {
     this.#context = context;
     this.#tools = tools;
     this.#task = task;
-    const policy = { ...context.policy, code: this.code };
+    const policy = { ...context.policy, code: this.code, fitsCode: false };
     // Whatever its size: what small objects survive is another matter.
     const plan = planPut({ directory: context.directory, policy }, 0, undefined);
     this.tolerates = plan.certificate.tolerates;

@@ -49,6 +49,7 @@ export async function openVaultOf(options: OpenVaultParts): Promise<Vault> {
   const observers = { ...silent, ...(log && { log }), ...(onAttempt && { onAttempt }), ...options.observers };
   const warn = log ?? options.observers?.log ?? warnOfProcess;
   for (const { code, message } of config.warnings) warn('warn', code, { message });
+  observers.log('debug', 'storage_policy', { ...config.policy });
   const bound = options.sealed !== true;
   const { settlement, catalog } = options;
   const composed = await composeVault(config, { subkeys, bound }, env, observers, {

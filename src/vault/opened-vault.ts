@@ -1,5 +1,6 @@
 import { type AbortOptions, NO_LONGER_NEEDED } from '../core/abort.ts';
 import { HoldfastError } from '../core/errors.ts';
+import { fallbacksIn } from '../manifest/root.ts';
 import { type PutOptions, putObject } from '../pipeline/put/put.ts';
 import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
@@ -142,14 +143,13 @@ export class OpenedVault implements Vault {
   async *listManifests(options?: ListManifestsOptions): AsyncIterable<ManifestEntry> {
     acceptOptions('listManifests', options);
     for await (const { address, storedMs, root } of listManifests(this.#composed.context, options)) {
-      const { code, chunks, compression, providers, certificate } = root;
-      const fallback = { erasure: code.algorithm === 'xor', compression: compression === 'rle' };
+      const { chunks, compression, providers, certificate } = root;
       yield {
         manifest: address,
         storedMs,
         chunks,
         code: certificate.code,
-        fallback,
+        fallback: fallbacksIn(root),
         compression,
         providers,
         certificate,

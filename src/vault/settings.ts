@@ -52,6 +52,7 @@ export function codeOf({ erasure, fountain }: Pick<Config, 'erasure' | 'fountain
 export function policyOf(config: Config): Policy {
   return {
     code: createLinearCode(codeOf(config)),
+    fitsCode: true,
     replicaBelowBytes: config.erasure.replicaBelowBytes,
     compression: config.compression.algorithm,
     compressionLevel: config.compression.level,

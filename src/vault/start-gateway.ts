@@ -1,13 +1,5 @@
-import {
-  coderGate,
-  compressorGate,
-  FALLBACK_CODER,
-  FALLBACK_COMPRESSOR,
-  type RolloutGate,
-} from '../config/rollout.ts';
 import { checkOptions } from '../core/options.ts';
 import { VERSION } from '../core/version.ts';
-import type { FallbackPolicy, StoragePolicy } from '../gateway/context.ts';
 import { createGateway, type GatewayOptions } from '../gateway/gateway.ts';
 import { type CacheBudgets, createVaultStore } from '../gateway/vault-store.ts';
 import type { HttpLimits } from '../http/limits.ts';
@@ -125,21 +117,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
     metrics: telemetry.services,
     // Without the key nobody can tell what waits from what was left.
     exposition: sealed ? telemetry : withWorkLeft(composed, telemetry),
-    policy: storagePolicyOf(composed),
+    policy: composed.config.policy,
     version: VERSION,
   });
-}
-
-/** In force for what this machine's environment lets be put now. */
-function storagePolicyOf({ config: { erasure, compression, rollout }, env }: ComposedVault): StoragePolicy {
-  const inForce = (algorithm: string, { allowed, emergency }: RolloutGate): FallbackPolicy => ({
-    algorithm,
-    fallbackAllowed: allowed,
-    needsEmergencySwitch: rollout.requireEmergencySwitch,
-    emergency,
-  });
-  return {
-    erasure: inForce(erasure.algorithm, coderGate(FALLBACK_CODER, rollout, env)),
-    compression: inForce(compression.algorithm, compressorGate(FALLBACK_COMPRESSOR, rollout, env)),
-  };
 }

@@ -1,6 +1,7 @@
 import type { ProbeReport, ProviderSnapshot } from '../catalog/catalog.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import type { BlobAddress } from '../core/address.ts';
+import type { FallbackUse } from '../manifest/root.ts';
 import type { PutOptions } from '../pipeline/put/put.ts';
 import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
@@ -34,7 +35,7 @@ export interface ManifestEntry {
   /** The erasure code's name. */
   readonly code: string;
   /** Whether the coder, or the compressor, that stands in for another was used. */
-  readonly fallback: { readonly erasure: boolean; readonly compression: boolean };
+  readonly fallback: FallbackUse;
   readonly compression: string;
   readonly providers: readonly string[];
   /** As it was put. */

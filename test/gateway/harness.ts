@@ -23,8 +23,22 @@ export const WRITER = 'writer-token-of-the-tests';
 export const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
 export const POLICY: GatewayOptions['policy'] = {
-  erasure: { algorithm: 'lrc', fallbackAllowed: false, needsEmergencySwitch: false, emergency: false },
-  compression: { algorithm: 'zstd', fallbackAllowed: true, needsEmergencySwitch: true, emergency: true },
+  erasure: {
+    algorithm: 'lrc',
+    fallback: 'xor',
+    fallbackAllowed: false,
+    refused: null,
+    needsEmergencySwitch: false,
+    emergency: false,
+  },
+  compression: {
+    algorithm: 'zstd',
+    fallback: 'rle',
+    fallbackAllowed: true,
+    refused: null,
+    needsEmergencySwitch: true,
+    emergency: true,
+  },
 };
 
 /** Everything that was asked of the providers' adapters. */

@@ -91,6 +91,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
     metrics: silentMetrics.pipeline,
     policy: {
       code: createLinearCode(DEFAULT_LRC),
+      fitsCode: false,
       replicaBelowBytes: 4096,
       compression: 'none',
       compressionLevel: 1,

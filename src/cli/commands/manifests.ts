@@ -1,7 +1,8 @@
+import { describePolicy } from '../../config/rollout.ts';
 import { toHex } from '../../core/bytes.ts';
 import { Cid } from '../../manifest/cid.ts';
 import { decodeNode } from '../../manifest/dag-cbor.ts';
-import { decodeRoot } from '../../manifest/root.ts';
+import { decodeRoot, type FallbackUse, fallbacksIn } from '../../manifest/root.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { describeCertificate } from '../../placement/certificate.ts';
 import { loadRoot } from '../../records/manifests.ts';
@@ -19,28 +20,30 @@ interface ManifestsFlags extends CommonFlags {
 
 export async function list(this: CliContext, flags: ManifestsFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
-    const found = await withVault(io, flags, async (vault) => {
+    const { found, policy } = await withVault(io, flags, async (vault) => {
       const entries = [];
       for await (const entry of vault.listManifests({ limit: flags.limit + 1, signal: io.signal })) {
         entries.push(entry);
       }
-      return entries;
+      return { found: entries, policy: internalsOf(vault).config.policy };
     });
     const more = found.length > flags.limit;
     if (more) found.pop();
     output(io, flags.json, found, () =>
       table([
-        ['stored', 'chunks', 'code', 'codec', 'tolerates', 'manifest'],
+        ['stored', 'chunks', 'code', 'codec', 'fallback', 'tolerates', 'manifest'],
         ...found.map((entry) => [
           isoTime(entry.storedMs),
           entry.chunks,
           entry.code,
           entry.compression,
+          fallbackText(entry.fallback),
           entry.certificate.tolerates,
           entry.manifest,
         ]),
       ]),
     );
+    if (!flags.json) for (const line of describePolicy(policy)) note(io, `In force: ${line}.`);
     if (more) note(io, `There are more: --limit says how many of the newest are listed, now ${flags.limit}.`);
     return undefined;
   });
@@ -68,6 +71,7 @@ export async function show(this: CliContext, flags: CommonFlags, reference: stri
         `manifest     ${address}, ${bytes.length} bytes`,
         `object       ${toHex(root.objectId)}`,
         `code         ${root.certificate.code}, ${root.compression}`,
+        `fallback     ${fallbackText(fallbacksIn(root))}`,
         `chunks       ${root.chunks}, the longest ${root.chunkLen} bytes`,
         `body         ${'links' in root.body ? `${root.body.links.length} links, depth ${root.body.depth}` : 'one segment, inside'}`,
         `providers    ${root.providers.join(', ')}`,
@@ -78,6 +82,10 @@ export async function show(this: CliContext, flags: CommonFlags, reference: stri
     return undefined;
   });
 }
+
+/** What was written by what only stands in for another is to be seen at a glance. */
+const fallbackText = ({ erasure, compression }: FallbackUse): string =>
+  [erasure && 'CODER', compression && 'COMPRESSOR'].filter(Boolean).join(' and ') || '-';
 
 /** DAG-CBOR as JSON: bytes in hex, links as addresses. */
 function plain(value: unknown): unknown {

@@ -20,9 +20,8 @@ interface PlanFlags extends ConfigFlags {
 export default async function plan(this: CliContext, flags: PlanFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     const config = await configOf(flags, io);
-    const codes = flags.code?.map((text) => createLinearCode(parseCode(text))) ?? [
-      createLinearCode(codeOf(config)),
-    ];
+    const codes = flags.code?.map((text) => createLinearCode(parseCode(text)));
+    const ours = createLinearCode(codeOf(config));
     const repairs = flags.detectHours !== undefined || flags.repairHours !== undefined;
     const model = {
       annualLoss: flags.annualLoss ?? DEFAULT_MODEL.annualLoss,
@@ -33,7 +32,10 @@ export default async function plan(this: CliContext, flags: PlanFlags): Promise<
         },
       }),
     };
-    const table = planTable({ codes, providers: flags.providers, model });
+    const table =
+      codes === undefined
+        ? planTable({ codes: [ours], fits: true, providers: flags.providers, model })
+        : planTable({ codes, providers: flags.providers, model });
     output(io, flags.json, table, () => renderPlan(table));
     return undefined;
   });

@@ -23,6 +23,7 @@ export async function openServedVault(
   telemetry: Telemetry,
   log: LineLog,
 ): Promise<Vault> {
+  log.event('info', 'storage_policy', { ...config.policy });
   const { keyFile } = homePaths(config.home);
   const key = sealed
     ? { sealed }

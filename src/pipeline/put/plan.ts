@@ -5,6 +5,8 @@ import { HoldfastError } from '../../core/errors.ts';
 import { MAX_PACKS } from '../../manifest/limits.ts';
 import type { CopiesWanted } from '../../object/rendezvous.ts';
 import { type Certificate, shortfall } from '../../placement/certificate.ts';
+import { domainOf } from '../../placement/domains.ts';
+import { fittedTo } from '../../placement/fitted.ts';
 import { solvePlacement } from '../../placement/solve.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { timed } from '../../telemetry/metrics.ts';
@@ -14,6 +16,8 @@ import { chunkLength, MIN_PACK_BYTES, takesAtMost } from './pack-draft.ts';
 import { best } from './placements.ts';
 
 export interface PutPlan {
+  /** Of objects that are coded. */
+  readonly code: LinearCode;
   readonly placed: readonly Provider[];
   /** How good each is; the higher, the better. */
   readonly scores: readonly number[];
@@ -78,12 +82,14 @@ function planWith(
   const chosen = taking.filter(takesEnough).slice(0, MAX_PACKS);
   const placed = chosen.map(({ provider }) => provider);
   if (placed.length === 0) return undefined;
-  const { code, failureDomain } = policy;
+  const { failureDomain } = policy;
+  const domains = new Set(placed.map((provider) => domainOf(provider, failureDomain))).size;
+  const code = policy.fitsCode ? fittedTo(policy.code, domains) : policy.code;
   // Scores move shards and leave what may vanish as it is.
   const { certificate } = solvePlacement({ code, providers: placed, failureDomain });
   const copies = Math.min(placed.length, Math.max(certificate.tolerates, minTolerates) + 1);
   const scores = chosen.map(({ score }) => score);
-  return { placed, scores, certificate, copies, leftOut: [...leftOut, ...small] };
+  return { code, placed, scores, certificate, copies, leftOut: [...leftOut, ...small] };
 }
 
 /** @returns the plan. @throws HoldfastError where it keeps no promise as is asked for. */
@@ -123,7 +129,8 @@ export async function chooseCode(
   source: ByteSource,
   signal: AbortSignal,
 ): Promise<ChosenCode> {
-  const { code, replicaBelowBytes } = context.policy;
+  const { code } = plan;
+  const { replicaBelowBytes } = context.policy;
   const copies = replicaCode(plan);
   const [first] = best(plan.placed, plan.scores);
   const oneChunk = chunkLength(context.directory.preferredChunk(first!.id), copies, plan.placed);

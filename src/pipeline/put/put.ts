@@ -96,7 +96,7 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
     const resumed = found?.journal && found;
     journal = resumed?.journal ?? (await PutJournal.begin(context, nameKey));
     const chosen = resumed
-      ? { code: context.policy.code, source: resumed.rest, onlyChunkBytes: undefined }
+      ? { code: plan.code, source: resumed.rest, onlyChunkBytes: undefined }
       : await chooseCode(coded, plan, minTolerates, source, stop.signal);
     const isInterrupted = (): boolean => signal?.aborted === true;
     const result = await new PutRun(context, {
@@ -117,6 +117,7 @@ async function putOnce(context: VaultContext, request: PutRequest, goesOn: boole
 const codedBy = (policy: Policy, code: LinearCode): Policy => ({
   ...policy,
   code,
+  fitsCode: false,
   replicaBelowBytes: code.params.algorithm === 'replica' ? 0 : policy.replicaBelowBytes,
 });
 

@@ -139,12 +139,12 @@ async function isWhole(context: VaultContext, journal: string, signal: AbortSign
 
 function whatChanged(
   { policy }: VaultContext,
-  { version }: ResumeRequest,
+  { version, plan }: ResumeRequest,
   { source, code, compression }: Unfinished,
 ): string | undefined {
   const differs = (Object.keys(source) as (keyof FileVersion)[]).some((key) => source[key] !== version[key]);
   if (differs) return 'the file is another one, or has changed since';
-  const sameCode = JSON.stringify(codeFields(code)) === JSON.stringify(codeFields(policy.code.params));
+  const sameCode = JSON.stringify(codeFields(code)) === JSON.stringify(codeFields(plan.code.params));
   if (!sameCode || compression !== policy.compression)
     return 'the configuration of code or compression has changed';
   return undefined;

@@ -172,7 +172,7 @@ export class StoredCheck {
   /** Undefined when it cannot be read. */
   #recordIn({ node }: FinishedSegment): SegmentRecord | undefined {
     try {
-      return decodeSegmentNode(node, this.#unfinished.objectId, this.#context.policy.code.totalShards);
+      return decodeSegmentNode(node, this.#unfinished.objectId, this.#request.plan.code.totalShards);
     } catch (error) {
       if (isHoldfastError(error, 'Corrupt')) return undefined;
       throw error;
@@ -185,7 +185,8 @@ export class StoredCheck {
       const { plainLens } = unsealSegment(this.#keys.sealed, this.#unfinished.objectId, record);
       const plainBytes = plainLens.reduce((sum, length) => sum + length, 0);
       const cid = new Cid(addressOf(this.#context.blake3.hash(node)));
-      const { code, failureDomain } = this.#context.policy;
+      const { code } = this.#request.plan;
+      const { failureDomain } = this.#context.policy;
       return {
         placement: placementOf(viewSegment(record, code), failureDomain),
         ...{ key, end, hash, last, start: end - plainBytes, firstChunk: record.firstChunk },
@@ -208,11 +209,11 @@ export class StoredCheck {
     const chunks = firstChunk - (before === undefined ? 0 : before.firstChunk + before.link.chunks);
     if (chunks === 0 || bytes === 0) return chunks === 0 && bytes === 0;
     if (chunks < 0 || bytes < chunks) return false;
-    const { arena, policy } = this.#context;
+    const { code, placed } = this.#request.plan;
     const length = Math.ceil(bytes / chunks);
     return (
-      chunkLength(length, policy.code, this.#request.plan.placed) === length &&
-      slabBytes(policy.code, length) <= arena.capacity / 4
+      chunkLength(length, code, placed) === length &&
+      slabBytes(code, length) <= this.#context.arena.capacity / 4
     );
   }
 

@@ -2,12 +2,15 @@ import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { Certificate } from '../certificate.ts';
 import type { PlacementProvider } from '../domains.ts';
+import { fittedTo } from '../fitted.ts';
 import { type Block, eachFatalSet } from '../losses.ts';
 import { solvePlacement } from '../solve.ts';
 import { DEFAULT_MODEL, type Durability, type DurabilityModel, durability } from './durability.ts';
 
 export interface PlanRequest {
   readonly codes: readonly LinearCode[];
+  /** Whether a code takes its shape from the number of providers, as one of the configuration does. Default false. */
+  readonly fits?: boolean | undefined;
   /** Numbers of providers, each its own failure domain; 1 to {@link MAX_PLANNED}. */
   readonly providers: readonly number[];
   readonly model?: DurabilityModel | undefined;
@@ -48,8 +51,10 @@ export interface Reads {
  * What each code does on each number of equal providers. Pure; a row takes up to about a second.
  * @throws HoldfastError `ConfigInvalid` for a number of providers or a model out of range.
  */
-export function planTable({ codes, providers, model = DEFAULT_MODEL }: PlanRequest): PlanTable {
-  const rows = codes.flatMap((code) => providers.map((count) => planRow(code, count, model)));
+export function planTable({ codes, fits = false, providers, model = DEFAULT_MODEL }: PlanRequest): PlanTable {
+  const rows = codes.flatMap((code) =>
+    providers.map((count) => planRow(fits ? fittedTo(code, count) : code, count, model)),
+  );
   return { model, rows };
 }
 
