@@ -1,3 +1,4 @@
+export type { Anchor, AnchorItem, AnchorState } from './receipts/anchors/anchor.ts';
 export type { AuditReport, Difference } from './receipts/audit.ts';
 export type { ReceiptDesk, Refusal } from './receipts/desk.ts';
 export type { Signer } from './receipts/ed25519/ed25519.ts';
@@ -32,6 +33,7 @@ export {
   type PreviousRoot,
   type ProviderTotals,
 } from './receipts/records/root.ts';
+export { type OpenAnchorOptions, openAnchor } from './vault/open-anchor.ts';
 export {
   auditReceipts,
   type CheckOptions,

@@ -19,6 +19,16 @@ export interface ErrorCodeTable {
   already_read: 'Unexpected';
   /** A node in amnesia mode was given an adapter that keeps what it stores. Do: use the memory adapter. */
   amnesia_refused: 'ConfigInvalid';
+  /** An anchor has another digest of the same epoch or object. Do: find out which is right before anything else. */
+  anchor_conflict: 'Conflict';
+  /** A log of roots has as many entries as it can have. Do: begin another in another folder, and keep this one. */
+  anchor_full: 'QuotaExceeded';
+  /** A file of a log of roots is damaged or missing. Do: restore it; a tile or checkpoint is made anew if removed. */
+  anchor_log_damaged: 'Corrupt';
+  /** The text is no checkpoint of this log, or not signed by its key. Do: do not trust it. */
+  anchor_malformed: 'Corrupt';
+  /** Another process writes to the same log of roots. Do: stop it, or give each a folder of its own. */
+  anchor_shared: 'Conflict';
   /** One chunk needs more than all the memory that is allowed. Do: raise `limits.memory_bytes`. */
   arena_too_small: 'QuotaExceeded';
   /** Sealed bytes do not open under this key. Do: use the right key file; otherwise treat the bytes as damaged. */

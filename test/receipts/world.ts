@@ -1,4 +1,5 @@
 import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
+import type { LogFiles } from '../../src/receipts/anchors/log-files.ts';
 import { type AuditReport, auditEpoch } from '../../src/receipts/audit.ts';
 import type { ReceiptDesk } from '../../src/receipts/desk.ts';
 import { type DeskOptions, openReceiptDesk } from '../../src/receipts/desk.ts';
@@ -23,13 +24,15 @@ interface Node {
   flushed: Uint8Array;
   /** Whether the name is. */
   isNamed: boolean;
+  /** What the name stood for before, where it is not sure what it stands for. */
+  before?: Uint8Array | undefined;
 }
 
 /**
  * A file system as a crash sees it: what was not flushed is there, half there, garbage or gone afterwards. It stops at the
  * step that it is told, and counts them.
  */
-export class CrashingFiles implements ReceiptFiles {
+export class CrashingFiles implements ReceiptFiles, LogFiles {
   readonly #nodes = new Map<string, Node>();
   /** Steps that are left; none: it stops at the next. */
   steps: number = Number.POSITIVE_INFINITY;
@@ -44,8 +47,11 @@ export class CrashingFiles implements ReceiptFiles {
   /** What is left after the machine stopped. @param random from 0 to 1. */
   afterCrash(random: () => number): CrashingFiles {
     const left = new CrashingFiles();
-    for (const [path, { data, flushed, isNamed }] of this.#nodes) {
-      if (!isNamed && random() < 0.5) continue;
+    for (const [path, { data, flushed, isNamed, before }] of this.#nodes) {
+      if (!isNamed && random() < 0.5) {
+        if (before !== undefined) left.put(path, before);
+        continue;
+      }
       const kept = survivors(data, flushed, random);
       left.#nodes.set(path, { data: kept, flushed: kept, isNamed: true });
     }
@@ -137,6 +143,28 @@ export class CrashingFiles implements ReceiptFiles {
     this.#step('place: folder');
     this.#nodes.get(path)!.isNamed = true;
     return isFree;
+  }
+
+  async replace(path: string, bytes: Uint8Array): Promise<void> {
+    const draft = path.replace(/[^/]+$/, '.draft-$&');
+    this.#nodes.set(draft, {
+      data: bytes.subarray(0, bytes.length >> 1),
+      flushed: new Uint8Array(0),
+      isNamed: false,
+    });
+    this.#step('replace: write');
+    this.#nodes.delete(draft);
+    const node: Node = { data: bytes, flushed: bytes, isNamed: false, before: this.#nodes.get(path)?.data };
+    this.#nodes.set(path, node);
+    this.#step('replace: folder');
+    node.isNamed = true;
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    for (const one of this.paths().filter((name) => name.startsWith(`${path}/`))) {
+      this.#step('remove');
+      this.#nodes.delete(one);
+    }
   }
 
   #step(name: string): void {

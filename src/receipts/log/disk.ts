@@ -15,7 +15,7 @@ export const diskFiles: ReceiptFiles = {
   place: (path, bytes) => told(path, () => place(path, bytes)),
 };
 
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -122,7 +122,7 @@ async function makeDurable(folder: string): Promise<void> {
   await flushFolder(dirname(above));
 }
 
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
