@@ -29,6 +29,7 @@ export interface SegmentLease {
 /**
  * Takes the right to move shards of a segment: from nobody, or from an owner that is gone.
  * @throws HoldfastError `Conflict`, code `segment_leased`, while another has it.
+ * @internal Tests hold it as long as they like.
  */
 export async function leaseSegment(context: LeasingContext, segment: BlobAddress): Promise<SegmentLease> {
   const { engine, random } = context;
@@ -66,13 +67,33 @@ function damaged(error: unknown): 'damaged' {
   throw error;
 }
 
-/** Lets go of it; does nothing where another has it by now. */
+/**
+ * Lets go of it; does nothing where another has it by now.
+ * @internal Tests hold it as long as they like.
+ */
 export async function releaseSegment(
   { engine }: RecordsContext,
   { segment, holds }: SegmentLease,
 ): Promise<void> {
   HELD.delete(holderIn(holds.expected!)!.nonce);
   await engine.table(REPAIR_LEASES_TABLE).compareAndSet(segment, holds.expected, undefined);
+}
+
+/**
+ * Does what only one at a time may do to a segment.
+ * @throws HoldfastError `Conflict`, code `segment_leased`, before anything is done, while another does such a thing.
+ */
+export async function withSegmentLease<T>(
+  context: LeasingContext,
+  segment: BlobAddress,
+  work: (lease: SegmentLease) => Promise<T>,
+): Promise<T> {
+  const lease = await leaseSegment(context, segment);
+  try {
+    return await work(lease);
+  } finally {
+    await releaseSegment(context, lease);
+  }
 }
 
 /** Removes what owners left that are gone; of some each time. */

@@ -5,7 +5,7 @@ import { DamageLog } from '../../object/damage.ts';
 import { type PublicManifest, publicSegment } from '../../object/manifest-tree.ts';
 import { locate, type SegmentView } from '../../object/places.ts';
 import { damageOf, forgetNotes } from '../../records/damage.ts';
-import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
+import { type SegmentLease, withSegmentLease } from '../../records/repair-leases.ts';
 import { mapsOf } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
 import type { Room } from '../repair/at-once.ts';
@@ -52,12 +52,7 @@ export async function evacuateSegment(
   task: SegmentToEvacuate,
   { signal }: AbortOptions = {},
 ): Promise<SegmentEvacuated> {
-  const lease = await leaseSegment(context, task.segment);
-  try {
-    return await evacuateLeased(context, task, lease, signal);
-  } finally {
-    await releaseSegment(context, lease);
-  }
+  return withSegmentLease(context, task.segment, (lease) => evacuateLeased(context, task, lease, signal));
 }
 
 async function evacuateLeased(

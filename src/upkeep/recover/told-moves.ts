@@ -21,7 +21,7 @@ import { decidedNow, placeOf, readClaim } from '../../records/claims.ts';
 import { moveChange, readMove } from '../../records/move-rows.ts';
 import { slotIsDue } from '../../records/relocation-slots.ts';
 import { noRelocation, relocationOp, storedRelocations } from '../../records/relocations.ts';
-import { type LeasingContext, leaseSegment, releaseSegment } from '../../records/repair-leases.ts';
+import { type LeasingContext, withSegmentLease } from '../../records/repair-leases.ts';
 import { distinctOps, indexedOps, unindexedOps } from '../../records/shard-index.ts';
 import { isSuperseded, readRelocationSlot, type ToldRelocation } from '../../records/slot-relocations.ts';
 import type { UpkeepContext } from '../context.ts';
@@ -242,17 +242,17 @@ export class ToldMoves {
       ...written.map((one) => relocationOp(context.blake3, one)),
       slotIsDue(segment, manifest, stand[0]!.movedMs),
     ];
-    const lease = await leaseSegment(context, segment).catch(() => undefined);
-    if (lease === undefined) return undefined;
-    try {
+    return withSegmentLease(context, segment, async (lease) => {
       const rows = await this.#rowsOf({ segment, manifest }, keptPacks(view.record, vouched(stand)), fresh);
       ops.push(...rows.ops);
       const preconditions = [...holds, ...rows.preconditions, lease.holds];
       const isWritten = await context.engine.batch(ops, preconditions, { sync: true });
       return isWritten ? stand : undefined;
-    } finally {
-      await releaseSegment(context, lease);
-    }
+    }).catch((error: unknown) => {
+      // Whoever moves its shards now knows of them more than was told.
+      if (isHoldfastError(error, 'Conflict') && error.code === 'segment_leased') return undefined;
+      throw error;
+    });
   }
 
   /** That shards ought to be in the packs that the state learnt of. */

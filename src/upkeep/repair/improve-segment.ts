@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import { DamageLog } from '../../object/damage.ts';
 import { publicSegment } from '../../object/manifest-tree.ts';
 import { damageOf, forgetNotes } from '../../records/damage.ts';
-import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
+import { type SegmentLease, withSegmentLease } from '../../records/repair-leases.ts';
 import { mapsOf } from '../../records/shard-index.ts';
 import type { MovingContext } from '../context.ts';
 import { improve } from './improve.ts';
@@ -32,12 +32,7 @@ export async function improveSegment(
   task: SegmentToRepair,
   { signal }: AbortOptions = {},
 ): Promise<SegmentRepaired> {
-  const lease = await leaseSegment(context, task.segment);
-  try {
-    return await improveLeased(context, task, lease, signal);
-  } finally {
-    await releaseSegment(context, lease);
-  }
+  return withSegmentLease(context, task.segment, (lease) => improveLeased(context, task, lease, signal));
 }
 
 async function improveLeased(

@@ -14,7 +14,7 @@ import {
   forgetNotes,
   noteDamage,
 } from '../../records/damage.ts';
-import { leaseSegment, releaseSegment, type SegmentLease } from '../../records/repair-leases.ts';
+import { type SegmentLease, withSegmentLease } from '../../records/repair-leases.ts';
 import type { MovingContext } from '../context.ts';
 import type { Room } from './at-once.ts';
 import { type Moved, moveShards } from './move-shards.ts';
@@ -71,12 +71,7 @@ export async function repairSegment(
   task: SegmentToRepair,
   { signal }: AbortOptions = {},
 ): Promise<SegmentRepaired> {
-  const lease = await leaseSegment(context, task.segment);
-  try {
-    return await repairLeased(context, task, lease, signal);
-  } finally {
-    await releaseSegment(context, lease);
-  }
+  return withSegmentLease(context, task.segment, (lease) => repairLeased(context, task, lease, signal));
 }
 
 async function repairLeased(
