@@ -1,4 +1,6 @@
 /** Receipts in a process of their own: `receipts-run.js sign|leave|close|audit FOLDER COUNT NOW`. Prints JSON. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
 import { secureRandom } from '../src/core/random.ts';
 import { openReceiptDesk, type ReceiptDesk } from '../src/receipts/desk.ts';
@@ -11,9 +13,12 @@ export interface Appended {
   /** While they were taken, and not while they were made. */
   readonly seconds: number;
   readonly cpuSeconds: number;
-  /** Milliseconds: of what is done before a read is answered, and from an acknowledgement to its answer. */
-  readonly issueP99: number;
-  readonly issueMax: number;
+  /** Of them, those of the thread that serves the reads. */
+  readonly mainSeconds: number;
+  /** Milliseconds: what a read that comes meanwhile waits for its turn and for its id. */
+  readonly readP99: number;
+  readonly readMax: number;
+  /** From an acknowledgement to its answer. */
   readonly answerP99: number;
   /** Until what there was before was known again. */
   readonly openMs: number;
@@ -72,44 +77,64 @@ const grant = (i: number): ReadGrant =>
 const peakMib = (): number => process.resourceUsage().maxRSS / 1024;
 const p99 = (sorted: Float64Array): number => sorted[Math.floor(sorted.length * 0.99)] ?? 0;
 
+/** Reads that come while acknowledgements are taken, until it is told to stop. */
+async function readMeanwhile(isOver: () => boolean): Promise<number[]> {
+  const added: number[] = [];
+  while (!isOver()) {
+    const start = performance.now();
+    // A whole turn of the loop: what an answer that just came waits at most.
+    await new Promise((resolve) => setImmediate(resolve));
+    grant(added.length);
+    added.push(performance.now() - start);
+    await sleep(1);
+  }
+  return added;
+}
+
 async function append(
   take: (desk: ReceiptDesk, i: number) => Promise<unknown>,
   prepare: (from: number) => void,
 ): Promise<Appended> {
-  const issued = new Float64Array(Math.ceil(count / 16));
+  const added: number[] = [];
   const answered = new Float64Array(count);
-  let seconds = 0;
-  let cpu = 0;
+  let [seconds, cpu, main] = [0, 0, 0];
   for (let from = 0; from < count; from += CHUNK) {
     prepare(from);
     const to = Math.min(from + CHUNK, count);
     let next = from;
     const start = performance.now();
     const before = process.cpuUsage();
+    const mainBefore = mainThreadSeconds();
     const client = async (): Promise<void> => {
       while (next < to) {
         const i = next++;
-        const read = performance.now();
-        if (i % 16 === 0) grant(i);
         const sent = performance.now();
-        if (i % 16 === 0) issued[i >> 4] = sent - read;
         const refusal = await take(desk, i);
         if (refusal !== undefined) throw new Error(`refused: ${refusal}`);
         answered[i] = performance.now() - sent;
       }
     };
+    let isOver = false;
+    const reads = readMeanwhile(() => isOver);
     await Promise.all(Array.from({ length: IN_FLIGHT }, client));
+    isOver = true;
     seconds += (performance.now() - start) / 1_000;
     const { user, system } = process.cpuUsage(before);
     cpu += (user + system) / 1e6;
+    main += mainThreadSeconds() - mainBefore;
+    for (const ms of await reads) added.push(ms);
   }
-  issued.sort();
+  const waits = Float64Array.from(added).sort();
   answered.sort();
   return {
-    ...{ records: count, seconds, cpuSeconds: cpu, openMs, peakMib: peakMib() },
-    ...{ issueP99: p99(issued), issueMax: issued.at(-1) ?? 0, answerP99: p99(answered) },
+    ...{ records: count, seconds, cpuSeconds: cpu, mainSeconds: main, openMs, peakMib: peakMib() },
+    ...{ readP99: p99(waits), readMax: waits.at(-1) ?? 0, answerP99: p99(answered) },
   };
 }
+
+/** CPU time of this thread, which has the number of the process. */
+const mainThreadSeconds = (): number =>
+  Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
 
 async function sign(): Promise<Appended> {
   const signers: Signer[] = Array.from({ length: READERS }, () => parts.ed25519.signer(secureRandom(32)));

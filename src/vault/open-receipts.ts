@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
-import { selectShortBlake3 } from '../core/b3/select.ts';
+import { selectBlake3ByLength } from '../core/b3/select.ts';
 import { fromHex, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
@@ -23,7 +23,10 @@ export async function receiptParts(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Place & { readonly ed25519: Ed25519 }> {
   const acceleration = accelerationFrom(env);
-  const [blake3, ed25519] = await Promise.all([selectShortBlake3(acceleration), selectEd25519(acceleration)]);
+  const [blake3, ed25519] = await Promise.all([
+    selectBlake3ByLength(acceleration),
+    selectEd25519(acceleration),
+  ]);
   return { files: diskFiles, folder, blake3, ed25519 };
 }
 

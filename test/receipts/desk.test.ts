@@ -248,6 +248,21 @@ test('more than may wait, or than an hour has room for, is refused and may come 
   expect(await small.desk.unsigned(grantOf(small.desk), 1)).toBeUndefined();
 });
 
+test('of hundreds that one flush served, few are answered in a turn, so that a read comes in between', async () => {
+  const { desk } = await newWorld();
+  let answered = 0;
+  const grants = Array.from({ length: 300 }, () => grantOf(desk));
+  const all = grants.map((grant) => desk.unsigned(grant, 1).then(() => void answered++));
+  let most = 0;
+  for (let turn = 0; turn < 1_000 && answered < 300; turn++) {
+    const before = answered;
+    await new Promise((resolve) => setImmediate(resolve));
+    most = Math.max(most, answered - before);
+  }
+  await Promise.all(all);
+  expect(most).toBeLessThanOrEqual(32);
+});
+
 test.each(['append', 'flush'])(
   'a receipt whose %s failed may come again, and is then taken',
   async (failing) => {

@@ -18,9 +18,20 @@ export async function secondBlake3(first: Blake3, acceleration: Acceleration): P
   return second.name === first.name ? (await import('./portable.ts')).portableBlake3 : second;
 }
 
-/** The fastest for short messages, of which a call into native code takes longer than the hash. */
-export const selectShortBlake3 = (acceleration: Acceleration, onUnfit?: OnUnfit): Promise<Blake3> =>
-  selectPortable(acceleration, onUnfit);
+/** From here on a call into native code is worth its while: below, it takes longer than the hash. */
+const LONG_BYTES = 4_096;
+
+/** The fastest for each message, of records and of what is made of thousands of them. */
+export async function selectBlake3ByLength(
+  acceleration: Acceleration,
+  onUnfit?: OnUnfit,
+): Promise<Pick<Blake3, 'hash'>> {
+  const [long, short] = await Promise.all([
+    selectBlake3(acceleration, onUnfit),
+    selectPortable(acceleration, onUnfit),
+  ]);
+  return { hash: (data) => (data.length < LONG_BYTES ? short : long).hash(data) };
+}
 
 async function selectPortable(acceleration: Acceleration, onUnfit?: OnUnfit): Promise<Blake3> {
   if (acceleration.wasm) {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, withDeadline } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { entryOf } from '../../core/maps.ts';
@@ -21,6 +22,8 @@ export interface LogOptions extends Place {
 /** Longer than any disk needs that works. */
 const DEADLINE_MS = 10_000;
 const MAX_BATCH_RECORDS = 1_024;
+/** Each that is told answers a reader: hundreds at once would keep everybody else's read waiting. */
+const TOLD_A_TURN = 16;
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -85,6 +88,8 @@ export class ReceiptLog {
   #flushing: Promise<void> | undefined;
   /** One batch of it. */
   #writing: Promise<void> | undefined;
+  /** Those of the batch before are being told. */
+  #telling: Promise<void> | undefined;
   /** Why nothing is taken: for the time being, or for good. */
   #refusal: HoldfastError | undefined;
 
@@ -151,6 +156,7 @@ export class ReceiptLog {
     this.#refusal ??= unwritten('it was closed');
     await this.#inTime(async () => {
       await this.#flushing;
+      await this.#telling;
       await this.#leaveFile();
     });
   }
@@ -205,7 +211,9 @@ export class ReceiptLog {
     });
     try {
       await this.#write(batch);
-      for (const one of batch) one.settle();
+      cancel();
+      await this.#telling;
+      this.#telling = tell(batch);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code === 'receipts_shared') this.#refusal = failure;
@@ -287,6 +295,13 @@ export class ReceiptLog {
     this.#ends.set(epoch, { seq, records, bytes, tornBytes: 0 });
     // All that was acknowledged is flushed: whether it closes well says nothing more.
     await file.close().catch(() => undefined);
+  }
+}
+
+async function tell(written: readonly Waiting[]): Promise<void> {
+  for (const [i, one] of written.entries()) {
+    if (i > 0 && i % TOLD_A_TURN === 0) await nextTurn();
+    one.settle();
   }
 }
 
