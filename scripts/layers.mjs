@@ -26,6 +26,7 @@ const LAYERS = [
   'http',
   'verified',
   'node',
+  'explorer',
   'gateway',
   'daemon',
   'vault',
@@ -51,7 +52,8 @@ const ONLY = {
   http: ['core', 'telemetry'],
   verified: ['core', 'providers', 'telemetry', 'http'],
   node: ['core', 'coding', 'providers', 'telemetry', 'http', 'verified'],
-  daemon: ['core', 'telemetry', 'http'],
+  explorer: ['core', 'coding', 'manifest', 'catalog', 'placement', 'object', 'records', 'upkeep', 'http'],
+  daemon: ['core', 'telemetry', 'http', 'explorer'],
   gateway: [
     'core',
     'manifest',
@@ -63,6 +65,7 @@ const ONLY = {
     'pipeline',
     'http',
     'verified',
+    'explorer',
   ],
 };
 

@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { type ExplorerContext, explorerRoutes } from '../explorer/routes.ts';
+import type { ExplorerSource, StoragePolicy } from '../explorer/source.ts';
 import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
 import type { Authenticator } from '../http/auth.ts';
 import {
@@ -26,6 +28,8 @@ interface Outlook {
 export interface DaemonOptions {
   readonly loops: Loops;
   readonly outlook: () => Promise<Outlook>;
+  readonly explorer: ExplorerSource;
+  readonly policy: StoragePolicy;
   readonly sealed: boolean;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -57,7 +61,12 @@ export function createDaemon(options: DaemonOptions): Service {
     readDenials: READ_DENIALS,
     integrity: [],
   });
-  const context: ControlContext = {
+  const context: DaemonContext = {
+    explorer: options.explorer,
+    policy: options.policy,
+    clock,
+    limits,
+    servesPage: true,
     exposition: options.exposition,
     readiness: { report: async () => readiness(await outlook(), loops.report(), service.draining) },
     version: { name: 'holdfast-daemon', version, sealed },
@@ -73,6 +82,8 @@ export function createDaemon(options: DaemonOptions): Service {
   });
   return service;
 }
+
+interface DaemonContext extends ControlContext, ExplorerContext {}
 
 interface DaemonReadiness extends ReadinessReport {
   readonly loops: readonly LoopReport[];
@@ -94,8 +105,11 @@ function readiness(
   return { reads, writes: reasons.length === 0, reasons, loops };
 }
 
-const ROUTES: readonly Route<ControlContext>[] = controlRoutes<ControlContext>({
-  takesWrites: true,
-  // They name the providers.
-  strangerScope: 'admin',
-});
+const ROUTES: readonly Route<DaemonContext>[] = [
+  ...explorerRoutes,
+  ...controlRoutes<DaemonContext>({
+    takesWrites: true,
+    // They name the providers.
+    strangerScope: 'admin',
+  }),
+];

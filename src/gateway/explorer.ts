@@ -1,90 +1,15 @@
 import { concatBytes, utf8Decode } from '../core/bytes.ts';
+import { checkLimit, DEFAULT_LIMIT, manifestsPage, providersPage, repairsPage } from '../explorer/routes.ts';
 import { checkStatedLength, incomingBody } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Endpoint } from '../http/handle.ts';
 import { badRequest, HttpProblem, problemOf } from '../http/problem.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
 import { createTransferAllowance } from '../http/slow-peers.ts';
-import type { GatewayContext, StoragePolicy } from './context.ts';
+import type { GatewayContext } from './context.ts';
 import { answerRpc, named, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import { moveMethods } from './move-calls.ts';
 import { repairMethods } from './repair-calls.ts';
-import type { ManifestSummary, ProviderSummary, RepairSummary } from './store.ts';
-
-const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 1000;
-
-interface ManifestsPage {
-  readonly manifests: readonly ManifestSummary[];
-  /** In force for what is put now; each manifest says itself what it was put with. */
-  readonly policy: StoragePolicy;
-}
-
-/** Undefined unless it is a whole number from 1 to 1000. */
-function checkLimit(value: unknown): number | undefined {
-  const whole = typeof value === 'number' && Number.isSafeInteger(value);
-  return whole && value >= 1 && value <= MAX_LIMIT ? value : undefined;
-}
-
-const manifestsPage = async (
-  { store, policy }: GatewayContext,
-  limit: number,
-  signal: AbortSignal,
-): Promise<ManifestsPage> => ({ manifests: await store.manifests(limit, signal), policy });
-
-const providersPage = ({ store }: GatewayContext): { readonly providers: readonly ProviderSummary[] } => ({
-  providers: store.providers(),
-});
-
-const repairsPage = async (
-  { store }: GatewayContext,
-  limit: number,
-  signal: AbortSignal,
-): Promise<{ readonly repairs: readonly RepairSummary[] }> => ({
-  repairs: await store.repairs(limit, signal),
-});
-
-/** @throws HttpProblem for a `limit` that is none. */
-function limitOf({ target }: Exchange): number {
-  const text = target?.query.get('limit') ?? String(DEFAULT_LIMIT);
-  const limit = checkLimit(/^\d{1,9}$/.test(text) ? Number(text) : undefined);
-  if (limit === undefined) throw badRequest('limit is a whole number from 1 to 1000');
-  return limit;
-}
-
-/** `/storage/manifests?limit=N`: the newest manifests by their public parts, and the policy in force. */
-export const listManifests: Endpoint<GatewayContext> = {
-  scope: 'admin',
-  load: 'read',
-  async run(context, exchange) {
-    sendJson(exchange, 200, await manifestsPage(context, limitOf(exchange), exchange.signal));
-  },
-};
-
-/** `/storage/providers`: what is known of each provider. */
-export const listProviders: Endpoint<GatewayContext> = {
-  scope: 'admin',
-  load: 'read',
-  run: async (context, exchange) => sendJson(exchange, 200, providersPage(context)),
-};
-
-/** `/storage/repair-history?limit=N`: the latest repairs. */
-export const repairHistory: Endpoint<GatewayContext> = {
-  scope: 'admin',
-  load: 'read',
-  async run(context, exchange) {
-    sendJson(exchange, 200, await repairsPage(context, limitOf(exchange), exchange.signal));
-  },
-};
-
-/** `/storage/status`: how many losses what is stored survives, what is due, and what was lost. */
-export const storageStatus: Endpoint<GatewayContext> = {
-  scope: 'admin',
-  load: 'read',
-  async run({ store }, exchange) {
-    sendJson(exchange, 200, await store.status(exchange.signal));
-  },
-};
 
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_BATCH = 32;
@@ -126,7 +51,7 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
       'storage.status',
       async (params) => {
         named(params, []);
-        return context.store.status(signal);
+        return context.explorer.status(signal);
       },
     ],
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],

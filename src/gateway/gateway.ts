@@ -1,6 +1,8 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { explorerRoutes } from '../explorer/routes.ts';
+import type { ExplorerSource, StoragePolicy } from '../explorer/source.ts';
 import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
 import type { Authenticator } from '../http/auth.ts';
 import { controlRoutes, type Exposition, type ReadinessReport } from '../http/control.ts';
@@ -10,8 +12,8 @@ import type { ServiceLog } from '../http/log.ts';
 import { MAX_TARGET_LENGTH, parseTarget, type Target } from '../http/request.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
-import type { GatewayContext, StoragePolicy } from './context.ts';
-import { listManifests, listProviders, repairHistory, rpc, storageStatus } from './explorer.ts';
+import type { GatewayContext } from './context.ts';
+import { rpc } from './explorer.ts';
 import { mover } from './move-calls.ts';
 import {
   fetchBlob,
@@ -27,6 +29,7 @@ import { type Moves, type ObjectStore, type Repairs, SEALED, SHARD_IS_WRONG } fr
 
 export interface GatewayOptions {
   readonly store: ObjectStore;
+  readonly explorer: ExplorerSource;
   readonly repairs: Repairs;
   readonly moves: Moves;
   readonly blake3: Blake3;
@@ -65,6 +68,9 @@ export function createGateway(options: GatewayOptions): Service {
   });
   const context: GatewayContext = {
     store,
+    explorer: options.explorer,
+    // Whoever may put objects has this origin then.
+    servesPage: options.static !== true,
     repairs: options.repairs,
     moves: options.moves,
     clock,
@@ -156,10 +162,7 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   { pattern: '/wasm/{address}', match: oneAfter('/wasm/'), methods: readable(fetchWasm) },
   { pattern: '/manifests/{address}', match: oneAfter('/manifests/'), methods: readable(getManifestBlock) },
   { pattern: '/o/{address}', match: oneAfter('/o/'), methods: readable(getStoredBlob) },
-  at('/storage/manifests', readable(listManifests)),
-  at('/storage/providers', readable(listProviders)),
-  at('/storage/repair-history', readable(repairHistory)),
-  at('/storage/status', readable(storageStatus)),
+  ...explorerRoutes,
   at('/storage/repair-run', { POST: repairRun }),
   at('/storage/repair-chunk', { POST: repairChunk }),
   at('/storage/evacuate', { POST: mover('evacuate') }),

@@ -1,7 +1,5 @@
 import type { BlobAddress } from '../core/address.ts';
 import type { ByteRange } from '../http/selection.ts';
-import type { CertificateRecord } from '../manifest/certificate.ts';
-import type { FallbackUse } from '../manifest/root.ts';
 import type { Outlook } from './outlook.ts';
 
 /** The metric's reason when a provider returned another shard than was stored. */
@@ -31,45 +29,6 @@ export interface StoredBlob {
   read(range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** The public part of a manifest, for the explorer. */
-export interface ManifestSummary {
-  readonly manifest: BlobAddress;
-  readonly storedMs: number;
-  readonly chunks: number;
-  readonly code: string;
-  readonly compression: string;
-  /** Which fallbacks wrote it. */
-  readonly fallback: FallbackUse;
-  readonly providers: readonly string[];
-  readonly certificate: CertificateRecord;
-}
-
-/** One attempt to repair a chunk. */
-export interface RepairSummary {
-  readonly kind: string;
-  readonly manifest: BlobAddress;
-  readonly segment?: BlobAddress | undefined;
-  readonly chunk?: number | undefined;
-  readonly status: string;
-  readonly bytes: number;
-  readonly error?: string | undefined;
-  readonly atMs: number;
-  readonly nextMs?: number | undefined;
-}
-
-/** What the catalog knows of a provider. */
-export interface ProviderSummary {
-  readonly id: string;
-  readonly state: string;
-  readonly why: string;
-  readonly rttMs?: number | undefined;
-  readonly lossRate?: number | undefined;
-  readonly successRate?: number | undefined;
-  readonly usedBytes?: number | undefined;
-  readonly quotaBytes?: number | undefined;
-  readonly maintenance?: boolean | undefined;
-}
-
 /** What a gateway reads from. */
 export interface ObjectStore {
   /** True without a key: then objects cannot be opened, and only public parts can be seen. */
@@ -83,13 +42,6 @@ export interface ObjectStore {
   manifestBlock(address: BlobAddress, signal: AbortSignal): Promise<Uint8Array>;
   /** A blob as a provider keeps it: ciphertext. @throws HoldfastError `NotFound`, `Unavailable`. */
   openBlob(address: BlobAddress, signal: AbortSignal): Promise<StoredBlob>;
-  /** Newest first. */
-  manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
-  providers(): readonly ProviderSummary[];
-  /** The latest repairs, newest first. */
-  repairs(limit: number, signal: AbortSignal): Promise<readonly RepairSummary[]>;
-  /** What `holdfast status --json` shows. @throws HoldfastError as `vault.status` does. */
-  status(signal: AbortSignal): Promise<object>;
   /** What can be done with the providers that answer. */
   outlook(): Promise<Outlook>;
   /** The provider that answered first since the start. */

@@ -1,13 +1,13 @@
 import { HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
 import { BLOB_READS } from '../core/straggler-policies.ts';
-import { fallbacksIn, openRoot, type RootRecord } from '../manifest/root.ts';
+import { openRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { ReadContext } from '../pipeline/context.ts';
 import { possibleTakers } from '../pipeline/put/plan.ts';
 import { wasReplaced } from '../records/behind.ts';
-import { listManifests, loadRoot } from '../records/manifests.ts';
+import { loadRoot } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createChunkCache, createDecodings } from './chunk-cache.ts';
@@ -15,25 +15,13 @@ import { createMemoryGate } from './memory-gate.ts';
 import { type ObjectReadParts, readObject } from './object-read.ts';
 import { createOpenedManifests } from './opened-manifests.ts';
 import { createOutlook } from './outlook.ts';
-import {
-  type ManifestSummary,
-  type ObjectStore,
-  type ProviderSummary,
-  type RepairSummary,
-  SHARD_IS_WRONG,
-  type StoredObject,
-} from './store.ts';
+import { type ObjectStore, SHARD_IS_WRONG, type StoredObject } from './store.ts';
 import { createStoredBlobs } from './stored-blobs.ts';
 
 export interface VaultStoreOptions {
   readonly context: ReadContext;
   /** Without a key nothing can be opened. */
   readonly sealed: boolean;
-  readonly providers: () => readonly ProviderSummary[];
-  /** The latest repairs, newest first. */
-  readonly repairs: (limit: number, signal: AbortSignal) => AsyncIterable<RepairSummary>;
-  /** What `holdfast status` shows. */
-  readonly status: (signal: AbortSignal) => Promise<object>;
   /** Finds out who answers. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
@@ -71,21 +59,6 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       reads: createHedge(context.clock, BLOB_READS),
       metrics: options.metrics,
     }),
-    async manifests(limit, signal) {
-      const found: ManifestSummary[] = [];
-      for await (const { address, storedMs, root } of listManifests(context, { limit, signal })) {
-        found.push({ manifest: address, storedMs, ...summaryOf(root) });
-      }
-      return found;
-    },
-    providers: options.providers,
-    status: options.status,
-
-    async repairs(limit, signal) {
-      const found: RepairSummary[] = [];
-      for await (const repair of options.repairs(limit, signal)) found.push(repair);
-      return found;
-    },
     outlook: createOutlook({
       policy: context.policy,
       clock: context.clock,
@@ -161,18 +134,6 @@ function readParts({ context, caches, metrics }: VaultStoreOptions): ObjectReadP
     }),
     onCorrupt: () => metrics.integrityFail(SHARD_IS_WRONG),
     onLookup: (hit) => caches.chunkBytes > 0 && metrics.cache('chunks', hit),
-  };
-}
-
-function summaryOf(root: RootRecord): Omit<ManifestSummary, 'manifest' | 'storedMs'> {
-  const { chunks, compression, certificate, providers } = root;
-  return {
-    chunks,
-    code: certificate.code,
-    compression,
-    fallback: fallbacksIn(root),
-    providers,
-    certificate,
   };
 }
 

@@ -205,6 +205,19 @@ export async function domainsWanted(
   return root === undefined ? 0 : decodeRoot(root).certificate.tolerates + 1;
 }
 
+/** How many manifests this vault has; `more`: it has more than were counted. */
+export async function countManifests(
+  context: RecordsContext,
+  options: AbortOptions & { readonly limit: number },
+): Promise<{ readonly count: number; readonly more: boolean }> {
+  let count = 0;
+  for await (const _ of keysInOrder(context, { signal: options.signal })) {
+    if (count === options.limit) return { count, more: true };
+    count++;
+  }
+  return { count, more: false };
+}
+
 export interface ManifestEntry {
   readonly address: BlobAddress;
   readonly storedMs: number;

@@ -9,6 +9,7 @@ import { CHECK_RESULTS, type Telemetry } from '../telemetry/index.ts';
 import type { Later } from '../upkeep/repair/repair-run.ts';
 import { nextPart } from '../upkeep/scrub/state.ts';
 import type { ComposedVault } from './assemble.ts';
+import { explorerOver } from './explorer.ts';
 import { internalsOf } from './opened-vault.ts';
 import { aloneRepairing, repairVault } from './repair.ts';
 import type { RepairResult, Vault } from './vault.ts';
@@ -45,6 +46,8 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
     log,
     loops,
     outlook,
+    explorer: explorerOver(composed),
+    policy: composed.config.policy,
     sealed,
     clock,
     random,

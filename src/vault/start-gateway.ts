@@ -8,6 +8,7 @@ import type { Service } from '../http/service.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
 import { repairLoopsOver } from './daemon.ts';
+import { explorerOver } from './explorer.ts';
 import { withWorkLeft } from './measures.ts';
 import { movesOf } from './moves.ts';
 import { internalsOf } from './opened-vault.ts';
@@ -19,7 +20,6 @@ import {
   SERVE_OPTIONS,
   type ServeOptions,
 } from './start-service.ts';
-import { statusOf } from './status.ts';
 import type { Vault } from './vault.ts';
 
 export interface StartGatewayOptions extends ServeOptions {
@@ -94,21 +94,19 @@ export interface GatewayParts
 
 /** A gateway over a vault; it does not listen yet. */
 export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...parts }: GatewayParts): Service {
-  const { context, catalog, sealed, firstAnswered, repairLog } = composed;
+  const { context, catalog, sealed, firstAnswered } = composed;
   const { blake3, clock, random } = context;
   return createGateway({
     ...parts,
     store: createVaultStore({
       context,
       sealed,
-      providers: () => catalog.snapshot(),
-      repairs: (limit, signal) => repairLog.history({ limit, signal }),
-      status: (signal) => statusOf(composed, { signal }),
       probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
       firstAnswered,
       metrics: telemetry.services,
       caches,
     }),
+    explorer: explorerOver(composed),
     repairs: repairsOf(composed),
     moves: movesOf(composed),
     blake3,

@@ -3,9 +3,11 @@ import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
+import type { RepairSummary } from '../../src/explorer/source.ts';
+import { createVaultSource } from '../../src/explorer/vault-source.ts';
 import type { GatewayOptions } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
-import type { ObjectStore, RepairSummary } from '../../src/gateway/store.ts';
+import type { ObjectStore } from '../../src/gateway/store.ts';
 import { type CacheBudgets, createVaultStore } from '../../src/gateway/vault-store.ts';
 import type { Scope } from '../../src/http/auth.ts';
 import { createAuthenticator, hashToken } from '../../src/http/auth.ts';
@@ -130,14 +132,19 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const store = createVaultStore({
     context: vault.context,
     sealed: options.sealed ?? false,
-    providers: () =>
-      vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
     probe: options.probe ?? (async () => {}),
-    repairs: options.history ?? async function* () {},
-    status: async () => ({ standing: 'confirmed' }),
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },
+  });
+  const explorer = createVaultSource({
+    context: vault.context,
+    sealed: options.sealed ?? false,
+    lost: async () => new Map(),
+    providers: () =>
+      vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
+    repairs: options.history ?? async function* () {},
+    status: async () => ({ standing: 'confirmed' }),
   });
   const entry = (name: string, token: string, scopes: readonly Scope[]) => ({
     name,
@@ -152,6 +159,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const anonymous = new Set(options.anonymous ?? (['read'] as const));
   const gateway = createGateway({
     store,
+    explorer,
     repairs: NOTHING_TO_REPAIR,
     moves: NOTHING_TO_MOVE,
     blake3: vault.context.blake3,

@@ -13,6 +13,7 @@ it('the document has every path and method of the gateway, and no other', () => 
 
 const rpc = { ...bearer(ADMIN), 'content-type': 'application/json' };
 const SOME = `b3:${'0'.repeat(64)}`;
+const PAGE = ['/', '/web/explorer.js'];
 const READ = ['/m/M', '/n/empty', '/blob/M', '/wasm/M', '/o/M', '/manifests/M'];
 /** What the table of routes leaves out, so that every operation is seen with its usual answers. */
 const MORE: readonly Row[] = [
@@ -33,15 +34,36 @@ const MORE: readonly Row[] = [
     '/storage/providers',
     '/storage/repair-history',
     '/storage/status',
+    '/storage/overview',
     '/metrics',
     '/version',
   ].flatMap((path): Row[] => [
     ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
     ['powerless', 'GET', path, bearer(WRITER), 403],
   ]),
-  ...['/storage/providers', '/storage/status', '/healthz', '/readyz', '/metrics', '/version'].map(
-    (path): Row => ['a body', 'GET', path, { ...bearer(ADMIN), 'content-length': '1' }, 400],
-  ),
+  ...[
+    '/storage/providers',
+    '/storage/status',
+    '/storage/overview',
+    '/healthz',
+    '/readyz',
+    '/metrics',
+    '/version',
+  ].map((path): Row => ['a body', 'GET', path, { ...bearer(ADMIN), 'content-length': '1' }, 400]),
+  ...PAGE.flatMap((path): Row[] => [
+    ['the page', 'GET', path, {}, 200],
+    ['the same', 'GET', path, { 'if-none-match': '*' }, 304],
+    ['another', 'GET', path, { 'if-match': '"x"' }, 412],
+    ['a part', 'GET', path, { range: 'bytes=0-9' }, 206],
+    ['past the end', 'GET', path, { range: 'bytes=9000000-' }, 416],
+    ['a body', 'GET', path, { 'content-length': '1' }, 400],
+    ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
+    ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
+  ]),
+  ['no such file', 'GET', '/web/..%2f', {}, 400],
+  ['no such file', 'GET', '/web/package.json', {}, 404],
+  ['the overview', 'GET', '/storage/overview', bearer(ADMIN), 200],
+  ['from a page', 'GET', '/storage/overview', { origin: 'http://evil.example' }, 401],
   ...['/healthz', '/readyz'].map(
     (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
   ),

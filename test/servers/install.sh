@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs from Debian the servers and tools that the tests run against, and the compiler for the native coder, without
+# Installs from Debian the servers, the browser and the tools that the tests run against, and the compiler for the native coder, without
 # starting any of them.
 set -eu
 if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -13,7 +13,7 @@ apt-get install -y -qq --no-install-recommends \
   ceph-common ceph-mon ceph-osd radosgw \
   swift swift-proxy swift-account swift-container swift-object memcached \
   apache2 nginx-extras rclone openssh-server openssh-client litmus openssl slowhttptest wrk \
-  g++ make python3 strace
+  g++ make python3 strace chromium
 # Of Prometheus only the tool that checks rules: with the server come 300 MB.
 if ! command -v promtool >/dev/null; then
   folder=$(mktemp -d)

@@ -1,0 +1,70 @@
+import { fallbacksIn, type RootRecord } from '../manifest/root.ts';
+import type { RecordsContext } from '../records/context.ts';
+import { listManifests } from '../records/manifests.ts';
+import type { ExplorerSource, ManifestSummary, Overview, ProviderSummary, RepairSummary } from './source.ts';
+import { createSurveys, type Survey, type SurveyOptions } from './survey.ts';
+
+export interface VaultSourceOptions extends SurveyOptions {
+  readonly context: RecordsContext;
+  /** Without a key there are no names. */
+  readonly sealed: boolean;
+  readonly providers: () => readonly ProviderSummary[];
+  /** The latest repairs, newest first. */
+  readonly repairs: (limit: number, signal: AbortSignal) => AsyncIterable<RepairSummary>;
+  /** What `holdfast status` shows. */
+  readonly status: (signal: AbortSignal) => Promise<object>;
+}
+
+/** Shows a vault by its records. */
+export function createVaultSource(options: VaultSourceOptions): ExplorerSource {
+  const { context, sealed } = options;
+  const surveyed = createSurveys(options);
+  return {
+    sealed,
+    async overview(signal) {
+      return overviewOf(await surveyed({ signal }));
+    },
+    async manifests(limit, signal) {
+      const found: ManifestSummary[] = [];
+      for await (const { address, storedMs, root } of listManifests(context, { limit, signal })) {
+        found.push({ manifest: address, storedMs, ...summaryOf(root) });
+      }
+      return found;
+    },
+    providers: options.providers,
+    async repairs(limit, signal) {
+      const found: RepairSummary[] = [];
+      for await (const repair of options.repairs(limit, signal)) found.push(repair);
+      return found;
+    },
+    status: options.status,
+  };
+}
+
+function overviewOf({ tolerates, total, without, more, atMs }: Survey): Overview {
+  const counts = new Map<number, number>();
+  for (const its of tolerates.values()) counts.set(its, (counts.get(its) ?? 0) + 1);
+  const bySurvival = [...counts].map(([losses, count]) => ({ tolerates: losses, count }));
+  return {
+    objects: {
+      total,
+      bySurvival: bySurvival.sort((a, b) => a.tolerates - b.tolerates),
+      unknown: Math.max(0, total - tolerates.size),
+      more,
+    },
+    without: [...without].map(([provider, why]) => ({ provider, why })),
+    atMs,
+  };
+}
+
+function summaryOf(root: RootRecord): Omit<ManifestSummary, 'manifest' | 'storedMs'> {
+  const { chunks, compression, certificate, providers } = root;
+  return {
+    chunks,
+    code: certificate.code,
+    compression,
+    fallback: fallbacksIn(root),
+    providers,
+    certificate,
+  };
+}
