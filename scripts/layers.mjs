@@ -48,7 +48,7 @@ const ONLY = {
   catalog: ['core', 'engine', 'providers', 'profiles'],
   object: ['core', 'coding', 'manifest', 'telemetry', 'providers', 'catalog', 'placement'],
   records: ['core', 'keys', 'manifest', 'telemetry', 'engine', 'providers', 'catalog', 'placement', 'object'],
-  receipts: ['core', 'keys', 'manifest', 'telemetry', 'engine'],
+  receipts: ['core', 'keys', 'manifest', 'telemetry', 'engine', 'providers', 'catalog'],
   http: ['core', 'telemetry'],
   verified: ['core', 'providers', 'telemetry', 'http'],
   node: ['core', 'coding', 'providers', 'telemetry', 'http', 'verified'],

@@ -2,7 +2,7 @@ export type { CatalogPolicy, ProbeReport, ProviderSnapshot } from './catalog/cat
 export { SKIP_REASONS, type SkipReason } from './catalog/catalog.ts';
 export type { LeftOut } from './catalog/directory.ts';
 export type { LastFailure } from './catalog/failures.ts';
-export type { CreditBalance, Settlement } from './catalog/quota.ts';
+export type { CreditBalance, ServedReads, SettledEpoch, Settlement } from './catalog/quota.ts';
 export type { ConfigInput, ProviderInput } from './config/load.ts';
 export { SECTION_NAMES, type SectionName } from './config/schema.ts';
 export type {
@@ -33,6 +33,7 @@ export type {
   RolloutConfig,
   ScrubConfig,
   ServingConfig,
+  SettlementConfig,
   StoragePolicy,
 } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';

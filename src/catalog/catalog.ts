@@ -215,6 +215,10 @@ export interface ProviderSnapshot {
   readonly usedBytes: number;
   /** Undefined: unlimited, or not known, which `why` says. */
   readonly quotaBytes: number | undefined;
+  /** Credits earned by serving; undefined: not known. */
+  readonly earnedCredits: number | undefined;
+  /** Those and the configured ones; undefined: unlimited, or not known. */
+  readonly balanceCredits: number | undefined;
   readonly freeBytes: number | undefined;
   readonly maintenance: boolean;
   readonly updatedAt: number;

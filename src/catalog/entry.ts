@@ -3,6 +3,7 @@ import { bandwidthOf, type ChunkSample, type Observation, observe } from '../pro
 import { newProfile, type ProviderProfile } from '../profiles/profile.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { FailureKind, LastFailure } from './failures.ts';
+import type { CreditBalance } from './quota.ts';
 
 /** Observations kept until the next flush; the oldest go first when nothing flushes. */
 const MAX_PENDING = 1024;
@@ -28,6 +29,8 @@ export class CatalogEntry {
   pendingUsage = 0;
   /** Infinity: unlimited. Undefined: the settlement has never answered. */
   quota: number | undefined;
+  /** Credits, as the settlement said last. */
+  credits: CreditBalance | undefined;
   /** As the provider said in its last probe, if it did; 0 after it refused a store for lack of space. */
   freeBytes: number | undefined;
   quarantine: Quarantine | undefined;

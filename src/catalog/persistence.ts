@@ -165,6 +165,7 @@ export class CatalogPersistence {
         signal,
       );
       entry.quota = quotaBytes(balance, policy.zeroCreditsUnlimited);
+      entry.credits = balance;
     } catch (error) {
       throwIfAborted(signal, 'balanceSplit');
       log?.({ type: 'settlement_failed', provider: entry.provider.id, error: asHoldfastError(error) });

@@ -5,7 +5,7 @@ import type { Engine, WriteOptions } from '../engine/engine.ts';
 import type { Provider } from '../providers/provider.ts';
 
 /** Bytes of logical quota that one credit buys. */
-const CREDIT_BYTES: number = 1024 ** 2;
+export const CREDIT_BYTES: number = 1024 ** 2;
 
 export interface CreditBalance {
   /** Set by hand; undefined: the config sets no limit. */
@@ -14,9 +14,42 @@ export interface CreditBalance {
   readonly earned: number;
 }
 
-/** Who knows what a provider's quota is. */
+/** What one provider served in an hour, by the root that its gateway signed. */
+export interface ServedReads {
+  readonly provider: string;
+  /** Allowed reads, and those of them that their readers signed. */
+  readonly reads: number;
+  readonly signed: number;
+  /** Different keys of those readers. */
+  readonly readers: number;
+  readonly bytes: number;
+  readonly signedBytes: number;
+  /** Bytes that the root credits: `signedBytes`, or 0 for a reason. */
+  readonly credited: number;
+  readonly reason?: string | undefined;
+}
+
+/** An hour of one gateway whose root is anchored. */
+export interface SettledEpoch {
+  /** Public key of the gateway. */
+  readonly gateway: Uint8Array;
+  /** Hours since the Unix epoch. */
+  readonly epoch: number;
+  /** BLAKE3 of the root's file. */
+  readonly digest: Uint8Array;
+  readonly providers: readonly ServedReads[];
+}
+
+/** Who knows what a provider's quota is, and credits what it served. */
 export interface Settlement {
   balanceSplit(provider: Provider, options?: AbortOptions): Promise<CreditBalance>;
+  /**
+   * Credits what was read in an hour, once for each gateway and epoch, however often and by however many processes it is
+   * called. When it resolves, the hour is booked and stays so. Left out: nobody earns anything.
+   */
+  issueRead?(epoch: SettledEpoch, options?: AbortOptions): Promise<'credited' | 'already'>;
+  /** Digest of the root for which an hour of a gateway was booked; undefined: it is not. There where `issueRead` is. */
+  bookedRead?(gateway: Uint8Array, epoch: number, options?: AbortOptions): Promise<Uint8Array | undefined>;
 }
 
 /** Only what the config says. */

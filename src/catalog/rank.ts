@@ -2,6 +2,7 @@ import type { ProviderProfile } from '../profiles/profile.ts';
 import type { CatalogPolicy, ProviderSnapshot, Skip, SkipReason } from './catalog.ts';
 import type { CatalogEntry, Quarantine } from './entry.ts';
 import { describeFailure } from './failures.ts';
+import type { CreditBalance } from './quota.ts';
 
 /** Stands for the RTT of a provider that was never measured, so that it is tried. */
 const OPTIMISTIC_RTT_MS = 1;
@@ -196,11 +197,16 @@ export function snapshotOf(
     totalLies: profile.total_lies,
     usedBytes: entry.usedBytes,
     quotaBytes: quota === Number.POSITIVE_INFINITY ? undefined : quota,
+    earnedCredits: entry.credits?.earned,
+    balanceCredits: balanceOf(entry.credits),
     freeBytes: entry.freeBytes,
     maintenance: profile.maintenance,
     updatedAt: profile.updated_at,
     lastFailure: entry.lastFailure,
   };
 }
+
+const balanceOf = (credits: CreditBalance | undefined): number | undefined =>
+  credits?.configured === undefined ? undefined : credits.configured + credits.earned;
 
 const measured = (average: number): number | undefined => (average === 0 ? undefined : average);

@@ -53,9 +53,22 @@ export function renderProviders(
     provider.quotaBytes === undefined
       ? bytes(provider.usedBytes)
       : `${bytes(provider.usedBytes)} of ${bytes(provider.quotaBytes)}`,
+    `${provider.earnedCredits ?? '-'} / ${provider.balanceCredits ?? '-'}`,
     provider.why,
   ]);
-  const others = unknown.map(({ id, state, why }) => [id, state, '-', '-', '-', '-', '-', '-', '-', why]);
+  const others = unknown.map(({ id, state, why }) => [
+    id,
+    state,
+    '-',
+    '-',
+    '-',
+    '-',
+    '-',
+    '-',
+    '-',
+    '-',
+    why,
+  ]);
   const head = [
     'id',
     'state',
@@ -66,6 +79,7 @@ export function renderProviders(
     'success',
     'slow/failed/lied',
     'used',
+    'earned/balance',
     'why',
   ];
   return [table([head, ...rows, ...others]), ...failures(providers)].join('\n');

@@ -34,6 +34,7 @@ export const SECTION_NAMES = [
   'node',
   'gateway',
   'daemon',
+  'settlement',
 ] as const;
 
 export type SectionName = (typeof SECTION_NAMES)[number];
@@ -49,6 +50,8 @@ const ERASURE: readonly ErasureAlgorithm[] = ['lrc', 'reed-solomon', 'xor'];
 const rung: Field<number> = bytes(MIB, 64 * KIB, 16 * MIB);
 
 const DAY_MS = 86_400_000;
+/** In bytes it is an exact number still, and an exbibyte. */
+const MAX_CREDITS = 1_000_000_000_000;
 const limit: Field<number> = integer(0, 0, 1_000_000_000);
 
 /** With `*.` before it, all names under it. */
@@ -186,6 +189,18 @@ export const SCHEMA: ConfigSchema = {
     chunkCacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
   },
   daemon: { ...servingFields(64), sealed: bool(false) },
+  settlement: {
+    enabled: bool(false),
+    folders: guarded(listOf(text('', /^[^\0]{1,4096}$/, 'a path, absolute or from the home'), [], 64, 0)),
+    poolCredits: integer(0, 0, MAX_CREDITS),
+    epochShare: integer(1, 1, 1000),
+    providerShare: integer(500, 1, 1000),
+    minReaders: integer(3, 1, 1_000_000),
+    confirmations: integer(0, 0, 100_000),
+    intervalSeconds: integer(60, 1, 3_600),
+    rentBytesPerMib: integer(0, 0, MIB),
+    escrowCredits: integer(0, 0, MAX_CREDITS),
+  },
 };
 
 function tableOf<T>(value: Field<T>, names: readonly string[]): Field<Readonly<Record<string, T>>> {

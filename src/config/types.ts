@@ -23,6 +23,7 @@ export interface Config {
   readonly node: NodeConfig;
   readonly gateway: GatewayConfig;
   readonly daemon: DaemonConfig;
+  readonly settlement: SettlementConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
   /** What objects are put with now, and which fallbacks could be. */
@@ -247,6 +248,30 @@ export interface GatewayConfig extends ServingConfig {
 
 export interface DaemonConfig extends ServingConfig {
   readonly sealed: boolean;
+}
+
+/** Who is credited for reads, and how much. 1 credit is 1 MiB of quota. */
+export interface SettlementConfig {
+  /** Whether a ledger is kept, and quotas follow from it. */
+  readonly enabled: boolean;
+  /** Folders of receipts, of as many gateways; absolute or from the home. */
+  readonly folders: readonly string[];
+  /** All that was ever put into the pool that reads are credited from. More is a refill. */
+  readonly poolCredits: number;
+  /** Thousandths of `poolCredits` that one hour of one gateway may earn. */
+  readonly epochShare: number;
+  /** Thousandths of that, which one provider may earn of it. */
+  readonly providerShare: number;
+  /** Different keys of readers without which a provider earns nothing in an hour. */
+  readonly minReaders: number;
+  /** Depth at which an anchored root counts; 0: what is usual for the anchor. */
+  readonly confirmations: number;
+  /** Between two looks of a daemon or a gateway. */
+  readonly intervalSeconds: number;
+  /** Bytes of credit for each stored MiB and hour; 0: there is no rent. */
+  readonly rentBytesPerMib: number;
+  /** All that was ever put into the escrow that rent is paid from. */
+  readonly escrowCredits: number;
 }
 
 export type ProviderConfig = ProviderEntry;

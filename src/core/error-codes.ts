@@ -147,6 +147,10 @@ export interface ErrorCodeTable {
   kernel_fault: 'Corrupt';
   /** There is no key file. Do: run `holdfast init` or `createVault`, name the right home, or restore a backup. */
   key_file_missing: 'NotFound';
+  /** Others keep booking to the ledger. Do: try again. */
+  ledger_busy: 'Conflict';
+  /** An entry, balance or mark of the ledger is not what the others say. Do: restore the state from a backup; nothing is credited until then. */
+  ledger_damaged: 'Corrupt';
   /** A service cannot listen at that address. Do: choose one that is free and allowed. */
   listen_failed: 'ConfigInvalid';
   /** A listing of a provider is not in order. Do: see the logs of the provider; do not trust its listings. */
@@ -257,6 +261,8 @@ export interface ErrorCodeTable {
   sealed: 'PermissionDenied';
   /** Another worker is moving shards of the same segment. Do: nothing; try again later. @status temporary */
   segment_leased: 'Conflict';
+  /** An hour of a gateway was credited by another root. Do: see whether two machines sign with one key, or a root was replaced. */
+  settled_otherwise: 'Conflict';
   /** A slot is rewritten faster than it can be read. Do: try again. */
   slot_busy: 'Unavailable';
   /** It cannot be told whether a write of a slot was made. Do: read the slot again and decide anew. */

@@ -30,6 +30,10 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'retired',
   'trash',
   'upkeep',
+  'ledger_accounts',
+  'ledger_entries',
+  'ledger_done',
+  'ledger_head',
 ];
 
 /** Every table that is kept, by the name that `engine.overrides` knows it by. */

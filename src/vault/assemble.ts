@@ -25,6 +25,7 @@ import { createMemoryRepairLog, type RepairLog } from '../upkeep/repair/repair-l
 import { createRetention } from '../upkeep/retention.ts';
 import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
+import { settlementOf } from './settlement.ts';
 
 /** A vault put together, with what must be closed again. */
 export interface ComposedVault {
@@ -95,7 +96,8 @@ export async function assemble(
 ): Promise<ComposedVault> {
   const { clock, random, blake3, engine, owners, arena, cpu, env, room = ROOM_ENOUGH } = ports;
   const { providers, firstAnswered } = await watchedProviders(config, observers, ports);
-  const settings = { ...catalogSettings(config, observers.log, choices), health: observers.providers };
+  const settlement = choices.settlement ?? settlementOf(config, ports, observers.log);
+  const settings = catalogSettings(config, observers, { ...choices, settlement });
   const catalog = await openNodeCatalog({ ...settings, providers, engine, clock });
   const punctuality = createPunctuality(clock);
   const directory = directoryOf(catalog, clock, punctuality);

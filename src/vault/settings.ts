@@ -74,9 +74,9 @@ export interface CatalogChoices {
 /** What a catalog takes from the configuration, and where its events go. */
 export function catalogSettings(
   config: Config,
-  log: LogSink,
+  { log, providers: health }: Pick<Observers, 'log' | 'providers'>,
   { settlement = configuredCredits, policy }: CatalogChoices = {},
-): Pick<CatalogOptions, 'ladder' | 'policy' | 'settlement' | 'log'> {
+): Pick<CatalogOptions, 'ladder' | 'policy' | 'settlement' | 'log' | 'health'> {
   return {
     ladder: {
       rungs: config.chunks.ladder,
@@ -85,6 +85,7 @@ export function catalogSettings(
     },
     policy: catalogPolicyOf({ ...policy, probe: { timeoutMs: config.limits.probeMs, ...policy?.probe } }),
     settlement,
+    health,
     log: ({ type, ...fields }) => log('warn', type, fields),
   };
 }

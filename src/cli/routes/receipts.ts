@@ -1,9 +1,10 @@
 import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
 import type { GroupBy } from '../../receipts/inspect.ts';
-import { anyText, type CliContext, jsonFlag, wholeNumber } from '../flags.ts';
+import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
 import { optional } from './parameters.ts';
 
 const receiptsModule = () => import('../commands/receipts.ts');
+const ledgerModule = () => import('../commands/ledger.ts');
 
 const folder = {
   folder: {
@@ -117,6 +118,35 @@ export const receipts: RouteMap<CliContext> = buildRouteMap({
           '\n\nExit codes: 0 all is as the root says; 3 there is no root; 5 something differs.',
       },
     }),
+    balances: buildCommand({
+      loader: async () => (await ledgerModule()).balances,
+      parameters: { flags: configFlags },
+      docs: {
+        brief: 'Check the whole ledger, and show what every account has',
+        fullDescription:
+          'Check the whole ledger, and show what every account has. It takes no key.\n\nExit codes: 0 every entry is right ' +
+          'and debits equal credits; 3 there is no state; 5 the ledger is damaged.',
+      },
+    }),
+    ledger: buildCommand({
+      loader: async () => (await ledgerModule()).ledger,
+      parameters: {
+        flags: {
+          ...configFlags,
+          limit: {
+            kind: 'parsed',
+            parse: wholeNumber(1, 100_000),
+            default: '20',
+            brief: 'So many of the newest',
+            placeholder: 'N',
+          },
+        },
+      },
+      docs: { brief: 'Show the newest entries of the ledger' },
+    }),
   },
-  docs: { brief: 'What a gateway wrote down of its reads: list, show, prove, verify, audit' },
+  docs: {
+    brief:
+      'What a gateway wrote down of its reads, and who is credited: list, show, prove, verify, audit, balances, ledger',
+  },
 });

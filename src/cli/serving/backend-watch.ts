@@ -20,14 +20,8 @@ export async function watchBackends(
   log: LineLog,
 ): Promise<() => Promise<void>> {
   const engine = createMemoryEngine();
-  const settings = catalogSettings(config, warningsTo(log));
-  const catalog = await openNodeCatalog({
-    ...settings,
-    providers,
-    engine,
-    clock,
-    health: telemetry.providers,
-  });
+  const settings = catalogSettings(config, { log: warningsTo(log), providers: telemetry.providers });
+  const catalog = await openNodeCatalog({ ...settings, providers, engine, clock });
   const end = new AbortController();
   const running = catalog.start({ signal: end.signal });
   return async () => {

@@ -1,0 +1,24 @@
+import type { Config } from '../config/types.ts';
+import { accelerationFrom } from '../core/acceleration.ts';
+import { selectBlake3ByLength } from '../core/b3/select.ts';
+import { systemClock } from '../core/clock.ts';
+import { Ledger } from '../receipts/settlement/ledger.ts';
+import { openEngine } from './compose.ts';
+import { homePaths, requireState } from './home.ts';
+import { silent } from './settings.ts';
+
+/** The ledger of a home, for who only looks at it: it takes no key. @throws HoldfastError `NotFound`, code `state_missing`. */
+export async function withLedger<T>(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  if (config.engine.default === 'level') await requireState(homePaths(config.home));
+  const engine = openEngine(config, silent);
+  try {
+    const blake3 = await selectBlake3ByLength(accelerationFrom(env));
+    return await work(new Ledger({ engine, blake3, clock: systemClock }));
+  } finally {
+    await engine.close();
+  }
+}
