@@ -24,7 +24,7 @@ import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objec
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { receipts } from './routes/receipts.ts';
 import { daemon, gateway, node } from './routes/services.ts';
-import { bench, config, demo, plan } from './routes/tools.ts';
+import { bench, config, demo, doctor, plan } from './routes/tools.ts';
 
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
 
@@ -72,6 +72,7 @@ const app: Application<CliContext> = buildApplication(
       receipts,
       plan: listed(plan),
       config: listed(config),
+      doctor: listed(doctor),
       bench,
       demo: listed(demo),
       node: listed(node),

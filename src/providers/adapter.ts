@@ -210,6 +210,8 @@ export interface ProbeResult {
   readonly rttMs: number;
   /** Free space as the provider states it, if it does. */
   readonly freeBytes?: number;
+  /** The time by the provider's clock when it answered, if it states it; to the second. */
+  readonly clockUnixMs?: number;
 }
 
 /** 16 to 128 lower-case hex digits, derived from the vault key and so opaque to the provider. */

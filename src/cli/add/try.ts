@@ -18,6 +18,15 @@ export interface Trial {
   readonly deleteMs: number;
   /** Whether it keeps pointers of names. */
   readonly slots: boolean;
+  /** As the provider states them, if it does. */
+  readonly freeBytes: number | undefined;
+  readonly clockUnixMs: number | undefined;
+}
+
+export interface TrialOptions {
+  readonly deadlineMs?: number | undefined;
+  /** False: it is only asked. Default true. */
+  readonly writes?: boolean | undefined;
 }
 
 const CLEAN_UP_MS = 5_000;
@@ -25,7 +34,12 @@ const TRIAL_MS = 90_000;
 const TRIAL_BYTES = 4096;
 
 /** Asks the provider, writes a blob and a slot, reads and deletes them, through all layers that it will have. */
-export async function tryProvider(config: Config, id: string, io: Io): Promise<Trial> {
+export async function tryProvider(
+  config: Config,
+  id: string,
+  io: Io,
+  { deadlineMs = TRIAL_MS, writes = true }: TrialOptions = {},
+): Promise<Trial> {
   const blake3 = await selectBlake3(accelerationFrom(io.env));
   const one = { ...config, providers: config.providers.filter((provider) => provider.id === id) };
   const deps = { clock, random, blake3, env: io.env, onAttempt() {}, log() {} };
@@ -34,23 +48,27 @@ export async function tryProvider(config: Config, id: string, io: Io): Promise<T
   const address = addressOf(blake3.hash(bytes));
   const work = async (signal: AbortSignal): Promise<Trial> => {
     const { adapter } = provider!;
-    const { rttMs } = await adapter.probe({ signal });
+    const { rttMs, freeBytes, clockUnixMs } = await adapter.probe({ signal });
+    const answered = { probeMs: rttMs, slots: adapter.capabilities.supportsSlots, freeBytes, clockUnixMs };
+    if (!writes) return { ...answered, writeMs: 0, readMs: 0, deleteMs: 0 };
     const writeMs = await timed(() => adapter.store(address, [bytes], { signal }));
     const readMs = await timed(async () => {
       if (!equalBytes(await adapter.fetch(address, { signal }), bytes)) throw otherBytes(id);
     });
-    if (adapter.capabilities.supportsSlots) await trySlot(adapter, signal);
+    if (answered.slots) await trySlot(adapter, signal);
     const deleteMs = await timed(() => adapter.delete(address, { signal }));
-    return { probeMs: rttMs, writeMs, readMs, deleteMs, slots: adapter.capabilities.supportsSlots };
+    return { ...answered, writeMs, readMs, deleteMs };
   };
   try {
-    return await withDeadline(clock, TRIAL_MS, 'the trial', work, io.signal).catch(async (error: unknown) => {
-      const options = { signal: timeoutSignal(clock, CLEAN_UP_MS) };
-      await provider!.adapter.delete(address, options).catch(() => {});
-      throw error;
-    });
+    return await withDeadline(clock, deadlineMs, 'the trial', work, io.signal).catch(
+      async (error: unknown) => {
+        const options = { signal: timeoutSignal(clock, CLEAN_UP_MS) };
+        if (writes) await provider!.adapter.delete(address, options).catch(() => {});
+        throw error;
+      },
+    );
   } finally {
-    await provider!.adapter.close();
+    await withDeadline(clock, CLEAN_UP_MS, 'closing it', () => provider!.adapter.close()).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
 import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
-import { decimal, optional } from './parameters.ts';
+import { decimal, off, optional } from './parameters.ts';
 
 export const plan: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/plan.ts'),
@@ -42,6 +42,27 @@ export const config: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/config.ts'),
   parameters: { flags: configFlags },
   docs: { brief: 'Show the configuration in force, and what in it is not the default' },
+});
+
+export const doctor: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/doctor.ts'),
+  parameters: {
+    flags: {
+      ...configFlags,
+      noWrites: { ...off, brief: 'Write nothing at providers: only ask whether they answer' },
+    },
+  },
+  docs: {
+    brief: 'Look at all that a vault stands on, and say what to do',
+    fullDescription: `Look at all that a vault stands on, and say what to do: versions, configuration, permissions, the clock by those of
+the providers, who computes what, disks, the engines of the state, and the providers. A line each: ok, warn or fail, and below it
+what to do. A small blob and a pointer are written at every provider, read and deleted again.
+
+It needs no key and asks for none, shows no secret, and works though the configuration is broken or another process has the
+vault open. Nothing is waited for without end.
+
+Exit codes: 0 nothing failed; 1 something did.`,
+  },
 });
 
 export const demo: Command<CliContext> = buildCommand({

@@ -20,7 +20,7 @@ import { adapterFromDriver } from '../from-driver.ts';
 import type { Slots } from '../generations.ts';
 import { slotConflict } from '../guard.ts';
 import { collect } from '../pieces.ts';
-import type { WireAnswer } from '../wire/answer.ts';
+import { statedTime, type WireAnswer } from '../wire/answer.ts';
 import { lengthOf, rangeHeader, wireReads } from '../wire/body.ts';
 import { createSizeLimit, type SizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
 import { createPushBody } from '../wire/upload.ts';
@@ -134,8 +134,9 @@ class NodeDriver implements Driver {
   async probe(signal: Signal): Promise<ProbeResult> {
     const { clock } = this.#deps;
     const start = clock.monotonic();
-    await (await this.#client.call({ method: 'GET', path: '/readyz', signal })).discard();
-    return { rttMs: clock.monotonic() - start };
+    const answer = await this.#client.call({ method: 'GET', path: '/readyz', signal });
+    await answer.discard();
+    return { rttMs: clock.monotonic() - start, ...statedTime(answer) };
   }
 
   async *listSlots(after: SlotName | '', signal: Signal): AsyncGenerator<SlotName, void, undefined> {

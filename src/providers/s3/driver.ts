@@ -15,6 +15,7 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { createSlots, generationOf, type Slots } from '../generations.ts';
 import { overwriting } from '../guard.ts';
 import { STALE_MS, sweepOnce } from '../leftovers.ts';
+import { statedTime } from '../wire/answer.ts';
 import { lengthOf, rangeHeader, wireReads } from '../wire/body.ts';
 import { createSizeLimit, type SizeLimit } from '../wire/size-limit.ts';
 import { absent, createS3Client, removeKey, type S3Client, type S3Place } from './client.ts';
@@ -165,8 +166,10 @@ class S3Driver implements Driver {
   async probe(signal: Signal): Promise<ProbeResult> {
     const { clock } = this.#deps;
     const start = clock.monotonic();
-    await this.#put(`${this.#prefix}tmp/probe`, [], 0, signal);
-    return { rttMs: clock.monotonic() - start };
+    const key = `${this.#prefix}tmp/probe`;
+    const answer = await this.#client.call({ method: 'PUT', key, body: [], bodyBytes: 0, signal });
+    await answer.discard();
+    return { rttMs: clock.monotonic() - start, ...statedTime(answer) };
   }
 
   async *listSlots(after: SlotName | '', signal: Signal): AsyncGenerator<SlotName, void, undefined> {

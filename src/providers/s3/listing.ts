@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { isTempName } from '../leftovers.ts';
-import type { WireAnswer } from '../wire/answer.ts';
+import { statedTime, type WireAnswer } from '../wire/answer.ts';
 import { removeKey, type S3Client } from './client.ts';
 import { type ListedKey, listPageOf, uploadsOf } from './xml.ts';
 
@@ -103,6 +103,5 @@ function isOurs(key: string, prefix: string): boolean {
 
 /** Ages are the server's to tell: this machine's clock may be wrong by more than an upload takes. */
 function serverNow(answer: WireAnswer, clock: Clock): number {
-  const stated = Date.parse(answer.header('date') ?? '');
-  return Number.isNaN(stated) ? clock.now() : stated;
+  return statedTime(answer).clockUnixMs ?? clock.now();
 }

@@ -16,6 +16,7 @@ import { adapterFromDriver } from '../from-driver.ts';
 import { overwriting } from '../guard.ts';
 import { isTempName, STALE_MS, sweepOnce } from '../leftovers.ts';
 import { byHead, isHead } from '../listing.ts';
+import { statedTime } from '../wire/answer.ts';
 import { rangeHeader, wireReads } from '../wire/body.ts';
 import { createSizeLimit, type SizeLimit, USUAL_LIMIT } from '../wire/size-limit.ts';
 import { createPushBody } from '../wire/upload.ts';
@@ -151,8 +152,9 @@ class WebDavDriver implements Driver {
     const start = clock.monotonic();
     const headers = { 'content-length': '0' };
     const request = { method: 'PUT', path: 'tmp/probe', headers, body: [], signal };
-    await (await this.#client.call(request)).discard();
-    return { rttMs: clock.monotonic() - start };
+    const answer = await this.#client.call(request);
+    await answer.discard();
+    return { rttMs: clock.monotonic() - start, ...statedTime(answer) };
   }
 
   close(): Promise<void> {

@@ -20,6 +20,12 @@ export interface WireAnswer {
   discard(): Promise<void>;
 }
 
+/** The time by the server's clock, if it states it; to the second. */
+export function statedTime(answer: Pick<WireAnswer, 'header'>): { readonly clockUnixMs?: number } {
+  const stated = Date.parse(answer.header('date') ?? '');
+  return Number.isNaN(stated) ? {} : { clockUnixMs: stated };
+}
+
 /** What an answer about one thing may say; of a longer one the rest is left. */
 const MAX_TEXT_BYTES = 64 * 1024;
 /** A rest of a body up to here is read, so that the connection can be used again; a longer one is not worth it. */
