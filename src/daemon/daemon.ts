@@ -4,12 +4,8 @@ import { type ExplorerContext, explorerRoutes } from '../explorer/routes.ts';
 import type { ExplorerSource, StoragePolicy } from '../explorer/source.ts';
 import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
 import type { Authenticator } from '../http/auth.ts';
-import {
-  type ControlContext,
-  controlRoutes,
-  type Exposition,
-  type ReadinessReport,
-} from '../http/control.ts';
+import { type ControlContext, controlRoutes, type Exposition } from '../http/control.ts';
+import { type Outlook, type ReadinessReport, readinessOf, vaultGates } from '../http/gates.ts';
 import type { Route } from '../http/handle.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
 import type { ServiceLog } from '../http/log.ts';
@@ -17,13 +13,6 @@ import { parseTarget } from '../http/request.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { LoopReport, Loops } from './loops.ts';
-
-/** What can be done with the providers that answer. */
-interface Outlook {
-  readonly answering: boolean;
-  readonly decodable: boolean;
-  readonly storable: boolean;
-}
 
 export interface DaemonOptions {
   readonly loops: Loops;
@@ -68,6 +57,7 @@ export function createDaemon(options: DaemonOptions): Service {
     limits,
     servesPage: true,
     exposition: options.exposition,
+    metrics,
     readiness: { report: async () => readiness(await outlook(), loops.report(), service.draining) },
     version: { name: 'holdfast-daemon', version, sealed },
   };
@@ -90,19 +80,9 @@ interface DaemonReadiness extends ReadinessReport {
 }
 
 /** Work can be done when objects can be read and what is rebuilt can be stored; and none of it fails each time. */
-function readiness(
-  { answering, decodable, storable }: Outlook,
-  loops: readonly LoopReport[],
-  draining: boolean,
-): DaemonReadiness {
-  const reasons = draining ? ['draining'] : [];
-  if (!answering) reasons.push('providers_unreachable');
-  else if (!decodable) reasons.push('undecodable');
-  const reads = reasons.length === 0;
-  if (answering && !storable) reasons.push('too_few_providers');
-  if (loops.some(({ failures, state }) => failures >= FAILING_AFTER || state === 'stuck'))
-    reasons.push('loop_failing');
-  return { reads, writes: reasons.length === 0, reasons, loops };
+function readiness(outlook: Outlook, loops: readonly LoopReport[], draining: boolean): DaemonReadiness {
+  const loopFailing = loops.some(({ failures, state }) => failures >= FAILING_AFTER || state === 'stuck');
+  return { ...readinessOf(vaultGates(outlook, { draining, loopFailing })), loops };
 }
 
 const ROUTES: readonly Route<DaemonContext>[] = [

@@ -5,7 +5,8 @@ import { explorerRoutes } from '../explorer/routes.ts';
 import type { ExplorerSource, StoragePolicy } from '../explorer/source.ts';
 import { createAdmission, READ_DENIALS, REJECTIONS } from '../http/admission.ts';
 import type { Authenticator } from '../http/auth.ts';
-import { controlRoutes, type Exposition, type ReadinessReport } from '../http/control.ts';
+import { controlRoutes, type Exposition } from '../http/control.ts';
+import { readinessOf, vaultGates } from '../http/gates.ts';
 import { at, oneAfter, type Route, readable } from '../http/handle.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from '../http/limits.ts';
 import type { ServiceLog } from '../http/log.ts';
@@ -82,7 +83,9 @@ export function createGateway(options: GatewayOptions): Service {
     nameMaxAgeSeconds: options.nameMaxAgeSeconds ?? 0,
     static: options.static ?? false,
     blake3,
-    readiness: { report: () => readiness(store, service.draining) },
+    readiness: {
+      report: async () => readinessOf(vaultGates(await store.outlook(), { draining: service.draining })),
+    },
     version: {
       name: 'holdfast-gateway',
       version: options.version,
@@ -100,16 +103,6 @@ export function createGateway(options: GatewayOptions): Service {
     parseTarget: parseGatewayTarget,
   });
   return service;
-}
-
-async function readiness(store: ObjectStore, draining: boolean): Promise<ReadinessReport> {
-  const { answering, decodable, storable } = await store.outlook();
-  const reasons = draining ? ['draining'] : [];
-  if (!answering) reasons.push('providers_unreachable');
-  else if (!decodable) reasons.push('undecodable');
-  const reads = reasons.length === 0;
-  if (answering && !storable) reasons.push('too_few_providers');
-  return { reads, writes: reads && storable, reasons };
 }
 
 const NAMES = '/n/';

@@ -1,16 +1,7 @@
 import { type Clock, withDeadline } from '../core/clock.ts';
+import type { Outlook } from '../http/gates.ts';
 import { isDecodable, isStorable, type ReachPolicy } from '../placement/reach.ts';
 import type { Provider } from '../providers/provider.ts';
-
-/** What can be done with the providers that answer. */
-export interface Outlook {
-  /** At least one answers. */
-  readonly answering: boolean;
-  /** The providers that answer could decode an object that lies over all providers, in the code in force. */
-  readonly decodable: boolean;
-  /** A put would find enough providers to survive what it must. */
-  readonly storable: boolean;
-}
 
 interface OutlookOptions {
   readonly policy: ReachPolicy;
@@ -21,11 +12,17 @@ interface OutlookOptions {
   eligible(): readonly Provider[];
   /** Finds out who answers. */
   probe(signal: AbortSignal): Promise<unknown>;
+  /** Reads something of the state. @throws HoldfastError when that fails. */
+  readState(signal: AbortSignal): Promise<unknown>;
+  /** Looks whether what repair moves can be counted. @throws HoldfastError when it cannot. */
+  readPace(signal: AbortSignal): Promise<unknown>;
 }
 
 /** Many who ask share a probe. Nobody waits for one that hangs; those who ask after it see its outcome. */
 const PROBE_AGE_MS = 3_000;
 const PROBE_WAIT_MS = 2_000;
+/** The state is on a disk or in a database near by. */
+const STATE_WAIT_MS = 1_000;
 
 export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
   const { clock, policy } = options;
@@ -47,8 +44,18 @@ export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
       await withDeadline(clock, PROBE_WAIT_MS, 'probe', () => running).catch(() => {});
   };
 
-  let known: { readonly key: string; readonly outlook: Outlook } | undefined;
-  const lookAt = (there: ReadonlySet<string>, eligible: readonly Provider[]): Outlook => {
+  const answers = (look: (signal: AbortSignal) => Promise<unknown>): (() => Promise<boolean>) =>
+    createShared(() =>
+      withDeadline(clock, STATE_WAIT_MS, 'readiness', look).then(
+        () => true,
+        () => false,
+      ),
+    );
+  const stateAnswers = answers((signal) => options.readState(signal));
+  const paceAnswers = answers((signal) => options.readPace(signal));
+
+  let known: { readonly key: string; readonly outlook: Providers } | undefined;
+  const lookAt = (there: ReadonlySet<string>, eligible: readonly Provider[]): Providers => {
     const key = `${[...there].join()} ${eligible.map(({ id }) => id).join()}`;
     if (known?.key !== key) {
       const outlook = {
@@ -62,12 +69,23 @@ export function createOutlook(options: OutlookOptions): () => Promise<Outlook> {
   };
 
   return async () => {
-    await probeLately();
+    const [stateful, paced] = await Promise.all([stateAnswers(), paceAnswers(), probeLately()]);
     const ids = options.providers().map(({ id }) => id);
     const there = new Set(ids.filter((id) => options.respondsToProbe(id)));
-    return lookAt(
-      there,
-      options.eligible().filter(({ id }) => there.has(id)),
-    );
+    const takers = options.eligible().filter(({ id }) => there.has(id));
+    return { stateful, paced, ...lookAt(there, takers) };
+  };
+}
+
+type Providers = Pick<Outlook, 'answering' | 'decodable' | 'storable'>;
+
+/** Those who ask while an answer is on its way share it. */
+function createShared<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined;
+    });
+    return running;
   };
 }

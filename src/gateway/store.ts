@@ -1,6 +1,6 @@
 import type { BlobAddress } from '../core/address.ts';
+import type { Outlook } from '../http/gates.ts';
 import type { ByteRange } from '../http/selection.ts';
-import type { Outlook } from './outlook.ts';
 
 /** The metric's reason when a provider returned another shard than was stored. */
 export const SHARD_IS_WRONG = 'shard';

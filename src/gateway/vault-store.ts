@@ -7,7 +7,7 @@ import type { OpenedManifest } from '../object/readable-segments.ts';
 import type { ReadContext } from '../pipeline/context.ts';
 import { possibleTakers } from '../pipeline/put/plan.ts';
 import { wasReplaced } from '../records/behind.ts';
-import { loadRoot } from '../records/manifests.ts';
+import { loadRoot, readRecords } from '../records/manifests.ts';
 import { resolveReference } from '../records/names.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
 import { createChunkCache, createDecodings } from './chunk-cache.ts';
@@ -24,6 +24,8 @@ export interface VaultStoreOptions {
   readonly sealed: boolean;
   /** Finds out who answers. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
+  /** Looks whether what repair moves can be counted. */
+  readonly readPace: (signal: AbortSignal) => Promise<unknown>;
   readonly firstAnswered: () => string | undefined;
   readonly metrics: ServiceMetrics;
   readonly caches: CacheBudgets;
@@ -66,6 +68,8 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
       respondsToProbe: (id) => context.directory.isResponsive(id),
       eligible: () => possibleTakers(context.directory),
       probe: options.probe,
+      readState: (signal) => readRecords(context, { signal }),
+      readPace: options.readPace,
     }),
     firstAnswered: options.firstAnswered,
   };

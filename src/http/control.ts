@@ -1,4 +1,6 @@
+import type { ServiceMetrics } from '../telemetry/index.ts';
 import type { Scope } from './auth.ts';
+import type { ReadinessReport } from './gates.ts';
 import { at, type Route, readable } from './handle.ts';
 import { sendJson, sendText } from './respond.ts';
 
@@ -8,18 +10,11 @@ export interface Exposition {
   renderMetrics(): Promise<string>;
 }
 
-/** Tells what a service could do now. */
-export interface ReadinessReport {
-  readonly reads: boolean;
-  readonly writes: boolean;
-  /** Why not, in stable words. */
-  readonly reasons: readonly string[];
-}
-
 export interface ControlContext {
   readonly exposition: Exposition;
   /** @param client who asks about its writes: a limit that only it has reached shows only to it. */
   readonly readiness: { report(client: string): Promise<ReadinessReport> };
+  readonly metrics: Pick<ServiceMetrics, 'gateOpen'>;
   /** What `/version` says. */
   readonly version: object;
 }
@@ -49,8 +44,9 @@ export const controlRoutes = <C extends ControlContext>({
     readable<C>({
       scope: undefined,
       load: 'control',
-      async run({ readiness }, exchange) {
+      async run({ metrics, readiness }, exchange) {
         const report = await readiness.report(exchange.peer.client);
+        for (const { gate, open } of report.gates) metrics.gateOpen(gate, open);
         const reading = !takesWrites || exchange.target?.query.get('plane') === 'read';
         const good = reading ? report.reads : report.writes;
         sendJson(exchange, good ? 200 : 503, report, good ? {} : { 'retry-after': '1' });

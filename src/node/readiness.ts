@@ -1,6 +1,6 @@
 import { type Clock, withDeadline } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
-import type { ReadinessReport } from '../http/control.ts';
+import { type ReadinessReport, readinessOf, when } from '../http/gates.ts';
 import { HttpProblem } from '../http/problem.ts';
 import type { BlobAdapter } from '../providers/adapter.ts';
 
@@ -68,19 +68,19 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     async claim(bytes) {
       const looking = recent();
       if (ageMs() > SPACE_AGE_MS) await looking;
-      return space.claim(bytes);
+      return space.claim(bytes, () => void recent());
     },
     async report(client) {
       const { failure, freeBytes } = await recent();
-      const reasons: string[] = [];
-      if (options.draining()) reasons.push('draining');
-      if (failure === 'unreachable') reasons.push('storage_unreachable');
-      const reads = reasons.length === 0;
-      if (failure === 'degraded') reasons.push('backend_down');
-      if (failure === 'full' || (freeBytes !== undefined && freeBytes < minFreeBytes))
-        reasons.push('storage_full');
-      if (!options.takesWrites(client)) reasons.push('overloaded');
-      return { reads, writes: reasons.length === 0, reasons };
+      const full = failure === 'full' || (freeBytes !== undefined && freeBytes < minFreeBytes);
+      const overloaded = !options.takesWrites(client);
+      return readinessOf([
+        { gate: 'engine', needs: [], reasons: when(failure === 'unreachable', 'storage_unreachable') },
+        { gate: 'backends', needs: ['engine'], reasons: when(failure === 'degraded', 'backend_down') },
+        { gate: 'room', needs: ['backends'], reasons: when(full, 'storage_full') },
+        { gate: 'reads', needs: ['engine'], reasons: when(options.draining(), 'draining') },
+        { gate: 'writes', needs: ['room', 'reads'], reasons: when(overloaded, 'overloaded') },
+      ]);
     },
   };
 }
@@ -89,6 +89,8 @@ export function createReadiness(options: ReadinessOptions): Readiness {
 export interface Claim {
   /** The body is longer than it said. @throws HttpProblem 507 */
   grow(bytes: number): void;
+  /** So much more of what was claimed has come. @throws HttpProblem 507 when others have filled the disk meanwhile. */
+  came(bytes: number): void;
   /** The body is stored, or never will be. Idempotent. */
   release(): void;
 }
@@ -97,8 +99,11 @@ export interface Claim {
 interface Space {
   /** A look begins. It will not see what is claimed from now on. @returns what the caller tells the outcome to. */
   look(): (freeBytes: number | undefined) => void;
-  /** @throws HttpProblem 507 when `minFreeBytes` would not stay free. */
-  claim(bytes: number): Claim;
+  /**
+   * @param lookAgain makes a look begin, if the last is old.
+   * @throws HttpProblem 507 when `minFreeBytes` would not stay free.
+   */
+  claim(bytes: number, lookAgain: () => void): Claim;
 }
 
 /** @param minFreeBytes 0: bodies may use all there is, and the storage itself says when it is full. */
@@ -124,13 +129,21 @@ function createSpace(minFreeBytes: number): Space {
         claimed += openThen - before;
       };
     },
-    claim(bytes) {
+    claim(bytes, lookAgain) {
       take(bytes);
       let mine = bytes;
+      let toCome = bytes;
       return {
         grow(more) {
           take(more);
           mine += more;
+          toCome += more;
+        },
+        came(some) {
+          lookAgain();
+          // What has come may show in the look or not; what is to come does not.
+          if (minFreeBytes > 0 && free !== undefined && free - toCome < minFreeBytes) throw noRoom();
+          toCome -= some;
         },
         release() {
           open -= mine;

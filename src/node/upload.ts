@@ -79,7 +79,7 @@ export async function upload(context: NodeContext, exchange: Exchange, wanted: W
   const known = exchange.request.headers['content-encoding'] === undefined && stated !== undefined;
   checkStatedLength(exchange.request, bodyCap(context, exchange));
   const claim = await context.readiness.claim(known ? stated : 0);
-  const through: Through = (body) => (known ? body : growing(body, claim));
+  const through: Through = (body) => claimed(body, claim, known);
   try {
     return await (storedFromMemory(context, exchange, wanted) ??
       batched(context, exchange, wanted, through) ??
@@ -94,13 +94,15 @@ export async function upload(context: NodeContext, exchange: Exchange, wanted: W
   }
 }
 
-/** Claims room for a body of unknown length as it comes. */
-async function* growing(
+/** Looks after the room for a body as it comes, and claims it for one of unknown length. */
+async function* claimed(
   body: AsyncIterable<Uint8Array>,
   claim: Claim,
+  known: boolean,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const piece of body) {
-    claim.grow(piece.length);
+    if (!known) claim.grow(piece.length);
+    claim.came(piece.length);
     yield piece;
   }
 }

@@ -294,6 +294,16 @@ export const isRemembered = async (
   options: AbortOptions,
 ): Promise<boolean> => (await storedAs(context, manifest, options)) !== undefined;
 
+/** Looks for a manifest that no vault has: whether records can be read at all. @throws what the engine throws. */
+export async function readRecords(
+  context: Pick<RecordsContext, 'engine'>,
+  options: AbortOptions,
+): Promise<void> {
+  await storedAs(context, NO_MANIFEST, options);
+}
+
+const NO_MANIFEST = parseAddress(`b3:${'0'.repeat(64)}`);
+
 /** The manifests that are remembered, those from an address on first. */
 export async function* manifestsFrom(
   context: RecordsContext,

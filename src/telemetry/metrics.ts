@@ -122,6 +122,7 @@ export interface ServiceMetrics {
   bytesOut(bytes: number): void;
   /** Requests being served now. */
   inflight(count: number): void;
+  gateOpen(gate: string, open: boolean): void;
   rejected(reason: string): void;
   readDenied(reason: string): void;
   integrityFail(reason: string): void;
@@ -177,6 +178,7 @@ export const silentMetrics: Metrics = {
     bytesIn: nothing,
     bytesOut: nothing,
     inflight: nothing,
+    gateOpen: nothing,
     rejected: nothing,
     readDenied: nothing,
     integrityFail: nothing,

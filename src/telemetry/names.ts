@@ -40,6 +40,7 @@ export type MetricName =
   | 'bytes_out_total'
   | 'latency_seconds'
   | 'inflight'
+  | 'gate_open'
   | 'rejected_total'
   | 'integrity_fail_total'
   | 'cache_hits_total'
@@ -121,6 +122,7 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   bytes_out_total: counter('Body bytes sent'),
   latency_seconds: seconds('Time to serve a request, by route', 'route'),
   inflight: gauge('Requests being served'),
+  gate_open: gauge('Whether a gate on the way to serving is open, 1 or 0, as /readyz last said', 'gate'),
   rejected_total: counter('Requests turned away before any work, by reason', 'reason'),
   integrity_fail_total: counter('Bytes that did not match their address or tag, by reason', 'reason'),
   cache_hits_total: counter('Look-ups that a cache in memory answered, by cache', 'cache'),

@@ -136,6 +136,7 @@ function createServiceTally(record: Recorder): ServiceTally {
     cacheBytes(which, bytes) {
       cacheOf(which).bytes = bytes;
     },
+    gateOpen: (gate, open) => record('gate_open', Number(open), { gate }),
     rejected: (reason) => record('rejected_total', 1, { reason }),
     readDenied: (reason) => record('read_denied_total', 1, { reason }),
     integrityFail: (reason) => record('integrity_fail_total', 1, { reason }),

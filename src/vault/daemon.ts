@@ -5,6 +5,7 @@ import { type Loop, Loops } from '../daemon/loops.ts';
 import { createOutlook } from '../gateway/outlook.ts';
 import type { Service } from '../http/service.ts';
 import { possibleTakers } from '../pipeline/put/plan.ts';
+import { readRecords } from '../records/manifests.ts';
 import { CHECK_RESULTS, type Telemetry } from '../telemetry/index.ts';
 import type { Later } from '../upkeep/repair/repair-run.ts';
 import { nextPart } from '../upkeep/scrub/state.ts';
@@ -30,7 +31,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonParts): VaultDaemon {
   const composed = internalsOf(vault);
-  const { context, catalog, sealed } = composed;
+  const { context, catalog, pace, sealed } = composed;
   const { clock, random, directory, policy } = context;
   const loops = loopsWith(loopsOf(vault, composed), composed, { telemetry, log });
   const outlook = createOutlook({
@@ -40,6 +41,8 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
     respondsToProbe: (id) => directory.isResponsive(id),
     eligible: () => possibleTakers(directory),
     probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
+    readState: (signal) => readRecords(context, { signal }),
+    readPace: (signal) => pace.check({ signal }),
   });
   const service = createDaemon({
     ...parts,

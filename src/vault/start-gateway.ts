@@ -94,7 +94,7 @@ export interface GatewayParts
 
 /** A gateway over a vault; it does not listen yet. */
 export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...parts }: GatewayParts): Service {
-  const { context, catalog, sealed, firstAnswered } = composed;
+  const { context, catalog, sealed, firstAnswered, pace } = composed;
   const { blake3, clock, random } = context;
   return createGateway({
     ...parts,
@@ -102,6 +102,7 @@ export function gatewayOver(composed: ComposedVault, { telemetry, caches, ...par
       context,
       sealed,
       probe: (signal) => catalog.probeAll({ mode: 'passing', signal }),
+      readPace: (signal) => pace.check({ signal }),
       firstAnswered,
       metrics: telemetry.services,
       caches,

@@ -93,6 +93,8 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly history?: (limit: number) => AsyncIterable<RepairSummary>;
   readonly over?: TestVault;
   readonly probe?: () => Promise<unknown>;
+  /** Default: it can always be counted. */
+  readonly readPace?: () => Promise<unknown>;
   /** By default chunks are not kept, so that every read shows what it does. */
   readonly caches?: Partial<CacheBudgets>;
 }
@@ -133,6 +135,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     context: vault.context,
     sealed: options.sealed ?? false,
     probe: options.probe ?? (async () => {}),
+    readPace: options.readPace ?? (async () => {}),
     firstAnswered: () => 'p1',
     metrics: telemetry.services,
     caches: { manifestBytes: 4 * 1024 * 1024, chunkBytes: 0, ...options.caches },

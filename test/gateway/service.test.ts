@@ -109,7 +109,8 @@ describe('readiness', () => {
     for (const { id } of vault.providers) vault.gone.add(id);
     const answer = await fetch(`${url}/readyz`);
     expect(answer.status).toBe(503);
-    expect(await answer.json()).toEqual({ reads: false, writes: false, reasons: ['providers_unreachable'] });
+    const reasons = ['providers_unreachable'];
+    expect(await answer.json()).toMatchObject({ reads: false, writes: false, reasons });
   });
 });
 
@@ -121,18 +122,54 @@ describe('readiness, provider by provider', () => {
     Object.assign(vault.context.directory, { isResponsive: (id: string) => !away.has(id) });
     const { url } = await startGateway({ over: vault });
     const answer = await fetch(`${url}/readyz`);
-    return [answer.status, await answer.json()];
+    const { gates: _gates, ...said } = (await answer.json()) as Record<string, unknown>;
+    return [answer.status, said];
   }
 
   it('says whether what is kept can be decoded, and whether more could be put', async () => {
-    expect(await without(0)).toEqual([200, { reads: true, writes: true, reasons: [] }]);
-    expect(await without(2)).toEqual([200, { reads: true, writes: true, reasons: [] }]);
+    const ready = [200, { reads: true, writes: true, reasons: [], shut: [] }];
+    expect(await without(0)).toEqual(ready);
+    expect(await without(2)).toEqual(ready);
     expect(await without(7)).toEqual([
       503,
-      { reads: false, writes: false, reasons: ['undecodable', 'too_few_providers'] },
+      {
+        ...{ reads: false, writes: false, reasons: ['undecodable', 'too_few_providers'] },
+        shut: ['placement_cache', 'writes'],
+      },
     ]);
-    const all = { reads: false, writes: false, reasons: ['providers_unreachable'] };
+    const all = {
+      reads: false,
+      writes: false,
+      reasons: ['providers_unreachable'],
+      shut: ['placement_cache'],
+    };
     expect(await without(9)).toEqual([503, all]);
+  });
+
+  const report = async (url: string, plane = ''): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${url}/readyz${plane}`);
+    return { status: answer.status, ...((await answer.json()) as object) };
+  };
+
+  it('names the gate that is shut, and shuts those behind it', async () => {
+    const hangs = await startGateway({ readPace: () => new Promise(() => {}) });
+    // The deadline is the gateway's own: a count that never comes is a gate that is shut.
+    expect(await report(hangs.url)).toMatchObject({
+      ...{ status: 200, reads: true, writes: false, reasons: ['repair_unpaced'], shut: ['repair_pacer'] },
+      gates: [
+        { gate: 'engine', needs: [], open: true },
+        { gate: 'placement_cache', needs: ['engine'], open: true },
+        { gate: 'repair_pacer', needs: ['placement_cache'], open: false },
+        { gate: 'loops', needs: ['repair_pacer'], reasons: [], open: false },
+        { gate: 'reads', needs: ['placement_cache'], open: true },
+        { gate: 'writes', needs: ['loops', 'reads'], reasons: [], open: false },
+      ],
+    });
+    const vault = await testVault();
+    const { url } = await startGateway({ over: vault });
+    await vault.context.engine.close();
+    expect(await report(url)).toMatchObject({ status: 503, reads: false, shut: ['engine'] });
+    expect(await report(url, '?plane=read')).toMatchObject({ status: 503 });
   });
 
   it('asks the providers anew, but not once for each who asks', async () => {

@@ -16,7 +16,12 @@ import { allBlobs, arenaIsFree } from './faulty.ts';
 import { keysIn, placeNow, type StoredSegment, segmentsNow, shardsAt, watched } from './moving.ts';
 import { noise, readAll, type TestVaultOptions, testVault } from './vault.ts';
 
-const NO_PACE: RepairPace = { read: async () => {}, reserve: async () => () => {}, store: async () => {} };
+const NO_PACE: RepairPace = {
+  read: async () => {},
+  reserve: async () => () => {},
+  store: async () => {},
+  check: async () => {},
+};
 export const CONTENT = noise(700_000);
 
 /** An object at p1 to p9 of ten providers, on a clock that is set by hand; p10 has nothing yet. */

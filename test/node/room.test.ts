@@ -1,12 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { createAdmission } from '../../src/http/admission.ts';
+import type { BlobAdapter } from '../../src/providers/adapter.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
 import { silentMetrics } from '../../src/telemetry/index.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
-import { asBody, bearer, deps, startNode, type TestNode } from './harness.ts';
+import {
+  asBody,
+  bearer,
+  deps,
+  openSocket,
+  parseAnswer,
+  requestText,
+  startNode,
+  type TestNode,
+} from './harness.ts';
 
 const AUTH = { Authorization: bearer('writer') };
 const KIB = 1024;
+const MIB = 1024 * KIB;
 
 const post = async (node: TestNode, body: NonNullable<RequestInit['body']>): Promise<number> =>
   (await fetch(`${node.url}/o`, { method: 'POST', headers: AUTH, body, duplex: 'half' } as RequestInit))
@@ -45,6 +56,31 @@ describe('free space that is to stay free', () => {
     expect(sent.filter((status) => status === 507)).toHaveLength(3);
     expect(await post(node, chunked(60 * KIB, 9))).toBe(507);
     expect(await post(node, chunked(10 * KIB, 9))).toBe(201);
+  });
+
+  it('is kept while a body comes in and others fill the disk', async () => {
+    const disk = { freeBytes: 64 * MIB };
+    const memory = createMemoryAdapter({ id: 'm', ...deps });
+    const probe: BlobAdapter['probe'] = async (options) => ({ ...(await memory.probe(options)), ...disk });
+    const node = await startNode({
+      adapter: { ...memory, probe },
+      amnesia: true,
+      limits: { minFreeBytes: 16 * MIB },
+    });
+    const socket = await openSocket(node.port);
+    const [all, piece] = [48 * MIB, Buffer.alloc(256 * KIB, 7)];
+    socket.write(requestText('POST', '/o', { ...AUTH, 'Content-Length': String(all) }));
+    const answers: Buffer[] = [];
+    socket.on('data', (answer: Buffer) => answers.push(answer)).on('error', () => {});
+    for (let sent = 0; sent < all && answers.length === 0; sent += piece.length) {
+      if (sent === 2 * MIB) disk.freeBytes = 20 * MIB;
+      socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await expect.poll(() => answers.length).toBeGreaterThan(0);
+    expect(parseAnswer(Buffer.concat(answers)).status).toBe(507);
+    socket.destroy();
+    expect(await (await fetch(`${node.url}/o`)).json()).toEqual({ addresses: [] });
   });
 });
 

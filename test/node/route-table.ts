@@ -312,7 +312,16 @@ export const ROWS: readonly Row[] = [
     name: 'readyz',
     send: ['GET', '/readyz'],
     status: 200,
-    body: '{"reads":true,"writes":true,"reasons":[]}\n',
+    body: `${JSON.stringify({
+      ...{ reads: true, writes: true, reasons: [], shut: [] },
+      gates: [
+        { gate: 'engine', needs: [], reasons: [], open: true },
+        { gate: 'backends', needs: ['engine'], reasons: [], open: true },
+        { gate: 'room', needs: ['backends'], reasons: [], open: true },
+        { gate: 'reads', needs: ['engine'], reasons: [], open: true },
+        { gate: 'writes', needs: ['room', 'reads'], reasons: [], open: true },
+      ],
+    })}\n`,
   },
   { name: 'readyz of reads', send: ['GET', '/readyz?plane=read'], status: 200 },
   {

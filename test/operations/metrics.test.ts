@@ -57,6 +57,12 @@ it('the dashboard shows what an operator must see', () => {
     'holdfast:cache_hits:ratio_rate5m',
     'holdfast:errors:ratio_rate1h',
     'holdfast:revalidated:ratio_rate5m',
+    'gate_open',
+    'rf_observed',
+    'rf_target',
+    'storage_repair_backlog',
+    'storage_repair_paced_seconds_total',
+    'storage_repair_egress_bytes',
   ]) {
     expect([...used]).toContain(name);
   }

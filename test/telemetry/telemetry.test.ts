@@ -43,6 +43,7 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   bytes_out_total: ['counter'],
   latency_seconds: ['histogram', 'route'],
   inflight: ['gauge'],
+  gate_open: ['gauge', 'gate'],
   rejected_total: ['counter', 'reason'],
   integrity_fail_total: ['counter', 'reason'],
   cache_hits_total: ['counter', 'cache'],

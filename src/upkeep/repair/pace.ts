@@ -28,6 +28,11 @@ export interface RepairPace {
    * @throws HoldfastError `Conflict` (`pace_contended`); what the engine throws; `Aborted`.
    */
   store(bytes: number, options?: AbortOptions): Promise<void>;
+  /**
+   * Whether it could let anything pass, for who wants to know before there is something to repair.
+   * @throws HoldfastError what kept the last count from being taken, a short while ago; what the engine throws; `Aborted`.
+   */
+  check(options?: AbortOptions): Promise<void>;
 }
 
 /** Sizes in bytes. */
@@ -82,5 +87,6 @@ export function createRepairPace(
       throwIfAborted(signal, 'repair');
       if (bytes > 0) await wait(2 * bytes, signal);
     },
+    check: (options = {}) => shared.check(options),
   };
 }

@@ -1,5 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
+import { asHoldfastError, type HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { KeyedMutex } from '../../engine/keyed-mutex.ts';
 import { type CountContext, changeCount } from './shared-count.ts';
 
@@ -46,6 +47,8 @@ const SLICE_MS = 125;
 const LONGEST_SLICE_MS = 1_000;
 /** What others took keeps nobody waiting for longer, whatever the count says. */
 const LONGEST_DEBT_MS = 60_000;
+/** How long a count that failed is held against the engine, unless another succeeds. */
+const FAILURE_MS = 10_000;
 
 /**
  * Bytes a second, of all workers that share an engine. They share a count of what was ever taken, and each holds it
@@ -61,6 +64,7 @@ export class SharedRate {
   #grantedMs = Number.NEGATIVE_INFINITY;
   #seen: number | undefined;
   #paidMs = 0;
+  #failure: { readonly error: HoldfastError; readonly atMs: number } | undefined;
 
   constructor(context: CountContext, bytesPerSecond: number) {
     this.#context = context;
@@ -70,6 +74,20 @@ export class SharedRate {
   /** As {@link OwnRate.take}. @throws HoldfastError `Aborted`; `Conflict` (`pace_contended`); what the engine throws. */
   take(bytes: number, options: AbortOptions): Promise<void> {
     return this.#turns.run(CLUSTER.key, () => this.#take(bytes, options), options.signal);
+  }
+
+  /** As {@link RepairPace.check}. */
+  async check(options: AbortOptions): Promise<void> {
+    const { clock, engine } = this.#context;
+    if (this.#failure !== undefined && clock.monotonic() - this.#failure.atMs < FAILURE_MS)
+      throw this.#failure.error;
+    await engine
+      .table(CLUSTER.table)
+      .get(CLUSTER.key, options)
+      .catch((error: unknown) => {
+        // It is written over by whoever counts next.
+        if (!isHoldfastError(error, 'Corrupt')) throw error;
+      });
   }
 
   async #take(bytes: number, options: AbortOptions): Promise<void> {
@@ -96,7 +114,7 @@ export class SharedRate {
   }
 
   async #takeSlice(bytes: number, options: AbortOptions): Promise<void> {
-    const before = await changeCount(this.#context, CLUSTER, (count) => (count + bytes) % WRAP, options);
+    const before = await this.#count(bytes, options);
     const now = this.#context.clock.monotonic();
     const debt = this.#seen === undefined ? now : this.#paidMs + this.#byOthers(before) / this.#bytesPerMs;
     this.#seen = (before + bytes) % WRAP;
@@ -105,6 +123,18 @@ export class SharedRate {
     await waitUntil(this.#context.clock, this.#paidMs, options.signal);
     this.#inHand += bytes;
     this.#grantedMs = this.#context.clock.monotonic();
+  }
+
+  async #count(bytes: number, options: AbortOptions): Promise<number> {
+    try {
+      const before = await changeCount(this.#context, CLUSTER, (count) => (count + bytes) % WRAP, options);
+      this.#failure = undefined;
+      return before;
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      if (error.kind !== 'Aborted') this.#failure = { error, atMs: this.#context.clock.monotonic() };
+      throw error;
+    }
   }
 
   /** A count that has gone back was lost, and tells nothing. */

@@ -109,7 +109,8 @@ async function moveSome({ worker, pick, objects }: World, owner: string): Promis
     const [segment] = await segmentsNow(context, manifest);
     const { segment: key, record, view } = segment!;
     const moves = new Map(shardsAt(segment!, from).map((at) => [at, to]));
-    const pace = { read: async () => {}, reserve: async () => () => {}, store: async () => {} };
+    const nothing = async (): Promise<void> => {};
+    const pace = { read: nothing, reserve: async () => () => {}, store: nothing, check: nothing };
     const how = {
       lease,
       record,
