@@ -19,16 +19,22 @@ const INSIDE = [
   'prom-client',
   'smol-toml',
   'valibot',
+  'viem',
 ];
 /** What those need. */
 const BELOW = [
   '@nodable/entities',
   '@opentelemetry/api',
+  '@scure/base',
+  '@scure/bip32',
+  '@scure/bip39',
+  'abitype',
   'anynum',
   'bintrees',
   'eventemitter3',
   'fast-xml-builder',
   'is-unsafe',
+  'ox',
   'p-timeout',
   'path-expression-matcher',
   'strnum',

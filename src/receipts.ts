@@ -35,6 +35,12 @@ export {
 } from './receipts/records/root.ts';
 export { type OpenAnchorOptions, openAnchor } from './vault/open-anchor.ts';
 export {
+  type ChainOptions,
+  deployAnchor,
+  type OpenChainAnchorOptions,
+  openChainAnchor,
+} from './vault/open-chain-anchor.ts';
+export {
   auditReceipts,
   type CheckOptions,
   type OpenReceiptsOptions,

@@ -21,12 +21,26 @@ export interface ErrorCodeTable {
   amnesia_refused: 'ConfigInvalid';
   /** An anchor has another digest of the same epoch or object. Do: find out which is right before anything else. */
   anchor_conflict: 'Conflict';
+  /** The chain, the contract or its owner is not what the configuration says. Do: correct `[anchor]`. */
+  anchor_contract: 'ConfigInvalid';
+  /** A transaction costs more than it may. Do: wait, or raise `anchor.max_fee_gwei`. */
+  anchor_fees: 'Unavailable';
   /** A log of roots has as many entries as it can have. Do: begin another in another folder, and keep this one. */
   anchor_full: 'QuotaExceeded';
+  /** The account that anchors cannot pay for a transaction. Do: send it some of the chain's currency. */
+  anchor_funds: 'QuotaExceeded';
   /** A file of a log of roots is damaged or missing. Do: restore it; a tile or checkpoint is made anew if removed. */
   anchor_log_damaged: 'Corrupt';
   /** The text is no checkpoint of this log, or not signed by its key. Do: do not trust it. */
   anchor_malformed: 'Corrupt';
+  /** The node of the chain does not answer. Do: see whether it runs; what waits is sent when it is back. */
+  anchor_node_down: 'Unavailable';
+  /** The node of the chain answers what cannot be, or contradicts itself. Do: ask another. */
+  anchor_node_wrong: 'Unavailable';
+  /** More waits to be anchored than there is room for. Do: try again later. */
+  anchor_overloaded: 'RateLimited';
+  /** The node of the chain does not take a call. Do: see what it says. */
+  anchor_refused: 'Unavailable';
   /** Another process writes to the same log of roots. Do: stop it, or give each a folder of its own. */
   anchor_shared: 'Conflict';
   /** One chunk needs more than all the memory that is allowed. Do: raise `limits.memory_bytes`. */

@@ -8,7 +8,7 @@ import { decodeEntry } from './entry.ts';
 import { EntryIndex } from './entry-index.ts';
 import type { LogFiles } from './log-files.ts';
 import { MAX_NOTE, type NoteKey, type OpenedCheckpoint, openCheckpoint, sha256 } from './note.ts';
-import { decodeBundle, pathOf, type Tile, TileTree, tilePath, WIDTH } from './tiles.ts';
+import { decodeBundle, entryIn, pathOf, type Tile, TileTree, tilePath, WIDTH } from './tiles.ts';
 
 export const logTree: TreeHash = treeHash(32, sha256);
 
@@ -93,6 +93,16 @@ interface Bundle {
   readonly entries: Uint8Array[];
 }
 
+/** One entry of a full bundle. */
+async function readOne(
+  { files, folder }: LogPlace,
+  number: number,
+  index: number,
+): Promise<Uint8Array | undefined> {
+  const bytes = await files.read(join(folder, tilePath('entries', number)), MAX_BUNDLE);
+  return bytes && entryIn(bytes, index);
+}
+
 /** The full bundle, or the widest there is. */
 async function loadBundle({ files, folder }: LogPlace, number: number): Promise<Bundle | undefined> {
   const full = join(folder, tilePath('entries', number));
@@ -137,8 +147,7 @@ export async function findIn(
   for (const at of index.candidates({ kind, key })) {
     const number = Math.floor(at / WIDTH);
     const isOpen = number === Math.floor(tree.size / WIDTH);
-    const entries = isOpen ? open : (await loadBundle(place, number))?.entries;
-    const bytes = entries?.[at % WIDTH];
+    const bytes = isOpen ? open[at % WIDTH] : await readOne(place, number, at % WIDTH);
     if (bytes === undefined) throw damaged(join(place.folder, tilePath('entries', number)), 'it is missing');
     const item = decodeEntry(bytes);
     if (item.kind === kind && item.key === key) return { index: at, item, bytes };

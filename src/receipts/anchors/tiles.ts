@@ -98,3 +98,14 @@ export function decodeBundle(bytes: Uint8Array): Uint8Array[] | undefined {
   }
   return entries;
 }
+
+/** One entry of a bundle, or undefined where it has fewer. */
+export function entryIn(bytes: Uint8Array, index: number): Uint8Array | undefined {
+  let at = 0;
+  for (let i = 0; at + 2 <= bytes.length; i++) {
+    const end = at + 2 + ((bytes[at]! << 8) | bytes[at + 1]!);
+    if (i === index) return end <= bytes.length ? bytes.slice(at + 2, end) : undefined;
+    at = end;
+  }
+  return undefined;
+}
