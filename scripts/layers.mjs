@@ -66,6 +66,7 @@ const ONLY = {
     'http',
     'verified',
     'explorer',
+    'receipts',
   ],
 };
 

@@ -1,3 +1,11 @@
+export type { ReceiptsConfig } from './config/types.ts';
+export {
+  type CreditedManifest,
+  type CreditOptions,
+  ProviderOverrides,
+  providerForManifest,
+  type ReadKind,
+} from './gateway/credit.ts';
 export type { CacheBudgets } from './gateway/vault-store.ts';
 export type { HttpLimits } from './http/limits.ts';
 export type { ListenerTlsFiles } from './http/listener.ts';

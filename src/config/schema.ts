@@ -35,6 +35,7 @@ export const SECTION_NAMES = [
   'gateway',
   'daemon',
   'settlement',
+  'receipts',
 ] as const;
 
 export type SectionName = (typeof SECTION_NAMES)[number];
@@ -62,6 +63,10 @@ const hostNames = listOf(
   64,
   0,
 );
+
+/** As they stand in `Host`: none stands for others, which a client could make up. */
+const DOMAIN = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/;
+const domain = text('', DOMAIN, 'a host name in lower case without a port, such as "files.example.org"');
 
 /** What `[node]`, `[gateway]` and `[daemon]` share. */
 const servingFields = (maxInflight: number): SectionFields<ServingConfig> => ({
@@ -200,6 +205,14 @@ export const SCHEMA: ConfigSchema = {
     intervalSeconds: integer(60, 1, 3_600),
     rentBytesPerMib: integer(0, 0, MIB),
     escrowCredits: integer(0, 0, MAX_CREDITS),
+  },
+  receipts: {
+    folder: guarded(path),
+    ackSeconds: integer(60, 1, 300),
+    maxOpenReads: integer(32_768, 1, 1_000_000),
+    domains: listOf(domain, [], 1_024, 0),
+    defaultDomain: text('', new RegExp(`^$|${DOMAIN.source}`), 'a host name, or "" for none'),
+    denialsPerSecond: integer(50, 0, 10_000),
   },
 };
 

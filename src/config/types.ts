@@ -24,6 +24,7 @@ export interface Config {
   readonly gateway: GatewayConfig;
   readonly daemon: DaemonConfig;
   readonly settlement: SettlementConfig;
+  readonly receipts: ReceiptsConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
   /** What objects are put with now, and which fallbacks could be. */
@@ -272,6 +273,22 @@ export interface SettlementConfig {
   readonly rentBytesPerMib: number;
   /** All that was ever put into the escrow that rent is paid from. */
   readonly escrowCredits: number;
+}
+
+/** What a gateway writes down of reads. */
+export interface ReceiptsConfig {
+  /** One gateway's alone; absolute or from the home. Empty: no receipts. */
+  readonly folder: string;
+  /** So long after its end a read is waited for to be acknowledged. */
+  readonly ackSeconds: number;
+  /** Ended reads that are waited for. */
+  readonly maxOpenReads: number;
+  /** What a read may be served for, as its `Host` says. */
+  readonly domains: readonly string[];
+  /** What it is served for where that says another; empty: nothing. */
+  readonly defaultDomain: string;
+  /** Denied reads a second that are written down one by one. */
+  readonly denialsPerSecond: number;
 }
 
 export type ProviderConfig = ProviderEntry;

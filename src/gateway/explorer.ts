@@ -1,11 +1,10 @@
-import { concatBytes, utf8Decode } from '../core/bytes.ts';
+import { utf8Decode } from '../core/bytes.ts';
 import { checkLimit, DEFAULT_LIMIT, manifestsPage, providersPage, repairsPage } from '../explorer/routes.ts';
-import { checkStatedLength, incomingBody } from '../http/body.ts';
+import { wholeBody } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Endpoint } from '../http/handle.ts';
 import { badRequest, HttpProblem, problemOf } from '../http/problem.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
-import { createTransferAllowance } from '../http/slow-peers.ts';
 import type { GatewayContext } from './context.ts';
 import { answerRpc, named, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import { moveMethods } from './move-calls.ts';
@@ -68,22 +67,9 @@ function limitIn(params: unknown): number {
 }
 
 async function readText({ clock, limits }: GatewayContext, exchange: Exchange): Promise<string> {
-  const { request } = exchange;
-  if (request.headers['content-encoding'] !== undefined) {
-    throw new HttpProblem(415, 'UnsupportedMediaType', 'send JSON-RPC without a content coding');
-  }
-  checkStatedLength(request, MAX_BODY_BYTES);
-  exchange.invite();
-  const pieces: Uint8Array[] = [];
-  const onBytes = (count: number): void => {
-    exchange.bytesIn += count;
-  };
-  const allowance = createTransferAllowance(clock, limits);
-  for await (const piece of incomingBody(request, { maxBytes: MAX_BODY_BYTES, allowance, onBytes })) {
-    pieces.push(piece);
-  }
+  const body = await wholeBody(exchange, MAX_BODY_BYTES, clock, limits);
   try {
-    return utf8Decode(concatBytes(...pieces));
+    return utf8Decode(body);
   } catch {
     throw badRequest('the body is not UTF-8');
   }

@@ -1,4 +1,5 @@
 import type { Blake3 } from '../core/b3/blake3.ts';
+import { concatBytes, toHex, utf8Encode } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { explorerRoutes } from '../explorer/routes.ts';
@@ -13,7 +14,9 @@ import type { ServiceLog } from '../http/log.ts';
 import { MAX_TARGET_LENGTH, parseTarget, type Target } from '../http/request.ts';
 import { createService, type Service } from '../http/service.ts';
 import type { ServiceMetrics } from '../telemetry/index.ts';
+import { takeAcks } from './acks.ts';
 import type { GatewayContext } from './context.ts';
+import type { ProviderOverrides } from './credit.ts';
 import { rpc } from './explorer.ts';
 import { mover } from './move-calls.ts';
 import {
@@ -24,6 +27,7 @@ import {
   getManifestBlock,
   getStoredBlob,
 } from './objects.ts';
+import type { ReadReceipts } from './receipts.ts';
 import { repairChunk, repairRun } from './repair-calls.ts';
 import { createSlowReaders } from './slow-readers.ts';
 import { type Moves, type ObjectStore, type Repairs, SEALED, SHARD_IS_WRONG } from './store.ts';
@@ -52,6 +56,10 @@ export interface GatewayOptions {
   readonly allowedHosts?: readonly string[] | undefined;
   /** The gateway serves a site from an origin of its own, and pages may run scripts. */
   readonly static?: boolean | undefined;
+  /** Says for single objects who is credited. */
+  readonly overrides?: ProviderOverrides | undefined;
+  /** Undefined: none are kept. */
+  readonly receipts?: ReadReceipts | undefined;
 }
 
 /** Fewer requests than a node takes: every read here may decode chunks. */
@@ -59,7 +67,7 @@ const DEFAULT_LIMITS: HttpLimits = { ...DEFAULT_HTTP_LIMITS, maxInflight: 256 };
 
 /** A read gateway: objects of a vault over HTTP. See docs/gateway.md and docs/api/gateway.openapi.yaml. */
 export function createGateway(options: GatewayOptions): Service {
-  const { store, blake3, clock, metrics } = options;
+  const { store, blake3, clock, metrics, receipts } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   metrics.declare({
     routes: ROUTES.map(({ pattern }) => pattern),
@@ -82,10 +90,14 @@ export function createGateway(options: GatewayOptions): Service {
     exposition: options.exposition,
     nameMaxAgeSeconds: options.nameMaxAgeSeconds ?? 0,
     static: options.static ?? false,
-    blake3,
     readiness: {
       report: async () => readinessOf(vaultGates(await store.outlook(), { draining: service.draining })),
     },
+    overrides: options.overrides,
+    receipts,
+    reservationKey: receipts
+      ? (client) => receipts.reservationKey(client)
+      : ownReservationKeys(blake3, options.random),
     version: {
       name: 'holdfast-gateway',
       version: options.version,
@@ -103,6 +115,12 @@ export function createGateway(options: GatewayOptions): Service {
     parseTarget: parseGatewayTarget,
   });
   return service;
+}
+
+/** Of this process: what a client cannot know beforehand. */
+function ownReservationKeys(blake3: Blake3, random: RandomBytes): (client: string) => string {
+  const secret = random(32);
+  return (client) => toHex(blake3.hash(concatBytes(secret, utf8Encode(client))));
 }
 
 const NAMES = '/n/';
@@ -162,6 +180,7 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/replace', { POST: mover('replace') }),
   at('/storage/rebalance', { POST: mover('rebalance') }),
   at('/storage/recode', { POST: mover('recode') }),
+  at('/receipts/acks', { POST: takeAcks }),
   at('/rpc', { POST: rpc }),
   // They name the providers.
   ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),

@@ -1,5 +1,3 @@
-import type { Blake3 } from '../core/b3/blake3.ts';
-import { utf8Encode } from '../core/bytes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Endpoint } from '../http/handle.ts';
 import { HttpProblem } from '../http/problem.ts';
@@ -7,12 +5,12 @@ import { sendRepresentation } from '../http/representation.ts';
 import { addressFrom, etagOf } from '../http/request.ts';
 import type { ByteRange } from '../http/selection.ts';
 import type { GatewayContext } from './context.ts';
+import { providerForManifest, type ReadKind } from './credit.ts';
 import { SEALED, type StoredObject } from './store.ts';
 
 const OPAQUE = 'application/octet-stream';
 /** `type/subtype` and parameters of visible ASCII: what a header may hold. */
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;[\x20-\x7e]*)?$/;
-const RESERVATION = /^[\x21-\x7e]{1,256}$/;
 const FOREVER = 'max-age=31536000, immutable';
 
 const reading = (run: Endpoint<GatewayContext>['run']): Endpoint<GatewayContext> => ({
@@ -35,12 +33,16 @@ export const getByName: Endpoint<GatewayContext> = reading((context, exchange, [
 
 /** `/blob/{address}`: the object as bytes without a type, so that no browser takes it for a page. */
 export const fetchBlob: Endpoint<GatewayContext> = reading((context, exchange, [text]) =>
-  serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: OPAQUE }),
+  serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: OPAQUE, kind: 'blob' }),
 );
 
 /** `/wasm/{address}`: the object as a WebAssembly module, whatever type it was put with. */
 export const fetchWasm: Endpoint<GatewayContext> = reading((context, exchange, [text]) =>
-  serveObject(context, exchange, addressFrom(text), { cache: FOREVER, contentType: 'application/wasm' }),
+  serveObject(context, exchange, addressFrom(text), {
+    cache: FOREVER,
+    contentType: 'application/wasm',
+    kind: 'wasm',
+  }),
 );
 
 /** Versions of a name that one request follows, each of them replaced while it was being opened. */
@@ -50,11 +52,19 @@ const MAX_FOLLOWED = 16;
 const cacheControl = (exchange: Exchange, rest: string): string =>
   `${exchange.principal.authenticated ? 'private' : 'public'}, ${rest}`;
 
+interface ServeOptions {
+  readonly cache: string;
+  /** Whatever type it was put with. */
+  readonly contentType?: string;
+  /** Default: `manifest`. */
+  readonly kind?: ReadKind;
+}
+
 async function serveObject(
   context: GatewayContext,
   exchange: Exchange,
   reference: string,
-  options: { readonly cache: string; readonly contentType?: string },
+  options: ServeOptions,
 ): Promise<void> {
   const { store } = context;
   if (store.sealed) context.metrics.readDenied(SEALED);
@@ -76,12 +86,12 @@ async function sendObject(
   context: GatewayContext,
   exchange: Exchange,
   object: StoredObject,
-  options: { readonly cache: string; readonly contentType?: string },
+  options: ServeOptions,
 ): Promise<void> {
-  const { store, clock, limits, slowReaders } = context;
-  const provider = providerForManifest(reservationKey(exchange), {
-    blake3: context.blake3,
-    providers: object.providers,
+  const { store, clock, limits, overrides, receipts, slowReaders } = context;
+  const provider = providerForManifest(object, context.reservationKey(exchange.peer.client), {
+    overrides,
+    kind: options.kind,
     firstAnswered: store.firstAnswered(),
   });
   const contentType = MEDIA_TYPE.test(object.contentType) ? object.contentType : OPAQUE;
@@ -94,49 +104,12 @@ async function sendObject(
       cacheControl: cacheControl(exchange, options.cache),
       headers: provider === undefined ? {} : { 'x-holdfast-provider': provider },
       sandboxed: !context.static,
+      begin: receipts && ((length) => receipts.begin(exchange, object, provider ?? '', length)),
       read: (range, signal) => slowReaders.watch(exchange, object.read(range, signal)),
     },
     clock,
     limits,
   );
-}
-
-/** The key that decides who is credited for a read: the client's, or else one of the request. @throws HttpProblem 400 */
-function reservationKey(exchange: Exchange): string {
-  const key = exchange.header('x-reservation-key');
-  if (key === undefined) return exchange.corrId;
-  if (RESERVATION.test(key)) return key;
-  throw new HttpProblem(400, 'BadRequest', 'a reservation key is up to 256 visible ASCII characters');
-}
-
-interface ProviderSources {
-  readonly blake3: Blake3;
-  /** The manifest's list: in any order, with doubles perhaps, or empty. */
-  readonly providers: readonly string[];
-  /** The provider that answered first, for a manifest that lists none. */
-  readonly firstAnswered: string | undefined;
-}
-
-/**
- * The provider that a read is credited to: the same for the same key and the same set of providers, spread evenly
- * over keys. The list is normalised first: trimmed, without blanks and doubles, in the order of code units.
- * @returns undefined when there is none to be named.
- * @internal Tests pin what it chooses.
- */
-export function providerForManifest(
-  reservationKey: string,
-  { blake3, providers, firstAnswered }: ProviderSources,
-): string | undefined {
-  const ids = normalise(providers);
-  if (ids.length === 0) return firstAnswered;
-  const digest = blake3.hash(utf8Encode(reservationKey));
-  const hash = new DataView(digest.buffer, digest.byteOffset).getBigUint64(0, true);
-  return ids[Number(hash % BigInt(ids.length))];
-}
-
-function normalise(providers: readonly string[]): string[] {
-  const ids = providers.map((id) => id.trim()).filter((id) => id !== '');
-  return [...new Set(ids)].sort();
 }
 
 /**

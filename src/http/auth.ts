@@ -168,7 +168,7 @@ function isForeign({ headers }: IncomingMessage, rules: PageRules): boolean {
 }
 
 /** The host without port, brackets and last dot; undefined when it is none. */
-function hostnameOf(authority: string): string | undefined {
+export function hostnameOf(authority: string): string | undefined {
   return HOST.exec(authority.toLowerCase())?.[1]?.replace(/^\[|\]$/g, '');
 }
 

@@ -1,9 +1,15 @@
 import type { IncomingMessage } from 'node:http';
+import { concatBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { HttpProblem, tooLarge } from './problem.ts';
-import { type AllowanceLimits, type TransferAllowance, tooSlow } from './slow-peers.ts';
+import {
+  type AllowanceLimits,
+  createTransferAllowance,
+  type TransferAllowance,
+  tooSlow,
+} from './slow-peers.ts';
 
 interface IncomingOptions {
   /** Bytes as they come over the wire. */
@@ -51,6 +57,27 @@ export async function* incomingBody(
     pieces.return?.().catch(() => {});
   }
   if (!request.complete) throw cutShort();
+}
+
+/** The whole of a short body. @throws as {@link incomingBody}; HttpProblem 415 for one with a content coding. */
+export async function wholeBody(
+  exchange: Exchange,
+  maxBytes: number,
+  clock: Clock,
+  limits: AllowanceLimits,
+): Promise<Uint8Array> {
+  const { request } = exchange;
+  if (request.headers['content-encoding'] !== undefined)
+    throw new HttpProblem(415, 'UnsupportedMediaType', 'send the body without a content coding');
+  checkStatedLength(request, maxBytes);
+  exchange.invite();
+  const onBytes = (count: number): void => {
+    exchange.bytesIn += count;
+  };
+  const pieces: Uint8Array[] = [];
+  const allowance = createTransferAllowance(clock, limits);
+  for await (const piece of incomingBody(request, { maxBytes, allowance, onBytes })) pieces.push(piece);
+  return concatBytes(...pieces);
 }
 
 const beyondLength = (): HttpProblem =>

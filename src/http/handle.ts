@@ -23,6 +23,8 @@ export interface Endpoint<C> {
   readonly load: Load;
   /** Whether the request may have a body. */
   readonly takesBody?: boolean;
+  /** It does nothing in the name of who asks, so a page may ask where it may read. */
+  readonly inNobodysName?: boolean;
   run(context: C, exchange: Exchange, params: readonly string[]): Promise<void>;
 }
 
@@ -106,15 +108,17 @@ export class Handler<C> {
   }
 
   /** Finds out who asks, and whether they may: before they take a place that others need. */
-  #identify(exchange: Exchange, { scope, strangerScope = scope, load }: Endpoint<C>): void {
+  #identify(exchange: Exchange, endpoint: Endpoint<C>): void {
     const { admission, auth, metrics, pages } = this.#options;
+    const { scope, strangerScope = scope, load, inNobodysName = false } = endpoint;
     const { request, plane, peer } = exchange;
     try {
       const principal = auth.authenticate(exchange.header('authorization'), plane);
       exchange.principal = principal;
       const needed = principal.authenticated ? scope : strangerScope;
       if (needed !== undefined) requireScope(principal, needed);
-      const reads = READING.has(request.method ?? '') && (needed === undefined || needed === 'read');
+      const asks = inNobodysName || READING.has(request.method ?? '');
+      const reads = asks && (needed === undefined || needed === 'read');
       const open = needed === undefined || auth.open(needed);
       checkPage({ request, plane, principal, reads, open }, pages);
     } catch (error) {

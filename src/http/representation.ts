@@ -27,6 +27,8 @@ interface Representation {
   readonly cacheControl: string;
   /** Further fields of 200, 206 and 304. */
   readonly headers?: Headers;
+  /** Called when the head of an answer to `GET` goes out, with the bytes that follow it: further fields of 200 and 206. */
+  readonly begin?: ((length: number) => Headers) | undefined;
   /** False: a browser may run what a page among them says, in the name of this server. Default true. */
   readonly sandboxed?: boolean;
   /** All bytes, when they are in memory. */
@@ -65,7 +67,8 @@ export async function sendRepresentation(
   if (part !== undefined) head.push('content-range', contentRange(part, size));
   if (representation.bytes !== undefined) {
     limitDelivery(exchange, range.end - range.start, clock, limits);
-    return sendBytes(exchange, status, head, representation.bytes.subarray(range.start, range.end));
+    const whole = begun(exchange, representation, head, range);
+    return sendBytes(exchange, status, whole, representation.bytes.subarray(range.start, range.end));
   }
   if (exchange.request.method === 'HEAD') {
     exchange.writeHead(status, [...head, 'content-length', range.end - range.start]);
@@ -76,10 +79,21 @@ export async function sendRepresentation(
   if (pinned !== undefined) exchange.atEnd(pinned.release);
   if (pinned?.bytes.length === range.end - range.start) {
     limitDelivery(exchange, pinned.bytes.length, clock, limits);
-    return sendBytes(exchange, status, head, pinned.bytes);
+    return sendBytes(exchange, status, begun(exchange, representation, head, range), pinned.bytes);
   }
   const allowance = createTransferAllowance(clock, limits);
   await stream(exchange, representation, status, head, range, pinned, allowance);
+}
+
+/** The head with what is said of a read that begins. */
+function begun(
+  { request }: Exchange,
+  { begin }: Representation,
+  head: HeaderList,
+  { start, end }: ByteRange,
+): HeaderList {
+  if (begin === undefined || request.method !== 'GET') return head;
+  return [...head, ...headerList(begin(end - start))];
 }
 
 function sendNotModified(
@@ -136,7 +150,7 @@ function wantedRange(exchange: Exchange, etag: string, size: number): ByteRange 
 /** @param pinned the first step of the window, if there was memory for it. */
 async function stream(
   exchange: Exchange,
-  { pin, read }: Representation,
+  representation: Representation,
   status: number,
   head: HeaderList,
   range: ByteRange,
@@ -144,19 +158,24 @@ async function stream(
   allowance: TransferAllowance,
 ): Promise<void> {
   const { signal } = exchange;
-  const withLength = [...head, 'content-length', range.end - range.start];
+  const { pin, read } = representation;
+  const withLength = (): HeaderList => [
+    ...begun(exchange, representation, head, range),
+    'content-length',
+    range.end - range.start,
+  ];
   if (pinned === undefined || pin === undefined) {
     const pieces = read(range, signal)[Symbol.asyncIterator]();
     const first = await pieces.next();
     try {
-      exchange.writeHead(status, withLength);
+      exchange.writeHead(status, withLength());
     } catch (error) {
       await pieces.return?.();
       throw error;
     }
     return sendPieces(exchange, resumed(first, pieces), allowance);
   }
-  exchange.writeHead(status, withLength);
+  exchange.writeHead(status, withLength());
   const start = await sendPinned(exchange, pinned, range, pin, allowance);
   await sendPieces(exchange, start === range.end ? [] : read({ start, end: range.end }, signal), allowance);
 }

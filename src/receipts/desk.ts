@@ -1,4 +1,4 @@
-import { equalBytes } from '../core/bytes.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -52,6 +52,11 @@ const MAX_CHECKING = 4_096;
 export interface ReceiptDesk {
   /** Public key of the gateway. */
   readonly gateway: Uint8Array;
+  /**
+   * What decides who is credited for what a client reads now: it is the client's own commitment of the hour, in hex, so that
+   * an auditor can tell from the records whether it was kept to.
+   */
+  reservationKey(client: string): string;
   /** What a reader is given with a read. Nothing of it is kept. */
   issue(request: ReadRequest): ReadGrant;
   /**
@@ -97,6 +102,10 @@ class Desk implements ReceiptDesk {
     this.#grants = new Grants(this.gateway, keys, options.random);
     const { clock, denialsPerSecond = 50 } = options;
     this.#denials = new DenialCounter({ clock, gateway: this.gateway, perSecond: denialsPerSecond, log });
+  }
+
+  reservationKey(client: string): string {
+    return toHex(this.#grants.clientHash(client, this.#options.clock.now()));
   }
 
   issue(request: ReadRequest): ReadGrant {

@@ -3,6 +3,7 @@ export type {
   HousekeepingMetrics,
   PipelineMetrics,
   ProviderMetrics,
+  ReceiptMetrics,
   RepairMetrics,
   ServiceCache,
   ServiceMetrics,

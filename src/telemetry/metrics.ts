@@ -131,6 +131,18 @@ export interface ServiceMetrics {
   cacheBytes(which: ServiceCache, bytes: number): void;
 }
 
+/** Kinds of receipts as the metrics name them. */
+type ReceiptKind = 'signed' | 'unsigned' | 'denied' | 'execution';
+
+export interface ReceiptMetrics {
+  /** A receipt is on the disk, or a denied read was counted. */
+  written(kind: ReceiptKind): void;
+  /** Acknowledgements were not taken. 0 makes the series known. @param count default 1. */
+  rejected(reason: string, count?: number): void;
+  /** A read was given up without anything of it written down. */
+  lost(): void;
+}
+
 export interface Metrics {
   readonly pipeline: PipelineMetrics;
   readonly providers: ProviderMetrics;
@@ -138,6 +150,7 @@ export interface Metrics {
   readonly housekeeping: HousekeepingMetrics;
   readonly repair: RepairMetrics;
   readonly services: ServiceMetrics;
+  readonly receipts: ReceiptMetrics;
 }
 
 const nothing = (): void => {};
@@ -185,6 +198,7 @@ export const silentMetrics: Metrics = {
     cache: nothing,
     cacheBytes: nothing,
   },
+  receipts: { written: nothing, rejected: nothing, lost: nothing },
 };
 
 /** Counts the time until `work` has settled to a stage. */

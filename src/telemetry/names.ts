@@ -33,6 +33,9 @@ export type MetricName =
   | 'storage_moves_total'
   | 'storage_moved_bytes_total'
   | 'read_denied_total'
+  | 'receipts_total'
+  | 'receipts_rejected_total'
+  | 'receipts_lost_total'
   | 'rf_target'
   | 'rf_observed'
   | 'requests_total'
@@ -115,6 +118,9 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   ),
   storage_moved_bytes_total: counter('Bytes that were stored at other providers so', 'kind'),
   read_denied_total: counter('Reads refused, by reason', 'reason'),
+  receipts_total: counter('Reads that were written down: signed, unsigned or denied; executions', 'kind'),
+  receipts_rejected_total: counter('Acknowledgements of reads that were not taken, by reason', 'reason'),
+  receipts_lost_total: counter('Reads that could not be written down'),
   rf_target: gauge('Losses that every object should survive'),
   rf_observed: gauge('Losses that the weakest object survives still; -1 when one is lost'),
   requests_total: counter('Requests served, by route and status code', 'route', 'code'),

@@ -73,6 +73,11 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
       },
       egress: (provider, bytes) => record('storage_repair_egress_bytes', bytes, { provider }),
     },
+    receipts: {
+      written: (kind) => record('receipts_total', 1, { kind }),
+      rejected: (reason, count = 1) => record('receipts_rejected_total', count, { reason }),
+      lost: () => record('receipts_lost_total', 1),
+    },
     engines: { engineInfo: (name, engine) => record('storage_engine_info', 1, { name, engine }) },
   };
 }

@@ -67,7 +67,7 @@ export const repairLoopsOver = (vault: Vault, parts: Pick<DaemonParts, 'telemetr
   return loopsWith([repairLoop(composed)], composed, parts);
 };
 
-const loopsWith = (
+export const loopsWith = (
   loops: readonly Loop[],
   { context: { clock } }: ComposedVault,
   { telemetry, log }: Pick<DaemonParts, 'telemetry' | 'log'>,

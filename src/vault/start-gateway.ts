@@ -1,5 +1,7 @@
+import type { ReceiptsConfig } from '../config/types.ts';
 import { checkOptions } from '../core/options.ts';
 import { VERSION } from '../core/version.ts';
+import type { ProviderOverrides } from '../gateway/credit.ts';
 import { createGateway, type GatewayOptions } from '../gateway/gateway.ts';
 import { type CacheBudgets, createVaultStore } from '../gateway/vault-store.ts';
 import type { HttpLimits } from '../http/limits.ts';
@@ -9,6 +11,7 @@ import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
 import { repairLoopsOver } from './daemon.ts';
 import { explorerOver } from './explorer.ts';
+import { serveReceipts } from './gateway-receipts.ts';
 import { withWorkLeft } from './measures.ts';
 import { movesOf } from './moves.ts';
 import { internalsOf } from './opened-vault.ts';
@@ -35,6 +38,10 @@ export interface StartGatewayOptions extends ServeOptions {
   readonly nameMaxAgeSeconds?: number | undefined;
   /** Default: what the vault's configuration says. */
   readonly caches?: Partial<CacheBudgets> | undefined;
+  /** What is written down of reads. Default: what the vault's configuration says; `{ folder: '' }`: nothing. */
+  readonly receipts?: Partial<ReceiptsConfig> | undefined;
+  /** Says for single objects who is credited for reads of them. */
+  readonly overrides?: ProviderOverrides | undefined;
   readonly limits?: Partial<HttpLimits> | undefined;
   /** Default: nothing is logged. */
   readonly log?: ServiceLog | undefined;
@@ -43,7 +50,7 @@ export interface StartGatewayOptions extends ServeOptions {
 /**
  * Serves the objects of a vault over HTTP, as `holdfast gateway` does: read, by name or manifest. What it serves is
  * plaintext; a vault that was opened `sealed` gives public parts only. Resolves once it listens. See docs/gateway.md.
- * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`, `bad_option`, `unknown_option`).
+ * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`, `bad_option`, `unknown_option`); as `openReceipts`.
  */
 export async function startGateway(options: StartGatewayOptions): Promise<RunningService> {
   checkOptions<StartGatewayOptions>('startGateway', options, {
@@ -54,6 +61,8 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     withRepair: true,
     nameMaxAgeSeconds: true,
     caches: true,
+    receipts: true,
+    overrides: true,
     limits: true,
     log: true,
   });
@@ -67,17 +76,28 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     open: everyone ? ['read'] : [],
   });
   const telemetry = await createTelemetry();
+  const settings = { ...composed.config.receipts, ...options.receipts };
+  const receipts = await serveReceipts(composed, settings, { telemetry, log });
   const gateway = gatewayOver(composed, {
-    ...{ ...options, publicReads, auth, log, telemetry },
+    ...{ ...options, publicReads, auth, log, telemetry, receipts: receipts?.reads },
     caches: { manifestBytes: manifestCacheBytes, chunkBytes: chunkCacheBytes, ...options.caches },
   });
-  const running = await listening(gateway, options);
+  const running = await listening(gateway, options).catch(async (error: unknown) => {
+    await receipts?.close();
+    throw error;
+  });
   const { gateway: file, repair } = composed.config;
-  if (!repair.enabled || !(options.withRepair ?? file.withRepair)) return running;
-  const loops = repairLoopsOver(vault, { telemetry, log });
-  loops.start();
-  const close = async (): Promise<void> => {
-    await Promise.all([running.close(), loops.stop(file.drainMs)]);
+  const isRepairing = repair.enabled && (options.withRepair ?? file.withRepair);
+  const loops = isRepairing ? repairLoopsOver(vault, { telemetry, log }) : undefined;
+  loops?.start();
+  const stop = async (): Promise<void> => {
+    await Promise.all([running.close(), loops?.stop(file.drainMs)]);
+    await receipts?.close();
+  };
+  let stopped: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    stopped ??= stop();
+    return stopped;
   };
   return { ...running, close, [Symbol.asyncDispose]: close };
 }
@@ -86,7 +106,15 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
 export interface GatewayParts
   extends Pick<
     GatewayOptions,
-    'auth' | 'log' | 'limits' | 'nameMaxAgeSeconds' | 'allowedHosts' | 'publicReads' | 'static'
+    | 'auth'
+    | 'log'
+    | 'limits'
+    | 'nameMaxAgeSeconds'
+    | 'allowedHosts'
+    | 'publicReads'
+    | 'static'
+    | 'overrides'
+    | 'receipts'
   > {
   readonly telemetry: Telemetry;
   readonly caches: CacheBudgets;

@@ -3,6 +3,7 @@ import { ROUTES } from '../../src/gateway/gateway.ts';
 import { openApiDocument } from '../helpers/openapi.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ADMIN, bearer, startGateway, WRITER } from './harness.ts';
+import { POSTED, receiptGateway } from './receipt-rig.ts';
 import { BYTES, bodyOf, headersOf, NAME, ROWS, type Row, targetOf } from './route-table.ts';
 
 const document = await openApiDocument('gateway.openapi.yaml', ROUTES);
@@ -67,6 +68,12 @@ const MORE: readonly Row[] = [
   ...['/healthz', '/readyz'].map(
     (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],
   ),
+  ['acknowledged', 'POST', '/receipts/acks', { ...POSTED, 'content-length': '3' }, 200],
+  ['too long', 'POST', '/receipts/acks', { ...POSTED, 'content-length': '1048577' }, 413],
+  ['of no type', 'POST', '/receipts/acks', {}, 415],
+  ['no length', 'POST', '/receipts/acks', { ...POSTED, 'transfer-encoding': 'gzip' }, 400],
+  ['unknown', 'POST', '/receipts/acks', bearer('not-a-token-of-ours'), 401],
+  ['powerless', 'POST', '/receipts/acks', bearer(WRITER), 403],
   ['powerless', 'POST', '/rpc', { ...bearer(WRITER) }, 403],
   ...[
     '/storage/repair-run',
@@ -101,17 +108,23 @@ const BODIES: readonly (readonly [body: string, status: number])[] = [
 const ELSEWHERE: ReadonlySet<string> = new Set(['408', '409', '421', '429', '500', '503']);
 
 it('every answer of a running gateway is as documented, and every documented answer is given', async () => {
-  const { port, put } = await startGateway();
+  const { port, put } = await receiptGateway();
+  const { port: without } = await startGateway();
   const letters = {
     M: await put(BYTES, { name: NAME, contentType: 'image/png' }),
     U: await put(BYTES),
     E: await put(new Uint8Array(0), { name: 'empty' }),
   };
-  const check = async (what: string, request: Parameters<typeof requestText>, status: number) => {
+  const check = async (
+    what: string,
+    request: Parameters<typeof requestText>,
+    status: number,
+    at: number = port,
+  ) => {
     const [method, target] = request;
     const route = document.routeOf(method, target);
     if (route === undefined) return;
-    const answer = await sendRaw(port, requestText(...request));
+    const answer = await sendRaw(at, requestText(...request));
     expect(answer.status, what).toBe(status);
     document.expectAnswer(what, method, route, answer);
   };
@@ -122,5 +135,6 @@ it('every answer of a running gateway is as documented, and every documented ans
     await check(`${what} ${target}`, [...request], status);
   }
   for (const [body, status] of BODIES) await check(body, ['POST', '/rpc', rpc, body], status);
+  await check('no receipts', ['POST', '/receipts/acks', POSTED], 404, without);
   document.expectAllSeen(ELSEWHERE);
 });

@@ -38,6 +38,9 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   rf_target: ['gauge'],
   rf_observed: ['gauge'],
   read_denied_total: ['counter', 'reason'],
+  receipts_total: ['counter', 'kind'],
+  receipts_rejected_total: ['counter', 'reason'],
+  receipts_lost_total: ['counter'],
   requests_total: ['counter', 'route', 'code'],
   bytes_in_total: ['counter'],
   bytes_out_total: ['counter'],
@@ -72,6 +75,9 @@ function recordAll(metrics: Metrics): void {
   metrics.repair.egress('p1', 8192);
   metrics.repair.moved('evacuate', 'success', 512);
   metrics.engines.engineInfo('names', 'level');
+  metrics.receipts.written('signed');
+  metrics.receipts.rejected('forged');
+  metrics.receipts.lost();
   metrics.services.request('/o/:address', 200, 0.004);
   metrics.services.bytesIn(10);
   metrics.services.bytesOut(20);
@@ -116,6 +122,9 @@ describe('telemetry', () => {
       'storage_repair_egress_bytes{provider="p1"} 8192',
       'storage_moves_total{kind="evacuate",status="success"} 1',
       'storage_moved_bytes_total{kind="evacuate"} 512',
+      'receipts_total{kind="signed"} 1',
+      'receipts_rejected_total{reason="forged"} 1',
+      'receipts_lost_total 1',
       'rf_target 3',
       'rf_observed -1',
       'storage_provider_failures_total{provider="p1",kind="slow"} 1',

@@ -1,4 +1,5 @@
-import type { Config } from '../../config/types.ts';
+import { resolve } from 'node:path';
+import type { Config, ReceiptsConfig } from '../../config/types.ts';
 import type { CacheBudgets } from '../../gateway/vault-store.ts';
 import { createAuthenticator } from '../../http/auth.ts';
 import type { HttpLimits } from '../../http/limits.ts';
@@ -6,6 +7,7 @@ import type { Listener } from '../../http/listener.ts';
 import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
 import { repairLoopsOver } from '../../vault/daemon.ts';
+import { serveReceipts } from '../../vault/gateway-receipts.ts';
 import { internalsOf } from '../../vault/opened-vault.ts';
 import { gatewayOver } from '../../vault/start-gateway.ts';
 import type { Vault } from '../../vault/vault.ts';
@@ -27,6 +29,7 @@ interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly nameMaxAge?: number;
   readonly manifestCacheBytes?: number;
   readonly chunkCacheBytes?: number;
+  readonly receipts?: string;
 }
 
 /** The flags, and what the configuration says where they say nothing. */
@@ -39,6 +42,7 @@ interface Settings extends ServingSettings {
   readonly limits: Partial<HttpLimits>;
   readonly nameMaxAgeSeconds: number;
   readonly caches: CacheBudgets;
+  readonly receipts: ReceiptsConfig;
 }
 
 /** What is served is plaintext: without a token it is for this machine only, unless it is said to be public. */
@@ -84,6 +88,10 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
       manifestBytes: flags.manifestCacheBytes ?? file.manifestCacheBytes,
       chunkBytes: flags.chunkCacheBytes ?? file.chunkCacheBytes,
     },
+    receipts: {
+      ...config.receipts,
+      ...(flags.receipts === undefined ? {} : { folder: resolve(io.cwd, flags.receipts) }),
+    },
   };
 }
 
@@ -96,9 +104,11 @@ interface Parts {
 
 async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
   const { vault, listeners, log, telemetry } = parts;
+  const composed = internalsOf(vault);
   const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
+  const receipts = await serveReceipts(composed, settings.receipts, { telemetry, log });
   const { limits, caches, nameMaxAgeSeconds, allowedHosts, public: publicReads, static: isStatic } = settings;
-  const server = gatewayOver(internalsOf(vault), {
+  const server = gatewayOver(composed, {
     auth: createAuthenticator(tokens.table),
     log,
     telemetry,
@@ -108,6 +118,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     allowedHosts,
     publicReads,
     static: isStatic,
+    receipts: receipts?.reads,
   });
   const loops = settings.withRepair ? repairLoopsOver(vault, { telemetry, log }) : undefined;
   const drain = async (): Promise<void> => {
@@ -118,6 +129,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     await serve({ listen: (listener) => server.listen(listener), drain }, listeners, io, settings.json);
   } finally {
     await server.close();
+    await receipts?.close();
     await loops?.stop(0);
     tokens.stop();
   }

@@ -81,6 +81,11 @@ export const gateway: Command<CliContext> = buildCommand({
       static: { ...either, brief: 'It serves a site from an origin of its own: let its pages run scripts' },
       sealed: { ...either, brief: 'Ask for no key: serve public parts only' },
       withRepair: { ...either, brief: 'Repair what is due, as the daemon does' },
+      receipts: {
+        ...optional,
+        brief: 'Write down there what is read and who acknowledged it',
+        placeholder: 'DIR',
+      },
       manifestCacheBytes: { ...size, brief: 'Memory for opened manifests (default: 16 MiB)' },
       chunkCacheBytes: { ...size, brief: 'Memory for decoded chunks (default: 64 MiB)' },
       nameMaxAge: {

@@ -52,6 +52,11 @@ export class Grants {
     return { ...grant, readId: concatBytes(grant.readId, tagOf(keys, grant)) };
   }
 
+  /** Commitment to a client. @param now milliseconds since the Unix epoch. */
+  clientHash(client: string, now: number): Uint8Array {
+    return keyedHash(this.#of(epochOf(now)).client, utf8Encode(client));
+  }
+
   /** Whether it was issued here, for these fields. */
   isOwn(read: ReadAck): boolean {
     return equalBytes(read.readId.subarray(16), tagOf(this.#of(epochOf(read.issued)), read));

@@ -53,10 +53,12 @@ export const flag: FieldType<boolean> = {
   },
   read(cursor) {
     const byte = cursor.bytes[cursor.at++];
-    if (byte !== 0xf4 && byte !== 0xf5) throw malformed('a field is no boolean');
+    if (!isFlag(byte)) throw malformed('a field is no boolean');
     return byte === 0xf5;
   },
 };
+
+const isFlag = (byte: number | undefined): boolean => byte === 0xf4 || byte === 0xf5;
 
 export const bytesOf = (length: number): FieldType<Uint8Array> => ({
   write(writer, value) {
@@ -190,6 +192,31 @@ function skip(cursor: Cursor): void {
   if (major > TEXT) throw malformed('a field before kind that does not belong there');
   const value = readHead(cursor, major);
   if (major === BYTES || major === TEXT) take(cursor, value);
+}
+
+/**
+ * Records that stand one after the other, told apart by their heads alone; from where they cannot be, the rest is the last.
+ * @returns undefined for more than `max`.
+ */
+export function sequenceOf(bytes: Uint8Array, max: number): Uint8Array[] | undefined {
+  const records: Uint8Array[] = [];
+  const cursor = { bytes, at: 0 };
+  while (cursor.at < bytes.length) {
+    if (records.length === max) return undefined;
+    const from = cursor.at;
+    try {
+      for (let left = readHead(cursor, MAP); left > 0; left--) {
+        take(cursor, readHead(cursor, TEXT));
+        if (isFlag(bytes[cursor.at])) cursor.at++;
+        else skip(cursor);
+      }
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      cursor.at = bytes.length;
+    }
+    records.push(bytes.subarray(from, cursor.at));
+  }
+  return records;
 }
 
 /** A record without one of its fields, which it has. @param key as it is encoded. @throws HoldfastError `Corrupt`. */
