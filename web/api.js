@@ -6,7 +6,7 @@ const TOKEN = 'holdfast.token';
 
 /**
  * Why there was no answer.
- * @typedef {'away' | 'timeout' | 'unauthorized' | 'forbidden' | 'busy' | 'failed' | 'missing'} Why
+ * @typedef {'away' | 'timeout' | 'unauthorized' | 'forbidden' | 'busy' | 'failed' | 'missing' | 'sealed'} Why
  */
 
 export class ApiError extends Error {
@@ -103,6 +103,8 @@ export async function get(path, { query = {}, signal, anyStatus = false } = {}) 
 function problemOf(status, body) {
   const message = typeof body?.message === 'string' ? body.message.slice(0, 500) : `Status ${status}.`;
   const corrId = typeof body?.corr_id === 'string' ? body.corr_id.slice(0, 100) : undefined;
+  // Not the token's fault: the service has no key itself.
+  if (body?.error === 'PermissionDenied') return new ApiError('sealed', message, corrId);
   /** @type {Readonly<Record<number, Why>>} */
   const known = { 401: 'unauthorized', 403: 'forbidden', 404: 'missing', 429: 'busy', 503: 'busy' };
   return new ApiError(known[status] ?? 'failed', message, corrId);

@@ -49,6 +49,12 @@ export function foreign(text, kind) {
   );
 }
 
+/** @param {string} text what screen readers are to say */
+export function announce(text) {
+  const place = document.getElementById('announcements');
+  if (place !== null && place.textContent !== text) place.textContent = text;
+}
+
 /**
  * @typedef {object} Column
  * @property {string} label

@@ -1,6 +1,8 @@
 import { ApiError, get, hasToken, isToken, setToken } from './api.js';
-import { h } from './dom.js';
+import { announce, h } from './dom.js';
 import { clock } from './format.js';
+import { object } from './object.js';
+import { objects } from './objects.js';
 import { overview } from './overview.js';
 import { Refresher } from './refresh.js';
 
@@ -11,18 +13,18 @@ import { Refresher } from './refresh.js';
  * A view: what it asks for, and how it shows that.
  * @typedef {object} View
  * @property {string} title
+ * @property {string} [under] the view that it belongs to, where the list of views does not name it
  * @property {number} everyMs how often it asks again
  * @property {(route: Route, signal: AbortSignal) => Promise<any>} load
  * @property {(data: any, route: Route, again: () => void) => readonly import('./dom.js').Child[]} render
  */
 
 /** @type {Readonly<Record<string, View>>} */
-const VIEWS = { overview };
+const VIEWS = { overview, objects, object };
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const content = byId('content');
-const announcements = byId('announcements');
 
 /** @returns {Route} */
 function here() {
@@ -30,11 +32,6 @@ function here() {
   const [view = '', ...rest] = path.split('/');
   const known = Object.hasOwn(VIEWS, view) ? view : 'overview';
   return { view: known, rest: rest.join('/'), query: new URLSearchParams(search) };
-}
-
-/** @param {string} text for screen readers */
-function announce(text) {
-  if (announcements.textContent !== text) announcements.textContent = text;
 }
 
 /** @type {Refresher | undefined} */
@@ -69,11 +66,11 @@ function show() {
         body.removeAttribute('aria-busy');
         body.classList.remove('old');
         performance.mark('holdfast-view');
-        return true;
+        return 'good';
       } catch (error) {
-        if (signal.aborted) return true;
+        if (signal.aborted) return 'good';
         showTrouble(trouble, body, error);
-        return !(error instanceof ApiError) || error.why === 'missing';
+        return error instanceof ApiError && NEEDS_READER.includes(error.why) ? 'stop' : 'bad';
       }
     },
   });
@@ -123,7 +120,7 @@ function showTrouble(place, body, error) {
   place.replaceChildren(
     h(
       'div',
-      { class: 'problem' },
+      { class: why === 'unauthorized' ? 'problem asks' : 'problem' },
       h('h2', null, title),
       h('p', null, advice),
       body.classList.contains('old') && h('p', null, `What is shown below is as of ${clock(shownMs)}.`),
@@ -156,11 +153,18 @@ const ADVICE = {
     'It has more to do than it takes on, or it is shutting down. This page asks again by itself.',
   ],
   missing: ['There is no such thing', 'It may have been deleted. Go back to the list.'],
+  sealed: [
+    'The service has no key',
+    'It shows public parts only. Ask one that was started with the vault’s key.',
+  ],
   failed: [
     'The service could not answer',
     'Its log says more, under the id below. This page asks again by itself.',
   ],
 };
+
+/** Asking again would bring the same. */
+const NEEDS_READER = ['unauthorized', 'forbidden', 'missing', 'sealed'];
 
 function tokenForm() {
   const input = h('input', {
@@ -195,12 +199,14 @@ function tokenForm() {
 
 /** @param {string} current */
 function markView(current) {
+  const marked = VIEWS[current]?.under ?? current;
+  const links = Object.entries(VIEWS).filter(([, { under }]) => under === undefined);
   byId('views').replaceChildren(
-    ...Object.entries(VIEWS).map(([name, { title }]) =>
+    ...links.map(([name, { title }]) =>
       h(
         'li',
         null,
-        h('a', { href: `#/${name}`, 'aria-current': name === current ? 'page' : undefined }, title),
+        h('a', { href: `#/${name}`, 'aria-current': name === marked ? 'page' : undefined }, title),
       ),
     ),
   );

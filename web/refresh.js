@@ -16,7 +16,7 @@ export class Refresher {
   /**
    * @param {object} options
    * @param {number} options.everyMs from the end of one to the beginning of the next
-   * @param {(signal: AbortSignal) => Promise<boolean>} options.work tells whether it went well; never rejects
+   * @param {(signal: AbortSignal) => Promise<'good' | 'bad' | 'stop'>} options.work tells how it went, and whether it is worth asking again; never rejects
    * @param {(state: { running: boolean, paused: boolean, nextMs: number | undefined }) => void} options.onState
    */
   constructor({ everyMs, work, onState }) {
@@ -43,11 +43,12 @@ export class Refresher {
     const running = new AbortController();
     this.#running = running;
     this.#tell();
-    const good = await this.#work(running.signal);
+    const went = await this.#work(running.signal);
     if (this.#running !== running) return;
     this.#running = undefined;
-    this.#failures = good ? 0 : this.#failures + 1;
-    this.#wait();
+    this.#failures = went === 'good' ? 0 : this.#failures + 1;
+    if (went === 'stop') this.#tell();
+    else this.#wait();
   }
 
   /** For good. */

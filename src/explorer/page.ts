@@ -25,10 +25,9 @@ const DOCUMENT = 'explorer.html';
  */
 export const PAGE_FILES: ReadonlyMap<string, string> = new Map([
   [DOCUMENT, 'text/html; charset=utf-8'],
-  ['explorer.css', 'text/css; charset=utf-8'],
-  ['parts.css', 'text/css; charset=utf-8'],
+  ...['explorer', 'parts', 'map'].map((name) => [`${name}.css`, 'text/css; charset=utf-8'] as const),
   ['icon.svg', 'image/svg+xml'],
-  ...['explorer', 'api', 'dom', 'format', 'overview', 'refresh'].map(
+  ...['explorer', 'api', 'dom', 'format', 'object', 'objects', 'overview', 'refresh', 'shard-map'].map(
     (name) => [`${name}.js`, SCRIPT] as const,
   ),
 ]);

@@ -1,6 +1,7 @@
 import type { Exchange } from '../http/exchange.ts';
 import { at, type Endpoint, type Route, readable } from '../http/handle.ts';
 import { badRequest } from '../http/problem.ts';
+import { addressFrom } from '../http/request.ts';
 import { sendJson } from '../http/respond.ts';
 import { type PageContext, pageRoutes } from './page.ts';
 import type {
@@ -82,6 +83,42 @@ const storageStatus = shown(({ explorer }, { signal }) => explorer.status(signal
 /** How many objects survive how many losses. */
 const overview = shown(({ explorer }, { signal }) => explorer.overview(signal));
 
+const CURSOR = /^\d{1,16}\/b3:[0-9a-f]{64}$/;
+const MAX_PREFIX = 512;
+const MAX_PROVIDERS = 255;
+
+/** Objects, the newest first; or those whose names begin with something. */
+const listObjects = shown(async ({ explorer }, exchange) => {
+  const { signal, target } = exchange;
+  const prefix = target?.query.get('name') ?? undefined;
+  const before = target?.query.get('before') ?? undefined;
+  const most = target?.query.get('most') ?? undefined;
+  const limit = limitOf(exchange);
+  if (prefix !== undefined) {
+    if (before !== undefined || most !== undefined || prefix.length > MAX_PREFIX) {
+      throw badRequest(
+        `name is the beginning of one, of up to ${MAX_PREFIX} characters, and goes with limit alone`,
+      );
+    }
+    return explorer.named(prefix, limit, signal);
+  }
+  if (before !== undefined && !CURSOR.test(before)) throw badRequest('before is what a page said is next');
+  if (most !== undefined && !/^(-1|\d{1,3})$/.test(most)) throw badRequest('most is a whole number from -1');
+  return explorer.objects({ limit, before, most: most === undefined ? undefined : Number(most) }, signal);
+});
+
+/** One object and the versions of its name. */
+const showObject = shown(({ explorer }, { signal, target }) =>
+  explorer.object(addressFrom(target?.query.get('manifest') ?? undefined), signal),
+);
+
+/** Where its shards are, and what is left without some of the providers. */
+const shardMap = shown(({ explorer }, { signal, target }) => {
+  const without = target?.query.getAll('without') ?? [];
+  if (without.length > MAX_PROVIDERS) throw badRequest(`without is given ${MAX_PROVIDERS} times at most`);
+  return explorer.shardMap(addressFrom(target?.query.get('manifest') ?? undefined), without, signal);
+});
+
 /** The page at `/`, and what it shows as JSON. */
 export const explorerRoutes: readonly Route<ExplorerContext>[] = [
   ...pageRoutes,
@@ -90,4 +127,7 @@ export const explorerRoutes: readonly Route<ExplorerContext>[] = [
   at('/storage/repair-history', readable(repairHistory)),
   at('/storage/status', readable(storageStatus)),
   at('/storage/overview', readable(overview)),
+  at('/storage/objects', readable(listObjects)),
+  at('/storage/object', readable(showObject)),
+  at('/storage/shard-map', readable(shardMap)),
 ];

@@ -34,6 +34,88 @@ export interface ManifestSummary {
   readonly certificate: CertificateRecord;
 }
 
+/** Whether a name stands for an object. `unnamed`: it was put without one. `unknown`: without a key nobody can tell. */
+type ObjectState = 'current' | 'replaced' | 'removed' | 'unnamed' | 'unknown';
+
+/** An object as a list shows it. */
+export interface ObjectRow {
+  readonly manifest: BlobAddress;
+  readonly storedMs: number;
+  /** Undefined: the copy of its root in the state is damaged. */
+  readonly summary: Omit<ManifestSummary, 'manifest' | 'storedMs'> | undefined;
+  /** Failure domains that may vanish now; −1: a part of it is lost. Undefined: not known yet. */
+  readonly tolerates: number | undefined;
+  readonly state: ObjectState;
+  readonly name: string | undefined;
+  /** Of its name, when it stands for this. */
+  readonly version: number | undefined;
+  readonly size: number | undefined;
+  readonly contentType: string | undefined;
+}
+
+export interface ObjectsQuery {
+  readonly limit: number;
+  /** What `next` said: the page behind that one. */
+  readonly before: string | undefined;
+  /** Only objects that survive at most so many losses now. */
+  readonly most: number | undefined;
+}
+
+export interface ObjectsPage {
+  readonly objects: readonly ObjectRow[];
+  /** Undefined: there are no more. */
+  readonly next: string | undefined;
+}
+
+/** A version of an object's name whose bytes are still kept. */
+export interface VersionRow {
+  readonly manifest: BlobAddress;
+  readonly state: ObjectState;
+  /** Since when no name stands for it, and when it is deleted. */
+  readonly sinceMs: number | undefined;
+  readonly dueMs: number | undefined;
+}
+
+export interface ObjectDetail extends ObjectRow {
+  /** Of its name, the one that it stands for first. */
+  readonly versions: readonly VersionRow[];
+}
+
+/** What is left of an object without some providers: by the rule of certificates. */
+export interface Remaining {
+  readonly certificate: CertificateRecord;
+  /** Chunks that cannot be decoded any more. */
+  readonly lostChunks: number;
+}
+
+/** Where the shards of an object are. */
+export interface ShardMap {
+  readonly manifest: BlobAddress;
+  readonly code: string;
+  readonly dataShards: number;
+  /** What each shard is. */
+  readonly kinds: readonly string[];
+  readonly chunks: number;
+  readonly providers: readonly {
+    readonly id: string;
+    /** The failure domain it falls with. */
+    readonly domain: string;
+    /** Shards of all chunks that it holds. */
+    readonly shards: number;
+    /** Why it is not counted now. */
+    readonly away: string | undefined;
+  }[];
+  /** Chunks that are placed alike, the most frequent first: for each shard the place of its provider in the list. */
+  readonly maps: readonly { readonly chunks: number; readonly places: readonly number[] }[];
+  /** Further ways in which chunks are placed. They count, and are not shown. */
+  readonly moreMaps: number;
+  /** As it was put. */
+  readonly certificate: CertificateRecord;
+  readonly now: Remaining;
+  /** What would be left without those that were asked for too. */
+  readonly after: Remaining;
+}
+
 /** One attempt to repair a chunk. */
 export interface RepairSummary {
   readonly kind: string;
@@ -82,6 +164,18 @@ export interface ExplorerSource {
   /** True without a key: then there are no names. */
   readonly sealed: boolean;
   overview(signal: AbortSignal): Promise<Overview>;
+  /** Newest first. Asks no provider. */
+  objects(query: ObjectsQuery, signal: AbortSignal): Promise<ObjectsPage>;
+  /** Current objects whose names begin with this, in the order of names. Asks no provider. @throws HoldfastError `sealed`. */
+  named(prefix: string, limit: number, signal: AbortSignal): Promise<ObjectsPage>;
+  /** Asks no provider. @throws HoldfastError `NotFound` (`manifest_not_found`). */
+  object(manifest: BlobAddress, signal: AbortSignal): Promise<ObjectDetail>;
+  /**
+   * May read the manifest's nodes at providers.
+   * @param without these providers are taken away.
+   * @throws HoldfastError `NotFound` (`manifest_not_found`, `unknown_provider`), `Timeout`; what fetching nodes throws.
+   */
+  shardMap(manifest: BlobAddress, without: readonly string[], signal: AbortSignal): Promise<ShardMap>;
   /** Newest first. */
   manifests(limit: number, signal: AbortSignal): Promise<readonly ManifestSummary[]>;
   providers(): readonly ProviderSummary[];

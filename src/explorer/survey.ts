@@ -58,12 +58,21 @@ export function createSurveys(options: SurveyOptions): (asked: AbortOptions) => 
   };
 }
 
-async function surveyOf({ context, lost }: SurveyOptions, signal: AbortSignal): Promise<Survey> {
-  const without = new Map(await lost(signal));
-  const providers = context.directory.all();
-  for (const { id } of providers) {
-    if (!context.directory.isResponsive(id) && !without.has(id)) without.set(id, 'not_answering');
+/** Providers whose shards do not count now, and why: they are gone for good, or do not answer. */
+export async function awayNow(
+  { context: { directory }, lost }: SurveyOptions,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const away = new Map(await lost(signal));
+  for (const { id } of directory.all()) {
+    if (!directory.isResponsive(id) && !away.has(id)) away.set(id, 'not_answering');
   }
+  return away;
+}
+
+async function surveyOf({ context, lost }: SurveyOptions, signal: AbortSignal): Promise<Survey> {
+  const without = await awayNow({ context, lost }, signal);
+  const providers = context.directory.all();
   const away = new Set(without.keys());
   const tolerates = new Map<BlobAddress, number>();
   let [left, more] = [MAX_COUNTED, false];

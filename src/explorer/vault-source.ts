@@ -1,8 +1,9 @@
-import { fallbacksIn, type RootRecord } from '../manifest/root.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { listManifests } from '../records/manifests.ts';
+import { namedPage, objectDetail, objectsPage, summaryOf } from './objects.ts';
+import { createShardMaps } from './shard-map.ts';
 import type { ExplorerSource, ManifestSummary, Overview, ProviderSummary, RepairSummary } from './source.ts';
-import { createSurveys, type Survey, type SurveyOptions } from './survey.ts';
+import { awayNow, createSurveys, type Survey, type SurveyOptions } from './survey.ts';
 
 export interface VaultSourceOptions extends SurveyOptions {
   readonly context: RecordsContext;
@@ -19,10 +20,25 @@ export interface VaultSourceOptions extends SurveyOptions {
 export function createVaultSource(options: VaultSourceOptions): ExplorerSource {
   const { context, sealed } = options;
   const surveyed = createSurveys(options);
+  const shardMaps = createShardMaps(context);
+  const records = { records: context, sealed };
   return {
     sealed,
     async overview(signal) {
       return overviewOf(await surveyed({ signal }));
+    },
+    async objects(query, signal) {
+      return objectsPage(records, query, await surveyed({ signal }), { signal });
+    },
+    async named(prefix, limit, signal) {
+      return namedPage(records, prefix, limit, await surveyed({ signal }), { signal });
+    },
+    async object(manifest, signal) {
+      return objectDetail(records, manifest, await surveyed({ signal }), { signal });
+    },
+    async shardMap(manifest, without, signal) {
+      const away = await awayNow(options, signal);
+      return shardMaps(manifest, { away, without, signal });
     },
     async manifests(limit, signal) {
       const found: ManifestSummary[] = [];
@@ -54,17 +70,5 @@ function overviewOf({ tolerates, total, without, more, atMs }: Survey): Overview
     },
     without: [...without].map(([provider, why]) => ({ provider, why })),
     atMs,
-  };
-}
-
-function summaryOf(root: RootRecord): Omit<ManifestSummary, 'manifest' | 'storedMs'> {
-  const { chunks, compression, certificate, providers } = root;
-  return {
-    chunks,
-    code: certificate.code,
-    compression,
-    fallback: fallbacksIn(root),
-    providers,
-    certificate,
   };
 }

@@ -258,13 +258,15 @@ async function rootOrNothing(
  * All manifests of this vault, the oldest first, and when they were stored.
  * @param onDamaged told of records that cannot be read, which are then left out. Default: they are an error, for whoever
  * must not take a manifest for one that is not there.
- * @param options `gte`: begins at this key, which is later than all that are stored before it.
+ * @param options `gte`: begins at this key, which is later than all that are stored before it; `lt` with `reverse`: the other way,
+ * from the newest before this key.
  */
 export async function* storedManifests(
   context: RecordsContext,
-  options: AbortOptions & Pick<EntriesOptions, 'onDamaged' | 'gte'>,
+  options: AbortOptions & Pick<EntriesOptions, 'onDamaged' | 'gte' | 'lt' | 'reverse'>,
 ): AsyncGenerator<{ readonly manifest: BlobAddress; readonly storedMs: number; readonly key: string }> {
-  for await (const key of keysInOrder(context, { signal: options.signal, gte: options.gte })) {
+  const { signal, gte, lt, reverse } = options;
+  for await (const key of keysInOrder(context, { signal, gte, lt, reverse })) {
     const slash = key.indexOf('/');
     const text = key.slice(slash + 1);
     if (options.onDamaged !== undefined && !isBlobAddress(text)) options.onDamaged(key);
@@ -285,6 +287,17 @@ export async function storedAs(
     if (isHoldfastError(error, 'Corrupt')) return 'damaged';
     throw error;
   }
+}
+
+/** When a manifest was stored, in milliseconds since 1970; undefined where it is not remembered, or the record is damaged. */
+export async function storedTime(
+  context: Pick<RecordsContext, 'engine'>,
+  manifest: BlobAddress,
+  options: AbortOptions,
+): Promise<number | undefined> {
+  const stored = await storedAs(context, manifest, options);
+  if (stored === undefined || stored === 'damaged') return undefined;
+  return Number(Buffer.from(stored.expected!).toString('latin1'));
 }
 
 /** Whether a manifest is remembered, without reading its root. */

@@ -36,6 +36,9 @@ const MORE: readonly Row[] = [
     '/storage/repair-history',
     '/storage/status',
     '/storage/overview',
+    '/storage/objects',
+    '/storage/object?manifest=M',
+    '/storage/shard-map?manifest=M',
     '/metrics',
     '/version',
   ].flatMap((path): Row[] => [
@@ -64,6 +67,18 @@ const MORE: readonly Row[] = [
   ['no such file', 'GET', '/web/..%2f', {}, 400],
   ['no such file', 'GET', '/web/package.json', {}, 404],
   ['the overview', 'GET', '/storage/overview', bearer(ADMIN), 200],
+  ['objects', 'GET', '/storage/objects?limit=2', bearer(ADMIN), 200],
+  ['objects by name', 'GET', '/storage/objects?name=maps%2F', bearer(ADMIN), 200],
+  ['no objects', 'GET', '/storage/objects?most=-2', bearer(ADMIN), 400],
+  ['no objects', 'GET', '/storage/objects?before=x', bearer(ADMIN), 400],
+  ['no objects', 'GET', '/storage/objects?name=x&most=1', bearer(ADMIN), 400],
+  ...['/storage/object', '/storage/shard-map'].flatMap((path): Row[] => [
+    ['it', 'GET', `${path}?manifest=M`, bearer(ADMIN), 200],
+    ['absent', 'GET', `${path}?manifest=${SOME}`, bearer(ADMIN), 404],
+    ['no address', 'GET', `${path}?manifest=b3:1`, bearer(ADMIN), 400],
+  ]),
+  ['without one', 'GET', '/storage/shard-map?manifest=M&without=p1', bearer(ADMIN), 200],
+  ['without a stranger', 'GET', '/storage/shard-map?manifest=M&without=p99', bearer(ADMIN), 404],
   ['from a page', 'GET', '/storage/overview', { origin: 'http://evil.example' }, 401],
   ...['/healthz', '/readyz'].map(
     (path): Row => ['from a page', 'GET', path, { origin: 'http://evil.example' }, 403],

@@ -26,7 +26,8 @@ const spell = (text: string, pattern: RegExp, letters: Letters): string =>
 export const spelled = (text: string, letters: Letters): string => spell(text, /(")([MUE])(")/, letters);
 /** As long as the headers say. */
 export const bodyOf = (headers: Row[3]): string => 'x'.repeat(Number(headers['content-length'] ?? 0));
-export const targetOf = (text: string, letters: Letters): string => spell(text, /(\/)([MUE])()$/, letters);
+export const targetOf = (text: string, letters: Letters): string =>
+  spell(text, /(\/|manifest=)([MUE])(?=$|&)()/, letters);
 /** Without the length, which goes with the body. */
 export const headersOf = (headers: Row[3], letters: Letters): Record<string, string> =>
   Object.fromEntries(

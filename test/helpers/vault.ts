@@ -27,6 +27,8 @@ export interface TestVaultOptions {
   readonly policy?: Partial<Policy>;
   readonly arenaBytes?: number;
   readonly chunkBytes?: number;
+  /** How long versions are kept that were replaced. Default: not at all. */
+  readonly replacedMs?: number;
   /** Replaces or wraps a provider's adapter. */
   readonly wrap?: (adapter: BlobAdapter, index: number) => BlobAdapter;
 }
@@ -106,7 +108,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
   };
   const context: VaultContext = {
     ...base,
-    retention: createRetention(base, 0),
+    retention: createRetention(base, options.replacedMs ?? 0),
     places: { enter: async () => {} },
     isOver: async () => false,
     isGone: async () => false,

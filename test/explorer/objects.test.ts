@@ -1,0 +1,103 @@
+import { expect, it } from 'vitest';
+import { ADMIN, bearer, startGateway } from '../gateway/harness.ts';
+import { noise } from '../helpers/vault.ts';
+
+interface Row {
+  readonly manifest: string;
+  readonly name?: string;
+  readonly state: string;
+  readonly version?: number;
+  readonly tolerates?: number;
+  readonly summary?: { readonly certificate: { readonly tolerates: number } };
+}
+interface Page {
+  readonly objects: readonly Row[];
+  readonly next?: string;
+}
+
+const ask = async <T>(url: string, path: string): Promise<T> =>
+  (await (await fetch(`${url}/storage/${path}`, { headers: bearer(ADMIN) })).json()) as T;
+
+it('gives every object once, the newest first, however small the pages are', async () => {
+  const { put, url } = await startGateway();
+  const stored: string[] = [];
+  for (let i = 0; i < 5; i++) stored.push(await put(noise(100 + i, i + 1)));
+  const found: string[] = [];
+  let query = 'objects?limit=2';
+  for (let pages = 0; pages < 3; pages++) {
+    const { objects, next } = await ask<Page>(url, query);
+    found.push(...objects.map(({ manifest }) => manifest));
+    expect(next === undefined).toBe(pages === 2);
+    query = `objects?limit=2&before=${encodeURIComponent(next ?? '')}`;
+  }
+  expect(found.toSorted()).toEqual(stored.toSorted());
+});
+
+it('says of each object what it survives without the providers that are gone, and finds the weak ones', async () => {
+  const { put, url, vault } = await startGateway();
+  const strong = await put(noise(50_000), { name: 'strong' });
+  // What is small is kept as copies.
+  const copies = await put(noise(10, 2), { name: 'copies' });
+  vault.gone.add('p1');
+  vault.gone.add('p2');
+  const { objects } = await ask<Page>(url, 'objects');
+  const rowOf = (manifest: string): Row => objects.find((row) => row.manifest === manifest)!;
+  expect(rowOf(strong)).toMatchObject({ name: 'strong', state: 'current', version: 1, tolerates: 1 });
+  expect(rowOf(strong).summary?.certificate.tolerates).toBe(3);
+  expect(rowOf(copies).tolerates).toBeGreaterThan(0);
+  const weak = await ask<Page>(url, 'objects?most=1');
+  expect(weak.objects.map(({ manifest }) => manifest)).toContain(strong);
+  expect((await ask<Page>(url, 'objects?most=0')).objects).toEqual([]);
+});
+
+it('keeps what was replaced in the list of versions, and tells which one the name stands for', async () => {
+  const { put, url } = await startGateway({ vault: { replacedMs: 3_600_000 } });
+  const first = await put(noise(9000, 1), { name: 'a' });
+  const second = await put(noise(9000, 2), { name: 'a' });
+  const detail = await ask<Row & { versions: readonly Row[] }>(url, `object?manifest=${first}`);
+  expect(detail).toMatchObject({ name: 'a', state: 'replaced' });
+  expect(detail.versions).toMatchObject([
+    { manifest: second, state: 'current' },
+    { manifest: first, state: 'replaced', sinceMs: expect.any(Number), dueMs: expect.any(Number) },
+  ]);
+});
+
+it('finds names by how they begin; without a key there are none', async () => {
+  const { put, url, vault } = await startGateway();
+  await put(noise(10, 1), { name: 'maps/a' });
+  await put(noise(10, 2), { name: 'maps/ü' });
+  await put(noise(10, 3), { name: 'other' });
+  const { objects } = await ask<Page>(url, `objects?name=${encodeURIComponent('maps/')}`);
+  expect(objects.map(({ name }) => name)).toEqual(['maps/a', 'maps/ü']);
+  const sealed = await startGateway({ sealed: true, over: vault });
+  const all = await ask<Page>(sealed.url, 'objects');
+  expect(all.objects).toHaveLength(3);
+  expect(all.objects.every(({ name, state }) => name === undefined && state === 'unknown')).toBe(true);
+  expect(await ask<object>(sealed.url, 'objects?name=maps')).toMatchObject({ error: 'PermissionDenied' });
+});
+
+it('says what is left without some providers as the certificate would of what is left', async () => {
+  const { put, url } = await startGateway();
+  const manifest = await put(noise(700_000));
+  interface Map {
+    readonly certificate: { readonly tolerates: number; readonly worst_case: readonly string[] };
+    readonly chunks: number;
+    readonly now: object;
+    readonly after: { readonly certificate: { readonly tolerates: number }; readonly lostChunks: number };
+  }
+  const map = await ask<Map>(url, `shard-map?manifest=${manifest}`);
+  const { tolerates, worst_case: worst } = map.certificate;
+  expect(map.now).toEqual({ certificate: map.certificate, lostChunks: 0 });
+  expect(map.after).toEqual(map.now);
+  const without = async (ids: readonly string[]): Promise<Map['after']> => {
+    const query = ids.map((id) => `&without=${id}`).join('');
+    return (await ask<Map>(url, `shard-map?manifest=${manifest}${query}`)).after;
+  };
+  // All but one of a smallest fatal set: it can be read, and nothing more may go. All of it: bytes are lost.
+  expect(worst).toHaveLength(tolerates + 1);
+  expect(await without(worst.slice(1))).toMatchObject({ certificate: { tolerates: 0 }, lostChunks: 0 });
+  const lost = await without(worst);
+  expect(lost.certificate.tolerates).toBe(-1);
+  expect(lost.lostChunks).toBeGreaterThan(0);
+  expect((await without(['p1'])).certificate.tolerates).toBeGreaterThanOrEqual(tolerates - 1);
+});
