@@ -4,6 +4,7 @@ import {
   buildRouteMap,
   type Command,
   ExitCode,
+  type RouteMap,
   run,
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
@@ -24,7 +25,8 @@ import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objec
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { receipts } from './routes/receipts.ts';
 import { daemon, gateway, node } from './routes/services.ts';
-import { bench, config, demo, doctor, plan } from './routes/tools.ts';
+import { bench, completion, config, demo, doctor, plan } from './routes/tools.ts';
+import { type CommandTable, commandTable } from './shell/command-table.ts';
 
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
 
@@ -41,56 +43,59 @@ const listed = (command: Command<CliContext>): Command<CliContext> => ({
     command.formatUsageLine({ ...args, config: { ...args.config, onlyRequiredInUsageLine: true } }),
 });
 
-const app: Application<CliContext> = buildApplication(
-  buildRouteMap({
-    routes: {
-      init: listed(init),
-      unlock: listed(unlock),
-      lock: listed(lock),
-      put: listed(put),
-      get: listed(get),
-      ls: listed(ls),
-      du: listed(du),
-      stat: listed(stat),
-      rm: listed(rm),
-      verify: listed(verify),
-      providers,
-      manifests: listed(manifests),
-      manifest: listed(manifest),
-      recover: listed(recover),
-      gc: listed(gc),
-      scrub: listed(scrub),
-      audit: listed(audit),
-      status: listed(status),
-      repairRun: listed(repairRun),
-      repairChunk: listed(repairChunk),
-      repairHistory: listed(repairHistory),
-      evacuate: listed(evacuate),
-      replace: listed(replace),
-      rebalance: listed(rebalance),
-      recode: listed(recode),
-      receipts,
-      plan: listed(plan),
-      config: listed(config),
-      doctor: listed(doctor),
-      bench,
-      demo: listed(demo),
-      node: listed(node),
-      gateway: listed(gateway),
-      daemon: listed(daemon),
-    },
-    docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
-  }),
-  {
-    name: 'holdfast',
-    scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
-    documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true },
+const routes: RouteMap<CliContext> = buildRouteMap({
+  routes: {
+    init: listed(init),
+    unlock: listed(unlock),
+    lock: listed(lock),
+    put: listed(put),
+    get: listed(get),
+    ls: listed(ls),
+    du: listed(du),
+    stat: listed(stat),
+    rm: listed(rm),
+    verify: listed(verify),
+    providers,
+    manifests: listed(manifests),
+    manifest: listed(manifest),
+    recover: listed(recover),
+    gc: listed(gc),
+    scrub: listed(scrub),
+    audit: listed(audit),
+    status: listed(status),
+    repairRun: listed(repairRun),
+    repairChunk: listed(repairChunk),
+    repairHistory: listed(repairHistory),
+    evacuate: listed(evacuate),
+    replace: listed(replace),
+    rebalance: listed(rebalance),
+    recode: listed(recode),
+    receipts,
+    plan: listed(plan),
+    config: listed(config),
+    doctor: listed(doctor),
+    bench,
+    demo: listed(demo),
+    node: listed(node),
+    gateway: listed(gateway),
+    daemon: listed(daemon),
+    completion: listed(completion),
   },
-);
+  docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
+});
+
+const app: Application<CliContext> = buildApplication(routes, {
+  name: 'holdfast',
+  scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
+  documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true },
+});
 
 /** The parser's refusals, which it leaves as the process's exit code; negative. */
 export const UNKNOWN_COMMAND: number = ExitCode.UnknownCommand;
 
+/** All commands, as they are parsed. @internal The manual and the tests of the documents are made from them too. */
+export const commands = (): CommandTable => commandTable(routes);
+
 /** Runs the command that `args` name; its exit code is left in `context`. */
-export const runApp = (args: readonly string[], context: CliContext): Promise<void> =>
-  run(app, args, context);
+export const runApp = (args: readonly string[], context: Omit<CliContext, 'commandTable'>): Promise<void> =>
+  run(app, args, Object.assign(context, { commandTable: commands }));

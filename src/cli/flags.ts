@@ -1,11 +1,14 @@
 import type { CommandContext, FlagParametersForType } from '@stricli/core';
 import type { Io } from './io.ts';
+import type { CommandTable } from './shell/command-table.ts';
 
 /** What stricli hands to every command. */
 export interface CliContext extends CommandContext {
   readonly io: Io;
   /** Set by a command that ended badly; see `exit-codes.ts`. */
   exitCode: number;
+  /** All commands, this one among them. */
+  readonly commandTable: () => CommandTable;
 }
 
 /** Flags of commands that read the configuration. */

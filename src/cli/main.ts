@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   const { runApp, UNKNOWN_COMMAND } = await import('./app.ts');
   const typed = asParsed(process.argv.slice(2));
   const parser = new ParserProcess(process);
-  const context: CliContext = { process: parser, io, exitCode: EXIT.done };
+  const context: Omit<CliContext, 'commandTable'> = { process: parser, io, exitCode: EXIT.done };
   await runApp(typed, context);
   letGo();
   await new Promise((resolve) => stdout.write('', resolve));

@@ -37,7 +37,7 @@ async function onTerminal(args: readonly string[]): Promise<{ out: Screen; err: 
     stderr: err as unknown as Io['stderr'],
     signal: new AbortController().signal,
   };
-  const context: CliContext = { process, io, exitCode: 0 };
+  const context: Omit<CliContext, 'commandTable'> = { process, io, exitCode: 0 };
   await runApp([...args, '--home', cli.home], context);
   return { out, err, code: context.exitCode };
 }

@@ -13,7 +13,7 @@ apt-get install -y -qq --no-install-recommends \
   ceph-common ceph-mon ceph-osd radosgw \
   swift swift-proxy swift-account swift-container swift-object memcached \
   apache2 nginx-extras rclone openssh-server openssh-client litmus openssl slowhttptest wrk \
-  g++ make python3 strace chromium
+  g++ make python3 strace chromium zsh fish
 # Of Prometheus only the tool that checks rules: with the server come 300 MB.
 if ! command -v promtool >/dev/null; then
   folder=$(mktemp -d)

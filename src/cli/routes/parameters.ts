@@ -63,6 +63,11 @@ export function onOff(input: string): 'on' | 'off' {
   throw new RangeError('expected on or off');
 }
 
+export function shell(input: string): 'bash' | 'zsh' | 'fish' {
+  if (input === 'bash' || input === 'zsh' || input === 'fish') return input;
+  throw new RangeError('expected bash, zsh or fish');
+}
+
 /** E.g. `5MiB`. */
 export function size(min: number, max: number): (input: string) => number {
   const field = bytes(min, min, max);

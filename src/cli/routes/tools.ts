@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
 import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
-import { decimal, off, optional } from './parameters.ts';
+import { decimal, off, optional, shell } from './parameters.ts';
 
 export const plan: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/plan.ts'),
@@ -75,6 +75,24 @@ export const demo: Command<CliContext> = buildCommand({
     },
   },
   docs: { brief: 'Put a file on nine providers, destroy three, get it back' },
+});
+
+export const completion: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/completion.ts'),
+  parameters: {
+    positional: {
+      kind: 'tuple',
+      parameters: [{ brief: 'bash, zsh or fish', parse: shell, placeholder: 'bash|zsh|fish' }],
+    },
+  },
+  docs: {
+    brief: 'Print a script that completes command lines, for bash, zsh or fish',
+    fullDescription: `Print a script that completes command lines. A key press starts no program and opens no vault.
+
+  bash: source <(holdfast completion bash)
+  zsh:  holdfast completion zsh > a folder of $fpath, as _holdfast
+  fish: holdfast completion fish > ~/.config/fish/completions/holdfast.fish`,
+  },
 });
 
 const compareCoders = buildCommand({
