@@ -269,13 +269,15 @@ export interface ErrorCodeTable {
   repair_running: 'Conflict';
   /** A provider does not let a blob that is there be replaced. Do: end the lock, or let the key overwrite. */
   replace_refused: 'PermissionDenied';
+  /** A root is not signed by its gateway, or stands under another hour. Do: audit the hour, and restore the root from a copy. */
+  root_refused: 'Corrupt';
   /** Two files would have one name. Do: put them apart, or with a prefix each. */
   same_name: 'ConfigInvalid';
   /** The vault or gateway was opened without a key. Do: ask one that has it. */
   sealed: 'PermissionDenied';
   /** Another worker is moving shards of the same segment. Do: nothing; try again later. @status temporary */
   segment_leased: 'Conflict';
-  /** An hour of a gateway was credited by another root. Do: see whether two machines sign with one key, or a root was replaced. */
+  /** An hour of a gateway was credited, or found anchored, by another root. Do: see whether two machines sign with one key, or a root was replaced. */
   settled_otherwise: 'Conflict';
   /** A slot is rewritten faster than it can be read. Do: try again. */
   slot_busy: 'Unavailable';

@@ -5,12 +5,14 @@ import type { ReceiptFiles } from './files.ts';
 /** Where everything is below a folder of receipts: docs/format/receipt.md, "Files". */
 
 const EPOCH = /^(?:0|[1-9]\d{0,9})$/;
-const ROOT = /^(0|[1-9]\d{0,9})\.root$/;
+const STATEMENT = /^(0|[1-9]\d{0,9})\.(root|final)$/;
 const FILE = /^(\d{8})\.cbor$/;
 
 const readsOf = (folder: string): string => join(folder, 'read');
 
 export const rootPath = (folder: string, epoch: number): string => join(readsOf(folder), `${epoch}.root`);
+
+export const finalPath = (folder: string, epoch: number): string => join(readsOf(folder), `${epoch}.final`);
 
 export const filePath = (folder: string, epoch: number, seq: number): string =>
   join(readsOf(folder), `${epoch}`, fileName(seq));
@@ -22,18 +24,25 @@ export interface EpochsThere {
   readonly folders: readonly number[];
   /** With a root, ascending. */
   readonly roots: readonly number[];
+  /** With a root that was found anchored, ascending. */
+  readonly finals: readonly number[];
 }
 
 export async function listEpochs(files: ReceiptFiles, folder: string): Promise<EpochsThere> {
   const folders: number[] = [];
   const roots: number[] = [];
+  const finals: number[] = [];
   for (const name of await files.list(readsOf(folder))) {
     if (EPOCH.test(name)) folders.push(Number(name));
-    const root = ROOT.exec(name);
-    if (root !== null) roots.push(Number(root[1]));
+    const [, epoch, kind] = STATEMENT.exec(name) ?? [];
+    if (epoch !== undefined) (kind === 'root' ? roots : finals).push(Number(epoch));
   }
   const ascending = (a: number, b: number): number => a - b;
-  return { folders: folders.sort(ascending), roots: roots.sort(ascending) };
+  return {
+    folders: folders.sort(ascending),
+    roots: roots.sort(ascending),
+    finals: finals.sort(ascending),
+  };
 }
 
 export interface FilesThere {

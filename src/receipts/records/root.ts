@@ -169,7 +169,8 @@ function asHash(value: unknown, fields: Fields, key: string): Uint8Array {
   return value;
 }
 
-function reading<T>(bytes: Uint8Array, kind: string, read: (fields: Fields) => T): T {
+/** Reads a map of one kind. @throws HoldfastError `Corrupt`, code `receipt_malformed`. */
+export function reading<T>(bytes: Uint8Array, kind: string, read: (fields: Fields) => T): T {
   try {
     const fields = new Fields(decodeNode(bytes), kind);
     fields.uint('v', 1, 1);
