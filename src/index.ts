@@ -56,6 +56,7 @@ export type { PutProgress, PutResult } from './pipeline/put/put-result.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { DomainLevel } from './placement/domains.ts';
+export type { EpochStanding } from './receipts/settlement/watcher.ts';
 export type { ChoreRecord } from './records/chore-log.ts';
 export type { Fork } from './records/forks.ts';
 export type { NameCopies } from './records/name-copies.ts';
@@ -90,6 +91,7 @@ export type { DeepResult, VerifyOptions, VerifyResult } from './upkeep/verify.ts
 export { createVault } from './vault/create-vault.ts';
 export { openVault } from './vault/open-vault.ts';
 export type { GetOptions, GetProgress, ObjectReader, WholeOptions } from './vault/reader.ts';
+export type { SettledFolder, SettleResult } from './vault/settlement.ts';
 export type {
   ChunkOptions,
   EvacuateOptions,

@@ -279,6 +279,8 @@ export interface ErrorCodeTable {
   segment_leased: 'Conflict';
   /** An hour of a gateway was credited, or found anchored, by another root. Do: see whether two machines sign with one key, or a root was replaced. */
   settled_otherwise: 'Conflict';
+  /** The configuration credits nobody for reads. Do: set `settlement.enabled` and `settlement.folders`. */
+  settlement_off: 'ConfigInvalid';
   /** A slot is rewritten faster than it can be read. Do: try again. */
   slot_busy: 'Unavailable';
   /** It cannot be told whether a write of a slot was made. Do: read the slot again and decide anew. */

@@ -1,6 +1,7 @@
 import type { NodeCatalog, ProbeReport } from '../catalog/catalog.ts';
 import { createPunctuality, directoryOf } from '../catalog/directory.ts';
 import { openNodeCatalog } from '../catalog/node-catalog.ts';
+import type { Settlement } from '../catalog/quota.ts';
 import type { Config } from '../config/types.ts';
 import { linkedAbort } from '../core/abort.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
@@ -31,6 +32,7 @@ import { settlementOf } from './settlement.ts';
 export interface ComposedVault {
   readonly context: VaultContext;
   readonly catalog: NodeCatalog;
+  readonly settlement: Settlement;
   readonly log: LogSink;
   readonly observers: Pick<Observers, 'housekeeping' | 'repair'>;
   readonly config: Config;
@@ -126,6 +128,7 @@ export async function assemble(
   return {
     context,
     catalog,
+    settlement,
     log: observers.log,
     observers,
     config,

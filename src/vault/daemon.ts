@@ -13,6 +13,7 @@ import type { ComposedVault } from './assemble.ts';
 import { explorerOver } from './explorer.ts';
 import { internalsOf } from './opened-vault.ts';
 import { aloneRepairing, repairVault } from './repair.ts';
+import { isUnsettled } from './settlement.ts';
 import type { RepairResult, Vault } from './vault.ts';
 
 /** What a daemon is given that does not come from its vault. */
@@ -95,6 +96,7 @@ function loopsOf(vault: Vault, composed: ComposedVault): readonly Loop[] {
     },
     ...(repair.enabled ? [repairLoop(composed)] : []),
     ...(scrub.enabled ? checkLoops(vault, composed) : []),
+    ...settleLoops(vault, composed),
   ];
   if (composed.sealed) return always;
   return [
@@ -136,6 +138,27 @@ function checkLoops(vault: Vault, { context, config, observers }: ComposedVault)
       everyMs: 24 * HOUR_MS,
       deadlineMs: 6 * HOUR_MS,
       run: (signal) => vault.audit({ signal }),
+    },
+  ];
+}
+
+/** Sees what gateways wrote down to its credit. What it finds wrong is logged once, and shows as a failure of the loop. */
+function settleLoops(vault: Vault, { config }: ComposedVault): readonly Loop[] {
+  const { enabled, folders, intervalSeconds, rentBytesPerMib } = config.settlement;
+  if (!enabled || (folders.length === 0 && rentBytesPerMib === 0)) return [];
+  return [
+    {
+      name: 'settlement',
+      firstAfterMs: 1000,
+      everyMs: intervalSeconds * 1000,
+      deadlineMs: HOUR_MS,
+      async run(signal) {
+        if (!isUnsettled(await vault.settleReceipts({ signal }))) return;
+        throw new HoldfastError(
+          'Unavailable',
+          'not everything could be settled: see `holdfast receipts settle`',
+        );
+      },
     },
   ];
 }

@@ -34,6 +34,8 @@ import { measureAudit, measureScrub } from './measures.ts';
 import { PROBE_EVERY_MS, RecentProbe, vaultProviders } from './provider-status.ts';
 import { type GetOptions, type ObjectReader, openReader } from './reader.ts';
 import { repairChunkOf, repairVault } from './repair.ts';
+import { VaultSettling } from './settle.ts';
+import type { SettleResult } from './settlement.ts';
 import { statusOf } from './status.ts';
 import type {
   ChunkOptions,
@@ -83,6 +85,7 @@ export class OpenedVault implements Vault {
   readonly #daemon: Promise<void>;
   readonly #recent: RecentProbe;
   readonly #housekeeping: Housekeeping;
+  readonly #settling: VaultSettling;
   #closing: Promise<void> | undefined;
 
   constructor(composed: ComposedVault, { background, housekeeping = true }: BackgroundWork) {
@@ -90,6 +93,7 @@ export class OpenedVault implements Vault {
     this.#composed = composed;
     this.#recent = new RecentProbe(composed);
     this.#housekeeping = new Housekeeping(composed);
+    this.#settling = new VaultSettling(composed);
     this.providers = vaultProviders(composed, this.#recent);
     this.#daemon = composed.catalog.start({
       signal: this.#end.signal,
@@ -270,6 +274,11 @@ export class OpenedVault implements Vault {
   async *repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry> {
     acceptOptions('repairHistory', options);
     yield* this.#composed.repairLog.history(options);
+  }
+
+  async settleReceipts(options: AbortOptions = {}): Promise<SettleResult> {
+    acceptOptions('settleReceipts', options);
+    return this.#settling.settle(options);
   }
 
   close(): Promise<void> {

@@ -134,6 +134,7 @@ const CALLS: {
   readonly rebalance: OptionNames<RebalanceOptions>;
   readonly planRecode: OptionNames<AbortOptions>;
   readonly recode: OptionNames<RecodeOptions>;
+  readonly settleReceipts: OptionNames<AbortOptions>;
   readonly 'providers.list': OptionNames<AbortOptions>;
   readonly 'providers.probe': OptionNames<AbortOptions>;
   readonly 'providers.setLost': OptionNames<AbortOptions>;
@@ -169,6 +170,7 @@ const CALLS: {
   rebalance: { onProgress: true, signal: true },
   planRecode: ABORT,
   recode: { onProgress: true, signal: true },
+  settleReceipts: ABORT,
   'providers.list': ABORT,
   'providers.probe': ABORT,
   'providers.setLost': ABORT,
@@ -223,6 +225,9 @@ export function checkOpenOptions(
   if (rootKey !== undefined && !isKey) refuse('rootKey', `a Uint8Array of ${ROOT_KEY_BYTES} bytes`);
   if (settlement !== undefined && typeof settlement.balanceSplit !== 'function')
     refuse('settlement', 'an object with a method balanceSplit');
+  const credits = [settlement?.issueRead, settlement?.bookedRead].map((one) => typeof one);
+  if (credits[0] !== credits[1] || !['function', 'undefined'].includes(credits[0]!))
+    refuse('settlement', 'one with both methods issueRead and bookedRead, or with neither');
   const isTable = typeof providerOverrides === 'object' && providerOverrides !== null;
   if (providerOverrides !== undefined && !isTable) refuse('providerOverrides', 'an object by provider id');
   checkCatalogPolicy('catalog', options.catalog);

@@ -26,6 +26,7 @@ import type { Upkeep } from '../upkeep/status.ts';
 import type { DamageStatus, NamesStatus, ScrubStatus, Survival } from '../upkeep/survival.ts';
 import type { VerifyOptions, VerifyResult } from '../upkeep/verify.ts';
 import type { GetOptions, ObjectReader } from './reader.ts';
+import type { SettleResult } from './settlement.ts';
 
 /** A listed manifest: what of it everyone may see. */
 export interface ManifestEntry {
@@ -167,6 +168,12 @@ export interface Vault {
    * memory only what this vault did since it was opened.
    */
   repairHistory(options?: RepairHistoryOptions): AsyncIterable<RepairEntry>;
+  /**
+   * Sees that the hours which gateways closed are anchored, and credits what was read in them once they are: in the folders
+   * of the configuration. What is done it does not do again, whoever calls it. What fails is a result, not an error.
+   * @throws HoldfastError `ConfigInvalid` (`settlement_off`); `Corrupt` (`ledger_damaged`); `Aborted`.
+   */
+  settleReceipts(options?: AbortOptions): Promise<SettleResult>;
   /** Flushes and lets go of everything. Idempotent. */
   close(): Promise<void>;
   /** As `close`. */

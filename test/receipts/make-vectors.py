@@ -269,6 +269,11 @@ NEXT = cbor(root({"epoch": EPOCH - 3, "digest": bytes([0x77]) * 32}))
 INDEX = 2
 PROOF = cbor({"v": 1, "kind": "inclusion", "index": INDEX, "path": path(HASHES, INDEX), "record": ENCODED[INDEX], "root": ROOT_FILE})
 
+FINAL = {
+    "v": 1, "kind": "final", "gateway": GATEWAY, "epoch": EPOCH, "digest": b3(ROOT_FILE), "anchor": "local",
+    "where": "entry 7", "depth": 1, "at": EPOCH * 3_600_000 + 3_900_000,
+}
+
 
 def shown(value):
     if isinstance(value, bytes):
@@ -288,4 +293,5 @@ print(json.dumps({
     "file": FILE.hex(), "leaves": shown(HASHES),
     "root": {"fields": shown(root(None)), "bytes": ROOT_FILE.hex(), "digest": b3(ROOT_FILE).hex()}, "next_root": NEXT.hex(),
     "proof": PROOF.hex(),
+    "final": {"fields": shown(FINAL), "bytes": cbor(FINAL).hex()},
 }, indent=1, ensure_ascii=False))

@@ -16,6 +16,7 @@ import {
   signExecution,
 } from '../../src/receipts/records/records.ts';
 import { decodeRoot, encodeRoot, isRootSigned } from '../../src/receipts/records/root.ts';
+import { decodeFinal, encodeFinal } from '../../src/receipts/settlement/final.ts';
 import { itemAt, recordByThePage, recordsOf, statedByThePage } from './page-reader.ts';
 
 interface Written {
@@ -37,6 +38,7 @@ const vectors: {
   readonly leaves: readonly string[];
   readonly root: Written & { readonly digest: string };
   readonly next_root: string;
+  readonly final: Written;
 } = JSON.parse(await readFile(new URL('../vectors/receipt-v1.json', import.meta.url), 'utf8'));
 
 const ed25519 = createOpensslEd25519();
@@ -155,6 +157,15 @@ test('no root is taken with any one bit changed', () => {
     const root = attempt(() => decodeRoot(changed));
     expect([bit, root !== undefined && isRootSigned(root, ed25519)]).toEqual([bit, false]);
   }
+});
+
+test('the final of the vectors is read and written as the page says', () => {
+  const bytes = fromHex(vectors.final.bytes);
+  const final = decodeFinal(bytes);
+  expect({ v: 1, kind: 'final', ...(shown(final) as object) }).toEqual(vectors.final.fields);
+  expect(toHex(encodeFinal(final))).toBe(vectors.final.bytes);
+  for (let length = 0; length < bytes.length; length++)
+    expect(() => decodeFinal(bytes.subarray(0, length))).toThrow('malformed receipt');
 });
 
 test('a reader written from the page alone finds in the file what the root states', () => {

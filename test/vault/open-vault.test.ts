@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytes } from '../../src/core/fields.ts';
-import { createVault, openVault, type Vault } from '../../src/index.ts';
+import { createVault, openVault, type SettledEpoch, type Settlement, type Vault } from '../../src/index.ts';
 import { type AdapterKind, optional } from '../../src/providers/kind.ts';
 import { createMemoryAdapter } from '../../src/providers/memory/driver.ts';
+import { diskFiles } from '../../src/receipts/log/disk.ts';
 import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { noise } from '../helpers/vault.ts';
+import { ackOf, EPOCH, grantOf, newClock, openDesk } from '../receipts/world.ts';
 
 const env = { HOLDFAST_NATIVE: process.env.HOLDFAST_NATIVE };
 const rootKey = new Uint8Array(32).fill(3);
@@ -122,6 +124,36 @@ describe('settlement and catalog', () => {
     expect(new Set(asked)).toEqual(new Set(['a', 'b', 'c']));
     expect([a!.quotaBytes, b!.quotaBytes]).toEqual([0, 10 * 1024 ** 2]);
     expect(a!.state).not.toBe('ok');
+  });
+
+  it('an application that keeps its own books is asked to credit what is anchored', async () => {
+    const folder = join(home, 'gw');
+    const clock = newClock();
+    const desk = await openDesk({ files: diskFiles, clock, folder });
+    expect(await desk.accept(ackOf(grantOf(desk, 'a'), 700))).toBeUndefined();
+    clock.jump += 3_600_000 + 300_000;
+    await desk.closeDue();
+    await desk.close();
+    const booked = new Map<number, SettledEpoch>();
+    const settlement: Settlement = {
+      balanceSplit: async () => ({ configured: 1, earned: 0 }),
+      issueRead: async (hour) => {
+        booked.set(hour.epoch, hour);
+        return 'credited';
+      },
+      bookedRead: async (_, epoch) => booked.get(epoch)?.digest,
+    };
+    const settles = { ...config, settlement: { folders: ['gw'] } };
+    await using vault = await openVault({ home, config: settles, rootKey, env, settlement });
+    const { folders } = await vault.settleReceipts();
+    expect(folders).toMatchObject([{ folder, epochs: [{ epoch: EPOCH, state: 'credited' }] }]);
+    expect(booked.get(EPOCH)).toMatchObject({
+      gateway: desk.gateway,
+      providers: [{ provider: 'a', credited: 700 }],
+    });
+    expect((await vault.settleReceipts()).folders).toMatchObject([{ epochs: [] }]);
+    const half = { balanceSplit: settlement.balanceSplit, issueRead: settlement.issueRead };
+    await expect(openVault({ home, config, rootKey, env, settlement: half as never })).rejects.toThrow(/bookedRead/);
   });
 
   it.each([

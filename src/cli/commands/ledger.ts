@@ -1,12 +1,14 @@
 import { CREDIT_BYTES } from '../../catalog/quota.ts';
 import type { LedgerEntry } from '../../receipts/settlement/entries.ts';
 import { withLedger } from '../../vault/open-ledger.ts';
+import { isUnsettled, type SettleResult } from '../../vault/settlement.ts';
 import { configOf, noteWarnings } from '../config-of.ts';
-import type { CliContext, ConfigFlags } from '../flags.ts';
-import { isoTime, table } from '../format.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
+import { counted, isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';
 import { runCommand } from '../run-command.ts';
-import { collected } from '../with-vault.ts';
+import { collected, withVault } from '../with-vault.ts';
 
 /** Whole credits, and the bytes of the next: `12 + 345 B`. */
 function credits(bytes: bigint): string {
@@ -14,6 +16,31 @@ function credits(bytes: bigint): string {
   const sign = bytes < 0n ? '-' : '';
   const size = bytes < 0n ? -bytes : bytes;
   return `${sign}${size / unit}${size % unit === 0n ? '' : ` + ${size % unit} B`}`;
+}
+
+export async function settle(this: CliContext, flags: CommonFlags): Promise<void> {
+  await runCommand(this, flags.json, async (io) => {
+    const result = await withVault(io, { ...flags, sealed: true }, (vault) =>
+      vault.settleReceipts({ signal: io.signal }),
+    );
+    output(io, flags.json, result, () => [...settled(result)].join('\n'));
+    const states = result.folders.flatMap(({ epochs }) => epochs.map(({ state }) => state));
+    if (states.some((state) => state === 'refused' || state === 'lost')) return EXIT.integrity;
+    return isUnsettled(result) ? EXIT.notEnough : EXIT.done;
+  });
+}
+
+function* settled({ folders, rentHours }: SettleResult): Generator<string> {
+  for (const { folder, epochs, error } of folders) {
+    yield folder;
+    if (error !== undefined) yield `  ${error.message}`;
+    else if (epochs.length === 0) yield '  every closed hour is credited';
+    for (const { epoch, state, depth, why } of epochs) {
+      const how = state === 'confirming' ? `confirming, ${depth} deep so far` : state;
+      yield `  epoch ${epoch}  ${why === undefined ? how : `${how}: ${why}`}`;
+    }
+  }
+  if (rentHours > 0) yield `rent of ${counted(rentHours, 'hour')} is paid`;
 }
 
 /** Every entry and every account is checked. */

@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap, type RouteMap } from '@stricli/core';
 import type { GroupBy } from '../../receipts/inspect.ts';
-import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
+import { anyText, type CliContext, commonFlags, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
 import { optional } from './parameters.ts';
 
 const receiptsModule = () => import('../commands/receipts.ts');
@@ -118,6 +118,20 @@ export const receipts: RouteMap<CliContext> = buildRouteMap({
           '\n\nExit codes: 0 all is as the root says; 3 there is no root; 5 something differs.',
       },
     }),
+    settle: buildCommand({
+      loader: async () => (await ledgerModule()).settle,
+      parameters: { flags: commonFlags },
+      docs: {
+        brief: 'Anchor the hours that are closed, and credit providers for those that are anchored',
+        fullDescription: `Anchor the hours that are closed, and credit providers for those that are anchored.
+
+It looks in the folders of [settlement] in the configuration, goes as far as can be gone now, and says what waits and why. It can
+be run at any time, by several at once: an hour is credited once. It takes no key.
+
+Exit codes: 0 all that can be done is done; 2 nobody is credited, by the configuration; 4 something is to be tried again; 5
+something is refused, was forgotten by the anchor, or the ledger is damaged.`,
+      },
+    }),
     balances: buildCommand({
       loader: async () => (await ledgerModule()).balances,
       parameters: { flags: configFlags },
@@ -147,6 +161,6 @@ export const receipts: RouteMap<CliContext> = buildRouteMap({
   },
   docs: {
     brief:
-      'What a gateway wrote down of its reads, and who is credited: list, show, prove, verify, audit, balances, ledger',
+      'What a gateway wrote down of its reads, and who is credited: list, show, prove, verify, audit, settle, balances, ledger',
   },
 });

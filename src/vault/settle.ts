@@ -1,0 +1,125 @@
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Settlement } from '../catalog/quota.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import { asHoldfastError, HoldfastError } from '../core/errors.ts';
+import { entryOf } from '../core/maps.ts';
+import type { Anchor } from '../receipts/anchors/anchor.ts';
+import { epochOf } from '../receipts/records/grants.ts';
+import { LedgerSettlement } from '../receipts/settlement/settlement.ts';
+import { type EpochStanding, FolderWatcher } from '../receipts/settlement/watcher.ts';
+import type { ComposedVault } from './assemble.ts';
+import { openAnchor } from './open-anchor.ts';
+import { receiptParts } from './open-receipts.ts';
+import type { SettledFolder, SettleResult } from './settlement.ts';
+
+/** What is usual for an anchor, where the configuration says nothing. */
+const USUAL_CONFIRMATIONS: Readonly<Record<Anchor['name'], number>> = { local: 1, evm: 12 };
+
+/** Moves what gateways wrote down to who is credited for it, for as long as a vault is open. */
+export class VaultSettling {
+  readonly #composed: ComposedVault;
+  /** They remember what they have seen credited. */
+  readonly #watchers = new Map<string, FolderWatcher>();
+  /** What was told of the hours with which something is wrong. */
+  #told = new Set<string>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(composed: ComposedVault) {
+    this.#composed = composed;
+  }
+
+  /** One round after another. @throws HoldfastError `ConfigInvalid`, code `settlement_off`; `Corrupt`, code `ledger_damaged`. */
+  async settle({ signal }: AbortOptions): Promise<SettleResult> {
+    const round = this.#turn.catch(() => undefined).then(() => this.#round(signal));
+    this.#turn = round;
+    return round;
+  }
+
+  async #round(signal: AbortSignal | undefined): Promise<SettleResult> {
+    const { config, settlement, log } = this.#composed;
+    signal?.throwIfAborted();
+    const credited = creditsReads(settlement);
+    // A ledger that is damaged is told of before anything else.
+    if (settlement instanceof LedgerSettlement) await settlement.ledger.check({ signal });
+    const folders: SettledFolder[] = [];
+    for (const given of config.settlement.folders) {
+      const folder = resolve(config.home, given);
+      try {
+        folders.push({ folder, epochs: await this.#settleFolder(folder, credited, signal) });
+      } catch (error) {
+        signal?.throwIfAborted();
+        const { code, message } = asHoldfastError(error);
+        folders.push({ folder, epochs: [], error: { code, message } });
+      }
+    }
+    this.#tell(folders, log);
+    return { folders, rentHours: await this.#payRent(signal) };
+  }
+
+  async #settleFolder(
+    folder: string,
+    settlement: Required<Settlement>,
+    signal: AbortSignal | undefined,
+  ): Promise<EpochStanding[]> {
+    const { config, context, env } = this.#composed;
+    await requireFolder(folder);
+    // Each gateway's roots are in a log of their own, and others may want to add to it meanwhile.
+    const anchor = await openAnchor({ folder: join(folder, 'anchor') });
+    try {
+      const parts = await receiptParts(folder, env);
+      const confirmations = config.settlement.confirmations || USUAL_CONFIRMATIONS[anchor.name];
+      const watcher = entryOf(
+        this.#watchers,
+        folder,
+        () => new FolderWatcher({ ...parts, clock: context.clock, settlement, confirmations }),
+      );
+      return await watcher.round(anchor, signal);
+    } finally {
+      await anchor.close();
+    }
+  }
+
+  async #payRent(signal: AbortSignal | undefined): Promise<number> {
+    const { settlement, catalog, context } = this.#composed;
+    if (!(settlement instanceof LedgerSettlement)) return 0;
+    await catalog.refresh({ signal });
+    const stored = new Map(catalog.snapshot().map(({ id, usedBytes }) => [id, usedBytes]));
+    return settlement.payRent(stored, { epoch: epochOf(context.clock.now()) }, { signal });
+  }
+
+  /** Once for as long as it is so. */
+  #tell(folders: readonly SettledFolder[], log: ComposedVault['log']): void {
+    const now = new Set<string>();
+    for (const { folder, epochs, error } of folders) {
+      if (error !== undefined) this.#say(now, log, { folder, ...error });
+      for (const { epoch, state, why, code } of epochs)
+        if (why !== undefined) this.#say(now, log, { folder, epoch, state, code, message: why });
+    }
+    this.#told = now;
+  }
+
+  #say(now: Set<string>, log: ComposedVault['log'], fields: Readonly<Record<string, unknown>>): void {
+    const key = JSON.stringify(fields);
+    now.add(key);
+    if (!this.#told.has(key)) log('warn', 'not_settled', fields);
+  }
+}
+
+function creditsReads(settlement: Settlement): Required<Settlement> {
+  if (settlement.issueRead !== undefined && settlement.bookedRead !== undefined)
+    return settlement as Required<Settlement>;
+  throw new HoldfastError('ConfigInvalid', 'nobody is credited for reads here', {
+    code: 'settlement_off',
+    hint: 'Set `enabled = true` and `folders` in [settlement].',
+  });
+}
+
+async function requireFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new HoldfastError('NotFound', `${folder} is no folder that can be read`, {
+    code: 'no_such_epoch',
+    hint: 'Give in settlement.folders those that have `read/` in them.',
+  });
+}

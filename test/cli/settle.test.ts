@@ -1,0 +1,102 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { diskFiles } from '../../src/receipts/log/disk.ts';
+import { finalPath } from '../../src/receipts/log/folder.ts';
+import { CliVault, providersToml, said } from '../helpers/cli.ts';
+import { noise } from '../helpers/vault.ts';
+import { ackOf, EPOCH, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
+
+const MIB = 1024 ** 2;
+let cli: CliVault;
+
+beforeAll(async () => {
+  cli = await CliVault.create(
+    `${providersToml(4).replace('root = "providers/p1"', 'root = "providers/p1"\ncredits = 64')}
+[settlement]
+enabled = true
+folders = ["gw-a", "gw-b"]
+pool_credits = 10
+epoch_share = 1000
+provider_share = 1000
+rent_bytes_per_mib = 1024
+escrow_credits = 1
+`,
+  );
+  expect((await cli.run(['put', '-', '--name', 'x'], { input: noise(3 * MIB) })).code).toBe(0);
+  for (const [i, name] of ['gw-a', 'gw-b'].entries()) await closedHour(join(cli.home, name), i + 1);
+}, 60_000);
+afterAll(() => cli.remove());
+
+/** An hour in which five readers acknowledged 2 MiB and 5 bytes from p1. */
+async function closedHour(folder: string, key: number): Promise<void> {
+  const clock = newClock();
+  const desk = await openDesk({ files: diskFiles, clock, folder, key: new Uint8Array(32).fill(key) });
+  for (let i = 0; i < 5; i++) {
+    const bytes = i === 0 ? 2 * MIB + 1 : 1;
+    const signer = ed25519.signer(new Uint8Array(32).fill(i));
+    expect(await desk.accept(ackOf(grantOf(desk, 'p1', bytes), bytes, undefined, signer))).toBeUndefined();
+  }
+  clock.jump += 3_600_000 + 300_000;
+  expect(await desk.closeDue()).toHaveLength(1);
+  await desk.close();
+}
+
+const json = async (...args: string[]): Promise<never> =>
+  JSON.parse((await cli.run([...args, '--json'])).stdout.toString()) as never;
+
+test('hours of several gateways are anchored and credited once, and quotas follow', async () => {
+  // At once, as a timer and a person may.
+  const runs = await Promise.all([0, 1, 2].map(() => cli.run(['receipts settle', '--json'])));
+  expect(runs.map(({ code }) => code).every((code) => [0, 4].includes(code!))).toBe(true);
+  const settled = await cli.run(['receipts settle']);
+  expect(said(settled)).toMatch(/^0: /);
+  expect(said(settled)).toContain('every closed hour is credited');
+  expect(await diskFiles.read(finalPath(join(cli.home, 'gw-a'), EPOCH), 4_096)).toBeDefined();
+
+  const { debits, credits, accounts } = (await json('receipts balances')) as {
+    debits: string;
+    credits: string;
+    accounts: { account: string; bytes: string }[];
+  };
+  const of = new Map(accounts.map(({ account, bytes }) => [account, Number(bytes)]));
+  expect(of.get('pool')).toBe(10 * MIB - 2 * (2 * MIB + 5));
+  expect(debits).toBe(credits);
+  expect(debits).toBe(`${11 * MIB}`);
+  const rent = of.get('provider/p2')!;
+  expect(rent).toBeGreaterThan(0);
+  expect(rent % 1024).toBe(0);
+
+  const [p1, p2] = (await json('providers')) as {
+    quotaBytes?: number;
+    earnedCredits: number;
+    balanceCredits?: number;
+  }[];
+  expect(p1).toMatchObject({ earnedCredits: 4, balanceCredits: 68, quotaBytes: 68 * MIB });
+  expect(p2).toMatchObject({ earnedCredits: 0 });
+  expect(p2!.quotaBytes).toBeUndefined();
+  expect((await cli.run(['providers'])).stdout.toString()).toContain('4 / 68');
+
+  const entries = (await json('receipts ledger', '--limit', '9')) as { id: string }[];
+  expect(entries.filter(({ id }) => id.startsWith('read/'))).toHaveLength(2);
+  expect((await cli.run(['receipts ledger', '--limit', '1'])).stderr).toContain('--limit');
+}, 60_000);
+
+test('a folder that is gone and a root that is damaged are told of by the exit code', async () => {
+  const root = join(cli.home, 'gw-b', 'read', `${EPOCH + 5}.root`);
+  await writeFile(root, 'none');
+  const refused = await cli.run(['receipts settle']);
+  expect(said(refused)).toMatch(/^5: [^]*epoch 500005 {2}refused/);
+  await rm(root);
+  await rm(join(cli.home, 'gw-b'), { recursive: true });
+  const gone = await cli.run(['receipts settle']);
+  expect(said(gone)).toMatch(/^4: [^]*gw-b is no folder/);
+}, 60_000);
+
+test('without [settlement] nobody is credited, and the command says what to set', async () => {
+  const other = await CliVault.create(providersToml(3));
+  await other.run(['put', '-', '--name', 'x'], { input: noise(100) });
+  const run = await other.run(['receipts settle']);
+  expect(said(run)).toMatch(/^2: [^]*\[settlement\]/);
+  await other.remove();
+});
