@@ -153,7 +153,9 @@ describe('settlement and catalog', () => {
     });
     expect((await vault.settleReceipts()).folders).toMatchObject([{ epochs: [] }]);
     const half = { balanceSplit: settlement.balanceSplit, issueRead: settlement.issueRead };
-    await expect(openVault({ home, config, rootKey, env, settlement: half as never })).rejects.toThrow(/bookedRead/);
+    await expect(openVault({ home, config, rootKey, env, settlement: half as never })).rejects.toThrow(
+      /bookedRead/,
+    );
   });
 
   it.each([

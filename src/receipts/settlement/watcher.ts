@@ -1,5 +1,5 @@
 import type { SettledEpoch, Settlement } from '../../catalog/quota.ts';
-import { equalBytes } from '../../core/bytes.ts';
+import { equalBytes, toHex } from '../../core/bytes.ts';
 import { type Clock, recordedTime, withDeadline } from '../../core/clock.ts';
 import { asHoldfastError, HoldfastError } from '../../core/errors.ts';
 import type { Anchor, AnchorItem, AnchorState } from '../anchors/anchor.ts';
@@ -92,7 +92,8 @@ export class FolderWatcher {
     const { bytes, root } = await this.#soon(() => loadRoot(this.#options, epoch), signal);
     const { gateway, providers, credited } = root;
     const settled = { gateway, epoch, digest: blake3.hash(bytes), providers };
-    const item: AnchorItem = { kind: 'epoch', key: `${epoch}`, digest: settled.digest, total: credited };
+    const key = `${toHex(gateway)}/${epoch}`;
+    const item: AnchorItem = { kind: 'epoch', key, digest: settled.digest, total: credited };
     const booked = await this.#soon(
       (within) => settlement.bookedRead(gateway, epoch, { signal: within }),
       signal,
