@@ -190,6 +190,7 @@ export const SCHEMA: ConfigSchema = {
     sealed: bool(false),
     withRepair: bool(false),
     nameMaxAgeSeconds: integer(0, 0, 31_536_000),
+    maxPathRps: limit,
     manifestCacheBytes: bytes(16 * MIB, 0, 64 * GIB),
     chunkCacheBytes: bytes(64 * MIB, 0, 1024 * GIB),
   },

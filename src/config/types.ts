@@ -241,6 +241,8 @@ export interface GatewayConfig extends ServingConfig {
   /** It repairs as a daemon does, where `repair.enabled` lets it. */
   readonly withRepair: boolean;
   readonly nameMaxAgeSeconds: number;
+  /** Reads a second of one path; 0: not limited. */
+  readonly maxPathRps: number;
   /** For opened manifests; 0: none is kept. */
   readonly manifestCacheBytes: number;
   /** For decoded chunks; 0: none is kept. */

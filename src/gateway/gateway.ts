@@ -113,6 +113,7 @@ export function createGateway(options: GatewayOptions): Service {
     admission: createAdmission(limits, { clock, metrics }),
     pages: { allowedHosts: options.allowedHosts ?? [], publicReads: options.publicReads ?? false },
     parseTarget: parseGatewayTarget,
+    onReadDenied: receipts && ((exchange, reason) => receipts.denied(exchange, reason)),
   });
   return service;
 }

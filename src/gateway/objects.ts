@@ -67,7 +67,10 @@ async function serveObject(
   options: ServeOptions,
 ): Promise<void> {
   const { store } = context;
-  if (store.sealed) context.metrics.readDenied(SEALED);
+  if (store.sealed) {
+    context.metrics.readDenied(SEALED);
+    context.receipts?.denied(exchange, SEALED);
+  }
   let object = await store.open(reference, exchange.signal);
   for (let followed = 1; ; followed++) {
     try {

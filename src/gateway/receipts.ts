@@ -1,4 +1,4 @@
-import { digestOf } from '../core/address.ts';
+import { digestOf, isBlobAddress } from '../core/address.ts';
 import type { Clock } from '../core/clock.ts';
 import { hostnameOf } from '../http/auth.ts';
 import type { Exchange, Headers } from '../http/exchange.ts';
@@ -33,6 +33,19 @@ const REFUSALS: readonly Refusal[] = [
   ...(['duplicate', 'signature', 'overloaded', 'unwritten'] as const),
 ];
 
+/** Patterns of the routes that serve objects. */
+const OBJECT_ROUTES: ReadonlySet<string> = new Set([
+  ...['/m/{address}', '/n/{name}', '/blob/{address}', '/wasm/{address}'],
+]);
+
+/** Of a denied read by name nobody looked up what it stands for. */
+const UNKNOWN = new Uint8Array(32);
+
+function manifestIn(path: string): Uint8Array {
+  const address = path.slice(path.indexOf('/', 1) + 1);
+  return !path.startsWith('/n/') && isBlobAddress(address) ? digestOf(address) : UNKNOWN;
+}
+
 /** What a gateway writes down of the objects that it serves. */
 export class ReadReceipts {
   readonly #options: ReadReceiptsOptions;
@@ -64,6 +77,20 @@ export class ReadReceipts {
     const { grant, end } = this.#reads.begin(request, () => exchange.bytesOut);
     exchange.atEnd(end);
     return { [GRANT_HEADER]: grant };
+  }
+
+  /** A read is denied. It does not wait for that to be written down. */
+  denied(exchange: Exchange, reason: string): void {
+    const { request, route, target, peer } = exchange;
+    if (request.method !== 'GET' || !OBJECT_ROUTES.has(route) || target === undefined) return;
+    const read = {
+      ...{ manifest: manifestIn(target.path), provider: '', domain: this.#domainOf(exchange) },
+      ...{ path: target.path, client: peer.client, length: 0 },
+    };
+    const { desk, metrics } = this.#options;
+    const written = (refusal: Refusal | undefined): void =>
+      refusal === undefined ? metrics.written('denied') : metrics.lost();
+    desk.denied(read, reason).then(written, () => metrics.lost());
   }
 
   /** Takes acknowledgements, each by itself; says of each in turn why it is not taken. */

@@ -12,14 +12,16 @@ interface AdmissionLimits {
   readonly maxRps: number | undefined;
   /** Requests a second of one client address; undefined: not limited. */
   readonly maxClientRps: number | undefined;
+  /** Reads a second of one path; undefined: not limited. */
+  readonly maxPathRps?: number | undefined;
 }
 
 export interface Admission {
   /**
-   * Lets a request in or turns it away. @returns what the caller calls when the request is over; only the first call counts.
+   * Lets a request in or turns it away. @param path of a read. @returns what the caller calls when the request is over; only the first call counts.
    * @throws HttpProblem 429 or 503, with `Retry-After`.
    */
-  enter(load: Load, client: string): () => void;
+  enter(load: Load, client: string, path?: string): () => void;
   /** Counts a request that was refused for its credentials, so that guessing is bounded too. @throws HttpProblem 429 */
   countRefused(load: Load, client: string): void;
   /** Makes the answer to one request more than may wait on its connection. */
@@ -36,6 +38,7 @@ export const REJECTIONS = [
   'max_inflight',
   'max_rps',
   'client_rps',
+  'path_rps',
   'pipelined',
   'idle_timeout',
   'request_timeout',
@@ -46,13 +49,14 @@ export const REJECTIONS = [
 export type Rejection = (typeof REJECTIONS)[number];
 
 /** The rejections that a single request meets. The metrics count those of reads apart. */
-type Shedding = Extract<Rejection, 'max_inflight' | 'max_rps' | 'client_rps' | 'pipelined'>;
+type Shedding = Extract<Rejection, 'max_inflight' | 'max_rps' | 'client_rps' | 'path_rps' | 'pipelined'>;
 
 /** Why a service refuses reads, likewise. */
 export const READ_DENIALS: readonly (Shedding | 'unauthorized' | 'forbidden')[] = [
   'max_inflight',
   'max_rps',
   'client_rps',
+  'path_rps',
   'pipelined',
   'unauthorized',
   'forbidden',
@@ -60,7 +64,8 @@ export const READ_DENIALS: readonly (Shedding | 'unauthorized' | 'forbidden')[] 
 
 /** This share of every limit is kept for reads, so that they suffer last. */
 const READ_RESERVE = 0.25;
-const MAX_CLIENTS = 10_000;
+/** Clients, and paths, that are told apart; those of late. */
+const MAX_BUCKETS = 10_000;
 /** How long the readiness shows that a write was turned away. */
 const REMEMBER_MS = 3_000;
 
@@ -81,10 +86,13 @@ class RequestAdmission implements Admission {
   readonly #totalBucket: Bucket | undefined;
   readonly #perClient: BucketRate | undefined;
   readonly #clients = new Map<string, Bucket>();
+  readonly #perPath: BucketRate | undefined;
+  readonly #paths = new Map<string, Bucket>();
   #inflight = 0;
   #lastShedMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ maxInflight, maxRps, maxClientRps }: AdmissionLimits, { clock, metrics }: AdmissionParts) {
+  constructor(limits: AdmissionLimits, { clock, metrics }: AdmissionParts) {
+    const { maxInflight, maxRps, maxClientRps, maxPathRps } = limits;
     this.#clock = clock;
     this.#metrics = metrics;
     this.#maxInflight = maxInflight;
@@ -92,17 +100,18 @@ class RequestAdmission implements Admission {
     this.#total = rateOf(maxRps);
     this.#totalBucket = this.#total && fullBucket(this.#total, clock.monotonic());
     this.#perClient = rateOf(maxClientRps);
+    this.#perPath = rateOf(maxPathRps);
   }
 
   get inflight(): number {
     return this.#inflight;
   }
 
-  enter(load: Load, client: string): () => void {
+  enter(load: Load, client: string, path?: string): () => void {
     if (load === 'control') return () => {};
     if (this.#inflight >= (load === 'write' ? this.#maxWrites : this.#maxInflight))
       throw this.#shed(load, 503, 'max_inflight', 1000);
-    this.#checkRates(load, client);
+    this.#checkRates(load, client, path);
     this.#metrics.inflight(++this.#inflight);
     let inside = true;
     return () => {
@@ -125,9 +134,10 @@ class RequestAdmission implements Admission {
     return roomy && !this.#writeWouldWait(client, now);
   }
 
-  #checkRates(load: Load, client: string): void {
+  #checkRates(load: Load, client: string, path: string | undefined): void {
     const now = this.#clock.monotonic();
     this.#checkClient(load, client, now);
+    this.#checkPath(load, path, now);
     if (this.#total === undefined || this.#totalBucket === undefined) return;
     const waitMs = takeToken(this.#totalBucket, this.#total, now, reserveOf(load, this.#total));
     if (waitMs > 0) throw this.#shed(load, 429, 'max_rps', waitMs);
@@ -138,6 +148,12 @@ class RequestAdmission implements Admission {
     const bucket = bucketOf(this.#clients, client, this.#perClient, now);
     const waitMs = takeToken(bucket, this.#perClient, now);
     if (waitMs > 0) throw this.#shed(load, 429, 'client_rps', waitMs);
+  }
+
+  #checkPath(load: Load, path: string | undefined, now: number): void {
+    if (this.#perPath === undefined || path === undefined) return;
+    const waitMs = takeToken(bucketOf(this.#paths, path, this.#perPath, now), this.#perPath, now);
+    if (waitMs > 0) throw this.#shed(load, 429, 'path_rps', waitMs);
   }
 
   /** Finds what `checkRates` would find for a write, and takes nothing. */
@@ -159,7 +175,8 @@ class RequestAdmission implements Admission {
         ? (['RateLimited', 'too many requests'] as const)
         : (['Unavailable', 'this server is serving as many requests as it can'] as const);
     const headers = { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))) };
-    return new HttpProblem(status, problem, message, { headers, close, shed: true });
+    const denied = load === 'read' ? { denied: reason } : {};
+    return new HttpProblem(status, problem, message, { headers, close, shed: true, ...denied });
   }
 }
 
@@ -171,14 +188,14 @@ function rateOf(perSecond: number | undefined): BucketRate | undefined {
   return perSecond === undefined ? undefined : { perSecond, burst: Math.max(2, perSecond) };
 }
 
-/** The client's bucket, which becomes the last to be forgotten: the order of the map is the order of use. */
-function bucketOf(clients: Map<string, Bucket>, client: string, rate: BucketRate, nowMs: number): Bucket {
-  const bucket = clients.get(client) ?? fullBucket(rate, nowMs);
-  clients.delete(client);
-  clients.set(client, bucket);
-  if (clients.size > MAX_CLIENTS) {
-    for (const oldest of clients.keys()) {
-      clients.delete(oldest);
+/** The bucket of a key, which becomes the last to be forgotten: the order of the map is the order of use. */
+function bucketOf(buckets: Map<string, Bucket>, key: string, rate: BucketRate, nowMs: number): Bucket {
+  const bucket = buckets.get(key) ?? fullBucket(rate, nowMs);
+  buckets.delete(key);
+  buckets.set(key, bucket);
+  if (buckets.size > MAX_BUCKETS) {
+    for (const oldest of buckets.keys()) {
+      buckets.delete(oldest);
       break;
     }
   }

@@ -61,6 +61,8 @@ interface HandlerOptions<C> {
   /** Parses a request target. Undefined: it names nothing that this service could have. */
   parseTarget(target: string): Target | undefined;
   draining(): boolean;
+  /** Told of a read that was denied, and why, as the metrics say it. Never throws. */
+  onReadDenied?: ((exchange: Exchange, reason: string) => void) | undefined;
 }
 
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
@@ -102,7 +104,8 @@ export class Handler<C> {
     if (exchange.excess) throw admission.tooManyWaiting(endpoint.load);
     this.#identify(exchange, endpoint);
     if (!endpoint.takesBody && hasBody(exchange)) throw badRequest('this request takes no body');
-    exchange.leave = admission.enter(endpoint.load, exchange.peer.client);
+    const path = endpoint.load === 'read' && endpoint.scope === 'read' ? exchange.target.path : undefined;
+    exchange.leave = admission.enter(endpoint.load, exchange.peer.client, path);
     exchange.atEnd(exchange.leave);
     await endpoint.run(context, exchange, params);
   }
@@ -124,7 +127,11 @@ export class Handler<C> {
     } catch (error) {
       const { status } = problemOf(error);
       if (status === 401) admission.countRefused(load, peer.client);
-      if (load === 'read') metrics.readDenied(status === 401 ? 'unauthorized' : 'forbidden');
+      if (load === 'read') {
+        const reason = status === 401 ? 'unauthorized' : 'forbidden';
+        metrics.readDenied(reason);
+        this.#options.onReadDenied?.(exchange, reason);
+      }
       throw error;
     }
   }
@@ -134,6 +141,7 @@ export class Handler<C> {
     const problem = problemOf(error);
     const told = problem.status >= 500 && !problem.shed && !exchange.response.destroyed;
     if (problem.status === 401) metrics.rejected('unauthorized');
+    if (problem.denied !== undefined) this.#options.onReadDenied?.(exchange, problem.denied);
     sendProblem(exchange, problem);
     if (told) log.event('warn', 'request_failed', { corr_id: exchange.corrId, ...describe(problem) });
   }

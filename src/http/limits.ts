@@ -8,6 +8,8 @@ export interface HttpLimits {
   readonly maxRps: number | undefined;
   /** Requests a second of one client address; undefined: not limited. */
   readonly maxClientRps: number | undefined;
+  /** Reads a second of one path; undefined: not limited. */
+  readonly maxPathRps: number | undefined;
   readonly maxConnections: number;
   /** Connections of one client address; undefined: not limited. Connections over a Unix socket do not count. */
   readonly maxClientConnections: number | undefined;
@@ -33,6 +35,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxInflight: 512,
   maxRps: undefined,
   maxClientRps: undefined,
+  maxPathRps: undefined,
   maxConnections: 8192,
   maxClientConnections: 256,
   maxPipelined: 16,

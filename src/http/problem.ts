@@ -21,6 +21,8 @@ interface ProblemDetail {
   readonly close?: boolean;
   /** The request was turned away unserved. The metrics count that; the log would be full of it. */
   readonly shed?: boolean;
+  /** Why a read was denied. */
+  readonly denied?: string;
   readonly cause?: unknown;
 }
 
@@ -31,6 +33,8 @@ export class HttpProblem extends Error {
   readonly headers: Readonly<Record<string, string>>;
   readonly close: boolean;
   readonly shed: boolean;
+  /** Why a read was denied. */
+  readonly denied: string | undefined;
 
   constructor(status: number, problem: ProblemName, message: string, detail: ProblemDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
@@ -39,6 +43,7 @@ export class HttpProblem extends Error {
     this.headers = detail.headers ?? {};
     this.close = detail.close ?? false;
     this.shed = detail.shed ?? false;
+    this.denied = detail.denied;
   }
 }
 

@@ -52,6 +52,8 @@ interface ServiceOptions<C> {
   readonly random: RandomBytes;
   /** Parses a request target. Undefined: it names nothing that this service could have. */
   parseTarget(target: string): Target | undefined;
+  /** Told of a read that was denied, and why, as the metrics say it. Never throws. */
+  onReadDenied?: ((exchange: Exchange, reason: string) => void) | undefined;
 }
 
 export const createService = <C>(options: ServiceOptions<C>): Service => new HttpService(options);

@@ -67,7 +67,7 @@ export interface ReceiptDesk {
   /** Writes down a read that nobody acknowledged, with what was sent. It is no credit to anybody. */
   unsigned(grant: ReadGrant, sentBytes: number): Promise<Refusal | undefined>;
   /** Writes down that a read was denied; beyond a rate it only counts. @param reason of `a`–`z`, `0`–`9` and `_`. */
-  denied(grant: ReadGrant, reason: string): Promise<Refusal | undefined>;
+  denied(read: ReadRequest, reason: string): Promise<Refusal | undefined>;
   /** Writes down what a page cost, as the node that ran it signed it. */
   executed(receipt: Uint8Array): Promise<Refusal | undefined>;
   /**
@@ -133,10 +133,10 @@ class Desk implements ReceiptDesk {
     return this.#write({ ...grant, kind: 'read', bytes, ts, allowed: true });
   }
 
-  async denied(grant: ReadGrant, reason: string): Promise<Refusal | undefined> {
+  async denied(read: ReadRequest, reason: string): Promise<Refusal | undefined> {
     const ts = Math.floor(this.#options.clock.now());
     if (this.#denials.counts(reason, ts)) return undefined;
-    return this.#write({ ...grant, kind: 'read', bytes: 0, ts, allowed: false, reason });
+    return this.#write({ ...this.issue(read), kind: 'read', bytes: 0, ts, allowed: false, reason });
   }
 
   async executed(encoded: Uint8Array): Promise<Refusal | undefined> {

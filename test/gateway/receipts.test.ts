@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { addressOf } from '../../src/core/address.ts';
 import {
   decodeGrant,
   decodeReceipt,
   encodeReceipt,
   type ReadAck,
+  type Receipt,
 } from '../../src/receipts/records/records.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise } from '../helpers/vault.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
 import { ackOf } from '../receipts/world.ts';
-import { startGateway } from './harness.ts';
+import { bearer, startGateway, WRITER } from './harness.ts';
 import { grantIn, post, receiptGateway } from './receipt-rig.ts';
 
 const BYTES = noise(200_000, 4);
@@ -207,4 +210,55 @@ it('who is credited is the same for a client in an hour, whatever it says', asyn
     later.add(await providerOf({}));
   }
   expect(later.size).toBeGreaterThan(1);
+});
+
+describe('a denied read', () => {
+  const denials = (records: readonly Receipt[]) =>
+    records.map((record) =>
+      record.kind === 'read' ? [record.allowed, record.reason, record.bytes] : record,
+    );
+
+  it('leaves a receipt with its reason: without a token, without the scope, without the key', async () => {
+    const { put, url, records, counted } = await receiptGateway({}, { anonymous: [] });
+    const manifest = await put(BYTES, { name: 'object' });
+    const statusOf = async (target: string, init: RequestInit = {}) =>
+      (await fetch(url + target, init)).status;
+    expect(await statusOf(`/m/${manifest}`)).toBe(401);
+    expect(await statusOf('/n/object', { headers: bearer(WRITER) })).toBe(403);
+    expect(await statusOf(`/m/${manifest}`, { method: 'HEAD' })).toBe(401);
+    expect(await statusOf('/storage/status')).toBe(401);
+    await expect
+      .poll(() => denials(records()))
+      .toEqual([
+        [false, 'unauthorized', 0],
+        [false, 'forbidden', 0],
+      ]);
+    const [byManifest, byName] = records() as ReadAck[];
+    expect(addressOf(byManifest!.manifest)).toBe(manifest);
+    expect(byName!.manifest).toEqual(new Uint8Array(32));
+    expect(await counted('receipts_total{kind="denied"}')).toBe(2);
+  });
+
+  it('of a sealed gateway leaves one too', async () => {
+    const { put, url, records } = await receiptGateway({}, { sealed: true });
+    expect((await fetch(`${url}/m/${await put(BYTES)}`)).status).toBe(403);
+    await expect.poll(() => denials(records())).toEqual([[false, 'sealed', 0]]);
+  });
+
+  it('of too many of a client, or of a path, leaves one and says when to come again', async () => {
+    const limits = { maxPathRps: 2, maxClientRps: 4 };
+    const { put, url, records, metric } = await receiptGateway({}, { limits, clock: new FakeClock() });
+    const [one, other] = [await put(BYTES), await put(noise(1_000, 7))];
+    const statusOf = async (manifest: string) => (await fetch(`${url}/m/${manifest}`)).status;
+    const statuses: number[] = [];
+    for (const manifest of [one, one, one, other, other]) statuses.push(await statusOf(manifest));
+    expect(statuses).toEqual([200, 200, 429, 200, 429]);
+    await expect
+      .poll(() => denials(records()))
+      .toEqual([
+        [false, 'path_rps', 0],
+        [false, 'client_rps', 0],
+      ]);
+    expect(await metric('read_denied_total{reason="path_rps"}')).toBe(1);
+  });
 });

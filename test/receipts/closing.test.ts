@@ -7,7 +7,7 @@ import { decodeReceipt, encodeReceipt, type ReadAck } from '../../src/receipts/r
 import { decodeProof, decodeRoot, encodeProof } from '../../src/receipts/records/root.ts';
 import { closeHour, fileOf, flipped, longHour, reads, rootOf } from './hours.ts';
 import { itemAt, recordsOf, statedByThePage } from './page-reader.ts';
-import { auditOf, EPOCH, ed25519, FOLDER, grantOf, newWorld, openDesk } from './world.ts';
+import { auditOf, EPOCH, ed25519, FOLDER, grantOf, newWorld, openDesk, requestOf } from './world.ts';
 
 test('an epoch gets one root five minutes after its end, and never another', async () => {
   const world = await newWorld();
@@ -98,7 +98,7 @@ test('a provider of whose allowed reads under a tenth are signed is not credited
   await reads(desk, 'just', { signed: 1, unsigned: 9 });
   await reads(desk, 'all', { signed: 7, unsigned: 0 });
   await reads(desk, 'none', { signed: 0, unsigned: 3 });
-  for (let i = 0; i < 50; i++) await desk.denied(grantOf(desk, 'just'), 'rate_limited');
+  for (let i = 0; i < 50; i++) await desk.denied(requestOf('just'), 'rate_limited');
   await world.clock.advance(10_000);
   expect(await closeHour(world)).toEqual([EPOCH]);
   const root = decodeRoot(rootOf(files));
@@ -175,7 +175,7 @@ test('reads of an epoch are summed up by provider, manifest and domain', async (
   const { files, desk } = await newWorld();
   await reads(desk, 'p1', { signed: 2, unsigned: 1 });
   await reads(desk, 'p2', { signed: 1, unsigned: 0 });
-  await desk.denied(grantOf(desk, 'p3'), 'rate_limited');
+  await desk.denied(requestOf('p3'), 'rate_limited');
   const place = { files, folder: FOLDER, blake3 };
   expect(await groupReads(place, EPOCH, 'provider')).toEqual([
     { name: 'p1', reads: 3, signed: 2, bytes: 1_020, signedBytes: 20 },

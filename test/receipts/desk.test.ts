@@ -20,6 +20,7 @@ import {
   newWorld,
   openDesk,
   reader,
+  requestOf,
 } from './world.ts';
 
 const SLOW = process.env.SLOW === '1';
@@ -185,8 +186,7 @@ test('replays, duplicates and forgeries in any order and over restarts are taken
 
 test('denied reads beyond a rate are counted, and written down together', async () => {
   const { files, clock, desk } = await newWorld({ denialsPerSecond: 5 });
-  for (let i = 0; i < 100; i++)
-    await desk.denied(grantOf(desk), i % 2 === 0 ? 'rate_limited' : 'no_such_path');
+  for (let i = 0; i < 100; i++) await desk.denied(requestOf(), i % 2 === 0 ? 'rate_limited' : 'no_such_path');
   await clock.advance(10_000);
   await desk.close();
   const receipts = recordsIn(files).map(recordByThePage);

@@ -1,7 +1,17 @@
 import { expect } from 'vitest';
 import type { ReceiptDesk } from '../../src/receipts/desk.ts';
 import { EPOCH_MS } from '../../src/receipts/records/grants.ts';
-import { ackOf, type CrashingFiles, EPOCH, ed25519, FOLDER, grantOf, newWorld, type World } from './world.ts';
+import {
+  ackOf,
+  type CrashingFiles,
+  EPOCH,
+  ed25519,
+  FOLDER,
+  grantOf,
+  newWorld,
+  requestOf,
+  type World,
+} from './world.ts';
 
 export const rootOf = (files: CrashingFiles, epoch = EPOCH): Uint8Array =>
   files.get(`${FOLDER}/read/${epoch}.root`);
@@ -39,7 +49,7 @@ async function makeLongHour(): Promise<World> {
   const world = await newWorld({ denialsPerSecond: 1 });
   await reads(world.desk, 'zwölf', { signed: 12, unsigned: 4_090 });
   await reads(world.desk, 'p2', { signed: 5, unsigned: 4_100 });
-  for (let i = 0; i < 5; i++) await world.desk.denied(grantOf(world.desk), 'no_such_path');
+  for (let i = 0; i < 5; i++) await world.desk.denied(requestOf(), 'no_such_path');
   await world.clock.advance(10_000);
   expect(await closeHour(world)).toEqual([EPOCH]);
   return world;

@@ -6,7 +6,7 @@ import { type DeskOptions, openReceiptDesk } from '../../src/receipts/desk.ts';
 import type { Ed25519 } from '../../src/receipts/ed25519/ed25519.ts';
 import { createOpensslEd25519 } from '../../src/receipts/ed25519/openssl.ts';
 import type { AppendFile, ReceiptFiles } from '../../src/receipts/log/files.ts';
-import { EPOCH_MS } from '../../src/receipts/records/grants.ts';
+import { EPOCH_MS, type ReadRequest } from '../../src/receipts/records/grants.ts';
 import { encodeReceipt, type ReadGrant, signAck } from '../../src/receipts/records/records.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 
@@ -230,15 +230,17 @@ export async function newWorld(options: Omit<Partial<DeskOptions>, 'files' | 'cl
 
 const MANIFEST = new Uint8Array(32).fill(0x11);
 
-export const grantOf = (desk: ReceiptDesk, provider = 'p1', length = 1_000): ReadGrant =>
-  desk.issue({
-    manifest: MANIFEST,
-    provider,
-    domain: 'example.org',
-    path: '/a',
-    client: '192.0.2.1',
-    length,
-  });
+export const requestOf = (provider = 'p1', length = 1_000): ReadRequest => ({
+  manifest: MANIFEST,
+  provider,
+  domain: 'example.org',
+  path: '/a',
+  client: '192.0.2.1',
+  length,
+});
+
+export const grantOf = (desk: ReceiptDesk, provider?: string, length?: number): ReadGrant =>
+  desk.issue(requestOf(provider, length));
 
 export const reader = ed25519.signer(new Uint8Array(32).fill(9));
 

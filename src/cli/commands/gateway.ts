@@ -30,6 +30,7 @@ interface GatewayFlags extends Omit<CommonFlags, 'metricsFile'>, ServingFlags {
   readonly manifestCacheBytes?: number;
   readonly chunkCacheBytes?: number;
   readonly receipts?: string;
+  readonly maxPathRps?: number;
 }
 
 /** The flags, and what the configuration says where they say nothing. */
@@ -82,7 +83,7 @@ async function settingsOf(flags: GatewayFlags, io: Io): Promise<Settings> {
     withRepair: (flags.withRepair ?? file.withRepair) && config.repair.enabled,
     public: flags.public ?? file.public,
     static: flags.static ?? file.static,
-    limits: httpLimits(flags, file),
+    limits: { ...httpLimits(flags, file), maxPathRps: flags.maxPathRps ?? (file.maxPathRps || undefined) },
     nameMaxAgeSeconds: flags.nameMaxAge ?? file.nameMaxAgeSeconds,
     caches: {
       manifestBytes: flags.manifestCacheBytes ?? file.manifestCacheBytes,

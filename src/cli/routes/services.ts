@@ -81,6 +81,7 @@ export const gateway: Command<CliContext> = buildCommand({
       static: { ...either, brief: 'It serves a site from an origin of its own: let its pages run scripts' },
       sealed: { ...either, brief: 'Ask for no key: serve public parts only' },
       withRepair: { ...either, brief: 'Repair what is due, as the daemon does' },
+      maxPathRps: { ...count, brief: 'Reads a second of one path', placeholder: 'N' },
       receipts: {
         ...optional,
         brief: 'Write down there what is read and who acknowledged it',
