@@ -71,7 +71,13 @@ const ONLY = {
 };
 
 /** Packages that one folder alone may import. */
-const OWN = { viem: 'receipts', 'prom-client': 'telemetry', level: 'engine', '@stricli/core': 'cli' };
+const OWN = {
+  viem: 'receipts',
+  'prom-client': 'telemetry',
+  level: 'engine',
+  postgres: 'engine',
+  '@stricli/core': 'cli',
+};
 
 /** The page that draws the house. */
 const DRAWING = 'docs/architecture.md';

@@ -16,11 +16,12 @@ const KINDS = {
   nginx: ['nginx'],
   rclone: ['rclone'],
   openssh: ['sshd'],
+  postgres: ['postgres'],
 };
 /** Programs of the tests that a machine with servers may well lack too. */
 const TOOLS = ['litmus', 'slowhttptest', 'promtool', 'wrk'];
 const USES_SEVERAL = /startPlaces/;
-const USES_SERVERS = /startServer|launchServer|startPlaces|rcloneFor|\babsent\(/;
+const USES_SERVERS = /startServer|launchServer|startPlaces|startPostgres|rcloneFor|\babsent\(/;
 
 const { values } = parseArgs({
   options: {

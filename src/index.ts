@@ -15,7 +15,6 @@ export type {
   DaemonConfig,
   EncryptionConfig,
   EngineConfig,
-  EngineName,
   ErasureAlgorithm,
   ErasureConfig,
   FallbackPolicy,
@@ -38,6 +37,7 @@ export type {
 } from './config/types.ts';
 export type { AbortOptions } from './core/abort.ts';
 export type { BlobAddress } from './core/address.ts';
+export type { EngineErrorCodes } from './core/engine-error-codes.ts';
 export type { ErrorCodeTable } from './core/error-codes.ts';
 export {
   ERROR_KINDS,
@@ -48,6 +48,7 @@ export {
   HoldfastError,
   isHoldfastError,
 } from './core/errors.ts';
+export type { EngineName } from './engine/engine.ts';
 export type { FallbackUse } from './manifest/root.ts';
 export type { Damage, DamageProblem } from './object/damage.ts';
 export type { FailedAttempt } from './pipeline/put/failures.ts';

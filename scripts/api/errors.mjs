@@ -2,12 +2,17 @@
 import { readFileSync } from 'node:fs';
 
 const SRC = new URL('../../src/core/', import.meta.url);
+const CODES = ['error-codes.ts', 'engine-error-codes.ts'];
 const TEMPORARY = ['RateLimited', 'Unavailable', 'Timeout'];
 const ENTRY = /\/\*\* ([^*]+?) \*\/\n {2}(?:(\w+): ('[^;]+);|'(\w+)',)/g;
 
 /** @returns {{ code: string, kinds: string[], status: string, when: string, what: string }[]} kinds first. */
 export function errorTable() {
-  return ['errors.ts', 'error-codes.ts'].flatMap((file) => {
+  return [...entriesIn(['errors.ts']), ...entriesIn(CODES).toSorted((a, b) => (a.code < b.code ? -1 : 1))];
+}
+
+function entriesIn(files) {
+  return files.flatMap((file) => {
     const text = readFileSync(new URL(file, SRC), 'utf8');
     return [...text.matchAll(ENTRY)].map(([, comment, code, kinds, kind]) =>
       entryOf(comment.replaceAll(/\s*\n\s+\* /g, ' '), code ?? kind, (kinds ?? `'${kind}'`).match(/\w+/g)),
@@ -37,7 +42,7 @@ Every failure that Holdfast reports on purpose is a \`HoldfastError\`: it has a 
 The status says whether to try again. \`permanent\`: the same call will fail again. \`temporary\`: it may succeed soon.
 \`persistent\`: it was temporary, and trying again has been given up. The tables show the usual one.
 
-\`npm run docs:api\` makes this page from [error-codes.ts](../../src/core/error-codes.ts).
+\`npm run docs:api\` makes this page from [error-codes.ts](../../src/core/error-codes.ts) and what stands beside it.
 
 ## Kinds
 

@@ -15,6 +15,7 @@ const ABOUT = {
 /** Told elsewhere, and at length. */
 const ELSEWHERE = {
   ErrorCodeTable: 'One key for each code, and under it its kinds: see [errors](errors.md).',
+  EngineErrorCodes: 'Those of engines: see [errors](errors.md).',
 };
 
 /** docs/api/reference.md */

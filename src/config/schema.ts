@@ -12,6 +12,8 @@ import {
   type SectionFields,
   text,
 } from '../core/fields.ts';
+import { SCHEMA_NAME } from '../engine/check.ts';
+import type { EngineName } from '../engine/engine.ts';
 import { TABLE_NAMES } from '../engine/tables.ts';
 import type { Config, ErasureAlgorithm, ServingConfig } from './types.ts';
 
@@ -46,9 +48,12 @@ export type ConfigSchema = { readonly [S in SectionName]: SectionFields<Config[S
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const ENGINES = ['level', 'memory'] as const;
+const ENGINES: readonly EngineName[] = ['level', 'memory', 'postgres'];
 const ERASURE: readonly ErasureAlgorithm[] = ['lrc', 'reed-solomon', 'xor'];
 const rung: Field<number> = bytes(MIB, 64 * KIB, 16 * MIB);
+
+const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+const ENVIRONMENT_NAME_ALLOWED = 'the name of an environment variable (letters, digits, _)';
 
 const DAY_MS = 86_400_000;
 /** In bytes it is an exact number still, and an exbibyte. */
@@ -158,13 +163,23 @@ export const SCHEMA: ConfigSchema = {
     requireEmergencySwitch: bool(false),
     emergencySwitchEnv: text(
       'HOLDFAST_STORAGE_FALLBACK_EMERGENCY',
-      /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
-      'the name of an environment variable (letters, digits, _)',
+      ENVIRONMENT_NAME,
+      ENVIRONMENT_NAME_ALLOWED,
     ),
   },
   engine: {
     default: oneOf(ENGINES, 'level'),
     overrides: tableOf(oneOf(ENGINES, 'level'), TABLE_NAMES),
+    postgresUrlEnv: text('HOLDFAST_POSTGRES_URL', ENVIRONMENT_NAME, ENVIRONMENT_NAME_ALLOWED),
+    postgresUrlFile: path,
+    postgresSchema: text(
+      'holdfast',
+      SCHEMA_NAME,
+      'a-z, 0-9 and _, up to 63 of them, not beginning with a digit',
+    ),
+    postgresConnections: integer(8, 1, 100),
+    postgresStatementMs: integer(30_000, 100, 3_600_000),
+    postgresWaitMs: integer(30_000, 100, 3_600_000),
   },
   node: {
     ...servingFields(512),

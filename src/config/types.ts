@@ -1,3 +1,4 @@
+import type { EngineName } from '../engine/engine.ts';
 import type { DomainLabels, ProviderEntry } from '../providers/provider.ts';
 
 /** The configuration as the program sees it: complete, checked, frozen. Sizes in bytes, names as in the file. */
@@ -179,12 +180,20 @@ export interface RolloutConfig {
   readonly emergencySwitchEnv: string;
 }
 
-export type EngineName = 'level' | 'memory';
-
 export interface EngineConfig {
   readonly default: EngineName;
   /** Table name to engine. */
   readonly overrides: Readonly<Record<string, EngineName>>;
+  /** The environment variable that holds the URL of the PostgreSQL database. */
+  readonly postgresUrlEnv: string;
+  /** A file that holds it, readable by its owner only; "" for none. */
+  readonly postgresUrlFile: string;
+  readonly postgresSchema: string;
+  readonly postgresConnections: number;
+  /** Longest time of one statement. */
+  readonly postgresStatementMs: number;
+  /** Longest time of an operation, a restart of the server included. */
+  readonly postgresWaitMs: number;
 }
 
 /** What every service takes. Paths are absolute or from the home; an empty text stands for none. */

@@ -1,8 +1,10 @@
+import type { EngineErrorCodes } from './engine-error-codes.ts';
+
 /**
  * Every code that is finer than its kind, with the kinds it occurs under. Codes are stable. The comment says when it
  * occurs and, after "Do:", what to do; docs/api/errors.md is made of it. Types only: nothing of this is loaded.
  */
-export interface ErrorCodeTable {
+export interface ErrorCodeTable extends EngineErrorCodes {
   /** A file or folder on this machine cannot be read or written. Do: check its owner, permissions and path. */
   access_denied: 'PermissionDenied';
   /** The agent of `holdfast unlock` ended before it answered. Do: give the passphrase each time, and report it. */
@@ -121,32 +123,6 @@ export interface ErrorCodeTable {
   disk_full: 'QuotaExceeded';
   /** A provider has given as much for repair as it may in a day. Do: wait, or raise `repair.egress_per_day`. @status temporary */
   egress_cap: 'QuotaExceeded';
-  /** A batch of an engine is too large, or writes a key twice. Do: mend the caller. */
-  engine_bad_batch: 'Unexpected';
-  /** A key of an engine is empty, too long or ill-formed. Do: mend the caller. */
-  engine_bad_key: 'Unexpected';
-  /** A range of an engine has bounds or a limit that it cannot have. Do: mend the caller. */
-  engine_bad_range: 'Unexpected';
-  /** A table of an engine has a name that it cannot have. Do: mend the caller. */
-  engine_bad_table: 'Unexpected';
-  /** A value of an engine is no bytes, or too long. Do: mend the caller. */
-  engine_bad_value: 'Unexpected';
-  /** The engine was used after it had been closed. Do: open the vault again. @status permanent */
-  engine_closed: 'Unavailable';
-  /** The database of the state is damaged. Do: move its folder aside and run `holdfast recover`. */
-  engine_corrupt: 'Corrupt';
-  /** The disk of the state is full. Do: free some space. */
-  engine_full: 'QuotaExceeded';
-  /** The database of the state cannot be used. Do: see the message; check the disk. */
-  engine_io: 'Unavailable';
-  /** The state cannot be kept at that path. Do: name a folder, or a path at which one can be made. */
-  engine_location: 'ConfigInvalid';
-  /** Another process holds the state. Do: wait for it to finish, then try again. */
-  engine_locked: 'Unavailable';
-  /** The state may not be read or written. Do: give this user access to the folder. */
-  engine_permission: 'PermissionDenied';
-  /** LevelDB cannot be loaded on this machine. Do: reinstall the packages, or choose another engine. @status permanent */
-  engine_unsupported: 'Unavailable';
   /** The parameters of an erasure code are out of range. Do: see the message. */
   erasure_params: 'ConfigInvalid';
   /** A gateway has no memory free for one more read. Do: try again soon. */

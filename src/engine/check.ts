@@ -10,6 +10,9 @@ import {
   type Precondition,
 } from './engine.ts';
 
+/** What the name of a schema may be: it stands in statements as it is. */
+export const SCHEMA_NAME: RegExp = /^[a-z_][a-z0-9_]{0,62}$/;
+
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

@@ -12,4 +12,6 @@ export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
 export { holdFolder } from './level/hold.ts';
 export { createOwnerLocks, type OwnerStanding, type Owners } from './level/owner-locks.ts';
 export { createMemoryEngine } from './memory.ts';
+export type { PostgresEngineOptions } from './postgres/engine.ts';
+export { loadPostgresEngine } from './postgres/load.ts';
 export { createRoutedEngine } from './routed.ts';

@@ -7,15 +7,7 @@ import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
 import { systemClock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
-import {
-  createLevelEngine,
-  createMemoryEngine,
-  createOwnerLocks,
-  createRoutedEngine,
-  type Engine,
-  type EngineName,
-  type Owners,
-} from '../engine/index.ts';
+import { createOwnerLocks, type Engine, type Owners } from '../engine/index.ts';
 import { type VaultKeys, type VaultSubkeys, vaultKeysOf } from '../keys/derivation.ts';
 import { type Arena, createArena } from '../pipeline/arena.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';
@@ -23,16 +15,13 @@ import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
-import { INCOMPLETE } from '../records/generation-record.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
 import { homePaths } from './home.ts';
+import { openEngine } from './open-engine.ts';
 import { pinVault } from './pin.ts';
 import { repairLogOf } from './repair.ts';
 import { HomeReserve, type HomeRoom } from './reserve.ts';
 import type { CatalogChoices, Observers } from './settings.ts';
-
-const LOCK_WAIT_MS = 30_000;
-const IDLE_RELEASE_MS = 50;
 
 interface KeysOfVault {
   readonly subkeys: VaultSubkeys;
@@ -58,7 +47,7 @@ export async function composeVault(
   const onUnfit = reportUnfit(observers.log);
   const blake3 = await selectBlake3(acceleration, onUnfit);
   const keys = vaultKeysOf(subkeys);
-  const { engine, owners, room } = await openState(config, observers, bound ? keys : undefined);
+  const { engine, owners, room } = await openState(config, observers, env, bound ? keys : undefined);
   const arena = createArena(config.limits.memoryBytes);
   const ports = {
     clock: systemClock,
@@ -82,9 +71,10 @@ export async function composeVault(
 async function openState(
   config: Config,
   observers: Observers,
+  env: Readonly<Record<string, string | undefined>>,
   keys: VaultKeys | undefined,
 ): Promise<{ readonly engine: Engine; readonly owners: Owners; readonly room: HomeRoom | undefined }> {
-  const engine = openEngine(config, observers);
+  const engine = await openEngine(config, observers, env);
   // A home that is somebody else's is left as it is.
   const room =
     keys !== undefined && config.engine.default === 'level'
@@ -109,28 +99,6 @@ async function pinned(engine: Engine, keys: VaultKeys, room: HomeReserve | undef
     if (full !== true) throw error;
     await pinVault(engine, keys);
   }
-}
-
-/** @throws HoldfastError `Unavailable`, `Corrupt`, when it is used. */
-export function openEngine(config: Config, observers: Pick<Observers, 'engines'>): Engine {
-  const { default: main, overrides } = config.engine;
-  const opened = new Map<EngineName, Engine>();
-  for (const name of new Set([main, ...Object.values(overrides)]))
-    opened.set(name, createEngine(name, config));
-  observers.engines.engineInfo('default', main);
-  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
-  return createRoutedEngine(opened.get(main)!, overrides, opened);
-}
-
-function createEngine(name: Config['engine']['default'], config: Config): Engine {
-  if (name === 'memory') return createMemoryEngine();
-  return createLevelEngine({
-    location: homePaths(config.home).engine,
-    clock: systemClock,
-    lockWaitMs: LOCK_WAIT_MS,
-    ifIncomplete: INCOMPLETE,
-    idleReleaseMs: IDLE_RELEASE_MS,
-  });
 }
 
 /** Jobs waiting for a thread; each holds a slab, so the arena bounds them far below. */

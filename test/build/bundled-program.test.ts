@@ -9,7 +9,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** What loads native code or files of its own cannot go into a bundle. */
 const OUTSIDE =
-  /^(level|libsodium|ssh2|undici|blake3-jit|zstd-napi|@bokuweb\/zstd-wasm|@napi-rs\/|@ronomon\/)/;
+  /^(level|libsodium|ssh2|undici|postgres|blake3-jit|zstd-napi|@bokuweb\/zstd-wasm|@napi-rs\/|@ronomon\/)/;
 
 const PROGRAM = `
 import { openVault } from ${JSON.stringify(join(ROOT, 'dist/index.js'))};

@@ -6,7 +6,7 @@ import { errorsPage, errorTable } from '../../scripts/api/errors.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts') && !/core\/(errors|error-codes)\.ts$/.test(path))
+  .filter((path) => path.endsWith('.ts') && !/core\/(errors|error-codes|engine-error-codes)\.ts$/.test(path))
   .map((path) => ({ path, text: readFileSync(join(ROOT, 'src', path), 'utf8') }));
 const TABLE = new Map(errorTable().map((entry) => [entry.code, entry]));
 

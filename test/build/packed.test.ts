@@ -101,6 +101,7 @@ const NATIVE = [
   'undici',
   'blake3-jit',
   'zstd-napi',
+  'postgres',
   '@bokuweb/zstd-wasm',
   '@napi-rs/blake-hash',
   '@ronomon/reed-solomon',

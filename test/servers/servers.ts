@@ -15,7 +15,7 @@ export interface RunningServer {
   stop(): Promise<void>;
   /** `kill -9`; what it stored stays. */
   kill(): Promise<void>;
-  /** On the same port, with what it stored. Only where the script can run again in its folder: nginx-dav, rclone-dav. */
+  /** On the same port, with what it stored. Only where the script can run again in its folder: nginx-dav, rclone-dav, postgres. */
   restart(): Promise<void>;
 }
 

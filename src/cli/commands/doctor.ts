@@ -55,7 +55,7 @@ async function examine(io: Io, flags: DoctorFlags): Promise<readonly Finding[]> 
 async function outside(io: Io, { noWrites }: DoctorFlags, config: Config): Promise<readonly Finding[]> {
   let known = NOTHING_KNOWN;
   const engines = await within('engines', 'the state', 3 * ENGINE_MS, io.signal, async (signal) => {
-    const seen = await enginesOf(config, ENGINE_MS, signal);
+    const seen = await enginesOf(config, io.env, ENGINE_MS, signal);
     known = seen.known;
     return seen.findings;
   });

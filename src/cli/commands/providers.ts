@@ -6,7 +6,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
 import { initFsProvider, readProviderId } from '../../providers/fs/layout.ts';
 import type { ConformanceResult } from '../../providers/testing/index.ts';
-import { openEngine } from '../../vault/compose.ts';
+import { openEngine } from '../../vault/open-engine.ts';
 import { silent } from '../../vault/settings.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { configOf } from '../config-of.ts';
@@ -90,15 +90,15 @@ export async function init(this: CliContext, flags: ConfigFlags, id: string): Pr
     }
     const before = await readProviderId(provider.root).catch(() => undefined);
     await initFsProvider(provider.root, id);
-    if (before === undefined) await startAtNothing(config, id);
+    if (before === undefined) await startAtNothing(config, id, io.env);
     output(io, flags.json, { provider: id, root: provider.root }, () => `${id} is ready in ${provider.root}`);
     return undefined;
   });
 }
 
 /** What is new is empty, whatever its predecessor of that name held. */
-async function startAtNothing(config: Config, id: string): Promise<void> {
-  const engine = openEngine(config, silent);
+async function startAtNothing(config: Config, id: string, env: Io['env']): Promise<void> {
+  const engine = await openEngine(config, silent, env);
   try {
     await createUsageStore(engine).add(id, -Number.MAX_SAFE_INTEGER, { sync: true });
   } finally {

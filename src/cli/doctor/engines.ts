@@ -6,10 +6,11 @@ import type { Engine, EngineName } from '../../engine/index.ts';
 import { TABLE_NAMES } from '../../engine/tables.ts';
 import { EngineGeneration } from '../../records/generation-record.ts';
 import { declaredLost } from '../../records/lost-providers.ts';
-import { openEngine } from '../../vault/compose.ts';
 import { homePaths, requireState } from '../../vault/home.ts';
+import { openEngine } from '../../vault/open-engine.ts';
 import { silent } from '../../vault/settings.ts';
 import { counted } from '../format.ts';
+import type { Io } from '../io.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** What the state says of providers; empty where it cannot be read. */
@@ -28,6 +29,7 @@ const CLOSE_MS = 2_000;
  */
 export async function enginesOf(
   config: Config,
+  env: Io['env'],
   lockWaitMs: number,
   signal: AbortSignal,
 ): Promise<{ readonly findings: readonly Finding[]; readonly known: KnownOfProviders }> {
@@ -40,7 +42,7 @@ export async function enginesOf(
     const todo = 'Put something first; a lost state comes back with `holdfast recover`.';
     return unknown(warn('engines', `${main}: there is no state at ${paths.engine}`, todo));
   }
-  const engine = openEngine(config, silent);
+  const engine = await openEngine(config, silent, env);
   try {
     const read = (turn: AbortSignal) => look(engine, config, turn);
     return await withDeadline(systemClock, lockWaitMs, 'waiting for the state', read, signal);

@@ -7,9 +7,9 @@ import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders } from '../../core/files.ts';
 import type { BatchOp } from '../engine.ts';
+import { encodeRecord, recordKey } from '../record.ts';
 import { levelFailure } from './failure.ts';
 import { hasGap, isBeheaded } from './gaps.ts';
-import { encodeRecord, recordKey } from './record.ts';
 
 export type Database = Level<Uint8Array, Uint8Array>;
 

@@ -11,10 +11,10 @@ import {
 } from '../check.ts';
 import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
+import { decodeRecord, encodeRecord, recordKey } from '../record.ts';
 import { type Database, folderRevision } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
 import { readPage } from './page.ts';
-import { decodeRecord, encodeRecord, recordKey } from './record.ts';
 import { type StoredWrite, writerOf } from './writer.ts';
 
 export interface LevelEngineOptions extends LeaseOptions {}

@@ -1,6 +1,6 @@
 import type { EntriesOptions } from '../engine.ts';
+import { afterPrefix, decodeRecord, plainKey, recordKey } from '../record.ts';
 import type { Database } from './connection.ts';
-import { afterPrefix, decodeRecord, plainKey, recordKey } from './record.ts';
 
 export interface Page {
   readonly entries: readonly (readonly [string, Uint8Array])[];

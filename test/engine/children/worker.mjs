@@ -1,15 +1,32 @@
-// One of several processes that share a database. Usage: worker.mjs <dist> <location> <task> [argument]
+// One of several processes that share a database. Usage: worker.mjs <dist> <folder, or URL#schema> <task> [argument]
 import { pathToFileURL } from 'node:url';
 
 const [dist, location, task, argument] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
-const { createLevelEngine } = await load('engine/index.js');
+const { createLevelEngine, loadPostgresEngine } = await load('engine/index.js');
 const clock = {
   now: Date.now,
   monotonic: () => performance.now(),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  timer(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
 };
-const engine = createLevelEngine({ location, clock, lockWaitMs: 60_000, idleReleaseMs: 5 });
+const onServer = () => {
+  const [url, schema] = location.split('#');
+  const limits = { connections: 4, statementMs: 20_000, waitMs: 60_000 };
+  return loadPostgresEngine({
+    url: async () => url,
+    schema,
+    ...limits,
+    clock,
+    random: (n) => crypto.getRandomValues(new Uint8Array(n)),
+  });
+};
+const engine = location.startsWith('postgres:')
+  ? await onServer()
+  : createLevelEngine({ location, clock, lockWaitMs: 60_000, idleReleaseMs: 5 });
 const table = engine.table('shared');
 
 const number = (value) => (value === undefined ? 0 : new DataView(value.buffer).getUint32(0));

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { HoldfastError } from '../../core/errors.ts';
+import { HoldfastError } from '../core/errors.ts';
 
 /**
  * A record in the database: key `<table>:<key>` in UTF-8; value CRC-32 (4 bytes, little-endian) of the key's and

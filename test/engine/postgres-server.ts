@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import postgres from 'postgres';
+import { afterAll } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import { secureRandom } from '../../src/core/random.ts';
+import type { Engine, PostgresEngineOptions } from '../../src/engine/index.ts';
+import { createPostgresEngine } from '../../src/engine/postgres/engine.ts';
+import { type RunningServer, startServer } from '../servers/servers.ts';
+
+/** A PostgreSQL for the tests of a file, and engines on it, each with the schema that it names. */
+export interface TestPostgres {
+  readonly server: RunningServer;
+  readonly url: string;
+  engine(schema: string, options?: Partial<PostgresEngineOptions>): Engine;
+  /** One statement, beside all engines. */
+  sql(statement: string): Promise<readonly Record<string, unknown>[]>;
+}
+
+export const freshSchema = (): string => `t${randomBytes(6).toString('hex')}`;
+
+/** @returns undefined, having said so, where PostgreSQL is not installed. */
+export async function startPostgres(): Promise<TestPostgres | undefined> {
+  const server = await startServer('postgres');
+  if (server === undefined) return undefined;
+  afterAll(() => server.stop());
+  const url = `postgres://holdfast@127.0.0.1:${server.port}/postgres`;
+  return {
+    server,
+    url,
+    engine: (schema, options = {}) =>
+      createPostgresEngine({
+        url: async () => url,
+        schema,
+        connections: 4,
+        statementMs: 20_000,
+        waitMs: 60_000,
+        clock: systemClock,
+        random: secureRandom,
+        ...options,
+      }),
+    async sql(statement) {
+      const one = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
+      try {
+        return await one.unsafe(statement);
+      } finally {
+        await one.end({ timeout: 1 });
+      }
+    },
+  };
+}
