@@ -1,13 +1,11 @@
-// Writes the generated pages of docs/api.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { errorsPage } from './errors.mjs';
-import { withKeysTable } from './providers.mjs';
+// Writes every generated page: those that are made from the sources, and the reference, which is made from the build.
+import { rmSync, writeFileSync } from 'node:fs';
+import { generatedPages } from './pages.mjs';
 import { referencePage } from './reference.mjs';
 
-writeFileSync(new URL('../../docs/api/errors.md', import.meta.url), errorsPage());
-
-// The kinds are read from what was built.
-const { adapterKinds } = await import('../../dist/providers/index.js');
-const page = new URL('../../docs/providers.md', import.meta.url);
-writeFileSync(page, withKeysTable(readFileSync(page, 'utf8'), adapterKinds().all));
-writeFileSync(new URL('../../docs/api/reference.md', import.meta.url), referencePage());
+const ROOT = new URL('../../', import.meta.url);
+for (const [path, text] of await generatedPages()) {
+  if (text === undefined) rmSync(new URL(path, ROOT));
+  else writeFileSync(new URL(path, ROOT), text);
+}
+writeFileSync(new URL('docs/api/reference.md', ROOT), referencePage());
