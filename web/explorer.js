@@ -1,10 +1,13 @@
 import { ApiError, get, hasToken, isToken, setToken } from './api.js';
 import { announce, h } from './dom.js';
 import { clock } from './format.js';
+import { history } from './history.js';
 import { object } from './object.js';
 import { objects } from './objects.js';
 import { overview } from './overview.js';
+import { providers } from './providers.js';
 import { Refresher } from './refresh.js';
+import { settings } from './settings.js';
 
 /**
  * Where the reader is: `#/objects/b3:…?most=1`.
@@ -20,7 +23,7 @@ import { Refresher } from './refresh.js';
  */
 
 /** @type {Readonly<Record<string, View>>} */
-const VIEWS = { overview, objects, object };
+const VIEWS = { overview, objects, object, providers, history, settings };
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -50,6 +53,7 @@ function show() {
   const trouble = h('div', { class: 'trouble' });
   const body = h('div', { class: 'view', 'aria-busy': 'true' }, h('p', { class: 'empty' }, 'Asking…'));
   content.replaceChildren(heading, trouble, body);
+  shownMs = 0;
   const next = new Refresher({
     everyMs: view.everyMs,
     onState: tellState,
@@ -89,13 +93,22 @@ function replaceKeepingFocus(body, children) {
   const active = document.activeElement;
   const key = active instanceof HTMLElement && body.contains(active) ? active.dataset.key : undefined;
   const href = active instanceof HTMLAnchorElement && body.contains(active) ? active.hash : undefined;
+  const typed = active instanceof HTMLInputElement && body.contains(active) ? active.value : undefined;
+  const open = new Set(
+    [...body.querySelectorAll('details')].flatMap(({ open: is, dataset }) => (is ? [dataset.key] : [])),
+  );
+  const isFirst = body.querySelector('details') === null;
   body.replaceChildren(h('div', null, ...children));
+  // What the reader opened stays open, what was typed stays typed.
+  if (!isFirst) for (const one of body.querySelectorAll('details')) one.open = open.has(one.dataset.key);
   if (key === undefined && href === undefined) return;
   for (const one of body.querySelectorAll('[data-key], a')) {
     if (!(one instanceof HTMLElement)) continue;
     const same =
       one instanceof HTMLAnchorElement ? one.hash === href && href !== '' : one.dataset.key === key;
-    if (same) return one.focus({ preventScroll: true });
+    if (!same) continue;
+    if (one instanceof HTMLInputElement && typed !== undefined) one.value = typed;
+    return one.focus({ preventScroll: true });
   }
 }
 

@@ -27,9 +27,20 @@ export const PAGE_FILES: ReadonlyMap<string, string> = new Map([
   [DOCUMENT, 'text/html; charset=utf-8'],
   ...['explorer', 'parts', 'map'].map((name) => [`${name}.css`, 'text/css; charset=utf-8'] as const),
   ['icon.svg', 'image/svg+xml'],
-  ...['explorer', 'api', 'dom', 'format', 'object', 'objects', 'overview', 'refresh', 'shard-map'].map(
-    (name) => [`${name}.js`, SCRIPT] as const,
-  ),
+  ...[
+    'explorer',
+    'api',
+    'dom',
+    'format',
+    'history',
+    'object',
+    'objects',
+    'overview',
+    'providers',
+    'refresh',
+    'settings',
+    'shard-map',
+  ].map((name) => [`${name}.js`, SCRIPT] as const),
 ]);
 
 /** Nothing from elsewhere, nothing inline, and no string that becomes markup or a script. */

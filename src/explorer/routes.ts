@@ -83,6 +83,11 @@ const storageStatus = shown(({ explorer }, { signal }) => explorer.status(signal
 /** How many objects survive how many losses. */
 const overview = shown(({ explorer }, { signal }) => explorer.overview(signal));
 
+/** What was checked, what was found, and what waits to be repaired. */
+const checks = shown(({ explorer }, { signal }) => explorer.checks(signal));
+/** The policy and the settings in force. */
+const inForce = shown(async ({ explorer, policy }) => ({ policy, ...explorer.settings() }));
+
 const CURSOR = /^\d{1,16}\/b3:[0-9a-f]{64}$/;
 const MAX_PREFIX = 512;
 const MAX_PROVIDERS = 255;
@@ -130,4 +135,6 @@ export const explorerRoutes: readonly Route<ExplorerContext>[] = [
   at('/storage/objects', readable(listObjects)),
   at('/storage/object', readable(showObject)),
   at('/storage/shard-map', readable(shardMap)),
+  at('/storage/checks', readable(checks)),
+  at('/storage/settings', readable(inForce)),
 ];

@@ -129,6 +129,78 @@ export interface RepairSummary {
   readonly nextMs?: number | undefined;
 }
 
+/** A part of all that is stored, as it was read back last. */
+export interface ScrubRow {
+  readonly part: number;
+  readonly of: number;
+  readonly startedMs: number;
+  /** Undefined: it is not done. */
+  readonly finishedMs: number | undefined;
+  readonly manifests: number;
+  readonly segments: number;
+  readonly packs: number;
+  readonly bytes: number;
+  /** Packs and copies of manifest nodes. */
+  readonly missing: number;
+  readonly corrupt: number;
+  /** Shards in packs that are not what was put. */
+  readonly rotten: number;
+  /** Of which the provider gave no answer. */
+  readonly unheard: number;
+  /** Manifests of which a part could not be read. */
+  readonly unread: number;
+  /** Findings for which there was no room. */
+  readonly unnoted: number;
+}
+
+/** What was found missing or corrupt, and is not mended yet. */
+export interface DamageRow {
+  readonly manifest: BlobAddress;
+  readonly segment: BlobAddress;
+  readonly provider: string;
+  readonly problem: string;
+  /** How many shards of the blob; undefined: all of it. */
+  readonly shards: number | undefined;
+  readonly foundBy: string;
+  readonly sinceMs: number;
+}
+
+/** How something of housekeeping last went. */
+interface ChoreRow {
+  readonly doneMs?: number | undefined;
+  readonly failedMs?: number | undefined;
+  readonly error?: string | undefined;
+  readonly failures: number;
+}
+
+/** What was checked, what was found, and what waits. */
+export interface Checks {
+  /** Those that are not done first, then the latest. */
+  readonly scrubs: readonly ScrubRow[];
+  /** The latest audits, the newest first. */
+  readonly audits: readonly {
+    readonly atMs: number;
+    readonly challenges: number;
+    readonly whole: boolean;
+    readonly providers: readonly object[];
+  }[];
+  readonly damage: { readonly rows: readonly DamageRow[]; readonly more: boolean };
+  /** Chunks that could not be repaired, and when they are tried again. */
+  readonly waiting: {
+    readonly rows: readonly {
+      readonly manifest: BlobAddress;
+      readonly chunk: number;
+      readonly attempts: number;
+      readonly nextMs: number;
+      readonly error: string;
+    }[];
+    readonly more: boolean;
+  };
+  readonly chores: Readonly<Record<string, ChoreRow>>;
+  /** Providers at which something of housekeeping failed and was not done since. */
+  readonly failing: Readonly<Record<string, ChoreRow>>;
+}
+
 /** What the catalog knows of a provider. */
 export interface ProviderSummary {
   readonly id: string;
@@ -181,6 +253,10 @@ export interface ExplorerSource {
   providers(): readonly ProviderSummary[];
   /** The latest repairs, newest first. */
   repairs(limit: number, signal: AbortSignal): Promise<readonly RepairSummary[]>;
+  /** Asks no provider. */
+  checks(signal: AbortSignal): Promise<Checks>;
+  /** The settings in force, without paths and secrets. */
+  settings(): object;
   /** What `holdfast status --json` shows. @throws HoldfastError as `vault.status` does. */
   status(signal: AbortSignal): Promise<object>;
 }

@@ -1,5 +1,6 @@
 import type { RecordsContext } from '../records/context.ts';
 import { listManifests } from '../records/manifests.ts';
+import { checksOf } from './checks.ts';
 import { namedPage, objectDetail, objectsPage, summaryOf } from './objects.ts';
 import { createShardMaps } from './shard-map.ts';
 import type { ExplorerSource, ManifestSummary, Overview, ProviderSummary, RepairSummary } from './source.ts';
@@ -12,6 +13,8 @@ export interface VaultSourceOptions extends SurveyOptions {
   readonly providers: () => readonly ProviderSummary[];
   /** The latest repairs, newest first. */
   readonly repairs: (limit: number, signal: AbortSignal) => AsyncIterable<RepairSummary>;
+  /** What is in force, as it is shown. */
+  readonly settings: () => object;
   /** What `holdfast status` shows. */
   readonly status: (signal: AbortSignal) => Promise<object>;
 }
@@ -53,6 +56,8 @@ export function createVaultSource(options: VaultSourceOptions): ExplorerSource {
       for await (const repair of options.repairs(limit, signal)) found.push(repair);
       return found;
     },
+    checks: (signal) => checksOf(context, { signal }),
+    settings: options.settings,
     status: options.status,
   };
 }

@@ -1,4 +1,5 @@
 import { type AbortOptions, NO_LONGER_NEEDED } from '../core/abort.ts';
+import { recordedTime } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import { fallbacksIn } from '../manifest/root.ts';
 import { type PutOptions, putObject } from '../pipeline/put/put.ts';
@@ -9,6 +10,7 @@ import { type ListObjectsOptions, listNames, type NamePrefix } from '../records/
 import type { NamedObject } from '../records/name-page.ts';
 import { resolveReference } from '../records/names.ts';
 import { type AuditOptions, type AuditResult, auditProviders } from '../upkeep/audit/audit.ts';
+import { rememberAudit } from '../upkeep/audit/history.ts';
 import { type DeleteResult, deleteObject } from '../upkeep/delete.ts';
 import type { Leaving } from '../upkeep/evacuate/new-places.ts';
 import { type GcOptions, type GcResult, MIN_AGE_MS, scrubProviders } from '../upkeep/gc.ts';
@@ -191,6 +193,10 @@ export class OpenedVault implements Vault {
     const { config, context, observers } = this.#composed;
     const result = await auditProviders(context, { ...options, timeoutMs: config.limits.requestMs });
     measureAudit(observers.housekeeping, result);
+    // For people: the audit was made, whether or not it is remembered.
+    const { challenges, whole, providers } = result;
+    const audit = { atMs: recordedTime(context.clock), challenges, whole, providers };
+    await rememberAudit(context, audit).catch(() => {});
     return result;
   }
 

@@ -1,9 +1,11 @@
 import axe from 'axe-core';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { BlobAddress } from '../../src/core/address.ts';
 import { ADMIN, startGateway } from '../gateway/harness.ts';
 import { hasBrowser, keepShot, startBrowser } from '../helpers/browser.ts';
 import { noise } from '../helpers/vault.ts';
+import { makeLively, someProviders, someRepairs } from './lively.ts';
 import { rememberMany } from './many.ts';
 
 const PHONE = { width: 360, height: 740 };
@@ -160,6 +162,54 @@ describe.runIf(hasBrowser('the explorer page'))('the explorer page', () => {
     await expect.poll(() => page.locator('tbody tr a').first().getAttribute('href')).toBe(first);
     await page.getByLabel('Show').selectOption('0');
     await page.getByText('No object is like this.').waitFor();
+  });
+
+  it('shows each provider with what was measured, its room, and why it gets no shards', async () => {
+    const { url } = await startGateway({ ...OPEN, providers: () => someProviders(Date.now()) });
+    const page = await open(`${url}/#/providers`);
+    const row = page.locator('tbody tr', { hasText: 'loses 62 % of its probes' });
+    await row.waitFor();
+    expect(await row.locator('td').allTextContents()).toEqual(
+      expect.arrayContaining(['479 ms', '62 %', '71 %', '29.0 MiB/s', '1.0 MiB', '569 MiB', '7 · 41 · 0']),
+    );
+    expect(await page.getByText('timeout: the probe took longer than 5000 ms').count()).toBe(1);
+    await expectUsable(page, 'providers');
+  });
+
+  it('shows what was repaired, read back and audited, with errors and when it is tried again', async () => {
+    let manifest: BlobAddress | undefined;
+    const { put, url, vault } = await startGateway({
+      ...OPEN,
+      history: async function* () {
+        if (manifest !== undefined) yield* someRepairs(manifest, Date.now());
+      },
+    });
+    const page = await open(`${url}/#/history`);
+    await page.getByText('Nothing was repaired or moved yet.').waitFor();
+    manifest = await put(noise(100_000));
+    await makeLively(vault, manifest);
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByText('undecodable: 15 of 16 shards were read').waitFor();
+    expect(await page.getByText('in 4 min').count()).toBe(1);
+    expect(await page.getByText('2 of 30').count()).toBe(1);
+    expect(await page.getByText('9 findings').count()).toBe(1);
+    expect(await page.getByText('1 provider silent').count()).toBe(1);
+    expect(await page.getByRole('row', { name: /p4 corrupt all audit/ }).count()).toBe(1);
+    await expectUsable(page, 'history');
+    // What the reader has opened stays open.
+    const older = page.locator('details').nth(1);
+    await older.locator('summary').click();
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByText(/^As of/).waitFor();
+    await expect.poll(() => older.getAttribute('open')).not.toBeNull();
+  });
+
+  it('shows the policy and the engines in force', async () => {
+    const { url } = await startGateway(OPEN);
+    const page = await open(`${url}/#/settings`);
+    await page.getByText('permitted by the emergency switch').waitFor();
+    expect(await page.getByRole('row', { name: 'default memory' }).count()).toBe(1);
+    await expectUsable(page, 'settings');
   });
 
   it('says so when nothing is stored', async () => {

@@ -3,7 +3,7 @@ import type { BlobAddress } from '../../src/core/address.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoldfastError } from '../../src/core/errors.ts';
 import { secureRandom } from '../../src/core/random.ts';
-import type { RepairSummary } from '../../src/explorer/source.ts';
+import type { ProviderSummary, RepairSummary } from '../../src/explorer/source.ts';
 import { createVaultSource } from '../../src/explorer/vault-source.ts';
 import type { GatewayOptions } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
@@ -92,6 +92,7 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly sealed?: boolean;
   readonly history?: (limit: number) => AsyncIterable<RepairSummary>;
   readonly over?: TestVault;
+  readonly providers?: () => readonly ProviderSummary[];
   readonly probe?: () => Promise<unknown>;
   /** Default: it can always be counted. */
   readonly readPace?: () => Promise<unknown>;
@@ -144,10 +145,13 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     context: vault.context,
     sealed: options.sealed ?? false,
     lost: async () => new Map(),
-    providers: () =>
-      vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' })),
+    providers:
+      options.providers ??
+      (() =>
+        vault.providers.map(({ id }) => ({ id, state: vault.gone.has(id) ? 'quarantined' : 'ok', why: '' }))),
     repairs: options.history ?? async function* () {},
     status: async () => ({ standing: 'confirmed' }),
+    settings: () => ({ engines: { default: 'memory' } }),
   });
   const entry = (name: string, token: string, scopes: readonly Scope[]) => ({
     name,
