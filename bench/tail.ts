@@ -149,6 +149,7 @@ async function openContext(state: { now: Speeds }, racing: boolean) {
       failureDomain: 'provider',
       maxInflight: 64,
       stallMs: 15_000,
+      hedgeAfterMs: 30,
       verifyWrites: 'sample',
     },
   };

@@ -12,6 +12,7 @@ import {
   type SectionFields,
   text,
 } from '../core/fields.ts';
+import { HEDGE_AFTER_MS } from '../core/straggler-policies.ts';
 import { SCHEMA_NAME } from '../engine/check.ts';
 import type { EngineName } from '../engine/engine.ts';
 import { TABLE_NAMES } from '../engine/tables.ts';
@@ -146,6 +147,7 @@ export const SCHEMA: ConfigSchema = {
     requestMs: integer(30_000, 100, 3_600_000),
     probeMs: integer(5_000, 100, 600_000),
     stallMs: integer(15_000, 100, 3_600_000),
+    hedgeAfterMs: integer(HEDGE_AFTER_MS, 1, 60_000),
   },
   repair: {
     enabled: bool(true),

@@ -153,6 +153,8 @@ export interface LimitsConfig {
   readonly probeMs: number;
   /** How long a put waits for a provider far behind the others before it settles for surviving fewer losses. */
   readonly stallMs: number;
+  /** After how long another is read beside one, where nothing was measured yet that tells who is late. */
+  readonly hedgeAfterMs: number;
 }
 
 export interface RepairConfig {

@@ -5,12 +5,21 @@ import type { StragglerPolicy } from './stragglers.ts';
  * nothing, a pack that is moved costs its bytes, a wrong verdict costs an operator's night.
  */
 
+/** After how long another is asked beside one, where nothing was measured yet that tells who is late. In milliseconds. */
+export const HEDGE_AFTER_MS = 30;
+
+/** The policy, with another such time. */
+export const hedgedAfter = (policy: StragglerPolicy, hedgeAfterMs: number): StragglerPolicy => ({
+  ...policy,
+  aloneMs: hedgeAfterMs,
+});
+
 /** A manifest node, of which any copy will do: the next is read beside it. */
 export const NODE_READS: StragglerPolicy = {
   floorMs: 100,
   factor: 3,
   quorum: 0,
-  aloneMs: 150,
+  aloneMs: HEDGE_AFTER_MS,
   atMostMs: 2_000,
 };
 
@@ -18,7 +27,7 @@ export const NODE_READS: StragglerPolicy = {
 export const SHARD_READS: StragglerPolicy = { floorMs: 100, factor: 3, quorum: 0.5 };
 
 /** The same of so few bytes, and with so few others to compare with, that others are read beside it anyway. */
-export const SMALL_READS: StragglerPolicy = { ...SHARD_READS, aloneMs: 150 };
+export const SMALL_READS: StragglerPolicy = { ...SHARD_READS, aloneMs: HEDGE_AFTER_MS };
 export const SMALL_READ_BYTES: number = 64 * 1024;
 export const FEW_READS = 3;
 
@@ -51,7 +60,7 @@ export const BLOB_READS: StragglerPolicy = {
   floorMs: 200,
   factor: 3,
   quorum: 0,
-  aloneMs: 500,
+  aloneMs: HEDGE_AFTER_MS,
   atMostMs: 10_000,
 };
 
@@ -60,7 +69,7 @@ export const BACKEND_READS: StragglerPolicy = {
   floorMs: 5,
   factor: 1,
   quorum: 0,
-  aloneMs: 200,
+  aloneMs: HEDGE_AFTER_MS,
   atMostMs: 10_000,
 };
 

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
-import { BLOB_READS } from '../core/straggler-policies.ts';
+import { BLOB_READS, hedgedAfter } from '../core/straggler-policies.ts';
 import { openRoot } from '../manifest/root.ts';
 import { DamageLog } from '../object/damage.ts';
 import type { OpenedManifest } from '../object/readable-segments.ts';
@@ -58,7 +58,7 @@ export function createVaultStore(options: VaultStoreOptions): ObjectStore {
     openBlob: createStoredBlobs({
       providers: () => context.directory.all(),
       blake3: context.blake3,
-      reads: createHedge(context.clock, BLOB_READS),
+      reads: createHedge(context.clock, hedgedAfter(BLOB_READS, context.policy.hedgeAfterMs)),
       metrics: options.metrics,
     }),
     outlook: createOutlook({

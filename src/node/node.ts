@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly adapter: BlobAdapter;
   /** The adapters behind `adapter`, each with every blob. Reads then go to the next when one is slow or wrong. */
   readonly backends?: readonly BlobAdapter[];
+  /** After how long the next backend is read too, in milliseconds, while too little was measured to tell. Default 30. */
+  readonly hedgeAfterMs?: number | undefined;
   readonly blake3: Blake3;
   readonly clock: Clock;
   readonly random: RandomBytes;

@@ -55,6 +55,8 @@ export interface Policy {
   readonly failureDomain: DomainLevel;
   /** How long a put waits for a provider far behind the others before it settles for surviving fewer losses. */
   readonly stallMs: number;
+  /** After how long a small read asks others beside one, where nothing was measured yet that tells who is late. */
+  readonly hedgeAfterMs: number;
   /** Requests in flight, all providers together. */
   readonly maxInflight: number;
   /** How much of what a put computes is checked before it is acknowledged. */

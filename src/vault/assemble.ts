@@ -7,7 +7,7 @@ import { linkedAbort } from '../core/abort.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { createHedge } from '../core/hedge.ts';
-import { NODE_READS } from '../core/straggler-policies.ts';
+import { hedgedAfter, NODE_READS } from '../core/straggler-policies.ts';
 import type { Engine, Owners } from '../engine/index.ts';
 import type { VaultKeys } from '../keys/derivation.ts';
 import type { Arena } from '../pipeline/arena.ts';
@@ -106,7 +106,7 @@ export async function assemble(
   const shared = { clock, random, blake3, engine, directory, keys: bound ? keys : madeUp(keys) };
   const base = {
     ...shared,
-    nodeReads: createHedge(clock, NODE_READS),
+    nodeReads: createHedge(clock, hedgedAfter(NODE_READS, config.limits.hedgeAfterMs)),
     secondBlake3: () => ports.secondBlake3(),
     owner: () => owners.current(),
     relocations: relocationsOf(shared),

@@ -60,6 +60,7 @@ export function policyOf(config: Config): Policy {
     minTolerates: config.placement.minTolerates,
     failureDomain: config.placement.failureDomain,
     stallMs: config.limits.stallMs,
+    hedgeAfterMs: config.limits.hedgeAfterMs,
     maxInflight: config.limits.maxInflight,
     verifyWrites: config.integrity.verifyWrites,
   };

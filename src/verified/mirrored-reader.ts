@@ -33,9 +33,13 @@ interface Started extends Opened {
 /** Makes one reader of several backends. They share the memory that one reader would have. */
 export function mirrorReaders(
   adapters: readonly BlobAdapter[],
-  options: Omit<VerifiedReaderOptions, 'adapter' | 'peekStat'> & { readonly clock: Clock },
+  options: Omit<VerifiedReaderOptions, 'adapter' | 'peekStat'> & {
+    readonly clock: Clock;
+    /** See `createHedgedRead`. */
+    readonly hedgeAfterMs?: number | undefined;
+  },
 ): VerifiedReader {
-  const { hot, proofBytes, metrics, blake3, clock } = options;
+  const { hot, proofBytes, metrics, blake3, clock, hedgeAfterMs } = options;
   const share = (bytes: number): number => Math.floor(bytes / adapters.length);
   const used = adapters.map(() => 0);
   const backends = adapters.map((adapter, i) => {
@@ -55,7 +59,7 @@ export function mirrorReaders(
     });
     return { adapter, reader };
   });
-  return new MirroredReader(backends, clock);
+  return new MirroredReader(backends, clock, hedgeAfterMs);
 }
 
 /**
@@ -67,10 +71,10 @@ class MirroredReader implements VerifiedReader {
   readonly #opening: HedgedRead;
   readonly #reading: HedgedRead;
 
-  constructor(backends: readonly MirrorBackend[], clock: Clock) {
+  constructor(backends: readonly MirrorBackend[], clock: Clock, hedgeAfterMs: number | undefined) {
     this.#backends = backends;
-    this.#opening = createHedgedRead(clock);
-    this.#reading = createHedgedRead(clock);
+    this.#opening = createHedgedRead(clock, hedgeAfterMs);
+    this.#reading = createHedgedRead(clock, hedgeAfterMs);
   }
 
   async open(address: BlobAddress, options?: AbortOptions): Promise<VerifiedBlob> {

@@ -101,6 +101,7 @@ export async function testVault(options: TestVaultOptions = {}): Promise<TestVau
       minTolerates: 1,
       failureDomain: 'provider',
       stallMs: 15_000,
+      hedgeAfterMs: 30,
       maxInflight: 32,
       verifyWrites: 'sample',
       ...options.policy,

@@ -184,18 +184,36 @@ describe('attempts one after the other', () => {
     };
     for (let i = 0; i < 20; i++) {
       const started: string[] = [];
-      const done = run(i === 3 ? 40 : 10, 10, started);
+      const done = run(i === 3 ? 25 : 10, 10, started);
       await clock.advance(50);
       expect([await done, started]).toEqual(['first', ['first']]);
     }
     const started: string[] = [];
     const done = run(1000, 10, started);
-    await clock.advance(39);
+    await clock.advance(24);
     expect(started).toEqual(['first']);
     await clock.advance(2);
     expect(started).toEqual(['first', 'second']);
     await clock.advance(10);
     expect(await done).toBe('second');
+  });
+
+  it('ask the next after the time that is configured while nothing was measured', async () => {
+    for (const [configured, expected] of [
+      [undefined, 30],
+      [7, 7],
+    ] as const) {
+      const clock = new FakeClock();
+      const started: string[] = [];
+      const both = [taking(clock, 1000, 'first', started), taking(clock, 10, 'second', started)];
+      const done = createHedgedRead(clock, configured).run(both, undefined, () => {});
+      await clock.advance(expected - 1);
+      expect(started).toEqual(['first']);
+      await clock.advance(1);
+      expect(started).toEqual(['first', 'second']);
+      await clock.advance(10);
+      expect(await done).toBe('second');
+    }
   });
 
   it('ask the next at once when one fails, and fail when all have', async () => {

@@ -76,6 +76,7 @@ export default async function node(this: CliContext, flags: NodeFlags): Promise<
       version: VERSION,
       limits: settings.limits,
       allowedHosts: settings.allowedHosts,
+      hedgeAfterMs: config.limits.hedgeAfterMs,
       amnesia: settings.storage.amnesia,
     });
     try {

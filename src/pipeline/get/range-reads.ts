@@ -4,6 +4,7 @@ import { asHoldfastError, HoldfastError, isHoldfastError } from '../../core/erro
 import { entryOf } from '../../core/maps.ts';
 import {
   FEW_READS,
+  hedgedAfter,
   SHARD_LOSERS,
   SHARD_READS,
   SMALL_READ_BYTES,
@@ -104,10 +105,11 @@ export class RangeReads {
   }
 
   #watch(range: PackRange, bytes: number): WatchedPart {
-    const { directory } = this.#state.context;
+    const { directory, policy } = this.#state.context;
+    const small = hedgedAfter(SMALL_READS, policy.hedgeAfterMs);
     const isSmall = (): boolean => bytes <= SMALL_READ_BYTES && this.#started <= FEW_READS;
     return this.#stragglers.watch({
-      policy: () => (isSmall() ? SMALL_READS : SHARD_READS),
+      policy: () => (isSmall() ? small : SHARD_READS),
       p95Ms: () => directory.p95Ms(range.pack.provider, 'fetch', bytes),
       onLate: () => {
         for (const { fetch, shard } of range.shards) fetch.fallsBehind(shard);
