@@ -1,4 +1,4 @@
-// Makes the manual pages from the table of commands: holdfast.1, and one for each command.
+// Makes the manual page from the table of commands.
 
 const SEE_ALSO = 'The documentation in the package: docs/README.md.';
 const FILES = [
@@ -34,11 +34,6 @@ const plain = (text) =>
     .replaceAll(/^\./gm, '\\&.');
 
 const quoted = (text) => `"${plain(text).replaceAll('"', '\\(dq')}"`;
-const pageName = (path) => ['holdfast', ...path].join('-');
-
-const titleLine = (name, version) =>
-  `.\\" Made by npm run docs:api from the table of commands.\n.TH ${quoted(name.toUpperCase())} 1 "" ${quoted(`holdfast ${version}`)} "Holdfast"\n`;
-
 /** Paragraphs; lines that are indented stand as they are. */
 function paragraphs(text) {
   return text
@@ -50,36 +45,23 @@ function paragraphs(text) {
 }
 
 const items = (list) => list.map(([term, said]) => `.TP\n.B ${quoted(term)}\n${plain(said)}`).join('\n');
-const section = (title, body) => (body === '' ? '' : `.SH ${title}\n${body}\n`);
+const section = (title, body) => `.SH ${title}\n${body}\n`;
 
-/** @returns {Map<string, string>} names of files to what is in them. */
-export function manualPages({ description, commands, groups }, version) {
-  const pages = new Map([['holdfast.1', mainPage(description, commands, groups, version)]]);
-  for (const command of commands) pages.set(`${pageName(command.path)}.1`, commandPage(command, version));
-  return pages;
-}
-
-function mainPage(description, commands, groups, version) {
+/** man/holdfast.1 */
+export function manualPage({ description, commands, groups }, version) {
   const [brief, ...rest] = description.split('\n\n');
-  const exits =
-    rest
-      .join('\n\n')
-      .replaceAll('\n', ' ')
-      .match(/Exit codes: (.*)$/)?.[1] ?? '';
-  const all = commands.map(({ path, brief: said }) => [
-    `holdfast ${path.join(' ')}`,
-    `${said}. See ${pageName(path)}(1).`,
-  ]);
+  const [, exits = ''] = /Exit codes: (.*)$/.exec(rest.join('\n\n').replaceAll('\n', ' ')) ?? [];
   const below = groups.map(({ path }) => path.join(' ')).join(', ');
   return [
-    titleLine('holdfast', version),
+    '.\\" Made by npm run docs:api from the table of commands.\n',
+    `.TH "HOLDFAST" 1 "" ${quoted(`holdfast ${version}`)} "Holdfast"\n`,
     section('NAME', `holdfast \\- ${plain(brief.replace(/\.$/, ''))}`),
-    section('SYNOPSIS', `.B holdfast\n.I COMMAND\n[\\fIoption\\fR ...] [\\fIargument\\fR ...]`),
+    section('SYNOPSIS', '.B holdfast\n.I COMMAND\n[\\fIoption\\fR ...] [\\fIargument\\fR ...]'),
     section(
       'DESCRIPTION',
       `${paragraphs(description)}\n.PP\nCommands with others below them: ${plain(below)}.`,
     ),
-    section('COMMANDS', items(all)),
+    section('COMMANDS', commands.map(commandText).join('\n')),
     section('ENVIRONMENT', items(ENVIRONMENT)),
     section('FILES', items(FILES)),
     section('EXIT STATUS', plain(exits)),
@@ -87,25 +69,27 @@ function mainPage(description, commands, groups, version) {
   ].join('');
 }
 
-function commandPage({ path, brief, description, flags, arguments: taken }, version) {
-  const name = pageName(path);
+function commandText({ path, brief, description, flags, arguments: taken }) {
+  const own = flags.filter(({ name }) => name !== '--help');
   const synopsis = [
     `.B ${quoted(`holdfast ${path.join(' ')}`)}`,
-    ...flags
+    ...own
       .filter(({ required }) => required)
       .map((flag) => `.B ${quoted(flagTerm({ ...flag, alias: undefined }))}`),
-    `[\\fIoption\\fR ...]`,
+    '[\\fIoption\\fR ...]',
     ...taken.map(argumentTerm),
   ];
+  const options = [
+    ...taken.map(({ name: term, brief: said }) => [term, `${said}.`]),
+    ...own.map((flag) => [flagTerm(flag), flagText(flag)]),
+  ];
   return [
-    titleLine(name, version),
-    section('NAME', `${plain(name)} \\- ${plain(brief.replaceAll('`', ''))}`),
-    section('SYNOPSIS', synopsis.join('\n')),
-    section('DESCRIPTION', paragraphs(description ?? `${brief}.`)),
-    section('ARGUMENTS', items(taken.map(({ name: term, brief: said }) => [term, `${said}.`]))),
-    section('OPTIONS', items(flags.map((flag) => [flagTerm(flag), flagText(flag)]))),
-    section('SEE ALSO', '.BR holdfast (1)'),
-  ].join('');
+    `.SS ${quoted(path.join(' '))}`,
+    synopsis.join('\n'),
+    '.PP',
+    paragraphs(description ?? `${brief}.`),
+    items(options),
+  ].join('\n');
 }
 
 const flagTerm = ({ name, alias, value }) =>

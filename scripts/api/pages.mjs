@@ -1,8 +1,8 @@
 // Every page that is made from the sources alone, by its path below the checkout.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { configurationPage } from './configuration.mjs';
 import { errorsPage } from './errors.mjs';
-import { manualPages } from './manual.mjs';
+import { manualPage } from './manual.mjs';
 import { metricsPage } from './metrics.mjs';
 import { withKeysTable } from './providers.mjs';
 import { fromSource } from './source.mjs';
@@ -17,7 +17,7 @@ export const textOf = (path) => {
   }
 };
 
-/** @returns {Promise<Map<string, string | undefined>>} undefined: there is to be no such file. */
+/** @returns {Promise<Map<string, string>>} */
 export async function generatedPages() {
   const { schema, names, app, registry, version } = await fromSource({
     schema: 'src/config/schema.ts',
@@ -26,14 +26,11 @@ export async function generatedPages() {
     registry: 'src/providers/registry.ts',
     version: 'src/core/version.ts',
   });
-  const manual = manualPages(app.commands(), version.VERSION);
-  const old = readdirSync(new URL('man/', ROOT)).filter((name) => !manual.has(name));
   return new Map([
     ['docs/api/errors.md', errorsPage()],
     ['docs/operations/configuration.md', configurationPage(schema, textOf('config/storage.toml'))],
     ['docs/operations/metrics.md', metricsPage(names)],
     ['docs/providers.md', withKeysTable(textOf('docs/providers.md'), registry.BUILT_IN.all)],
-    ...[...manual].map(([name, text]) => [`man/${name}`, text]),
-    ...old.map((name) => [`man/${name}`, undefined]),
+    ['man/holdfast.1', manualPage(app.commands(), version.VERSION)],
   ]);
 }
