@@ -61,6 +61,7 @@ export default defineConfig({
     'providers/testing/index': 'src/providers/testing/index.ts',
     // Beside the chunks that start them.
     'chunks/worker': 'src/pipeline/cpu/worker.ts',
+    'chunks/receipts-worker': 'src/receipts/apart/receipts-worker.ts',
     'chunks/agent': 'src/cli/agent/main.ts',
   },
   platform: 'node',
@@ -83,7 +84,7 @@ export default defineConfig({
         // What the agent needs, and no more.
         { name: 'protocol', test: /src\/cli\/agent\/protocol\.ts$/ },
         // What a worker thread needs, and no more.
-        { name: 'work', test: /src\/pipeline\/cpu\/(inline|primitives)\.ts$/ },
+        { name: 'work', test: /src\/(core\/worker-thread|pipeline\/cpu\/(inline|primitives))\.ts$/ },
         {
           name: 'providers',
           test: /src\/(providers\/(adapter|from-driver|fs\/layout|generations|guard|leftovers|listing|provider|registry)|cli\/add\/kinds)\.ts$/,

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
 import { secureRandom } from '../src/core/random.ts';
-import { openReceiptDesk, type ReceiptDesk } from '../src/receipts/desk.ts';
+import type { ReceiptDesk } from '../src/receipts/desk.ts';
 import type { Signer } from '../src/receipts/ed25519/ed25519.ts';
 import { encodeReceipt, type ReadGrant, signAck } from '../src/receipts/records/records.ts';
-import { auditReceipts, receiptParts } from '../src/vault/open-receipts.ts';
+import { auditReceipts, openThreadedDesk, receiptParts } from '../src/vault/open-receipts.ts';
 
 export interface Appended {
   readonly records: number;
@@ -56,12 +56,7 @@ const clock = { ...systemClock, now: () => Number(nowText) + (systemClock.monoto
 
 const opened = performance.now();
 const parts = await receiptParts(folder, process.env);
-const desk = await openReceiptDesk({
-  ...parts,
-  clock,
-  random: secureRandom,
-  key: new Uint8Array(32).fill(1),
-});
+const desk = await openThreadedDesk({ folder, clock, key: new Uint8Array(32).fill(1) });
 const openMs = performance.now() - opened;
 
 const grant = (i: number): ReadGrant =>

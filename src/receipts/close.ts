@@ -2,12 +2,11 @@ import { equalBytes } from '../core/bytes.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { Signer } from './ed25519/ed25519.ts';
 import { listEpochs, rootPath } from './log/folder.ts';
-import { cutTorn, damaged, type Place, readEpoch } from './log/load.ts';
+import { cutTorn, damaged, type Place } from './log/load.ts';
 import type { ReceiptLog } from './log/log.ts';
-import { blake3Tree, TreeRoot } from './merkle/tree.ts';
 import { EPOCH_MS } from './records/grants.ts';
 import { decodeRoot, type EpochRoot, encodeRoot, type PreviousRoot } from './records/root.ts';
-import { Totals } from './totals.ts';
+import { type EpochSums, sumEpoch } from './sums.ts';
 
 /** So long after its end an epoch is closed at the earliest; so long are reads of it acknowledged. */
 export const GRACE_MS: number = 5 * 60_000;
@@ -17,6 +16,8 @@ export const MAX_ROOT_BYTES: number = 1024 ** 2;
 export interface CloseOptions extends Place {
   readonly log: Pick<ReceiptLog, 'seal' | 'booking'>;
   readonly signer: Signer;
+  /** Goes through an epoch's records, on another thread: a million take seconds. Default: on this one. */
+  readonly sum?: ((epoch: number, signal?: AbortSignal) => Promise<EpochSums>) | undefined;
   /** Looked at between epochs. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -46,8 +47,9 @@ export async function closeDue(options: CloseOptions, now: number): Promise<Epoc
 
 /** Undefined where it has no record, or where another was first. */
 async function closeEpoch(options: CloseOptions, epoch: number): Promise<EpochRoot | undefined> {
-  const { files, folder, signer } = options;
-  const { subtrees, root, totals, gateway } = await recompute(options, epoch);
+  const { files, folder, signer, signal, sum = (one) => sumEpoch(options, one) } = options;
+  const { subtrees, root, totals, gateway, end } = await sum(epoch, signal);
+  if (end.tornBytes > 0) await cutTorn(options, epoch, end);
   if (totals.count === 0) return undefined;
   if (gateway === undefined || !equalBytes(gateway, signer.publicKey))
     throw damaged(epoch, '', 'its records are of another gateway');
@@ -59,32 +61,6 @@ async function closeEpoch(options: CloseOptions, epoch: number): Promise<EpochRo
   // What cannot be read again must not be there for ever.
   const decoded = decodeRoot(encoded);
   return (await files.place(rootPath(folder, epoch), encoded)) ? decoded : undefined;
-}
-
-interface Recomputed extends Pick<EpochRoot, 'root' | 'subtrees'> {
-  readonly totals: ReturnType<Totals['totals']>;
-  /** That all records name; undefined where they differ. */
-  readonly gateway: Uint8Array | undefined;
-}
-
-async function recompute(options: Place, epoch: number): Promise<Recomputed> {
-  const hash = blake3Tree(options.blake3);
-  const totals = new Totals();
-  const trees: TreeRoot[] = [];
-  let gateway: Uint8Array | undefined;
-  let isOne = true;
-  const end = await readEpoch(options, epoch, ({ receipt, bytes }, seq) => {
-    trees[seq] ??= new TreeRoot(hash);
-    trees[seq].append(hash.leaf(bytes));
-    totals.add(receipt);
-    gateway ??= receipt.gateway.slice();
-    isOne &&= equalBytes(gateway, receipt.gateway);
-  });
-  if (end.tornBytes > 0) await cutTorn(options, epoch, end);
-  const subtrees = trees.map((tree) => tree.root());
-  const whole = new TreeRoot(hash);
-  for (const subtree of subtrees) whole.append(subtree);
-  return { subtrees, root: whole.root(), totals: totals.totals(), gateway: isOne ? gateway : undefined };
 }
 
 async function previousRoot(

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { deriveGatewayKeys, type GatewayKeys } from '../keys/gateway.ts';
-import { closeDue, GRACE_MS } from './close.ts';
+import { type CloseOptions, closeDue, GRACE_MS } from './close.ts';
 import { DenialCounter } from './denials.ts';
 import type { Ed25519, Signer } from './ed25519/ed25519.ts';
 import { type LogOptions, openReceiptLog, type ReceiptLog } from './log/log.ts';
@@ -19,7 +19,7 @@ import {
 } from './records/records.ts';
 import type { EpochRoot } from './records/root.ts';
 
-export interface DeskOptions extends LogOptions {
+export interface DeskOptions extends LogOptions, Pick<CloseOptions, 'sum'> {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly ed25519: Ed25519;
@@ -152,8 +152,8 @@ class Desk implements ReceiptDesk {
 
   async closeDue(signal?: AbortSignal): Promise<EpochRoot[]> {
     await this.#denials.flush();
-    const { files, blake3, folder, clock } = this.#options;
-    const options = { files, blake3, folder, log: this.#log, signer: this.#signer, signal };
+    const { files, blake3, folder, clock, sum } = this.#options;
+    const options = { files, blake3, folder, log: this.#log, signer: this.#signer, signal, sum };
     return closeDue(options, clock.now());
   }
 

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3ByLength } from '../core/b3/select.ts';
@@ -7,8 +8,9 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkOptions } from '../core/options.ts';
 import { secureRandom } from '../core/random.ts';
 import { holdFolder } from '../engine/index.ts';
+import { createReceiptThreads, receiptsScript } from '../receipts/apart/threads.ts';
 import { type AuditReport, auditEpoch } from '../receipts/audit.ts';
-import { openReceiptDesk, type ReceiptDesk } from '../receipts/desk.ts';
+import { type DeskOptions, openReceiptDesk, type ReceiptDesk } from '../receipts/desk.ts';
 import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
 import { selectEd25519 } from '../receipts/ed25519/select.ts';
 import { type ProofVerdict, verifyProof } from '../receipts/inspect.ts';
@@ -16,6 +18,9 @@ import { diskFiles } from '../receipts/log/disk.ts';
 import type { Place } from '../receipts/log/load.ts';
 import { createReceiptReader, type ReceiptReader } from '../receipts/reader.ts';
 import { decodeProof } from '../receipts/records/root.ts';
+
+/** Of those that check signatures: a gateway has more to do. */
+const MAX_THREADS = 4;
 
 /** What works on a folder of receipts. */
 export async function receiptParts(
@@ -55,15 +60,38 @@ export async function openReceipts(options: OpenReceiptsOptions): Promise<Receip
   });
   const release = await hold(options.folder);
   try {
-    const parts = await receiptParts(options.folder, process.env);
     const key = await gatewayKey(options.folder);
-    return await openReceiptDesk({
-      ...options,
-      ...parts,
-      ...{ key, clock: systemClock, random: secureRandom, release },
-    });
+    return await openThreadedDesk({ ...options, key, clock: systemClock, release });
   } catch (error) {
     await release();
+    throw error;
+  }
+}
+
+/** The desk of a folder, which leaves to threads what takes long. */
+export async function openThreadedDesk(
+  options: Pick<DeskOptions, 'key' | 'clock' | 'release'> & OpenReceiptsOptions,
+): Promise<ReceiptDesk> {
+  const { clock, release } = options;
+  const parts = await receiptParts(options.folder, process.env);
+  const acceleration = accelerationFrom(process.env);
+  const threads = createReceiptThreads({
+    ...{ ...parts, acceleration, clock },
+    threads: Math.min(MAX_THREADS, availableParallelism()),
+    script: receiptsScript(),
+  });
+  const ed25519 = { ...parts.ed25519, verifyApart: threads.verifyApart };
+  const end = async (): Promise<void> => {
+    await threads.close();
+    await release?.();
+  };
+  try {
+    return await openReceiptDesk({
+      ...{ ...options, ...parts, ed25519, random: secureRandom },
+      ...{ know: threads.know, sum: threads.sum, release: end },
+    });
+  } catch (error) {
+    await threads.close();
     throw error;
   }
 }

@@ -34,3 +34,12 @@ test('ids that differ behind the bytes that count are one', () => {
     ids.add(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 0)),
   ]).toEqual([true, false]);
 });
+
+test('a set that took in another has all of both, and takes more', () => {
+  const [ids, other] = [new IdSet(8), new IdSet(8)];
+  for (let n = 0; n < 3_000; n++) (n % 2 === 0 ? ids : other).add(idOf(n));
+  ids.adopt(other.tables);
+  for (let n = 3_000; n < 20_000; n++) expect(ids.add(idOf(n))).toBe(true);
+  for (let n = 0; n < 20_000; n++) expect(ids.add(idOf(n))).toBe(false);
+  expect([ids.size, ids.has(idOf(20_000))]).toEqual([20_000, false]);
+});

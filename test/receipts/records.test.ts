@@ -1,7 +1,17 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodeNode } from '../../src/manifest/dag-cbor.ts';
-import { decodeReceipt, encodeReceipt, type ReadAck, signAck } from '../../src/receipts/records/records.ts';
+import {
+  decodeReceipt,
+  encodeReceipt,
+  glimpse,
+  idOf,
+  providerIn,
+  type ReadAck,
+  type Receipt,
+  signAck,
+  signExecution,
+} from '../../src/receipts/records/records.ts';
 import { itemAt } from './page-reader.ts';
 import { reader } from './world.ts';
 
@@ -32,4 +42,29 @@ test('records are the bytes that the general encoder gives', () => {
     }),
     { numRuns: SLOW ? 5_000 : 100 },
   );
+});
+
+const BYTES = new Uint8Array(32).fill(0x67);
+const GRANT = {
+  ...{ kind: 'grant' as const, gateway: BYTES, manifest: BYTES, pathHash: BYTES, clientHash: BYTES },
+  ...{ readId: BYTES.map((_, i) => i), issued: 2 ** 40, length: 70_000 },
+};
+const DENIED = { bytes: 0, ts: 5, allowed: false, reason: 'rate_limited' };
+const COST = { cpuUs: 7, diskRead: 2 ** 33, diskWritten: 0, ts: 9, executionId: BYTES.subarray(0, 16) };
+
+test.each<Receipt>([
+  signAck({ ...GRANT, provider: 'p1', domain: 'zwölf' }, { bytes: 300, ts: 7 }, reader),
+  // A text that looks like another field.
+  signAck({ ...GRANT, provider: 'gread_id', domain: 'gallowed' }, { bytes: 24, ts: 256 }, reader),
+  { ...GRANT, provider: '', domain: '', kind: 'read', bytes: 1, ts: 5, allowed: true },
+  { ...GRANT, provider: 'p1', domain: '', kind: 'read', ...DENIED },
+  { kind: 'denials', gateway: BYTES, reason: 'x', reads: 3, from: 1, to: 2 },
+  signExecution({ ...GRANT, ...COST, provider: 'p3', domain: '' }, reader),
+])('what a start has to know of a record is what all of it says: %#', (receipt) => {
+  const encoded = encodeReceipt(receipt);
+  const cursor = { bytes: encoded, at: 0 };
+  expect(glimpse(cursor)).toEqual({ id: idOf(receipt), provider: providerIn(receipt) });
+  expect(cursor.at).toBe(encoded.length);
+  for (let length = 0; length < encoded.length; length++)
+    expect(() => glimpse({ bytes: encoded.subarray(0, length), at: 0 })).toThrow('malformed receipt');
 });

@@ -2,7 +2,10 @@ import type { CodecName } from '../../coding/compress/codec.ts';
 import type { LinearCode } from '../../coding/erasure/linear-code.ts';
 import type { CodeParams } from '../../coding/erasure/params.ts';
 import { shardStride } from '../../coding/erasure/shape.ts';
+import type { KnownTiles } from '../../coding/erasure/xor-program.ts';
+import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { WasmMemory } from '../../core/wasm.ts';
 import type { PipelineMetrics, Stage } from '../../telemetry/index.ts';
 
 /**
@@ -21,6 +24,19 @@ export interface CpuStage {
   hash(job: HashJob): Promise<Uint8Array[]>;
   close(): Promise<void>;
 }
+
+/** What a worker thread starts with. */
+export interface WorkerSetup {
+  readonly memory: WasmMemory;
+  readonly acceleration: Acceleration;
+  readonly tiles: KnownTiles;
+}
+
+export type WorkerJob =
+  | { readonly kind: 'encode'; readonly job: EncodeJob }
+  | { readonly kind: 'decode'; readonly job: DecodeJob }
+  | { readonly kind: 'rebuild'; readonly job: RebuildJob }
+  | { readonly kind: 'hash'; readonly job: HashJob };
 
 interface ChunkJob {
   readonly code: CodeParams;

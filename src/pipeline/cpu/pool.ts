@@ -4,8 +4,8 @@ import type { Acceleration } from '../../core/acceleration.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { WasmMemory } from '../../core/wasm.ts';
-import type { CpuStage } from './jobs.ts';
-import { type WorkerJob, WorkerThread, workerFailed } from './worker-thread.ts';
+import { WorkerThread, workerFailed } from '../../core/worker-thread.ts';
+import type { CpuStage, WorkerJob, WorkerSetup } from './jobs.ts';
 
 export interface PoolOptions {
   readonly memory: WasmMemory;
@@ -46,25 +46,20 @@ export function workerScript(): URL | undefined {
 /** The CPU stage on worker threads. Starts them as jobs come; they share the arena and receive no bytes. */
 export function createPoolStage(options: PoolOptions): CpuStage {
   const { memory, acceleration, tiles, idleMs = IDLE_MS, script } = options;
-  const threads: WorkerThread[] = [];
+  const threads: WorkerThread<WorkerJob>[] = [];
   const queue: Queued[] = [];
   let closed = false;
-  const onGone = (thread: WorkerThread): void => {
-    threads.splice(threads.indexOf(thread), 1);
-  };
   /** The least busy thread that can take a job; a new one rather than one that works already. */
-  const pick = (): WorkerThread | undefined => {
+  const pick = (): WorkerThread<WorkerJob> | undefined => {
     const [first] = [...threads].sort((a, b) => a.jobs - b.jobs);
     if (first !== undefined && first.jobs === 0) return first;
     if (threads.length < options.threads) {
-      const thread = new WorkerThread(
-        script,
-        { memory, acceleration, tiles: tiles.known },
-        idleMs,
-        options.clock,
-        onGone,
-        assign,
-      );
+      const setup: WorkerSetup = { memory, acceleration, tiles: tiles.known };
+      const thread = new WorkerThread<WorkerJob>({
+        ...{ script, setup, idleMs, clock: options.clock },
+        onGone: () => void threads.splice(threads.indexOf(thread), 1),
+        onFree: assign,
+      });
       threads.push(thread);
       return thread;
     }
@@ -72,7 +67,7 @@ export function createPoolStage(options: PoolOptions): CpuStage {
   };
   const assign = (): void => {
     while (queue.length > 0 && !closed) {
-      let thread: WorkerThread | undefined;
+      let thread: WorkerThread<WorkerJob> | undefined;
       try {
         thread = pick();
       } catch (cause) {

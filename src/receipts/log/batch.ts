@@ -63,6 +63,19 @@ export function scanFile(
   bytes: Uint8Array,
   visit: (record: FileRecord, index: number) => void,
 ): FileScan {
+  return scanBatches(blake3, bytes, (cursor, index) => {
+    const from = cursor.at;
+    const receipt = readReceipt(cursor);
+    visit({ receipt, bytes: cursor.bytes.subarray(from, cursor.at) }, index);
+  });
+}
+
+/** The same with another reader of a record. @param read leaves the cursor behind the record. */
+export function scanBatches(
+  blake3: Hash,
+  bytes: Uint8Array,
+  read: (cursor: Cursor, index: number) => void,
+): FileScan {
   const cursor = { bytes, at: 0 };
   let index = 0;
   while (cursor.at < bytes.length) {
@@ -75,10 +88,8 @@ export function scanFile(
     }
     const inside = { bytes: content, at: 0 };
     while (inside.at < content.length) {
-      const from = inside.at;
       try {
-        const receipt = readReceipt(inside);
-        visit({ receipt, bytes: content.subarray(from, inside.at) }, index);
+        read(inside, index);
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error;
         return { wholeBytes: at, flaw: { at, record: index, why: error.message } };

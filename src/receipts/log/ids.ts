@@ -1,11 +1,11 @@
 /**
- * Ids of records, by their first bytes: a set that takes millions without a pause. It grows by another table twice as
- * large and moves nothing. Ids are random where it matters, so their bytes are their hash.
+ * Ids of records, by their first bytes: a set that takes millions without a pause. It grows by another table eight times as
+ * large and moves nothing, and so looks into five at most until there are millions. Ids are random where it matters, so their bytes are their hash.
  */
 export class IdSet {
   /** Of the id at hand. */
   readonly #key: Uint32Array;
-  readonly #tables: Table[] = [];
+  readonly #tables: IdTable[] = [];
   #size = 0;
 
   /** @param bytes of an id that count: 8 or 16. */
@@ -19,7 +19,8 @@ export class IdSet {
 
   has(id: Uint8Array): boolean {
     const key = this.#keyOf(id);
-    return this.#tables.some((table) => table.slots[placeIn(table, key)] !== 0);
+    for (const table of this.#tables) if (table.slots[placeIn(table, key)] !== 0) return true;
+    return false;
   }
 
   /** @returns false where it is in there already. */
@@ -29,7 +30,7 @@ export class IdSet {
     let table = this.#tables.at(-1);
     // Three quarters full: longer searches would cost more than the memory.
     if (table === undefined || 4 * table.used >= 3 * table.capacity) {
-      const capacity = table === undefined ? 1_024 : Math.min(2 * table.capacity, MAX_CAPACITY);
+      const capacity = table === undefined ? 1_024 : Math.min(8 * table.capacity, MAX_CAPACITY);
       table = { capacity, used: 0, slots: new Uint32Array(capacity * key.length) };
       this.#tables.push(table);
     }
@@ -37,6 +38,19 @@ export class IdSet {
     table.used++;
     this.#size++;
     return true;
+  }
+
+  /** What another thread needs to have the same set: buffers that may be given away. */
+  get tables(): readonly IdTable[] {
+    return this.#tables;
+  }
+
+  /** Takes in the tables of a set by as many bytes, as they are. @param tables nobody else's any more. */
+  adopt(tables: readonly IdTable[]): void {
+    // What is added goes to the last, so that the largest has to be there.
+    this.#tables.push(...tables);
+    this.#tables.sort((a, b) => a.capacity - b.capacity);
+    for (const { used } of tables) this.#size += used;
   }
 
   /** Takes back one that was added. */
@@ -63,32 +77,40 @@ export class IdSet {
 /** 4 Mi ids: 32 or 64 MiB. */
 const MAX_CAPACITY = 4 * 1024 ** 2;
 
-interface Table {
+export interface IdTable {
+  /** A power of two. */
   readonly capacity: number;
   used: number;
   /** An id takes some words, of which the first is not 0. */
   readonly slots: Uint32Array;
 }
 
-const homeOf = (word: number, capacity: number): number => (Math.imul(word, 0x9e3779b1) >>> 0) % capacity;
+const homeOf = (word: number, capacity: number): number => Math.imul(word, 0x9e3779b1) & (capacity - 1);
 
 /** Where the key is, or else the free slot where it belongs. There is always one. */
-function placeIn({ slots, capacity }: Table, key: Uint32Array): number {
+function placeIn({ slots, capacity }: IdTable, key: Uint32Array): number {
   const words = key.length;
-  for (let slot = homeOf(key[0]!, capacity); ; slot = (slot + 1) % capacity) {
+  const first = key[0]!;
+  for (let slot = homeOf(first, capacity); ; slot = (slot + 1) & (capacity - 1)) {
     const at = slot * words;
-    if (slots[at] === 0) return at;
-    let same = true;
-    for (let i = 0; i < words && same; i++) same = slots[at + i] === key[i];
-    if (same) return at;
+    const found = slots[at];
+    if (found === 0) return at;
+    if (found !== first) continue;
+    let i = 1;
+    while (i < words && slots[at + i] === key[i]) i++;
+    if (i === words) return at;
   }
 }
 
 /** Frees a slot, and puts those behind it again that were there only because it was taken. */
-function removeAt(table: Table, place: number, words: number): void {
+function removeAt(table: IdTable, place: number, words: number): void {
   const { slots, capacity } = table;
   slots.fill(0, place, place + words);
-  for (let slot = (place / words + 1) % capacity; slots[slot * words] !== 0; slot = (slot + 1) % capacity) {
+  for (
+    let slot = (place / words + 1) & (capacity - 1);
+    slots[slot * words] !== 0;
+    slot = (slot + 1) & (capacity - 1)
+  ) {
     const at = slot * words;
     const key = slots.slice(at, at + words);
     slots.fill(0, at, at + words);

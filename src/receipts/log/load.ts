@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { idOf, providerIn } from '../records/records.ts';
+import { glimpse, readReceipt } from '../records/records.ts';
 import { RECORDS_PER_FILE } from '../records/root.ts';
-import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, scanFile } from './batch.ts';
+import type { Cursor } from '../records/shape.ts';
+import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, scanBatches } from './batch.ts';
 import type { ReceiptFiles } from './files.ts';
 import { fileName, filePath, listFiles } from './folder.ts';
-import type { IdSet } from './ids.ts';
+import { IdSet, type IdTable } from './ids.ts';
 
 export interface Place {
   readonly files: ReceiptFiles;
@@ -30,10 +31,22 @@ export interface EpochEnd {
  * Goes through all records of an epoch that is written by the rules, in order.
  * @throws HoldfastError `Corrupt`, code `receipts_damaged`, which names the file and the place.
  */
-export async function readEpoch(
+export function readEpoch(
   place: Place,
   epoch: number,
-  visit: (record: FileRecord, seq: number, index: number) => void,
+  visit: (record: FileRecord, seq: number) => void,
+): Promise<EpochEnd> {
+  return goThrough(place, epoch, (cursor, seq) => {
+    const from = cursor.at;
+    const receipt = readReceipt(cursor);
+    visit({ receipt, bytes: cursor.bytes.subarray(from, cursor.at) }, seq);
+  });
+}
+
+async function goThrough(
+  place: Place,
+  epoch: number,
+  read: (cursor: Cursor, seq: number) => void,
 ): Promise<EpochEnd> {
   const { files, blake3, folder } = place;
   const { count, others } = await listFiles(files, folder, epoch);
@@ -43,9 +56,9 @@ export async function readEpoch(
     const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
     if (bytes === undefined) throw damaged(epoch, fileName(seq), 'it is missing');
     let records = 0;
-    const scan = scanFile(blake3, bytes, (record, index) => {
+    const scan = scanBatches(blake3, bytes, (cursor) => {
+      read(cursor, seq);
       records++;
-      visit(record, seq, index);
     });
     const tornBytes = tornIn(place, bytes, scan, seq === count - 1);
     if (tornBytes === undefined)
@@ -77,21 +90,44 @@ export function damaged(epoch: number, file: string, why: string): HoldfastError
   });
 }
 
-/** The ids and providers of an epoch's records; what a dead process left half written at its end is cut off. */
+/** What a log has to know of an epoch that it goes on with. */
+export interface EpochKnown {
+  readonly end: EpochEnd;
+  /** By 8 of their bytes. */
+  readonly ids: readonly IdTable[];
+  readonly providers: readonly string[];
+}
+
+/** @throws HoldfastError `Corrupt`, code `receipts_damaged`. */
+export async function knowEpoch(place: Place, epoch: number): Promise<EpochKnown> {
+  const ids = new IdSet(8);
+  const providers = new Set<string>();
+  const end = await goThrough(place, epoch, (cursor) => {
+    const { id, provider } = glimpse(cursor);
+    if (id !== undefined) ids.add(id);
+    if (provider !== undefined) providers.add(provider);
+  });
+  return { end, ids: ids.tables, providers: [...providers] };
+}
+
+export interface KnownPlace extends Place {
+  /** {@link knowEpoch} on another thread: a long hour takes a second. Default: on this one. */
+  readonly know?: ((epoch: number) => Promise<EpochKnown>) | undefined;
+}
+
+/** Where the epoch ends; what a dead process left half written there is cut off. */
 export async function loadEpoch(
-  place: Place,
+  options: KnownPlace,
   epoch: number,
   ids: IdSet,
   providers: Set<string>,
 ): Promise<EpochEnd> {
-  const end = await readEpoch(place, epoch, ({ receipt }) => {
-    const id = idOf(receipt);
-    if (id !== undefined) ids.add(id);
-    const provider = providerIn(receipt);
-    if (provider !== undefined) providers.add(provider);
-  });
-  if (end.tornBytes > 0) await cutTorn(place, epoch, end);
-  return end;
+  const { know = (one) => knowEpoch(options, one) } = options;
+  const known = await know(epoch);
+  ids.adopt(known.ids);
+  for (const provider of known.providers) providers.add(provider);
+  if (known.end.tornBytes > 0) await cutTorn(options, epoch, known.end);
+  return known.end;
 }
 
 /** Cuts off what a write left that did not end. Nobody else writes to the epoch meanwhile. */

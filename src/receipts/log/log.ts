@@ -9,9 +9,9 @@ import { encodeBatch, MAX_BATCH_BYTES } from './batch.ts';
 import type { AppendFile } from './files.ts';
 import { filePath, listEpochs } from './folder.ts';
 import { IdSet } from './ids.ts';
-import { type EpochEnd, loadEpoch, type Place } from './load.ts';
+import { type EpochEnd, type KnownPlace, loadEpoch } from './load.ts';
 
-export interface LogOptions extends Place {
+export interface LogOptions extends KnownPlace {
   readonly clock: Clock;
   /** Records that wait for the disk. Default 16,384. */
   readonly maxWaiting?: number | undefined;

@@ -5,9 +5,11 @@ import {
   type Cursor,
   flag,
   integer,
+  keyOf,
   kindAt,
   literal,
   malformed,
+  placesOf,
   Shape,
   textOf,
   withoutField,
@@ -256,3 +258,34 @@ export function idOf(receipt: Receipt): Uint8Array | undefined {
 /** Whom a root has a place for: an allowed read's provider, or an execution's. */
 export const providerIn = (receipt: Receipt): string | undefined =>
   receipt.kind === 'denials' || (receipt.kind === 'read' && !receipt.allowed) ? undefined : receipt.provider;
+
+/** What a gateway that starts has to know of a record. */
+export interface Glimpse {
+  readonly id: Uint8Array | undefined;
+  readonly provider: string | undefined;
+}
+
+const GLIMPSED = ['read_id', 'execution_id', 'provider', 'allowed'].map(keyOf);
+const executionId = bytesOf(16);
+const places = GLIMPSED.map(() => -1);
+
+/**
+ * {@link idOf} and {@link providerIn} of the record at the cursor, which is then behind it, in a fifth of the time that all of
+ * it takes. Whether the record is right it does not tell.
+ * @throws HoldfastError `Corrupt`, code `receipt_malformed`, where it cannot be gone over.
+ */
+export function glimpse(cursor: Cursor): Glimpse {
+  placesOf(cursor, GLIMPSED, places);
+  const [read, execution, provider, allowed] = places as [number, number, number, number];
+  const { bytes } = cursor;
+  const isCredited = provider >= 0 && (allowed < 0 || flag.read({ bytes, at: allowed }));
+  return {
+    id:
+      read >= 0
+        ? hash.read({ bytes, at: read })
+        : execution >= 0
+          ? executionId.read({ bytes, at: execution })
+          : undefined,
+    provider: isCredited ? name.read({ bytes, at: provider }) : undefined,
+  };
+}

@@ -37,7 +37,7 @@ export function malformed(why: string): HoldfastError {
 }
 
 const MAX_FIELDS = 23;
-const [BYTES, TEXT, MAP] = [2, 3, 5] as const;
+const [BYTES, TEXT, MAP, SIMPLE] = [2, 3, 5, 7] as const;
 
 export const integer: FieldType<number> = {
   write(writer, value) {
@@ -180,18 +180,20 @@ export function kindAt({ bytes, at }: Cursor): string {
   const cursor = { bytes, at };
   for (let left = readHead(cursor, MAP); left > 0; left--) {
     const isKind = startsWith(cursor, KIND);
-    take(cursor, readHead(cursor, TEXT));
+    pass(cursor, readHead(cursor, TEXT));
     if (isKind) return decodeText(take(cursor, Math.min(readHead(cursor, TEXT), MAX_RECORD_BYTES)));
     skip(cursor);
   }
   throw malformed('it has no kind');
 }
 
+/** Goes over the value at the cursor. @throws HoldfastError `Corrupt` for one of a type that no field has. */
 function skip(cursor: Cursor): void {
   const major = (cursor.bytes[cursor.at] ?? 0xff) >> 5;
-  if (major > TEXT) throw malformed('a field before kind that does not belong there');
+  if (major === SIMPLE) return void flag.read(cursor);
+  if (major > TEXT) throw malformed('a field that does not belong there');
   const value = readHead(cursor, major);
-  if (major === BYTES || major === TEXT) take(cursor, value);
+  if (major === BYTES || major === TEXT) pass(cursor, value);
 }
 
 /**
@@ -206,9 +208,8 @@ export function sequenceOf(bytes: Uint8Array, max: number): Uint8Array[] | undef
     const from = cursor.at;
     try {
       for (let left = readHead(cursor, MAP); left > 0; left--) {
-        take(cursor, readHead(cursor, TEXT));
-        if (isFlag(bytes[cursor.at])) cursor.at++;
-        else skip(cursor);
+        pass(cursor, readHead(cursor, TEXT));
+        skip(cursor);
       }
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
@@ -219,6 +220,25 @@ export function sequenceOf(bytes: Uint8Array, max: number): Uint8Array[] | undef
   return records;
 }
 
+/**
+ * Where the values of some fields of the record at the cursor begin, which is then behind the record; −1 where it has none
+ * of them. Whether the record is right it does not tell.
+ * @param keys as they are encoded. @param places filled. @throws HoldfastError `Corrupt` where it cannot be gone over.
+ */
+export function placesOf(cursor: Cursor, keys: readonly Uint8Array[], places: number[]): void {
+  places.fill(-1);
+  for (let left = readHead(cursor, MAP); left > 0; left--) {
+    let found = 0;
+    while (found < keys.length && !startsWith(cursor, keys[found]!)) found++;
+    pass(cursor, readHead(cursor, TEXT));
+    if (found < keys.length) places[found] = cursor.at;
+    skip(cursor);
+  }
+}
+
+/** A field's name as it is encoded. */
+export const keyOf = (name: string): Uint8Array => concatBytes(head(TEXT, name.length), utf8Encode(name));
+
 /** A record without one of its fields, which it has. @param key as it is encoded. @throws HoldfastError `Corrupt`. */
 export function withoutField(
   record: Uint8Array,
@@ -228,7 +248,7 @@ export function withoutField(
   for (let left = readHead(cursor, MAP); left > 0; left--) {
     const from = cursor.at;
     const isIt = startsWith(cursor, key);
-    take(cursor, readHead(cursor, TEXT));
+    pass(cursor, readHead(cursor, TEXT));
     skip(cursor);
     if (isIt) return [Uint8Array.of(record[0]! - 1), record.subarray(1, from), record.subarray(cursor.at)];
   }
@@ -284,11 +304,15 @@ export function readHead(cursor: Cursor, major: number): number {
 }
 
 export function take(cursor: Cursor, length: number): Uint8Array {
+  const from = cursor.at;
+  pass(cursor, length);
+  return cursor.bytes.subarray(from, cursor.at);
+}
+
+function pass(cursor: Cursor, length: number): void {
   const end = cursor.at + length;
   if (end > cursor.bytes.length) throw malformed('it ends too early');
-  const taken = cursor.bytes.subarray(cursor.at, end);
   cursor.at = end;
-  return taken;
 }
 
 function startsWith({ bytes, at }: Cursor, prefix: Uint8Array): boolean {

@@ -1,31 +1,21 @@
-import { Worker } from 'node:worker_threads';
-import type { KnownTiles } from '../../coding/erasure/xor-program.ts';
-import type { Acceleration } from '../../core/acceleration.ts';
-import type { Clock } from '../../core/clock.ts';
-import { type ErrorCode, type ErrorKind, type ErrorStatus, HoldfastError } from '../../core/errors.ts';
-import type { WasmMemory } from '../../core/wasm.ts';
-import type { DecodeJob, EncodeJob, HashJob, RebuildJob } from './jobs.ts';
-
-export interface WorkerSetup {
-  readonly memory: WasmMemory;
-  readonly acceleration: Acceleration;
-  readonly tiles: KnownTiles;
-}
-
-export type WorkerJob =
-  | { readonly kind: 'encode'; readonly job: EncodeJob }
-  | { readonly kind: 'decode'; readonly job: DecodeJob }
-  | { readonly kind: 'rebuild'; readonly job: RebuildJob }
-  | { readonly kind: 'hash'; readonly job: HashJob };
+import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
+import type { Clock } from './clock.ts';
+import {
+  asHoldfastError,
+  type ErrorCode,
+  type ErrorKind,
+  type ErrorStatus,
+  HoldfastError,
+} from './errors.ts';
 
 /** What a worker answers: jobs may overtake each other. */
-export type WorkerAnswer = { readonly id: number } & (
+type WorkerAnswer = { readonly id: number } & (
   | { readonly ok: unknown }
   | { readonly error: SerializedError }
 );
 
 /** Errors cross the thread border as data: a class would arrive as a plain `Error`. */
-export interface SerializedError {
+interface SerializedError {
   readonly error: ErrorKind;
   readonly code: ErrorCode;
   readonly status: ErrorStatus;
@@ -42,8 +32,21 @@ interface Waiting {
 /** Without native code jobs leave much short-lived memory behind; a small nursery collects it early. */
 const YOUNG_MB = 4;
 
+export interface WorkerThreadOptions {
+  readonly script: URL;
+  /** What the thread finds as its `workerData`. */
+  readonly setup: unknown;
+  /** A thread that had nothing to do for so long ends. */
+  readonly idleMs: number;
+  readonly clock: Clock;
+  /** Called once, when the thread takes no more jobs. */
+  readonly onGone: () => void;
+  /** Called whenever a job has ended. */
+  readonly onFree: () => void;
+}
+
 /** One worker thread and the jobs it has. It keeps the process alive only while it has any. */
-export class WorkerThread {
+export class WorkerThread<Work> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #idleMs: number;
@@ -52,23 +55,12 @@ export class WorkerThread {
   #cancelIdle: () => void = () => {};
   #nextId = 0;
 
-  /**
-   * @param onGone called once, when the thread takes no more jobs.
-   * @param onFree called whenever a job has ended.
-   */
-  constructor(
-    script: URL,
-    setup: WorkerSetup,
-    idleMs: number,
-    clock: Clock,
-    onGone: (thread: WorkerThread) => void,
-    onFree: () => void,
-  ) {
+  constructor({ script, setup, idleMs, clock, onGone, onFree }: WorkerThreadOptions) {
     this.#idleMs = idleMs;
     this.#clock = clock;
     let gone = false;
     this.#onGone = () => {
-      if (!gone) onGone(this);
+      if (!gone) onGone();
       gone = true;
     };
     this.#worker = new Worker(script, {
@@ -98,13 +90,14 @@ export class WorkerThread {
     return this.#waiting.size;
   }
 
-  run(work: WorkerJob): Promise<unknown> {
+  /** @param transfer what of the job the thread gets for its own. */
+  run(work: Work, transfer: readonly TransferListItem[] = []): Promise<unknown> {
     this.#cancelIdle();
     if (this.#waiting.size === 0) this.#worker.ref();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, work });
+      this.#worker.postMessage({ id, work }, transfer);
     });
   }
 
@@ -137,5 +130,25 @@ function revive({ error, message, code, status, hint, context }: SerializedError
     status,
     ...(hint === undefined ? {} : { hint }),
     ...(context === undefined ? {} : { context }),
+  });
+}
+
+/** In a worker thread: does the jobs that it is given, each as it comes. @param transferOf what of an answer is given away. */
+export function doJobs<Work>(
+  work: (job: Work) => Promise<unknown>,
+  transferOf: (answer: unknown) => TransferListItem[] = () => [],
+): void {
+  const port = parentPort!;
+  port.on('message', async ({ id, work: job }: { id: number; work: Work }) => {
+    let message: WorkerAnswer;
+    let transfer: TransferListItem[] = [];
+    try {
+      const ok = await work(job);
+      message = { id, ok };
+      transfer = transferOf(ok);
+    } catch (thrown) {
+      message = { id, error: asHoldfastError(thrown).toJSON() as unknown as SerializedError };
+    }
+    port.postMessage(message, transfer);
   });
 }

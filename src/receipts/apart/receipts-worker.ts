@@ -1,0 +1,38 @@
+import { workerData } from 'node:worker_threads';
+import { selectBlake3ByLength } from '../../core/b3/select.ts';
+import { systemClock, withDeadline } from '../../core/clock.ts';
+import { doJobs } from '../../core/worker-thread.ts';
+import { selectEd25519 } from '../ed25519/select.ts';
+import { diskFiles } from '../log/disk.ts';
+import type { ReceiptFiles } from '../log/files.ts';
+import { type EpochKnown, knowEpoch } from '../log/load.ts';
+import { sumEpoch } from '../sums.ts';
+import { checkPacked } from './signatures.ts';
+import type { ReceiptJob, ReceiptSetup } from './threads.ts';
+
+const { acceleration } = workerData as ReceiptSetup;
+const parts = Promise.all([selectBlake3ByLength(acceleration), selectEd25519(acceleration)]);
+
+/** Longer than any disk needs that works. */
+const DEADLINE_MS = 30_000;
+const inTime = <T>(work: () => Promise<T>): Promise<T> =>
+  withDeadline(systemClock, DEADLINE_MS, 'receipts', work);
+/** A thread only reads. */
+const files: ReceiptFiles = {
+  ...diskFiles,
+  list: (folder) => inTime(() => diskFiles.list(folder)),
+  read: (path, maxBytes) => inTime(() => diskFiles.read(path, maxBytes)),
+};
+
+async function answer(job: ReceiptJob): Promise<unknown> {
+  const [blake3, ed25519] = await parts;
+  if (job.kind === 'check') return checkPacked(job.packed, ed25519);
+  const place = { files, blake3, folder: job.folder };
+  return job.kind === 'know' ? knowEpoch(place, job.epoch) : sumEpoch(place, job.epoch);
+}
+
+doJobs<ReceiptJob>(answer, (found) => {
+  // What may be large is given away.
+  const ids = (found as Partial<EpochKnown>).ids ?? [];
+  return ids.map(({ slots }) => slots.buffer as ArrayBuffer);
+});
