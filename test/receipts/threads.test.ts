@@ -52,7 +52,7 @@ const verdictsOf = ({ verifyApart }: ReceiptThreads): Promise<boolean[]> =>
 async function hourOnDisk(): Promise<Uint8Array> {
   const world = await newWorld();
   await reads(world.desk, 'zwölf', { signed: 12, unsigned: 4_100 });
-  await world.desk.denied(world.desk.issue({ ...REQUEST, provider: 'denied' }), 'rate_limited');
+  await world.desk.denied({ ...REQUEST, provider: 'denied' }, 'rate_limited');
   await closeHour(world);
   for (const path of world.files.paths().filter((one) => one.endsWith('.cbor'))) {
     const file = await diskFiles.open(path.replace(FOLDER, folder));
