@@ -116,6 +116,22 @@ function survivalOf({ bySurvival, total }, providers) {
   );
 }
 
+const PLANES = ['reads', 'writes'];
+
+/** @param {string} name `too_few_providers` */
+const words = (name) => name.replaceAll('_', ' ');
+
+/**
+ * @param {any} ready
+ * @param {boolean} is
+ * @param {readonly string[]} gates
+ */
+function reasonsOf(ready, is, gates) {
+  if (is) return '';
+  const its = (ready.gates ?? []).filter((/** @type {any} */ { gate }) => gates.includes(gate));
+  return its.flatMap((/** @type {any} */ { reasons }) => reasons.map(words)).join(', ');
+}
+
 /**
  * @param {any} ready
  * @param {any} status
@@ -124,8 +140,19 @@ function workOf(ready, status) {
   const yes = (/** @type {boolean} */ is) => (is ? badge('yes', 'good') : badge('no', 'bad'));
   const standing = status.standing;
   const rows = [
-    ['Objects can be read', yes(ready.reads), ''],
-    ['Objects can be stored', yes(ready.writes), (ready.reasons ?? []).join(', ')],
+    [
+      'Objects can be read',
+      yes(ready.reads),
+      reasonsOf(ready, ready.reads, ['reads', 'placement_cache', 'engine']),
+    ],
+    ['Objects can be stored', yes(ready.writes), (ready.reasons ?? []).map(words).join(', ')],
+    ...(ready.gates ?? [])
+      .filter((/** @type {any} */ { gate }) => !PLANES.includes(gate))
+      .map((/** @type {any} */ { gate, open, reasons }) => [
+        `Gate: ${words(gate)}`,
+        open ? badge('open', 'good') : badge('shut', 'bad'),
+        reasons.map(words).join(', '),
+      ]),
     [
       'This state is the latest',
       badge(standing, standing === 'confirmed' ? 'good' : standing === 'behind' ? 'bad' : 'warn'),

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PAGE_FILES } from '../../src/explorer/page.ts';
 import { absent } from '../helpers/absent.ts';
 import { installedWith, PackedApps, ROOT, run, sizeOf } from './packed.ts';
 
@@ -44,6 +45,11 @@ describe('the packed package', () => {
     );
     for (const target of [...targets, ...Object.values(bin)])
       expect(await readFile(join(apps.package, target), 'utf8'), target).not.toBe('');
+  });
+
+  it('has the explorer page, as a gateway and a daemon serve it', async () => {
+    for (const name of PAGE_FILES.keys())
+      expect(existsSync(join(apps.package, 'web', name)), name).toBe(true);
   });
 
   it('is used by a nodenext TypeScript application, every entry point of it', () => {
