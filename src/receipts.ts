@@ -13,6 +13,7 @@ export {
 } from './receipts/merkle/proofs.ts';
 export { rootOf as treeRoot, type TreeHash, treeHash } from './receipts/merkle/tree.ts';
 export type { ReceiptReader } from './receipts/reader.ts';
+export type { AckOutcome, ReceiptFetch } from './receipts/receipt-fetch.ts';
 export type { ReadRequest } from './receipts/records/grants.ts';
 export {
   type Denials,
@@ -44,7 +45,9 @@ export {
   auditReceipts,
   type CheckOptions,
   type OpenReceiptsOptions,
+  openReceiptFetch,
   openReceiptReader,
   openReceipts,
+  type ReceiptFetchOptions,
   verifyReceiptProof,
 } from './vault/open-receipts.ts';

@@ -17,6 +17,7 @@ import { type ProofVerdict, verifyProof } from '../receipts/inspect.ts';
 import { diskFiles } from '../receipts/log/disk.ts';
 import type { Place } from '../receipts/log/load.ts';
 import { createReceiptReader, type ReceiptReader } from '../receipts/reader.ts';
+import { type AckOutcome, createReceiptFetch, type ReceiptFetch } from '../receipts/receipt-fetch.ts';
 import { decodeProof } from '../receipts/records/root.ts';
 
 /** Of those that check signatures: a gateway has more to do. */
@@ -132,6 +133,23 @@ async function gatewayKey(folder: string): Promise<Uint8Array> {
 export async function openReceiptReader(): Promise<ReceiptReader> {
   const ed25519 = await selectEd25519(accelerationFrom(process.env));
   return createReceiptReader({ ed25519, clock: systemClock, random: secureRandom });
+}
+
+export interface ReceiptFetchOptions {
+  /** Default: the one of this program. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Told of every acknowledgement when it is decided. Must not throw. */
+  readonly onAck?: ((outcome: AckOutcome) => void) | undefined;
+}
+
+/**
+ * A `fetch` that acknowledges to gateways what it read from them, with a key of this program that changes every hour.
+ * @throws HoldfastError `ConfigInvalid` (`unknown_option`).
+ */
+export async function openReceiptFetch(options: ReceiptFetchOptions = {}): Promise<ReceiptFetch> {
+  checkOptions<ReceiptFetchOptions>('openReceiptFetch', options, { fetch: true, onAck: true });
+  const { fetch = globalThis.fetch, onAck } = options;
+  return createReceiptFetch({ reader: await openReceiptReader(), fetch, clock: systemClock, onAck });
 }
 
 export interface CheckOptions {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Config, ReceiptsConfig } from '../../config/types.ts';
+import type { ReadReceipts } from '../../gateway/receipts.ts';
 import type { CacheBudgets } from '../../gateway/vault-store.ts';
 import { createAuthenticator } from '../../http/auth.ts';
 import type { HttpLimits } from '../../http/limits.ts';
@@ -104,12 +105,25 @@ interface Parts {
 }
 
 async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<void> {
-  const { vault, listeners, log, telemetry } = parts;
+  const { vault, log, telemetry } = parts;
   const composed = internalsOf(vault);
-  const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const receipts = await serveReceipts(composed, settings.receipts, { telemetry, log });
+  try {
+    await serveWith(receipts?.reads, settings, io, parts);
+  } finally {
+    await receipts?.close();
+  }
+}
+
+async function serveWith(
+  receipts: ReadReceipts | undefined,
+  settings: Settings,
+  io: Io,
+  { vault, listeners, log, telemetry }: Parts,
+): Promise<void> {
+  const tokens = await openTokens(settings, io, listeners, log, accessOf(settings));
   const { limits, caches, nameMaxAgeSeconds, allowedHosts, public: publicReads, static: isStatic } = settings;
-  const server = gatewayOver(composed, {
+  const server = gatewayOver(internalsOf(vault), {
     auth: createAuthenticator(tokens.table),
     log,
     telemetry,
@@ -119,7 +133,7 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     allowedHosts,
     publicReads,
     static: isStatic,
-    receipts: receipts?.reads,
+    receipts,
   });
   const loops = settings.withRepair ? repairLoopsOver(vault, { telemetry, log }) : undefined;
   const drain = async (): Promise<void> => {
@@ -130,7 +144,6 @@ async function serveVault(settings: Settings, io: Io, parts: Parts): Promise<voi
     await serve({ listen: (listener) => server.listen(listener), drain }, listeners, io, settings.json);
   } finally {
     await server.close();
-    await receipts?.close();
     await loops?.stop(0);
     tokens.stop();
   }
