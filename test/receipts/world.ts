@@ -101,9 +101,9 @@ export class CrashingFiles implements ReceiptFiles, LogFiles {
       flushed: new Uint8Array(0),
       isNamed: false,
     };
-    this.#step('open');
+    this.step('open');
     this.#nodes.set(path, node);
-    this.#step('open: folder');
+    this.step('open: folder');
     node.isNamed = true;
     return {
       size: async () => node.data.length,
@@ -111,15 +111,15 @@ export class CrashingFiles implements ReceiptFiles, LogFiles {
         const { data } = node;
         // Half of it is there when it fails.
         node.data = Buffer.concat([data, bytes.subarray(0, bytes.length >> 1)]);
-        this.#step('append');
+        this.step('append');
         node.data = Buffer.concat([data, bytes]);
       },
       flush: async () => {
-        this.#step('flush');
+        this.step('flush');
         node.flushed = node.data;
       },
       truncate: async (size) => {
-        this.#step('truncate');
+        this.step('truncate');
         node.data = node.data.slice(0, size);
       },
       close: async () => undefined,
@@ -133,14 +133,14 @@ export class CrashingFiles implements ReceiptFiles, LogFiles {
       flushed: new Uint8Array(0),
       isNamed: false,
     });
-    this.#step('place: write');
+    this.step('place: write');
     this.#nodes.set(draft, { data: bytes, flushed: bytes, isNamed: false });
-    this.#step('place: link');
+    this.step('place: link');
     const isFree = !this.#nodes.has(path);
     if (isFree) this.#nodes.set(path, { data: bytes, flushed: bytes, isNamed: false });
-    this.#step('place: remove');
+    this.step('place: remove');
     this.#nodes.delete(draft);
-    this.#step('place: folder');
+    this.step('place: folder');
     this.#nodes.get(path)!.isNamed = true;
     return isFree;
   }
@@ -152,22 +152,22 @@ export class CrashingFiles implements ReceiptFiles, LogFiles {
       flushed: new Uint8Array(0),
       isNamed: false,
     });
-    this.#step('replace: write');
+    this.step('replace: write');
     this.#nodes.delete(draft);
     const node: Node = { data: bytes, flushed: bytes, isNamed: false, before: this.#nodes.get(path)?.data };
     this.#nodes.set(path, node);
-    this.#step('replace: folder');
+    this.step('replace: folder');
     node.isNamed = true;
   }
 
   async removeFolder(path: string): Promise<void> {
     for (const one of this.paths().filter((name) => name.startsWith(`${path}/`))) {
-      this.#step('remove');
+      this.step('remove');
       this.#nodes.delete(one);
     }
   }
 
-  #step(name: string): void {
+  step(name: string): void {
     this.taken++;
     if (this.steps-- <= 0) throw new Stopped(name);
     const fault = this.fault?.(name);

@@ -38,7 +38,6 @@ interface Hour {
   readonly epoch: number;
   readonly settled: SettledEpoch;
   readonly item: AnchorItem;
-  readonly hasFinal: boolean;
 }
 
 /** Hours that are worked on at a time. */
@@ -105,7 +104,7 @@ export class FolderWatcher {
     }
     if (root.epoch !== epoch) throw refused(epoch, `it says that it is of epoch ${root.epoch}`);
     if (!isRootSigned(root, ed25519)) throw refused(epoch, 'its signature is not valid');
-    return { epoch, settled, item, hasFinal };
+    return { epoch, settled, item };
   }
 
   async #advance(hours: readonly Hour[], anchor: Anchor, signal?: AbortSignal): Promise<EpochStanding[]> {
@@ -156,22 +155,20 @@ export class FolderWatcher {
   }
 
   async #settle(
-    { epoch, settled, item, hasFinal }: Hour,
+    { epoch, settled, item }: Hour,
     { depth, where }: AnchorState & { readonly state: 'included' },
     anchor: Anchor,
     signal: AbortSignal | undefined,
   ): Promise<EpochStanding> {
     const { files, folder, clock, settlement } = this.#options;
     const path = finalPath(folder, epoch);
-    if (!hasFinal) {
-      const { gateway, digest } = settled;
-      const final = { gateway, epoch, digest, anchor: anchor.name, where, depth, at: recordedTime(clock) };
-      await this.#soon(() => files.place(path, encodeFinal(final)), signal);
-    }
-    // Whoever wrote it: what stands there is what counts.
+    const { gateway, digest } = settled;
+    const mine = { gateway, epoch, digest, anchor: anchor.name, where, depth, at: recordedTime(clock) };
+    // Also where there is one: whoever wrote it may not have come to flushing it.
+    await this.#soon(() => files.place(path, encodeFinal(mine)), signal);
     const found = await this.#soon(() => files.read(path, MAX_FINAL_BYTES), signal);
     const final = decodeFinal(found ?? new Uint8Array(0));
-    if (!equalBytes(final.digest, settled.digest)) throw otherRoot(epoch, 'found anchored');
+    if (!equalBytes(final.digest, digest)) throw otherRoot(epoch, 'found anchored');
     await this.#soon((within) => settlement.issueRead(settled, { signal: within }), signal);
     this.#note(epoch, item);
     return { epoch, state: 'credited', depth };

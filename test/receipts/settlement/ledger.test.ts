@@ -74,7 +74,7 @@ test('an empty pool credits nothing and says so, the hour is booked, and a refil
     pool: before.pool! + BigInt(7 * MIB),
   });
   // A configuration that says less takes nothing out.
-  await settlement.issueRead(epochOf(4, [served('p1', MIB)]));
+  await again({ poolCredits: 5 }).issueRead(epochOf(4, [served('p1', MIB)]));
   expect(await balances()).toMatchObject({ 'owner/pool': BigInt(-10 * MIB) });
 });
 
