@@ -1,5 +1,7 @@
 // Makes the reference of the configuration: keys, types and defaults from the schema, words from the shipped file.
 
+import { ENVIRONMENT } from './manual.mjs';
+
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 /** The comments that stand above the keys of a file, by `section.key`. @param {string} toml */
@@ -54,5 +56,14 @@ to write, and counts only in a file that was named, or in the home's own (see
 
 ${SECTION_NAMES.map((name) => `[\`[${name}]\`](#${name})`).join(' · ')}
 
-${sections.join('\n')}`;
+${sections.join('\n')}
+## Environment
+
+| variable | |
+|---|---|
+${ENVIRONMENT.map(([name, said]) => `| \`${name}\` | ${cell(said)} |`).join('\n')}
+
+A flag counts before a variable. \`[rollout]\` names one more, for emergencies, and \`[engine]\` the one that says where
+PostgreSQL is.
+`;
 }

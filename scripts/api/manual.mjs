@@ -9,18 +9,19 @@ const FILES = [
   ['storage.toml', 'In the home: the configuration. See docs/operations/configuration.md of the package.'],
   ['vault.key', 'In the home: the key. Nothing can be read without it; keep a copy somewhere else.'],
 ];
-const ENVIRONMENT = [
+/** Of the environment, what the program reads. */
+export const ENVIRONMENT = [
   ['HOLDFAST_HOME', 'The home, where --home does not name one.'],
   ['HOLDFAST_CONFIG', 'The configuration, where --config does not name one.'],
   ['HOLDFAST_PASSPHRASE', 'The passphrase.'],
   ['HOLDFAST_PASSPHRASE_FILE', 'A file that holds it.'],
   ['HOLDFAST_AGENT', 'off: keys that `holdfast unlock` keeps are not asked for.'],
+  ['HOLDFAST_NODE_TOKEN', 'Token of all scopes of a node.'],
+  ['HOLDFAST_GATEWAY_TOKEN', 'Token of all scopes of a gateway.'],
+  ['HOLDFAST_DAEMON_TOKEN', 'Token of all scopes of a daemon.'],
+  ['HOLDFAST_LOG', 'warn or debug: what commands log to standard error.'],
   ['HOLDFAST_NATIVE', 'off: no native code is used.'],
   ['HOLDFAST_WASM', 'off: no WebAssembly is used to compute.'],
-  [
-    'HOLDFAST_NODE_TOKEN, HOLDFAST_GATEWAY_TOKEN, HOLDFAST_DAEMON_TOKEN',
-    'Token of all scopes of the service.',
-  ],
 ];
 
 /** Text that roff leaves as it is. */

@@ -84,7 +84,8 @@ const routes: RouteMap<CliContext> = buildRouteMap({
   docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
 });
 
-const app: Application<CliContext> = buildApplication(routes, {
+/** @internal A test lets it parse what the documents say, and runs nothing. */
+export const app: Application<CliContext> = buildApplication(routes, {
   name: 'holdfast',
   scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
   documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true },

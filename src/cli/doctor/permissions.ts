@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { Config } from '../../config/types.ts';
 import { errnoText } from '../../core/errno.ts';
+import { tomlKey } from '../../core/fields.ts';
 import { readSmallFile } from '../../core/files.ts';
 import { needsPassphrase } from '../../keys/key-file.ts';
 import { homePaths } from '../../vault/home.ts';
@@ -88,7 +89,10 @@ async function fileFinding(
   return finding('permissions', `${said}: others may read it`, `Run \`chmod 600 ${file}\`.`);
 }
 
-/** Credentials of providers, tokens and TLS keys; found by what they are, so that new kinds need no list. */
+/** Keys of sections that name a file with a secret in it. */
+const SECRET = /(?:token|key|url|secret|password)File$|^tlsKey$/i;
+
+/** Credentials of providers, tokens and keys; found by what they are, so that new kinds need no list. */
 function secretFiles(config: Config): { readonly what: string; readonly file: string }[] {
   const ofProviders = config.providers.flatMap((provider) => {
     const { id, credentials, clientKeyFile } = provider as typeof provider & Secrets;
@@ -97,11 +101,12 @@ function secretFiles(config: Config): { readonly what: string; readonly file: st
       { what: `TLS key of ${id}`, file: clientKeyFile },
     ];
   });
-  const ofServices = (['node', 'gateway', 'daemon'] as const).flatMap((name) => [
-    { what: `tokens of the ${name}`, file: config[name].tokenFile },
-    { what: `TLS key of the ${name}`, file: config[name].tlsKey },
-  ]);
-  return [...ofProviders, ...ofServices].flatMap(({ what, file }) =>
+  const ofSections = Object.entries(config).flatMap(([section, values]) =>
+    Object.entries(typeof values === 'object' ? (values as object) : {}).flatMap(([key, file]) =>
+      SECRET.test(key) && typeof file === 'string' ? [{ what: `${section}.${tomlKey(key)}`, file }] : [],
+    ),
+  );
+  return [...ofProviders, ...ofSections].flatMap(({ what, file }) =>
     file === undefined || file === '' ? [] : [{ what, file }],
   );
 }
