@@ -71,7 +71,12 @@ function targetOf(path, query) {
  * @throws {ApiError}
  */
 export async function get(path, { query = {}, signal, anyStatus = false } = {}) {
-  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const stop = new AbortController();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    stop.abort();
+  }, TIMEOUT_MS);
   /** @type {Record<string, string>} */
   const headers = { accept: 'application/json' };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
@@ -79,7 +84,7 @@ export async function get(path, { query = {}, signal, anyStatus = false } = {}) 
   try {
     answer = await fetch(targetOf(path, query), {
       headers,
-      signal: signal === undefined ? late : AbortSignal.any([late, signal]),
+      signal: signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]),
       cache: 'no-store',
       credentials: 'same-origin',
       redirect: 'error',
@@ -90,9 +95,11 @@ export async function get(path, { query = {}, signal, anyStatus = false } = {}) 
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (signal?.aborted) throw signal.reason;
-    if (late.aborted) throw new ApiError('timeout', `No answer within ${TIMEOUT_MS / 1000} seconds.`);
+    if (isLate) throw new ApiError('timeout', `No answer within ${TIMEOUT_MS / 1000} seconds.`);
     if (answer === undefined) throw new ApiError('away', 'The connection failed.');
     throw new ApiError('failed', `The answer (status ${answer.status}) could not be read.`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -70,6 +70,7 @@ function show() {
         body.removeAttribute('aria-busy');
         body.classList.remove('old');
         performance.mark('holdfast-view');
+        if (byId('service').textContent === '') void tellService();
         return 'good';
       } catch (error) {
         if (signal.aborted) return 'good';
@@ -266,4 +267,3 @@ window.addEventListener('hashchange', () => {
   announce(heading.textContent ?? '');
 });
 show();
-void tellService();

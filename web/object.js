@@ -1,4 +1,4 @@
-import { get } from './api.js';
+import { ApiError, get } from './api.js';
 import { badge, empty, figures, foreign, h, section, table } from './dom.js';
 import { bytes, count, counted, distance, short, time } from './format.js';
 import { notesOf, survivalBadge } from './objects.js';
@@ -13,6 +13,7 @@ export const object = {
   under: 'objects',
   everyMs: 30_000,
   async load({ rest }, signal) {
+    if (!/^b3:[0-9a-f]{64}$/.test(rest)) throw new ApiError('missing', 'This is no address of an object.');
     const without = [...takenOf(rest)];
     const [detail, map] = await Promise.all([
       get('storage/object', { query: { manifest: rest }, signal }),
@@ -32,7 +33,11 @@ export const object = {
       h('p', { class: 'lead' }, row.name === undefined ? 'put without a name' : foreign(row.name)),
       h('p', { class: 'mono note break' }, row.manifest),
       figures('The object', [
-        { label: 'Survives now', value: survivalBadge(row) },
+        // The map is newer than what was counted of all objects.
+        {
+          label: 'Survives now',
+          value: survivalBadge({ ...row, tolerates: map.now?.certificate.tolerates ?? row.tolerates }),
+        },
         {
           label: 'As put',
           value: count(certificate?.tolerates),

@@ -115,7 +115,8 @@ function filters(query) {
   const name = h('input', {
     id: 'name',
     type: 'search',
-    maxlength: 512,
+    // As much as fits into a request, whatever the letters are.
+    maxlength: 200,
     value: query.get('name') ?? '',
     autocomplete: 'off',
     spellcheck: 'false',

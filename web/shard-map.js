@@ -17,6 +17,9 @@ import { WHY_AWAY } from './overview.js';
  * @property {Remaining} after
  */
 
+/** What fits into a request beside the rest of it. */
+const MAX_ASKED = 1500;
+
 /** Which of the ways in which chunks are placed is drawn. */
 let drawn = 0;
 /** The reader changed something, and waits to hear what that means. */
@@ -106,6 +109,8 @@ function rowOf(map, provider, place, places, taken, fatal, again) {
   const isGone = isTaken || away !== undefined;
   const toggle = () => {
     if (isTaken) taken.delete(id);
+    else if ([...taken, id].join('&without=').length > MAX_ASKED)
+      return announce('No more can be taken away at once.');
     else taken.add(id);
     isAsked = true;
     again();

@@ -2,7 +2,7 @@ import axe from 'axe-core';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { BlobAddress } from '../../src/core/address.ts';
-import { ADMIN, startGateway } from '../gateway/harness.ts';
+import { ADMIN, READER, startGateway } from '../gateway/harness.ts';
 import { hasBrowser, keepShot, startBrowser } from '../helpers/browser.ts';
 import { noise } from '../helpers/vault.ts';
 import { makeLively, someProviders, someRepairs } from './lively.ts';
@@ -20,12 +20,12 @@ describe.runIf(hasBrowser('the explorer page'))('the explorer page', () => {
   afterAll(() => browser?.close());
 
   /** A page whose scripts may not fail, nor ask anyone else. */
-  async function open(url: string): Promise<Page> {
+  async function open(url: string, service = url): Promise<Page> {
     const page = await browser.newPage();
     const wrong: string[] = [];
     page.on('pageerror', (error) => wrong.push(String(error)));
     page.on('request', (request) => {
-      if (!request.url().startsWith(new URL(url).origin)) wrong.push(`asked ${request.url()}`);
+      if (!request.url().startsWith(new URL(service).origin)) wrong.push(`asked ${request.url()}`);
     });
     page.on('console', (message) => {
       if (/Content Security Policy|TrustedHTML/.test(message.text())) wrong.push(message.text());
@@ -234,6 +234,87 @@ describe.runIf(hasBrowser('the explorer page'))('the explorer page', () => {
     await page.getByRole('button', { name: 'Forget the token' }).click();
     await page.getByRole('heading', { name: 'A token is needed' }).waitFor();
     expect(await page.evaluate('[sessionStorage.length, localStorage.length]')).toEqual([0, 0]);
+  });
+
+  it('tells a token that may read but not see this from none, and a gateway without a key from both', async () => {
+    const { put, url, vault } = await startGateway();
+    await put(noise(5000), { name: 'secret' });
+    const page = await open(`${url}/#/objects`);
+    await page.getByLabel('Token').fill(READER);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'The token may not see this' }).waitFor();
+    const sealed = await startGateway({ ...OPEN, sealed: true, over: vault });
+    const without = await open(`${sealed.url}/#/objects`);
+    await without.locator('tbody tr a').waitFor();
+    expect(await without.getByText('secret').count()).toBe(0);
+    await without.getByLabel('Name begins with').fill('sec');
+    await without.keyboard.press('Enter');
+    await without.getByRole('heading', { name: 'The service has no key' }).waitFor();
+  });
+
+  it('says so when an answer takes too long, and asks ever more seldom', async () => {
+    const { url } = await startGateway(OPEN);
+    const page = await open('about:blank', url);
+    await page.clock.install();
+    let asked = 0;
+    await page.route('**/storage/**', () => {
+      asked++;
+    });
+    await page.goto(url);
+    await expect.poll(() => asked).toBe(3);
+    await page.clock.fastForward(16_000);
+    await page.getByRole('heading', { name: 'The service took too long' }).waitFor();
+    await page.getByText('Asks again every 20 s.').waitFor();
+    await expectUsable(page, 'late');
+    await page.clock.fastForward(21_000);
+    await expect.poll(() => asked).toBe(6);
+    await page.clock.fastForward(16_000);
+    await page.getByText('Asks again every 40 s.').waitFor();
+  });
+
+  it('asks nothing while nobody sees it or it is paused, and at once when it is seen again', async () => {
+    const { url } = await startGateway(OPEN);
+    const page = await open('about:blank', url);
+    await page.clock.install();
+    let asked = 0;
+    page.on('request', (request) => {
+      if (request.url().includes('/storage/overview')) asked++;
+    });
+    await page.goto(url);
+    await page.getByText('Nothing is stored yet.').waitFor();
+    const hide = (hidden: boolean): Promise<unknown> =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));`);
+    await hide(true);
+    await page.clock.fastForward(600_000);
+    expect(asked).toBe(1);
+    await hide(false);
+    await expect.poll(() => asked).toBe(2);
+    await page.getByText('Asks again every 10 s.').waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.clock.fastForward(600_000);
+    await page.getByText('Paused.').waitFor();
+    expect(asked).toBe(2);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await expect.poll(() => asked).toBe(3);
+  });
+
+  it('is worked with the keyboard alone', async () => {
+    const { put, url } = await startGateway(OPEN);
+    await put(noise(5000), { name: 'a' });
+    const page = await open(url);
+    await page.getByText('Objects by losses still survivable').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.id')).toBe('content');
+    await page.getByRole('link', { name: 'Objects', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    // The heading of the new view has the focus, and is said.
+    await expect.poll(() => page.evaluate('document.activeElement.textContent')).toBe('Objects');
+    expect(await page.locator('#announcements').textContent()).toBe('Objects');
+    await page.getByRole('link', { name: 'a', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'p1', exact: true }).waitFor();
   });
 
   it('says what to do when the gateway is away, and goes on when it is back', async () => {
