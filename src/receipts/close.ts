@@ -52,7 +52,7 @@ async function closeEpoch(options: CloseOptions, epoch: number): Promise<EpochRo
   if (end.tornBytes > 0) await cutTorn(options, epoch, end);
   if (totals.count === 0) return undefined;
   if (gateway === undefined || !equalBytes(gateway, signer.publicKey))
-    throw damaged(epoch, '', 'its records are of another gateway');
+    throw damaged(options, epoch, '', 'its records are of another gateway');
   const previous = await previousRoot(options, epoch);
   const encoded = encodeRoot(
     { ...totals, gateway: signer.publicKey, epoch, root, subtrees, previous },

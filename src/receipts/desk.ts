@@ -117,14 +117,7 @@ class Desk implements ReceiptDesk {
     if (ack === undefined) return 'malformed';
     const refusal = this.#judge(ack, sentBytes ?? ack.length);
     if (refusal !== undefined) return refusal;
-    if (this.#checking >= MAX_CHECKING) return 'overloaded';
-    this.#checking++;
-    try {
-      if (!(await isSignedRight(ack, encoded, this.#options.ed25519))) return 'signature';
-    } finally {
-      this.#checking--;
-    }
-    return this.#write(ack, encoded);
+    return this.#checkAndWrite(ack, encoded);
   }
 
   unsigned(grant: ReadGrant, sentBytes: number): Promise<Refusal | undefined> {
@@ -146,8 +139,7 @@ class Desk implements ReceiptDesk {
     const now = this.#options.clock.now();
     if (receipt.ts > now + SKEW_MS) return 'future';
     if (receipt.ts < now - GRACE_MS - SKEW_MS) return 'stale';
-    if (!(await isSignedRight(receipt, encoded, this.#options.ed25519))) return 'signature';
-    return this.#write(receipt, encoded);
+    return this.#checkAndWrite(receipt, encoded);
   }
 
   async closeDue(signal?: AbortSignal): Promise<EpochRoot[]> {
@@ -161,6 +153,17 @@ class Desk implements ReceiptDesk {
     await this.#denials.flush();
     await this.#log.close();
     await this.#options.release?.();
+  }
+
+  async #checkAndWrite(receipt: Receipt, encoded: Uint8Array): Promise<Refusal | undefined> {
+    if (this.#checking >= MAX_CHECKING) return 'overloaded';
+    this.#checking++;
+    try {
+      if (!(await isSignedRight(receipt, encoded, this.#options.ed25519))) return 'signature';
+    } finally {
+      this.#checking--;
+    }
+    return this.#write(receipt, encoded);
   }
 
   #judge(ack: ReadAck, sentBytes: number): Refusal | undefined {

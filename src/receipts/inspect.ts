@@ -1,5 +1,5 @@
 import { equalBytes, toHex } from '../core/bytes.ts';
-import { HoldfastError } from '../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { loadRoot } from './close.ts';
 import type { Ed25519 } from './ed25519/ed25519.ts';
@@ -17,6 +17,40 @@ import {
   isRootSigned,
   RECORDS_PER_FILE,
 } from './records/root.ts';
+import { sumEpoch } from './sums.ts';
+
+/** How far an epoch is. */
+export type EpochState =
+  /** It is written to, or waits for its root. */
+  | { readonly epoch: number; readonly state: 'open' }
+  | { readonly epoch: number; readonly state: 'closed'; readonly root: EpochRoot }
+  /** A later one has its root: it gets none, and counts for nothing. */
+  | { readonly epoch: number; readonly state: 'void' }
+  /** It holds up those after it. */
+  | { readonly epoch: number; readonly state: 'damaged'; readonly flaw: HoldfastError };
+
+/** Every epoch that is there, in order. Those without a root are gone through: a million records take seconds. */
+export async function listStates(folder: Folder): Promise<EpochState[]> {
+  const { folders, roots } = await listEpochs(folder.files, folder.folder);
+  const newest = roots.at(-1) ?? -1;
+  const states: EpochState[] = [];
+  for (const epoch of [...new Set([...folders, ...roots])].sort((a, b) => a - b)) {
+    if (epoch < newest && !roots.includes(epoch)) states.push({ epoch, state: 'void' });
+    else states.push(await stateOf(folder, epoch, roots.includes(epoch)));
+  }
+  return states;
+}
+
+async function stateOf(folder: Folder, epoch: number, isClosed: boolean): Promise<EpochState> {
+  try {
+    if (isClosed) return { epoch, state: 'closed', root: (await loadRoot(folder, epoch)).root };
+    await sumEpoch(folder, epoch);
+    return { epoch, state: 'open' };
+  } catch (error) {
+    if (!isHoldfastError(error, 'Corrupt')) throw error;
+    return { epoch, state: 'damaged', flaw: error };
+  }
+}
 
 /** Where a record is in a folder of receipts. */
 export interface FoundReceipt {

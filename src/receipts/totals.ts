@@ -7,6 +7,9 @@ import type { EpochTotals, ProviderTotals } from './records/root.ts';
 /** Below one in so many reads that are signed, a provider's are not credited. */
 const READS_TO_ONE_SIGNED = 10;
 
+/** A sum that no record could hold stays at what one can: nobody who signs a cost keeps an hour from its root. */
+const plus = (a: number, b: number): number => Math.min(a + b, Number.MAX_SAFE_INTEGER);
+
 interface Tally {
   reads: number;
   signed: number;
@@ -25,13 +28,13 @@ export class Totals {
 
   add(receipt: Receipt): void {
     this.#count++;
-    if (receipt.kind === 'denials') this.#denied += receipt.reads;
+    if (receipt.kind === 'denials') this.#denied = plus(this.#denied, receipt.reads);
     else if (receipt.kind === 'execution') {
       const tally = this.#of(receipt.provider);
       tally.executions++;
-      tally.cpuUs += receipt.cpuUs;
+      tally.cpuUs = plus(tally.cpuUs, receipt.cpuUs);
     } else if (receipt.allowed) this.#read(receipt);
-    else this.#denied++;
+    else this.#denied = plus(this.#denied, 1);
   }
 
   totals(): EpochTotals {
@@ -43,7 +46,7 @@ export class Totals {
         const totals = { provider, ...tally, readers, credited: few ? 0 : tally.signedBytes };
         return few ? { ...totals, reason: 'few_signed' } : totals;
       });
-    const sum = (key: 'bytes' | 'credited'): number => providers.reduce((n, one) => n + one[key], 0);
+    const sum = (key: 'bytes' | 'credited'): number => providers.reduce((n, one) => plus(n, one[key]), 0);
     return {
       count: this.#count,
       bytes: sum('bytes'),
@@ -56,10 +59,10 @@ export class Totals {
   #read({ provider, bytes, pk }: ReadAck): void {
     const tally = this.#of(provider);
     tally.reads++;
-    tally.bytes += bytes;
+    tally.bytes = plus(tally.bytes, bytes);
     if (pk === undefined) return;
     tally.signed++;
-    tally.signedBytes += bytes;
+    tally.signedBytes = plus(tally.signedBytes, bytes);
     tally.readers.add(pk);
   }
 

@@ -52,6 +52,21 @@ test('a folder that is not there is refused, and not taken for one without recei
   expect(list.text).toContain('--folder');
 });
 
+test('a damaged hour is listed with what to do about it, and one that came back too late is void', async () => {
+  const copy = join(folder, 'damaged');
+  await cp(join(folder, 'original', 'read'), join(copy, 'read'), { recursive: true });
+  const hours = (await run('list', '--folder', 'damaged', '--json')).text;
+  expect(JSON.parse(hours)).toMatchObject([{ epoch: EPOCH, state: 'closed' }]);
+  for (const epoch of [EPOCH - 1, EPOCH + 1])
+    await cp(join(copy, 'read', `${EPOCH}`), join(copy, 'read', `${epoch}`), { recursive: true });
+  await flipBit(join(copy, 'read', `${EPOCH + 1}`, '00000000.cbor'), 8 * 40);
+  const list = await run('list', '--folder', 'damaged');
+  expect(list.code).toBe(5);
+  expect(list.text).toMatch(new RegExp(`^${EPOCH - 1} .* void `, 'm'));
+  expect(list.text).toMatch(new RegExp(`^${EPOCH + 1} .* damaged `, 'm'));
+  expect(list.text).toContain(`Restore ${join(copy, 'read', `${EPOCH + 1}`, '00000000.cbor')} from a copy`);
+});
+
 test('a proof holds with nothing but its file, and not with a bit changed', async () => {
   const made = await run('prove', id, '--folder', 'original', '--out', 'proof');
   expect(made).toMatchObject({ code: 0 });

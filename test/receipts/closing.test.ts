@@ -3,11 +3,16 @@ import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { findReceipt, groupReads, proveReceipt, verifyProof } from '../../src/receipts/inspect.ts';
 import { EPOCH_MS } from '../../src/receipts/records/grants.ts';
-import { decodeReceipt, encodeReceipt, type ReadAck } from '../../src/receipts/records/records.ts';
+import {
+  decodeReceipt,
+  encodeReceipt,
+  type ReadAck,
+  signExecution,
+} from '../../src/receipts/records/records.ts';
 import { decodeProof, decodeRoot, encodeProof } from '../../src/receipts/records/root.ts';
 import { closeHour, fileOf, flipped, longHour, reads, rootOf } from './hours.ts';
 import { itemAt, recordsOf, statedByThePage } from './page-reader.ts';
-import { auditOf, EPOCH, ed25519, FOLDER, grantOf, newWorld, openDesk, requestOf } from './world.ts';
+import { auditOf, EPOCH, ed25519, FOLDER, grantOf, newWorld, openDesk, reader, requestOf } from './world.ts';
 
 test('an epoch gets one root five minutes after its end, and never another', async () => {
   const world = await newWorld();
@@ -115,6 +120,23 @@ test('a provider of whose allowed reads under a tenth are signed is not credited
     ['none', 0, 0, 'few_signed'],
   ]);
   expect([root.credited, root.denied, root.bytes]).toEqual([80, 50, 70 + 10 + 10 + 22_000]);
+});
+
+test('costs that no number can hold keep no hour from its root', async () => {
+  const world = await newWorld();
+  const { files, clock, desk } = world;
+  const cost = { cpuUs: Number.MAX_SAFE_INTEGER, diskRead: 0, diskWritten: 0, ts: Math.floor(clock.now()) };
+  const hash = new Uint8Array(32);
+  for (const id of [1, 2, 3]) {
+    const execution = { ...cost, gateway: desk.gateway, manifest: hash, pathHash: hash, domain: '' };
+    const executionId = new Uint8Array(16).fill(id);
+    const signed = signExecution({ ...execution, provider: 'p1', executionId }, reader);
+    expect(await desk.executed(encodeReceipt(signed))).toBeUndefined();
+  }
+  expect(await closeHour(world)).toEqual([EPOCH]);
+  const [provider] = decodeRoot(rootOf(files)).providers;
+  expect(provider).toMatchObject({ executions: 3, cpuUs: Number.MAX_SAFE_INTEGER });
+  expect((await auditOf(files)).difference).toBeUndefined();
 });
 
 test('an epoch of which nothing is credited gets its root all the same', async () => {

@@ -104,6 +104,8 @@ test('a file is placed whole and once, and links are not followed', async () => 
   expect(await readdir(join(folder, 'a'))).toEqual(['b']);
   await symlink(path, join(folder, 'link'));
   await expect(diskFiles.read(join(folder, 'link'), 9)).rejects.toMatchObject({ code: 'access_denied' });
+  await expect(diskFiles.open(join(folder, 'link'))).rejects.toMatchObject({ code: 'access_denied' });
+  await expect(diskFiles.open(join(folder, 'a'))).rejects.toMatchObject({ code: 'access_denied' });
 });
 
 test('an audit of a folder without receipts, and a proof that is none, say so', async () => {

@@ -172,7 +172,7 @@ export function statedByThePage(files: readonly (readonly Uint8Array[])[]): Fiel
   const allowed = reads.filter((read) => read.allowed);
   const executions = records.filter(({ kind }) => kind === 'execution');
   const sum = (of: readonly Fields[], name: string): number =>
-    of.reduce((n, one) => n + (one[name] as number), 0);
+    of.reduce((n, one) => Math.min(n + (one[name] as number), 2 ** 53 - 1), 0);
   const ids = [...new Set([...allowed, ...executions].map((one) => one.provider as string))];
   ids.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const providers = ids.map((provider): Fields => {

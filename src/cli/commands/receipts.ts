@@ -5,9 +5,14 @@ import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { openRegular, readAtMost } from '../../core/files.ts';
 import type { AuditReport } from '../../receipts/audit.ts';
-import { loadRoot } from '../../receipts/close.ts';
-import { findReceipt, type GroupBy, groupReads, proveReceipt } from '../../receipts/inspect.ts';
-import { listEpochs } from '../../receipts/log/folder.ts';
+import {
+  type EpochState,
+  findReceipt,
+  type GroupBy,
+  groupReads,
+  listStates,
+  proveReceipt,
+} from '../../receipts/inspect.ts';
 import { EPOCH_MS } from '../../receipts/records/grants.ts';
 import type { Receipt } from '../../receipts/records/records.ts';
 import type { EpochRoot } from '../../receipts/records/root.ts';
@@ -15,7 +20,7 @@ import { auditReceipts, receiptParts, verifyReceiptProof } from '../../vault/ope
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext } from '../flags.ts';
 import { bytes, counted, isoTime, table } from '../format.ts';
-import { type Io, output } from '../io.ts';
+import { type Io, output, reportError } from '../io.ts';
 import { runCommand } from '../run-command.ts';
 
 export interface ReceiptsFlags {
@@ -32,11 +37,13 @@ const partsOf = (io: Io, folder: string) => receiptParts(resolve(io.cwd, folder)
 interface EpochLine {
   readonly epoch: number;
   readonly from: string;
-  readonly state: 'open' | 'closed';
+  readonly state: EpochState['state'];
   readonly receipts?: number;
   readonly bytes?: number;
   readonly credited?: number;
   readonly denied?: number;
+  /** What is damaged. */
+  readonly flaw?: string;
 }
 
 /** Where there is no folder, "no receipts" would be a guess. */
@@ -53,22 +60,8 @@ export async function list(this: CliContext, flags: ReceiptsFlags): Promise<void
   await runCommand(this, flags.json, async (io) => {
     const parts = await partsOf(io, flags.folder);
     await requireFolder(parts.folder);
-    const { folders, roots } = await listEpochs(parts.files, parts.folder);
-    const epochs: EpochLine[] = [];
-    for (const epoch of [...new Set([...folders, ...roots])].sort((a, b) => a - b)) {
-      const root = roots.includes(epoch) ? (await loadRoot(parts, epoch)).root : undefined;
-      epochs.push({
-        epoch,
-        from: isoTime(epoch * EPOCH_MS),
-        state: root === undefined ? 'open' : 'closed',
-        ...(root && {
-          receipts: root.count,
-          bytes: root.bytes,
-          credited: root.credited,
-          denied: root.denied,
-        }),
-      });
-    }
+    const states = await listStates(parts);
+    const epochs = states.map(lineOf);
     output(io, flags.json, epochs, () =>
       table([
         ['epoch', 'from', 'state', 'receipts', 'served', 'credited'],
@@ -78,8 +71,19 @@ export async function list(this: CliContext, flags: ReceiptsFlags): Promise<void
         ]),
       ]),
     );
-    return undefined;
+    const flaws = states.flatMap((one) => (one.state === 'damaged' ? [one.flaw] : []));
+    for (const flaw of flaws) reportError(io, flaw, flags.json);
+    return flaws.length > 0 ? EXIT.integrity : undefined;
   });
+}
+
+function lineOf(one: EpochState): EpochLine {
+  const { epoch, state } = one;
+  const line = { epoch, from: isoTime(epoch * EPOCH_MS), state };
+  if (one.state === 'damaged') return { ...line, flaw: one.flaw.message };
+  if (one.state !== 'closed') return line;
+  const { count: receipts, bytes, credited, denied } = one.root;
+  return { ...line, receipts, bytes, credited, denied };
 }
 
 export interface ShowFlags extends ReceiptsFlags {

@@ -110,6 +110,7 @@ function reasonOf(error: unknown, why: string): string {
  * written only when the one before it is flushed.
  */
 export function isTorn(blake3: Hash, bytes: Uint8Array, from: number): boolean {
+  if (bytes.length - from > MAX_BATCH_BYTES + 64) return false;
   const rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = rest.indexOf(START, from + 1); at >= 0; at = rest.indexOf(START, at + 1)) {
     try {
@@ -119,7 +120,7 @@ export function isTorn(blake3: Hash, bytes: Uint8Array, from: number): boolean {
       // Bytes that look like the beginning of a batch.
     }
   }
-  return bytes.length - from <= MAX_BATCH_BYTES + 64;
+  return true;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
+import { constants, type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
 import { errnoText, isFull } from '../../core/errno.ts';
@@ -50,10 +50,15 @@ async function read(path: string, maxBytes: number): Promise<Uint8Array | undefi
   }
 }
 
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+const APPEND = O_APPEND | O_CREAT | O_RDWR | (O_NOFOLLOW ?? 0);
+
 async function openFile(path: string): Promise<AppendFile> {
   await makeDurable(dirname(path));
-  const file = await open(path, 'a+', 0o600);
+  // What is no file of records, or stands for another, is not written to.
+  const file = await open(path, APPEND, 0o600);
   try {
+    if (!(await file.stat()).isFile()) throw Object.assign(new Error('it is no file'), { code: 'EINVAL' });
     await flushFolder(dirname(path));
     return appendTo(path, file);
   } catch (error) {

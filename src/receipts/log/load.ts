@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { glimpse, readReceipt } from '../records/records.ts';
@@ -50,11 +50,12 @@ async function goThrough(
 ): Promise<EpochEnd> {
   const { files, blake3, folder } = place;
   const { count, others } = await listFiles(files, folder, epoch);
-  if (others[0] !== undefined) throw damaged(epoch, others[0], 'it is there, and those before it are not');
+  if (others[0] !== undefined)
+    throw damaged(place, epoch, others[0], 'it is there, and those before it are not');
   let end: EpochEnd = { seq: 0, records: 0, bytes: 0, tornBytes: 0 };
   for (let seq = 0; seq < count; seq++) {
     const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
-    if (bytes === undefined) throw damaged(epoch, fileName(seq), 'it is missing');
+    if (bytes === undefined) throw damaged(place, epoch, fileName(seq), 'it is missing');
     let records = 0;
     const scan = scanBatches(blake3, bytes, (cursor) => {
       read(cursor, seq);
@@ -62,9 +63,9 @@ async function goThrough(
     });
     const tornBytes = tornIn(place, bytes, scan, seq === count - 1);
     if (tornBytes === undefined)
-      throw damaged(epoch, fileName(seq), `at byte ${scan.wholeBytes}: ${scan.flaw?.why}`);
+      throw damaged(place, epoch, fileName(seq), `at byte ${scan.wholeBytes}: ${scan.flaw?.why}`);
     if (records > RECORDS_PER_FILE || (seq < count - 1 && records < RECORDS_PER_FILE))
-      throw damaged(epoch, fileName(seq), `it has ${records} records`);
+      throw damaged(place, epoch, fileName(seq), `it has ${records} records`);
     end = { seq, records, bytes: scan.wholeBytes, tornBytes };
   }
   return end;
@@ -82,10 +83,19 @@ function tornIn(
   return torn ? bytes.length - wholeBytes : undefined;
 }
 
-export function damaged(epoch: number, file: string, why: string): HoldfastError {
+/** @param file empty for the whole of the epoch. */
+export function damaged(
+  { folder }: Pick<Place, 'folder'>,
+  epoch: number,
+  file: string,
+  why: string,
+): HoldfastError {
+  const its = dirname(filePath(folder, epoch, 0));
   return new HoldfastError('Corrupt', `receipts are damaged: ${join(`${epoch}`, file)}: ${why}`, {
     code: 'receipts_damaged',
-    hint: "Restore the file from a copy. Or move the epoch's folder away: what is in it then counts for nothing.",
+    hint:
+      `Restore ${join(its, file)} from a copy: then nothing is lost. Without one, move ${its} out of ${dirname(its)}: ` +
+      `what is in it then counts for nothing. Until one of these is done, neither this hour nor a later one gets a root.`,
     context: { epoch, file },
   });
 }
