@@ -25,7 +25,7 @@ import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objec
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { receipts } from './routes/receipts.ts';
 import { daemon, gateway, node } from './routes/services.ts';
-import { bench, completion, config, demo, doctor, plan } from './routes/tools.ts';
+import { bench, completion, config, demo, doctor, migrate, plan } from './routes/tools.ts';
 import { type CommandTable, commandTable } from './shell/command-table.ts';
 
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
@@ -70,6 +70,7 @@ const routes: RouteMap<CliContext> = buildRouteMap({
     replace: listed(replace),
     rebalance: listed(rebalance),
     recode: listed(recode),
+    migrate: listed(migrate),
     receipts,
     plan: listed(plan),
     config: listed(config),

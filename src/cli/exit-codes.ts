@@ -38,6 +38,7 @@ const BY_CODE: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
   already_initialised: EXIT.policy,
   access_denied: EXIT.unexpected,
   engine_permission: EXIT.unexpected,
+  engine_moved: EXIT.policy,
 };
 
 export function exitCodeOf(error: unknown): ExitCode {

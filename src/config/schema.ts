@@ -182,6 +182,7 @@ export const SCHEMA: ConfigSchema = {
     postgresConnections: integer(8, 1, 100),
     postgresStatementMs: integer(30_000, 100, 3_600_000),
     postgresWaitMs: integer(30_000, 100, 3_600_000),
+    postgresLeaseMs: integer(60_000, 1_000, 3_600_000),
   },
   node: {
     ...servingFields(512),

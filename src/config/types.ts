@@ -196,6 +196,8 @@ export interface EngineConfig {
   readonly postgresStatementMs: number;
   /** Longest time of an operation, a restart of the server included. */
   readonly postgresWaitMs: number;
+  /** A process that is not heard of for so long is taken for dead. */
+  readonly postgresLeaseMs: number;
 }
 
 /** What every service takes. Paths are absolute or from the home; an empty text stands for none. */

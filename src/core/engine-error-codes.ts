@@ -14,6 +14,10 @@ export interface EngineErrorCodes {
   engine_closed: 'Unavailable';
   /** Others kept changing the same entries of the database, or kept all its connections busy. Do: try again. */
   engine_contended: 'Unavailable';
+  /** A copy of the records is not what they are. Do: empty the new place and run `holdfast migrate` again. */
+  engine_copy_differs: 'Corrupt';
+  /** Somebody works on the records that are to be moved. Do: end all processes of that vault, then try again. */
+  engine_in_use: 'Conflict';
   /** The database of the state is damaged. Do: move its folder aside and run `holdfast recover`. */
   engine_corrupt: 'Corrupt';
   /** The disk of the state is full. Do: free some space. */
@@ -24,6 +28,8 @@ export interface EngineErrorCodes {
   engine_location: 'ConfigInvalid';
   /** Another process holds the state. Do: wait for it to finish, then try again. */
   engine_locked: 'Unavailable';
+  /** The records were moved, or are being moved, to another engine. Do: use that one; see the message. @status permanent */
+  engine_moved: 'Unavailable';
   /** The connection to the database was lost under a write, and whether it took effect could not be asked. Do: read what was to be changed before you decide. @status persistent */
   engine_outcome_unknown: 'Unavailable';
   /** The state may not be read or written. Do: give this user access to the folder. */

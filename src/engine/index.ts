@@ -11,7 +11,7 @@ export { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_VALUE_BYTES } fr
 export { createLevelEngine, type LevelEngineOptions } from './level/engine.ts';
 export { holdFolder } from './level/hold.ts';
 export { createOwnerLocks, type OwnerStanding, type Owners } from './level/owner-locks.ts';
-export { createMemoryEngine } from './memory.ts';
+export { createMemoryEngine, createMemoryStore } from './memory.ts';
 export type { PostgresEngineOptions } from './postgres/engine.ts';
 export { loadPostgresEngine } from './postgres/load.ts';
 export { createRoutedEngine } from './routed.ts';

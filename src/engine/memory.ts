@@ -11,16 +11,23 @@ import {
   sameValue,
 } from './check.ts';
 import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from './engine.ts';
+import type { Mark, MovableEngine } from './movable.ts';
 
 /** Keeps everything in this process's memory: for tests, and for nodes that must forget on exit. */
 export function createMemoryEngine(): Engine {
+  return createMemoryStore();
+}
+
+/** The same, for records that are moved there. */
+export function createMemoryStore(): MovableEngine {
   return new MemoryEngine();
 }
 
 /** Every step runs without a gap between reading and writing, so it is atomic by itself. */
-class MemoryEngine implements Engine {
+class MemoryEngine implements MovableEngine {
   readonly name = 'memory';
   readonly #tables = new Map<string, MemoryTable>();
+  #mark: Mark | undefined;
   #closed = false;
 
   table(name: string): MemoryTable {
@@ -63,6 +70,18 @@ class MemoryEngine implements Engine {
 
   async revision(): Promise<undefined> {
     return undefined;
+  }
+
+  async tables(): Promise<readonly string[]> {
+    return [...this.#tables].filter(([, { values }]) => values.size > 0).map(([name]) => name);
+  }
+
+  async mark(): Promise<Mark | undefined> {
+    return this.#mark;
+  }
+
+  async setMark(mark: Mark | undefined): Promise<void> {
+    this.#mark = mark;
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,7 @@ import { secondBlake3, selectBlake3 } from '../core/b3/select.ts';
 import { systemClock } from '../core/clock.ts';
 import { isHoldfastError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
-import { createOwnerLocks, type Engine, type Owners } from '../engine/index.ts';
+import type { Engine, Owners } from '../engine/index.ts';
 import { type VaultKeys, type VaultSubkeys, vaultKeysOf } from '../keys/derivation.ts';
 import { type Arena, createArena } from '../pipeline/arena.ts';
 import { createAutoStage } from '../pipeline/cpu/auto.ts';
@@ -16,8 +16,7 @@ import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
-import { homePaths } from './home.ts';
-import { openEngine } from './open-engine.ts';
+import { openEngineAndOwners } from './open-engine.ts';
 import { pinVault } from './pin.ts';
 import { repairLogOf } from './repair.ts';
 import { HomeReserve, type HomeRoom } from './reserve.ts';
@@ -74,7 +73,7 @@ async function openState(
   env: Readonly<Record<string, string | undefined>>,
   keys: VaultKeys | undefined,
 ): Promise<{ readonly engine: Engine; readonly owners: Owners; readonly room: HomeRoom | undefined }> {
-  const engine = await openEngine(config, observers, env);
+  const { engine, owners } = await openEngineAndOwners(config, observers, env);
   // A home that is somebody else's is left as it is.
   const room =
     keys !== undefined && config.engine.default === 'level'
@@ -86,8 +85,7 @@ async function openState(
     await engine.close();
     throw error;
   }
-  const folder = homePaths(config.home).owners;
-  return { engine, room, owners: createOwnerLocks({ folder, clock: systemClock, random: secureRandom }) };
+  return { engine, room, owners };
 }
 
 /** LevelDB writes when it opens; on a full disk the reserve gives it the room. */

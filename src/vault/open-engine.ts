@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../config/types.ts';
 import { systemClock } from '../core/clock.ts';
@@ -7,12 +8,15 @@ import { openRegular, readAtMost } from '../core/files.ts';
 import { secureRandom } from '../core/random.ts';
 import {
   createLevelEngine,
-  createMemoryEngine,
+  createMemoryStore,
+  createOwnerLocks,
   createRoutedEngine,
   type Engine,
   type EngineName,
   loadPostgresEngine,
+  type Owners,
 } from '../engine/index.ts';
+import type { MovableEngine } from '../engine/movable.ts';
 import { INCOMPLETE } from '../records/generation-record.ts';
 import { homePaths } from './home.ts';
 import type { Observers } from './settings.ts';
@@ -28,39 +32,95 @@ export async function openEngine(
   observers: Pick<Observers, 'engines'>,
   env: Environment,
 ): Promise<Engine> {
-  const { default: main, overrides } = config.engine;
-  const opened = new Map<EngineName, Engine>();
-  for (const name of new Set([main, ...Object.values(overrides)]))
-    opened.set(name, await createEngine(name, config, env));
-  observers.engines.engineInfo('default', main);
-  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
-  return createRoutedEngine(opened.get(main)!, overrides, opened);
+  return (await openEngineAndOwners(config, observers, env)).engine;
 }
 
-async function createEngine(
-  name: EngineName,
-  { engine, home }: Pick<Config, 'engine' | 'home'>,
+/** The same, and who works on it. */
+export async function openEngineAndOwners(
+  config: Pick<Config, 'engine' | 'home'>,
+  observers: Pick<Observers, 'engines'>,
   env: Environment,
-): Promise<Engine> {
-  if (name === 'memory') return createMemoryEngine();
-  if (name === 'postgres') {
-    return loadPostgresEngine({
-      url: () => postgresUrl(engine, home, env),
-      schema: engine.postgresSchema,
-      connections: engine.postgresConnections,
-      statementMs: engine.postgresStatementMs,
-      waitMs: engine.postgresWaitMs,
-      clock: systemClock,
-      random: secureRandom,
-    });
+): Promise<{ readonly engine: Engine; readonly owners: Owners }> {
+  const { default: main, overrides, postgresLeaseMs } = config.engine;
+  const opened = new Map<EngineName, Engine>();
+  let owners: Owners | undefined;
+  for (const name of new Set([main, ...Object.values(overrides)])) {
+    if (name !== 'postgres') {
+      opened.set(name, createEngine(name, config.home));
+      continue;
+    }
+    const shared = await openShared(config, config.engine.postgresSchema, env);
+    opened.set(name, shared);
+    if (name === engineOfJournals(config)) owners = shared.owners(postgresLeaseMs);
   }
+  observers.engines.engineInfo('default', main);
+  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
+  const folder = homePaths(config.home).owners;
+  return {
+    engine: createRoutedEngine(opened.get(main)!, overrides, opened),
+    owners: owners ?? createOwnerLocks({ folder, clock: systemClock, random: secureRandom }),
+  };
+}
+
+/** Who reaches the journals reaches the locks of those that write them. */
+const engineOfJournals = ({ engine }: Pick<Config, 'engine'>): EngineName =>
+  engine.overrides.journal ?? engine.default;
+
+function createEngine(name: 'level' | 'memory', home: string, moving = false): MovableEngine {
+  if (name === 'memory') return createMemoryStore();
   return createLevelEngine({
     location: homePaths(home).engine,
     clock: systemClock,
     lockWaitMs: LOCK_WAIT_MS,
     ifIncomplete: INCOMPLETE,
     idleReleaseMs: IDLE_RELEASE_MS,
+    moving,
   });
+}
+
+const openShared = (
+  { engine, home }: Pick<Config, 'engine' | 'home'>,
+  schema: string,
+  env: Environment,
+  moving = false,
+) =>
+  loadPostgresEngine({
+    url: () => postgresUrl(engine, home, env),
+    schema,
+    connections: engine.postgresConnections,
+    statementMs: engine.postgresStatementMs,
+    waitMs: engine.postgresWaitMs,
+    moving,
+    clock: systemClock,
+    random: secureRandom,
+  });
+
+/** Where records are, as whoever moves them opens it: whatever marks are there. */
+export async function openStore(
+  place: StorePlace,
+  config: Pick<Config, 'engine' | 'home'>,
+  env: Environment,
+): Promise<MovableEngine & { readonly anyAlive: () => Promise<boolean> }> {
+  if (place.engine === 'postgres') {
+    const shared = await openShared(config, place.at, env, true);
+    const owners = shared.owners(config.engine.postgresLeaseMs);
+    return Object.assign(shared, { anyAlive: () => owners.anyAlive() });
+  }
+  const folder = homePaths(place.at).owners;
+  const owners = createOwnerLocks({ folder, clock: systemClock, random: secureRandom });
+  const anyAlive = async (): Promise<boolean> => {
+    if (place.engine === 'memory') return false;
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names) if ((await owners.standing(name)) === 'alive') return true;
+    return false;
+  };
+  return Object.assign(createEngine(place.engine, place.at, true), { anyAlive });
+}
+
+export interface StorePlace {
+  readonly engine: EngineName;
+  /** Home, or schema. */
+  readonly at: string;
 }
 
 /** Asked for each connection, so that a password can be changed. */

@@ -3,15 +3,15 @@ import postgres from 'postgres';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
-import type { Engine, PostgresEngineOptions } from '../../src/engine/index.ts';
-import { createPostgresEngine } from '../../src/engine/postgres/engine.ts';
+import type { PostgresEngineOptions } from '../../src/engine/index.ts';
+import { createPostgresEngine, type SharedEngine } from '../../src/engine/postgres/engine.ts';
 import { type RunningServer, startServer } from '../servers/servers.ts';
 
 /** A PostgreSQL for the tests of a file, and engines on it, each with the schema that it names. */
 export interface TestPostgres {
   readonly server: RunningServer;
   readonly url: string;
-  engine(schema: string, options?: Partial<PostgresEngineOptions>): Engine;
+  engine(schema: string, options?: Partial<PostgresEngineOptions>): SharedEngine;
   /** One statement, beside all engines. */
   sql(statement: string): Promise<readonly Record<string, unknown>[]>;
 }

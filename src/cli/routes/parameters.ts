@@ -1,4 +1,5 @@
 import { bytes } from '../../core/fields.ts';
+import type { EngineName } from '../../engine/engine.ts';
 import { anyText, wholeNumber } from '../flags.ts';
 
 /** Parameters that several commands share. */
@@ -92,4 +93,10 @@ export function share(input: string): number {
   const value = percent === '%' ? Number((Number(digits) / 100).toFixed(14)) : Number(digits);
   if (value > 0 && value < 1) return value;
   throw new RangeError('expected a share over 0 and under 1, such as 0.5% or 0.005');
+}
+
+export function engineName(input: string): EngineName {
+  const name = (['level', 'postgres', 'memory'] as const).find((known) => known === input);
+  if (name === undefined) throw new RangeError('expected level, postgres or memory');
+  return name;
 }

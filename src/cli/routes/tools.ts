@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
 import { anyText, type CliContext, configFlags, jsonFlag, wholeNumber } from '../flags.ts';
-import { decimal, off, optional, shell } from './parameters.ts';
+import { decimal, engineName, off, optional, shell } from './parameters.ts';
 
 export const plan: Command<CliContext> = buildCommand({
   loader: async () => import('../commands/plan.ts'),
@@ -136,4 +136,32 @@ const compareCoders = buildCommand({
 export const bench: RouteMap<CliContext> = buildRouteMap({
   routes: { compareCoders },
   docs: { brief: 'Measure parts on this machine' },
+});
+
+const PLACE = 'The home of a vault, or postgres:SCHEMA';
+
+export const migrate: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/migrate.ts'),
+  parameters: {
+    flags: configFlags,
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { brief: `${PLACE}, where the records are`, parse: anyText, placeholder: 'old' },
+        { brief: `${PLACE}, where they go`, parse: anyText, placeholder: 'new' },
+        { brief: 'level, postgres or memory', parse: engineName, placeholder: 'engine' },
+      ],
+    },
+  },
+  docs: {
+    brief: 'Move the records of a vault to another engine',
+    fullDescription: `Move the records of a vault to another engine, and check the copy against the original. Objects stay where they are.
+
+Nobody may work on the vault meanwhile: it is refused while somebody does, and nobody gets in until it is done. Ended in the
+middle, it goes on where it was when it is run again. In the end the old place says where the records went, and is opened no
+more. To memory it is a rehearsal, which leaves no trace. The database is the one of the configuration (--home, --config).
+
+Exit codes: 0 done; 3 there are no records; 5 a record is damaged, or the copy differs; 6 somebody works on the vault, there are
+other records in the new place, or these were moved already; 7 interrupted.`,
+  },
 });

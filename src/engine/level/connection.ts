@@ -10,6 +10,7 @@ import type { BatchOp } from '../engine.ts';
 import { encodeRecord, recordKey } from '../record.ts';
 import { levelFailure } from './failure.ts';
 import { hasGap, isBeheaded } from './gaps.ts';
+import { refuseMoved } from './mark.ts';
 
 export type Database = Level<Uint8Array, Uint8Array>;
 
@@ -26,19 +27,23 @@ export interface OpenRequest {
   readonly lockWaitMs: number;
   /** Written, flushed, before anything else when writes are missing that others follow. */
   readonly ifIncomplete?: BatchOp | undefined;
+  /** True: whoever moves the records opens it. */
+  readonly moving?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
  * Opens the database, waiting at most `lockWaitMs` for a process that has it open.
- * @throws Unavailable, code `engine_locked`, when the wait is over; Aborted; Corrupt; QuotaExceeded; PermissionDenied.
+ * @throws Unavailable, code `engine_locked`, when the wait is over, or `engine_moved`; Aborted; Corrupt; QuotaExceeded; PermissionDenied.
  */
 export async function openDatabase(request: OpenRequest): Promise<Database> {
-  const { location, clock, lockWaitMs, ifIncomplete, signal } = request;
+  const { location, clock, lockWaitMs, ifIncomplete, moving, signal } = request;
   const deadline = clock.monotonic() + lockWaitMs;
+  if (moving !== true) await refuseMoved(location);
   if (await isBeheaded(location)) throw levelFailure(new Error('Corruption: CURRENT is missing'), location);
   if (ifIncomplete !== undefined && (await hasGap(location))) await leaveMark(location);
   for (;;) {
+    if (moving !== true) await refuseMoved(location);
     const failure = await openOnce(location);
     if (!(failure instanceof HoldfastError)) {
       if (ifIncomplete !== undefined) await heedMark(failure, location, ifIncomplete);

@@ -9,12 +9,14 @@ import {
   placeOf,
   sameValue,
 } from '../check.ts';
-import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
+import type { BatchOp, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
+import type { Mark, MovableEngine } from '../movable.ts';
 import { decodeRecord, encodeRecord, recordKey } from '../record.ts';
 import { type Database, folderRevision } from './connection.ts';
 import { DatabaseLease, type LeaseOptions } from './lease.ts';
-import { readPage } from './page.ts';
+import { readMark, writeMark } from './mark.ts';
+import { readPage, tableNames } from './page.ts';
 import { type StoredWrite, writerOf } from './writer.ts';
 
 export interface LevelEngineOptions extends LeaseOptions {}
@@ -23,11 +25,11 @@ export interface LevelEngineOptions extends LeaseOptions {}
  * The embedded engine: one LevelDB folder, made when first used. Any number of processes may use it; they take
  * turns. An operation waits up to `lockWaitMs` for its turn, then rejects with `Unavailable`, code `engine_locked`.
  */
-export function createLevelEngine(options: LevelEngineOptions): Engine {
+export function createLevelEngine(options: LevelEngineOptions): MovableEngine {
   return new LevelEngine(options);
 }
 
-class LevelEngine implements Engine {
+class LevelEngine implements MovableEngine {
   readonly name = 'level';
   readonly lease: DatabaseLease;
   readonly #tables = new Map<string, LevelTable>();
@@ -81,6 +83,20 @@ class LevelEngine implements Engine {
 
   revision(): Promise<string | undefined> {
     return folderRevision(this.#location);
+  }
+
+  tables(): Promise<readonly string[]> {
+    return this.lease.use(tableNames);
+  }
+
+  mark(): Promise<Mark | undefined> {
+    return readMark(this.#location);
+  }
+
+  /** Under the lock, so that others have finished by then, and see it when they have it next. */
+  async setMark(mark: Mark | undefined): Promise<void> {
+    await this.lease.use(() => writeMark(this.#location, mark));
+    await this.lease.release();
   }
 
   close(): Promise<void> {

@@ -12,6 +12,8 @@ export interface LeaseOptions {
   readonly lockWaitMs: number;
   /** Written, flushed, before anything else when the database lacks writes that others follow, as damage to its log leaves it. */
   readonly ifIncomplete?: BatchOp | undefined;
+  /** True: whoever moves the records opens it. */
+  readonly moving?: boolean | undefined;
   /** The database is released after this long without an operation. */
   readonly idleReleaseMs: number;
 }
@@ -65,6 +67,11 @@ export class DatabaseLease {
     }
   }
 
+  /** Closes the database until it is needed again. */
+  release(): Promise<void> {
+    return this.#release(0);
+  }
+
   async close(): Promise<void> {
     this.#stop.abort(engineClosed());
     await this.#opening?.promise.catch(() => {});
@@ -102,10 +109,10 @@ export class DatabaseLease {
   }
 
   #startOpening(): Opening {
-    const { location, clock, lockWaitMs, ifIncomplete } = this.#options;
+    const { location, clock, lockWaitMs, ifIncomplete, moving } = this.#options;
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#stop.signal]);
-    const promise = openDatabase({ location, clock, lockWaitMs, ifIncomplete, signal })
+    const promise = openDatabase({ location, clock, lockWaitMs, ifIncomplete, moving, signal })
       .then((database) => {
         this.#database = database;
         this.#lastUse = clock.monotonic();

@@ -164,7 +164,8 @@ function thisProcess(): Promise<string> {
   return processKnown;
 }
 
-function thisHost(): Promise<string> {
+/** The boot of this machine, or its name: 16 hex digits. */
+export function thisHost(): Promise<string> {
   hostKnown ??= bootId()
     .catch(() => hostname())
     .then(shortHash);

@@ -54,6 +54,19 @@ function valueIn(
   }
 }
 
+/** From each table's first entry it goes on behind all of its others. */
+export async function tableNames(database: Database): Promise<readonly string[]> {
+  const names: string[] = [];
+  let from: Uint8Array = Buffer.alloc(0);
+  for (;;) {
+    const [first] = await database.keys({ gte: from, limit: 1 }).all();
+    if (first === undefined) return names;
+    const name = Buffer.from(first).toString().split(':', 1)[0]!;
+    names.push(name);
+    from = afterPrefix(recordKey(name, ''));
+  }
+}
+
 interface Bounds {
   readonly gte?: Uint8Array;
   readonly gt?: Uint8Array;

@@ -1,4 +1,5 @@
 import { type AbortOptions, abortable, throwIfAborted } from '../../core/abort.ts';
+import { toHex } from '../../core/bytes.ts';
 import { entryOf } from '../../core/maps.ts';
 import {
   checkBatch,
@@ -9,30 +10,39 @@ import {
   engineClosed,
   placeOf,
 } from '../check.ts';
-import type { BatchOp, Engine, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
+import type { BatchOp, EntriesOptions, Precondition, Table, WriteOptions } from '../engine.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
+import { encodeMark, type Mark, type MovableEngine, markIn } from '../movable.ts';
 import { decodeRecord, recordKey } from '../record.ts';
 import { postgresFailure } from './failure.ts';
+import { OwnerLeases } from './owners.ts';
 import { type Ask, readPage } from './page.ts';
 import { type PoolOptions, SessionPool } from './pool.ts';
+import type { Parameter, Row } from './session.ts';
 import { applyWrite, prepareWrite } from './write.ts';
 
 export interface PostgresEngineOptions extends PoolOptions {}
+
+/** Besides, it knows who works on its records. */
+export interface SharedEngine extends MovableEngine {
+  owners(leaseMs: number): OwnerLeases;
+}
 
 /**
  * An engine that many processes on many machines share: one schema of a PostgreSQL database, made when first used. An
  * operation outlasts a server that starts anew, up to `waitMs`, and then rejects with `Unavailable`, code
  * `engine_unreachable`; a write of which nobody can tell what became of it, with code `engine_outcome_unknown`.
  */
-export function createPostgresEngine(options: PostgresEngineOptions): Engine {
+export function createPostgresEngine(options: PostgresEngineOptions): SharedEngine {
   return new PostgresEngine(options);
 }
 
-class PostgresEngine implements Engine {
+class PostgresEngine implements SharedEngine {
   readonly name = 'postgres';
   readonly pool: SessionPool;
   readonly #tables = new Map<string, PostgresTable>();
   readonly #writes = new KeyedMutex();
+  #owners: OwnerLeases | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: PostgresEngineOptions) {
@@ -75,9 +85,47 @@ class PostgresEngine implements Engine {
     return undefined;
   }
 
+  async tables(): Promise<readonly string[]> {
+    const rows = await this.#ask((schema) => `SELECT DISTINCT tab FROM ${schema}.entries`);
+    return rows.map(({ tab }) => tab as string);
+  }
+
+  async mark(): Promise<Mark | undefined> {
+    const [row] = await this.#ask((schema) => `SELECT mark FROM ${schema}.meta WHERE mark IS NOT NULL`);
+    return row && markIn(Buffer.from(row.mark as string));
+  }
+
+  async setMark(mark: Mark | undefined): Promise<void> {
+    const text = mark === undefined ? 'NULL' : `convert_from('\\x${toHex(encodeMark(mark))}', 'UTF8')`;
+    await this.#ask((schema) => `SELECT ${schema}.set_mark(${text})`);
+  }
+
+  /** Who works on these records, each for `leaseMs` at a time; let go of with the engine. */
+  owners(leaseMs: number): OwnerLeases {
+    const { clock, random } = this.pool.options;
+    this.#owners ??= new OwnerLeases({ ask: (...asked) => this.#ask(...asked), leaseMs, clock, random });
+    return this.#owners;
+  }
+
+  #ask(
+    statement: (schema: string) => string,
+    parameters: readonly Parameter[] = [],
+  ): Promise<readonly Row[]> {
+    const { pool } = this;
+    const asked = pool.use((slot, deadline) =>
+      pool.ask(slot, deadline, (session) => session.query(statement(pool.options.schema), parameters)),
+    );
+    return asked.catch(rethrow);
+  }
+
   close(): Promise<void> {
-    this.#closing ??= this.pool.close();
+    this.#closing ??= this.#end();
     return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    await this.#owners?.close();
+    await this.pool.close();
   }
 }
 

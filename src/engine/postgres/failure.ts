@@ -11,6 +11,13 @@ interface Rule {
 
 const RULES: readonly Rule[] = [
   {
+    states: ['HF003'],
+    kind: 'Unavailable',
+    code: 'engine_moved',
+    message: 'these records were moved, or are being moved',
+    hint: 'Open the vault again: it says where they are.',
+  },
+  {
     states: ['57014'],
     kind: 'Timeout',
     code: 'engine_timeout',

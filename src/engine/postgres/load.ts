@@ -1,8 +1,7 @@
-import type { Engine } from '../engine.ts';
-import type { PostgresEngineOptions } from './engine.ts';
+import type { PostgresEngineOptions, SharedEngine } from './engine.ts';
 
 /** Loaded only by those who have chosen it. */
-export async function loadPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
+export async function loadPostgresEngine(options: PostgresEngineOptions): Promise<SharedEngine> {
   const { createPostgresEngine } = await import('./engine.ts');
   return createPostgresEngine(options);
 }

@@ -19,6 +19,8 @@ export interface PoolOptions {
   readonly statementMs: number;
   /** Longest time of an operation: waiting for a connection, a server that starts anew and others that are in the way. */
   readonly waitMs: number;
+  /** True: whoever moves the records opens it. */
+  readonly moving?: boolean | undefined;
   readonly clock: Clock;
   readonly random: RandomBytes;
 }
@@ -186,7 +188,7 @@ export class SessionPool {
 
   /** The schema is looked at once. */
   async #prepare(session: Session): Promise<void> {
-    this.#ready ??= migrateSchema(session, this.options.schema);
+    this.#ready ??= migrateSchema(session, this.options);
     const first = this.#ready;
     try {
       await first;

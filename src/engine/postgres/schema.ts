@@ -1,5 +1,7 @@
+import { utf8Encode } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import type { Session } from './session.ts';
+import { type Mark, markIn, storeMoved } from '../movable.ts';
+import type { Row, Session } from './session.ts';
 
 /** The version that this program reads and writes; the database says which it has. */
 const SCHEMA_VERSION = 1;
@@ -10,7 +12,7 @@ const SCHEMA_VERSION = 1;
  */
 const tables = (schema: string): string => `
 CREATE SCHEMA IF NOT EXISTS ${schema};
-CREATE TABLE ${schema}.meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL);
+CREATE TABLE ${schema}.meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL, mark text);
 CREATE TABLE ${schema}.entries (
   tab text COLLATE "C" NOT NULL,
   key bytea NOT NULL,
@@ -26,9 +28,18 @@ CREATE TABLE ${schema}.writers (
 );
 CREATE TABLE ${schema}.owners (
   id text COLLATE "C" PRIMARY KEY,
-  fence bigint GENERATED ALWAYS AS IDENTITY,
+  fence bigserial,
   until timestamptz NOT NULL
 );
+`;
+
+/** Nobody but who moves the records writes to them then. */
+const UNLESS_MOVED = (schema: string): string => `
+  PERFORM pg_advisory_xact_lock_shared(hashtextextended('${schema}', 17));
+  IF current_setting('holdfast.moving', true) IS DISTINCT FROM 'on'
+    AND EXISTS (SELECT 1 FROM ${schema}.meta WHERE mark IS NOT NULL) THEN
+    RAISE EXCEPTION 'the records were moved' USING ERRCODE = 'HF003';
+  END IF;
 `;
 
 /** Not flushed, a write still outlives the process that made it, but perhaps not the server. */
@@ -56,7 +67,7 @@ CREATE FUNCTION ${schema}.apply(
 DECLARE
   found_rows bigint;
 BEGIN
-${FLUSHED_IF_ASKED}  IF cardinality(held_key) + cardinality(put_key) + cardinality(del_key) > 1 THEN
+${UNLESS_MOVED(schema)}${FLUSHED_IF_ASKED}  IF cardinality(held_key) + cardinality(put_key) + cardinality(del_key) > 1 THEN
     PERFORM 1 FROM ${schema}.entries e
       JOIN unnest(held_tab || put_tab || del_tab, held_key || put_key || del_key) AS l(t, k) ON e.tab = l.t AND e.key = l.k
       ORDER BY e.tab, e.key FOR UPDATE OF e;
@@ -115,9 +126,18 @@ BEGIN
 END $settle$;
 `;
 
+/** Waits for all batches that are under way; those that come later see the mark. */
+const setMark = (schema: string): string => `
+CREATE FUNCTION ${schema}.set_mark(p_mark text) RETURNS void LANGUAGE plpgsql AS $mark$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('${schema}', 17));
+  UPDATE ${schema}.meta SET mark = p_mark;
+END $mark$;
+`;
+
 /** Each raises the version by one, and is never changed once it was released. */
 const MIGRATIONS: readonly ((schema: string) => string)[] = [
-  (schema) => tables(schema) + apply(schema) + settle(schema),
+  (schema) => tables(schema) + apply(schema) + settle(schema) + setMark(schema),
 ];
 
 /** There is no such schema, or no such table in it. */
@@ -125,16 +145,21 @@ const NOT_THERE = new Set(['3F000', '42P01']);
 
 /**
  * Brings the schema up to this program's version. Who may not change it can use it as it is, where it is up to date.
- * @throws HoldfastError `Unavailable`, code `engine_schema_newer`.
+ * @throws HoldfastError `Unavailable`, code `engine_schema_newer` or `engine_moved`.
  */
-export async function migrateSchema(session: Session, schema: string): Promise<void> {
-  if ((await versionOf(session, schema)) === SCHEMA_VERSION) return;
+export async function migrateSchema(
+  session: Session,
+  { schema, moving }: { readonly schema: string; readonly moving?: boolean | undefined },
+): Promise<void> {
+  const found = await stateOf(session, schema);
+  if (found.mark !== undefined && moving !== true) throw storeMoved(found.mark);
+  if (found.version === SCHEMA_VERSION) return;
   await session.query('BEGIN');
   try {
     // Others that begin at the same time wait here, and find it done.
     await session.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 16))', [`holdfast ${schema}`]);
     await session.query('SAVEPOINT looking');
-    const version = await versionOf(session, schema);
+    const { version } = await stateOf(session, schema);
     await session.query('ROLLBACK TO SAVEPOINT looking');
     for (const [at, migration] of MIGRATIONS.entries()) {
       if (at < version) continue;
@@ -150,16 +175,20 @@ export async function migrateSchema(session: Session, schema: string): Promise<v
   }
 }
 
-/** 0: there is none yet. */
-async function versionOf(session: Session, schema: string): Promise<number> {
-  let version = 0;
+/** Version 0: there is none yet. */
+async function stateOf(
+  session: Session,
+  schema: string,
+): Promise<{ readonly version: number; readonly mark: Mark | undefined }> {
+  let row: Row | undefined;
   try {
-    const [row] = await session.query(`SELECT version FROM ${schema}.meta`);
-    version = Number(row?.version ?? 0);
+    [row] = await session.query(`SELECT * FROM ${schema}.meta`);
   } catch (error) {
     if (!NOT_THERE.has((error as { code?: string }).code ?? '')) throw error;
   }
-  if (version <= SCHEMA_VERSION) return version;
+  const version = Number(row?.version ?? 0);
+  const mark = typeof row?.mark === 'string' ? markIn(utf8Encode(row.mark)) : undefined;
+  if (version <= SCHEMA_VERSION) return { version, mark };
   const message = `the database has version ${version} of the schema, and this program knows up to ${SCHEMA_VERSION}`;
   throw new HoldfastError('Unavailable', message, {
     code: 'engine_schema_newer',

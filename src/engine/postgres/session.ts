@@ -23,6 +23,7 @@ export interface SessionOptions {
   /** The server ends a statement after this long; the connection is given up a little later. */
   readonly statementMs: number;
   readonly connectMs: number;
+  readonly moving?: boolean | undefined;
 }
 
 /** What is used of the package `postgres`. */
@@ -65,7 +66,7 @@ export async function openSession(options: SessionOptions, turn: number): Promis
   const session = new PostgresSession(options, turn);
   try {
     await withDeadline(options.clock, options.connectMs, 'connecting to PostgreSQL', () =>
-      session.begin(options.statementMs),
+      session.begin(options.statementMs, options.moving === true),
     );
   } catch (error) {
     session.destroy();
@@ -98,12 +99,13 @@ class PostgresSession implements Session {
     });
   }
 
-  async begin(statementMs: number): Promise<void> {
+  async begin(statementMs: number, moving: boolean): Promise<void> {
     const settings = {
       statement_timeout: String(statementMs),
       idle_in_transaction_session_timeout: String(statementMs),
       default_transaction_isolation: 'read committed',
       client_encoding: 'UTF8',
+      'holdfast.moving': moving ? 'on' : 'off',
       // Everything is asked for by its key. A plan made while a table was small must not outlive that.
       enable_seqscan: 'off',
       enable_hashjoin: 'off',
