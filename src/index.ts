@@ -6,6 +6,7 @@ export type { CreditBalance, ServedReads, SettledEpoch, Settlement } from './cat
 export type { ConfigInput, ProviderInput } from './config/load.ts';
 export { SECTION_NAMES, type SectionName } from './config/schema.ts';
 export type {
+  AnchorConfig,
   ChunkMode,
   ChunksConfig,
   CompressionAlgorithm,

@@ -23,6 +23,7 @@ export function checkCombinations(
   checkRollout(config, env, problems);
   checkServing(config, problems);
   checkEngines(config, problems);
+  checkAnchor(config, problems);
 }
 
 function checkEngines({ engine }: Pick<Config, 'engine'>, problems: Problems): void {
@@ -32,6 +33,13 @@ function checkEngines({ engine }: Pick<Config, 'engine'>, problems: Problems): v
   if (other === undefined) return;
   const problem = `keeps ${WRITTEN_TOGETHER[0]} and ${other} in different engines, and they are written together`;
   problems.add(at('engine', 'overrides'), problem, `one engine for ${WRITTEN_TOGETHER.join(', ')}`);
+}
+
+function checkAnchor({ anchor }: Pick<Config, 'anchor'>, problems: Problems): void {
+  if (anchor.kind !== 'evm') return;
+  const key = (['url', 'chainId', 'contract'] as const).find((one) => !anchor[one]);
+  if (key !== undefined)
+    problems.add(at('anchor', key), 'is missing', 'url, chain_id and contract for kind "evm"');
 }
 
 function checkLadder({ chunks }: Pick<Config, 'chunks'>, problems: Problems): void {

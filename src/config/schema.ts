@@ -39,6 +39,7 @@ export const SECTION_NAMES = [
   'daemon',
   'settlement',
   'receipts',
+  'anchor',
 ] as const;
 
 export type SectionName = (typeof SECTION_NAMES)[number];
@@ -232,6 +233,26 @@ export const SCHEMA: ConfigSchema = {
     domains: listOf(domain, [], 1_024, 0),
     defaultDomain: text('', new RegExp(`^$|${DOMAIN.source}`), 'a host name, or "" for none'),
     denialsPerSecond: integer(50, 0, 10_000),
+  },
+  anchor: {
+    kind: oneOf(['none', 'local', 'evm'], 'none'),
+    objects: bool(true),
+    confirmations: integer(0, 0, 100_000),
+    folder: guarded(path),
+    origin: text(
+      '',
+      /^(?:[^\s+\p{Cc}]{1,255})?$/u,
+      'a name without spaces and plus, or "" for one made of the key',
+    ),
+    url: guarded(
+      text('', /^(?:https?:\/\/[^\s\p{Cc}]{1,2048})?$/u, 'an address such as "https://chain.example/"'),
+    ),
+    chainId: integer(0, 0, Number.MAX_SAFE_INTEGER),
+    contract: text('', /^(?:0x[0-9a-fA-F]{40})?$/, '"0x" and 40 hex digits'),
+    keyEnv: guarded(text('HOLDFAST_ANCHOR_KEY', ENVIRONMENT_NAME, ENVIRONMENT_NAME_ALLOWED)),
+    keyFile: guarded(path),
+    maxFeeGwei: decimal(200, 0.001, 1_000_000),
+    stuckSeconds: integer(180, 1, 86_400),
   },
 };
 

@@ -26,6 +26,7 @@ export interface Config {
   readonly daemon: DaemonConfig;
   readonly settlement: SettlementConfig;
   readonly receipts: ReceiptsConfig;
+  readonly anchor: AnchorConfig;
   /** At least one; ids and roots are distinct. */
   readonly providers: readonly ProviderConfig[];
   /** What objects are put with now, and which fallbacks could be. */
@@ -304,6 +305,30 @@ export interface ReceiptsConfig {
   readonly defaultDomain: string;
   /** Denied reads a second that are written down one by one. */
   readonly denialsPerSecond: number;
+}
+
+/** Where roots go that nobody may change unseen. */
+export interface AnchorConfig {
+  readonly kind: 'none' | 'local' | 'evm';
+  /** Whether roots of stored objects are anchored too. */
+  readonly objects: boolean;
+  /** Depth at which a root counts; 0: what is usual for the kind. */
+  readonly confirmations: number;
+  /** `local`: of the log, absolute or from the home; empty: `anchor` in the home. */
+  readonly folder: string;
+  /** `local`: name of the log; empty: made of its key. */
+  readonly origin: string;
+  /** `evm`: JSON-RPC of a node. */
+  readonly url: string;
+  readonly chainId: number;
+  readonly contract: string;
+  /** `evm`: where the key of the account is that pays: a file, or else a variable of the environment. */
+  readonly keyEnv: string;
+  readonly keyFile: string;
+  /** `evm`: most that a unit of gas may cost, in 10⁹ wei. */
+  readonly maxFeeGwei: number;
+  /** `evm`: so long may a transaction wait until a dearer one takes its place. */
+  readonly stuckSeconds: number;
 }
 
 export type ProviderConfig = ProviderEntry;

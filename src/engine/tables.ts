@@ -30,6 +30,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'retired',
   'trash',
   'upkeep',
+  'anchor_due',
   'ledger_accounts',
   'ledger_entries',
   'ledger_done',

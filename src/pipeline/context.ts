@@ -1,8 +1,10 @@
 import type { ProviderDirectory } from '../catalog/directory.ts';
 import type { CodecName } from '../coding/compress/codec.ts';
 import type { LinearCode } from '../coding/erasure/linear-code.ts';
+import type { BlobAddress } from '../core/address.ts';
 import type { Blake3 } from '../core/b3/blake3.ts';
 import type { RandomBytes } from '../core/random.ts';
+import type { BatchOp } from '../engine/engine.ts';
 import type { ObjectContext } from '../object/context.ts';
 import type { DomainLevel } from '../placement/domains.ts';
 import type { RecordsContext, WithRetention } from '../records/context.ts';
@@ -30,8 +32,17 @@ export interface ReadContext extends TransferContext, RecordsContext {
   readonly policy: Policy;
 }
 
+/** An object that a put stores. */
+interface StoredObject {
+  /** Of its manifest. */
+  readonly address: BlobAddress;
+  readonly size: number;
+}
+
 /** What puts and gets work with; the program builds it once. */
 export interface VaultContext extends ReadContext, WithRetention, WithPlaces {
+  /** What is written in the step that makes an object one of the vault. */
+  readonly alsoOfPut?: (stored: StoredObject) => readonly BatchOp[];
   /** Whether an owner of journals is gone; its mark differs whenever it has written to them. */
   readonly isOver: (owner: string, mark: string) => Promise<boolean>;
   /** Whether an owner that was at work then will do nothing any more. */

@@ -18,6 +18,8 @@ import type { AdapterDeps } from '../providers/driver.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import { createProvider, type Provider, type ProviderDeps } from '../providers/provider.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
+import type { Anchor } from '../receipts/anchors/anchor.ts';
+import { BlobScheduler, rootDue } from '../receipts/blob-roots.ts';
 import { createLeases, type Leases } from '../records/leases.ts';
 import { createPlaces } from '../records/places.ts';
 import { relocationsOf } from '../records/told-relocations.ts';
@@ -41,6 +43,10 @@ export interface ComposedVault {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly room: HomeRoom;
   readonly repairLog: RepairLog;
+  /** Where roots go; undefined: nowhere. */
+  readonly anchor: Anchor | undefined;
+  /** What takes the roots of stored objects there. */
+  readonly blobRoots: BlobScheduler | undefined;
   /** What repair may move. */
   readonly pace: RepairPace;
   /** There is no key: nothing can be opened. */
@@ -77,6 +83,8 @@ export interface Ports extends AdapterDeps {
   readonly room?: HomeRoom | undefined;
   /** What repair did. Default: kept in memory. */
   readonly repairLog?: RepairLog | undefined;
+  /** Where roots go. Default: nowhere. */
+  readonly anchor?: Anchor | undefined;
   /** How long this machine has been up: the one clock that runs on between runs and that nobody sets. */
   readonly uptimeMs: () => number;
 }
@@ -115,6 +123,7 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
+  const blobRoots = blobRootsOf(config, ports, observers.log);
   const leases = createLeases(base, owners, ports.uptimeMs);
   const context: VaultContext = {
     ...base,
@@ -122,6 +131,7 @@ export async function assemble(
     isGone: leases.isGone,
     retention: createRetention(base, config.retention.replacedSeconds * 1000),
     places: createPlaces(base),
+    ...(blobRoots && { alsoOfPut: (stored) => [rootDue(stored)] }),
   };
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
@@ -135,18 +145,24 @@ export async function assemble(
     env,
     room,
     ...repairParts(config, ports, observers),
-    sealed: !bound,
-    firstAnswered,
-    leases,
+    ...{ anchor: ports.anchor, blobRoots, sealed: !bound, firstAnswered, leases },
     lateSince: (ms) => punctuality.lateSince(ms),
     ...probesOf(catalog, context, open.signal),
     async close() {
       open.abort(new HoldfastError('Aborted', 'the vault was closed'));
-      const observed = flushing(catalog, observers.log);
       const adapters = providers.map(({ adapter }) => adapter);
-      await closeInTurn([cpu], [observed], adapters, [engine], [owners], [refilling(room)]);
+      const early = [flushing(catalog, observers.log), ...(ports.anchor === undefined ? [] : [ports.anchor])];
+      await closeInTurn([cpu], early, adapters, [engine], [owners], [refilling(room)]);
     },
   };
+}
+
+function blobRootsOf(
+  { anchor: { objects } }: Config,
+  { anchor, engine, clock }: Ports,
+  log: LogSink,
+): BlobScheduler | undefined {
+  return anchor !== undefined && objects ? new BlobScheduler({ engine, anchor, clock, log }) : undefined;
 }
 
 /** What no home is bound to signs nothing. */

@@ -15,6 +15,7 @@ import { createInlineStage } from '../pipeline/cpu/inline.ts';
 import type { CpuStage } from '../pipeline/cpu/jobs.ts';
 import type { LogSink } from '../providers/layers/log.ts';
 import type { AdapterKinds } from '../providers/registry.ts';
+import { anchorOf } from './anchor.ts';
 import { assemble, type ComposedVault } from './assemble.ts';
 import { openEngineAndOwners } from './open-engine.ts';
 import { pinVault } from './pin.ts';
@@ -57,6 +58,7 @@ export async function composeVault(
     owners,
     room,
     repairLog: repairLogOf(config, observers.log),
+    anchor: anchorOf(config, env),
     kinds,
     env,
     arena,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
 import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { systemClock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkOptions } from '../core/options.ts';
 import { secureRandom } from '../core/random.ts';
@@ -32,28 +33,30 @@ export interface OpenAnchorOptions {
 
 /**
  * A log of roots in a folder of this machine, in formats that others' tools and witnesses read.
- * @throws HoldfastError `ConfigInvalid` (`unknown_option`, `bad_option`); `Conflict`, code `anchor_shared`, while another
- * process has the folder; `Corrupt`, code `anchor_log_damaged` or `bad_key_file`.
+ * Other processes may write to it in turn.
+ * @throws HoldfastError `ConfigInvalid` (`unknown_option`, `bad_option`); `Conflict`, code `anchor_shared`, where another
+ * process keeps the folder for more than five seconds; `Corrupt`, code `anchor_log_damaged` or `bad_key_file`.
  */
 export async function openAnchor(options: OpenAnchorOptions): Promise<Anchor> {
   checkOptions<OpenAnchorOptions>('openAnchor', options, { folder: true, origin: true });
   const { folder, origin } = options;
   if (origin !== undefined && !isKeyName(origin))
     throw badOrigin(origin, 'cannot be one: it is empty or long, or has a space or a plus');
-  const release = await hold(folder);
-  try {
-    const ed25519 = await selectEd25519(accelerationFrom(process.env));
-    const key = await logKey(folder, origin, ed25519);
-    if (origin !== undefined && origin !== key.name)
-      throw badOrigin(origin, `is not that of the log, ${key.name}`);
-    const files = diskLogFiles(folder);
-    const publicFolder = join(folder, 'public');
-    await files.place(join(publicFolder, 'log.vkey'), utf8Encode(`${verifierKey(key)}\n`));
-    return await openLocalAnchor({ files, folder: publicFolder, key, ed25519, release });
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  const ed25519 = await selectEd25519(accelerationFrom(process.env));
+  const hold = (signal?: AbortSignal): Promise<() => Promise<void>> => holdLog(folder, signal);
+  const release = await hold();
+  const key = await prepared(options, ed25519).finally(release);
+  const parts = { files: diskLogFiles(folder), folder: join(folder, 'public'), key, ed25519 };
+  return openLocalAnchor({ ...parts, clock: systemClock, hold });
+}
+
+/** The log's key; its public half lies beside the log. */
+async function prepared({ folder, origin }: OpenAnchorOptions, ed25519: Ed25519): Promise<NoteSigner> {
+  const key = await logKey(folder, origin, ed25519);
+  if (origin !== undefined && origin !== key.name)
+    throw badOrigin(origin, `is not that of the log, ${key.name}`);
+  await diskLogFiles(folder).place(join(folder, 'public', 'log.vkey'), utf8Encode(`${verifierKey(key)}\n`));
+  return key;
 }
 
 const badOrigin = (origin: string, why: string): HoldfastError =>
@@ -62,16 +65,24 @@ const badOrigin = (origin: string, why: string): HoldfastError =>
     hint: 'A log keeps its origin; another one needs another folder.',
   });
 
-async function hold(folder: string): Promise<() => Promise<void>> {
-  try {
-    return await holdFolder(join(folder, '.lock'));
-  } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'engine_locked') throw error;
-    throw new HoldfastError('Conflict', `another process has the log in ${folder}`, {
-      code: 'anchor_shared',
-      hint: 'One process writes to a log: stop the other, or give each a folder of its own.',
-      cause: error,
-    });
+/** Others keep it for as long as they write, and a second more. */
+const HOLD_MS = 5_000;
+const TRY_EVERY_MS = 50;
+
+async function holdLog(folder: string, signal?: AbortSignal): Promise<() => Promise<void>> {
+  for (const endMs = systemClock.monotonic() + HOLD_MS; ; ) {
+    try {
+      return await holdFolder(join(folder, '.lock'));
+    } catch (error) {
+      if (!isHoldfastError(error) || error.code !== 'engine_locked') throw error;
+      if (systemClock.monotonic() >= endMs)
+        throw new HoldfastError('Conflict', `another process has the log in ${folder}`, {
+          code: 'anchor_shared',
+          hint: 'It writes for so long, or it hangs. What is to be anchored waits.',
+          cause: error,
+        });
+      await systemClock.sleep(TRY_EVERY_MS, signal);
+    }
   }
 }
 

@@ -20,12 +20,15 @@ export interface OpenChainAnchorOptions extends ChainOptions {
   readonly contract: string;
   /** So long may a transaction wait for a block until a dearer one takes its place. Default 180,000. */
   readonly stuckMs?: number | undefined;
+  /** Depth from which on a root counts: how many blocks the chain may take back. Default 12. */
+  readonly confirmations?: number | undefined;
 }
 
 const DEADLINE_MS = 15_000;
 const WAIT_MS = 300_000;
 const DEFAULT_MAX_FEE_GWEI = 200;
 const DEFAULT_STUCK_MS = 180_000;
+const DEFAULT_CONFIRMATIONS = 12;
 const CONTRACT = /^0x[0-9a-fA-F]{40}$/;
 
 /**
@@ -35,16 +38,18 @@ const CONTRACT = /^0x[0-9a-fA-F]{40}$/;
 export async function openChainAnchor(options: OpenChainAnchorOptions): Promise<Anchor> {
   checkOptions<OpenChainAnchorOptions>('openChainAnchor', options, {
     ...{ url: true, key: true, maxFeeGwei: true },
-    ...{ chainId: true, contract: true, stuckMs: true },
+    ...{ chainId: true, contract: true, stuckMs: true, confirmations: true },
   });
-  const { chainId, contract, stuckMs = DEFAULT_STUCK_MS } = options;
+  const { chainId, contract, stuckMs = DEFAULT_STUCK_MS, confirmations = DEFAULT_CONFIRMATIONS } = options;
   if (!CONTRACT.test(contract)) throw bad('contract', 'is 0x and 40 hex digits');
   if (!Number.isSafeInteger(chainId) || chainId < 1) throw bad('chainId', 'is a whole number from 1');
   if (!Number.isSafeInteger(stuckMs) || stuckMs < 1_000) throw bad('stuckMs', 'is at least 1,000');
+  if (!Number.isSafeInteger(confirmations) || confirmations < 1)
+    throw bad('confirmations', 'is a whole number from 1');
   const { openEvmAnchor } = await import('../receipts/anchors/evm/evm.ts');
   return openEvmAnchor({
     ...(await partsOf(options)),
-    ...{ chainId, contract: contract as `0x${string}`, stuckMs },
+    ...{ chainId, contract: contract as `0x${string}`, stuckMs, confirmations },
   });
 }
 

@@ -88,6 +88,8 @@ export class OpenedVault implements Vault {
   readonly #recent: RecentProbe;
   readonly #housekeeping: Housekeeping;
   readonly #settling: VaultSettling;
+  readonly #anchoring: Promise<void> | undefined;
+  #hasPut = false;
   #closing: Promise<void> | undefined;
 
   constructor(composed: ComposedVault, { background, housekeeping = true }: BackgroundWork) {
@@ -103,6 +105,7 @@ export class OpenedVault implements Vault {
       firstAfterMs: background === 'at once' ? 0 : PROBE_EVERY_MS,
       ...(housekeeping ? { onRound: () => this.#housekeeping.start() } : {}),
     });
+    this.#anchoring = composed.blobRoots?.run(this.#end.signal);
   }
 
   get id(): string {
@@ -115,7 +118,9 @@ export class OpenedVault implements Vault {
     // Meanwhile: an error is thrown where the journal needs it.
     this.#composed.context.owner().catch(() => {});
     await this.#recent.renew('put', options.minTolerates, options.signal);
-    return this.#changed(await putObject(this.#composed.context, input, withDefaults(input, options)));
+    const result = await putObject(this.#composed.context, input, withDefaults(input, options));
+    this.#hasPut = true;
+    return this.#changed(result);
   }
 
   async getObject(reference: string, options?: GetOptions): Promise<ObjectReader> {
@@ -324,12 +329,17 @@ export class OpenedVault implements Vault {
   async #shutDown(): Promise<void> {
     this.#end.abort(NO_LONGER_NEEDED);
     await this.#daemon;
+    await this.#anchoring;
+    // Who puts one object and ends may be all that ever opens this vault.
+    if (this.#hasPut) await this.#composed.blobRoots?.drain(DRAIN_MS);
     await this.#housekeeping.end();
     await this.#composed.close();
   }
 }
 
 const DAY_MS = 86_400_000;
+/** What is not anchored by then is by whoever opens the vault next. */
+const DRAIN_MS = 10_000;
 
 const needsAddress = (): HoldfastError =>
   new HoldfastError('PermissionDenied', 'a name takes the key of the vault, and there is none here', {

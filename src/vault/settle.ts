@@ -4,7 +4,6 @@ import type { Settlement } from '../catalog/quota.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
-import type { Anchor } from '../receipts/anchors/anchor.ts';
 import { epochOf } from '../receipts/records/grants.ts';
 import { LedgerSettlement } from '../receipts/settlement/settlement.ts';
 import { type EpochStanding, FolderWatcher } from '../receipts/settlement/watcher.ts';
@@ -12,9 +11,6 @@ import type { ComposedVault } from './assemble.ts';
 import { openAnchor } from './open-anchor.ts';
 import { receiptParts } from './open-receipts.ts';
 import type { SettledFolder, SettleResult } from './settlement.ts';
-
-/** What is usual for an anchor, where the configuration says nothing. */
-const USUAL_CONFIRMATIONS: Readonly<Record<Anchor['name'], number>> = { local: 1, evm: 12 };
 
 /** Moves what gateways wrote down to who is credited for it, for as long as a vault is open. */
 export class VaultSettling {
@@ -64,11 +60,12 @@ export class VaultSettling {
   ): Promise<EpochStanding[]> {
     const { config, context, env } = this.#composed;
     await requireFolder(folder);
-    // Each gateway's roots are in a log of their own, and others may want to add to it meanwhile.
-    const anchor = await openAnchor({ folder: join(folder, 'anchor') });
+    // Where none is configured, each gateway's roots are in a log of their own.
+    const own = this.#composed.anchor;
+    const anchor = own ?? (await openAnchor({ folder: join(folder, 'anchor') }));
     try {
       const parts = await receiptParts(folder, env);
-      const confirmations = config.settlement.confirmations || USUAL_CONFIRMATIONS[anchor.name];
+      const confirmations = config.settlement.confirmations || anchor.confirmations;
       const watcher = entryOf(
         this.#watchers,
         folder,
@@ -76,7 +73,7 @@ export class VaultSettling {
       );
       return await watcher.round(anchor, signal);
     } finally {
-      await anchor.close();
+      if (own === undefined) await anchor.close();
     }
   }
 

@@ -244,6 +244,7 @@ export class PutRun {
     const kept = [
       ...rememberedRoot({ ...root, storedMs: createdMs, usage: this.#outbox.usage }),
       ...(await this.#writer.rows.write(this.#context.engine, address)),
+      ...(this.#context.alsoOfPut?.({ address, size }) ?? []),
     ];
     if (name === undefined) {
       const ops = [...kept, journal.committed(address, undefined)];

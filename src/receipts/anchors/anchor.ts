@@ -1,7 +1,10 @@
 /** What is anchored: the root of an epoch of receipts, or the root of a stored object. */
 export interface AnchorItem {
   readonly kind: 'epoch' | 'blob';
-  /** Number of the epoch, or address of the object's manifest. At most 128 characters without spaces. */
+  /**
+   * `<public key of the gateway, 64 hex digits>/<number of the epoch>`, or address of the object's manifest. At most 128
+   * characters without spaces.
+   */
   readonly key: string;
   /** 32 bytes: digest of the root's file, or of the manifest's root node. */
   readonly digest: Uint8Array;
@@ -18,6 +21,8 @@ export type AnchorState =
 /** Something outside of the receipts that does not forget, and of which others have copies. */
 export interface Anchor {
   readonly name: 'local' | 'evm';
+  /** Depth from which on what is included counts. */
+  readonly confirmations: number;
   /**
    * Hands items over, each once however often it is given. Back when the anchor has them, which is before they are included
    * where that takes time.

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { abortable, throwIfAborted } from '../../core/abort.ts';
 import { equalBytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { KeyedMutex } from '../../engine/keyed-mutex.ts';
 import type { Anchor, AnchorItem, AnchorState } from './anchor.ts';
@@ -14,23 +15,37 @@ const MAX_ENTRIES = 16_777_216;
 
 export interface LocalAnchorOptions extends LogPlace {
   readonly key: NoteSigner;
-  /** Lets go of what keeps others from the log. */
-  readonly release: () => Promise<void>;
+  readonly clock: Pick<Clock, 'timer'>;
+  /** Keeps other processes from the log, waiting for them a little. @returns lets go of it. */
+  readonly hold: (signal?: AbortSignal) => Promise<() => Promise<void>>;
 }
 
-/** A log in a folder of our own: docs/format/anchor.md. One process at a time. */
+/** Between calls the log is let go of, so that commands get at it while a service runs. */
+const IDLE_MS = 1_000;
+
+/** A log in a folder of our own: docs/format/anchor.md. One process at a time writes to it. */
 export async function openLocalAnchor(options: LocalAnchorOptions): Promise<Anchor> {
   const log = new LocalLog(options);
-  await log.load();
+  try {
+    await log.look([]);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   return log;
 }
 
 class LocalLog implements Anchor {
   readonly name = 'local';
+  readonly confirmations = 1;
   readonly #place: LocalAnchorOptions;
   readonly #turns = new KeyedMutex();
   /** None after a write that failed: what is on the disk then only a look at it tells. */
   #loaded: LoadedLog | undefined;
+  /** The checkpoint's file as it was last: whoever wrote to the log meanwhile has changed it. */
+  #note: Uint8Array | undefined;
+  #release: (() => Promise<void>) | undefined;
+  #keepLonger: (() => void) | undefined;
   #isClosed = false;
 
   constructor(place: LocalAnchorOptions) {
@@ -40,7 +55,7 @@ class LocalLog implements Anchor {
   async submit(items: readonly AnchorItem[], signal?: AbortSignal): Promise<void> {
     const given = items.map((item) => ({ item, bytes: encodeEntry(item) }));
     await this.#turn(signal, async () => {
-      const log = await this.load();
+      const log = await this.#load();
       const fresh = new Map<string, { item: AnchorItem; bytes: Uint8Array }>();
       for (const { item, bytes } of given) {
         const id = `${item.kind} ${item.key}`;
@@ -55,7 +70,7 @@ class LocalLog implements Anchor {
 
   async look(items: readonly AnchorItem[], signal?: AbortSignal): Promise<AnchorState[]> {
     return this.#turn(signal, async () => {
-      const log = await this.load();
+      const log = await this.#load();
       const states: AnchorState[] = [];
       for (const item of items) {
         const found = await findIn(this.#place, log, item);
@@ -70,28 +85,50 @@ class LocalLog implements Anchor {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#turns.run('log', this.#place.release);
+    await this.#turns.run('log', () => this.#letGo());
   }
 
   #turn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const turn = this.#turns.run(
-      'log',
-      async () => {
-        throwIfAborted(signal, 'anchor');
-        if (this.#isClosed) throw new HoldfastError('Unavailable', 'the log is closed', { code: 'closed' });
-        return work();
-      },
-      signal,
-    );
-    return abortable(turn, signal);
+    const held = async (): Promise<T> => {
+      throwIfAborted(signal, 'anchor');
+      if (this.#isClosed) throw new HoldfastError('Unavailable', 'the log is closed', { code: 'closed' });
+      await this.#hold(signal);
+      try {
+        return await work();
+      } finally {
+        const letGo = (): Promise<void> => this.#turns.run('log', () => this.#letGo()).catch(() => undefined);
+        this.#keepLonger = this.#place.clock.timer(IDLE_MS, () => void letGo(), { idle: true });
+      }
+    };
+    return abortable(this.#turns.run('log', held, signal), signal);
   }
 
-  async load(): Promise<LoadedLog> {
+  async #hold(signal: AbortSignal | undefined): Promise<void> {
+    this.#keepLonger?.();
+    if (this.#release !== undefined) return;
+    this.#release = await this.#place.hold(signal);
+    const note = await this.#readNote();
+    const isSame = note !== undefined && this.#note !== undefined && equalBytes(note, this.#note);
+    if (!isSame) this.#loaded = undefined;
+  }
+
+  async #letGo(): Promise<void> {
+    this.#keepLonger?.();
+    const release = this.#release;
+    this.#release = undefined;
+    await release?.();
+  }
+
+  #readNote(): Promise<Uint8Array | undefined> {
+    return this.#place.files.read(join(this.#place.folder, 'checkpoint'), MAX_NOTE);
+  }
+
+  async #load(): Promise<LoadedLog> {
     if (this.#loaded !== undefined) return this.#loaded;
     const log = await loadLog(this.#place);
     if (log.tree.size > 0) await this.#publish(log, log.missing, log.checkpoint?.size);
+    this.#note = await this.#readNote();
     this.#loaded = log;
     return log;
   }
@@ -128,6 +165,7 @@ class LocalLog implements Anchor {
       await this.#keepCosigned();
       const note = signCheckpoint({ origin: key.name, size, root: log.tree.root() }, key);
       await files.replace(join(folder, 'checkpoint'), note);
+      this.#note = note;
     }
     // A reader of an older checkpoint takes the full tile in place of these.
     for (const { level, index, width } of tiles) {
@@ -140,7 +178,7 @@ class LocalLog implements Anchor {
   /** What witnesses signed is worth keeping: the next checkpoint is without it. */
   async #keepCosigned(): Promise<void> {
     const { folder, files, key, ed25519 } = this.#place;
-    const bytes = await files.read(join(folder, 'checkpoint'), MAX_NOTE);
+    const bytes = await this.#readNote();
     if (bytes === undefined) return;
     const { size, cosignatures } = openCheckpoint(bytes, key, ed25519);
     if (cosignatures > 0) await files.place(join(folder, 'cosigned', String(size)), bytes);

@@ -66,7 +66,7 @@ describe.skipIf(program === undefined)('on a chain', () => {
   const open = (options: Partial<EvmAnchorOptions> = {}): Anchor =>
     openEvmAnchor({
       ...{ url: chain.url, fetch, clock, deadlineMs: 10_000, account: OWNER, chainId: CHAIN_ID, contract },
-      ...{ maxFee: 200n * GWEI, stuckMs: 60_000 },
+      ...{ maxFee: 200n * GWEI, stuckMs: 60_000, confirmations: 12 },
       ...options,
     });
   const states = async (anchor: Anchor, items: readonly AnchorItem[]): Promise<string[]> =>
@@ -299,7 +299,7 @@ describe('a node that is none', () => {
   const over = (answer: typeof fetch, clock = new FakeClock()): Anchor =>
     openEvmAnchor({
       ...{ url: 'http://127.0.0.1:1', fetch: answer, clock, deadlineMs: 10_000, account: OWNER, chainId: 1 },
-      ...{ contract: `0x${'1'.repeat(40)}`, maxFee: GWEI, stuckMs: 1_000 },
+      ...{ contract: `0x${'1'.repeat(40)}`, maxFee: GWEI, stuckMs: 1_000, confirmations: 1 },
     });
 
   test('an answer that never comes, or never ends, has a deadline', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openCheckpoint } from '../../../src/receipts/anchors/note.ts';
 import { treeHash, treeRoot } from '../../../src/receipts.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { ed25519 } from '../world.ts';
 import { CrashingFiles, epoch, epochs, FOLDER, KEY, openLog } from './world.ts';
 
@@ -191,4 +192,31 @@ test('cosignatures of witnesses stay with the checkpoint, and are kept when the 
   await (await openLog(files)).submit([epoch(2)]);
   expect(files.get(`${FOLDER}/cosigned/1`)).toEqual(cosigned);
   expect(checkpointIn(files)).toMatchObject({ size: 2, cosignatures: 0 });
+});
+
+test('two processes write in turn, and neither takes what the other wrote for its own', async () => {
+  const files = new CrashingFiles();
+  const clock = new FakeClock();
+  let held = 0;
+  const hold = async () => {
+    if (held++ > 0) throw new Error('both have it');
+    return async () => void held--;
+  };
+  const one = await openLog(files, { clock, hold });
+  await clock.advance(1_000);
+  const second = await openLog(files, { clock, hold });
+  await clock.advance(1_000);
+  const witness = new Witness();
+  for (let round = 0; round < 5; round++) {
+    await one.submit(epochs(10 * round, 2));
+    await expect(second.submit([epoch(1)])).rejects.toThrow('both have it');
+    held = 1;
+    await clock.advance(1_000);
+    expect(held).toBe(0);
+    await second.submit(epochs(10 * round + 1, 3));
+    witness.look(files);
+    await clock.advance(1_000);
+  }
+  witness.check(files);
+  expect(checkpointIn(files).size).toBe(20);
 });

@@ -1,6 +1,7 @@
 import type { Anchor, AnchorItem } from '../../../src/receipts/anchors/anchor.ts';
-import { openLocalAnchor } from '../../../src/receipts/anchors/local.ts';
+import { type LocalAnchorOptions, openLocalAnchor } from '../../../src/receipts/anchors/local.ts';
 import type { NoteSigner } from '../../../src/receipts/anchors/note.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { CrashingFiles, ed25519 } from '../world.ts';
 
 export const FOLDER = '/log/public';
@@ -9,7 +10,7 @@ export const KEY: NoteSigner = { name: 'log.example/receipts', publicKey: signer
 
 /** An epoch's root, whatever it is. */
 export const epoch = (number: number, salt = 0): AnchorItem => ({
-  ...{ kind: 'epoch', key: String(number), total: number },
+  ...{ kind: 'epoch', key: `${'ab'.repeat(32)}/${number}`, total: number },
   digest: new Uint8Array(32)
     .fill(number & 255)
     .fill(number >> 8, 0, 4)
@@ -19,7 +20,9 @@ export const epoch = (number: number, salt = 0): AnchorItem => ({
 export const epochs = (from: number, count: number): AnchorItem[] =>
   Array.from({ length: count }, (_, i) => epoch(from + i));
 
-export const openLog = (files: CrashingFiles): Promise<Anchor> =>
-  openLocalAnchor({ files, folder: FOLDER, key: KEY, ed25519, release: async () => undefined });
+export const openLog = (
+  files: CrashingFiles,
+  { clock = new FakeClock(), hold = async () => async () => undefined }: Partial<LocalAnchorOptions> = {},
+): Promise<Anchor> => openLocalAnchor({ files, folder: FOLDER, key: KEY, ed25519, clock, hold });
 
 export { CrashingFiles };

@@ -14,6 +14,7 @@ const idOf = ({ kind, key }: AnchorItem): string => `${kind} ${key}`;
 /** A chain as its users see it: items wait, come into a block, lie deeper, and are forgotten again. */
 export class Chain implements Anchor {
   readonly name = 'evm';
+  readonly confirmations = 1;
   /** From the oldest. */
   blocks: Map<string, AnchorItem>[] = [];
   waiting = new Map<string, AnchorItem>();

@@ -10,13 +10,20 @@ import type { Hex, Log } from './node.ts';
 
 const hexBytes = (bytes: Uint8Array): Hex => `0x${toHex(bytes)}`;
 
-/** What the contract can name: an epoch by its number, an object by the digest in its address. */
+const EPOCH_KEY = /^([0-9a-f]{64})\/(0|[1-9]\d{0,15})$/;
+
+/** What the contract can name: an epoch by its gateway and number, an object by the digest in its address. */
 export function checkItem({ kind, key, digest, total }: AnchorItem): void {
-  const isNamed = kind === 'epoch' ? /^(?:0|[1-9]\d{0,15})$/.test(key) : key === `b3:${toHex(digest)}`;
+  const isNamed = kind === 'epoch' ? EPOCH_KEY.test(key) : key === `b3:${toHex(digest)}`;
   if (isNamed && digest.length === 32 && Number.isSafeInteger(total) && total >= 0) return;
   throw new HoldfastError('ConfigInvalid', `the ${kind} ${key} cannot be anchored as it is given`, {
     code: 'bad_option',
   });
+}
+
+function epochOf({ key }: AnchorItem): { readonly gateway: Hex; readonly epoch: bigint } {
+  const [, gateway, epoch] = EPOCH_KEY.exec(key)!;
+  return { gateway: `0x${gateway}`, epoch: BigInt(epoch!) };
 }
 
 const isEpoch = ({ kind }: AnchorItem): boolean => kind === 'epoch';
@@ -27,8 +34,8 @@ export const anchorCall = (items: readonly AnchorItem[]): Hex =>
     abi: ABI,
     functionName: 'anchor',
     args: [
-      items.filter(isEpoch).map(({ key, digest, total }) => ({
-        ...{ epoch: BigInt(key), total: BigInt(total), digest: hexBytes(digest) },
+      items.filter(isEpoch).map((item) => ({
+        ...{ ...epochOf(item), digest: hexBytes(item.digest), total: BigInt(item.total) },
       })),
       items.filter(isBlob).map(({ digest, total }) => ({ digest: hexBytes(digest), total: BigInt(total) })),
     ],
@@ -38,10 +45,7 @@ export const lookCall = (items: readonly AnchorItem[]): Hex =>
   encodeFunctionData({
     abi: ABI,
     functionName: 'look',
-    args: [
-      items.filter(isEpoch).map(({ key }) => BigInt(key)),
-      items.filter(isBlob).map(({ digest }) => hexBytes(digest)),
-    ],
+    args: [items.filter(isEpoch).map(epochOf), items.filter(isBlob).map(({ digest }) => hexBytes(digest))],
   });
 
 /** What the contract has under an item's name. */
@@ -77,7 +81,7 @@ export function hasEvent(logs: readonly Log[], contract: string, item: AnchorIte
       ? encodeEventTopics({
           abi: ABI,
           eventName: 'EpochAnchored',
-          args: { epoch: BigInt(item.key), digest: stored.digest },
+          args: { ...epochOf(item), digest: stored.digest },
         })
       : encodeEventTopics({ abi: ABI, eventName: 'BlobAnchored', args: { digest: stored.digest } });
   return logs.some(

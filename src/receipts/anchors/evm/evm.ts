@@ -26,6 +26,7 @@ export interface EvmAnchorOptions extends NodeOptions {
   readonly contract: Hex;
   readonly maxFee: bigint;
   readonly stuckMs: number;
+  readonly confirmations: number;
 }
 
 /** How long it is believed that chain, contract and owner are the right ones. */
@@ -47,6 +48,7 @@ const idOf = ({ kind, key }: AnchorItem): string => `${kind} ${key}`;
 
 class EvmAnchor implements Anchor {
   readonly name = 'evm';
+  readonly confirmations: number;
   readonly #options: EvmAnchorOptions;
   readonly #node: ChainNode;
   readonly #contract: Hex;
@@ -59,6 +61,7 @@ class EvmAnchor implements Anchor {
 
   constructor(options: EvmAnchorOptions) {
     this.#options = options;
+    this.confirmations = options.confirmations;
     this.#node = new ChainNode(options);
     this.#contract = options.contract.toLowerCase() as Hex;
     this.#sender = new Sender({

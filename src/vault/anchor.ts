@@ -1,0 +1,90 @@
+import { resolve } from 'node:path';
+import type { Config } from '../config/types.ts';
+import { HoldfastError } from '../core/errors.ts';
+import { readSecret } from '../providers/credentials.ts';
+import type { Anchor, AnchorItem, AnchorState } from '../receipts/anchors/anchor.ts';
+import { openAnchor } from './open-anchor.ts';
+import { openChainAnchor } from './open-chain-anchor.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+type Anchored = Pick<Config, 'anchor' | 'home'>;
+
+/** The anchor that the configuration asks for, opened when it is first needed; undefined for none. */
+export function anchorOf(config: Anchored, env: Env): Anchor | undefined {
+  const { kind, confirmations } = config.anchor;
+  if (kind === 'none') return undefined;
+  const open = kind === 'local' ? openLog : openChain;
+  return new LateAnchor(kind, confirmations || USUAL[kind], () => open(config, env));
+}
+
+const USUAL = { local: 1, evm: 12 } as const;
+
+/** Where the log of roots is. */
+const logFolderOf = ({ anchor, home }: Anchored): string => resolve(home, anchor.folder || 'anchor');
+
+async function openLog(config: Anchored): Promise<Anchor> {
+  return openAnchor({ folder: logFolderOf(config), origin: config.anchor.origin || undefined });
+}
+
+async function openChain({ anchor, home }: Anchored, env: Env): Promise<Anchor> {
+  const { url, chainId, contract, maxFeeGwei, stuckSeconds, confirmations } = anchor;
+  return openChainAnchor({
+    ...{ url, chainId, contract, maxFeeGwei, stuckMs: 1000 * stuckSeconds },
+    confirmations: confirmations || USUAL.evm,
+    key: await chainKeyOf({ anchor, home }, env),
+  });
+}
+
+/** The key of the account that pays. @throws HoldfastError `ConfigInvalid`, code `credentials_invalid`. */
+async function chainKeyOf({ anchor, home }: Anchored, env: Env): Promise<string> {
+  const { keyEnv, keyFile } = anchor;
+  if (keyFile !== '') return readSecret(resolve(home, keyFile), 'key', 'anchor');
+  const key = env[keyEnv];
+  if (key !== undefined && key !== '') return key;
+  throw new HoldfastError(
+    'ConfigInvalid',
+    `there is no key to anchor with: the variable ${keyEnv} is not set`,
+    {
+      code: 'credentials_invalid',
+      hint: 'Set it, or name a file in `anchor.key_file`.',
+    },
+  );
+}
+
+class LateAnchor implements Anchor {
+  readonly name: 'local' | 'evm';
+  readonly confirmations: number;
+  readonly #open: () => Promise<Anchor>;
+  #opened: Promise<Anchor> | undefined;
+  #isClosed = false;
+
+  constructor(name: 'local' | 'evm', confirmations: number, open: () => Promise<Anchor>) {
+    this.name = name;
+    this.confirmations = confirmations;
+    this.#open = open;
+  }
+
+  async submit(items: readonly AnchorItem[], signal?: AbortSignal): Promise<void> {
+    await (await this.#get()).submit(items, signal);
+  }
+
+  async look(items: readonly AnchorItem[], signal?: AbortSignal): Promise<AnchorState[]> {
+    return (await this.#get()).look(items, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await (await this.#opened?.catch(() => undefined))?.close();
+  }
+
+  /** What failed is tried again. */
+  #get(): Promise<Anchor> {
+    if (this.#isClosed)
+      throw new HoldfastError('Unavailable', 'the anchor is closed', { code: 'closed', status: 'permanent' });
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
+    return this.#opened;
+  }
+}
