@@ -101,7 +101,18 @@ async function hold(folder: string): Promise<() => Promise<void>> {
   try {
     return await holdFolder(join(folder, '.lock'));
   } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'engine_locked') throw error;
+    if (!isHoldfastError(error)) throw error;
+    const isFull = error.kind === 'QuotaExceeded';
+    if (error.code !== 'engine_locked')
+      throw new HoldfastError(
+        isFull ? 'QuotaExceeded' : 'PermissionDenied',
+        `the receipts in ${folder} cannot be written to`,
+        {
+          code: isFull ? 'disk_full' : 'access_denied',
+          hint: 'Give the gateway a folder on a disk that it may write to. To look at receipts, no gateway is needed.',
+          cause: error,
+        },
+      );
     throw new HoldfastError('Conflict', `another process has the receipts in ${folder}`, {
       code: 'receipts_shared',
       hint: 'Give each gateway a folder of its own.',

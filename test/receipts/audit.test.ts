@@ -3,8 +3,10 @@ import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
 import { decodeReceipt, encodeReceipt, type ReadAck } from '../../src/receipts/records/records.ts';
 import { decodeRoot } from '../../src/receipts/records/root.ts';
 import { closeHour, fileOf, flipped, longHour, reads, rootOf } from './hours.ts';
-import { recordsOf } from './page-reader.ts';
+import { itemAt, recordsOf, statedByThePage } from './page-reader.ts';
 import { auditOf, type CrashingFiles, EPOCH, FOLDER, newWorld } from './world.ts';
+
+const SLOW = process.env.SLOW === '1';
 
 test('an audit of a copy gives the same totals, or names the first difference and where it is', async () => {
   const { files: original } = await longHour();
@@ -50,6 +52,70 @@ test('an audit of a copy gives the same totals, or names the first difference an
     expect(await changed(flip(`${FOLDER}/read/${EPOCH}.root`, byte))).toMatchObject({
       file: `${EPOCH}.root`,
     });
+}, 60_000);
+
+/** What a reader written from the page alone finds wrong in an hour of one file, without the signatures. */
+function wrongByThePage(files: CrashingFiles): unknown {
+  try {
+    const stated = statedByThePage([recordsOf(files.get(fileOf(0)))]);
+    expect(itemAt(rootOf(files), 0)[0]).toMatchObject(stated);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+test('whichever bit of an hour is flipped, an audit names the file, and so does the page alone', async () => {
+  const world = await newWorld();
+  await reads(world.desk, 'p1', { signed: 2, unsigned: 1 });
+  await closeHour(world);
+  const { files } = world;
+  expect([(await auditOf(files)).difference, wrongByThePage(files)]).toEqual([undefined, undefined]);
+  const root = `${FOLDER}/read/${EPOCH}.root`;
+  const found = { bits: 0, missed: 0 };
+  for (const [path, name] of [
+    [fileOf(0), `${EPOCH}/00000000.cbor`],
+    [root, `${EPOCH}.root`],
+  ] as const) {
+    const whole = files.get(path);
+    for (let bit = 0; bit < 8 * whole.length; bit += SLOW ? 1 : 61) {
+      files.put(path, flipped(whole, bit));
+      found.bits++;
+      const { difference } = await auditOf(files);
+      if (difference?.file !== name) found.missed++;
+      if (path !== root && wrongByThePage(files) === undefined) found.missed++;
+    }
+    files.put(path, whole);
+  }
+  expect(found).toEqual({ bits: found.bits, missed: 0 });
+  if (SLOW) console.log(`bits flipped one by one: ${found.bits}; not named: ${found.missed}`);
+  expect(found.bits).toBeGreaterThan(SLOW ? 14_000 : 200);
+});
+
+test('of a long hour, sampled bits and each file that is missing or too much are named', async () => {
+  const { files: original } = await longHour();
+  const files = original.copy();
+  const paths = files.paths().filter((path) => path.endsWith('.cbor'));
+  expect(paths).toHaveLength(3);
+  for (const path of paths) {
+    const file = path.slice(`${FOLDER}/read/`.length);
+    const whole = files.get(path);
+    const bits = 8 * whole.length;
+    for (let i = 0; i < (SLOW ? 100 : 1); i++) {
+      const bit = Math.floor((i + 0.5) * (bits / (SLOW ? 100 : 1)));
+      files.put(path, flipped(whole, bit));
+      expect((await auditOf(files)).difference).toMatchObject({ file, byte: expect.any(Number) });
+    }
+    files.remove(path);
+    expect((await auditOf(files)).difference).toMatchObject({ file, why: 'it is missing' });
+    files.put(path, whole);
+  }
+  for (const name of ['00000003.cbor', '00000009.cbor', '1.cbor', 'x']) {
+    files.put(`${FOLDER}/read/${EPOCH}/${name}`, original.get(paths[2]!));
+    expect((await auditOf(files)).difference).toMatchObject({ file: `${EPOCH}/${name}` });
+    files.remove(`${FOLDER}/read/${EPOCH}/${name}`);
+  }
+  expect((await auditOf(files)).difference).toBeUndefined();
 }, 60_000);
 
 test('a bit of a signed record in a batch that was sealed again is named by its record', async () => {

@@ -69,6 +69,13 @@ test('one process has a folder of receipts, until it lets go of it', async () =>
   await (await openReceipts({ folder })).close();
 });
 
+test('a folder that cannot be written to is named, and not taken for a database', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  const given = openReceipts({ folder: join(file, 'receipts') });
+  await expect(given).rejects.toMatchObject({ message: expect.stringContaining(join(file, 'receipts')) });
+});
+
 test('a key file that is none of ours is refused and left as it is', async () => {
   await writeFile(join(folder, 'gateway.key'), 'x');
   await expect(openReceipts({ folder })).rejects.toMatchObject({ code: 'bad_key_file' });
