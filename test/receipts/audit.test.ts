@@ -89,7 +89,7 @@ test('whichever bit of an hour is flipped, an audit names the file, and so does 
   }
   expect(found).toEqual({ bits: found.bits, missed: 0 });
   if (SLOW) console.log(`bits flipped one by one: ${found.bits}; not named: ${found.missed}`);
-  expect(found.bits).toBeGreaterThan(SLOW ? 14_000 : 200);
+  expect(found.bits).toBeGreaterThan(SLOW ? 10_000 : 200);
 });
 
 test('of a long hour, sampled bits and each file that is missing or too much are named', async () => {
@@ -116,7 +116,7 @@ test('of a long hour, sampled bits and each file that is missing or too much are
     files.remove(`${FOLDER}/read/${EPOCH}/${name}`);
   }
   expect((await auditOf(files)).difference).toBeUndefined();
-}, 60_000);
+});
 
 test('a bit of a signed record in a batch that was sealed again is named by its record', async () => {
   const world = await newWorld();
