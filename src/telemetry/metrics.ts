@@ -68,6 +68,10 @@ export interface HousekeepingMetrics {
   scrubbed(result: CheckResult, count: number): void;
   /** An audit asked for so many shards. 0 makes the series known. */
   audited(result: CheckResult, count: number): void;
+  /** Hours of receipts that are not credited, or with which something is wrong. */
+  unsettled(state: string, count: number): void;
+  /** What is left to credit reads from. */
+  rewardPool(credits: number): void;
 }
 
 /** How a provider stood when it was asked for what it should have. */
@@ -175,6 +179,8 @@ export const silentMetrics: Metrics = {
     choreDone: nothing,
     scrubbed: nothing,
     audited: nothing,
+    unsettled: nothing,
+    rewardPool: nothing,
   },
   repair: {
     attempt: nothing,

@@ -24,6 +24,8 @@ export type MetricName =
   | 'storage_housekeeping_done_timestamp_seconds'
   | 'storage_scrub_blobs_total'
   | 'storage_audit_challenges_total'
+  | 'storage_unsettled_epochs'
+  | 'storage_reward_pool_credits'
   | 'storage_repair_attempts_total'
   | 'storage_repair_failures_total'
   | 'storage_repair_bytes_total'
@@ -98,6 +100,8 @@ export const METRICS: Readonly<Record<MetricName, MetricDefinition>> = {
   ),
   storage_scrub_blobs_total: counter('Packs and copies of nodes that scrubs looked for', 'result'),
   storage_audit_challenges_total: counter('Shards that audits asked for', 'result'),
+  storage_unsettled_epochs: gauge('Hours of receipts that are not credited, by how they stand', 'state'),
+  storage_reward_pool_credits: gauge('Credits that are left to credit reads from'),
   storage_repair_attempts_total: counter('Attempts to repair a chunk, by how they ended', 'status'),
   storage_repair_failures_total: counter(
     'Repairs that failed: manifest, integrity, reconstruct, encode or database',

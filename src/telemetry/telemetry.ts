@@ -60,6 +60,8 @@ function recording(record: Recorder): Omit<Metrics, 'services'> {
         record('storage_housekeeping_done_timestamp_seconds', seconds, { chore }),
       scrubbed: (result, count) => record('storage_scrub_blobs_total', count, { result }),
       audited: (result, count) => record('storage_audit_challenges_total', count, { result }),
+      unsettled: (state, count) => record('storage_unsettled_epochs', count, { state }),
+      rewardPool: (credits) => record('storage_reward_pool_credits', credits),
     },
     repair: {
       attempt: (status) => record('storage_repair_attempts_total', 1, { status }),

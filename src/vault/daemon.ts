@@ -13,7 +13,7 @@ import type { ComposedVault } from './assemble.ts';
 import { explorerOver } from './explorer.ts';
 import { internalsOf } from './opened-vault.ts';
 import { aloneRepairing, repairVault } from './repair.ts';
-import { isUnsettled } from './settlement.ts';
+import { isBehind, receiptFoldersOf } from './settlement.ts';
 import type { RepairResult, Vault } from './vault.ts';
 
 /** What a daemon is given that does not come from its vault. */
@@ -62,11 +62,19 @@ export function daemonOver(vault: Vault, { telemetry, log, ...parts }: DaemonPar
   return { service, loops };
 }
 
-/** The loop with which a gateway that hosts it repairs, as a daemon does. */
-export const repairLoopsOver = (vault: Vault, parts: Pick<DaemonParts, 'telemetry' | 'log'>): Loops => {
+/** The loops of a gateway: it settles what it wrote down, and where it hosts repair, it repairs as a daemon does. */
+export function gatewayLoopsOver(
+  vault: Vault,
+  parts: Pick<DaemonParts, 'telemetry' | 'log'>,
+  { repairs }: { readonly repairs: boolean },
+): Loops {
   const composed = internalsOf(vault);
-  return loopsWith([repairLoop(composed)], composed, parts);
-};
+  return loopsWith(
+    [...(repairs ? [repairLoop(composed)] : []), ...settleLoops(vault, composed)],
+    composed,
+    parts,
+  );
+}
 
 export const loopsWith = (
   loops: readonly Loop[],
@@ -142,10 +150,10 @@ function checkLoops(vault: Vault, { context, config, observers }: ComposedVault)
   ];
 }
 
-/** Sees what gateways wrote down to its credit. What it finds wrong is logged once, and shows as a failure of the loop. */
+/** Sees what gateways wrote down to its credit. Hours that are refused are logged once, and hold up no other. */
 function settleLoops(vault: Vault, { config }: ComposedVault): readonly Loop[] {
-  const { enabled, folders, intervalSeconds, rentBytesPerMib } = config.settlement;
-  if (!enabled || (folders.length === 0 && rentBytesPerMib === 0)) return [];
+  const { enabled, intervalSeconds, rentBytesPerMib } = config.settlement;
+  if (!enabled || (receiptFoldersOf(config).length === 0 && rentBytesPerMib === 0)) return [];
   return [
     {
       name: 'settlement',
@@ -153,7 +161,7 @@ function settleLoops(vault: Vault, { config }: ComposedVault): readonly Loop[] {
       everyMs: intervalSeconds * 1000,
       deadlineMs: HOUR_MS,
       async run(signal) {
-        if (!isUnsettled(await vault.settleReceipts({ signal }))) return;
+        if (!isBehind(await vault.settleReceipts({ signal }))) return;
         throw new HoldfastError(
           'Unavailable',
           'not everything could be settled: see `holdfast receipts settle`',

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Settlement } from '../catalog/quota.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
@@ -10,7 +10,7 @@ import { type EpochStanding, FolderWatcher } from '../receipts/settlement/watche
 import type { ComposedVault } from './assemble.ts';
 import { openAnchor } from './open-anchor.ts';
 import { receiptParts } from './open-receipts.ts';
-import type { SettledFolder, SettleResult } from './settlement.ts';
+import { receiptFoldersOf, type SettledFolder, type SettleResult } from './settlement.ts';
 
 /** Moves what gateways wrote down to who is credited for it, for as long as a vault is open. */
 export class VaultSettling {
@@ -39,9 +39,9 @@ export class VaultSettling {
     // A ledger that is damaged is told of before anything else.
     if (settlement instanceof LedgerSettlement) await settlement.ledger.check({ signal });
     const folders: SettledFolder[] = [];
-    for (const given of config.settlement.folders) {
-      const folder = resolve(config.home, given);
+    for (const { folder, isNamed } of receiptFoldersOf(config)) {
       try {
+        if (!isNamed && !(await isFolder(folder))) continue;
         folders.push({ folder, epochs: await this.#settleFolder(folder, credited, signal) });
       } catch (error) {
         signal?.throwIfAborted();
@@ -50,7 +50,9 @@ export class VaultSettling {
       }
     }
     this.#tell(folders, log);
-    return { folders, rentHours: await this.#payRent(signal) };
+    const rentHours = await this.#payRent(signal);
+    await this.#measure(folders, signal);
+    return { folders, rentHours };
   }
 
   async #settleFolder(
@@ -59,7 +61,7 @@ export class VaultSettling {
     signal: AbortSignal | undefined,
   ): Promise<EpochStanding[]> {
     const { config, context, env } = this.#composed;
-    await requireFolder(folder);
+    if (!(await isFolder(folder))) throw noFolder(folder);
     // Where none is configured, each gateway's roots are in a log of their own.
     const own = this.#composed.anchor;
     const anchor = own ?? (await openAnchor({ folder: join(folder, 'anchor') }));
@@ -83,6 +85,16 @@ export class VaultSettling {
     await catalog.refresh({ signal });
     const stored = new Map(catalog.snapshot().map(({ id, usedBytes }) => [id, usedBytes]));
     return settlement.payRent(stored, { epoch: epochOf(context.clock.now()) }, { signal });
+  }
+
+  async #measure(folders: readonly SettledFolder[], signal: AbortSignal | undefined): Promise<void> {
+    const { settlement, observers } = this.#composed;
+    const counts = { anchoring: 0, confirming: 0, failed: 0, refused: 0, lost: 0 };
+    for (const { epochs } of folders)
+      for (const { state } of epochs) if (state !== 'credited') counts[state]++;
+    for (const [state, count] of Object.entries(counts)) observers.housekeeping.unsettled(state, count);
+    if (settlement instanceof LedgerSettlement)
+      observers.housekeeping.rewardPool(await settlement.poolCredits({ signal }));
   }
 
   /** Once for as long as it is so. */
@@ -112,11 +124,11 @@ function creditsReads(settlement: Settlement): Required<Settlement> {
   });
 }
 
-async function requireFolder(folder: string): Promise<void> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory()) return;
-  throw new HoldfastError('NotFound', `${folder} is no folder that can be read`, {
+const isFolder = async (folder: string): Promise<boolean> =>
+  (await stat(folder).catch(() => undefined))?.isDirectory() === true;
+
+const noFolder = (folder: string): HoldfastError =>
+  new HoldfastError('NotFound', `${folder} is no folder that can be read`, {
     code: 'no_such_epoch',
     hint: 'Give in settlement.folders those that have `read/` in them.',
   });
-}

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { configuredCredits, type Settlement } from '../catalog/quota.ts';
 import type { Config } from '../config/types.ts';
 import type { LogSink } from '../providers/layers/log.ts';
@@ -27,6 +28,25 @@ export interface SettleResult {
   /** Hours of which rent was paid. */
   readonly rentHours: number;
 }
+
+/** Folders of receipts that are settled: the gateway's own, and those that are named. */
+export function receiptFoldersOf({
+  home,
+  receipts,
+  settlement,
+}: Pick<Config, 'home' | 'receipts' | 'settlement'>): {
+  readonly folder: string;
+  /** Otherwise its gateway may never have been started. */
+  readonly isNamed: boolean;
+}[] {
+  const named = settlement.folders.map((folder) => resolve(home, folder));
+  const own = receipts.folder === '' ? [] : [resolve(home, receipts.folder)];
+  return [...new Set([...own, ...named])].map((folder) => ({ folder, isNamed: named.includes(folder) }));
+}
+
+/** Whether something is to be tried again. */
+export const isBehind = ({ folders }: SettleResult): boolean =>
+  folders.some(({ epochs, error }) => error !== undefined || epochs.some(({ state }) => state === 'failed'));
 
 /** Whether somebody has to look, or it has to be tried again. */
 export const isUnsettled = ({ folders }: SettleResult): boolean =>

@@ -9,7 +9,7 @@ import { type ServiceLog, silentLog } from '../http/log.ts';
 import type { Service } from '../http/service.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
-import { repairLoopsOver } from './daemon.ts';
+import { gatewayLoopsOver } from './daemon.ts';
 import { explorerOver } from './explorer.ts';
 import { serveReceipts } from './gateway-receipts.ts';
 import { withWorkLeft } from './measures.ts';
@@ -87,11 +87,11 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     throw error;
   });
   const { gateway: file, repair } = composed.config;
-  const isRepairing = repair.enabled && (options.withRepair ?? file.withRepair);
-  const loops = isRepairing ? repairLoopsOver(vault, { telemetry, log }) : undefined;
-  loops?.start();
+  const repairs = repair.enabled && (options.withRepair ?? file.withRepair);
+  const loops = gatewayLoopsOver(vault, { telemetry, log }, { repairs });
+  loops.start();
   const stop = async (): Promise<void> => {
-    await Promise.all([running.close(), loops?.stop(file.drainMs)]);
+    await Promise.all([running.close(), loops.stop(file.drainMs)]);
     await receipts?.close();
   };
   let stopped: Promise<void> | undefined;

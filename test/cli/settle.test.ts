@@ -5,7 +5,7 @@ import { diskFiles } from '../../src/receipts/log/disk.ts';
 import { finalPath } from '../../src/receipts/log/folder.ts';
 import { CliVault, providersToml, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-import { ackOf, EPOCH, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
+import { ackOf, countingRandom, EPOCH, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
 
 const MIB = 1024 ** 2;
 let cli: CliVault;
@@ -15,12 +15,15 @@ beforeAll(async () => {
     `${providersToml(4).replace('root = "providers/p1"', 'root = "providers/p1"\ncredits = 64')}
 [settlement]
 enabled = true
-folders = ["gw-a", "gw-b"]
+interval_seconds = 1
+folders = ["gw-b"]
 pool_credits = 10
 epoch_share = 1000
 provider_share = 1000
 rent_bytes_per_mib = 1024
 escrow_credits = 1
+[receipts]
+folder = "gw-a"
 `,
   );
   expect((await cli.run(['put', '-', '--name', 'x'], { input: noise(3 * MIB) })).code).toBe(0);
@@ -29,9 +32,11 @@ escrow_credits = 1
 afterAll(() => cli.remove());
 
 /** An hour in which five readers acknowledged 2 MiB and 5 bytes from p1. */
-async function closedHour(folder: string, key: number): Promise<void> {
+async function closedHour(folder: string, key: number, later = 0): Promise<void> {
   const clock = newClock();
-  const desk = await openDesk({ files: diskFiles, clock, folder, key: new Uint8Array(32).fill(key) });
+  clock.jump += later * 3_600_000;
+  const random = countingRandom(1_000 * later + 1);
+  const desk = await openDesk({ files: diskFiles, clock, folder, random, key: new Uint8Array(32).fill(key) });
   for (let i = 0; i < 5; i++) {
     const bytes = i === 0 ? 2 * MIB + 1 : 1;
     const signer = ed25519.signer(new Uint8Array(32).fill(i));
@@ -81,6 +86,24 @@ test('hours of several gateways are anchored and credited once, and quotas follo
   expect(entries.filter(({ id }) => id.startsWith('read/'))).toHaveLength(2);
   expect((await cli.run(['receipts ledger', '--limit', '1'])).stderr).toContain('--limit');
 }, 60_000);
+
+test('a daemon and a gateway settle by themselves, and a folder that [receipts] names is settled too', async () => {
+  for (const [i, command] of ['daemon', 'gateway'].entries()) {
+    const folder = join(cli.home, 'gw-a');
+    await closedHour(folder, 1, i + 1);
+    const running = cli.start([command, '--bind', '127.0.0.1:0', '--sealed']);
+    await expect
+      .poll(() => diskFiles.read(finalPath(folder, EPOCH + i + 1), 4_096), { timeout: 30_000 })
+      .toBeDefined();
+    running.child.kill('SIGTERM');
+    await running.outcome;
+  }
+  const { accounts } = (await json('receipts balances')) as {
+    accounts: { account: string; bytes: string }[];
+  };
+  const pool = accounts.find(({ account }) => account === 'pool')!.bytes;
+  expect(Number(pool)).toBe(10 * MIB - 4 * (2 * MIB + 5));
+}, 90_000);
 
 test('a folder that is gone and a root that is damaged are told of by the exit code', async () => {
   const root = join(cli.home, 'gw-b', 'read', `${EPOCH + 5}.root`);

@@ -27,6 +27,8 @@ const PUBLIC: Record<string, [type: string, ...labels: string[]]> = {
   storage_housekeeping_done_timestamp_seconds: ['gauge', 'chore'],
   storage_scrub_blobs_total: ['counter', 'result'],
   storage_audit_challenges_total: ['counter', 'result'],
+  storage_unsettled_epochs: ['gauge', 'state'],
+  storage_reward_pool_credits: ['gauge'],
   storage_repair_attempts_total: ['counter', 'status'],
   storage_repair_failures_total: ['counter', 'error', 'erasure', 'compression'],
   storage_repair_bytes_total: ['counter'],

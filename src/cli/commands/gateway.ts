@@ -7,7 +7,7 @@ import type { HttpLimits } from '../../http/limits.ts';
 import type { Listener } from '../../http/listener.ts';
 import type { LineLog } from '../../http/log.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts';
-import { repairLoopsOver } from '../../vault/daemon.ts';
+import { gatewayLoopsOver } from '../../vault/daemon.ts';
 import { serveReceipts } from '../../vault/gateway-receipts.ts';
 import { internalsOf } from '../../vault/opened-vault.ts';
 import { gatewayOver } from '../../vault/start-gateway.ts';
@@ -135,16 +135,16 @@ async function serveWith(
     static: isStatic,
     receipts,
   });
-  const loops = settings.withRepair ? repairLoopsOver(vault, { telemetry, log }) : undefined;
+  const loops = gatewayLoopsOver(vault, { telemetry, log }, { repairs: settings.withRepair });
   const drain = async (): Promise<void> => {
-    await Promise.all([server.drain(), loops?.stop(settings.config.gateway.drainMs)]);
+    await Promise.all([server.drain(), loops.stop(settings.config.gateway.drainMs)]);
   };
   try {
-    loops?.start();
+    loops.start();
     await serve({ listen: (listener) => server.listen(listener), drain }, listeners, io, settings.json);
   } finally {
     await server.close();
-    await loops?.stop(0);
+    await loops.stop(0);
     tokens.stop();
   }
 }

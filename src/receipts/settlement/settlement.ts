@@ -40,6 +40,11 @@ export class LedgerSettlement implements Settlement {
     return { configured: provider.credits, earned: Number(earned / BigInt(CREDIT_BYTES)) };
   }
 
+  /** What is left in the pool. */
+  async poolCredits(options?: AbortOptions): Promise<number> {
+    return Number((await this.ledger.balance('pool', options)) / BigInt(CREDIT_BYTES));
+  }
+
   async bookedRead(
     gateway: Uint8Array,
     epoch: number,
