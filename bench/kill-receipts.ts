@@ -15,6 +15,8 @@ const FIRST_HOUR = 500_000;
 const HOURS = 3;
 /** Of so many kills one is followed by a life that nobody ends. */
 const WHOLE_EVERY = 10;
+/** Of so many kills one begins a new home: a multiple of the one above. */
+const NEW_EVERY = 50;
 /** Of so many lives one has another process beside it, which settles the same and is killed as well. */
 const BESIDE_EVERY = 3;
 
@@ -32,6 +34,7 @@ export interface ReceiptKills {
   kills: number;
   /** Lives that came to their end. */
   whole: number;
+  homes: number;
   taken: number;
   /** What the last thing was that a killed process had said. */
   readonly after: Map<string, number>;
@@ -157,7 +160,7 @@ class Life {
 }
 
 const newReport = (): ReceiptKills => ({
-  ...{ kills: 0, whole: 0, taken: 0, books: undefined },
+  ...{ kills: 0, whole: 0, homes: 0, taken: 0, books: undefined },
   ...{ after: new Map(), failures: [] },
 });
 
@@ -184,15 +187,15 @@ export async function killReceipts({
   const report = newReport();
   const random = mulberry(seed);
   const outer = await mkdtemp(join(folder, 'holdfast-receipt-kills-'));
-  const one = new Gateways(join(outer, 'home'), report);
-  await one.make();
   try {
-    await one.live(undefined);
+    let one = await newGateways(outer, report);
     for (let round = 0; report.kills < count && signal?.aborted !== true; round++) {
+      // Old homes have many hours, and each process looks at all of them.
+      if (round > 0 && round % NEW_EVERY === 0) one = await newGateways(outer, report);
       const at = random() < 0.1 ? -random() : random() * 1.1;
       const [besideAt, hasBeside] = [random() * 1.1, round % BESIDE_EVERY === 0];
       await Promise.all([one.live(at), hasBeside ? one.beside(besideAt) : undefined]);
-      report.books = await one.judge.look();
+      await one.judge.look();
       if (round % WHOLE_EVERY === WHOLE_EVERY - 1) await comeToEnd(one);
       onKill?.(report);
     }
@@ -202,6 +205,16 @@ export async function killReceipts({
     report.failures.push(`${outer}: ${error instanceof Error ? error.message : String(error)}`);
   }
   return report;
+}
+
+async function newGateways(outer: string, report: ReceiptKills): Promise<Gateways> {
+  const home = join(outer, 'home');
+  await rm(home, { recursive: true, force: true });
+  const one = new Gateways(home, report);
+  await one.make();
+  await one.live(undefined);
+  report.homes++;
+  return one;
 }
 
 async function comeToEnd(one: Gateways): Promise<void> {

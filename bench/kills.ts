@@ -54,11 +54,15 @@ async function ofReceipts(): Promise<void> {
   show(report);
 }
 
-function show({ kills, whole, taken, books, failures }: ReceiptKills): void {
-  console.log(`  ${kills} processes killed, ${whole} came to their end, ${secondsNow().toFixed(0)} s`);
+function show({ kills, whole, homes, taken, books, failures }: ReceiptKills): void {
+  console.log(
+    `  ${kills} processes killed in ${homes} homes, ${whole} came to their end, ${secondsNow().toFixed(0)} s`,
+  );
   console.log(`  ${taken} reads acknowledged, none lost or twice; debits equal credits after each kill`);
   if (books !== undefined) {
-    console.log(`  in the end ${books.roots} roots, ${books.finals} finals, ${books.credits} credits`);
+    console.log(
+      `  in the last of them ${books.roots} roots, ${books.finals} finals, ${books.credits} credits`,
+    );
     for (const [account, bytes] of books.balances) console.log(`  ${account.padEnd(14)} ${bytes}`);
   }
   for (const failure of failures) console.error(`FAILED ${failure}`);
