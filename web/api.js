@@ -64,13 +64,51 @@ function targetOf(path, query) {
 }
 
 /**
+ * @typedef {{ query?: Parameters<typeof targetOf>[1], signal?: AbortSignal | undefined, anyStatus?: boolean }} AskOptions
+ */
+
+/**
  * The JSON at a path. Waits no longer than a quarter of a minute.
  * @param {string} path
- * @param {{ query?: Parameters<typeof targetOf>[1], signal?: AbortSignal | undefined, anyStatus?: boolean }} [options]
+ * @param {AskOptions} [options]
  * @returns {Promise<any>}
  * @throws {ApiError}
  */
-export async function get(path, { query = {}, signal, anyStatus = false } = {}) {
+export const get = (path, options = {}) => ask(path, options, (answer) => answer.json());
+
+/** The longest file that is taken into memory. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Has the browser keep what is at a path as a file: with the token, which a link would not send.
+ * @param {string} path
+ * @param {AskOptions & { name: string }} options
+ * @throws {ApiError}
+ */
+export async function download(path, { name, ...options }) {
+  const file = await ask(path, options, (answer) => {
+    if (Number(answer.headers.get('content-length') ?? 0) > MAX_FILE_BYTES) {
+      throw new ApiError('failed', 'The file is too long for a browser.');
+    }
+    return answer.blob();
+  });
+  const url = URL.createObjectURL(file);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/**
+ * @template T
+ * @param {string} path
+ * @param {AskOptions} options
+ * @param {(answer: Response) => T | Promise<T>} read
+ * @returns {Promise<T>}
+ * @throws {ApiError}
+ */
+async function ask(path, { query = {}, signal, anyStatus = false }, read) {
   const stop = new AbortController();
   let isLate = false;
   const timer = setTimeout(() => {
@@ -78,7 +116,7 @@ export async function get(path, { query = {}, signal, anyStatus = false } = {}) 
     stop.abort();
   }, TIMEOUT_MS);
   /** @type {Record<string, string>} */
-  const headers = { accept: 'application/json' };
+  const headers = { accept: 'application/json, */*;q=0.5' };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   let answer;
   try {
@@ -89,9 +127,8 @@ export async function get(path, { query = {}, signal, anyStatus = false } = {}) 
       credentials: 'same-origin',
       redirect: 'error',
     });
-    const body = await answer.json();
-    if (answer.ok || anyStatus) return body;
-    throw problemOf(answer.status, body);
+    if (!answer.ok && !anyStatus) throw problemOf(answer.status, await answer.json());
+    return await read(answer);
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (signal?.aborted) throw signal.reason;

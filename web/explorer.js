@@ -6,6 +6,7 @@ import { object } from './object.js';
 import { objects } from './objects.js';
 import { overview } from './overview.js';
 import { providers } from './providers.js';
+import { receipts } from './receipts.js';
 import { Refresher } from './refresh.js';
 import { settings } from './settings.js';
 
@@ -23,7 +24,7 @@ import { settings } from './settings.js';
  */
 
 /** @type {Readonly<Record<string, View>>} */
-const VIEWS = { overview, objects, object, providers, history, settings };
+const VIEWS = { overview, objects, object, providers, history, receipts, settings };
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));

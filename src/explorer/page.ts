@@ -37,6 +37,7 @@ export const PAGE_FILES: ReadonlyMap<string, string> = new Map([
     'objects',
     'overview',
     'providers',
+    'receipts',
     'refresh',
     'settings',
     'shard-map',

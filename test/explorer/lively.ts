@@ -82,3 +82,27 @@ export async function makeLively({ context }: TestVault, manifest: BlobAddress):
   const providers = passed.map((its) => (its.provider === 'p8' ? { ...its, ...silent } : its));
   await rememberAudit(context, { atMs: now - 2 * HOUR_MS, challenges: 688, whole: true, providers });
 }
+
+/** Hours of receipts as a gateway tells of them. */
+export function someEpochs(epoch: number): readonly object[] {
+  const its = (provider: string, reads: number) => {
+    const sums = { reads, signed: reads - 2, readers: 7, bytes: reads * MIB, signedBytes: (reads - 2) * MIB };
+    return { provider, ...sums, executions: 0, cpuUs: 0, credited: (reads - 2) * MIB };
+  };
+  const root = {
+    digest: '5f'.repeat(32),
+    tree: 'a7'.repeat(32),
+    receipts: 1422,
+    bytes: 1420 * MIB,
+    credited: 1416 * MIB,
+    denied: 2,
+    providers: [its('p1', 800), its('p4', 620)],
+  };
+  const final = { anchor: 'evm', where: 'block 19200311', depth: 14, atMs: HOUR_MS * epoch };
+  return [
+    { epoch, fromMs: HOUR_MS * epoch, state: 'open' },
+    { epoch: epoch - 1, fromMs: HOUR_MS * (epoch - 1), state: 'closed', root },
+    { epoch: epoch - 2, fromMs: HOUR_MS * (epoch - 2), state: 'final', root, final },
+    { epoch: epoch - 3, fromMs: HOUR_MS * (epoch - 3), state: 'damaged' },
+  ];
+}

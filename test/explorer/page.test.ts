@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import axe from 'axe-core';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -5,7 +6,7 @@ import type { BlobAddress } from '../../src/core/address.ts';
 import { ADMIN, READER, startGateway } from '../gateway/harness.ts';
 import { hasBrowser, keepShot, startBrowser } from '../helpers/browser.ts';
 import { noise } from '../helpers/vault.ts';
-import { makeLively, someProviders, someRepairs } from './lively.ts';
+import { makeLively, someEpochs, someProviders, someRepairs } from './lively.ts';
 import { rememberMany } from './many.ts';
 
 const PHONE = { width: 360, height: 740 };
@@ -210,6 +211,39 @@ describe.runIf(hasBrowser('the explorer page'))('the explorer page', () => {
     await page.getByText('permitted by the emergency switch').waitFor();
     expect(await page.getByRole('row', { name: 'default memory' }).count()).toBe(1);
     await expectUsable(page, 'settings');
+  });
+
+  it('says that receipts are off where none are kept', async () => {
+    const { url } = await startGateway(OPEN);
+    const page = await open(`${url}/#/receipts`);
+    await page.getByText('Receipts are off here.').waitFor();
+    await expectUsable(page, 'receipts-off');
+  });
+
+  it('shows receipts by the hour, and has the proof of one kept as a file', async () => {
+    const { url } = await startGateway(OPEN);
+    const page = await open('about:blank', url);
+    const asked: string[] = [];
+    await page.route('**/storage/receipts**', (route) => {
+      const { pathname, search } = new URL(route.request().url());
+      asked.push(search);
+      if (pathname.endsWith('/proof'))
+        return route.fulfill({ body: 'the proof', contentType: 'application/cbor' });
+      return route.fulfill({ json: { epochs: someEpochs(499_000) } });
+    });
+    await page.goto(`${url}/#/receipts`);
+    await page.getByText('closed, not anchored yet').waitFor();
+    expect(await page.getByText('depth 14').count()).toBe(1);
+    await page.getByText('2 providers').first().click();
+    await expectUsable(page, 'receipts');
+    await page.getByLabel('Id of the receipt').fill('a'.repeat(64));
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download the proof' }).click(),
+    ]);
+    expect(file.suggestedFilename()).toBe(`498999-${'a'.repeat(16)}.proof`);
+    expect(await readFile((await file.path())!, 'utf8')).toBe('the proof');
+    expect(asked.at(-1)).toBe(`?epoch=498999&id=${'a'.repeat(64)}`);
   });
 
   it('says so when nothing is stored', async () => {
