@@ -2,11 +2,11 @@ import { ApiError, get, hasToken, isToken, setToken } from './api.js';
 import { announce, h } from './dom.js';
 import { clock } from './format.js';
 import { history } from './history.js';
+import { receipts } from './hours.js';
 import { object } from './object.js';
 import { objects } from './objects.js';
 import { overview } from './overview.js';
 import { providers } from './providers.js';
-import { receipts } from './receipts.js';
 import { Refresher } from './refresh.js';
 import { settings } from './settings.js';
 

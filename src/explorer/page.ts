@@ -37,7 +37,7 @@ export const PAGE_FILES: ReadonlyMap<string, string> = new Map([
     'objects',
     'overview',
     'providers',
-    'receipts',
+    'hours',
     'refresh',
     'settings',
     'shard-map',

@@ -78,7 +78,7 @@ function listOf(hours) {
       { label: 'Read', number: true },
       { label: 'Credited', number: true },
       { label: 'Denied', number: true },
-      { label: 'Digest of the root', kind: 'mono' },
+      { label: 'Digest of the root', kind: 'fixed' },
       { label: 'Anchored' },
     ],
     hours.map(({ epoch, fromMs, state, root, final }) => {
@@ -91,7 +91,7 @@ function listOf(hours) {
         bytes(root?.bytes),
         bytes(root?.credited),
         count(root?.denied),
-        root === undefined ? NONE : h('span', { title: root.digest }, short(root.digest)),
+        root === undefined ? NONE : h('span', { class: 'mono', title: root.digest }, short(root.digest)),
         final === undefined
           ? ''
           : h(
@@ -163,7 +163,7 @@ function proofForm(hours) {
   });
   const said = h(
     'p',
-    { id: 'proof-said', class: 'note' },
+    { id: 'proof-said', class: 'note line' },
     '64 hex digits for a read, 32 for an execution. ',
     h('code', null, 'holdfast receipts verify'),
     ' checks the file without this gateway.',
