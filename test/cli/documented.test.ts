@@ -77,7 +77,7 @@ async function refusal(words: readonly string[]): Promise<string> {
   };
   const typed = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
   if (typed[0] === '--version') return '';
-  const place = { stdout: { write() {} }, stderr: stream, exitCode: 0, env: {} };
+  const place = { stdout: { write() {} }, stderr: stream, exitCode: undefined, env: {} };
   await run(dry, typed, { process: place } as unknown as CliContext);
   return Number(place.exitCode) < 0 ? said || 'refused' : '';
 }
@@ -88,7 +88,9 @@ const lines = [...TEXTS].flatMap(([document, text]) =>
 
 it('every command line that the documents tell to type is one that the program takes', async () => {
   const wrong: string[] = [];
-  const whole = lines.filter(({ code, words }) => isWhole(code, words));
+  const whole = lines.filter(
+    ({ document, code, words }) => document !== 'CHANGELOG.md' && isWhole(code, words),
+  );
   for (const { document, words } of whole) {
     const said = await refusal(words);
     if (said !== '') wrong.push(`${document}: holdfast ${words.join(' ')}: ${said.trim()}`);
