@@ -1,16 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Command, type RouteMap, run } from '@stricli/core';
 import { parse as parseToml } from 'smol-toml';
 import { afterAll, expect, it } from 'vitest';
 import { errorTable } from '../../scripts/api/errors.mjs';
-import { app, commands } from '../../src/cli/app.ts';
-import type { CliContext } from '../../src/cli/flags.ts';
+import { commands } from '../../src/cli/app.ts';
 import { SCHEMA, SECTION_NAMES } from '../../src/config/schema.ts';
 import { tomlKey } from '../../src/core/fields.ts';
 import { METRICS } from '../../src/telemetry/names.ts';
 import { type CodeBlock, codeIn, commandLines, type Snippet } from '../helpers/documents.ts';
+import { refusal } from '../helpers/dry-parser.ts';
 
 /** What the documents name, and nothing answers to any more; what they tell to type, and the program refuses. */
 
@@ -18,6 +17,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const DOCUMENTS = [
   ...readdirSync(ROOT).filter((path) => path.endsWith('.md')),
+  'packaging/README.md',
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.md'))
     .map((path) => join('docs', path)),
@@ -41,45 +41,6 @@ const groups = new Set(TABLE.groups.map(({ path }) => path.join(' ')));
 /** The command that words begin with: the longest path that there is. */
 function commandOf(words: readonly string[]): string | undefined {
   return [2, 1].map((count) => words.slice(0, count).join(' ')).find((path) => byPath.has(path));
-}
-
-/** The parser with every command taken out: it judges what was typed, and runs nothing. */
-const dry = {
-  ...app,
-  root: emptied(app.root as RouteMap<CliContext>),
-};
-function emptied(target: RouteMap<CliContext>): RouteMap<CliContext>;
-function emptied(target: Command<CliContext>): Command<CliContext>;
-function emptied(
-  target: RouteMap<CliContext> | Command<CliContext>,
-): RouteMap<CliContext> | Command<CliContext> {
-  if (!('getAllEntries' in target)) return { ...target, loader: async () => () => {} };
-  return {
-    ...target,
-    getRoutingTargetForInput(input) {
-      const found = target.getRoutingTargetForInput(input);
-      return found && emptied(found as RouteMap<CliContext>);
-    },
-    getDefaultCommand() {
-      const found = target.getDefaultCommand();
-      return found && emptied(found);
-    },
-  };
-}
-
-/** What the parser says against a command line; empty: nothing. */
-async function refusal(words: readonly string[]): Promise<string> {
-  let said = '';
-  const stream = {
-    write: (text: string) => {
-      said += text;
-    },
-  };
-  const typed = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
-  if (typed[0] === '--version') return '';
-  const place = { stdout: { write() {} }, stderr: stream, exitCode: undefined, env: {} };
-  await run(dry, typed, { process: place } as unknown as CliContext);
-  return Number(place.exitCode) < 0 ? said || 'refused' : '';
 }
 
 const lines = [...TEXTS].flatMap(([document, text]) =>

@@ -37,15 +37,15 @@ export function commandLines(code: Snippet): string[][] {
 /** One line of a shell may call it several times, each between pipes, redirections and the like. */
 function calls(line: string): string[][] {
   return simpleCommands(line).flatMap((words) => {
-    const [, ...rest] = words.slice(words.findIndex((word) => /^(?:\S*\/)?holdfast$/.test(word)));
-    const at = words.findIndex((word) => /^(?:\S*\/)?holdfast$/.test(word));
+    const at = words.findIndex((word, i) => /^(?:\S*\/)?holdfast$/.test(word) && words[i - 1] !== '-u');
     const before = words.slice(0, Math.max(0, at));
-    const started = before.every((word) =>
-      /^(?:\$|npx|sudo|time|exec|[A-Z_]+=.*|-\w|ExecStart=.*)$/.test(word),
-    );
-    return at < 0 || !started || rest.length === 0 ? [] : [rest];
+    const started = before.every((word, i) => BEFORE.test(word) || before[i - 1] === '-u');
+    return at < 0 || !started || at === words.length - 1 ? [] : [words.slice(at + 1)];
   });
 }
+
+/** What may stand before a program that is started. */
+const BEFORE = /^(?:\$|npx|sudo|time|exec|[A-Z_]+=.*|-\w)$/;
 
 const WORD = /'[^']*'|"[^"]*"|\$\([^)]*\)|[^\s'"|;&<>()]+/y;
 
