@@ -53,8 +53,13 @@ export async function openEngineAndOwners(
     opened.set(name, shared);
     if (name === engineOfJournals(config)) owners = shared.owners(postgresLeaseMs);
   }
-  observers.engines.engineInfo('default', main);
-  for (const [table, name] of Object.entries(overrides)) observers.engines.engineInfo(table, name);
+  const named = {
+    default: main,
+    storage_pipeline: overrides.names ?? main,
+    rent_escrow: overrides.ledger_entries ?? main,
+  };
+  for (const [what, name] of Object.entries({ ...named, ...overrides }))
+    observers.engines.engineInfo(what, name);
   const folder = homePaths(config.home).owners;
   return {
     engine: createRoutedEngine(opened.get(main)!, overrides, opened),

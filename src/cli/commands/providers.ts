@@ -10,9 +10,10 @@ import { openEngine } from '../../vault/open-engine.ts';
 import { silent } from '../../vault/settings.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { configOf } from '../config-of.ts';
+import { enginesLine, engineWarnings } from '../engines-text.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
-import { type Io, output } from '../io.ts';
+import { type Io, note, output } from '../io.ts';
 import { notConfigured, renderProviders } from '../providers-table.ts';
 import { runCommand } from '../run-command.ts';
 import { withVault } from '../with-vault.ts';
@@ -20,7 +21,7 @@ import { withVault } from '../with-vault.ts';
 export async function list(this: CliContext, flags: CommonFlags): Promise<void> {
   await runCommand(this, flags.json, async (io) => {
     await withVault(io, flags, async (vault) => {
-      await show(vault, io, flags.json);
+      await show(vault, io, flags);
     });
     return undefined;
   });
@@ -30,17 +31,24 @@ export async function probe(this: CliContext, flags: CommonFlags): Promise<void>
   await runCommand(this, flags.json, async (io) => {
     const reports = await withVault(io, flags, async (vault) => {
       const answers = await vault.providers.probe({ signal: io.signal });
-      await show(vault, io, flags.json);
+      await show(vault, io, flags);
       return answers;
     });
     return reports.every(({ error }) => error !== undefined) ? EXIT.notEnough : EXIT.done;
   });
 }
 
-async function show(vault: Vault, io: Io, json: boolean): Promise<void> {
+async function show(vault: Vault, io: Io, flags: CommonFlags): Promise<void> {
+  const config = await configOf(flags, io);
   const snapshot = await vault.providers.list({ signal: io.signal });
   const unknown = await notConfigured(vault, snapshot, io.signal);
-  output(io, json, [...snapshot, ...unknown], () => renderProviders(snapshot, unknown));
+  output(
+    io,
+    flags.json,
+    [...snapshot, ...unknown],
+    () => `${renderProviders(snapshot, unknown)}\n\n${enginesLine(config)}`,
+  );
+  for (const warning of engineWarnings(config)) note(io, `warning: ${warning}`);
 }
 
 export async function maintenance(
