@@ -8,6 +8,7 @@ import { sendEmpty, sendJson } from '../http/respond.ts';
 import type { GatewayContext } from './context.ts';
 import { answerRpc, named, RPC, RpcError, type RpcMethod } from './json-rpc.ts';
 import { moveMethods } from './move-calls.ts';
+import { receiptMethods } from './receipt-pages.ts';
 import { repairMethods } from './repair-calls.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -56,6 +57,7 @@ function methodsOf(context: GatewayContext, signal: AbortSignal): ReadonlyMap<st
     ['storage.repair_history', async (params) => repairsPage(context, limitIn(params), signal)],
     ...repairMethods(context, signal),
     ...moveMethods(context, signal),
+    ...receiptMethods(context, signal),
   ]);
 }
 

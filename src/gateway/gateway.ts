@@ -27,6 +27,7 @@ import {
   getManifestBlock,
   getStoredBlob,
 } from './objects.ts';
+import { listReceipts, proveOne } from './receipt-pages.ts';
 import type { ReadReceipts } from './receipts.ts';
 import { repairChunk, repairRun } from './repair-calls.ts';
 import { createSlowReaders } from './slow-readers.ts';
@@ -182,6 +183,8 @@ export const ROUTES: readonly Route<GatewayContext>[] = [
   at('/storage/rebalance', { POST: mover('rebalance') }),
   at('/storage/recode', { POST: mover('recode') }),
   at('/receipts/acks', { POST: takeAcks }),
+  at('/storage/receipts', readable(listReceipts)),
+  at('/storage/receipts/proof', readable(proveOne)),
   at('/rpc', { POST: rpc }),
   // They name the providers.
   ...controlRoutes<GatewayContext>({ takesWrites: false, strangerScope: 'admin' }),

@@ -4,6 +4,7 @@ import { hostnameOf } from '../http/auth.ts';
 import type { Exchange, Headers } from '../http/exchange.ts';
 import type { ServiceLog } from '../http/log.ts';
 import type { ReceiptDesk, Refusal } from '../receipts/desk.ts';
+import type { Place } from '../receipts/log/load.ts';
 import type { ReceiptMetrics } from '../telemetry/index.ts';
 import { OpenReads } from './open-reads.ts';
 import type { StoredObject } from './store.ts';
@@ -11,6 +12,8 @@ import type { StoredObject } from './store.ts';
 export interface ReadReceiptsOptions {
   /** Closed by its owner, after this. */
   readonly desk: ReceiptDesk;
+  /** The folder that it writes to, to be read. */
+  readonly place: Place;
   readonly clock: Clock;
   readonly metrics: ReceiptMetrics;
   readonly log: ServiceLog;
@@ -57,6 +60,11 @@ export class ReadReceipts {
     this.#domains = new Set(options.domains);
     this.#reads = new OpenReads(options);
     for (const refusal of REFUSALS) options.metrics.rejected(refusal, 0);
+  }
+
+  /** The folder that is written to, to be read. */
+  get place(): Place {
+    return this.#options.place;
   }
 
   /** What decides who is credited for what a client reads: its own, another in each hour, and none that it chooses. */

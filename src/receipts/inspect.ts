@@ -78,18 +78,24 @@ async function visitEpoch(
 }
 
 /**
- * The record of a read or an execution. @param id in hex.
+ * The record of a read or an execution. @param id in hex. @param at the epoch that it is looked for in; default: all.
  * @throws HoldfastError `NotFound`, code `no_such_receipt`.
  */
-export async function findReceipt(folder: Folder, id: string): Promise<FoundReceipt> {
+export async function findReceipt(
+  folder: Folder,
+  id: string,
+  { epoch: only, signal }: { readonly epoch?: number; readonly signal?: AbortSignal } = {},
+): Promise<FoundReceipt> {
   const { folders } = await listEpochs(folder.files, folder.folder);
   let found: FoundReceipt | undefined;
   for (const epoch of [...folders].reverse()) {
+    if (only !== undefined && epoch !== only) continue;
     const look = (one: FoundReceipt): void => {
       const its = idOf(one.receipt);
       if (its !== undefined && toHex(its) === id) found ??= one;
     };
-    await visitEpoch(folder, epoch, look, () => found !== undefined);
+    await visitEpoch(folder, epoch, look, () => found !== undefined || signal?.aborted === true);
+    signal?.throwIfAborted();
     if (found !== undefined) return found;
   }
   throw new HoldfastError('NotFound', `no receipt here has the id ${id}`, {

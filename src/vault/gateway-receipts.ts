@@ -6,7 +6,7 @@ import type { ReceiptDesk } from '../receipts/desk.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { ComposedVault } from './assemble.ts';
 import { loopsWith } from './daemon.ts';
-import { openReceipts } from './open-receipts.ts';
+import { openReceipts, receiptParts } from './open-receipts.ts';
 
 /** The receipts of a gateway that serves. */
 export interface ServedReceipts {
@@ -37,9 +37,10 @@ export async function serveReceipts(
   if (settings.folder === '') return undefined;
   const { denialsPerSecond, maxOpenReads, ackSeconds, domains, defaultDomain } = settings;
   const folder = resolve(composed.config.home, settings.folder);
+  const place = await receiptParts(folder, composed.env);
   const desk = await openReceipts({ folder, denialsPerSecond });
   const reads = new ReadReceipts({
-    ...{ desk, domains, defaultDomain, log },
+    ...{ desk, domains, defaultDomain, log, place },
     clock: composed.context.clock,
     metrics: telemetry.receipts,
     ackMs: 1_000 * ackSeconds,

@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
+import { toHex } from '../../src/core/bytes.ts';
 import { ROUTES } from '../../src/gateway/gateway.ts';
+import type { ReceiptDesk } from '../../src/receipts/desk.ts';
+import type { FakeClock } from '../helpers/fake-clock.ts';
 import { openApiDocument } from '../helpers/openapi.ts';
 import { requestText, sendRaw } from '../node/harness.ts';
+import { grantOf } from '../receipts/world.ts';
 import { ADMIN, bearer, startGateway, WRITER } from './harness.ts';
 import { POSTED, receiptGateway } from './receipt-rig.ts';
 import { BYTES, bodyOf, headersOf, NAME, ROWS, type Row, targetOf } from './route-table.ts';
@@ -95,6 +99,14 @@ const MORE: readonly Row[] = [
   ['no length', 'POST', '/receipts/acks', { ...POSTED, 'transfer-encoding': 'gzip' }, 400],
   ['unknown', 'POST', '/receipts/acks', bearer('not-a-token-of-ours'), 401],
   ['powerless', 'POST', '/receipts/acks', bearer(WRITER), 403],
+  ['by the hour', 'GET', '/storage/receipts', bearer(ADMIN), 200],
+  ['no number', 'GET', '/storage/receipts?limit=0', bearer(ADMIN), 400],
+  ['no id', 'GET', '/storage/receipts/proof?epoch=1', bearer(ADMIN), 400],
+  ['no such receipt', 'GET', `/storage/receipts/proof?epoch=1&id=${'0'.repeat(64)}`, bearer(ADMIN), 404],
+  ...['/storage/receipts', '/storage/receipts/proof'].flatMap((path): Row[] => [
+    ['unknown', 'GET', path, bearer('not-a-token-of-ours'), 401],
+    ['powerless', 'GET', path, bearer(WRITER), 403],
+  ]),
   ['powerless', 'POST', '/rpc', { ...bearer(WRITER) }, 403],
   ...[
     '/storage/repair-run',
@@ -128,8 +140,16 @@ const BODIES: readonly (readonly [body: string, status: number])[] = [
 /** Seen where they are provoked: slow clients, overload, foreign hosts, damage and vanished providers. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['408', '409', '421', '429', '500', '503']);
 
+async function provable(desk: ReceiptDesk, clock: FakeClock): Promise<readonly [epoch: number, id: string]> {
+  const grant = grantOf(desk);
+  await desk.unsigned(grant, 10);
+  clock.jump += 3_600_000 + 10 * 60_000;
+  const [root] = await desk.closeDue();
+  return [root!.epoch, toHex(grant.readId)];
+}
+
 it('every answer of a running gateway is as documented, and every documented answer is given', async () => {
-  const { port, put } = await receiptGateway();
+  const { port, put, desk, clock } = await receiptGateway();
   const { port: without } = await startGateway();
   const letters = {
     M: await put(BYTES, { name: NAME, contentType: 'image/png' }),
@@ -156,6 +176,10 @@ it('every answer of a running gateway is as documented, and every documented ans
     await check(`${what} ${target}`, [...request], status);
   }
   for (const [body, status] of BODIES) await check(body, ['POST', '/rpc', rpc, body], status);
+  const [epoch, id] = await provable(desk, clock);
+  await check('proof', ['GET', `/storage/receipts/proof?epoch=${epoch}&id=${id}`, bearer(ADMIN)], 200);
+  await check('hours', ['GET', '/storage/receipts', bearer(ADMIN)], 200);
+  await check('no receipts', ['GET', '/storage/receipts', bearer(ADMIN)], 404, without);
   await check('no receipts', ['POST', '/receipts/acks', POSTED], 404, without);
   document.expectAllSeen(ELSEWHERE);
 });

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
 import { ReadReceipts, type ReadReceiptsOptions } from '../../src/gateway/receipts.ts';
 import type { ReceiptDesk } from '../../src/receipts/desk.ts';
 import {
@@ -10,7 +11,7 @@ import {
 import { createTelemetry } from '../../src/telemetry/index.ts';
 import { metricIn } from '../helpers/metrics.ts';
 import { recordsOf } from '../receipts/page-reader.ts';
-import { type CrashingFiles, type newClock, newWorld } from '../receipts/world.ts';
+import { type CrashingFiles, FOLDER, type newClock, newWorld } from '../receipts/world.ts';
 import { startGateway, type TestGateway, type TestGatewayOptions } from './harness.ts';
 
 /** A gateway over a vault in memory, with receipts that are kept in memory too, by a clock of their own. */
@@ -43,6 +44,7 @@ export async function receiptGateway(
   const telemetry = await createTelemetry();
   const receipts = new ReadReceipts({
     ...{ desk, clock, metrics: telemetry.receipts, log: { event() {} } },
+    place: { files, folder: FOLDER, blake3 },
     ...{ ackMs: 60_000, maxOpen: 100, domains: ['files.example.org'], defaultDomain: 'other.example' },
     ...settings,
   });
