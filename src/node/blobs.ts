@@ -64,7 +64,7 @@ export const putBlob: NodeEndpoint = {
   },
 };
 
-/** `POST /o`: computes the address. 201, or 200 when the blob was there; `Location` either way. */
+/** `POST /o`, and `PUT` or `POST /put` for tools that know no more: computes the address. 201, or 200 when the blob was there; `Location` either way. */
 export const postBlob: NodeEndpoint = {
   scope: 'write',
   load: 'write',

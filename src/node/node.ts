@@ -128,6 +128,7 @@ export const ROUTES: readonly Route<NodeContext>[] = [
     methods: { ...readable(getBlob), PUT: putBlob, DELETE: deleteBlob },
   },
   at('/o', { ...readable(listBlobs), POST: postBlob }),
+  at('/put', { PUT: postBlob, POST: postBlob }),
   {
     pattern: '/slots/{name}',
     match: oneAfter('/slots/'),

@@ -46,6 +46,24 @@ const MORE: readonly Row[] = [
     send: ['PUT', `/o/${A}`, { ...a, 'Content-Length': '99999999999', Expect: '100-continue' }],
     status: 413,
   },
+  ...(['PUT', 'POST'] as const).flatMap((method): Row[] => {
+    const name = `${method} /put`;
+    const gzip = { ...a, 'Content-Encoding': 'gzip' };
+    const long = { ...a, 'Content-Length': '99999999999', Expect: '100-continue' };
+    return [
+      { name: `${name}, unknown`, send: [method, '/put', wrong, 'x'], status: 401 },
+      { name: `${name}, powerless`, send: [method, '/put', none, 'x'], status: 403 },
+      { name, send: [method, '/put', a, `by ${method}`], status: 201 },
+      { name: `${name} again`, send: [method, '/put', a, `by ${method}`], status: 200 },
+      { name: `${name} of no gzip`, send: [method, '/put', gzip, 'x'], status: 400 },
+      {
+        name: `${name}, unknown coding`,
+        send: [method, '/put', { ...a, 'Content-Encoding': 'br' }, 'x'],
+        status: 415,
+      },
+      { name: `${name}, too long`, send: [method, '/put', long], status: 413 },
+    ];
+  }),
   { name: 'HEAD, unknown', send: ['HEAD', `/o/${A}`, wrong], status: 401 },
   { name: 'HEAD, powerless', send: ['HEAD', `/o/${A}`, none], status: 403 },
   { name: 'HEAD of no address', send: ['HEAD', '/o/b3:1'], status: 400 },
