@@ -127,6 +127,17 @@ describe.skipIf(postgres === undefined)('postgres engine among faults', () => {
     expect(found.toSorted()).toEqual(acknowledged.toSorted());
   });
 
+  it('can be closed while the server is away', { timeout: 120_000 }, async () => {
+    const schema = freshSchema();
+    const engine = pg.engine(schema, { waitMs: 3_600_000 });
+    schemas.push(schema);
+    await engine.table('t').put('k', bytes(1));
+    await engine.owners(60_000).current();
+    await pg.server.kill();
+    await engine.close();
+    await pg.server.restart();
+  });
+
   it('says that the server cannot be reached, and names no secret', async () => {
     const url = 'postgres://someone:s3cret@127.0.0.1:1/nothing';
     const engine = open(freshSchema(), { url: async () => url, waitMs: 200 });

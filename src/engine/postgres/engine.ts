@@ -118,10 +118,14 @@ class PostgresEngine implements SharedEngine {
   #ask(
     statement: (schema: string) => string,
     parameters: readonly Parameter[] = [],
+    waitMs?: number,
   ): Promise<readonly Row[]> {
     const { pool } = this;
-    const asked = pool.use((slot, deadline) =>
-      pool.ask(slot, deadline, (session) => session.query(statement(pool.options.schema), parameters)),
+    const asked = pool.use(
+      (slot, deadline) =>
+        pool.ask(slot, deadline, (session) => session.query(statement(pool.options.schema), parameters)),
+      undefined,
+      waitMs,
     );
     return asked.catch(rethrow);
   }

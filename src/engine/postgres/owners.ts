@@ -6,7 +6,11 @@ import { type OwnerStanding, type Owners, thisHost } from '../level/owner-locks.
 import type { Parameter, Row } from './session.ts';
 
 export interface OwnerLeaseOptions {
-  ask(statement: (schema: string) => string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
+  ask(
+    statement: (schema: string) => string,
+    parameters?: readonly Parameter[],
+    waitMs?: number,
+  ): Promise<readonly Row[]>;
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly random: RandomBytes;
@@ -14,6 +18,8 @@ export interface OwnerLeaseOptions {
 
 /** `db-<run>-<fence>`: the fence is the database's own count of owners, so no name is given out twice. */
 const OWNER = /^db-[0-9a-f]{16}-\d{1,19}$/;
+/** A database that is away keeps nobody from ending. */
+const CLOSE_MS = 2_000;
 /** Renewals in the time of a lease. */
 const RENEWALS = 3;
 
@@ -89,7 +95,7 @@ export class OwnerLeases implements Owners {
     if (held === undefined) return;
     const remove = (schema: string): string => `DELETE FROM ${schema}.owners WHERE id = $1`;
     // One that stays ends with its lease.
-    await this.#options.ask(remove, [held.name]).catch(() => {});
+    await this.#options.ask(remove, [held.name], CLOSE_MS).catch(() => {});
   }
 
   async #renewOrTake(): Promise<Held> {

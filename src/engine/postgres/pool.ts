@@ -63,8 +63,12 @@ export class SessionPool {
   }
 
   /** Runs `work` with a place of its own; `deadline` by the monotonic clock. */
-  async use<T>(work: (slot: Slot, deadline: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const deadline = this.options.clock.monotonic() + this.options.waitMs;
+  async use<T>(
+    work: (slot: Slot, deadline: number) => Promise<T>,
+    signal?: AbortSignal,
+    waitMs: number = this.options.waitMs,
+  ): Promise<T> {
+    const deadline = this.options.clock.monotonic() + waitMs;
     const slot = await this.#take(signal);
     try {
       return await work(slot, deadline);
