@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settlement } from '../catalog/quota.ts';
-import type { AbortOptions } from '../core/abort.ts';
+import { type AbortOptions, abortable } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { epochOf } from '../receipts/records/grants.ts';
@@ -29,7 +29,7 @@ export class VaultSettling {
   async settle({ signal }: AbortOptions): Promise<SettleResult> {
     const round = this.#turn.catch(() => undefined).then(() => this.#round(signal));
     this.#turn = round;
-    return round;
+    return abortable(round, signal, 'settle');
   }
 
   async #round(signal: AbortSignal | undefined): Promise<SettleResult> {

@@ -158,6 +158,10 @@ test('any record of the ledger that is damaged, gone or made up stops every paym
     }
   }
   expect(tried).toBeGreaterThan(40);
+  const mark = 'read/made-up/9';
+  await engine.table('ledger_done').put(mark, utf8Encode(`{"v":1,"seq":2,"digest":""}`));
+  await expect(again().ledger.check()).rejects.toMatchObject({ code: 'ledger_damaged' });
+  await engine.table('ledger_done').delete(mark);
   await engine.table('ledger_accounts').put('provider/p3', utf8Encode('{"v":1,"balance":"5"}'));
   await expect(again().ledger.check()).rejects.toMatchObject({ code: 'ledger_damaged' });
 });
