@@ -143,7 +143,12 @@ it('every key of the configuration that a document names is one there is', () =>
       ({ document }) => document !== 'docs/operations/configuration.md' && !document.startsWith('docs/api'),
     )
     .filter(({ found }) => !isFile.test(found[1]!));
-  const wrong = named.filter(({ found }) => !keys.includes(found[1]!));
+  // Calls of JSON-RPC have names of that form too.
+  const calls = readdirSync(join(ROOT, 'src/gateway'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => read(join('src/gateway', path)))
+    .join('\n');
+  const wrong = named.filter(({ found }) => !keys.includes(found[1]!) && !calls.includes(`'${found[1]}'`));
   expect(wrong.map(({ document, found }) => `${document}: ${found[1]}`)).toEqual([]);
   const blocks = [...TEXTS].flatMap(([, text]) => codeIn(text).filter(isToml));
   const inBlocks = blocks.flatMap(({ text }) =>
