@@ -34,6 +34,13 @@ export {
   type PreviousRoot,
   type ProviderTotals,
 } from './receipts/records/root.ts';
+export {
+  type AnchorLogReport,
+  type AnchorProofReport,
+  proveAnchored,
+  verifyAnchorLog,
+  verifyAnchorProof,
+} from './vault/check-anchor.ts';
 export { type OpenAnchorOptions, openAnchor } from './vault/open-anchor.ts';
 export {
   type ChainOptions,

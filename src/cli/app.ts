@@ -8,6 +8,7 @@ import {
   run,
 } from '@stricli/core';
 import type { CliContext } from './flags.ts';
+import { anchor } from './routes/anchor.ts';
 import { lock, unlock } from './routes/keys.ts';
 import {
   audit,
@@ -72,6 +73,7 @@ const routes: RouteMap<CliContext> = buildRouteMap({
     recode: listed(recode),
     migrate: listed(migrate),
     receipts,
+    anchor,
     plan: listed(plan),
     config: listed(config),
     doctor: listed(doctor),

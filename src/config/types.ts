@@ -312,7 +312,7 @@ export interface AnchorConfig {
   readonly kind: 'none' | 'local' | 'evm';
   /** Whether roots of stored objects are anchored too. */
   readonly objects: boolean;
-  /** Depth at which a root counts; 0: what is usual for the kind. */
+  /** `evm`: depth at which a root counts; 0: what is usual. */
   readonly confirmations: number;
   /** `local`: of the log, absolute or from the home; empty: `anchor` in the home. */
   readonly folder: string;

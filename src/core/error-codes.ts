@@ -43,6 +43,10 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   anchor_overloaded: 'RateLimited';
   /** The node of the chain does not take a call. Do: see what it says. */
   anchor_refused: 'Unavailable';
+  /** There is no log of roots in the folder. Do: give the one that has `checkpoint` and `tile/` in it. */
+  no_anchor_log: 'NotFound';
+  /** The log has no such root, or its checkpoint does not cover it yet. Do: check what is asked for. */
+  not_anchored: 'NotFound';
   /** Another process writes to the same log of roots. Do: stop it, or give each a folder of its own. */
   anchor_shared: 'Conflict';
   /** One chunk needs more than all the memory that is allowed. Do: raise `limits.memory_bytes`. */

@@ -1,9 +1,10 @@
 import { type BlobAddress, digestOf, isBlobAddress } from '../core/address.ts';
-import { utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { utf8Encode } from '../core/bytes.ts';
 import { type Clock, withDeadline } from '../core/clock.ts';
 import { asHoldfastError } from '../core/errors.ts';
 import type { BatchOp, Engine } from '../engine/engine.ts';
 import type { Anchor, AnchorItem, AnchorState } from './anchors/anchor.ts';
+import { textIn } from './anchors/note.ts';
 
 /** `<level>/<address of the manifest>` → JSON: a stored object whose root is not anchored yet. */
 const DUE_TABLE = 'anchor_due';
@@ -161,7 +162,7 @@ const counts = (state: AnchorState, depth: number): boolean =>
 
 function readDue(key: string, value: Uint8Array): AnchorItem | undefined {
   const address = key.slice(3);
-  const size = /^\{"v":1,"size":(\d{1,16})\}$/.exec(utf8Decode(value))?.[1];
+  const size = /^\{"v":1,"size":(\d{1,16})\}$/.exec(textIn(value) ?? '')?.[1];
   if (!isBlobAddress(address) || size === undefined || !Number.isSafeInteger(Number(size))) return undefined;
   return { kind: 'blob', key: address, digest: digestOf(address), total: Number(size) };
 }

@@ -14,13 +14,15 @@ export function anchorOf(config: Anchored, env: Env): Anchor | undefined {
   const { kind, confirmations } = config.anchor;
   if (kind === 'none') return undefined;
   const open = kind === 'local' ? openLog : openChain;
-  return new LateAnchor(kind, confirmations || USUAL[kind], () => open(config, env));
+  // In a log nothing lies deeper than at once: more would be waited for without end.
+  const depth = kind === 'local' ? 1 : confirmations || USUAL_ON_CHAIN;
+  return new LateAnchor(kind, depth, () => open(config, env));
 }
 
-const USUAL = { local: 1, evm: 12 } as const;
+const USUAL_ON_CHAIN = 12;
 
 /** Where the log of roots is. */
-const logFolderOf = ({ anchor, home }: Anchored): string => resolve(home, anchor.folder || 'anchor');
+export const logFolderOf = ({ anchor, home }: Anchored): string => resolve(home, anchor.folder || 'anchor');
 
 async function openLog(config: Anchored): Promise<Anchor> {
   return openAnchor({ folder: logFolderOf(config), origin: config.anchor.origin || undefined });
@@ -30,13 +32,13 @@ async function openChain({ anchor, home }: Anchored, env: Env): Promise<Anchor> 
   const { url, chainId, contract, maxFeeGwei, stuckSeconds, confirmations } = anchor;
   return openChainAnchor({
     ...{ url, chainId, contract, maxFeeGwei, stuckMs: 1000 * stuckSeconds },
-    confirmations: confirmations || USUAL.evm,
+    confirmations: confirmations || USUAL_ON_CHAIN,
     key: await chainKeyOf({ anchor, home }, env),
   });
 }
 
 /** The key of the account that pays. @throws HoldfastError `ConfigInvalid`, code `credentials_invalid`. */
-async function chainKeyOf({ anchor, home }: Anchored, env: Env): Promise<string> {
+export async function chainKeyOf({ anchor, home }: Anchored, env: Env): Promise<string> {
   const { keyEnv, keyFile } = anchor;
   if (keyFile !== '') return readSecret(resolve(home, keyFile), 'key', 'anchor');
   const key = env[keyEnv];

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
-import { toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { toHex, utf8Encode } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkOptions } from '../core/options.ts';
@@ -15,6 +15,7 @@ import {
   parseSignerKey,
   sha256,
   signerKey,
+  textIn,
   verifierKey,
 } from '../receipts/anchors/note.ts';
 import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
@@ -90,8 +91,8 @@ async function logKey(folder: string, origin: string | undefined, ed25519: Ed255
   const path = join(folder, 'log.key');
   const found = await diskFiles.read(path, 1_024);
   if (found !== undefined) {
-    const text = utf8Decode(found);
-    const key = text.endsWith('\n') ? parseSignerKey(text.slice(0, -1), ed25519) : undefined;
+    const text = textIn(found);
+    const key = text?.endsWith('\n') ? parseSignerKey(text.slice(0, -1), ed25519) : undefined;
     if (key !== undefined) return key;
   }
   const names = await diskFiles.list(join(folder, 'public'));

@@ -67,7 +67,10 @@ export class VaultSettling {
     const anchor = own ?? (await openAnchor({ folder: join(folder, 'anchor') }));
     try {
       const parts = await receiptParts(folder, env);
-      const confirmations = config.settlement.confirmations || anchor.confirmations;
+      const confirmations =
+        anchor.name === 'local'
+          ? anchor.confirmations
+          : config.settlement.confirmations || anchor.confirmations;
       const watcher = entryOf(
         this.#watchers,
         folder,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { digestOf, parseAddress } from '../../src/core/address.ts';
 import { createVault, type OpenVaultOptions, openVault, type Vault } from '../../src/index.ts';
 import { type AnchorItem, openAnchor } from '../../src/receipts.ts';
+import { internalsOf } from '../../src/vault/opened-vault.ts';
 import { noise } from '../helpers/vault.ts';
 
 const env = { HOLDFAST_NATIVE: process.env.HOLDFAST_NATIVE };
@@ -51,13 +52,25 @@ test('what could not be anchored is by whoever opens the vault next and puts', a
   const { manifest } = await away.putObject(noise(1_000));
   await away.close();
   expect(told).toContain('anchor_failed');
-  const back = await open({ kind: 'local', folder: 'log' });
+  const back = await open({ kind: 'local', folder: 'log', confirmations: 12 });
   const second = await back.putObject(noise(2_000));
   await back.close();
   const log = await openAnchor({ folder: join(home, 'log') });
   const states = await log.look([itemOf(manifest, 1_000), itemOf(second.manifest, 2_000)]);
   expect(states.map(({ state }) => state)).toEqual(['included', 'included']);
   await log.close();
+});
+
+test('what is in the log is not due any more, however deep it would have to be on a chain', async () => {
+  const config = withAnchor({ kind: 'local', confirmations: 12 });
+  const vault = await createVault({ home, env, config, unwrapped: true });
+  await vault.putObject(noise(1_000));
+  await vault.close();
+  await using again = await open({ kind: 'none' });
+  const due: string[] = [];
+  for await (const [key] of internalsOf(again).context.engine.table('anchor_due').entries()) due.push(key);
+  expect(due).toEqual([]);
+  expect(await size()).toBe(1);
 });
 
 test('objects are not anchored where the configuration says so', async () => {

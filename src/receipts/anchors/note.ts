@@ -27,10 +27,10 @@ export const sha256 = (data: Uint8Array): Uint8Array =>
 const keyId = ({ name, publicKey }: NoteKey): Uint8Array =>
   sha256(concatBytes(utf8Encode(`${name}\n`), Uint8Array.of(ED25519), publicKey)).slice(0, 4);
 
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
 /** Strict: what is encoded anew must be the same text. */
-function fromBase64(text: string): Uint8Array | undefined {
+export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? new Uint8Array(bytes) : undefined;
 }
@@ -39,11 +39,21 @@ const idText = (key: NoteKey): string => Buffer.from(keyId(key)).toString('hex')
 
 /** The verifier key that tools take: `name+id+base64`. */
 export const verifierKey = (key: NoteKey): string =>
-  `${key.name}+${idText(key)}+${base64(concatBytes(Uint8Array.of(ED25519), key.publicKey))}`;
+  `${key.name}+${idText(key)}+${toBase64(concatBytes(Uint8Array.of(ED25519), key.publicKey))}`;
 
 /** The signer key as tools keep it. @param seed 32 bytes. */
 export const signerKey = (key: NoteKey, seed: Uint8Array): string =>
-  `${PRIVATE}+${key.name}+${idText(key)}+${base64(concatBytes(Uint8Array.of(ED25519), seed))}`;
+  `${PRIVATE}+${key.name}+${idText(key)}+${toBase64(concatBytes(Uint8Array.of(ED25519), seed))}`;
+
+/** @returns undefined for what is none, or has the id of another. */
+export function parseVerifierKey(text: string): NoteKey | undefined {
+  const [name = '', id, ...rest] = text.split('+');
+  // Base64 may have a plus of its own.
+  const bytes = fromBase64(rest.join('+'));
+  if (!isKeyName(name) || bytes?.length !== 33 || bytes[0] !== ED25519) return undefined;
+  const key = { name, publicKey: bytes.slice(1) };
+  return idText(key) === id ? key : undefined;
+}
 
 /** @returns undefined for what is none, or has the id of another. */
 export function parseSignerKey(text: string, { signer }: Pick<Ed25519, 'signer'>): NoteSigner | undefined {
@@ -63,13 +73,13 @@ export interface Checkpoint {
 }
 
 const checkpointText = ({ origin, size, root }: Checkpoint): string =>
-  `${origin}\n${size}\n${base64(root)}\n`;
+  `${origin}\n${size}\n${toBase64(root)}\n`;
 
 /** The whole file: text, empty line, and our signature. */
 export function signCheckpoint(checkpoint: Checkpoint, key: NoteSigner): Uint8Array {
   const text = checkpointText(checkpoint);
   const signature = concatBytes(keyId(key), key.signer.sign(utf8Encode(text)));
-  return utf8Encode(`${text}\n— ${key.name} ${base64(signature)}\n`);
+  return utf8Encode(`${text}\n— ${key.name} ${toBase64(signature)}\n`);
 }
 
 /** Cosignatures of some witnesses, post-quantum ones too. */
@@ -87,7 +97,8 @@ export function openCheckpoint(
   key: NoteKey,
   { verify }: Pick<Ed25519, 'verify'>,
 ): OpenedCheckpoint {
-  const note = readUtf8(bytes);
+  const note = textIn(bytes);
+  if (note === undefined) throw unreadable('it is no text');
   const cut = note.lastIndexOf('\n\n');
   if (cut < 0 || !note.endsWith('\n') || bytes.length > MAX_NOTE) throw unreadable('it is no signed note');
   const text = note.slice(0, cut + 1);
@@ -125,10 +136,14 @@ function readText(text: string): Checkpoint {
   return { origin, size: Number(size), root };
 }
 
-function readUtf8(bytes: Uint8Array): string {
-  const text = utf8Decode(bytes);
-  if (equalBytes(utf8Encode(text), bytes)) return text;
-  throw unreadable('it is no text');
+/** @returns undefined for what is no text, or begins with a mark that decoding would drop. */
+export function textIn(bytes: Uint8Array): string | undefined {
+  try {
+    const text = utf8Decode(bytes);
+    return equalBytes(utf8Encode(text), bytes) ? text : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const unreadable = (why: string): HoldfastError =>

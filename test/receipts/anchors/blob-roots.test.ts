@@ -154,7 +154,7 @@ test('an anchor that never answers holds up nobody who ends', async () => {
 test('an entry that cannot be read is told of, and stops no other', async () => {
   const { engine, pass, chain, events, put, stop } = await world();
   await put(...Array.from({ length: 70 }, (_, i) => stored(i)));
-  await engine.table('anchor_due').put(`L2/${stored(0).address}`, new Uint8Array([123]));
+  await engine.table('anchor_due').put(`L2/${stored(0).address}`, new Uint8Array([255, 254]));
   await pass(4_000);
   expect(chain.submitted.flat()).toHaveLength(69);
   expect(events).toEqual(['anchor_due_damaged']);
