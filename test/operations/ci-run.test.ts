@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 const RUN = fileURLToPath(new URL('../../.ci/run', import.meta.url));
 
 /** What the script asks npm for, with what is in its environment. */
-const STEPS = ['ci', 'run check', 'run build', 'test', 'off test'];
+const STEPS = ['ci', 'run check', 'run build', 'run bench:service', 'test', 'off test'];
 
 /** A folder of programs that is all the script finds: no apt-get, and an npm that only notes how it was called. */
 let tools: string;
