@@ -38,7 +38,7 @@ export const range = (start: number, length: number): Record<string, string> => 
 export async function preparePhases(servers: Servers): Promise<Phase[]> {
   const { node, far, root } = servers;
   const small = await writeBlobs(root, 32, 256 * KIB);
-  const large = await writeBlobs(root, 24, MIB);
+  const large = await writeBlobs(root, 24, 2 * MIB);
   const long = await writeBlobs(root, 2, 32 * MIB);
   await node.tidy();
   const puts = bodiesOf(96, MIB);
