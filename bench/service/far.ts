@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 
 /** How far away the backend is that reads wait for. */
-export const FAR_MS = 20;
+export const FAR_MS = 50;
 
 /** A way to a server on which every answer takes a while longer. */
 export interface FarWay {
