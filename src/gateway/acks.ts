@@ -5,8 +5,9 @@ import { sendJson } from '../http/respond.ts';
 import { sequenceOf } from '../receipts/records/shape.ts';
 import type { GatewayContext } from './context.ts';
 
-const MAX_ACKS = 1_024;
-const MAX_ACKS_BYTES = 1024 * 1024;
+const MAX_ACKS = 256;
+/** Times the slow senders that there may be at once, it is what they can make a gateway hold. */
+const MAX_ACKS_BYTES = 320 * 1024;
 const ACK_TYPES: ReadonlySet<string> = new Set(['application/cbor-seq', 'application/cbor']);
 
 /** `POST /receipts/acks`: acknowledgements of reads, one after the other, each answered in its place. */

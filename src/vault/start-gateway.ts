@@ -1,3 +1,4 @@
+import { configFrom } from '../config/load.ts';
 import type { ReceiptsConfig } from '../config/types.ts';
 import { checkOptions } from '../core/options.ts';
 import { VERSION } from '../core/version.ts';
@@ -76,7 +77,9 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     open: everyone ? ['read'] : [],
   });
   const telemetry = await createTelemetry();
-  const settings = { ...composed.config.receipts, ...options.receipts };
+  const { config, env } = composed;
+  const given = { receipts: { ...config.receipts, ...options.receipts } };
+  const settings = configFrom(given, env, config.home).receipts;
   const receipts = await serveReceipts(composed, settings, { telemetry, log });
   const gateway = gatewayOver(composed, {
     ...{ ...options, publicReads, auth, log, telemetry, receipts: receipts?.reads },
