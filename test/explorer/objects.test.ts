@@ -101,3 +101,26 @@ it('says what is left without some providers as the certificate would of what is
   expect(lost.lostChunks).toBeGreaterThan(0);
   expect((await without(['p1'])).certificate.tolerates).toBeGreaterThanOrEqual(tolerates - 1);
 });
+
+it('does not count a provider that is configured and does not answer, and says so', async () => {
+  const { put, url, vault } = await startGateway();
+  const manifest = await put(noise(50_000));
+  const { directory } = vault.context;
+  directory.late('p3');
+  expect(await ask(url, 'overview')).toMatchObject({
+    objects: { total: 1, bySurvival: [{ tolerates: 2, count: 1 }], unknown: 0, more: false },
+    without: [{ provider: 'p3', why: 'not_answering' }],
+  });
+  const { providers, now } = await ask<{ providers: { id: string; away?: string }[]; now: object }>(
+    url,
+    `shard-map?manifest=${manifest}`,
+  );
+  expect(now).toMatchObject({ certificate: { tolerates: 2 }, lostChunks: 0 });
+  expect(providers.filter(({ away }) => away !== undefined)).toMatchObject([
+    { id: 'p3', away: 'not_answering' },
+  ]);
+  directory.heard('p3');
+  expect(await ask(url, `shard-map?manifest=${manifest}`)).toMatchObject({
+    now: { certificate: { tolerates: 3 } },
+  });
+});
