@@ -161,6 +161,6 @@ something is refused, was forgotten by the anchor, or the ledger is damaged.`,
   },
   docs: {
     brief:
-      'What a gateway wrote down of its reads, and who is credited: list, show, prove, verify, audit, settle, balances, ledger',
+      'Show, check and settle what a gateway wrote down of its reads',
   },
 });
