@@ -6,20 +6,16 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../src/core/clock.ts';
-import { secureRandom } from '../src/core/random.ts';
-import { loadPostgresEngine } from '../src/engine/index.ts';
 import { launchServer, type RunningServer } from '../test/servers/servers.ts';
 import { LIBRARY, mulberry } from './kill-vaults.ts';
 import { judge, type Operation, type Verdict } from './linearizable.ts';
+import { claimsPerSecond, SCHEMA, sharedConfig } from './shared-vault.ts';
 import { idIn, readName, type WriterTask } from './shared-writer.ts';
 
 const CLI = resolve('dist/cli/main.js');
 const WRITER = join(fileURLToPath(new URL('.', import.meta.url)), 'shared-writer.js');
-const SCHEMA = 'shared';
 const NAMES = 60;
-const LEASE_MS = 3_000;
 const FIRST_PORT = 33_100;
-const PROVIDERS = 9;
 /** Declared lost in the midst of it, so that the daemons have something to do. */
 const LOST = 'p5';
 
@@ -46,6 +42,14 @@ interface Member {
   readonly name: string;
   start(): ChildProcess;
   child: ChildProcess;
+}
+
+interface RepairLine {
+  readonly kind: string;
+  readonly manifest: string;
+  readonly segment?: string;
+  readonly chunk?: number;
+  readonly status: string;
 }
 
 /** Several machines' worth of processes on one PostgreSQL, which are killed at random. */
@@ -83,21 +87,29 @@ class SharedRun {
   async all(): Promise<SharedKills> {
     const { say } = this.#options;
     await this.#makeHomes(['g1', 'g2', 'g3', 'd1', 'd2', 'w1', 'w2', 'w3', 'last']);
-    const claimsPerSecond = await this.#claims();
-    say(`${claimsPerSecond} claims/s in batches`);
+    const claims = await claimsPerSecond(this.#url);
+    say(`${claims} claims/s in batches`);
     const putsPerSecond: number[] = [];
     for (const count of [1, 2, 3]) putsPerSecond.push(await this.#puts(count));
     say(`puts/s with 1, 2, 3 processes: ${putsPerSecond.join(', ')}`);
     const { kills, restarts } = await this.#mixedLoad();
-    say(
-      `${kills} kills, ${restarts} restarts of the server, ${this.#history.length} operations; now it is checked`,
-    );
+    say(`${kills} kills, ${restarts} restarts, ${this.#history.length} operations; now it is checked`);
     const lost = await this.#readAll();
     const verdict = judge(this.#history);
     const repairs = await this.#repairs();
     const pending = this.#history.filter(({ ended }) => ended === Number.POSITIVE_INFINITY).length;
     const failed = this.#failed;
-    return { ...verdict, ...repairs, kills, restarts, pending, failed, lost, claimsPerSecond, putsPerSecond };
+    return {
+      ...verdict,
+      ...repairs,
+      kills,
+      restarts,
+      pending,
+      failed,
+      lost,
+      claimsPerSecond: claims,
+      putsPerSecond,
+    };
   }
 
   async end(): Promise<void> {
@@ -111,17 +123,8 @@ class SharedRun {
 
   /** Each stands for a machine: a home of its own, the key of all, and the same providers. */
   async #makeHomes(names: readonly string[]): Promise<void> {
-    const providers = Array.from({ length: PROVIDERS }, (_, i) => {
-      const id = `p${i + 1}`;
-      return `[[providers]]\nid = "${id}"\nadapter = "fs"\nroot = "${join(this.#folder, id)}"\ndomain = { provider = "${id}" }\n`;
-    });
-    const config = `[engine]\ndefault = "postgres"\npostgres_schema = "${SCHEMA}"\npostgres_lease_ms = ${LEASE_MS}
-[erasure]\ndata_shards = 4\nlocal_parity = 2\nglobal_parity = 1
-[fountain]\nkind = "none"\nshards = 0
-[repair]\ninterval_seconds = 1
-${providers.join('')}`;
     const file = join(this.#folder, 'holdfast.toml');
-    await writeFile(file, config);
+    await writeFile(file, sharedConfig(this.#folder));
     const first = this.#home(names[0]!);
     await this.#command(['init', '--unwrapped', '--home', first, '--config', file]);
     for (const name of names.slice(1)) {
@@ -142,30 +145,6 @@ ${providers.join('')}`;
     const [code] = (await once(child, 'close')) as [number];
     if (code !== 0 && code !== 4 && code !== 8) throw new Error(`${args[0]} ended with ${code}: ${out}`);
     return out;
-  }
-
-  /** Leases of segments, as workers take them, many in one batch. */
-  async #claims(): Promise<number> {
-    const engine = await loadPostgresEngine({
-      ...{ url: async () => this.#url, schema: SCHEMA, connections: 4, statementMs: 20_000, waitMs: 30_000 },
-      ...{ clock: systemClock, random: secureRandom },
-    });
-    const value = new Uint8Array(120);
-    const ms = 4_000;
-    let claims = 0;
-    const began = performance.now();
-    const lane = async (number: number): Promise<void> => {
-      for (let i = 0; performance.now() - began < ms; i++) {
-        const keys = Array.from({ length: 500 }, (_, k) => `claim ${number} ${i} ${k}`);
-        const ops = keys.map((key) => ({ table: 'bench_claims', key, value }));
-        const free = keys.map((key) => ({ table: 'bench_claims', key, expected: undefined }));
-        if (await engine.batch(ops, free, { sync: true })) claims += keys.length;
-      }
-    };
-    await Promise.all([lane(1), lane(2)]);
-    const perSecond = Math.round(claims / ((performance.now() - began) / 1000));
-    await engine.close();
-    return perSecond;
   }
 
   /** How many puts a second so many processes make together. */
@@ -349,21 +328,9 @@ ${providers.join('')}`;
   async #repairs(): Promise<{ readonly repaired: number; readonly repairedTwice: readonly string[] }> {
     const times = new Map<string, number>();
     for (const name of ['d1', 'd2']) {
-      const out = await this.#command([
-        'repair-history',
-        '--json',
-        '--limit',
-        '100000',
-        '--home',
-        this.#home(name),
-      ]);
-      const entries = JSON.parse(out) as {
-        kind: string;
-        manifest: string;
-        segment?: string;
-        chunk?: number;
-        status: string;
-      }[];
+      const limit = ['--json', '--limit', '100000'];
+      const out = await this.#command(['repair-history', ...limit, '--home', this.#home(name)]);
+      const entries = JSON.parse(out) as RepairLine[];
       for (const { kind, manifest, segment, chunk, status } of entries) {
         if (status !== 'success' || chunk === undefined) continue;
         const what = `${kind} ${manifest} ${segment ?? ''} ${chunk}`;

@@ -141,7 +141,7 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   kernel_fault: 'Corrupt';
   /** There is no key file. Do: run `holdfast init` or `createVault`, name the right home, or restore a backup. */
   key_file_missing: 'NotFound';
-  /** Others keep booking to the ledger. Do: try again. */
+  /** Others keep booking to the ledger. Do: try again. @status temporary */
   ledger_busy: 'Conflict';
   /** An entry, balance or mark of the ledger is not what the others say. Do: restore the state from a backup; nothing is credited until then. */
   ledger_damaged: 'Corrupt';

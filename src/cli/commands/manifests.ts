@@ -29,8 +29,8 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
     });
     const more = found.length > flags.limit;
     if (more) found.pop();
-    output(io, flags.json, found, () =>
-      table([
+    output(io, flags.json, found, () => {
+      const rows = table([
         ['stored', 'chunks', 'code', 'codec', 'fallback', 'tolerates', 'manifest'],
         ...found.map((entry) => [
           isoTime(entry.storedMs),
@@ -41,9 +41,9 @@ export async function list(this: CliContext, flags: ManifestsFlags): Promise<voi
           entry.certificate.tolerates,
           entry.manifest,
         ]),
-      ]),
-    );
-    if (!flags.json) for (const line of describePolicy(policy)) note(io, `In force: ${line}.`);
+      ]);
+      return [rows, '', ...describePolicy(policy).map((line) => `In force: ${line}.`)].join('\n');
+    });
     if (more) note(io, `There are more: --limit says how many of the newest are listed, now ${flags.limit}.`);
     return undefined;
   });

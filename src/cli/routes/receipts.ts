@@ -160,7 +160,6 @@ something is refused, was forgotten by the anchor, or the ledger is damaged.`,
     }),
   },
   docs: {
-    brief:
-      'Show, check and settle what a gateway wrote down of its reads',
+    brief: 'Show, check and settle what a gateway wrote down of its reads',
   },
 });
