@@ -18,7 +18,7 @@ import {
   storagePolicyOf,
 } from './rollout.ts';
 import { SCHEMA, SECTION_NAMES, type SectionName } from './schema.ts';
-import type { Config } from './types.ts';
+import type { Config, ConfigWarning, EngineConfig } from './types.ts';
 
 export interface ConfigSource {
   /** TOML; what it leaves out takes its default, and a file without `[[providers]]` takes the nine of the home. */
@@ -63,22 +63,36 @@ function configOf(
   problems: Problems,
 ): Config {
   refuseUnknownSections(table, problems);
-  const sections = Object.fromEntries(
+  const read = Object.fromEntries(
     SECTION_NAMES.map((name) => [name, readSection(name, table[name], problems)]),
   ) as unknown as Pick<Config, SectionName>;
+  const sections = { ...read, engine: engineInForce(read.engine) };
   const providers = readProviders(table.providers ?? DEFAULT_PROVIDERS, home, problems, kinds);
   // Keys that are wrong have read as their defaults, and would only cause false alarms here.
   if (problems.none) checkCombinations({ ...sections, providers }, env, problems);
   problems.throwIfAny();
-  const warnings = emergencyWarnings(
-    coderGate(sections.erasure.algorithm, sections.rollout, env),
-    compressorGate(sections.compression.algorithm, sections.rollout, env),
-  );
+  const warnings = [
+    ...(sections.engine.storageLegacyMode ? [LEGACY_WARNING] : []),
+    ...emergencyWarnings(
+      coderGate(sections.erasure.algorithm, sections.rollout, env),
+      compressorGate(sections.compression.algorithm, sections.rollout, env),
+    ),
+  ];
   const policy = storagePolicyOf(sections, env);
   const config = deepFreeze({ file, home, ...sections, providers, policy, warnings });
   loaded.add(config);
   return config;
 }
+
+/** Where the release before kept records; everything that comes after reads this and nothing else. */
+const engineInForce = (engine: EngineConfig): EngineConfig =>
+  engine.storageLegacyMode ? { ...engine, default: 'level', overrides: {} } : engine;
+
+const LEGACY_WARNING: ConfigWarning = {
+  code: 'storage_legacy_mode',
+  message:
+    'engine.storage_legacy_mode keeps records as the release before did; it is deprecated and ends with version 0.2.0',
+};
 
 function parseToml(text: string, file: string): Table {
   if (text.length > MAX_TEXT) {

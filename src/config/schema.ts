@@ -173,6 +173,7 @@ export const SCHEMA: ConfigSchema = {
   engine: {
     default: oneOf(ENGINES, 'level'),
     overrides: tableOf(oneOf(ENGINES, 'level'), TABLE_NAMES),
+    storageLegacyMode: bool(false),
     postgresUrlEnv: text('HOLDFAST_POSTGRES_URL', ENVIRONMENT_NAME, ENVIRONMENT_NAME_ALLOWED),
     postgresUrlFile: path,
     postgresSchema: text(

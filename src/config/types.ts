@@ -187,6 +187,8 @@ export interface EngineConfig {
   readonly default: EngineName;
   /** Table name to engine. */
   readonly overrides: Readonly<Record<string, EngineName>>;
+  /** Records stay where the release before kept them; `default` and `overrides` say so then. */
+  readonly storageLegacyMode: boolean;
   /** The environment variable that holds the URL of the PostgreSQL database. */
   readonly postgresUrlEnv: string;
   /** A file that holds it, readable by its owner only; "" for none. */

@@ -253,6 +253,18 @@ adapter = "fs"
   });
 });
 
+describe('storage_legacy_mode', () => {
+  it('keeps records where the release before did whatever else is said, and warns until when', () => {
+    const other = '[engine]\ndefault = "postgres"\noverrides = { provider_profiles = "memory" }\n';
+    expect(load(other).engine.default).toBe('postgres');
+    const { engine, warnings } = load(`${other}storage_legacy_mode = true\n`);
+    expect(engine).toMatchObject({ default: 'level', overrides: {} });
+    expect(warnings).toEqual([
+      { code: 'storage_legacy_mode', message: expect.stringContaining('ends with version 0.2.0') },
+    ]);
+  });
+});
+
 describe('a fallback algorithm', () => {
   const xor = '[erasure]\nalgorithm = "xor"\n';
   const allow = '[rollout]\nallow_fallback_coder = true\n';
