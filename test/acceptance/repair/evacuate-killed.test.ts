@@ -131,9 +131,15 @@ it(`an evacuation of one of nine that is killed ${KILLS} times fails no read and
     left.push((await vault.planEvacuation(FROM)).segments);
   }
   expect(left.at(-1)).toBeGreaterThan(0);
-  const ended = await cli.run(['evacuate', FROM, '--yes', '--json']);
-  expect(ended.code, said(ended)).toBe(0);
+  const evacuated = () => cli.run(['evacuate', FROM, '--yes', '--json']);
+  const ended = await evacuated();
+  expect([0, 4], said(ended)).toContain(ended.code);
   await beside.end();
+  // A name that was being put just then has too few copies elsewhere to lose this one, and is left to the next run.
+  if (ended.code === 4) {
+    const again = await evacuated();
+    expect(again.code, said(again)).toBe(0);
+  }
   const { reads, puts, samples, lowered } = beside;
   console.log(
     `an evacuation of one of nine, killed ${KILLS} times: segments left there after each ${left.join(', ')}; ` +
