@@ -16,7 +16,7 @@ apt-get install -y -qq --no-install-recommends \
   ceph-common ceph-mon ceph-osd radosgw \
   swift swift-proxy swift-account swift-container swift-object memcached \
   apache2 nginx-extras rclone openssh-server openssh-client litmus openssl slowhttptest wrk \
-  g++ make python3 strace chromium curl zsh fish postgresql
+  g++ make python3 strace chromium curl zsh fish postgresql systemd
 # Of Prometheus only the tool that checks rules: with the server come 300 MB.
 if ! command -v promtool >/dev/null; then
   folder=$(mktemp -d)
