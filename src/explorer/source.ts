@@ -2,24 +2,7 @@ import type { BlobAddress } from '../core/address.ts';
 import type { CertificateRecord } from '../manifest/certificate.ts';
 import type { FallbackUse } from '../manifest/root.ts';
 
-/** Which fallbacks may write new objects. */
-interface FallbackPolicy {
-  readonly algorithm: string;
-  readonly fallback: string;
-  /** The fallback may write now: where it needs the emergency switch, that is set. */
-  readonly fallbackAllowed: boolean;
-  /** Why not, or null. */
-  readonly refused: string | null;
-  /** Permitted fallbacks stay off until the operator sets the switch. */
-  readonly needsEmergencySwitch: boolean;
-  /** The fallback is allowed only because the switch is set. */
-  readonly emergency: boolean;
-}
-
-export interface StoragePolicy {
-  readonly erasure: FallbackPolicy;
-  readonly compression: FallbackPolicy;
-}
+export type { StoragePolicy } from '../config/types.ts';
 
 /** The public part of a manifest. */
 export interface ManifestSummary {

@@ -63,12 +63,17 @@ export function scanFile(
   bytes: Uint8Array,
   visit: (record: FileRecord, index: number) => void,
 ): FileScan {
-  return scanBatches(blake3, bytes, (cursor, index) => {
+  return scanBatches(blake3, bytes, reading(visit));
+}
+
+/** Reads records whole, each with its bytes. */
+export const reading =
+  (visit: (record: FileRecord, index: number) => void) =>
+  (cursor: Cursor, index: number): void => {
     const from = cursor.at;
     const receipt = readReceipt(cursor);
     visit({ receipt, bytes: cursor.bytes.subarray(from, cursor.at) }, index);
-  });
-}
+  };
 
 /** The same with another reader of a record. @param read leaves the cursor behind the record. */
 export function scanBatches(

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
-import { glimpse, readReceipt } from '../records/records.ts';
+import { glimpse } from '../records/records.ts';
 import { RECORDS_PER_FILE } from '../records/root.ts';
 import type { Cursor } from '../records/shape.ts';
-import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, scanBatches } from './batch.ts';
+import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, reading, scanBatches } from './batch.ts';
 import type { ReceiptFiles } from './files.ts';
 import { fileName, filePath, listFiles } from './folder.ts';
 import { IdSet, type IdTable } from './ids.ts';
@@ -36,11 +36,7 @@ export function readEpoch(
   epoch: number,
   visit: (record: FileRecord, seq: number) => void,
 ): Promise<EpochEnd> {
-  return goThrough(place, epoch, (cursor, seq) => {
-    const from = cursor.at;
-    const receipt = readReceipt(cursor);
-    visit({ receipt, bytes: cursor.bytes.subarray(from, cursor.at) }, seq);
-  });
+  return goThrough(place, epoch, reading(visit));
 }
 
 async function goThrough(
