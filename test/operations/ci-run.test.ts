@@ -9,6 +9,8 @@ const RUN = fileURLToPath(new URL('../../.ci/run', import.meta.url));
 
 /** What the script asks npm for, with what is in its environment. */
 const STEPS = ['ci', 'run check', 'run build', 'run bench:service', 'test', 'off test'];
+/** The steps that get a second try: what a busy machine did once it does not do twice. */
+const TRIED_TWICE = ['run bench:service'];
 
 /** A folder of programs that is all the script finds: no apt-get, and an npm that only notes how it was called. */
 let tools: string;
@@ -48,7 +50,8 @@ it('runs every step, with nothing allowed to be absent', () => {
 it.each(STEPS)('ends with the failure of `npm %s`', (step) => {
   npmThatFailsAt(step);
   expect(run()).toBe(3);
-  expect(called()).toEqual(STEPS.slice(0, STEPS.indexOf(step) + 1));
+  const secondTry = TRIED_TWICE.includes(step) ? [step] : [];
+  expect(called()).toEqual([...STEPS.slice(0, STEPS.indexOf(step) + 1), ...secondTry]);
 });
 
 it('fails where a tool is missing', () => {
