@@ -2,7 +2,7 @@ import { abortError, throwIfAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import type { BlobAdapter } from '../adapter.ts';
-import { type GoodputState, nextGoodput } from './goodput.ts';
+import { firstGoodput, nextGoodput } from './goodput.ts';
 import { sizeOfAnswer, stepwise, wrapAdapter } from './wrap.ts';
 
 export interface ConcurrencyOptions {
@@ -113,7 +113,7 @@ interface Waiter {
 }
 
 function createGate({ clock, maxConcurrency, maxWaiting = 1024 }: ConcurrencyOptions): Gate {
-  let state: GoodputState = { limit: Math.min(FIRST_LIMIT, maxConcurrency), lastRate: 0, direction: 1 };
+  let state = firstGoodput(Math.min(FIRST_LIMIT, maxConcurrency));
   let window = { start: clock.monotonic(), bytes: 0, completed: 0, overloaded: 0, saturated: false };
   let running = 0;
   const waiting = new Set<Waiter>();

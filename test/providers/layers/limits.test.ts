@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import type { BlobAdapter } from '../../../src/providers/adapter.ts';
-import { type GoodputState, nextGoodput } from '../../../src/providers/layers/goodput.ts';
+import { firstGoodput, type GoodputState, nextGoodput } from '../../../src/providers/layers/goodput.ts';
 import { withBandwidthLimit, withConcurrencyLimit } from '../../../src/providers/layers/index.ts';
 import { createMemoryAdapter } from '../../../src/providers/memory/driver.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
@@ -128,6 +128,21 @@ describe('the concurrency limit', () => {
     const tail = climb((limit) => Math.min(limit, 10) * 1e6, 200).slice(50);
     expect(Math.max(...tail)).toBeLessThanOrEqual(13);
     expect(Math.min(...tail)).toBeGreaterThanOrEqual(8);
+  });
+
+  it('doubles at first while that pays, and takes one slow window for no reason to stop', () => {
+    const begin = (rates: readonly number[]): number[] => {
+      let state = firstGoodput(4);
+      return rates.map((rate) => {
+        const window = { elapsedMs: 1000, bytes: rate * 1e6, completed: 0, overloaded: 0, saturated: true };
+        state = nextGoodput(state, window, 40);
+        return state.limit;
+      });
+    };
+    expect(begin([4, 8, 16, 32])).toEqual([8, 16, 32, 40]);
+    expect(begin([4, 3, 8, 16])).toEqual([8, 8, 16, 32]);
+    // It brings nothing twice: from there on by ones.
+    expect(begin([4, 8, 9, 9, 9])).toEqual([8, 16, 16, 17, 16]);
   });
 
   it('gives way at once when the provider is overloaded, and never falls below one', () => {
