@@ -125,6 +125,20 @@ it('fails for a bare key and credentials that others can read, and shows none of
   expect(report.output).not.toMatch(new RegExp(`${root}|hush`));
 });
 
+it('looks for a file that a section names where the program itself does: from the home on', async () => {
+  const tokens = join(vault.home, 'tokens.json');
+  await writeFile(tokens, '{}', { mode: 0o600 });
+  await configure('[gateway]\ntoken_file = "tokens.json"\n');
+  const report = await examine();
+  expect(verdicts(report, 'permissions')).not.toContain('fail');
+  expect(whats(report, 'permissions')).toContain(`gateway.token_file ${tokens}: mode 0600`);
+  await chmod(tokens, 0o644);
+  const open = await examine();
+  expect(open.findings.filter(({ verdict }) => verdict === 'fail')).toMatchObject([
+    { todo: `Run \`chmod 600 ${tokens}\`.` },
+  ]);
+});
+
 it('gives up on a server that takes connections and never answers', async () => {
   await configure(
     `${nodeAt('silent', await listening(createServer((socket) => void socket.resume())))}[limits]\nrequest_ms = 500\n`,

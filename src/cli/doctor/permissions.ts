@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Config } from '../../config/types.ts';
 import { errnoText } from '../../core/errno.ts';
 import { tomlKey } from '../../core/fields.ts';
@@ -107,7 +108,7 @@ function secretFiles(config: Config): { readonly what: string; readonly file: st
     ),
   );
   return [...ofProviders, ...ofSections].flatMap(({ what, file }) =>
-    file === undefined || file === '' ? [] : [{ what, file }],
+    file === undefined || file === '' ? [] : [{ what, file: resolve(config.home, file) }],
   );
 }
 
