@@ -30,7 +30,7 @@ interface Reached extends CopyProgress {
  * Copies every table, in the order of names and keys, and goes on where an earlier run of it was ended: how far it has
  * come is written in the step that writes the entries.
  * @returns records that an earlier run had copied.
- * @throws HoldfastError `Corrupt` for a record that is damaged.
+ * @throws HoldfastError `Corrupt` for a record that is damaged; `Conflict`, code `engine_in_use`, where another run copies too.
  */
 export async function copyRecords(
   from: MovableEngine,
@@ -38,7 +38,8 @@ export async function copyRecords(
   options: CopyOptions = {},
 ): Promise<number> {
   const { signal, onProgress } = options;
-  let reached = await reachedIn(to, options);
+  let written = await to.table(PROGRESS_IN).get(PROGRESS_KEY, { signal });
+  let reached = written && (JSON.parse(utf8Decode(written)) as Reached);
   const before = reached?.records ?? 0;
   for (const table of await tablesOf(from)) {
     if (reached !== undefined && table < reached.table) continue;
@@ -51,10 +52,13 @@ export async function copyRecords(
       const records = (reached?.records ?? 0) + ops.length;
       reached = { table, after: last.key, records, bytes: (reached?.bytes ?? 0) + bytes };
       const value = utf8Encode(JSON.stringify({ v: 1, ...reached }));
-      await to.batch([...ops, { table: PROGRESS_IN, key: PROGRESS_KEY, value }], [], {
+      const progress = { table: PROGRESS_IN, key: PROGRESS_KEY };
+      const isAlone = await to.batch([...ops, { ...progress, value }], [{ ...progress, expected: written }], {
         sync: true,
         signal,
       });
+      if (!isAlone) throw anotherRun();
+      written = value;
       [ops, bytes] = [[], 0];
       onProgress?.(reached);
     };
@@ -73,10 +77,12 @@ export async function copyRecords(
 export const endCopy = (to: MovableEngine): Promise<void> =>
   to.table(PROGRESS_IN).delete(PROGRESS_KEY, { sync: true });
 
-async function reachedIn(to: MovableEngine, { signal }: AbortOptions): Promise<Reached | undefined> {
-  const stored = await to.table(PROGRESS_IN).get(PROGRESS_KEY, { signal });
-  return stored === undefined ? undefined : (JSON.parse(utf8Decode(stored)) as Reached);
-}
+/** One that was slower would write over what was changed in the new place since. */
+const anotherRun = (): HoldfastError =>
+  new HoldfastError('Conflict', 'another run copies to the same place', {
+    code: 'engine_in_use',
+    hint: 'Wait for that `holdfast migrate`, or end it and run it again.',
+  });
 
 /** In the order of their names. */
 const tablesOf = async (engine: MovableEngine): Promise<string[]> =>

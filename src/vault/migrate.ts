@@ -50,8 +50,8 @@ interface Place {
  * Moves all records of a vault to another engine, checks the copy against the original, and leaves a mark in the old
  * place so that nothing opens it by mistake. Ended in the middle, it goes on where it was when it is called again. To
  * memory it only rehearses: the old place stays as it is.
- * @throws HoldfastError `Conflict` (`engine_in_use`): somebody works on the old place; `Corrupt` (`engine_copy_differs`);
- * `PermissionDenied` (`already_initialised`): there are other records in the new place; `ConfigInvalid`.
+ * @throws HoldfastError `Conflict` (`engine_in_use`): somebody works on the old place, or another run moves it too; `Corrupt`
+ * (`engine_copy_differs`); `PermissionDenied` (`already_initialised`): there are other records in the new place; `ConfigInvalid`.
  */
 export async function migrateRecords(
   config: Config,

@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
-import { createLevelEngine, createOwnerLocks, type Engine } from '../../src/engine/index.ts';
+import { contentsOf, copyRecords, requireSame } from '../../src/engine/copy.ts';
+import {
+  createLevelEngine,
+  createMemoryStore,
+  createOwnerLocks,
+  type Engine,
+} from '../../src/engine/index.ts';
 import { homePaths } from '../../src/vault/home.ts';
 import { type MigrateOptions, type MigrateResult, migrateRecords } from '../../src/vault/migrate.ts';
 import { bytes } from './batches.ts';
@@ -111,6 +117,23 @@ describe('moving records to another engine', () => {
     const fresh = level('new');
     expect(await fresh.table('migration').get('progress')).toBeUndefined();
     await fresh.close();
+  });
+
+  it('lets one of two runs that copy to the same place at once go on', async () => {
+    const [from, to] = [createMemoryStore(), createMemoryStore()];
+    for (let i = 0; i < 3000; i++) await from.table('names').put(`key ${i}`, bytes(i % 251));
+    let second: Promise<number> | undefined;
+    const onProgress = (): void => {
+      second ??= copyRecords(from, to);
+    };
+    const first = copyRecords(from, to, { onProgress });
+    await first.catch(() => undefined);
+    const outcomes = await Promise.allSettled([first, second]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { kind: 'Conflict', code: 'engine_in_use' },
+    });
+    requireSame(await contentsOf(from), await contentsOf(to));
   });
 
   it('refuses an old place where somebody works, and one with nothing in it', async () => {
