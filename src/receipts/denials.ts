@@ -25,6 +25,8 @@ export class DenialCounter {
   #tokens: number;
   #filledMs: number;
   #cancel: (() => void) | undefined;
+  /** One after the other: who ends waits for what is being written down. */
+  #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: DenialOptions) {
     this.#options = options;
@@ -43,8 +45,13 @@ export class DenialCounter {
     return true;
   }
 
-  /** Writes down what was counted; what cannot be written is counted on. */
-  async flush(): Promise<void> {
+  /** Writes down what was counted; what cannot be written is counted on. Never rejects. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#writeCounts());
+    return this.#flushing;
+  }
+
+  async #writeCounts(): Promise<void> {
     this.#cancel?.();
     this.#cancel = undefined;
     const { gateway, log } = this.#options;

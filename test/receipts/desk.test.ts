@@ -200,6 +200,18 @@ test('denied reads beyond a rate are counted, and written down together', async 
   ]);
 });
 
+test('whoever ends waits for the counts of denied reads that are being written down', async () => {
+  const { files, clock, desk } = await newWorld({ denialsPerSecond: 1 });
+  const reasons = ['rate_limited', 'forbidden', 'sealed'];
+  for (const reason of ['first', ...reasons, ...reasons]) await desk.denied(requestOf(), reason);
+  clock.move(10_000);
+  await desk.close();
+  const denials = recordsIn(files)
+    .map(recordByThePage)
+    .filter(({ kind }) => kind === 'denials');
+  expect(denials.map(({ reason, reads }) => [reason, reads])).toEqual(reasons.map((one) => [one, 2]));
+});
+
 test('an execution is taken once, signed and of now', async () => {
   const { clock, desk } = await newWorld();
   const base = {
