@@ -75,10 +75,13 @@ export function createReceiptFetch(parts: ReceiptFetchParts): ReceiptFetch {
     const began = begin(parts.reader, header);
     if (began === undefined) return answer;
     const { length, finish } = began;
-    const authorization = authorizationOf(input, init, answer);
+    const asked = askedOf(input);
+    // An answer that a program has put together itself does not say whence it is.
+    const url = answer.url || asked.href;
+    const authorization = authorizationOf(asked, url, input, init);
     const end = (bytes: number): void => {
       const came = Math.min(bytes, length);
-      outboxes.add(authorization, { url: answer.url, bytes: came, ack: finish(came), wasSent: false });
+      outboxes.add(authorization, { url, bytes: came, ack: finish(came), wasSent: false });
     };
     return withBody(answer, counted(answer.body, end));
   };
@@ -99,12 +102,19 @@ function begin(
   }
 }
 
+const requestIn = (input: Parameters<Fetch>[0]): Request | undefined =>
+  typeof input === 'string' || input instanceof URL ? undefined : input;
+
+const askedOf = (input: Parameters<Fetch>[0]): URL => new URL(requestIn(input)?.url ?? String(input));
+
 /** What the read was allowed by; never for another origin, to which it was led. */
-function authorizationOf(...[input, init, answer]: [...Parameters<Fetch>, Response]): string | undefined {
-  const request = typeof input === 'string' || input instanceof URL ? undefined : input;
-  const asked = new URL(request === undefined ? String(input) : request.url);
-  if (asked.origin !== new URL(answer.url).origin) return undefined;
-  const headers = new Headers(init?.headers ?? request?.headers);
+function authorizationOf(
+  asked: URL,
+  answered: string,
+  ...[input, init]: Parameters<Fetch>
+): string | undefined {
+  if (asked.origin !== new URL(answered).origin) return undefined;
+  const headers = new Headers(init?.headers ?? requestIn(input)?.headers);
   return headers.get('authorization') ?? undefined;
 }
 
@@ -166,20 +176,23 @@ class Outboxes {
     this.#parts = parts;
   }
 
-  #of(url: string, authorization: string | undefined): Outbox {
+  /** Undefined: to as many others something is being sent. */
+  #of(url: string, authorization: string | undefined): Outbox | undefined {
     const to = new URL('/receipts/acks', url).href;
+    const id = `${to} ${authorization ?? ''}`;
     for (const [key, { pending, sending }] of this.#outboxes) {
       if (this.#outboxes.size < MAX_GATEWAYS) break;
       if (pending.length === 0 && sending === undefined) this.#outboxes.delete(key);
     }
-    return entryOf(this.#outboxes, `${to} ${authorization ?? ''}`, () => ({
+    if (this.#outboxes.size >= MAX_GATEWAYS && !this.#outboxes.has(id)) return undefined;
+    return entryOf(this.#outboxes, id, () => ({
       ...{ to, authorization, pending: [], sending: undefined, cancelTimer: undefined },
     }));
   }
 
   add(authorization: string | undefined, one: Pending): void {
     const outbox = this.#of(one.url, authorization);
-    if (outbox.pending.length >= MAX_PENDING) {
+    if (outbox === undefined || outbox.pending.length >= MAX_PENDING) {
       this.#decide(one, 'unsent');
       return;
     }

@@ -3,7 +3,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createReceiptReader } from '../../src/receipts/reader.ts';
 import { createReceiptFetch, type ReceiptFetchParts } from '../../src/receipts/receipt-fetch.ts';
-import type { ReadAck } from '../../src/receipts/records/records.ts';
+import { encodeGrant, type ReadAck, type ReadGrant } from '../../src/receipts/records/records.ts';
 import { type AckOutcome, openReceiptFetch } from '../../src/receipts.ts';
 import { bearer, READER } from '../gateway/harness.ts';
 import { receiptGateway } from '../gateway/receipt-rig.ts';
@@ -12,6 +12,12 @@ import { noise } from '../helpers/vault.ts';
 import { ed25519 } from './world.ts';
 
 const BYTES = noise(200_000, 5);
+
+const GRANT: ReadGrant = {
+  ...{ kind: 'grant', provider: 'p1', domain: '', issued: 1, length: 1 },
+  ...{ gateway: new Uint8Array(32), manifest: new Uint8Array(32), readId: new Uint8Array(32) },
+  ...{ pathHash: new Uint8Array(32), clientHash: new Uint8Array(32) },
+};
 
 function recorded(parts: Partial<ReceiptFetchParts> = {}) {
   const outcomes: AckOutcome[] = [];
@@ -69,6 +75,38 @@ describe('a fetch with receipts', () => {
     await read.settled();
     expect(outcomes).toMatchObject([{ accepted: true }]);
     expect(records()).toHaveLength(1);
+  });
+
+  it('acknowledges an answer that does not say whence it is to whom it asked', async () => {
+    const { put, url, records } = await receiptGateway();
+    await put(BYTES, { name: 'object' });
+    const { read, outcomes } = recorded({
+      // As a program does that looks into answers, or keeps them.
+      fetch: async (input, init) => {
+        const answer = await fetch(input, init);
+        return new Response(answer.body, { status: answer.status, headers: answer.headers });
+      },
+    });
+    const bytes = await (await read(`${url}/n/object`)).arrayBuffer();
+    expect(bytes.byteLength).toBe(BYTES.length);
+    await read.settled();
+    expect(outcomes).toEqual([{ url: `${url}/n/object`, bytes: BYTES.length, accepted: true }]);
+    expect(records()).toHaveLength(1);
+  });
+
+  it('holds nothing back for more gateways than it keeps apart', async () => {
+    const grant = Buffer.from(encodeGrant(GRANT)).toString('base64url');
+    const { read, outcomes } = recorded({
+      clock: new FakeClock(),
+      fetch: async (_, init) => {
+        if (init?.method === 'POST') return new Promise<Response>(() => undefined);
+        return new Response('x', { headers: { 'holdfast-read': grant } });
+      },
+    });
+    for (let i = 0; i < 70; i++) await (await read(`http://gateway-${i}.example/`)).text();
+    expect(outcomes.map(({ url, reason }) => [url, reason])).toEqual(
+      Array.from({ length: 6 }, (_, i) => [`http://gateway-${64 + i}.example/`, 'unsent']),
+    );
   });
 
   it('shows no token to another origin, to which it was led', async () => {
