@@ -209,7 +209,7 @@ class ReadThreads {
   async #apart(kind: 'know' | 'sum', epoch: number, signal?: AbortSignal): Promise<unknown> {
     const { script, folder } = this.#options;
     if (script === undefined) throw workerFailed(undefined);
-    const thread = this.#start(script, () => void this.#threads.delete(thread));
+    const thread = this.#begin(script);
     this.#threads.add(thread);
     const stop = (): void => void thread.stop();
     signal?.addEventListener('abort', stop, { once: true });
@@ -218,6 +218,16 @@ class ReadThreads {
     } finally {
       signal?.removeEventListener('abort', stop);
       await thread.stop();
+    }
+  }
+
+  /** A machine that has no room for another thread says so at once. */
+  #begin(script: URL): WorkerThread<ReceiptJob> {
+    try {
+      const thread: WorkerThread<ReceiptJob> = this.#start(script, () => void this.#threads.delete(thread));
+      return thread;
+    } catch (error) {
+      throw workerFailed(error);
     }
   }
 }
