@@ -93,8 +93,8 @@ class LocalLog implements Anchor {
     const held = async (): Promise<T> => {
       throwIfAborted(signal, 'anchor');
       if (this.#isClosed) throw new HoldfastError('Unavailable', 'the log is closed', { code: 'closed' });
-      await this.#hold(signal);
       try {
+        await this.#hold(signal);
         return await work();
       } finally {
         const letGo = (): Promise<void> => this.#turns.run('log', () => this.#letGo()).catch(() => undefined);
@@ -108,9 +108,11 @@ class LocalLog implements Anchor {
     this.#keepLonger?.();
     if (this.#release !== undefined) return;
     this.#release = await this.#place.hold(signal);
+    // Others may have written to it: what is known of it counts again once its checkpoint says that they have not.
+    const known = this.#loaded;
+    this.#loaded = undefined;
     const note = await this.#readNote();
-    const isSame = note !== undefined && this.#note !== undefined && equalBytes(note, this.#note);
-    if (!isSame) this.#loaded = undefined;
+    if (note !== undefined && this.#note !== undefined && equalBytes(note, this.#note)) this.#loaded = known;
   }
 
   async #letGo(): Promise<void> {

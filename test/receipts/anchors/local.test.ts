@@ -220,3 +220,26 @@ test('two processes write in turn, and neither takes what the other wrote for it
   witness.check(files);
   expect(checkpointIn(files).size).toBe(20);
 });
+
+test('what another has written is seen too where the checkpoint could not be read at first', async () => {
+  const files = new CrashingFiles();
+  let failures = 0;
+  const read = files.read.bind(files);
+  files.read = async (path, maxBytes) => {
+    if (path.endsWith('/checkpoint') && failures-- > 0) throw new Error('EIO');
+    return read(path, maxBytes);
+  };
+  const clock = new FakeClock();
+  const log = await openLog(files, { clock });
+  await log.submit([epoch(1)]);
+  await clock.advance(1_000);
+  const other = await openLog(files);
+  await other.submit(epochs(2, 300));
+  await other.close();
+  failures = 1;
+  await expect(log.look([epoch(1)])).rejects.toThrow('EIO');
+  await log.submit([epoch(400)]);
+  const { size, root } = checkpointIn(files);
+  expect(size).toBe(302);
+  expect(root).toEqual(rootAt(entriesIn(files, size), size));
+});
