@@ -31,6 +31,7 @@ export const WRITTEN_TOGETHER: readonly string[] = [
   'trash',
   'upkeep',
   'anchor_due',
+  'anchor_watch',
   'ledger_accounts',
   'ledger_entries',
   'ledger_done',

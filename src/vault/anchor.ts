@@ -24,6 +24,15 @@ const USUAL_ON_CHAIN = 12;
 /** Where the log of roots is. */
 export const logFolderOf = ({ anchor, home }: Anchored): string => resolve(home, anchor.folder || 'anchor');
 
+/** Names the anchor for as long as it is the same one; undefined for none. */
+export function anchorIdOf(config: Anchored): string | undefined {
+  const { kind, chainId, contract } = config.anchor;
+  if (kind === 'none') return undefined;
+  return kind === 'local' ? logIdOf(logFolderOf(config)) : `evm ${chainId} ${contract.toLowerCase()}`;
+}
+
+export const logIdOf = (folder: string): string => `local ${folder}`;
+
 async function openLog(config: Anchored): Promise<Anchor> {
   return openAnchor({ folder: logFolderOf(config), origin: config.anchor.origin || undefined });
 }

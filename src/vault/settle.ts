@@ -5,8 +5,10 @@ import { type AbortOptions, abortable } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { epochOf } from '../receipts/records/grants.ts';
+import { AnchorWatch } from '../receipts/settlement/anchor-watch.ts';
 import { LedgerSettlement } from '../receipts/settlement/settlement.ts';
-import { type EpochStanding, FolderWatcher } from '../receipts/settlement/watcher.ts';
+import { type EpochStanding, FolderWatcher, type WatchRound } from '../receipts/settlement/watcher.ts';
+import { anchorIdOf, logIdOf } from './anchor.ts';
 import type { ComposedVault } from './assemble.ts';
 import { openAnchor } from './open-anchor.ts';
 import { receiptParts } from './open-receipts.ts';
@@ -17,12 +19,14 @@ export class VaultSettling {
   readonly #composed: ComposedVault;
   /** They remember what they have seen credited. */
   readonly #watchers = new Map<string, FolderWatcher>();
+  readonly #watch: AnchorWatch;
   /** What was told of the hours with which something is wrong. */
   #told = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(composed: ComposedVault) {
     this.#composed = composed;
+    this.#watch = new AnchorWatch(composed.context);
   }
 
   /** One round after another. @throws HoldfastError `ConfigInvalid`, code `settlement_off`; `Corrupt`, code `ledger_damaged`. */
@@ -49,6 +53,10 @@ export class VaultSettling {
         folders.push({ folder, epochs: [], error: { code, message } });
       }
     }
+    await this.#watch.keepOnly(
+      receiptFoldersOf(config).map(({ folder }) => folder),
+      { signal },
+    );
     this.#tell(folders, log);
     const rentHours = await this.#payRent(signal);
     await this.#measure(folders, signal);
@@ -64,7 +72,9 @@ export class VaultSettling {
     if (!(await isFolder(folder))) throw noFolder(folder);
     // Where none is configured, each gateway's roots are in a log of their own.
     const own = this.#composed.anchor;
-    const anchor = own ?? (await openAnchor({ folder: join(folder, 'anchor') }));
+    const log = join(folder, 'anchor');
+    const anchor = own ?? (await openAnchor({ folder: log }));
+    const id = (own && anchorIdOf(config)) ?? logIdOf(log);
     try {
       const parts = await receiptParts(folder, env);
       const confirmations =
@@ -76,10 +86,27 @@ export class VaultSettling {
         folder,
         () => new FolderWatcher({ ...parts, clock: context.clock, settlement, confirmations }),
       );
-      return await watcher.round(anchor, signal);
+      return await this.#watched(folder, id, (known) => watcher.round(anchor, signal, known), signal);
     } finally {
       if (own === undefined) await anchor.close();
     }
+  }
+
+  /** A round that knows what others found out, and tells them. */
+  async #watched(
+    folder: string,
+    anchor: string,
+    round: (known: WatchRound) => Promise<EpochStanding[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<EpochStanding[]> {
+    const isMoving = (await this.#watch.anchorOf(folder, { signal })) !== anchor;
+    const lost = await this.#watch.lost({ folder, signal });
+    const epochs = await round({ isMoving, lost: lost.map(({ epoch }) => epoch) });
+    const now = epochs.filter(({ state }) => state === 'lost').map(({ epoch }) => epoch);
+    await this.#watch.setLost(folder, now, { signal });
+    if (isMoving && !epochs.some(({ state }) => state === 'moving'))
+      await this.#watch.setAnchor(folder, anchor, { signal });
+    return epochs;
   }
 
   async #payRent(signal: AbortSignal | undefined): Promise<number> {
@@ -92,7 +119,7 @@ export class VaultSettling {
 
   async #measure(folders: readonly SettledFolder[], signal: AbortSignal | undefined): Promise<void> {
     const { settlement, observers } = this.#composed;
-    const counts = { anchoring: 0, confirming: 0, failed: 0, refused: 0, lost: 0 };
+    const counts = { anchoring: 0, confirming: 0, failed: 0, refused: 0, lost: 0, moving: 0 };
     for (const { epochs } of folders)
       for (const { state } of epochs) if (state !== 'credited') counts[state]++;
     for (const [state, count] of Object.entries(counts)) observers.housekeeping.unsettled(state, count);

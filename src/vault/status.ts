@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts';
+import { AnchorWatch } from '../receipts/settlement/anchor-watch.ts';
 import { upkeepOf } from '../upkeep/status.ts';
 import { damageStatus, moveStatus, namesStatus, scrubStatus, survivalOf } from '../upkeep/survival.ts';
 import type { ComposedVault } from './assemble.ts';
@@ -24,6 +25,7 @@ export async function statusOf(composed: ComposedVault, options: AbortOptions): 
     damage: await damageStatus(context, options),
     moves: await moveStatus(context, options),
     scrub: await scrubStatus(context, options),
+    lostHours: await new AnchorWatch(context).lost(options),
     reserve: await room.isWhole(),
   };
 }

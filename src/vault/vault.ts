@@ -6,6 +6,7 @@ import type { PutOptions } from '../pipeline/put/put.ts';
 import type { PutResult } from '../pipeline/put/put-result.ts';
 import type { ObjectInput } from '../pipeline/source.ts';
 import type { Certificate } from '../placement/certificate.ts';
+import type { LostHour } from '../receipts/settlement/anchor-watch.ts';
 import type { ListObjectsOptions, NamePrefix } from '../records/name-listing.ts';
 import type { NamedObject } from '../records/name-page.ts';
 import type { AuditOptions, AuditResult } from '../upkeep/audit/audit.ts';
@@ -194,6 +195,8 @@ export interface VaultStatus extends Upkeep {
   readonly moves: { readonly intended: number; readonly leaving: number };
   /** Undefined: none was ever done. */
   readonly scrub: ScrubStatus | undefined;
+  /** Hours of receipts that were credited, and that their anchor did not have any more when it was asked last. */
+  readonly lostHours: readonly LostHour[];
   /** Whether the room that removals need on a full disk is kept free; undefined: the state lies on no disk. */
   readonly reserve: boolean | undefined;
 }

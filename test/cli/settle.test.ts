@@ -5,7 +5,8 @@ import { diskFiles } from '../../src/receipts/log/disk.ts';
 import { finalPath } from '../../src/receipts/log/folder.ts';
 import { CliVault, providersToml, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-import { ackOf, countingRandom, EPOCH, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
+import { EPOCH } from '../receipts/world.ts';
+import { closedHour } from './hours.ts';
 
 const MIB = 1024 ** 2;
 let cli: CliVault;
@@ -30,22 +31,6 @@ folder = "gw-a"
   for (const [i, name] of ['gw-a', 'gw-b'].entries()) await closedHour(join(cli.home, name), i + 1);
 }, 60_000);
 afterAll(() => cli.remove());
-
-/** An hour in which five readers acknowledged 2 MiB and 5 bytes from p1. */
-async function closedHour(folder: string, key: number, later = 0): Promise<void> {
-  const clock = newClock();
-  clock.jump += later * 3_600_000;
-  const random = countingRandom(1_000 * later + 1);
-  const desk = await openDesk({ files: diskFiles, clock, folder, random, key: new Uint8Array(32).fill(key) });
-  for (let i = 0; i < 5; i++) {
-    const bytes = i === 0 ? 2 * MIB + 1 : 1;
-    const signer = ed25519.signer(new Uint8Array(32).fill(i));
-    expect(await desk.accept(ackOf(grantOf(desk, 'p1', bytes), bytes, undefined, signer))).toBeUndefined();
-  }
-  clock.jump += 3_600_000 + 300_000;
-  expect(await desk.closeDue()).toHaveLength(1);
-  await desk.close();
-}
 
 const json = async (...args: string[]): Promise<never> =>
   JSON.parse((await cli.run([...args, '--json'])).stdout.toString()) as never;

@@ -15,10 +15,10 @@ export default async function status(this: CliContext, flags: CommonFlags): Prom
   });
 }
 
-function exitOf({ standing, unreadable, survival, damage, names, repair }: VaultStatus): ExitCode {
+function exitOf({ standing, unreadable, survival, damage, names, repair, lostHours }: VaultStatus): ExitCode {
   const states = { confirmed: EXIT.done, unconfirmed: EXIT.notEnough, behind: EXIT.policy };
   const { least = 0, due, short } = survival;
-  const isDamaged = unreadable.length > 0 || least < 0 || damage.segments > 0;
+  const isDamaged = unreadable.length > 0 || least < 0 || damage.segments > 0 || lostHours.length > 0;
   return worstOf([
     states[standing],
     due + short + names.due + names.short + repair.putOff > 0 ? EXIT.notEnough : EXIT.done,
@@ -38,6 +38,7 @@ function* describe({ standing, why, reserve, ...status }: VaultStatus): Generato
   yield* describeStored(status);
   yield* describeBacklog(status);
   yield* describeRepair(status.repair);
+  yield* describeLostHours(status.lostHours);
   if (reserve === false) yield 'reserve      not whole: the disk that holds the home is full';
   for (const { table, records, keys } of status.unreadable) {
     yield `unreadable   ${counted(records, 'record')} of ${table}, passed over: ${keys.join(', ')}`;
@@ -98,6 +99,16 @@ function* describeRepair({ putOff, nextMs, egressBytes }: VaultStatus['repair'])
   }
   for (const [provider, count] of Object.entries(egressBytes)) {
     yield `egress       ${provider}: ${bytes(count)} read for repair today`;
+  }
+}
+
+function* describeLostHours(hours: VaultStatus['lostHours']): Generator<string> {
+  for (const folder of new Set(hours.map((hour) => hour.folder))) {
+    const lost = hours.filter((hour) => hour.folder === folder);
+    const since = isoTime(Math.min(...lost.map(({ sinceMs }) => sinceMs)));
+    const [first, last] = [lost[0]!.epoch, lost.at(-1)!.epoch];
+    const which = first === last ? `epoch ${first}` : `epochs ${first} to ${last}`;
+    yield `unanchored   ${counted(lost.length, 'hour')} of ${folder} that were credited, ${which}, since ${since}: see \`holdfast receipts settle\``;
   }
 }
 

@@ -45,8 +45,8 @@ export const status: Command<CliContext> = buildCommand({
 counts segments: an object is one of them, a long one several.
 
 Exit codes: 0 all is well and this state is the latest; 4 repair is due, something survives fewer losses than was certified, or
-too few providers said whether this state is the latest; 5 something is lost, missing or corrupt, or records of the state cannot
-be read; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
+too few providers said whether this state is the latest; 5 something is lost, missing or corrupt, records of the state cannot be
+read, or hours of receipts that were credited are not where they were anchored; 6 the providers know of changes that it has not seen: run \`holdfast recover\`.`,
   },
 });
 

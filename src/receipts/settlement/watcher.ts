@@ -15,9 +15,10 @@ export interface EpochStanding {
   readonly epoch: number;
   /**
    * `anchoring`: handed to the anchor; `confirming`: not deep enough there; `failed`: to be tried again; `refused`: not before
-   * somebody has looked; `lost`: credited, and no longer where it was anchored.
+   * somebody has looked; `lost`: credited, and no longer where it was anchored; `moving`: credited by another anchor, and
+   * handed to this one.
    */
-  readonly state: 'credited' | 'anchoring' | 'confirming' | 'failed' | 'refused' | 'lost';
+  readonly state: 'credited' | 'anchoring' | 'confirming' | 'failed' | 'refused' | 'lost' | 'moving';
   readonly why?: string | undefined;
   /** Of `why`. */
   readonly code?: string | undefined;
@@ -40,10 +41,20 @@ interface Hour {
   readonly item: AnchorItem;
 }
 
+/** What is known from before of where the hours that are credited are. */
+export interface WatchRound {
+  /** The anchor is another than the one that they were in: that it does not have them is no loss. */
+  readonly isMoving?: boolean | undefined;
+  /** Looked for however old they are. */
+  readonly lost?: readonly number[] | undefined;
+}
+
 /** Hours that are worked on at a time. */
 const WINDOW = 64;
 /** So many of the last that were credited are looked for in the anchor again. */
 const WATCHED = 168;
+/** Of them, and of those that are lost. */
+const MAX_WATCHED = 4_096;
 /** For one answer of an anchor, a disk or a settlement. */
 const DEADLINE_MS = 60_000;
 
@@ -54,8 +65,9 @@ const DEADLINE_MS = 60_000;
 export class FolderWatcher {
   readonly #options: WatchedFolder;
   readonly #credited = new Set<number>();
-  /** Of the last of them. */
+  /** Of the last of them, and of those that were lost. */
   readonly #watched = new Map<number, AnchorItem>();
+  readonly #lost = new Set<number>();
 
   constructor(options: WatchedFolder) {
     this.#options = options;
@@ -65,8 +77,12 @@ export class FolderWatcher {
    * Goes as far as it can be gone now.
    * @returns how each hour stands that is not as it should be, and those that were credited just now.
    */
-  async round(anchor: Anchor, signal?: AbortSignal): Promise<EpochStanding[]> {
+  async round(anchor: Anchor, signal?: AbortSignal, known: WatchRound = {}): Promise<EpochStanding[]> {
     const { files, folder } = this.#options;
+    for (const epoch of known.lost ?? []) {
+      this.#lost.add(epoch);
+      if (!this.#watched.has(epoch)) this.#credited.delete(epoch);
+    }
     const { roots, finals } = await this.#soon(() => listEpochs(files, folder), signal);
     const hasFinal = new Set(finals);
     const open = roots.filter((epoch) => !this.#credited.has(epoch) || !hasFinal.has(epoch));
@@ -81,7 +97,7 @@ export class FolderWatcher {
       }
       standings.push(...(await this.#advance(hours, anchor, signal)));
     }
-    standings.push(...(await this.#lookBack(anchor, signal)));
+    standings.push(...(await this.#lookBack(anchor, known.isMoving === true, signal)));
     return standings.sort((a, b) => a.epoch - b.epoch);
   }
 
@@ -175,19 +191,26 @@ export class FolderWatcher {
   }
 
   /** What was credited stays so. That a chain has forgotten it somebody must know. */
-  async #lookBack(anchor: Anchor, signal?: AbortSignal): Promise<EpochStanding[]> {
+  async #lookBack(
+    anchor: Anchor,
+    isMoving: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<EpochStanding[]> {
     const items = [...this.#watched].map(([epoch, item]) => ({ epoch, item }));
     const standings: EpochStanding[] = [];
     for (let at = 0; at < items.length; at += WINDOW) {
       const some = items.slice(at, at + WINDOW);
       const states = await this.#look(some, anchor, signal);
-      const lost = some.filter((_, i) => states[i]!.state !== 'included');
-      if (lost.length === 0) continue;
-      const why = 'it was anchored and credited, and is not there any more; it is handed over again';
-      for (const { epoch } of lost) standings.push({ epoch, state: 'lost', why, code: 'anchor_lost' });
-      await this.#soon((within) => anchor.submit(itemsOf(lost), within), signal).catch((error: unknown) => {
+      const absent = some.filter((_, i) => states[i]!.state !== 'included');
+      for (const { epoch } of some) this.#lost.delete(epoch);
+      if (absent.length === 0) continue;
+      for (const { epoch } of absent) {
+        if (!isMoving) this.#lost.add(epoch);
+        standings.push(isMoving ? { epoch, state: 'moving' } : { epoch, state: 'lost', ...LOST });
+      }
+      await this.#soon((within) => anchor.submit(itemsOf(absent), within), signal).catch((error: unknown) => {
         signal?.throwIfAborted();
-        const { epoch } = lost[0]!;
+        const { epoch } = absent[0]!;
         standings.push(standing(epoch, signal)(error));
       });
     }
@@ -201,13 +224,20 @@ export class FolderWatcher {
   #note(epoch: number, item: AnchorItem): void {
     this.#credited.add(epoch);
     this.#watched.set(epoch, item);
-    if (this.#watched.size > WATCHED) this.#watched.delete(Math.min(...this.#watched.keys()));
+    const others = [...this.#watched.keys()].filter((one) => !this.#lost.has(one));
+    if (others.length > WATCHED || this.#watched.size > MAX_WATCHED)
+      this.#watched.delete(Math.min(...(others.length > WATCHED ? others : this.#watched.keys())));
   }
 
   #soon<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     return withDeadline(this.#options.clock, DEADLINE_MS, 'settle', work, signal);
   }
 }
+
+const LOST = {
+  why: 'it was anchored and credited, and is not there any more; it is handed over again',
+  code: 'anchor_lost',
+};
 
 const itemsOf = (hours: readonly Pick<Hour, 'item'>[]): AnchorItem[] => hours.map(({ item }) => item);
 

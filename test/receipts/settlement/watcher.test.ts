@@ -5,7 +5,7 @@ import { finalPath, rootPath } from '../../../src/receipts/log/folder.ts';
 import { decodeFinal } from '../../../src/receipts/settlement/final.ts';
 import { flipped } from '../hours.ts';
 import type { CrashingFiles } from '../world.ts';
-import { FOLDER, GATEWAY_KEY, newChainWorld, putRoot } from './chain.ts';
+import { Chain, FOLDER, GATEWAY_KEY, newChainWorld, putRoot } from './chain.ts';
 import { MIB, sumOf } from './world.ts';
 
 const briefly = (standings: readonly { epoch: number; state: string; depth?: number | undefined }[]) =>
@@ -69,6 +69,47 @@ test('a chain that forgets what was credited is told of loudly and given it agai
   for (let i = 0; i < 3; i++) chain.mine();
   expect(await one.round(chain)).toEqual([]);
   expect(await ledger.balances()).toEqual(before);
+});
+
+test('another anchor is given what was credited: it moves, and is lost only where it was there', async () => {
+  const { files, chain, watcher } = newChainWorld();
+  putRoot(files, 7);
+  const one = watcher();
+  await one.round(chain);
+  for (let i = 0; i < 3; i++) chain.mine();
+  await one.round(chain);
+  const next = new Chain();
+  const moving = { isMoving: true };
+  expect(briefly(await one.round(next, undefined, moving))).toEqual([[7, 'moving']]);
+  next.mine();
+  expect(await one.round(next, undefined, moving)).toEqual([]);
+  next.reorganise(1, false);
+  expect(briefly(await one.round(next))).toEqual([[7, 'lost']]);
+});
+
+test('what was lost is looked for until it is there again, however many hours came since', async () => {
+  const { files, chain, watcher } = newChainWorld();
+  putRoot(files, 7);
+  const first = watcher();
+  await first.round(chain);
+  for (let i = 0; i < 3; i++) chain.mine();
+  await first.round(chain);
+  chain.reorganise(3, false);
+  for (let epoch = 10; epoch < 210; epoch++) putRoot(files, epoch);
+  const taking = chain.submit.bind(chain);
+  chain.submit = (items) => taking(items.filter(({ key }) => !key.endsWith('/7')));
+  await first.round(chain);
+  for (let i = 0; i < 3; i++) chain.mine();
+  await first.round(chain);
+  const lost = (await first.round(chain)).filter(({ state }) => state === 'lost');
+  expect(briefly(lost)).toEqual([[7, 'lost']]);
+  // Nor does another process forget it that was told.
+  const other = watcher();
+  expect(briefly(await other.round(chain, undefined, { lost: [7] }))).toEqual([[7, 'lost']]);
+  chain.submit = taking;
+  await other.round(chain);
+  chain.mine();
+  expect(await other.round(chain)).toEqual([]);
 });
 
 test('a final that lies there before its time pays nothing until the anchor has the root', async () => {
