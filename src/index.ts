@@ -58,6 +58,7 @@ export type { PutProgress, PutResult } from './pipeline/put/put-result.ts';
 export type { ByteSource, ObjectInput } from './pipeline/source.ts';
 export type { Certificate } from './placement/certificate.ts';
 export type { DomainLevel } from './placement/domains.ts';
+export type { LostHour } from './receipts/settlement/anchor-watch.ts';
 export type { EpochStanding } from './receipts/settlement/watcher.ts';
 export type { ChoreRecord } from './records/chore-log.ts';
 export type { Fork } from './records/forks.ts';
