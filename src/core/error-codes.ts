@@ -35,8 +35,11 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   anchor_log_damaged: 'Corrupt';
   /** The text is no checkpoint of this log, or not signed by its key. Do: do not trust it. */
   anchor_malformed: 'Corrupt';
-  /** The node of the chain does not answer. Do: see whether it runs; what waits is sent when it is back. */
-  anchor_node_down: 'Unavailable';
+  /**
+   * The node of the chain does not answer, or what stands before it turns calls away. Do: see whether it runs and how often it
+   * may be asked; what waits is sent when it is back.
+   */
+  anchor_node_down: 'Unavailable' | 'RateLimited';
   /** The node of the chain answers what cannot be, or contradicts itself. Do: ask another. */
   anchor_node_wrong: 'Unavailable';
   /** More waits to be anchored than there is room for. Do: try again later. */
@@ -127,6 +130,8 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   disk_full: 'QuotaExceeded';
   /** A provider has given as much for repair as it may in a day. Do: wait, or raise `repair.egress_per_day`. @status temporary */
   egress_cap: 'QuotaExceeded';
+  /** An hour has a root and is not over by the clock of this machine. Do: compare the clocks; it is credited once it is over. */
+  epoch_not_over: 'Unavailable';
   /** The parameters of an erasure code are out of range. Do: see the message. */
   erasure_params: 'ConfigInvalid';
   /** A gateway has no memory free for one more read. Do: try again soon. */

@@ -258,6 +258,12 @@ describe.skipIf(program === undefined)('on a chain', () => {
       return Response.json({ jsonrpc: '2.0', id: asked.id, result: lie(result) });
     }) as typeof fetch;
 
+  /** Of the newest block, which is asked for first. */
+  const onceOnly = (lie: (result: unknown) => unknown): ((result: unknown) => unknown) => {
+    let asked = 0;
+    return (result) => (asked++ === 0 ? lie(result) : result);
+  };
+
   test.each([
     ['another chain', 'eth_chainId', () => '0x1', 'anchor_contract'],
     ['another contract', 'eth_getCode', (code: unknown) => `${code}00`, 'anchor_contract'],
@@ -278,6 +284,12 @@ describe.skipIf(program === undefined)('on a chain', () => {
       (block: unknown) => ({ ...(block as object), number: '0x1' }),
       'anchor_node_wrong',
     ],
+    [
+      'a block of a number that no chain has',
+      'eth_getBlockByNumber',
+      onceOnly((block) => ({ ...(block as object), number: `0x${'f'.repeat(60)}` })),
+      'anchor_node_wrong',
+    ],
     ['no block', 'eth_getBlockByNumber', () => null, 'anchor_node_wrong'],
   ] as const)('a node that lies is found out: %s', async (_name, method, lie, code) => {
     const honest = open();
@@ -285,6 +297,22 @@ describe.skipIf(program === undefined)('on a chain', () => {
     await chain.mine(2);
     expect(await states(honest, [epoch(7)])).toEqual(['depth 2']);
     await expect(open({ fetch: lying(method, lie) }).look([epoch(7)])).rejects.toMatchObject({ code });
+  });
+
+  test('roots of one block are looked at by one question for it, not by one for each', async () => {
+    const items = epochs(1, 64);
+    await open().submit(items);
+    await chain.mine();
+    let asked = 0;
+    const counting: typeof fetch = (...call) => {
+      asked++;
+      return fetch(...call);
+    };
+    const anchor = open({ fetch: counting });
+    await anchor.look([]);
+    asked = 0;
+    expect(new Set(await states(anchor, items))).toEqual(new Set(['depth 1']));
+    expect(asked).toBeLessThan(6);
   });
 
   test('a key that does not own the contract is told of before anything is sent', async () => {
@@ -328,6 +356,17 @@ describe('a node that is none', () => {
       code: 'anchor_node_wrong',
     });
     expect(given).toBeLessThan(6 * 1024 * 1024);
+  });
+
+  test.each([
+    [429, 'RateLimited'],
+    [503, 'Unavailable'],
+  ])('what stands before a node and turns calls away is told by its status %i', async (status, kind) => {
+    const answer = async () => new Response('<html>slow down', { status });
+    await expect(over(answer as typeof fetch).look(items)).rejects.toMatchObject({
+      ...{ kind, code: 'anchor_node_down' },
+      message: expect.stringContaining(String(status)),
+    });
   });
 
   test.each([

@@ -15,7 +15,7 @@ import {
   readOwner,
   type Stored,
 } from './contract-calls.ts';
-import { type Block, ChainNode, garbage, type Hex, type NodeOptions } from './node.ts';
+import { type Block, ChainNode, garbage, type Hex, type Log, type NodeOptions } from './node.ts';
 import { Sender } from './sender.ts';
 
 export interface EvmAnchorOptions extends NodeOptions {
@@ -42,6 +42,16 @@ const MAX_SEEN = 8_192;
  */
 export function openEvmAnchor(options: EvmAnchorOptions): Anchor {
   return new EvmAnchor(options);
+}
+
+interface KnownBlock extends Block {
+  logs?: readonly Log[];
+}
+
+/** What one look has asked of blocks: a hundred roots may share one, and each question is a round trip. */
+interface Blocks {
+  readonly head: Block;
+  readonly known: Map<bigint, KnownBlock>;
 }
 
 const idOf = ({ kind, key }: AnchorItem): string => `${kind} ${key}`;
@@ -97,7 +107,9 @@ class EvmAnchor implements Anchor {
       const head = await this.#head(signal);
       const stored = await this.#stored(items, head, signal);
       const states: AnchorState[] = [];
-      for (const [i, item] of items.entries()) states.push(await this.#state(item, stored[i], head, signal));
+      const blocks: Blocks = { head, known: new Map() };
+      for (const [i, item] of items.entries())
+        states.push(await this.#state(item, stored[i], blocks, signal));
       await this.#sender.advance(head, signal);
       return states;
     });
@@ -162,7 +174,7 @@ class EvmAnchor implements Anchor {
   async #state(
     item: AnchorItem,
     stored: Stored | undefined,
-    head: Block,
+    blocks: Blocks,
     signal?: AbortSignal,
   ): Promise<AnchorState> {
     const id = idOf(item);
@@ -171,24 +183,34 @@ class EvmAnchor implements Anchor {
       return { state: waits && equalBytes(waits.digest, item.digest) ? 'pending' : 'absent' };
     }
     if (stored.digest !== digestOf(item)) return { state: 'absent' };
-    await this.#checkEvent(item, stored, head, signal);
+    await this.#checkEvent(item, stored, blocks, signal);
     return {
       state: 'included',
-      depth: Number(head.number - stored.number) + 1,
+      depth: Number(blocks.head.number - stored.number) + 1,
       where: `block ${stored.number} of chain ${this.#options.chainId}`,
     };
   }
 
-  async #checkEvent(item: AnchorItem, stored: Stored, head: Block, signal?: AbortSignal): Promise<void> {
-    if (stored.number > head.number) throw garbage('a call of the contract');
-    const block = await this.#node.block(stored.number, signal);
-    if (block?.number !== stored.number) throw garbage('eth_getBlockByNumber');
+  async #checkEvent(item: AnchorItem, stored: Stored, blocks: Blocks, signal?: AbortSignal): Promise<void> {
+    const block = await this.#blockOf(stored.number, blocks, signal);
     const seen = `${block.hash} ${idOf(item)}`;
     if (this.#seen.has(seen)) return;
-    if (!hasEvent(await this.#node.logs(this.#contract, block, signal), this.#contract, item, stored))
+    block.logs ??= await this.#node.logs(this.#contract, block, signal);
+    if (!hasEvent(block.logs, this.#contract, item, stored))
       throw garbage('eth_getLogs: a root is stored of which no event tells');
     if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     this.#seen.add(seen);
+  }
+
+  async #blockOf(number: bigint, { head, known }: Blocks, signal?: AbortSignal): Promise<KnownBlock> {
+    if (number > head.number) throw garbage('a call of the contract');
+    const before = known.get(number);
+    if (before !== undefined) return before;
+    const block = await this.#node.block(number, signal);
+    if (block?.number !== number) throw garbage('eth_getBlockByNumber');
+    const found: KnownBlock = { ...block };
+    known.set(number, found);
+    return found;
   }
 }
 

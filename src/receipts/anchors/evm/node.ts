@@ -50,7 +50,7 @@ export class ChainNode {
     if (block === null && which !== 'latest') return undefined;
     const { number, hash, baseFeePerGas } = fieldsOf(method, block);
     return {
-      number: quantity(method, number),
+      number: counted(method, number),
       hash: hex(method, hash, 32),
       baseFee: quantity(method, baseFeePerGas),
     };
@@ -61,12 +61,8 @@ export class ChainNode {
 
   /** Transactions of the account that blocks have. */
   nonce = async (address: string, signal?: AbortSignal): Promise<number> => {
-    const count = quantity(
-      'eth_getTransactionCount',
-      await this.#call('eth_getTransactionCount', [address, 'latest'], signal),
-    );
-    if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw garbage('eth_getTransactionCount');
-    return Number(count);
+    const method = 'eth_getTransactionCount';
+    return Number(counted(method, await this.#call(method, [address, 'latest'], signal)));
   };
 
   tip = async (signal?: AbortSignal): Promise<bigint> =>
@@ -133,7 +129,10 @@ export class ChainNode {
         signal,
         redirect: 'error',
       });
-      return await readText(answer);
+      const text = await readText(answer);
+      // Some say what is wrong in JSON with any status; what stands before a node says it in its own words.
+      if (!answer.ok && !text.trimStart().startsWith('{')) throw turnedAway(answer.status);
+      return text;
     } catch (error) {
       if (signal.aborted || isHoldfastError(error)) throw error;
       // The cause could name the address with its token.
@@ -173,6 +172,13 @@ function quantity(method: string, value: unknown): bigint {
   return BigInt(value);
 }
 
+/** What is counted one by one. */
+function counted(method: string, value: unknown): bigint {
+  const count = quantity(method, value);
+  if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw garbage(method);
+  return count;
+}
+
 function hex(method: string, value: unknown, bytes?: number): Hex {
   const text = typeof value === 'string' ? value.toLowerCase() : '';
   if (!HEX.test(text) || text.length % 2 !== 0 || (bytes !== undefined && text.length !== 2 + 2 * bytes))
@@ -181,6 +187,19 @@ function hex(method: string, value: unknown, bytes?: number): Hex {
 }
 
 const hexOf = (value: bigint): Hex => `0x${value.toString(16)}`;
+
+const turnedAway = (status: number): HoldfastError =>
+  new HoldfastError(
+    status === 429 ? 'RateLimited' : 'Unavailable',
+    `the node of the chain answers with HTTP ${status}`,
+    {
+      code: 'anchor_node_down',
+      hint:
+        status === 429
+          ? 'It is asked too often: what is to be anchored waits. Use a node of your own, or pay for more.'
+          : 'What is to be anchored waits until it is back.',
+    },
+  );
 
 /** What a node says that cannot be. */
 export const garbage = (what: string): HoldfastError =>
