@@ -1,13 +1,17 @@
 import { expect } from 'vitest';
 import { diskFiles } from '../../src/receipts/log/disk.ts';
-import { ackOf, countingRandom, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
+import { ackOf, countingRandom, EPOCH, ed25519, grantOf, newClock, openDesk } from '../receipts/world.ts';
 
 const MIB = 1024 ** 2;
+
+/** Over by the clock of any machine, which programs go by. */
+const BACK = 100_000;
+export const HOUR: number = EPOCH - BACK;
 
 /** An hour in which five readers acknowledged 2 MiB and 5 bytes from p1. */
 export async function closedHour(folder: string, key: number, later = 0): Promise<void> {
   const clock = newClock();
-  clock.jump += later * 3_600_000;
+  clock.jump += (later - BACK) * 3_600_000;
   const random = countingRandom(1_000 * later + 1);
   const desk = await openDesk({ files: diskFiles, clock, folder, random, key: new Uint8Array(32).fill(key) });
   for (let i = 0; i < 5; i++) {

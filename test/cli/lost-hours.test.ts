@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CliVault, providersToml, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-import { EPOCH } from '../receipts/world.ts';
-import { closedHour } from './hours.ts';
+import { closedHour, HOUR } from './hours.ts';
 
 let cli: CliVault;
 const toml = (anchor: string): string => `${providersToml(3)}
@@ -29,7 +28,7 @@ const settled = async (): Promise<[number | null, unknown[]]> => {
   const { folders } = JSON.parse(String(stdout)) as {
     folders: { epochs: { epoch: number; state: string }[] }[];
   };
-  return [code, folders.flatMap(({ epochs }) => epochs.map(({ epoch, state }) => [epoch - EPOCH, state]))];
+  return [code, folders.flatMap(({ epochs }) => epochs.map(({ epoch, state }) => [epoch - HOUR, state]))];
 };
 
 test('another anchor is handed what was credited, and nothing is called lost', async () => {
@@ -58,7 +57,7 @@ test('hours that an anchor has lost stand in the status until it has them again'
   ]);
   const status = await cli.run(['status']);
   expect(said(status)).toMatch(
-    /^5: [\s\S]*unanchored +2 hours of \S*gw that were credited, epochs 500000 to 500001/,
+    /^5: [\s\S]*unanchored +2 hours of \S*gw that were credited, epochs 400000 to 400001/,
   );
   expect(await settled()).toEqual([0, []]);
   expect((await cli.run(['status'])).code).toBe(0);

@@ -5,8 +5,7 @@ import { diskFiles } from '../../src/receipts/log/disk.ts';
 import { finalPath } from '../../src/receipts/log/folder.ts';
 import { CliVault, providersToml, said } from '../helpers/cli.ts';
 import { noise } from '../helpers/vault.ts';
-import { EPOCH } from '../receipts/world.ts';
-import { closedHour } from './hours.ts';
+import { closedHour, HOUR } from './hours.ts';
 
 const MIB = 1024 ** 2;
 let cli: CliVault;
@@ -42,7 +41,7 @@ test('hours of several gateways are anchored and credited once, and quotas follo
   const settled = await cli.run(['receipts settle']);
   expect(said(settled)).toMatch(/^0: /);
   expect(said(settled)).toContain('every closed hour is credited');
-  expect(await diskFiles.read(finalPath(join(cli.home, 'gw-a'), EPOCH), 4_096)).toBeDefined();
+  expect(await diskFiles.read(finalPath(join(cli.home, 'gw-a'), HOUR), 4_096)).toBeDefined();
 
   const { debits, credits, accounts } = (await json('receipts balances')) as {
     debits: string;
@@ -78,7 +77,7 @@ test('a daemon and a gateway settle by themselves, and a folder that [receipts] 
     await closedHour(folder, 1, i + 1);
     const running = cli.start([command, '--bind', '127.0.0.1:0', '--sealed']);
     await expect
-      .poll(() => diskFiles.read(finalPath(folder, EPOCH + i + 1), 4_096), { timeout: 30_000 })
+      .poll(() => diskFiles.read(finalPath(folder, HOUR + i + 1), 4_096), { timeout: 30_000 })
       .toBeDefined();
     running.child.kill('SIGTERM');
     await running.outcome;
@@ -91,10 +90,10 @@ test('a daemon and a gateway settle by themselves, and a folder that [receipts] 
 }, 90_000);
 
 test('a folder that is gone and a root that is damaged are told of by the exit code', async () => {
-  const root = join(cli.home, 'gw-b', 'read', `${EPOCH + 5}.root`);
+  const root = join(cli.home, 'gw-b', 'read', `${HOUR + 5}.root`);
   await writeFile(root, 'none');
   const refused = await cli.run(['receipts settle']);
-  expect(said(refused)).toMatch(/^5: [\s\S]*epoch 500005 {2}refused/);
+  expect(said(refused)).toMatch(/^5: [\s\S]*epoch 400005 {2}refused/);
   await rm(root);
   await rm(join(cli.home, 'gw-b'), { recursive: true });
   const gone = await cli.run(['receipts settle']);

@@ -128,7 +128,10 @@ describe('settlement and catalog', () => {
 
   it('an application that keeps its own books is asked to credit what is anchored', async () => {
     const folder = join(home, 'gw');
+    // An hour that is over: the vault goes by this machine's clock.
     const clock = newClock();
+    clock.jump -= 100_000 * 3_600_000;
+    const hour = EPOCH - 100_000;
     const desk = await openDesk({ files: diskFiles, clock, folder });
     expect(await desk.accept(ackOf(grantOf(desk, 'a'), 700))).toBeUndefined();
     clock.jump += 3_600_000 + 300_000;
@@ -146,8 +149,8 @@ describe('settlement and catalog', () => {
     const settles = { ...config, settlement: { folders: ['gw'] } };
     await using vault = await openVault({ home, config: settles, rootKey, env, settlement });
     const { folders } = await vault.settleReceipts();
-    expect(folders).toMatchObject([{ folder, epochs: [{ epoch: EPOCH, state: 'credited' }] }]);
-    expect(booked.get(EPOCH)).toMatchObject({
+    expect(folders).toMatchObject([{ folder, epochs: [{ epoch: hour, state: 'credited' }] }]);
+    expect(booked.get(hour)).toMatchObject({
       gateway: desk.gateway,
       providers: [{ provider: 'a', credited: 700 }],
     });

@@ -7,6 +7,7 @@ import { loadRoot } from '../close.ts';
 import type { Ed25519 } from '../ed25519/ed25519.ts';
 import { finalPath, listEpochs } from '../log/folder.ts';
 import type { Place } from '../log/load.ts';
+import { EPOCH_MS } from '../records/grants.ts';
 import { isRootSigned } from '../records/root.ts';
 import { decodeFinal, encodeFinal, MAX_FINAL_BYTES } from './final.ts';
 
@@ -49,6 +50,8 @@ export interface WatchRound {
   readonly lost?: readonly number[] | undefined;
 }
 
+/** Clocks differ. */
+const MAX_AHEAD_MS = 5 * 60_000;
 /** Hours that are worked on at a time. */
 const WINDOW = 64;
 /** So many of the last that were credited are looked for in the anchor again. */
@@ -119,6 +122,7 @@ export class FolderWatcher {
       return undefined;
     }
     if (root.epoch !== epoch) throw refused(epoch, `it says that it is of epoch ${root.epoch}`);
+    if ((epoch + 1) * EPOCH_MS > this.#options.clock.now() + MAX_AHEAD_MS) throw notOver(epoch);
     if (!isRootSigned(root, ed25519)) throw refused(epoch, 'its signature is not valid');
     return { epoch, settled, item };
   }
@@ -256,6 +260,13 @@ const refused = (epoch: number, why: string): HoldfastError =>
   new HoldfastError('Corrupt', `the root of epoch ${epoch} is not credited: ${why}`, {
     code: 'root_refused',
     hint: 'Audit the epoch, and restore the root from a copy.',
+  });
+
+/** A gateway whose clock is ahead, or that makes up hours: each could earn its part of the pool. */
+const notOver = (epoch: number): HoldfastError =>
+  new HoldfastError('Unavailable', `epoch ${epoch} has a root and is not over by the clock of this machine`, {
+    code: 'epoch_not_over',
+    hint: 'Compare the clocks of this machine and of the gateway. It is credited once it is over.',
   });
 
 const otherRoot = (epoch: number, what: string): HoldfastError =>

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { finalPath, rootPath } from '../../../src/receipts/log/folder.ts';
+import { EPOCH_MS } from '../../../src/receipts/records/grants.ts';
 import { decodeFinal } from '../../../src/receipts/settlement/final.ts';
 import { flipped } from '../hours.ts';
 import type { CrashingFiles } from '../world.ts';
@@ -158,6 +159,26 @@ test('a root that is forged, misplaced, damaged or another than was credited is 
   putRoot(files, 5, { fill: 77, bytes: 9 * MIB });
   const standings = await watcher().round(chain);
   expect(standings.at(-1)).toMatchObject({ epoch: 5, state: 'refused', code: 'settled_otherwise' });
+  expect(await ledger.balances()).toMatchObject({ 'provider/p1': BigInt(2 * MIB) });
+});
+
+test('an hour that is not over is neither anchored nor credited until it is', async () => {
+  const { files, chain, clock, ledger, watcher } = newChainWorld();
+  const ahead = Math.floor(clock.now() / EPOCH_MS) + 2;
+  putRoot(files, 7);
+  putRoot(files, ahead);
+  const one = watcher();
+  await one.round(chain);
+  for (let i = 0; i < 3; i++) chain.mine();
+  expect((await one.round(chain)).map(({ epoch, state, code }) => [epoch, state, code])).toEqual([
+    [7, 'credited', undefined],
+    [ahead, 'failed', 'epoch_not_over'],
+  ]);
+  expect(chain.submitted).toBe(1);
+  clock.jump += 3 * EPOCH_MS;
+  await one.round(chain);
+  for (let i = 0; i < 3; i++) chain.mine();
+  expect(briefly(await one.round(chain))).toEqual([[ahead, 'credited', 3]]);
   expect(await ledger.balances()).toMatchObject({ 'provider/p1': BigInt(2 * MIB) });
 });
 
