@@ -171,6 +171,11 @@ export interface FetchOptions extends ReadOptions {
 export interface FetchStreamOptions extends AbortOptions {
   readonly offset?: number | undefined;
   readonly length?: number | undefined;
+  /**
+   * Of a whole blob: told how long the provider says it is, before the first piece; again when the read is tried again.
+   * An adapter that does not know before it has read all of it never calls it.
+   */
+  readonly onSize?: ((size: number) => void) | undefined;
 }
 
 export interface ListOptions extends AbortOptions {

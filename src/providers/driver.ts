@@ -64,12 +64,13 @@ export interface Driver {
     signal: AbortSignal | undefined,
   ): Promise<void>;
 
-  /** Without `length` the whole blob (`offset` is 0 then). A body cut short must throw. */
+  /** Without `length` the whole blob (`offset` is 0 then). A body cut short must throw. @param onSize see `FetchStreamOptions`. */
   read(
     address: BlobAddress,
     offset: number,
     length: number | undefined,
     signal: AbortSignal | undefined,
+    onSize?: (size: number) => void,
   ): AsyncIterable<Uint8Array>;
 
   /** Undefined when it is not there. */

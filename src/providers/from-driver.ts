@@ -134,7 +134,7 @@ const streams = (
       checkAddress(address, schemes);
       const offset = options?.offset ?? 0;
       checkRange(offset, options?.length ?? 0);
-      return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal);
+      return readWindow(driver, MAX_BLOB_BYTES, address, offset, options?.length, signal, options?.onSize);
     }),
 });
 
@@ -224,6 +224,7 @@ async function* readWindow(
   offset: number,
   wanted: number | undefined,
   signal: AbortSignal | undefined,
+  onSize: ((size: number) => void) | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // Servers disagree on empty ranges and on ranges that start at the end, so none is ever sent.
   let length = wanted;
@@ -234,7 +235,7 @@ async function* readWindow(
   }
   const limit = length ?? cap;
   let sent = 0;
-  for await (const piece of driver.read(address, offset, length, signal)) {
+  for await (const piece of driver.read(address, offset, length, signal, onSize)) {
     sent += piece.length;
     if (sent > limit) throw wrongLength('more bytes came than the blob may have');
     yield* slices(piece);

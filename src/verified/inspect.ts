@@ -5,6 +5,7 @@ import { type HoldfastError, isHoldfastError } from '../core/errors.ts';
 import type { PinnedBytes } from '../http/representation.ts';
 import type { ByteRange } from '../http/selection.ts';
 import type { BlobAdapter, BlobStat } from '../providers/adapter.ts';
+import { fill } from '../providers/pieces.ts';
 import { isLong } from './hot-cache.ts';
 import {
   digestsOf,
@@ -23,7 +24,10 @@ export const INTEGRITY_REASONS = ['blob', 'length', 'piece', 'unreadable'] as co
 type IntegrityReason = (typeof INTEGRITY_REASONS)[number];
 
 /** The part of a `stat` that a reader needs before it looks at the bytes. */
-export type StatHint = Pick<BlobStat, 'size' | 'revision'>;
+export interface StatHint {
+  readonly size: number;
+  readonly revision?: BlobStat['revision'] | undefined;
+}
 
 interface InspectorOptions {
   readonly adapter: BlobAdapter;
@@ -48,7 +52,7 @@ export class Inspector {
   }
 
   /**
-   * Reads a whole blob. @param into is as long as the blob.
+   * Reads a whole blob. @param into is as long as the blob. @param source its bytes, where they are on their way already.
    * @returns the proof of a long blob, of which a window is worth reading by itself.
    */
   readAll(
@@ -56,13 +60,31 @@ export class Inspector {
     stat: StatHint,
     into: Uint8Array,
     signal?: AbortSignal,
+    source?: AsyncIterable<Uint8Array>,
   ): Promise<Proof | undefined> {
-    return this.#readAll(address, stat, into, signal).catch(this.#options.failed);
+    return this.#readAll(address, stat, into, signal, source).catch(this.#options.failed);
   }
 
   /** Reads a whole blob piece by piece and keeps none of it. */
-  prove(address: BlobAddress, stat: StatHint, signal?: AbortSignal): Promise<Proof> {
-    return this.#prove(address, stat, signal).catch(this.#options.failed);
+  prove(
+    address: BlobAddress,
+    stat: StatHint,
+    signal?: AbortSignal,
+    source: AsyncIterable<Uint8Array> = this.#options.adapter.fetchStream(address, { signal }),
+  ): Promise<Proof> {
+    return this.#prove(address, stat, source).catch(this.#options.failed);
+  }
+
+  /** Begins to read a whole blob. @throws as the adapter. */
+  async begin(address: BlobAddress, signal: AbortSignal): Promise<BegunRead> {
+    let size: number | undefined;
+    const onSize = (told: number): void => {
+      size = told;
+    };
+    const pieces = this.#options.adapter.fetchStream(address, { signal, onSize })[Symbol.asyncIterator]();
+    const first = await pieces.next().catch(this.#options.failed);
+    const end = async (): Promise<void> => void (await pieces.return?.());
+    return { size, pieces: resumed(first, pieces), end };
   }
 
   /** Reads a window into memory; undefined when there is none to spare. */
@@ -114,9 +136,11 @@ export class Inspector {
     { size, revision }: StatHint,
     into: Uint8Array,
     signal: AbortSignal | undefined,
+    source: AsyncIterable<Uint8Array> | undefined,
   ): Promise<Proof | undefined> {
     const { blake3, mismatch } = this.#options;
-    if (size > 0) await this.#fetchInto(address, 0, into, signal);
+    if (source !== undefined) await this.#filled(address, fill(source, [into], signal));
+    else if (size > 0) await this.#fetchInto(address, 0, into, signal);
     if (!isLong(size)) {
       if (addressOf(blake3.hash(into)) !== address) throw mismatch(address, 'blob');
       return undefined;
@@ -129,14 +153,14 @@ export class Inspector {
   async #prove(
     address: BlobAddress,
     { size, revision }: StatHint,
-    signal: AbortSignal | undefined,
+    source: AsyncIterable<Uint8Array>,
   ): Promise<Proof> {
-    const { adapter, blake3, mismatch } = this.#options;
+    const { blake3, mismatch } = this.#options;
     const pieceBytes = pieceBytesFor(size);
     const whole = blake3.createHasher();
     const digests = emptyDigests(size);
     let at = 0;
-    for await (const piece of toGrid(adapter.fetchStream(address, { signal }), pieceBytes)) {
+    for await (const piece of toGrid(source, pieceBytes)) {
       if (at + piece.length > size) throw mismatch(address, 'length');
       whole.update(piece);
       setDigest(digests, at / pieceBytes, blake3.hash(piece));
@@ -164,9 +188,28 @@ export class Inspector {
     into: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { adapter, mismatch } = this.#options;
-    return adapter.fetchRange(address, offset, [into], { signal }).catch((error: unknown) => {
-      throw isHoldfastError(error, 'RangeNotSatisfiable') ? mismatch(address, 'length') : error;
+    return this.#filled(address, this.#options.adapter.fetchRange(address, offset, [into], { signal }));
+  }
+
+  #filled(address: BlobAddress, filling: Promise<void>): Promise<void> {
+    return filling.catch((error: unknown) => {
+      throw isHoldfastError(error, 'RangeNotSatisfiable') ? this.#options.mismatch(address, 'length') : error;
     });
   }
+}
+
+/** A read of which the first piece has come. */
+interface BegunRead {
+  /** As the provider states it; undefined where it does not. */
+  readonly size: number | undefined;
+  readonly pieces: AsyncIterable<Uint8Array>;
+  /** Lets go of what was not read. Idempotent. */
+  end(): Promise<void>;
+}
+
+async function* resumed(
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let step = first; !step.done; step = await rest.next()) yield step.value;
 }

@@ -75,10 +75,13 @@ class Reader implements VerifiedReader {
   readonly #inspector: Inspector;
   readonly #verifications: SharedWork<Known> = createSharedWork();
   readonly #loads = new Map<string, Promise<HotBlob>>();
+  /** Until the adapter has shown that it does not, with the bytes of a blob. */
+  #tellsSize: boolean;
 
   constructor(options: VerifiedReaderOptions) {
     const { adapter, blake3, metrics, windows } = options;
     this.#options = options;
+    this.#tellsSize = options.peekStat === undefined;
     this.#hot = new HotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
     this.#proofs = createProofCache(options.proofBytes);
     this.#inspector = new Inspector({
@@ -126,6 +129,11 @@ class Reader implements VerifiedReader {
 
   /** Finds a blob in memory or at the adapter, however long that takes. */
   async #find(address: BlobAddress, signal: AbortSignal | undefined): Promise<VerifiedBlob> {
+    if (this.#tellsSize && this.#isNew(address)) {
+      this.#options.metrics.cache('blobs', false);
+      const read = (shared: AbortSignal): Promise<Known> => this.#readFirst(address, shared);
+      return this.#opened(address, await this.#verifications.run(address, read, signal), signal);
+    }
     const stat = await this.#stat(address, signal);
     const pinned = inMemory(stillGood(this.#hot.get(address), stat)?.pin());
     this.#options.metrics.cache('blobs', pinned !== undefined);
@@ -137,12 +145,16 @@ class Reader implements VerifiedReader {
         (shared) => this.#verify(address, stat, shared),
         signal,
       ));
+    return this.#opened(address, known, signal);
+  }
+
+  async #opened(address: BlobAddress, known: Known, signal: AbortSignal | undefined): Promise<VerifiedBlob> {
     if ('digests' in known) return this.#inPieces(address, known);
     // Others may have needed the room since.
     const again = inMemory(known.pin());
     if (again !== undefined) return again;
     const proof =
-      stillGood(this.#proofs.get(address), stat) ?? (await this.#inspector.prove(address, stat, signal));
+      stillGood(this.#proofs.get(address), known) ?? (await this.#inspector.prove(address, known, signal));
     return this.#inPieces(address, proof);
   }
 
@@ -158,11 +170,34 @@ class Reader implements VerifiedReader {
     }
   }
 
-  async #verify(address: BlobAddress, stat: StatHint, signal: AbortSignal): Promise<Known> {
+  #isNew(address: BlobAddress): boolean {
+    return this.#hot.get(address) === undefined && this.#proofs.get(address) === undefined;
+  }
+
+  /** Takes the length from the answer that brings the bytes: to ask for it first would be one more round trip. */
+  async #readFirst(address: BlobAddress, signal: AbortSignal): Promise<Known> {
+    const read = await this.#inspector.begin(address, signal);
+    try {
+      const { size, pieces } = read;
+      if (size !== undefined) return await this.#verify(address, { size }, signal, pieces);
+    } finally {
+      await read.end();
+    }
+    this.#tellsSize = false;
+    return this.#verify(address, await this.#stat(address, signal), signal);
+  }
+
+  /** @param source the bytes of the blob, where they are on their way already. */
+  async #verify(
+    address: BlobAddress,
+    stat: StatHint,
+    signal: AbortSignal,
+    source?: AsyncIterable<Uint8Array>,
+  ): Promise<Known> {
     const room = this.#hot.reserve(stat.size);
     try {
-      if (room !== undefined) return await this.#fill(address, stat, room, signal);
-      const proof = await this.#inspector.prove(address, stat, signal);
+      if (room !== undefined) return await this.#fill(address, stat, room, signal, source);
+      const proof = await this.#inspector.prove(address, stat, signal, source);
       this.#proofs.set(address, proof);
       return proof;
     } finally {
@@ -194,8 +229,9 @@ class Reader implements VerifiedReader {
     stat: StatHint,
     room: HotReservation,
     signal: AbortSignal | undefined,
+    source?: AsyncIterable<Uint8Array>,
   ): Promise<HotBlob> {
-    const proof = await this.#inspector.readAll(address, stat, room.bytes, signal);
+    const proof = await this.#inspector.readAll(address, stat, room.bytes, signal, source);
     if (proof !== undefined) this.#proofs.set(address, proof);
     return room.keep(address, stat.revision);
   }

@@ -109,10 +109,16 @@ describe('a node over two backends', () => {
   });
 
   it('does not wait for a first that hangs', async () => {
-    const wrap = (adapter: BlobAdapter, index: number): BlobAdapter => ({
-      ...adapter,
-      stat: index === 1 ? adapter.stat : (_, options) => hang(options?.signal),
-    });
+    const wrap = (adapter: BlobAdapter, index: number): BlobAdapter =>
+      index === 1
+        ? adapter
+        : {
+            ...adapter,
+            stat: (_, options) => hang(options?.signal),
+            async *fetchStream(_, options) {
+              yield await hang(options?.signal);
+            },
+          };
     const mirror = await startMirror({ wrap });
     await mirror.backends[1]!.store(ADDRESS, [BYTES]);
     expect(await get(mirror)).toEqual([200, Buffer.from(BYTES)]);

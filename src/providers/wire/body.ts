@@ -56,7 +56,7 @@ class BlobWindow {
     this.#left = length;
     this.#ranged = answer.status === 206;
     this.#skip = this.#ranged ? checkedStart(answer, offset) : offset;
-    if (this.#ranged && statedLength(answer) > length) throw tooLong(length);
+    if (this.#ranged && (statedLength(answer) ?? 0) > length) throw tooLong(length);
   }
 
   cut(piece: Uint8Array): Uint8Array {
@@ -74,8 +74,11 @@ class BlobWindow {
   }
 }
 
-/** 0 when it is not stated. */
-const statedLength = (answer: WireAnswer): number => Number(answer.header('content-length') ?? 0) || 0;
+/** Undefined when it is not stated. */
+function statedLength(answer: WireAnswer): number | undefined {
+  const text = answer.header('content-length') ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
 
 function tooLong(length: number): HoldfastError {
   return new HoldfastError('Corrupt', `more bytes came than the ${length} that were asked for`, {
@@ -94,8 +97,8 @@ function checkedStart(answer: WireAnswer, offset: number): number {
 
 /** The length that an answer states. @throws Unavailable when it states none. */
 export function lengthOf(answer: WireAnswer): number {
-  const text = answer.header('content-length') ?? '';
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const length = statedLength(answer);
+  if (length !== undefined) return length;
   throw new HoldfastError('Unavailable', 'the server does not tell the length of the blob', {
     code: 'no_length',
   });
@@ -111,8 +114,11 @@ export type OpenBlobWindow = (
 
 /** The part of a driver that reads. */
 export function wireReads(open: OpenBlobWindow): Pick<Driver, 'fetch' | 'fetchRange' | 'read'> {
-  const read: Driver['read'] = async function* (address, offset, length, signal) {
-    yield* windowOf(await open(address, offset, length, signal), offset, length);
+  const read: Driver['read'] = async function* (address, offset, length, signal, onSize) {
+    const answer = await open(address, offset, length, signal);
+    const size = length === undefined ? statedLength(answer) : undefined;
+    if (size !== undefined) onSize?.(size);
+    yield* windowOf(answer, offset, length);
   };
   return {
     read,
