@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
 import { selectBlake3ByLength } from '../core/b3/select.ts';
-import { fromHex, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
+import { equalBytes, fromHex, toHex, utf8Decode, utf8Encode } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { checkOptions } from '../core/options.ts';
@@ -15,6 +15,8 @@ import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
 import { selectEd25519 } from '../receipts/ed25519/select.ts';
 import { type ProofVerdict, verifyProof } from '../receipts/inspect.ts';
 import { diskFiles } from '../receipts/log/disk.ts';
+import type { ReceiptFiles } from '../receipts/log/files.ts';
+import { listEpochs } from '../receipts/log/folder.ts';
 import type { Place } from '../receipts/log/load.ts';
 import { createReceiptReader, type ReceiptReader } from '../receipts/reader.ts';
 import { type AckOutcome, createReceiptFetch, type ReceiptFetch } from '../receipts/receipt-fetch.ts';
@@ -62,7 +64,8 @@ export async function openReceipts(options: OpenReceiptsOptions): Promise<Receip
   const release = await hold(options.folder);
   try {
     const key = await gatewayKey(options.folder);
-    return await openThreadedDesk({ ...options, key, clock: systemClock, release });
+    const files = filesWith(options.folder, key);
+    return await openThreadedDesk({ ...options, key, files, clock: systemClock, release });
   } catch (error) {
     await release();
     throw error;
@@ -71,10 +74,12 @@ export async function openReceipts(options: OpenReceiptsOptions): Promise<Receip
 
 /** The desk of a folder, which leaves to threads what takes long. */
 export async function openThreadedDesk(
-  options: Pick<DeskOptions, 'key' | 'clock' | 'release'> & OpenReceiptsOptions,
+  options: Pick<DeskOptions, 'key' | 'clock' | 'release'> &
+    OpenReceiptsOptions &
+    Partial<Pick<Place, 'files'>>,
 ): Promise<ReceiptDesk> {
-  const { clock, release } = options;
-  const parts = await receiptParts(options.folder, process.env);
+  const { clock, release, files = diskFiles } = options;
+  const parts = { ...(await receiptParts(options.folder, process.env)), files };
   const acceleration = accelerationFrom(process.env);
   const threads = createReceiptThreads({
     ...{ ...parts, acceleration, clock },
@@ -125,19 +130,49 @@ async function hold(folder: string): Promise<() => Promise<void>> {
 const KEY_FILE = /^[0-9a-f]{64}\n$/;
 
 async function gatewayKey(folder: string): Promise<Uint8Array> {
-  const path = join(folder, 'gateway.key');
-  const found = await diskFiles.read(path, 1_024);
+  const path = keyPath(folder);
+  const found = await diskFiles.read(path, MAX_KEY_BYTES);
   if (found === undefined) {
+    const { folders, roots } = await listEpochs(diskFiles, folder);
+    if (folders.length > 0 || roots.length > 0)
+      throw badKey(`${path}, which made the receipts there, is missing`);
     const key = secureRandom(32);
-    if (await diskFiles.place(path, utf8Encode(`${toHex(key)}\n`))) return key;
+    if (await diskFiles.place(path, keyText(key))) return key;
     return gatewayKey(folder);
   }
   const text = utf8Decode(found);
   if (KEY_FILE.test(text)) return fromHex(text.slice(0, 64));
-  throw new HoldfastError('Corrupt', `${path} is no key of a gateway`, {
+  throw badKey(`${path} is no key of a gateway`);
+}
+
+const MAX_KEY_BYTES = 1_024;
+const keyPath = (folder: string): string => join(folder, 'gateway.key');
+const keyText = (key: Uint8Array): Uint8Array => utf8Encode(`${toHex(key)}\n`);
+
+const badKey = (why: string): HoldfastError =>
+  new HoldfastError('Corrupt', why, {
     code: 'bad_key_file',
-    hint: 'Restore it from a backup. Without it, nothing can be written to these receipts; they can still be audited.',
+    hint: 'Restore it from a backup, or name another folder. Without it, nothing can be written to these receipts; they can still be audited.',
   });
+
+/** Files of a gateway that opens none in a folder which is its own no more: it was deleted, or another took its name. */
+function filesWith(folder: string, key: Uint8Array): ReceiptFiles {
+  return {
+    ...diskFiles,
+    async open(path) {
+      const found = await diskFiles.read(keyPath(folder), MAX_KEY_BYTES);
+      if (found === undefined || !equalBytes(found, keyText(key)))
+        throw new HoldfastError(
+          'PermissionDenied',
+          `${folder} is not the folder any more that it was at the start`,
+          {
+            code: 'access_denied',
+            hint: 'Put it back, or start the gateway again.',
+          },
+        );
+      return diskFiles.open(path);
+    },
+  };
 }
 
 /** Who acknowledges reads. */

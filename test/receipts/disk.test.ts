@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -82,6 +82,46 @@ test('a key file that is none of ours is refused and left as it is', async () =>
   expect(await readFile(join(folder, 'gateway.key'), 'utf8')).toBe('x');
   await rm(join(folder, 'gateway.key'));
   await (await openReceipts({ folder })).close();
+});
+
+test('the key of a folder that has receipts is not made anew', async () => {
+  const desk = await openReceipts({ folder });
+  await desk.unsigned(desk.issue(request), 1);
+  await desk.close();
+  const path = join(folder, 'gateway.key');
+  const key = await readFile(path);
+  await rm(path);
+  await expect(openReceipts({ folder })).rejects.toMatchObject({ code: 'bad_key_file' });
+  expect(await readdir(folder)).not.toContain('gateway.key');
+  await writeFile(path, key);
+  const again = await openReceipts({ folder });
+  expect(again.gateway).toEqual(desk.gateway);
+  await again.close();
+});
+
+test('what goes to a folder that was deleted or has another owner is not said to be written down', async () => {
+  const desk = await openReceipts({ folder });
+  const write = () => desk.unsigned(desk.issue(request), 1);
+  expect(await write()).toBeUndefined();
+  const reader = await openReceiptReader();
+  const ack = reader.begin(encodeGrant(desk.issue(request)))(77);
+  await rm(join(folder, 'read'), { recursive: true });
+  expect(await desk.accept(ack)).toBe('unwritten');
+  // It goes on where it can, and nothing is taken for written before.
+  expect(await desk.accept(ack)).toBeUndefined();
+  const [file] = (await recordFiles()) as [string];
+  expect(recordsOf(await readFile(join(folder, 'read', file)))).toHaveLength(1);
+
+  await rename(folder, `${folder}-away`);
+  expect(await write()).toBe('unwritten');
+  await mkdir(folder);
+  await writeFile(join(folder, 'gateway.key'), `${'ab'.repeat(32)}\n`);
+  expect(await write()).toBe('unwritten');
+  expect(await readdir(folder)).toEqual(['gateway.key']);
+  await rm(folder, { recursive: true });
+  await rename(`${folder}-away`, folder);
+  expect(await write()).toBeUndefined();
+  await desk.close();
 });
 
 test('what a killed process left half written is cut off at the next start', async () => {

@@ -122,6 +122,7 @@ export class CrashingFiles implements ReceiptFiles, LogFiles {
         this.step('truncate');
         node.data = node.data.slice(0, size);
       },
+      isNamed: async () => this.#nodes.get(path) === node,
       close: async () => undefined,
     };
   }

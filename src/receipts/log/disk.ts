@@ -1,4 +1,5 @@
-import { constants, type FileHandle, link, open, readdir, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { constants, type FileHandle, link, lstat, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
 import { errnoText, isFull } from '../../core/errno.ts';
@@ -58,9 +59,10 @@ async function openFile(path: string): Promise<AppendFile> {
   // What is no file of records, or stands for another, is not written to.
   const file = await open(path, APPEND, 0o600);
   try {
-    if (!(await file.stat()).isFile()) throw Object.assign(new Error('it is no file'), { code: 'EINVAL' });
+    const found = await file.stat();
+    if (!found.isFile()) throw Object.assign(new Error('it is no file'), { code: 'EINVAL' });
     await flushFolder(dirname(path));
-    return appendTo(path, file);
+    return appendTo(path, file, found);
   } catch (error) {
     await file.close();
     throw error;
@@ -111,11 +113,16 @@ async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-const appendTo = (path: string, file: FileHandle): AppendFile => ({
+const appendTo = (path: string, file: FileHandle, own: Pick<Stats, 'dev' | 'ino'>): AppendFile => ({
   size: () => told(path, async () => (await file.stat()).size),
   append: (bytes) => told(path, () => file.writeFile(bytes)),
   flush: () => told(path, () => file.datasync()),
   truncate: (size) => told(path, () => file.truncate(size)),
+  isNamed: () =>
+    lstat(path).then(
+      ({ dev, ino }) => dev === own.dev && ino === own.ino,
+      () => false,
+    ),
   close: () => told(path, () => file.close()),
 });
 

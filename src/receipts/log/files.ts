@@ -16,5 +16,7 @@ export interface AppendFile {
   /** When it is back, what was appended stays over a crash. */
   flush(): Promise<void>;
   truncate(size: number): Promise<void>;
+  /** Whether the path that it was opened at still stands for it. */
+  isNamed(): Promise<boolean>;
   close(): Promise<void>;
 }

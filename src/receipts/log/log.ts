@@ -243,6 +243,8 @@ export class ReceiptLog {
     );
     await writer.file.append(encoded);
     await writer.file.flush();
+    // A file that was deleted meanwhile takes bytes as well, and nobody will ever see them.
+    if (!(await writer.file.isNamed())) throw unwritten('their file was moved or deleted');
     writer.records += batch.length;
     writer.bytes += encoded.length;
   }
@@ -255,6 +257,10 @@ export class ReceiptLog {
       if (writer !== undefined && batch.length > 0) {
         await writer.file.truncate(writer.bytes);
         await writer.file.flush();
+      }
+      if (writer !== undefined && !(await writer.file.isNamed())) {
+        await this.#leaveFile();
+        this.#ends.delete(writer.epoch);
       }
       this.#release(batch, failure);
     } catch {
