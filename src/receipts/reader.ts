@@ -11,9 +11,11 @@ export interface ReceiptReader {
   /**
    * To be called when a read begins. When it has ended, or broken off, the result gives the acknowledgement for the gateway
    * that gave the grant; it takes the bytes that came. The time that it took is measured, so this machine's clock need not be right.
+   * @param from whoever gave it, such as an origin: each gets keys of its own. Anybody can write the name of another gateway into
+   * a grant, to learn what key its reader shows there. Default: one for all.
    * @throws HoldfastError `Corrupt`, code `receipt_malformed`; the result, TypeError for more bytes than were granted.
    */
-  begin(grant: Uint8Array): (bytes: number) => Uint8Array;
+  begin(grant: Uint8Array, from?: string): (bytes: number) => Uint8Array;
 }
 
 interface ReaderOptions {
@@ -29,10 +31,10 @@ const MAX_KEYS = 64;
 export function createReceiptReader({ ed25519, clock, random }: ReaderOptions): ReceiptReader {
   const signers = new Map<string, Signer>();
   return {
-    begin(encoded) {
+    begin(encoded, from = '') {
       const grant = decodeGrant(encoded);
       const began = clock.monotonic();
-      const hour = `${epochOf(grant.issued)} ${toHex(grant.gateway)}`;
+      const hour = `${epochOf(grant.issued)} ${toHex(grant.gateway)} ${from}`;
       const signer = entryOf(signers, hour, () => ed25519.signer(random(32)));
       if (signers.size > MAX_KEYS) signers.delete(signers.keys().next().value!);
       return (bytes) => {

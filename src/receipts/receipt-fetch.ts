@@ -72,12 +72,12 @@ export function createReceiptFetch(parts: ReceiptFetchParts): ReceiptFetch {
     const answer = await parts.fetch(input, init);
     const header = answer.headers.get(GRANT_HEADER);
     if (header === null || answer.body === null) return answer;
-    const began = begin(parts.reader, header);
-    if (began === undefined) return answer;
-    const { length, finish } = began;
     const asked = askedOf(input);
     // An answer that a program has put together itself does not say whence it is.
     const url = answer.url || asked.href;
+    const began = begin(parts.reader, header, new URL(url).origin);
+    if (began === undefined) return answer;
+    const { length, finish } = began;
     const authorization = authorizationOf(asked, url, input, init);
     const end = (bytes: number): void => {
       const came = Math.min(bytes, length);
@@ -92,10 +92,11 @@ export function createReceiptFetch(parts: ReceiptFetchParts): ReceiptFetch {
 function begin(
   reader: ReceiptReader,
   header: string,
+  from: string,
 ): { readonly length: number; finish(bytes: number): Uint8Array } | undefined {
   try {
     const grant = Buffer.from(header, 'base64url');
-    return { length: decodeGrant(grant).length, finish: reader.begin(grant) };
+    return { length: decodeGrant(grant).length, finish: reader.begin(grant, from) };
   } catch (error) {
     if (isHoldfastError(error, 'Corrupt')) return undefined;
     throw error;

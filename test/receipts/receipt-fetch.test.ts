@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/core/bytes.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { secureRandom } from '../../src/core/random.ts';
 import { createReceiptReader } from '../../src/receipts/reader.ts';
 import { createReceiptFetch, type ReceiptFetchParts } from '../../src/receipts/receipt-fetch.ts';
-import { encodeGrant, type ReadAck, type ReadGrant } from '../../src/receipts/records/records.ts';
+import {
+  decodeReceipt,
+  encodeGrant,
+  type ReadAck,
+  type ReadGrant,
+} from '../../src/receipts/records/records.ts';
 import { type AckOutcome, openReceiptFetch } from '../../src/receipts.ts';
 import { bearer, READER } from '../gateway/harness.ts';
 import { receiptGateway } from '../gateway/receipt-rig.ts';
@@ -169,6 +175,27 @@ describe('a fetch with receipts', () => {
     await odd.read.settled();
     expect(odd.outcomes).toEqual([]);
     expect((await deaf.read(`${url}/n/object`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('shows another key to whoever gives out grants in the name of another gateway', async () => {
+    const { put, url, records } = await receiptGateway();
+    await put(BYTES, { name: 'object' });
+    const stolen: ReadAck[] = [];
+    const { read } = recorded({
+      fetch: async (input, init) => {
+        const evil = String(input).startsWith('http://evil.example/');
+        if (!evil) return fetch(input, init);
+        if (init?.method === 'POST') stolen.push(decodeReceipt(Buffer.from(init.body as Buffer)) as ReadAck);
+        // A grant of the same gateway and hour, which it got itself.
+        const { headers } = await fetch(`${url}/n/object`);
+        return new Response('abc', { headers: { 'holdfast-read': headers.get('holdfast-read')! } });
+      },
+    });
+    for (const origin of [url, 'http://evil.example']) await (await read(`${origin}/n/object`)).arrayBuffer();
+    await read.settled();
+    const [own] = records() as ReadAck[];
+    expect(toHex(stolen[0]!.gateway)).toBe(toHex(own!.gateway));
+    expect(toHex(stolen[0]!.pk!)).not.toBe(toHex(own!.pk!));
   });
 
   it('says no more than what was granted, whatever a cache in between adds', async () => {
