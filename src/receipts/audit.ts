@@ -9,7 +9,7 @@ import { IdSet } from './log/ids.ts';
 import type { Place } from './log/load.ts';
 import { blake3Tree, TreeRoot } from './merkle/tree.ts';
 import { idOf, isSignedRight } from './records/records.ts';
-import { type EpochRoot, type EpochTotals, isRootSigned } from './records/root.ts';
+import { type EpochRoot, type EpochTotals, isRootSigned, RECORDS_PER_FILE } from './records/root.ts';
 import { Totals } from './totals.ts';
 
 export interface AuditOptions extends Place {
@@ -50,6 +50,13 @@ export async function auditEpoch(options: AuditOptions, epoch: number): Promise<
   const audit = new Audit(options, epoch);
   const difference = await audit.run();
   return { epoch, ...audit.found(), difference };
+}
+
+interface FileCheck {
+  readonly subtree: Uint8Array;
+  /** Records. */
+  readonly size: number;
+  readonly difference: Difference | undefined;
 }
 
 class Audit {
@@ -116,10 +123,14 @@ class Audit {
     await this.#learnIdsBefore();
     for (const [seq, stated] of root.subtrees.entries()) {
       this.#options.signal?.throwIfAborted();
-      const { subtree, difference } = await this.#checkFile(seq);
+      const { subtree, size, difference } = await this.#checkFile(seq);
       if (difference !== undefined) return difference;
+      const file = this.#name(seq);
       if (!equalBytes(subtree, stated))
-        return { file: this.#name(seq), why: 'its records are not those that the root was made of' };
+        return { file, why: 'its records are not those that the root was made of' };
+      // Over files of another size the same hashes are no tree of the records, and no proof leads to the root.
+      if (size !== RECORDS_PER_FILE && seq < root.subtrees.length - 1)
+        return { file, why: `it has ${size} records, and is not the last` };
       whole.append(subtree);
     }
     const file = `${this.#epoch}.root`;
@@ -131,15 +142,14 @@ class Audit {
     return undefined;
   }
 
-  async #checkFile(
-    seq: number,
-  ): Promise<{ readonly subtree: Uint8Array; readonly difference: Difference | undefined }> {
+  async #checkFile(seq: number): Promise<FileCheck> {
     const { files, folder, blake3, ed25519 } = this.#options;
     const hash = blake3Tree(blake3);
     const tree = new TreeRoot(hash);
     const file = this.#name(seq);
     const bytes = await files.read(filePath(folder, this.#epoch, seq), MAX_FILE_BYTES);
-    if (bytes === undefined) return { subtree: hash.empty(), difference: { file, why: 'it is missing' } };
+    if (bytes === undefined)
+      return { subtree: hash.empty(), size: 0, difference: { file, why: 'it is missing' } };
     /** By the number of the record, so that the first is found whenever it is known. */
     const wrong = new Map<number, string>();
     const checks: Promise<void>[] = [];
@@ -163,12 +173,13 @@ class Audit {
     await Promise.all(checks);
     const record = wrong.size > 0 ? Math.min(...wrong.keys()) : flaw?.record;
     const why = record === undefined ? flaw?.why : (wrong.get(record) ?? flaw?.why);
-    if (why === undefined) return { subtree: tree.root(), difference: undefined };
+    const { size } = tree;
+    if (why === undefined) return { subtree: tree.root(), size, difference: undefined };
     const place = {
       ...(flaw === undefined ? {} : { byte: flaw.at }),
       ...(record === undefined ? {} : { record }),
     };
-    return { subtree: tree.root(), difference: { file, ...place, why } };
+    return { subtree: tree.root(), size, difference: { file, ...place, why } };
   }
 
   #wrongIn({ receipt }: FileRecord): string | undefined {

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
 import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
+import { deriveGatewayKeys } from '../../src/keys/gateway.ts';
+import { encodeBatch } from '../../src/receipts/log/batch.ts';
+import { blake3Tree, type TreeHash, TreeRoot } from '../../src/receipts/merkle/tree.ts';
 import { decodeReceipt, encodeReceipt, type ReadAck } from '../../src/receipts/records/records.ts';
-import { decodeRoot } from '../../src/receipts/records/root.ts';
+import { decodeRoot, encodeRoot } from '../../src/receipts/records/root.ts';
 import { closeHour, fileOf, flipped, longHour, reads, rootOf } from './hours.ts';
 import { itemAt, recordsOf, statedByThePage } from './page-reader.ts';
-import { auditOf, type CrashingFiles, EPOCH, FOLDER, newWorld } from './world.ts';
+import { auditOf, type CrashingFiles, EPOCH, ed25519, FOLDER, newWorld } from './world.ts';
 
 const SLOW = process.env.SLOW === '1';
 
@@ -123,7 +126,6 @@ test('a bit of a signed record in a batch that was sealed again is named by its 
   const { files, desk } = world;
   await reads(desk, 'p1', { signed: 5, unsigned: 0 });
   await closeHour(world);
-  const { encodeBatch } = await import('../../src/receipts/log/batch.ts');
   const records: Uint8Array[] = recordsOf(files.get(fileOf(0))).map((bytes) => Uint8Array.from(bytes));
   const ack = decodeReceipt(records[3]!) as ReadAck;
   records[3] = encodeReceipt({ ...ack, bytes: ack.bytes + 1 });
@@ -136,6 +138,38 @@ test('a bit of a signed record in a batch that was sealed again is named by its 
   files.put(fileOf(0), flipped(one, 8 * 20));
   expect((await auditOf(files)).difference).toMatchObject({ byte: 0, record: 3 });
 });
+
+test('an audit sees files that are not full though they are not the last, whatever the root says of them', async () => {
+  const { files: original } = await longHour();
+  const files = original.copy();
+  const records = [0, 1, 2].flatMap((seq) =>
+    recordsOf(original.get(fileOf(seq))).map((one) => Uint8Array.from(one)),
+  );
+  const hash = blake3Tree(blake3);
+  // The gateway itself has put 4,000 records, 4,192 and the rest into its files, and signed what that comes to.
+  const parts = [records.slice(0, 4_000), records.slice(4_000, 8_192), records.slice(8_192)];
+  for (const [seq, part] of parts.entries()) files.put(fileOf(seq), batchesOf(part));
+  const subtrees = parts.map((part) => treeOf(hash, part.map(hash.leaf)));
+  const stated = { ...decodeRoot(rootOf(files)), subtrees, root: treeOf(hash, subtrees) };
+  const { signingSeed } = deriveGatewayKeys(new Uint8Array(32).fill(7));
+  files.put(`${FOLDER}/read/${EPOCH}.root`, encodeRoot(stated, ed25519.signer(signingSeed)));
+  expect((await auditOf(files)).difference).toEqual({
+    ...{ file: `${EPOCH}/00000000.cbor`, why: 'it has 4000 records, and is not the last' },
+  });
+});
+
+const treeOf = (hash: TreeHash, leaves: readonly Uint8Array[]): Uint8Array => {
+  const tree = new TreeRoot(hash);
+  for (const leaf of leaves) tree.append(leaf);
+  return tree.root();
+};
+
+const batchesOf = (records: readonly Uint8Array[]): Uint8Array =>
+  Buffer.concat(
+    Array.from({ length: Math.ceil(records.length / 1_000) }, (_, i) =>
+      encodeBatch(blake3, records.slice(1_000 * i, 1_000 * (i + 1))),
+    ),
+  );
 
 test('an audit sees an id that the hour before has, and a root that does not follow the one there is', async () => {
   const world = await newWorld();
