@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { ReceiptsConfig } from '../config/types.ts';
+import { createExecutions, type Executions } from '../gateway/executions.ts';
 import { ReadReceipts } from '../gateway/receipts.ts';
 import type { ServiceLog } from '../http/log.ts';
 import type { ReceiptDesk } from '../receipts/desk.ts';
@@ -11,6 +12,7 @@ import { openReceipts, receiptParts } from './open-receipts.ts';
 /** The receipts of a gateway that serves. */
 export interface ServedReceipts {
   readonly reads: ReadReceipts;
+  readonly executions: Executions;
   /** Writes down what is open and lets go of the folder. To be called when the gateway has been closed. */
   close(): Promise<void>;
 }
@@ -57,6 +59,7 @@ export async function serveReceipts(
   loops.start();
   return {
     reads,
+    executions: createExecutions({ desk, metrics: telemetry.receipts, defaultDomain }),
     async close() {
       await reads.close();
       await loops.stop(STOP_MS);

@@ -3,6 +3,7 @@ import type { ReceiptsConfig } from '../config/types.ts';
 import { checkOptions } from '../core/options.ts';
 import { VERSION } from '../core/version.ts';
 import type { ProviderOverrides } from '../gateway/credit.ts';
+import type { Executions } from '../gateway/executions.ts';
 import { createGateway, type GatewayOptions } from '../gateway/gateway.ts';
 import { type CacheBudgets, createVaultStore } from '../gateway/vault-store.ts';
 import type { HttpLimits } from '../http/limits.ts';
@@ -48,12 +49,18 @@ export interface StartGatewayOptions extends ServeOptions {
   readonly log?: ServiceLog | undefined;
 }
 
+/** A gateway that is listening. */
+export interface RunningGateway extends RunningService {
+  /** Has written down what dynamic pages cost, until it is closed; undefined where no receipts are kept. */
+  readonly executions: Executions | undefined;
+}
+
 /**
  * Serves the objects of a vault over HTTP, as `holdfast gateway` does: read, by name or manifest. What it serves is
  * plaintext; a vault that was opened `sealed` gives public parts only. Resolves once it listens. See docs/gateway.md.
  * @throws HoldfastError `ConfigInvalid` (`listen_failed`, `bad_tls_files`, `bad_option`, `unknown_option`); as `openReceipts`.
  */
-export async function startGateway(options: StartGatewayOptions): Promise<RunningService> {
+export async function startGateway(options: StartGatewayOptions): Promise<RunningGateway> {
   checkOptions<StartGatewayOptions>('startGateway', options, {
     ...SERVE_OPTIONS,
     vault: true,
@@ -102,7 +109,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     stopped ??= stop();
     return stopped;
   };
-  return { ...running, close, [Symbol.asyncDispose]: close };
+  return { ...running, executions: receipts?.executions, close, [Symbol.asyncDispose]: close };
 }
 
 /** What a gateway is given that does not come from its vault. */

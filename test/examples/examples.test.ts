@@ -76,3 +76,12 @@ it('nodes, a vault, a gateway and a catalog run in one program, and one node may
     '',
   ]);
 });
+
+it('what a dynamic page cost is signed by the node that ran it, and written down by the gateway once', async () => {
+  expect((await run(['examples/dynamic-page/page.mjs'])).split('\n')).toEqual([
+    `the page says ${((50_000_000 * 50_000_001) / 2) % 2 ** 32}`,
+    'its receipt is on the disk, and a second time: duplicate',
+    'it cost time of pages.example.org',
+    '',
+  ]);
+});

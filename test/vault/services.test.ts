@@ -1,9 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { openCatalog } from '../../src/catalog.ts';
-import { startGateway } from '../../src/gateway.ts';
+import { type ExecutionTerms, startGateway } from '../../src/gateway.ts';
 import { openVault, type Vault } from '../../src/index.ts';
 import { startNode } from '../../src/node.ts';
 import { createMemoryAdapter, systemDeps } from '../../src/providers/index.ts';
+import { type ExecutionReceipt, encodeReceipt, signExecution } from '../../src/receipts.ts';
+import { reader as receiptSigner } from '../receipts/world.ts';
 
 const deps = await systemDeps({});
 const adapter = () => createMemoryAdapter({ ...deps, id: 'm' });
@@ -53,6 +58,38 @@ describe('startGateway', () => {
     await vault.putObject(bytes, { name: 'x' });
   });
   afterAll(() => vault.close());
+
+  it('has executions written down that are signed for what it began, in a folder of receipts', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-executions-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await using without = await startGateway({ vault });
+    expect(without.executions).toBeUndefined();
+    await using gateway = await startGateway({ vault, receipts: { folder, defaultDomain: 'pages.example' } });
+    const executions = gateway.executions!;
+    const page = { manifest: address, provider: 'a', path: '/page' };
+    const signed = (terms: ExecutionTerms, change: Partial<ExecutionReceipt> = {}) =>
+      encodeReceipt(
+        signExecution(
+          { ...terms, cpuUs: 12, diskRead: 0, diskWritten: 0, ts: Date.now(), ...change },
+          receiptSigner,
+        ),
+      );
+    const [one, other] = [executions.begin(page), executions.begin({ ...page, domain: 'd' })];
+    expect([one.terms.domain, other.terms.domain]).toEqual(['pages.example', 'd']);
+    expect(one.terms.executionId).not.toEqual(other.terms.executionId);
+    for (const change of [{ provider: 'b' }, { domain: '' }, { manifest: new Uint8Array(32) }])
+      expect(await one.end(signed(one.terms, change))).toBe('forged');
+    expect(await one.end(signed(other.terms))).toBe('forged');
+    expect(await one.end(bytes)).toBe('malformed');
+    expect(await one.end(signed(one.terms, { ts: Date.now() + 3_600_000 }))).toBe('future');
+    expect(await one.end(signed(one.terms))).toBeUndefined();
+    expect(await one.end(signed(one.terms))).toBe('duplicate');
+    expect(await (await fetch(`${gateway.url}/metrics`)).text()).toContain(
+      'receipts_total{kind="execution"} 1',
+    );
+    expect(() => executions.begin({ ...page, manifest: 'x' })).toThrow();
+    expect(() => executions.begin({ ...page, provider: '' })).toThrow('1 to 255 bytes');
+  });
 
   it('serves a vault to this machine, and with a token to who has it', async () => {
     await using open = await startGateway({ vault });
