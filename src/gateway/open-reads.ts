@@ -8,7 +8,7 @@ import { decodeGrant, decodeReceipt, encodeGrant, type ReadAck } from '../receip
 import type { ReceiptMetrics } from '../telemetry/index.ts';
 
 export interface OpenReadsOptions {
-  readonly desk: Pick<ReceiptDesk, 'issue' | 'accept' | 'unsigned'>;
+  readonly desk: Pick<ReceiptDesk, 'issue' | 'accept' | 'unsigned' | 'failure'>;
   readonly clock: Clock;
   readonly metrics: ReceiptMetrics;
   readonly log: ServiceLog;
@@ -203,13 +203,14 @@ export class OpenReads {
     this.#options.metrics.lost();
   }
 
-  /** Says now and then that receipts cannot be written down. */
+  /** Says now and then that receipts cannot be written down, and why. */
   #tellFailed(): void {
-    const { clock, log } = this.#options;
+    const { clock, log, desk } = this.#options;
     this.#failed++;
     const now = clock.monotonic();
     if (now - this.#toldMs < TELL_MS) return;
-    log.event('warn', 'receipts_unwritten', { tries: this.#failed });
+    const { code, message, hint } = desk.failure ?? {};
+    log.event('warn', 'receipts_unwritten', { tries: this.#failed, code, error: message, hint });
     this.#failed = 0;
     this.#toldMs = now;
   }

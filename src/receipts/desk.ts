@@ -52,6 +52,8 @@ const MAX_CHECKING = 4_096;
 export interface ReceiptDesk {
   /** Public key of the gateway. */
   readonly gateway: Uint8Array;
+  /** Why the last receipt could not be written down; undefined where it could. */
+  readonly failure: HoldfastError | undefined;
   /**
    * What decides who is credited for what a client reads now: it is the client's own commitment of the hour, in hex, so that
    * an auditor can tell from the records whether it was kept to.
@@ -86,6 +88,7 @@ export async function openReceiptDesk(options: DeskOptions): Promise<ReceiptDesk
 
 class Desk implements ReceiptDesk {
   readonly gateway: Uint8Array;
+  failure: HoldfastError | undefined;
   readonly #options: DeskOptions;
   readonly #log: ReceiptLog;
   readonly #signer: Signer;
@@ -189,11 +192,13 @@ class Desk implements ReceiptDesk {
 
   async #write(receipt: Receipt, encoded: Uint8Array = encodeReceipt(receipt)): Promise<Refusal | undefined> {
     try {
-      return (await this.#log.append(receipt, encoded)) ? undefined : 'duplicate';
+      const isNew = await this.#log.append(receipt, encoded);
+      this.failure = undefined;
+      return isNew ? undefined : 'duplicate';
     } catch (error) {
-      if (isHoldfastError(error, 'RateLimited')) return 'overloaded';
-      if (error instanceof HoldfastError) return 'unwritten';
-      throw error;
+      if (!(error instanceof HoldfastError)) throw error;
+      this.failure = error;
+      return error.kind === 'RateLimited' ? 'overloaded' : 'unwritten';
     }
   }
 }

@@ -178,6 +178,21 @@ describe('an acknowledgement', () => {
     expect(await counted('receipts_lost_total')).toBe(0);
   });
 
+  it('that cannot be written down has the log say why', async () => {
+    const told: unknown[] = [];
+    const log = { event: (...event: unknown[]) => void told.push(event) };
+    const { put, read, post: send, clock } = await receiptGateway({ log });
+    const target = `/m/${await put(BYTES)}`;
+    const right = clock.jump;
+    clock.jump += 24 * 3_600_000;
+    expect((await send(ackOf((await read(target)).grant))).results).toEqual([TAKEN]);
+    clock.jump = right;
+    expect((await send(ackOf((await read(target)).grant))).results).toEqual([refused('unwritten')]);
+    expect(told).toEqual([
+      ['warn', 'receipts_unwritten', expect.objectContaining({ tries: 1, code: 'receipts_clock' })],
+    ]);
+  });
+
   it('of a read that could not be written down and was given up is refused', async () => {
     const { put, read, post: send, files, counted } = await receiptGateway({ maxOpen: 1 });
     const target = `/m/${await put(BYTES)}`;

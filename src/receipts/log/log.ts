@@ -338,6 +338,6 @@ const clockBehind = (now: number, newest: number): HoldfastError =>
     `this machine's clock shows epoch ${now}, and there are receipts of ${newest}`,
     {
       code: 'receipts_clock',
-      hint: `Set the clock. If it was wrong before, move away the folder and the root of epoch ${newest}.`,
+      hint: `Set the clock. If it was wrong before, stop the gateway, move away the folder and the root of epoch ${newest}, and start it.`,
     },
   );
