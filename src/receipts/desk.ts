@@ -18,6 +18,7 @@ import {
   type Receipt,
 } from './records/records.ts';
 import type { EpochRoot } from './records/root.ts';
+import { Turns } from './turns.ts';
 
 export interface DeskOptions extends LogOptions, Pick<CloseOptions, 'sum'> {
   readonly clock: Clock;
@@ -94,6 +95,7 @@ class Desk implements ReceiptDesk {
   readonly #signer: Signer;
   readonly #grants: Grants;
   readonly #denials: DenialCounter;
+  readonly #turns = new Turns<Refusal>('signature');
   #checking = 0;
 
   constructor(options: DeskOptions, log: ReceiptLog) {
@@ -158,7 +160,13 @@ class Desk implements ReceiptDesk {
     await this.#options.release?.();
   }
 
-  async #checkAndWrite(receipt: Receipt, encoded: Uint8Array): Promise<Refusal | undefined> {
+  #checkAndWrite(receipt: ReadAck | ExecutionReceipt, encoded: Uint8Array): Promise<Refusal | undefined> {
+    const id = receipt.kind === 'read' ? receipt.readId : receipt.executionId;
+    return this.#turns.take(toHex(id), () => this.#inTurn(id, receipt, encoded));
+  }
+
+  async #inTurn(id: Uint8Array, receipt: Receipt, encoded: Uint8Array): Promise<Refusal | undefined> {
+    if (this.#log.has(id)) return 'duplicate';
     if (this.#checking >= MAX_CHECKING) return 'overloaded';
     this.#checking++;
     try {
