@@ -15,6 +15,8 @@ export interface ConcurrencyOptions {
 
 const FIRST_LIMIT = 4;
 const WINDOW_CALLS = 8;
+/** So many calls must have succeeded before their times say something. */
+const ENOUGH_TIMES = 4;
 const OVERLOAD: ReadonlySet<string> = new Set(['RateLimited', 'Timeout', 'Unavailable']);
 
 /**
@@ -29,8 +31,10 @@ export function withConcurrencyLimit(inner: BlobAdapter, options: ConcurrencyOpt
       async call(info, signal, run) {
         if (info.operation === 'probe') return run(signal);
         await gate.enter(signal, info.operation);
+        const began = options.clock.monotonic();
         try {
           const answer = await run(signal);
+          gate.took(options.clock.monotonic() - began);
           gate.leave(
             info.upBytes + (info.operation === 'fetchRange' ? info.downBytes : sizeOfAnswer(answer)),
           );
@@ -106,6 +110,8 @@ function createSeat(gate: Gate, signal: AbortSignal | undefined) {
 interface Gate {
   enter(signal: AbortSignal | undefined, operation: string): Promise<void>;
   leave(bytes: number, error?: unknown): void;
+  /** What a whole call took, before it leaves. A piece of a stream says nothing: most are there already. */
+  took(ms: number): void;
 }
 
 interface Waiter {
@@ -114,14 +120,21 @@ interface Waiter {
 
 function createGate({ clock, maxConcurrency, maxWaiting = 1024 }: ConcurrencyOptions): Gate {
   let state = firstGoodput(Math.min(FIRST_LIMIT, maxConcurrency));
-  let window = { start: clock.monotonic(), bytes: 0, completed: 0, overloaded: 0, saturated: false };
+  const empty = () => ({
+    ...{ start: clock.monotonic(), bytes: 0, completed: 0, overloaded: 0, saturated: false },
+    times: [] as number[],
+  });
+  let window = empty();
   let running = 0;
   const waiting = new Set<Waiter>();
 
   const adapt = (): void => {
     const elapsedMs = clock.monotonic() - window.start;
-    state = nextGoodput(state, { ...window, elapsedMs }, maxConcurrency);
-    window = { start: clock.monotonic(), bytes: 0, completed: 0, overloaded: 0, saturated: false };
+    const { times, ...counts } = window;
+    const medianMs =
+      times.length < ENOUGH_TIMES ? undefined : times.toSorted((a, b) => a - b)[times.length >> 1];
+    state = nextGoodput(state, { ...counts, elapsedMs, medianMs }, maxConcurrency);
+    window = empty();
   };
   const admitWaiting = (): void => {
     for (const waiter of waiting) {
@@ -156,6 +169,7 @@ function createGate({ clock, maxConcurrency, maxWaiting = 1024 }: ConcurrencyOpt
         waiting.add(waiter);
       });
     },
+    took: (ms) => void window.times.push(ms),
     leave(bytes, error) {
       running--;
       window.bytes += bytes;

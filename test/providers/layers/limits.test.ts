@@ -145,6 +145,21 @@ describe('the concurrency limit', () => {
     expect(begin([4, 8, 9, 9, 9])).toEqual([8, 16, 16, 17, 16]);
   });
 
+  it('climbs while calls take no longer, however much the rate scatters, and not once they do', () => {
+    let state = firstGoodput(4);
+    const see = (medianMs: number, rate: number): number => {
+      const window = { elapsedMs: 1000, bytes: rate * 1e6, completed: 0, overloaded: 0, saturated: true };
+      state = nextGoodput(state, { ...window, medianMs }, 64);
+      return state.limit;
+    };
+    expect([see(40, 9), see(42, 2), see(39, 8), see(41, 3)]).toEqual([8, 16, 32, 64]);
+    state = { ...firstGoodput(4), doubts: undefined, leastMs: 40 };
+    expect([see(40, 9), see(42, 2), see(39, 8), see(41, 3)]).toEqual([5, 6, 7, 8]);
+    // The provider is full: twice as many take twice as long.
+    state = firstGoodput(4);
+    expect([see(40, 9), see(80, 9), see(80, 9), see(80, 9)]).toEqual([8, 8, 7, 6]);
+  });
+
   it('gives way at once when the provider is overloaded, and never falls below one', () => {
     let state: GoodputState = { limit: 20, lastRate: 1, direction: 1 };
     const window = { elapsedMs: 1000, bytes: 0, completed: 20, overloaded: 10, saturated: true };
