@@ -3,7 +3,7 @@ import { withDeadline } from '../core/clock.ts';
 import { asHoldfastError, type HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { KeyedMutex } from '../engine/keyed-mutex.ts';
 import type { ProviderProfile } from '../profiles/profile.ts';
-import { createProfileStore, type ProfileStore } from '../profiles/store.ts';
+import { createProfileStore, type ProfileChange, type ProfileStore } from '../profiles/store.ts';
 import type { CatalogOptions } from './catalog.ts';
 import type { CatalogEntry } from './entry.ts';
 import { createLastFailures, type LastFailures } from './failures.ts';
@@ -38,7 +38,12 @@ export class CatalogPersistence {
 
   async flush(options: AbortOptions): Promise<void> {
     throwIfAborted(options.signal, 'flush');
-    await this.#each(options, (entry) => this.#flushEntry(entry, options));
+    const ids = this.#entries.map(({ provider }) => provider.id);
+    const flush = async (): Promise<void> => {
+      const kinds = [this.#flushProfiles(options), this.#flushUsage(options), this.#flushFailures(options)];
+      throwFirst(await Promise.allSettled(kinds));
+    };
+    await this.#turns.runAll(ids, flush, options.signal);
   }
 
   async recount(count: () => Promise<ReadonlyMap<string, number> | undefined>): Promise<boolean> {
@@ -70,9 +75,13 @@ export class CatalogPersistence {
     });
     await this.#turns.run(id, async () => {
       if (entry.unreadable) await this.#profiles.replace(id, change(undefined), { sync: true, ...options });
-      const written = await this.#profiles.update(id, change, { sync: true, ...options });
+      const { written, failures } = await this.#profiles.update(new Map([[id, change]]), {
+        sync: true,
+        ...options,
+      });
+      if (failures.has(id)) throw failures.get(id);
       entry.unreadable = false;
-      entry.rebase(written);
+      entry.rebase(written.get(id));
     });
   }
 
@@ -81,9 +90,7 @@ export class CatalogPersistence {
     const moves = this.#entries.map((entry) =>
       this.#turns.run(entry.provider.id, () => move(entry), options.signal),
     );
-    const results = await Promise.allSettled(moves);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    throwFirst(await Promise.allSettled(moves));
   }
 
   async #refreshEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
@@ -172,40 +179,67 @@ export class CatalogPersistence {
     }
   }
 
-  async #flushEntry(entry: CatalogEntry, options: AbortOptions): Promise<void> {
-    if (!entry.unreadable) await this.#flushProfile(entry, options);
-    await this.#flushUsage(entry, options);
-    if (entry.lastFailure === undefined || entry.lastFailureSaved) return;
-    await this.#failures.save(entry.provider.id, entry.lastFailure, options);
-    entry.lastFailureSaved = true;
+  /** Of all providers in one step; what cannot be written is kept for the next time. */
+  async #flushProfiles(options: AbortOptions): Promise<void> {
+    const changed = this.#entries.filter(({ unreadable, pending }) => !unreadable && pending.length > 0);
+    const batches = new Map(changed.map((entry) => [entry, entry.pending]));
+    for (const entry of changed) entry.pending = [];
+    const changes = new Map(
+      [...batches].map(([entry, batch]): [string, ProfileChange] => [
+        entry.provider.id,
+        (stored) => entry.fold(stored, batch),
+      ]),
+    );
+    const { written, failures } = await this.#profiles
+      .update(changes, options)
+      .catch((error: unknown) => ({ written: new Map(), failures: failedAll(changes, error) }));
+    const rest: unknown[] = [];
+    for (const [entry, batch] of batches) {
+      const { id } = entry.provider;
+      if (!failures.has(id)) entry.rebase(written.get(id));
+      else {
+        entry.restore(batch, 0);
+        const error = failures.get(id);
+        if (isHoldfastError(error, 'Corrupt')) this.#noteUnreadable(entry, error);
+        else rest.push(error);
+      }
+    }
+    if (rest.length > 0) throw rest[0];
   }
 
-  async #flushProfile(entry: CatalogEntry, options: AbortOptions): Promise<void> {
-    if (entry.pending.length === 0) return;
-    const batch = entry.pending;
-    entry.pending = [];
-    try {
-      entry.rebase(
-        await this.#profiles.update(entry.provider.id, (stored) => entry.fold(stored, batch), options),
-      );
-    } catch (error) {
-      entry.restore(batch, 0);
-      if (!isHoldfastError(error, 'Corrupt')) throw error;
-      this.#noteUnreadable(entry, error);
+  async #flushUsage(options: AbortOptions): Promise<void> {
+    const changed = this.#entries.filter(({ pendingUsage }) => pendingUsage !== 0);
+    const deltas = new Map(changed.map(({ provider, pendingUsage }) => [provider.id, pendingUsage]));
+    for (const entry of changed) {
+      entry.storedUsage += entry.pendingUsage;
+      entry.pendingUsage = 0;
     }
+    const { sums, failures } = await this.#usage
+      .add(deltas, options)
+      .catch((error: unknown) => ({ sums: new Map(), failures: failedAll(deltas, error) }));
+    for (const entry of changed) {
+      const { id } = entry.provider;
+      const delta = deltas.get(id)!;
+      entry.storedUsage = sums.get(id) ?? entry.storedUsage - delta;
+      if (failures.has(id)) entry.restore([], delta);
+    }
+    for (const error of failures.values()) throw error;
   }
 
-  async #flushUsage(entry: CatalogEntry, options: AbortOptions): Promise<void> {
-    if (entry.pendingUsage === 0) return;
-    const delta = entry.pendingUsage;
-    entry.pendingUsage = 0;
-    entry.storedUsage += delta;
-    try {
-      entry.storedUsage = await this.#usage.add(entry.provider.id, delta, options);
-    } catch (error) {
-      entry.storedUsage -= delta;
-      entry.restore([], delta);
-      throw error;
+  async #flushFailures(options: AbortOptions): Promise<void> {
+    for (const entry of this.#entries) {
+      const { lastFailure, lastFailureSaved, provider } = entry;
+      if (lastFailure === undefined || lastFailureSaved) continue;
+      await this.#failures.save(provider.id, lastFailure, options);
+      if (entry.lastFailure === lastFailure) entry.lastFailureSaved = true;
     }
   }
+}
+
+const failedAll = (each: ReadonlyMap<string, unknown>, error: unknown): ReadonlyMap<string, unknown> =>
+  new Map([...each.keys()].map((id) => [id, error]));
+
+function throwFirst(results: readonly PromiseSettledResult<void>[]): void {
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts';
 import { utf8Encode } from '../core/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import { type Change, changeEntries } from '../engine/change.ts';
 import type { Engine, WriteOptions } from '../engine/engine.ts';
 import type { Provider } from '../providers/provider.ts';
 
@@ -71,7 +72,6 @@ const isAmount = (value: number): boolean => Number.isFinite(value) && value >= 
 
 /** Table of the bytes stored at each provider; the key is the provider's id, the value JSON. */
 const USAGE_TABLE = 'provider_usage';
-const MAX_ROUNDS = 64;
 
 export interface UsageStore {
   load(providerId: string, options?: AbortOptions): Promise<number>;
@@ -79,8 +79,17 @@ export interface UsageStore {
   stored(providerId: string): Promise<StoredUsage>;
   /** @returns false when the record is no longer `expected`. A damaged one is always replaced. */
   replace(providerId: string, expected: StoredUsage, bytes: number): Promise<boolean>;
-  /** Adds to what is stored, whoever else does; never goes under 0. @returns the sum. */
-  add(providerId: string, bytes: number, options?: WriteOptions): Promise<number>;
+  /**
+   * Adds to what is stored, whoever else does; never goes under 0.
+   * @returns the sums, and why nothing was added to others, such as Corrupt for what cannot be read.
+   * @throws Conflict when they keep changing, and what the engine throws.
+   */
+  add(bytes: ReadonlyMap<string, number>, options?: WriteOptions): Promise<UsageAdded>;
+}
+
+interface UsageAdded {
+  readonly sums: ReadonlyMap<string, number>;
+  readonly failures: ReadonlyMap<string, unknown>;
 }
 
 /** Undefined: there is none. What the engine finds damaged cannot be compared with anything. */
@@ -104,16 +113,19 @@ export function createUsageStore(engine: Engine): UsageStore {
       await table.put(providerId, encodeUsage(bytes), { sync: true });
       return true;
     },
-    async add(providerId, bytes, options = {}) {
-      for (let round = 0; round < MAX_ROUNDS; round++) {
-        const stored = await table.get(providerId, options);
-        const sum = Math.min(Math.max(0, decodeUsage(stored, providerId) + bytes), Number.MAX_SAFE_INTEGER);
-        if (await table.compareAndSet(providerId, stored, encodeUsage(sum), options)) return sum;
-      }
-      throw new HoldfastError('Conflict', `the usage of ${providerId} keeps changing under this process`, {
-        provider: providerId,
-        status: 'temporary',
-      });
+    async add(bytes, options = {}) {
+      const sums = new Map<string, number>();
+      const each = [...bytes].map(([id, more]): [string, Change] => [
+        id,
+        (stored) => {
+          const sum = Math.min(Math.max(0, decodeUsage(stored, id) + more), Number.MAX_SAFE_INTEGER);
+          sums.set(id, sum);
+          return encodeUsage(sum);
+        },
+      ]);
+      const failures = await changeEntries(engine, USAGE_TABLE, new Map(each), options);
+      for (const id of failures.keys()) sums.delete(id);
+      return { sums, failures };
     },
   };
 }

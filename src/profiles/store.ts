@@ -1,29 +1,31 @@
 import type { AbortOptions } from '../core/abort.ts';
-import { HoldfastError } from '../core/errors.ts';
-import type { Engine, Table, WriteOptions } from '../engine/engine.ts';
+import { type Change, changeEntries } from '../engine/change.ts';
+import type { Engine, WriteOptions } from '../engine/engine.ts';
 import { decodeProfile, encodeProfile } from './codec.ts';
 import type { ProviderProfile } from './profile.ts';
 
 /** Table of the profiles; the key is the provider's id. */
 const PROFILES_TABLE = 'provider_profiles';
-/** Rivals each win at least one of these rounds, so this many lost in a row means something else is wrong. */
-const MAX_ROUNDS = 64;
+
+/** What a stored profile becomes, however often it is asked; undefined stands for "none stored". */
+export type ProfileChange = (stored: ProviderProfile | undefined) => ProviderProfile;
 
 export interface ProfileStore {
   /** @throws Corrupt when what is stored cannot be read. */
   load(providerId: string, options?: AbortOptions): Promise<ProviderProfile | undefined>;
   /**
-   * Replaces a profile by `change` of it, which may run several times: other processes write too, and none of their
-   * observations is lost. Undefined stands for "none stored". @returns what was written.
-   * @throws Corrupt when what is stored cannot be read, Conflict after {@link MAX_ROUNDS} lost rounds.
+   * Replaces profiles by changes of them: other processes write too, and none of their observations is lost.
+   * @returns what was written, and why others were not, such as Corrupt for what cannot be read.
+   * @throws Conflict when they keep changing, and what the engine throws.
    */
-  update(
-    providerId: string,
-    change: (stored: ProviderProfile | undefined) => ProviderProfile,
-    options?: WriteOptions,
-  ): Promise<ProviderProfile>;
+  update(changes: ReadonlyMap<string, ProfileChange>, options?: WriteOptions): Promise<ProfilesWritten>;
   /** Writes a profile whatever is stored, also over one that cannot be read. */
   replace(providerId: string, profile: ProviderProfile, options?: WriteOptions): Promise<void>;
+}
+
+interface ProfilesWritten {
+  readonly written: ReadonlyMap<string, ProviderProfile>;
+  readonly failures: ReadonlyMap<string, unknown>;
 }
 
 export function createProfileStore(engine: Engine): ProfileStore {
@@ -33,24 +35,20 @@ export function createProfileStore(engine: Engine): ProfileStore {
       const bytes = await table.get(providerId, options);
       return bytes === undefined ? undefined : decodeProfile(bytes);
     },
-    update: (providerId, change, options = {}) => update(table, providerId, change, options),
+    async update(changes, options = {}) {
+      const written = new Map<string, ProviderProfile>();
+      const each = [...changes].map(([id, change]): [string, Change] => [
+        id,
+        (bytes) => {
+          const next = change(bytes && decodeProfile(bytes));
+          written.set(id, next);
+          return encodeProfile(next);
+        },
+      ]);
+      const failures = await changeEntries(engine, PROFILES_TABLE, new Map(each), options);
+      for (const id of failures.keys()) written.delete(id);
+      return { written, failures };
+    },
     replace: (providerId, profile, options = {}) => table.put(providerId, encodeProfile(profile), options),
   };
-}
-
-async function update(
-  table: Table,
-  providerId: string,
-  change: (stored: ProviderProfile | undefined) => ProviderProfile,
-  options: WriteOptions,
-): Promise<ProviderProfile> {
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const bytes = await table.get(providerId, options);
-    const next = change(bytes === undefined ? undefined : decodeProfile(bytes));
-    if (await table.compareAndSet(providerId, bytes, encodeProfile(next), options)) return next;
-  }
-  throw new HoldfastError('Conflict', `the profile of ${providerId} keeps changing under this process`, {
-    provider: providerId,
-    status: 'temporary',
-  });
 }

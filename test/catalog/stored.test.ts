@@ -27,19 +27,15 @@ describe('what is stored', () => {
     async (failing) => {
       const world = newWorld();
       let broken = true;
-      const engine = {
+      const engine: typeof world.engine = {
         ...world.engine,
-        table: (name: string) => {
-          const table = world.engine.table(name);
-          return {
-            get: table.get.bind(table),
-            compareAndSet: async (...args: Parameters<typeof table.compareAndSet>) => {
-              if (broken && name === failing) throw new HoldfastError('QuotaExceeded', 'full');
-              return table.compareAndSet(...args);
-            },
-          };
+        table: (name) => world.engine.table(name),
+        async batch(ops, ...rest) {
+          if (broken && ops.some(({ table }) => table === failing))
+            throw new HoldfastError('QuotaExceeded', 'full');
+          return world.engine.batch(ops, ...rest);
         },
-      } as unknown as typeof world.engine;
+      };
       const catalog = await world.open([new Probed('a')], { engine });
       for (let i = 0; i < 2; i++) {
         catalog.report('a', stored());

@@ -85,7 +85,7 @@ describe('the profile store', () => {
 
     const second = open();
     const store = createProfileStore(second);
-    await store.update('p1', (stored) => stored!);
+    await store.update(new Map([['p1', (stored) => stored!]]));
     expect(await store.load('p1')).toEqual(profile);
     await second.close();
 
@@ -98,8 +98,10 @@ describe('the profile store', () => {
     const engine = createMemoryEngine();
     const store = createProfileStore(engine);
     const failOnce = (): Promise<unknown> =>
-      store.update('p1', (stored = fresh) =>
-        observe(stored, { type: 'store_failed', at: 1 }, DEFAULT_LADDER),
+      store.update(
+        new Map([
+          ['p1', (stored = fresh) => observe(stored, { type: 'store_failed', at: 1 }, DEFAULT_LADDER)],
+        ]),
       );
     await Promise.all(Array.from({ length: 12 }, failOnce));
     expect((await store.load('p1'))?.total_failures).toBe(12);
@@ -111,7 +113,8 @@ describe('the profile store', () => {
     expect(await store.load('p1')).toBeUndefined();
     await engine.table('provider_profiles').put('p1', Buffer.from('{"v":2}'));
     await expect(store.load('p1')).rejects.toMatchObject({ kind: 'Corrupt' });
-    await expect(store.update('p1', () => fresh)).rejects.toMatchObject({ kind: 'Corrupt' });
+    const { failures } = await store.update(new Map([['p1', () => fresh]]));
+    expect(failures.get('p1')).toMatchObject({ kind: 'Corrupt' });
     await store.replace('p1', fresh);
     expect(await store.load('p1')).toEqual(fresh);
   });

@@ -108,7 +108,9 @@ export async function init(this: CliContext, flags: ConfigFlags, id: string): Pr
 async function startAtNothing(config: Config, id: string, env: Io['env']): Promise<void> {
   const engine = await openEngine(config, silent, env);
   try {
-    await createUsageStore(engine).add(id, -Number.MAX_SAFE_INTEGER, { sync: true });
+    const all = new Map([[id, -Number.MAX_SAFE_INTEGER]]);
+    const { failures } = await createUsageStore(engine).add(all, { sync: true });
+    if (failures.has(id)) throw failures.get(id);
   } finally {
     await engine.close();
   }
