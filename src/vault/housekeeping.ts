@@ -12,6 +12,8 @@ const TIDY_MS = 30_000;
 /** … and when somebody asked for it and waits, each round of it. */
 const FINISH_MS = 600_000;
 const MAX_ROUNDS = 1_000;
+/** Operations one after another share a round: each asks the engine for everything that may be due. */
+const EVERY_MS = 1_000;
 /** A chore that was told to end is waited for so long to write down how far it came. */
 const SETTLE_MS = 1_000;
 
@@ -51,6 +53,9 @@ export class Housekeeping {
   /** A run has died and left something: seldom, and only seen to by commands that stay for it. */
   #sweeps = false;
   #cutOff = 0;
+  #startedMs = Number.NEGATIVE_INFINITY;
+  /** Takes back the round that comes after the latest one. */
+  #cancelNext: (() => void) | undefined;
 
   constructor(composed: ComposedVault) {
     this.#composed = composed;
@@ -59,7 +64,19 @@ export class Housekeeping {
     });
   }
 
+  /** At once, or a moment after the latest: `end` does not wait for that. */
   start(): void {
+    if (this.#cancelNext !== undefined || this.#end.signal.aborted) return;
+    const { clock } = this.#composed.context;
+    const inMs = this.#startedMs + EVERY_MS - clock.monotonic();
+    if (inMs <= 0) this.#startNow();
+    else this.#cancelNext = clock.timer(inMs, () => this.#startNow(), { idle: true });
+  }
+
+  #startNow(): void {
+    this.#cancelNext?.();
+    this.#cancelNext = undefined;
+    this.#startedMs = this.#composed.context.clock.monotonic();
     void this.#round(TIDY_MS, true);
   }
 
@@ -85,6 +102,7 @@ export class Housekeeping {
   /** Gives what is under way a moment. What could not be tidied up by then, later commands will. */
   async end(): Promise<void> {
     const { clock } = this.#composed.context;
+    if (this.#cancelNext !== undefined) this.#startNow();
     const tidied = new AbortController();
     const running = Promise.all(this.#rounds).then(() => tidied.abort(NO_LONGER_NEEDED));
     const stay = (ms: number): Promise<void> => clock.sleep(ms, tidied.signal).catch(() => {});

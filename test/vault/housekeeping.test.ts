@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8Encode } from '../../src/core/bytes.ts';
+import { createMemoryEngine, type Engine } from '../../src/engine/index.ts';
 import type { OpenedVault } from '../../src/vault/opened-vault.ts';
 import { VirtualHome } from '../helpers/opened.ts';
 import { noise } from '../helpers/vault.ts';
@@ -144,6 +145,41 @@ describe('many short commands', () => {
     expect(at(await home.keysIn('trash'), 'p1').length).toBeGreaterThan(0);
     const mean = closings.reduce((sum, ms) => sum + ms, 0) / closings.length;
     expect(mean, String(closings)).toBeLessThan(1_000);
+  });
+});
+
+describe('operations one after another', () => {
+  it('share a round of chores, and what the last one left is done by the time the vault is closed', async () => {
+    const memory = createMemoryEngine();
+    let looks = 0;
+    const engine: Engine = {
+      name: memory.name,
+      table: (name) => {
+        if (name === 'retired') looks++;
+        return memory.table(name);
+      },
+      batch: (...args) => memory.batch(...args),
+      revision: () => memory.revision(),
+      close: () => memory.close(),
+    };
+    const home = new VirtualHome(IDS, SETTINGS, engine);
+    const vault = await home.open();
+    const looksOf = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = looks;
+      await home.until(work());
+      await home.clock.advance(10);
+      return looks - before;
+    };
+    const first = await looksOf(() => put('n', 1, 100)(vault));
+    expect(first).toBeGreaterThan(0);
+    for (let i = 0; i < 5; i++) expect(await looksOf(() => put(`n${i}`, i, 100)(vault))).toBe(0);
+    expect(await looksOf(() => home.clock.advance(1_000))).toBe(first);
+    expect(await looksOf(() => home.clock.advance(10_000))).toBe(0);
+    await put('m', 2, 100)(vault);
+    await put('m', 3, 100)(vault);
+    await engine.table('trash').put(`p1/b3:${'0'.repeat(64)}`, new Uint8Array(8));
+    await home.until(vault.close());
+    expect(await home.keysIn('trash')).toEqual([]);
   });
 });
 
