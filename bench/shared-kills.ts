@@ -9,6 +9,7 @@ import { systemClock } from '../src/core/clock.ts';
 import { launchServer, type RunningServer } from '../test/servers/servers.ts';
 import { LIBRARY, mulberry } from './kill-vaults.ts';
 import { judge, type Operation, type Verdict } from './linearizable.ts';
+import { type MeasuredPuts, measurePuts, putsLine } from './shared-puts.ts';
 import { claimsPerSecond, SCHEMA, sharedConfig } from './shared-vault.ts';
 import { idIn, readName, type WriterTask } from './shared-writer.ts';
 
@@ -35,7 +36,7 @@ export interface SharedKills extends Verdict {
   readonly repaired: number;
   readonly repairedTwice: readonly string[];
   readonly claimsPerSecond: number;
-  readonly putsPerSecond: readonly number[];
+  readonly puts: readonly MeasuredPuts[];
 }
 
 interface Member {
@@ -89,9 +90,11 @@ class SharedRun {
     await this.#makeHomes(['g1', 'g2', 'g3', 'd1', 'd2', 'w1', 'w2', 'w3', 'last']);
     const claims = await claimsPerSecond(this.#url);
     say(`${claims} claims/s in batches`);
-    const putsPerSecond: number[] = [];
-    for (const count of [1, 2, 3]) putsPerSecond.push(await this.#puts(count));
-    say(`puts/s with 1, 2, 3 processes: ${putsPerSecond.join(', ')}`);
+    const puts: MeasuredPuts[] = [];
+    for (const count of [1, 2, 3]) {
+      puts.push(await this.#puts(count));
+      say(putsLine(puts.at(-1)!));
+    }
     const { kills, restarts } = await this.#mixedLoad();
     say(`${kills} kills, ${restarts} restarts, ${this.#history.length} operations; now it is checked`);
     const lost = await this.#readAll();
@@ -108,7 +111,7 @@ class SharedRun {
       failed,
       lost,
       claimsPerSecond: claims,
-      putsPerSecond,
+      puts,
     };
   }
 
@@ -148,7 +151,7 @@ class SharedRun {
   }
 
   /** How many puts a second so many processes make together. */
-  async #puts(processes: number): Promise<number> {
+  async #puts(processes: number): Promise<MeasuredPuts> {
     const members = Array.from({ length: processes }, (_, i) => this.#writer(`w${i + 1}`, true));
     this.#members.push(...members);
     for (const member of members) member.child = member.start();
@@ -156,15 +159,12 @@ class SharedRun {
       () => this.#history.filter(({ ended }) => ended !== Infinity).length > processes * 3,
       60_000,
     );
-    const before = this.#history.length;
-    const began = performance.now();
-    await systemClock.sleep(8_000);
-    const puts = this.#history.length - before;
-    const seconds = (performance.now() - began) / 1000;
+    const pids = members.map(({ child }) => child.pid!);
+    const measured = await measurePuts(this.#server, this.#url, pids, () => this.#history.length);
     for (const { child } of this.#members.splice(0)) child.kill('SIGKILL');
     await systemClock.sleep(500);
     this.#history.length = 0;
-    return Math.round((puts / seconds) * 10) / 10;
+    return measured;
   }
 
   #writer(name: string, putsOnly: boolean): Member {

@@ -3,6 +3,7 @@
 // Three gateways, two daemons and two writers; what each saw is judged by the checker of linearizable.ts.
 import { parseArgs } from 'node:util';
 import { killShared } from './shared-kills.ts';
+import { putsLine } from './shared-puts.ts';
 
 const { values } = parseArgs({
   options: {
@@ -26,7 +27,7 @@ console.log(
 );
 console.log(`  ${repaired} chunks repaired, ${repairedTwice.length} of them more than once`);
 console.log(`  ${report.claimsPerSecond} claims/s in batches of 500`);
-console.log(`  puts/s with 1, 2 and 3 processes: ${report.putsPerSecond.join(', ')}`);
+for (const puts of report.puts) console.log(`  ${putsLine(puts)}`);
 for (const [why, count] of [...report.failed].toSorted(([, a], [, b]) => b - a).slice(0, 12))
   console.log(`  ${String(count).padStart(6)} failed: ${why}`);
 for (const what of [...anomalies.map((name) => `anomaly in ${name}`), ...lost, ...repairedTwice])
