@@ -36,6 +36,11 @@ export interface Engine {
    * undefined where only looking tells.
    */
   revision(): Promise<string | undefined>;
+  /**
+   * A number that grows whenever what was read or written before may be gone: a standby that lagged took over, say, or an
+   * earlier state came back. Left out: that cannot be while it is open.
+   */
+  history?(): number;
   /** Waits for what is in flight, then releases everything. Idempotent. */
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ export function createRoutedEngine(
       const marks = await Promise.all(engines.map((engine) => engine.revision()));
       return marks.includes(undefined) ? undefined : marks.join();
     },
+    history: () => engines.reduce((sum, engine) => sum + (engine.history?.() ?? 0), 0),
     async close() {
       await Promise.all(engines.map((engine) => engine.close()));
     },

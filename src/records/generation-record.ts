@@ -45,12 +45,15 @@ interface Stored {
   readonly damaged: boolean;
 }
 
+export const historyOf = (engine: Engine): number => engine.history?.() ?? 0;
+
 /** The generation of one engine: raised in the same step as everything that is acknowledged. */
 export class EngineGeneration {
   readonly #engine: Engine;
-  #confirmed = false;
-  /** The incarnation that this run took because it was not confirmed. */
-  #own: string | undefined;
+  /** History of the engine under which it was confirmed. */
+  #confirmed: number | undefined;
+  /** The incarnation that this run took because it was not confirmed, and under which history. */
+  #own: { readonly incarnation: string; readonly history: number } | undefined;
   /** Told to the writers of pointers, and taken by the next change. */
   #drawn: string | undefined;
 
@@ -72,10 +75,13 @@ export class EngineGeneration {
     }
   }
 
-  /** While it is not, changes take a new incarnation, so that they cannot be mistaken for those that are missing here. */
-  setConfirmed(confirmed: boolean): void {
+  /**
+   * While it is not, changes take a new incarnation, so that they cannot be mistaken for those that are missing here.
+   * @param history of the engine, from before the providers were asked: another one is confirmed anew.
+   */
+  setConfirmed(confirmed: boolean, history: number): void {
     if (confirmed) this.#own = undefined;
-    this.#confirmed = confirmed;
+    this.#confirmed = confirmed ? history : undefined;
   }
 
   /** The incarnation that the next change belongs to, for what is written in it. */
@@ -98,7 +104,9 @@ export class EngineGeneration {
   }
 
   #goesOn({ incarnation }: GenerationRecord): boolean {
-    return this.#confirmed || incarnation === this.#own;
+    const history = historyOf(this.#engine);
+    if (this.#confirmed === history) return true;
+    return incarnation === this.#own?.incarnation && this.#own.history === history;
   }
 
   /**
@@ -139,7 +147,7 @@ export class EngineGeneration {
   #anew(record: GenerationRecord | undefined, random: RandomBytes): GenerationRecord {
     const incarnation = this.#drawn ?? toHex(random(INCARNATION_BYTES));
     this.#drawn = undefined;
-    this.#own = incarnation;
+    this.#own = { incarnation, history: historyOf(this.#engine) };
     const ancestors = record === undefined ? [] : latestOf([record, ...record.ancestors]);
     const { counter = 0, recoveries = 0 } = record ?? {};
     return { incarnation, counter: counter + 1, ancestors, recoveries };

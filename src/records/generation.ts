@@ -9,7 +9,13 @@ import type { VaultKeys } from '../keys/derivation.ts';
 import { spread } from '../object/rendezvous.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RecordsContext } from './context.ts';
-import { engineGenerationOf, type GenerationRecord, type Head, knows } from './generation-record.ts';
+import {
+  engineGenerationOf,
+  type GenerationRecord,
+  type Head,
+  historyOf,
+  knows,
+} from './generation-record.ts';
 import {
   type GenerationSlot,
   NOTHING_WRITTEN,
@@ -82,6 +88,8 @@ export function generationOf(context: RecordsContext): Generation {
 
 interface Heard {
   readonly atMs: number;
+  /** Of the engine by then. */
+  readonly history: number;
   readonly heads: readonly Head[];
   /** Empty when a majority answered. */
   readonly why: readonly string[];
@@ -101,7 +109,7 @@ class SlotGeneration implements Generation {
   async standing({ signal }: AbortOptions = {}): Promise<Standing> {
     const heard = await this.#recent(signal);
     const standing = await this.#judge(heard, { signal });
-    engineGenerationOf(this.#context.engine).setConfirmed(standing.state === 'confirmed');
+    engineGenerationOf(this.#context.engine).setConfirmed(standing.state === 'confirmed', heard.history);
     return standing;
   }
 
@@ -137,8 +145,9 @@ class SlotGeneration implements Generation {
   }
 
   async #recent(signal: AbortSignal | undefined): Promise<Heard> {
-    const { clock } = this.#context;
-    if (this.#heard !== undefined && clock.monotonic() - this.#heard.atMs < FRESH_MS) return this.#heard;
+    const { clock, engine } = this.#context;
+    const heard = this.#heard;
+    if (heard?.history === historyOf(engine) && clock.monotonic() - heard.atMs < FRESH_MS) return heard;
     this.#hearing ??= this.#hear(undefined).finally(() => {
       this.#hearing = undefined;
     });
@@ -147,13 +156,14 @@ class SlotGeneration implements Generation {
 
   async #hear(signal: AbortSignal | undefined, whom: 'majority' | 'all' = 'majority'): Promise<Heard> {
     const atMs = this.#context.clock.monotonic();
+    const history = historyOf(this.#context.engine);
     const heads: Head[] = [];
     const ask = async ({ adapter }: Provider, its: AbortSignal): Promise<void> => {
       const there = await adapter.readSlot(this.#slot, { signal: its });
       heads.push(...(there === undefined ? [] : openSlot(there.bytes, this.#context.keys).heads));
     };
     const why = await this.#askMajority(signal, ask, whom);
-    this.#heard = { atMs, heads, why };
+    this.#heard = { atMs, history, heads, why };
     return this.#heard;
   }
 
@@ -164,8 +174,9 @@ class SlotGeneration implements Generation {
   async condemn(journals: readonly string[]): Promise<Standing> {
     const engine = engineGenerationOf(this.#context.engine);
     const atMs = this.#context.clock.monotonic();
+    const history = historyOf(this.#context.engine);
     const { met, why } = await this.#tell(await engine.read(), journals);
-    this.#heard = { atMs, heads: met.flatMap(({ heads }) => heads), why };
+    this.#heard = { atMs, history, heads: met.flatMap(({ heads }) => heads), why };
     return this.#judge(this.#heard);
   }
 

@@ -18,9 +18,9 @@ export interface TestPostgres {
 
 export const freshSchema = (): string => `t${randomBytes(6).toString('hex')}`;
 
-/** @returns undefined, having said so, where PostgreSQL is not installed. */
-export async function startPostgres(): Promise<TestPostgres | undefined> {
-  const server = await startServer('postgres');
+/** @returns undefined, having said so, where PostgreSQL is not installed. @param of who it is a standby of, if of any. */
+export async function startPostgres(of?: TestPostgres): Promise<TestPostgres | undefined> {
+  const server = await startServer('postgres', of && { PGTEST_PRIMARY: String(of.server.port) });
   if (server === undefined) return undefined;
   afterAll(() => server.stop());
   const url = `postgres://holdfast@127.0.0.1:${server.port}/postgres`;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL 15 without flushing, for tests: user `holdfast` without a password, database `holdfast`. It will not run as
-# root; then it runs as nobody. Can be run again in its folder.
+# root; then it runs as nobody. Can be run again in its folder. With PGTEST_PRIMARY, the port of another that runs, it is a
+# standby of that.
 . "$(dirname "$0")/lib.sh"
 case ":$PATH:" in *:/usr/bin:*)
   for folder in /usr/lib/postgresql/*/bin; do PATH=$PATH:$folder; done
@@ -17,7 +18,11 @@ if [ "$(id -u)" = 0 ]; then
   chown 65534:65534 . data
   chmod 700 data
 fi
-if [ ! -e data/PG_VERSION ]; then
+if [ ! -e data/PG_VERSION ] && [ -n "${PGTEST_PRIMARY:-}" ]; then
+  need pg_basebackup
+  HOME=$DIR "${as[@]}" "$(command -v pg_basebackup)" -D data -R -c fast --no-sync -h 127.0.0.1 -p "$PGTEST_PRIMARY" \
+    -U holdfast >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+elif [ ! -e data/PG_VERSION ]; then
   HOME=$DIR "${as[@]}" "$(command -v initdb)" -D data -U holdfast -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 \
     || { cat initdb.log >&2; exit 1; }
   cat >>data/postgresql.conf <<CONF

@@ -35,15 +35,21 @@ const START_TIMEOUT_MS = 120_000;
  * @returns undefined, having said so, when what it needs is not installed; in CI and with
  * HOLDFAST_REQUIRE_SERVERS=1 that is an error.
  */
-export async function startServer(name: string): Promise<RunningServer | undefined> {
-  const server = await launchServer(name);
+export async function startServer(
+  name: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningServer | undefined> {
+  const server = await launchServer(name, env);
   if (!('missing' in server)) return server;
   absent(server.missing, `the server ${name}`);
   return undefined;
 }
 
 /** The same, but says what is missing instead of judging it. */
-export async function launchServer(name: string): Promise<RunningServer | NotInstalled> {
+export async function launchServer(
+  name: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningServer | NotInstalled> {
   const dir = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
   const port = await freePorts();
   const abandon = (): void => abandonServer(dir);
@@ -53,7 +59,7 @@ export async function launchServer(name: string): Promise<RunningServer | NotIns
     await Promise.all(pidsIn(dir).map((pid) => end(pid, ['SIGTERM', 'SIGKILL'])));
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  const start = () => run(join(SCRIPTS, `${name}.sh`), [dir, String(port)]);
+  const start = () => run(join(SCRIPTS, `${name}.sh`), [dir, String(port)], env);
   const kill = async (): Promise<void> => {
     await Promise.all(pidsIn(dir).map((pid) => end(pid, ['SIGKILL'])));
   };
@@ -91,9 +97,14 @@ function abandonServer(dir: string): void {
   rmSync(dir, { recursive: true, force: true });
 }
 
-function run(script: string, args: string[]): Promise<{ code: unknown; output: string } | undefined> {
+function run(
+  script: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ code: unknown; output: string } | undefined> {
+  const options = { timeout: START_TIMEOUT_MS, env: { ...process.env, ...env } };
   return new Promise((resolve) => {
-    execFile('bash', [script, ...args], { timeout: START_TIMEOUT_MS }, (error, stdout, stderr) => {
+    execFile('bash', [script, ...args], options, (error, stdout, stderr) => {
       resolve(error === null ? undefined : { code: error.code, output: `${stdout}${stderr}` });
     });
   });

@@ -25,6 +25,7 @@ export interface PostgresEngineOptions extends PoolOptions {}
 
 /** Besides, it knows who works on its records. */
 export interface SharedEngine extends MovableEngine {
+  history(): number;
   owners(leaseMs: number): OwnerLeases;
 }
 
@@ -83,6 +84,10 @@ class PostgresEngine implements SharedEngine {
   /** Others write all the time, and only looking tells. */
   async revision(): Promise<undefined> {
     return undefined;
+  }
+
+  history(): number {
+    return this.pool.history;
   }
 
   async tables(): Promise<readonly string[]> {

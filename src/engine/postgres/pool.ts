@@ -6,7 +6,7 @@ import type { RandomBytes } from '../../core/random.ts';
 import { engineClosed } from '../check.ts';
 import { isCollision, isLasting, postgresFailure } from './failure.ts';
 import { migrateSchema } from './schema.ts';
-import { isError, openSession, type Session } from './session.ts';
+import { isError, openSession, type ServerHistory, type Session } from './session.ts';
 
 export interface PoolOptions {
   /** `postgres://…`, asked for each connection; it holds a password, and goes into no message and no log. */
@@ -55,6 +55,10 @@ export class SessionPool {
   #closed = false;
   #drained: (() => void) | undefined;
   #ready: Promise<void> | undefined;
+  /** Whom the latest connection led to. */
+  #server: ServerHistory | undefined;
+  /** Grows whenever that has not been through all that was read and written before. */
+  history = 0;
   /** Which of several hosts is tried next. */
   #turn = 0;
 
@@ -83,11 +87,16 @@ export class SessionPool {
    */
   async sessionOf(slot: Slot, deadline: number): Promise<Session> {
     for (let attempt = 0; ; attempt++) {
-      if (slot.session?.over === false) return slot.session;
+      if (slot.session?.over === false) {
+        if (slot.session.server.line === this.#server?.line) return slot.session;
+        // It leads to a server of before, which may still answer.
+        slot.session.destroy();
+      }
       try {
         const url = await this.options.url();
         const session = await openSession({ ...this.options, url, connectMs: CONNECT_MS }, this.#turn);
         slot.session = session;
+        this.#meet(session.server);
         await this.#prepare(session);
         return session;
       } catch (error) {
@@ -98,6 +107,13 @@ export class SessionPool {
         await this.pause(attempt, deadline, error);
       }
     }
+  }
+
+  #meet(server: ServerHistory): void {
+    const before = this.#server;
+    this.#server = server;
+    if (before === undefined || (server.line === before.line && server.position >= before.position)) return;
+    this.history++;
   }
 
   /** Runs one statement that changes nothing, again after a lost connection. */

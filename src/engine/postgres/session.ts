@@ -12,9 +12,19 @@ export type Parameter = string | number | boolean | Uint8Array;
 export interface Session {
   /** True: it is of no more use. */
   readonly over: boolean;
+  /** Whom it leads to. */
+  readonly server: ServerHistory;
   /** @throws what the driver throws; `Timeout` after which the connection is gone. */
   query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
   destroy(): void;
+}
+
+/** What a server has been through: another line, or an earlier place on it, and what was there before may be gone. */
+export interface ServerHistory {
+  /** Of the database cluster, and of its latest promotion or recovery; undefined: it does not tell. */
+  readonly line: string | undefined;
+  /** How far its log had come, in bytes. */
+  readonly position: number;
 }
 
 export interface SessionOptions {
@@ -80,6 +90,7 @@ class PostgresSession implements Session {
   readonly #sql: Sql;
   #socket: Socket | undefined;
   over = false;
+  server: ServerHistory = { line: undefined, position: 0 };
 
   constructor(options: SessionOptions, turn: number) {
     this.#options = options;
@@ -113,11 +124,28 @@ class PostgresSession implements Session {
     };
     const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', false)`);
     const [row] = await this.query(`SELECT pg_is_in_recovery() AS standby, ${set.join(', ')}`);
-    if (row?.standby === false) return;
+    if (row?.standby === false) {
+      this.server = await this.#history();
+      return;
+    }
     throw new HoldfastError('Unavailable', 'the database is a standby, which takes no writes', {
       code: 'engine_read_only',
       hint: 'Name the primary in the URL, or all hosts, separated by commas.',
     });
+  }
+
+  /** Databases that only speak the protocol know nothing of this. */
+  async #history(): Promise<ServerHistory> {
+    try {
+      const [row] = await this.query(
+        `SELECT system_identifier || '/' || left(pg_walfile_name(lsn), 8) AS line, (lsn - '0/0')::text AS position
+          FROM pg_control_system(), pg_current_wal_lsn() AS lsn`,
+      );
+      return { line: row?.line as string, position: Number(row?.position) };
+    } catch (error) {
+      if (!isError(error)) throw error;
+      return { line: undefined, position: 0 };
+    }
   }
 
   async query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
