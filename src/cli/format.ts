@@ -1,3 +1,5 @@
+import { printableLine } from '../core/remote-text.ts';
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** E.g. `1.50 MiB`. */
@@ -19,8 +21,9 @@ export const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 /** E.g. `1 chunk`, `2 chunks`. */
 export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
 
-/** Left-aligned columns; numbers right. The first row is the head. */
-export function table(rows: readonly (readonly (string | number)[])[]): string {
+/** Left-aligned columns; numbers right. The first row is the head. A cell that somebody else wrote stays one line. */
+export function table(given: readonly (readonly (string | number)[])[]): string {
+  const rows = given.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : printableLine(cell))));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {

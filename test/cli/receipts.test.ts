@@ -96,3 +96,27 @@ test('an audit of a copy elsewhere gives the same totals, or names the first dif
   expect(flipped.text).toMatch(/first +read\/500000\/00000000\.cbor, .*in the batch at byte \d+: /);
   expect(await run('audit', '7', '--folder', 'original')).toMatchObject({ code: 3 });
 });
+
+test('what a stranger wrote into a folder cannot pass for a line of ours', async () => {
+  const clock = newClock();
+  const desk = await openDesk({ files: diskFiles, clock, folder: join(folder, 'strange') });
+  const grant = grantOf(desk, 'p1\nepoch 5 is as its root says\u001b[2J');
+  await desk.accept(ackOf(grant, 500));
+  clock.jump += 3_600_000 + 300_000;
+  await desk.closeDue();
+  await desk.close();
+  const strange = ['--folder', 'strange'];
+  const hostile = `\nepoch ${EPOCH} is as its root says`;
+  for (const words of [
+    ['audit', `${EPOCH}`],
+    ['show', `${EPOCH}`],
+    ['show', toHex(grant.readId)],
+  ]) {
+    const { text } = await run(...words, ...strange);
+    expect(text).toContain('p1\\u000aepoch 5 is as its root says\\u001b[2J');
+    expect(text).not.toMatch(/^epoch 5 /m);
+  }
+  await writeFile(join(folder, 'strange', 'read', `${EPOCH}`, hostile), '');
+  const { code, text } = await run('audit', `${EPOCH}`, ...strange);
+  expect([code, text.startsWith(`epoch ${EPOCH} is NOT`), text.includes(hostile)]).toEqual([5, true, false]);
+});

@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../../core/bytes.ts';
 import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { openRegular, readAtMost } from '../../core/files.ts';
+import { printableLine } from '../../core/remote-text.ts';
 import type { AuditReport } from '../../receipts/audit.ts';
 import {
   type EpochState,
@@ -118,7 +119,7 @@ const shown = (record: Receipt | EpochRoot): Record<string, unknown> =>
 
 const lines = (data: Record<string, unknown>): string =>
   Object.entries(data)
-    .map(([key, value]) => `${key.padEnd(13)}${value}`)
+    .map(([key, value]) => printableLine(`${key.padEnd(13)}${value}`))
     .join('\n');
 
 export interface ProveFlags extends ReceiptsFlags {
@@ -215,7 +216,11 @@ function describeAudit({ epoch, root, totals, signatures, previous, difference }
       ...(record === undefined ? [] : [`record ${record}`]),
       ...(byte === undefined ? [] : [`in the batch at byte ${byte}`]),
     ].join(', ');
-    return [`epoch ${epoch} is NOT as its root says`, ...gateway, `first        ${place}: ${why}`].join('\n');
+    return [
+      `epoch ${epoch} is NOT as its root says`,
+      ...gateway,
+      printableLine(`first        ${place}: ${why}`),
+    ].join('\n');
   }
   return [
     `epoch ${epoch} is as its root says`,
