@@ -19,6 +19,8 @@ export const ENVIRONMENT = [
   ['HOLDFAST_NODE_TOKEN', 'Token of all scopes of a node.'],
   ['HOLDFAST_GATEWAY_TOKEN', 'Token of all scopes of a gateway.'],
   ['HOLDFAST_DAEMON_TOKEN', 'Token of all scopes of a daemon.'],
+  ['HOLDFAST_POSTGRES_URL', 'The database, where the configuration says that PostgreSQL keeps the records.'],
+  ['HOLDFAST_ANCHOR_KEY', 'Key of the account that anchors on a chain, where no file has it.'],
   ['HOLDFAST_LOG', 'warn or debug: what commands log to standard error.'],
   ['HOLDFAST_NATIVE', 'off: no native code is used.'],
   ['HOLDFAST_WASM', 'off: no WebAssembly is used to compute.'],

@@ -174,8 +174,8 @@ export const SCHEMA: ConfigSchema = {
     default: oneOf(ENGINES, 'level'),
     overrides: tableOf(oneOf(ENGINES, 'level'), TABLE_NAMES),
     storageLegacyMode: bool(false),
-    postgresUrlEnv: text('HOLDFAST_POSTGRES_URL', ENVIRONMENT_NAME, ENVIRONMENT_NAME_ALLOWED),
-    postgresUrlFile: path,
+    postgresUrlEnv: guarded(text('HOLDFAST_POSTGRES_URL', ENVIRONMENT_NAME, ENVIRONMENT_NAME_ALLOWED)),
+    postgresUrlFile: guarded(path),
     postgresSchema: text(
       'holdfast',
       SCHEMA_NAME,

@@ -75,6 +75,9 @@ describe('a configuration that only lies in the current folder', () => {
       `[gateway]\naccess_log = "${log}"\n`,
       `[gateway]\npublic = true\n`,
       `[node]\ntoken_file = "tokens.json"\n`,
+      // What a vault knows would be kept in the database of whoever wrote it.
+      `[engine]\ndefault = "postgres"\npostgres_url_file = "config/url"\n`,
+      `[engine]\ndefault = "postgres"\npostgres_url_env = "SOME_OTHER"\n`,
     ];
     const home = join(dir, 'home-of-none');
     for (const [i, text] of bad.entries()) {
