@@ -95,23 +95,44 @@ function replaceKeepingFocus(body, children) {
   const active = document.activeElement;
   const key = active instanceof HTMLElement && body.contains(active) ? active.dataset.key : undefined;
   const href = active instanceof HTMLAnchorElement && body.contains(active) ? active.hash : undefined;
-  const typed = active instanceof HTMLInputElement && body.contains(active) ? active.value : undefined;
+  const given = new Map(
+    fieldsOf(body).flatMap((one) => (isChanged(one) ? [[one.dataset.key, one.value]] : [])),
+  );
   const open = new Set(
     [...body.querySelectorAll('details')].flatMap(({ open: is, dataset }) => (is ? [dataset.key] : [])),
   );
   const isFirst = body.querySelector('details') === null;
   body.replaceChildren(h('div', null, ...children));
-  // What the reader opened stays open, what was typed stays typed.
+  // What the reader opened stays open, what was typed or chosen stays so.
   if (!isFirst) for (const one of body.querySelectorAll('details')) one.open = open.has(one.dataset.key);
+  for (const one of fieldsOf(body)) {
+    one.value = given.get(one.dataset.key) ?? one.value;
+    // What was chosen may not be there any more.
+    if (one instanceof HTMLSelectElement && one.selectedIndex < 0) one.selectedIndex = 0;
+  }
   if (key === undefined && href === undefined) return;
   for (const one of body.querySelectorAll('[data-key], a')) {
     if (!(one instanceof HTMLElement)) continue;
     const same =
       one instanceof HTMLAnchorElement ? one.hash === href && href !== '' : one.dataset.key === key;
-    if (!same) continue;
-    if (one instanceof HTMLInputElement && typed !== undefined) one.value = typed;
-    return one.focus({ preventScroll: true });
+    if (same) return one.focus({ preventScroll: true });
   }
+}
+
+/**
+ * @param {HTMLElement} body
+ * @returns {(HTMLInputElement | HTMLSelectElement)[]}
+ */
+const fieldsOf = (body) =>
+  [...body.querySelectorAll('input[data-key], select[data-key]')].map(
+    (one) => /** @type {HTMLInputElement | HTMLSelectElement} */ (one),
+  );
+
+/** @param {HTMLInputElement | HTMLSelectElement} field */
+function isChanged(field) {
+  if (field instanceof HTMLInputElement) return field.value !== field.defaultValue;
+  const usual = [...field.options].find(({ defaultSelected }) => defaultSelected) ?? field.options[0];
+  return field.value !== usual?.value;
 }
 
 /**

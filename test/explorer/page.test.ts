@@ -191,13 +191,19 @@ describe.runIf(hasBrowser('the explorer page'))('the explorer page', () => {
     await page.getByText('2 providers').first().click();
     await expectUsable(page, 'receipts');
     await page.getByLabel('Id of the receipt').fill('a'.repeat(64));
+    await page.getByLabel('Epoch', { exact: true }).selectOption('498998');
+    // What was given stays when the page asks again.
+    const before = asked.length;
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await expect.poll(() => asked.length).toBeGreaterThan(before);
+    await expect.poll(() => page.getByText('Asking…').count()).toBe(0);
     const [file] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('button', { name: 'Download the proof' }).click(),
     ]);
-    expect(file.suggestedFilename()).toBe(`498999-${'a'.repeat(16)}.proof`);
+    expect(file.suggestedFilename()).toBe(`498998-${'a'.repeat(16)}.proof`);
     expect(await readFile((await file.path())!, 'utf8')).toBe('the proof');
-    expect(asked.at(-1)).toBe(`?epoch=498999&id=${'a'.repeat(64)}`);
+    expect(asked.at(-1)).toBe(`?epoch=498998&id=${'a'.repeat(64)}`);
   });
 
   it('says so when nothing is stored', async () => {
