@@ -1,3 +1,5 @@
+import { withDeadline } from '../core/clock.ts';
+import { isHoldfastError } from '../core/errors.ts';
 import type { RecordsContext } from '../records/context.ts';
 import { listManifests } from '../records/manifests.ts';
 import { checksOf } from './checks.ts';
@@ -19,10 +21,21 @@ export interface VaultSourceOptions extends SurveyOptions {
   readonly status: (signal: AbortSignal) => Promise<object>;
 }
 
+/** So long is a list of objects kept waiting. */
+const SOON_MS = 5_000;
+
 /** Shows a vault by its records. */
 export function createVaultSource(options: VaultSourceOptions): ExplorerSource {
   const { context, sealed } = options;
   const surveyed = createSurveys(options);
+  /** Objects are shown all the same where it takes long to count what they survive. */
+  const surveyedSoon = (signal: AbortSignal): Promise<Survey | undefined> =>
+    withDeadline(context.clock, SOON_MS, 'the survey', () => surveyed({ signal }), signal).catch(
+      (error: unknown) => {
+        if (isHoldfastError(error, 'Timeout')) return undefined;
+        throw error;
+      },
+    );
   const shardMaps = createShardMaps(context);
   const records = { records: context, sealed };
   return {
@@ -31,13 +44,15 @@ export function createVaultSource(options: VaultSourceOptions): ExplorerSource {
       return overviewOf(await surveyed({ signal }));
     },
     async objects(query, signal) {
-      return objectsPage(records, query, await surveyed({ signal }), { signal });
+      // Who picks objects by what they survive has to wait for that.
+      const survey = query.most === undefined ? surveyedSoon(signal) : surveyed({ signal });
+      return objectsPage(records, query, await survey, { signal });
     },
     async named(prefix, limit, signal) {
-      return namedPage(records, prefix, limit, await surveyed({ signal }), { signal });
+      return namedPage(records, prefix, limit, await surveyedSoon(signal), { signal });
     },
     async object(manifest, signal) {
-      return objectDetail(records, manifest, await surveyed({ signal }), { signal });
+      return objectDetail(records, manifest, await surveyedSoon(signal), { signal });
     },
     async shardMap(manifest, without, signal) {
       const away = await awayNow(options, signal);

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
+import { parseAddress } from '../../src/core/address.ts';
+import { createVaultSource } from '../../src/explorer/vault-source.ts';
 import { ADMIN, bearer, startGateway } from '../gateway/harness.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { noise } from '../helpers/vault.ts';
 
 interface Row {
@@ -123,4 +126,26 @@ it('does not count a provider that is configured and does not answer, and says s
   expect(await ask(url, `shard-map?manifest=${manifest}`)).toMatchObject({
     now: { certificate: { tolerates: 3 } },
   });
+});
+
+it('lists objects while nobody knows yet what they survive', async () => {
+  const { put, vault } = await startGateway();
+  const manifest = await put(noise(100), { name: 'a' });
+  const clock = new FakeClock();
+  const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
+  const source = createVaultSource({
+    ...{ context: { ...vault.context, clock }, sealed: false, lost: never, status: never },
+    ...{ providers: () => [], settings: () => ({}), repairs: async function* () {} },
+  });
+  const { signal } = new AbortController();
+  const all = { limit: 10, before: undefined, most: undefined };
+  const listed = Promise.all([source.objects(all, signal), source.named('a', 10, signal)]);
+  const shown = source.object(parseAddress(manifest), signal);
+  const weak = source.objects({ ...all, most: 1 }, signal).catch((error: unknown) => error);
+  await clock.advance(5_000);
+  for (const { objects } of await listed) expect(objects).toMatchObject([{ manifest, tolerates: undefined }]);
+  expect(await shown).toMatchObject({ manifest, name: 'a', tolerates: undefined });
+  // Who picks them by that is told that it takes too long.
+  await clock.advance(25_000);
+  expect(await weak).toMatchObject({ kind: 'Timeout' });
 });
