@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accelerationFrom } from '../core/acceleration.ts';
+import { systemClock } from '../core/clock.ts';
 import { HoldfastError } from '../core/errors.ts';
 import type { AnchorItem } from '../receipts/anchors/anchor.ts';
 import { proveEntry, verifyEntry } from '../receipts/anchors/inclusion.ts';
@@ -73,7 +74,7 @@ export async function verifyAnchorProof(proof: Uint8Array, key: string): Promise
 async function placeOf(given: string, key: string | undefined): Promise<LogPlace> {
   const inner = join(given, 'public');
   const folder = (await stat(inner).catch(() => undefined))?.isDirectory() ? inner : given;
-  const files = diskLogFiles(folder);
+  const files = diskLogFiles(folder, systemClock);
   const beside = key === undefined ? await files.read(join(folder, 'log.vkey'), 1_024) : undefined;
   if (key === undefined && beside === undefined) throw noLog(given);
   const ed25519 = await selectEd25519(accelerationFrom(process.env));

@@ -21,6 +21,7 @@ import {
 import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
 import { selectEd25519 } from '../receipts/ed25519/select.ts';
 import { diskFiles } from '../receipts/log/disk.ts';
+import { timelyFiles } from '../receipts/log/files.ts';
 
 export interface OpenAnchorOptions {
   /** Made where there is none, with the log's own key in it. What is in `public/` may be given to anybody. */
@@ -47,7 +48,7 @@ export async function openAnchor(options: OpenAnchorOptions): Promise<Anchor> {
   const hold = (signal?: AbortSignal): Promise<() => Promise<void>> => holdLog(folder, signal);
   const release = await hold();
   const key = await prepared(options, ed25519).finally(release);
-  const parts = { files: diskLogFiles(folder), folder: join(folder, 'public'), key, ed25519 };
+  const parts = { files: diskLogFiles(folder, systemClock), folder: join(folder, 'public'), key, ed25519 };
   return openLocalAnchor({ ...parts, clock: systemClock, hold });
 }
 
@@ -56,7 +57,8 @@ async function prepared({ folder, origin }: OpenAnchorOptions, ed25519: Ed25519)
   const key = await logKey(folder, origin, ed25519);
   if (origin !== undefined && origin !== key.name)
     throw badOrigin(origin, `is not that of the log, ${key.name}`);
-  await diskLogFiles(folder).place(join(folder, 'public', 'log.vkey'), utf8Encode(`${verifierKey(key)}\n`));
+  const files = diskLogFiles(folder, systemClock);
+  await files.place(join(folder, 'public', 'log.vkey'), utf8Encode(`${verifierKey(key)}\n`));
   return key;
 }
 
@@ -89,13 +91,14 @@ async function holdLog(folder: string, signal?: AbortSignal): Promise<() => Prom
 
 async function logKey(folder: string, origin: string | undefined, ed25519: Ed25519): Promise<NoteSigner> {
   const path = join(folder, 'log.key');
-  const found = await diskFiles.read(path, 1_024);
+  const files = timelyFiles(diskFiles, systemClock);
+  const found = await files.read(path, 1_024);
   if (found !== undefined) {
     const text = textIn(found);
     const key = text?.endsWith('\n') ? parseSignerKey(text.slice(0, -1), ed25519) : undefined;
     if (key !== undefined) return key;
   }
-  const names = await diskFiles.list(join(folder, 'public'));
+  const names = await files.list(join(folder, 'public'));
   if (found !== undefined || names.length > 0)
     throw new HoldfastError('Corrupt', `${path} is no key of a log`, {
       code: 'bad_key_file',
@@ -105,6 +108,6 @@ async function logKey(folder: string, origin: string | undefined, ed25519: Ed255
   const signer = ed25519.signer(seed);
   const name = origin ?? `holdfast-log/${toHex(sha256(signer.publicKey)).slice(0, 16)}`;
   const key = { name, publicKey: signer.publicKey, signer };
-  await diskFiles.place(path, utf8Encode(`${signerKey(key, seed)}\n`));
+  await files.place(path, utf8Encode(`${signerKey(key, seed)}\n`));
   return key;
 }

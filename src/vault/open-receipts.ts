@@ -15,7 +15,7 @@ import type { Ed25519 } from '../receipts/ed25519/ed25519.ts';
 import { selectEd25519 } from '../receipts/ed25519/select.ts';
 import { type ProofVerdict, verifyProof } from '../receipts/inspect.ts';
 import { diskFiles } from '../receipts/log/disk.ts';
-import type { ReceiptFiles } from '../receipts/log/files.ts';
+import { type ReceiptFiles, timelyFiles } from '../receipts/log/files.ts';
 import { listEpochs } from '../receipts/log/folder.ts';
 import type { Place } from '../receipts/log/load.ts';
 import { createReceiptReader, type ReceiptReader } from '../receipts/reader.ts';
@@ -35,7 +35,7 @@ export async function receiptParts(
     selectBlake3ByLength(acceleration),
     selectEd25519(acceleration),
   ]);
-  return { files: diskFiles, folder, blake3, ed25519 };
+  return { files: timelyFiles(diskFiles, systemClock), folder, blake3, ed25519 };
 }
 
 export interface OpenReceiptsOptions {
@@ -79,7 +79,10 @@ export async function openThreadedDesk(
     Partial<Pick<Place, 'files'>>,
 ): Promise<ReceiptDesk> {
   const { clock, release, files = diskFiles } = options;
-  const parts = { ...(await receiptParts(options.folder, process.env)), files };
+  const parts = {
+    ...(await receiptParts(options.folder, process.env)),
+    files: timelyFiles(files, clock),
+  };
   const acceleration = accelerationFrom(process.env);
   const threads = createReceiptThreads({
     ...{ ...parts, acceleration, clock },
@@ -131,13 +134,14 @@ const KEY_FILE = /^[0-9a-f]{64}\n$/;
 
 async function gatewayKey(folder: string): Promise<Uint8Array> {
   const path = keyPath(folder);
-  const found = await diskFiles.read(path, MAX_KEY_BYTES);
+  const files = timelyFiles(diskFiles, systemClock);
+  const found = await files.read(path, MAX_KEY_BYTES);
   if (found === undefined) {
-    const { folders, roots } = await listEpochs(diskFiles, folder);
+    const { folders, roots } = await listEpochs(files, folder);
     if (folders.length > 0 || roots.length > 0)
       throw badKey(`${path}, which made the receipts there, is missing`);
     const key = secureRandom(32);
-    if (await diskFiles.place(path, keyText(key))) return key;
+    if (await files.place(path, keyText(key))) return key;
     return gatewayKey(folder);
   }
   const text = utf8Decode(found);

@@ -2,7 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
+import { loadRoot } from '../../src/receipts/close.ts';
+import { readsSince, viewEpochs } from '../../src/receipts/epoch-view.ts';
 import { diskFiles } from '../../src/receipts/log/disk.ts';
+import { timelyFiles } from '../../src/receipts/log/files.ts';
 import {
   auditReceipts,
   encodeGrant,
@@ -10,6 +14,7 @@ import {
   openReceipts,
   verifyReceiptProof,
 } from '../../src/receipts.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { recordsOf } from './page-reader.ts';
 
 let folder: string;
@@ -158,4 +163,21 @@ test('a file is placed whole and once, and links are not followed', async () => 
 test('an audit of a folder without receipts, and a proof that is none, say so', async () => {
   await expect(auditReceipts(folder, 1)).rejects.toMatchObject({ code: 'no_such_epoch' });
   await expect(verifyReceiptProof(Uint8Array.of(1))).rejects.toMatchObject({ code: 'receipt_malformed' });
+});
+
+test('a disk that does not answer keeps nobody waiting who reads or places', async () => {
+  const clock = new FakeClock();
+  const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
+  const files = timelyFiles({ list: never, read: never, open: never, place: never }, clock);
+  const place = { files, folder, blake3 };
+  const waiting = [
+    viewEpochs(place, { limit: 1 }),
+    readsSince(place, { epoch: 0, file: 0 }),
+    loadRoot(place, 1),
+    files.place(join(folder, '1.root'), new Uint8Array(1)),
+  ];
+  const outcomes = Promise.allSettled(waiting);
+  await clock.advance(30_000);
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'Timeout' } });
 });

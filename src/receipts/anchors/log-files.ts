@@ -1,10 +1,11 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { makeFolders } from '../../core/files.ts';
 import { secureRandom } from '../../core/random.ts';
 import { diskFiles, flushFolder, told } from '../log/disk.ts';
-import type { ReceiptFiles } from '../log/files.ts';
+import { inDiskTime, type ReceiptFiles } from '../log/files.ts';
 
 /** What a log needs of a file system: also one file that changes, and folders that are of no more use. */
 export interface LogFiles extends Pick<ReceiptFiles, 'list' | 'read' | 'place'> {
@@ -16,8 +17,8 @@ export interface LogFiles extends Pick<ReceiptFiles, 'list' | 'read' | 'place'> 
 
 const MAX_KNOWN = 1_024;
 
-/** The files of this machine. @param base folder of the log: it and what is in it last over a crash. */
-export function diskLogFiles(base: string): LogFiles {
+/** The files of this machine, each call with a deadline. @param base folder of the log: it and what is in it last over a crash. */
+export function diskLogFiles(base: string, clock: Clock): LogFiles {
   /** Folders whose names are on the disk. */
   const known = new Set<string>();
   const lasting = async (folder: string): Promise<void> => {
@@ -30,18 +31,21 @@ export function diskLogFiles(base: string): LogFiles {
     if (known.size >= MAX_KNOWN) known.clear();
     known.add(folder);
   };
+  const inTime = <T>(work: () => Promise<T>): Promise<T> => inDiskTime(clock, work);
   return {
-    list: diskFiles.list,
-    read: diskFiles.read,
-    async place(path, bytes) {
-      await lasting(dirname(path));
-      return diskFiles.place(path, bytes);
-    },
-    async replace(path, bytes) {
-      await lasting(dirname(path));
-      await told(path, () => replace(path, bytes));
-    },
-    removeFolder: (path) => told(path, () => rm(path, { recursive: true, force: true })),
+    list: (folder) => inTime(() => diskFiles.list(folder)),
+    read: (path, maxBytes) => inTime(() => diskFiles.read(path, maxBytes)),
+    place: (path, bytes) =>
+      inTime(async () => {
+        await lasting(dirname(path));
+        return diskFiles.place(path, bytes);
+      }),
+    replace: (path, bytes) =>
+      inTime(async () => {
+        await lasting(dirname(path));
+        await told(path, () => replace(path, bytes));
+      }),
+    removeFolder: (path) => inTime(() => told(path, () => rm(path, { recursive: true, force: true }))),
   };
 }
 

@@ -1,10 +1,10 @@
 import { workerData } from 'node:worker_threads';
 import { selectBlake3ByLength } from '../../core/b3/select.ts';
-import { systemClock, withDeadline } from '../../core/clock.ts';
+import { systemClock } from '../../core/clock.ts';
 import { doJobs } from '../../core/worker-thread.ts';
 import { selectEd25519 } from '../ed25519/select.ts';
 import { diskFiles } from '../log/disk.ts';
-import type { ReceiptFiles } from '../log/files.ts';
+import { timelyFiles } from '../log/files.ts';
 import { type EpochKnown, knowEpoch } from '../log/load.ts';
 import { sumEpoch } from '../sums.ts';
 import { checkPacked } from './signatures.ts';
@@ -13,16 +13,8 @@ import type { ReceiptJob, ReceiptSetup } from './threads.ts';
 const { acceleration } = workerData as ReceiptSetup;
 const parts = Promise.all([selectBlake3ByLength(acceleration), selectEd25519(acceleration)]);
 
-/** Longer than any disk needs that works. */
-const DEADLINE_MS = 30_000;
-const inTime = <T>(work: () => Promise<T>): Promise<T> =>
-  withDeadline(systemClock, DEADLINE_MS, 'receipts', work);
 /** A thread only reads. */
-const files: ReceiptFiles = {
-  ...diskFiles,
-  list: (folder) => inTime(() => diskFiles.list(folder)),
-  read: (path, maxBytes) => inTime(() => diskFiles.read(path, maxBytes)),
-};
+const files = timelyFiles(diskFiles, systemClock);
 
 async function answer(job: ReceiptJob): Promise<unknown> {
   const [blake3, ed25519] = await parts;

@@ -1,3 +1,5 @@
+import { type Clock, withDeadline } from '../../core/clock.ts';
+
 /** What receipts need of a file system. What fails is a HoldfastError. An answer may not come: whoever waits for one has a deadline. */
 export interface ReceiptFiles {
   /** Names in a folder; none where there is no folder. */
@@ -20,3 +22,18 @@ export interface AppendFile {
   isNamed(): Promise<boolean>;
   close(): Promise<void>;
 }
+
+/** Longer than any disk needs that works. */
+const DISK_MS = 30_000;
+
+/** Waits no longer for a disk that does not answer. @throws HoldfastError also `Timeout`. */
+export const inDiskTime = <T>(clock: Clock, work: () => Promise<T>): Promise<T> =>
+  withDeadline(clock, DISK_MS, 'the disk', work);
+
+/** The same files, for who has no deadline for what is read and placed. What is appended is the log's, which has one. */
+export const timelyFiles = (files: ReceiptFiles, clock: Clock): ReceiptFiles => ({
+  list: (folder) => inDiskTime(clock, () => files.list(folder)),
+  read: (path, maxBytes) => inDiskTime(clock, () => files.read(path, maxBytes)),
+  open: (path) => files.open(path),
+  place: (path, bytes) => inDiskTime(clock, () => files.place(path, bytes)),
+});
