@@ -148,8 +148,10 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   key_file_missing: 'NotFound';
   /** Others keep booking to the ledger. Do: try again. @status temporary */
   ledger_busy: 'Conflict';
-  /** An entry, balance or mark of the ledger is not what the others say. Do: restore the state from a backup; nothing is credited until then. */
+  /** An entry, balance or mark of the ledger is not what the others say. Do: run `holdfast receipts rebuild`; nothing is credited until then. */
   ledger_damaged: 'Corrupt';
+  /** The ledger is being built anew, and nothing is booked meanwhile. Do: wait; run `holdfast receipts rebuild` again where it was cut off. @status temporary */
+  ledger_rebuilding: 'Conflict';
   /** A service cannot listen at that address. Do: choose one that is free and allowed. */
   listen_failed: 'ConfigInvalid';
   /** A listing of a provider is not in order. Do: see the logs of the provider; do not trust its listings. */

@@ -3,7 +3,7 @@ import type { LedgerEntry } from '../../receipts/settlement/entries.ts';
 import { withLedger } from '../../vault/open-ledger.ts';
 import { isUnsettled, type SettleResult } from '../../vault/settlement.ts';
 import { configOf, noteWarnings } from '../config-of.ts';
-import { EXIT } from '../exit-codes.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { CliContext, CommonFlags, ConfigFlags } from '../flags.ts';
 import { counted, isoTime, table } from '../format.ts';
 import { note, output } from '../io.ts';
@@ -11,7 +11,7 @@ import { runCommand } from '../run-command.ts';
 import { collected, withVault } from '../with-vault.ts';
 
 /** Whole credits, and the bytes of the next: `12 + 345 B`. */
-function credits(bytes: bigint): string {
+export function credits(bytes: bigint): string {
   const unit = BigInt(CREDIT_BYTES);
   const sign = bytes < 0n ? '-' : '';
   const size = bytes < 0n ? -bytes : bytes;
@@ -24,13 +24,17 @@ export async function settle(this: CliContext, flags: CommonFlags): Promise<void
       vault.settleReceipts({ signal: io.signal }),
     );
     output(io, flags.json, result, () => [...settled(result)].join('\n'));
-    const states = result.folders.flatMap(({ epochs }) => epochs.map(({ state }) => state));
-    if (states.some((state) => state === 'refused' || state === 'lost')) return EXIT.integrity;
-    return isUnsettled(result) ? EXIT.notEnough : EXIT.done;
+    return exitOf(result);
   });
 }
 
-function* settled({ folders, rentHours }: SettleResult): Generator<string> {
+export function exitOf(result: SettleResult): ExitCode {
+  const states = result.folders.flatMap(({ epochs }) => epochs.map(({ state }) => state));
+  if (states.some((state) => state === 'refused' || state === 'lost')) return EXIT.integrity;
+  return isUnsettled(result) ? EXIT.notEnough : EXIT.done;
+}
+
+export function* settled({ folders, rentHours }: SettleResult): Generator<string> {
   for (const { folder, epochs, error } of folders) {
     yield folder;
     if (error !== undefined) yield `  ${error.message}`;

@@ -5,6 +5,7 @@ import { optional } from './parameters.ts';
 
 const receiptsModule = () => import('../commands/receipts.ts');
 const ledgerModule = () => import('../commands/ledger.ts');
+const rebuildModule = () => import('../commands/rebuild-ledger.ts');
 
 const folder = {
   folder: {
@@ -157,6 +158,26 @@ something is refused, was forgotten by the anchor, or the ledger is damaged.`,
         },
       },
       docs: { brief: 'Show the newest entries of the ledger' },
+    }),
+    rebuild: buildCommand({
+      loader: async () => (await rebuildModule()).default,
+      parameters: {
+        flags: {
+          ...commonFlags,
+          dryRun: { kind: 'boolean', default: false, brief: 'Change nothing, and say what would come of it' },
+        },
+      },
+      docs: {
+        brief: 'Build a damaged ledger anew from what is whole of it, and from roots that are anchored',
+        fullDescription: `Build a damaged ledger anew from what is whole of it, and from roots that are anchored.
+
+What is whole stays as it is, byte for byte. What is lost follows exactly from the balances where those can be read; else hours are
+booked again by their roots, by the configuration as it is, and rent is lost. A ledger that is whole is left alone. Daemons and
+gateways may run: nothing is booked meanwhile, and they go on by themselves. Cut off, run it again. It takes no key.
+
+Exit codes: 0 the ledger is whole; 4 hours are still to be booked: run \`holdfast receipts settle\`; 5 more was paid than was put
+in, by all that is known, or something is refused.`,
+      },
     }),
   },
   docs: {

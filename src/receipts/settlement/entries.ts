@@ -4,6 +4,14 @@ import { HoldfastError } from '../../core/errors.ts';
 
 /** What stands in the tables of the ledger: docs/format/records.md, "Ledger". Amounts are bytes of credit. */
 
+export const ACCOUNT_TABLE = 'ledger_accounts';
+export const ENTRY_TABLE = 'ledger_entries';
+export const DONE_TABLE = 'ledger_done';
+export const HEAD_TABLE = 'ledger_head';
+export const HEAD_KEY = 'head';
+/** There while the ledger is built anew, and nothing may be booked. */
+export const REBUILD_KEY = 'rebuild';
+
 /** What reads are credited from, and what rent is paid from. */
 export type Fund = 'pool' | 'escrow';
 const OWNER = 'owner/';
@@ -77,7 +85,7 @@ export const entryKey = (seq: number): string => `${seq}`.padStart(16, '0');
 export function ledgerDamaged(what: string, why: string, cause?: unknown): HoldfastError {
   return new HoldfastError('Corrupt', `the ledger is damaged: ${what}: ${why}`, {
     code: 'ledger_damaged',
-    hint: 'Nothing is credited until the state is restored from a backup. What was credited before stays as it is.',
+    hint: 'Nothing is credited until `holdfast receipts rebuild` has built it anew from what is whole.',
     context: { record: what },
     cause,
   });
@@ -85,7 +93,7 @@ export function ledgerDamaged(what: string, why: string, cause?: unknown): Holdf
 
 const DIGEST = /^[0-9a-f]{64}$/;
 const AMOUNT = /^(?:0|-?[1-9][0-9]{0,38})$/;
-const MAX_POSTINGS = 2_048;
+export const MAX_POSTINGS = 2_048;
 
 const json = (value: object): Uint8Array => utf8Encode(JSON.stringify({ v: 1, ...value }));
 

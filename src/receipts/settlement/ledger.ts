@@ -5,29 +5,30 @@ import { type Clock, recordedTime } from '../../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { BatchOp, Engine, Precondition } from '../../engine/engine.ts';
 import {
+  ACCOUNT_TABLE,
   type Booking,
+  DONE_TABLE,
   type DoneMark,
   decodeAccount,
   decodeDone,
   decodeEntry,
   decodeHead,
+  ENTRY_TABLE,
   encodeAccount,
   encodeDone,
   encodeEntry,
   encodeHead,
   entryKey,
+  HEAD_KEY,
+  HEAD_TABLE,
   type LedgerEntry,
   ledgerDamaged,
   mayOwe,
   NO_DIGEST,
+  REBUILD_KEY,
   unbalanced,
 } from './entries.ts';
 
-const ACCOUNT_TABLE = 'ledger_accounts';
-const ENTRY_TABLE = 'ledger_entries';
-const DONE_TABLE = 'ledger_done';
-const HEAD_TABLE = 'ledger_head';
-const HEAD_KEY = 'head';
 /** Somebody else books in each of them. */
 const MAX_ROUNDS = 256;
 
@@ -127,7 +128,28 @@ export class Ledger {
     return mine;
   }
 
+  /** A ledger that was built anew is not the one that was checked: it is checked from the beginning. */
   async #check(options: AbortOptions): Promise<void> {
+    const from = this.#seq;
+    try {
+      await this.#checkOn(options);
+    } catch (error) {
+      this.#forget();
+      if (from === 0 || !isHoldfastError(error) || error.code !== 'ledger_damaged') throw error;
+      await this.#checkOn(options);
+    }
+  }
+
+  #forget(): void {
+    this.#balances.clear();
+    this.#seq = 0;
+    this.#digest = NO_DIGEST;
+    this.#isCompared = false;
+    this.#areMarksCounted = false;
+  }
+
+  async #checkOn(options: AbortOptions): Promise<void> {
+    if ((await this.#get(HEAD_TABLE, REBUILD_KEY, options)) !== undefined) throw rebuilding();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const head = await this.#head(options);
       if (this.#isCompared && head.seq === this.#seq && equalBytes(head.digest, this.#digest)) return;
@@ -223,6 +245,7 @@ export class Ledger {
       { table: ENTRY_TABLE, key: entryKey(seq), expected: undefined },
       { table: DONE_TABLE, key: booking.id, expected: undefined },
       { table: HEAD_TABLE, key: HEAD_KEY, expected: headNow },
+      { table: HEAD_TABLE, key: REBUILD_KEY, expected: undefined },
     ];
     for (const { account, amount } of booking.postings) {
       const expected = await this.#get(ACCOUNT_TABLE, account, options);
@@ -269,3 +292,10 @@ const asDamage = (what: string, error: unknown): unknown =>
   isHoldfastError(error, 'Corrupt') && error.code !== 'ledger_damaged'
     ? ledgerDamaged(what, error.message, error)
     : error;
+
+const rebuilding = (): HoldfastError =>
+  new HoldfastError('Conflict', 'the ledger is being built anew', {
+    code: 'ledger_rebuilding',
+    status: 'temporary',
+    hint: 'Wait for `holdfast receipts rebuild`; run it again where it was cut off.',
+  });
