@@ -1,3 +1,4 @@
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import HungReporter from './test/helpers/hung-reporter.ts';
 
@@ -15,7 +16,26 @@ const ALONE = [
   'test/sim/seeds.test.ts',
 ];
 
+/**
+ * Where files of tests go: into memory where there is room, since tests of folders wait for the disk for half of their
+ * time. Deep runs stay on the disk.
+ */
+function temporary(): NodeJS.ProcessEnv {
+  const [folder, room] = ['/dev/shm', 4 * 1024 ** 3];
+  if (slow || process.env.TMPDIR !== undefined || process.platform !== 'linux') return {};
+  try {
+    accessSync(folder, constants.W_OK);
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize >= room ? { TMPDIR: folder } : {};
+  } catch {
+    return {};
+  }
+}
+
 const EVERY = {
+  env: temporary(),
+  // Most objects die young: room for them saves a tenth of the time.
+  execArgv: ['--max-semi-space-size=32'],
   testTimeout,
   hookTimeout: 300_000,
   // What is waited for comes when it comes: on a busy machine not within the second that is usual.

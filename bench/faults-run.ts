@@ -5,6 +5,7 @@ import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
+import type { ChooseStrikes } from './strikes.ts';
 import { blobs, read } from './vault-state.ts';
 
 export const COMMANDS = ['put', 'overwrite', 'rm', 'gc', 'recover'] as const;
@@ -108,17 +109,14 @@ export class FaultBench {
     await rm(this.#outer, { recursive: true, force: true });
   }
 
-  /**
-   * Lets calls of a command fail, each on the same vault, and looks what is left.
-   * @param step from one call that is struck to the next, given how many there are. @param from the first, from 0.
-   */
-  async run(series: Series, step = (_calls: number) => 1, from = 0): Promise<FaultReport> {
+  /** Lets calls of a command fail, each on the same vault, and looks what is left. */
+  async run(series: Series, choose: ChooseStrikes): Promise<FaultReport> {
     if (this.#based !== series.command) await this.#base(series.command);
     this.#based = series.command;
     const report: FaultReport = { calls: 0, spared: 0, struck: new Map(), said: new Map(), failures: [] };
     report.calls = (await this.#strike(series, NEVER)).calls.length;
-    const apart = Math.max(1, Math.ceil(step(report.calls)));
-    for (let at = from + 1; ; at += apart) {
+    const { first: from, step, beyond } = choose(report.calls);
+    for (let at = from; beyond || at <= report.calls; at += step) {
       let struck = await this.#strike(series, at);
       // How many calls there are depends on how often the database is opened meanwhile.
       for (let i = 1; i < STRIKES && at <= report.calls && isSpared(struck); i++)

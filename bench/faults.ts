@@ -4,6 +4,7 @@
 // [--part 0] [--parts 1] [--most 1000] [--seed 1].
 import { parseArgs } from 'node:util';
 import { COMMANDS, DISKS, FAULTS, FaultBench } from './faults-run.ts';
+import { every } from './strikes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -44,7 +45,7 @@ async function strikeCalls(): Promise<void> {
         for (const fault of chosen(FAULTS, values.fault)) {
           const started = performance.now();
           const series = { command, disk, fault };
-          const report = await bench.run(series, () => Number(values.step), Number(values.from));
+          const report = await bench.run(series, every(Number(values.step), Number(values.from) + 1));
           const sum = [...report.struck.values()].reduce((a, b) => a + b, 0);
           const seconds = ((performance.now() - started) / 1000).toFixed(0);
           console.log(

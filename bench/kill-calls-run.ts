@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Vault } from '../src/index.ts';
 import { shimIn } from './faults-run.ts';
+import type { ChooseStrikes } from './strikes.ts';
 import { blobs, read } from './vault-state.ts';
 
 export const COMMANDS = ['put', 'overwrite', 'rm', 'recover', 'gc'] as const;
@@ -16,6 +17,8 @@ const OLD = Buffer.alloc(3_000, 'old ');
 const NEW = Buffer.alloc(3_000, 'new ');
 /** A call that no command comes to. */
 const NEVER = 1_000_000_000;
+/** So often a put is killed, until one is left halfway. */
+const LEAVES = 16;
 /** A command that hangs is a failure. */
 const HANG_MS = 60_000;
 
@@ -35,18 +38,22 @@ export interface CallReport {
 }
 
 /**
- * Kills a command at every `step`-th of its calls that change the home or a provider, each time on the same vault, and
- * looks what is left; at those that write a second time, after half of it. Between two such calls nothing changes, so
- * with a step of one that is every state in which it can be killed, as far as its threads come in the same order.
+ * Kills a command at some of its calls that change the home or a provider, each time on the same vault, and looks what is
+ * left; at those that write a second time, after half of it. Between two such calls nothing changes, so with a step of one
+ * that is every state in which it can be killed, as far as its threads come in the same order.
  */
-export async function killAtCalls(command: Command, folder: string, step: number): Promise<CallReport> {
+export async function killAtCalls(
+  command: Command,
+  folder: string,
+  choose: ChooseStrikes,
+): Promise<CallReport> {
   const outer = await mkdtemp(join(folder, 'holdfast-calls-'));
   const bench = new Bench(outer, command);
   const report: CallReport = { calls: 0, killed: new Map(), torn: 0, failures: [] };
   await bench.prepare();
   report.calls = (await bench.run({})).calls.length;
-  // A run may have a few calls more than another.
-  for (let [at, killed] = [1, true]; killed || at <= report.calls; at += step) {
+  const { first, step, beyond } = choose(report.calls);
+  for (let [at, killed] = [first, true]; (beyond && killed) || at <= report.calls; at += step) {
     killed = await strike(bench, report, { at, torn: false });
     if (killed && bench.call.startsWith('write')) await strike(bench, report, { at, torn: true });
   }
@@ -130,7 +137,9 @@ class Bench {
     const { calls } = await this.#start(put, {});
     const stores = calls.flatMap((call, i) => (isStore(call) ? [i + 1] : []));
     // On a busy machine calls come in another order, and those of its end may come before the one that was to be halfway.
-    for (let store = stores.length >> 1; store > 0; store--) {
+    const half = stores.length >> 1;
+    for (let attempt = 0; attempt < LEAVES; attempt++) {
+      const store = half - (attempt % half);
       const { killed, calls: done } = await this.#start(put, { at: stores[store]! });
       const stored = done.filter(isStore).length;
       if (!killed || stored === 0 || stored > (stores.length * 2) / 3) continue;

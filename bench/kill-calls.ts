@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { COMMANDS, killAtCalls } from './kill-calls-run.ts';
+import { every } from './strikes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -16,7 +17,8 @@ const { values } = parseArgs({
 for (const command of COMMANDS) {
   if (values.only !== undefined && values.only !== command) continue;
   const started = performance.now();
-  const { calls, killed, torn, failures } = await killAtCalls(command, values.folder, Number(values.step));
+  const step = every(Number(values.step));
+  const { calls, killed, torn, failures } = await killAtCalls(command, values.folder, step);
   const parts = [...killed].map(([call, count]) => `${call} ${count}`).join(', ');
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const sum = [...killed.values()].reduce((a, b) => a + b, 0);

@@ -6,10 +6,13 @@ import { pathToFileURL } from 'node:url';
 import { shimIn } from './faults-run.ts';
 import { type Books, GATEWAYS, ReceiptsJudge } from './kill-receipts-judge.ts';
 import { mulberry } from './kill-vaults.ts';
+import type { ChooseStrikes } from './strikes.ts';
 
 const LIBRARY = pathToFileURL(`${resolve('dist')}/`).href;
 const CHILD = resolve('test/fixtures/kill-receipts.mjs');
 const HANG_MS = 120_000;
+/** A call that no life comes to. */
+const NEVER = 1_000_000_000;
 const FIRST_HOUR = 500_000;
 /** Hours of one life, if it comes to its end. */
 const HOURS = 3;
@@ -232,8 +235,8 @@ export interface ReceiptCalls extends ReceiptKills {
   readonly struck: Map<string, number>;
 }
 
-/** Kills them before every `step`-th call that changes a file, and in the middle of those that write. Needs a C compiler. */
-export async function killReceiptsAtCalls(folder: string, step: number): Promise<ReceiptCalls> {
+/** Kills them before some of the calls that change a file, and in the middle of those that write. Needs a C compiler. */
+export async function killReceiptsAtCalls(folder: string, choose: ChooseStrikes): Promise<ReceiptCalls> {
   const report: ReceiptCalls = { ...newReport(), calls: 0, torn: 0, struck: new Map() };
   const outer = await mkdtemp(join(folder, 'holdfast-receipt-calls-'));
   const shim = shimIn(outer);
@@ -243,14 +246,13 @@ export async function killReceiptsAtCalls(folder: string, step: number): Promise
   await before.make();
   await before.live(undefined, {}, 1);
   try {
-    for (let [at, goesOn] = [1, true]; goesOn; at += step) {
-      goesOn = false;
-      for (const torn of [false, true]) {
-        const struck = await strikeCall({ outer, shim: shim.path, before, at, torn });
-        goesOn ||= struck;
-        if (struck && torn) report.torn++;
-      }
-      report.calls = at;
+    const given = { outer, shim: shim.path, before };
+    report.calls = (await liveUntil({ ...given, at: NEVER, torn: false })).calls.length;
+    const { first, step, beyond } = choose(report.calls);
+    for (let [at, call] = [first, '']; beyond || at <= report.calls; at += step) {
+      call = await strikeCall({ ...given, at, torn: false });
+      if (call === '' && at > report.calls) break;
+      if (call.startsWith('write') && (await strikeCall({ ...given, at, torn: true })) !== '') report.torn++;
     }
     await rm(outer, { recursive: true, force: true });
   } catch (error) {
@@ -267,8 +269,16 @@ interface CallStrike {
   readonly torn: boolean;
 }
 
-async function strikeCall({ outer, shim, before, at, torn }: CallStrike): Promise<boolean> {
-  const report = before.report as ReceiptCalls;
+interface StruckLife {
+  readonly one: Gateways;
+  readonly killed: boolean;
+  /** That changed a file, in order: name and path. */
+  readonly calls: readonly string[];
+}
+
+/** The next hour of a copy, up to a call. */
+async function liveUntil({ outer, shim, before, at, torn }: CallStrike): Promise<StruckLife> {
+  const { report } = before;
   const home = join(outer, 'home');
   await rm(home, { recursive: true, force: true });
   await cp(before.home, home, { recursive: true });
@@ -280,16 +290,24 @@ async function strikeCall({ outer, shim, before, at, torn }: CallStrike): Promis
   const given = { FAULT_ROOT: home, FAULT_LOG: log, FAULT_AT: `${at}`, FAULT_ERRNO: '0' };
   const env = { ...given, LD_PRELOAD: shim, UV_THREADPOOL_SIZE: '1', ...(torn ? { FAULT_TORN: '1' } : {}) };
   const killed = !(await one.live(undefined, env, 1));
+  const lines = (await readFile(log, 'utf8')).trimEnd().split('\n');
+  return { one, killed, calls: lines.map((line) => line.slice(2)) };
+}
+
+/** @returns the call at which it was killed; empty when its life had fewer. */
+async function strikeCall(given: CallStrike): Promise<string> {
+  const report = given.before.report as ReceiptCalls;
+  const { one, killed, calls } = await liveUntil(given);
+  const call = killed ? (calls[given.at - 1] ?? 'unknown') : '';
   if (killed) {
-    const call = (await readFile(log, 'utf8')).trimEnd().split('\n')[at - 1] ?? '';
     const kind = kindOf(call);
     report.struck.set(kind, (report.struck.get(kind) ?? 0) + 1);
     await one.judge.look().catch((error: Error) => {
-      throw new Error(`${torn ? 'in' : 'before'} call ${at}, ${call}: ${error.message}`);
+      throw new Error(`${given.torn ? 'in' : 'before'} call ${given.at}, ${call}: ${error.message}`);
     });
   }
   await comeToEnd(one);
-  return killed;
+  return call;
 }
 
 /** Which of the steps a call belongs to. */

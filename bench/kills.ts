@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { killReceipts, killReceiptsAtCalls, type ReceiptKills } from './kill-receipts.ts';
 import { runKills } from './kill-run.ts';
 import { OPERATIONS, PHASES, REPAIR_OPERATIONS, struckAt, struckIn, UPKEEP } from './kill-vaults.ts';
+import { every } from './strikes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +35,7 @@ const secondsNow = (): number => (performance.now() - started) / 1000;
 async function ofReceipts(): Promise<void> {
   const [seed, step] = [Number(values.seed), Number(values.step)];
   if (step > 0) {
-    const { calls, torn, struck, ...rest } = await killReceiptsAtCalls(values.folder, step);
+    const { calls, torn, struck, ...rest } = await killReceiptsAtCalls(values.folder, every(step));
     const parts = [...struck].map(([kind, times]) => `${kind} ${times}`).join(', ');
     console.log(
       `receipts: killed before and in calls 1 to ${calls} that change a file (${parts}), ${torn} of them torn`,

@@ -1,13 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { createVault, type Vault } from '../../src/index.ts';
+import { providersToml } from './cli.ts';
 import { blobsIn } from './files.ts';
 import { noise } from './vault.ts';
 
-export const BIG = noise(9_000_000, 1);
+/** Ten chunks, of the size below: what is tested is the same for large ones. */
+export const BIG = noise(600_000, 1);
 export const SMALL = noise(3_000, 2);
+
+const CHUNKS = '[chunks]\nladder = ["64 KiB", "128 KiB"]\ndefault_bytes = "64 KiB"\n';
 
 export interface Nine {
   readonly home: string;
@@ -18,6 +22,7 @@ export interface Nine {
 export async function nine(): Promise<Nine> {
   const home = await mkdtemp(join(tmpdir(), 'holdfast-repair-'));
   onTestFinished(() => rm(home, { recursive: true, force: true }));
+  await writeFile(join(home, 'storage.toml'), `${CHUNKS}${providersToml(9)}`);
   const vault = await createVault({ home, unwrapped: true, env: {} });
   onTestFinished(() => vault.close());
   await vault.putObject(BIG, { name: 'big' });
