@@ -26,7 +26,7 @@ import { du, get, init, ls, put, recode, rm, stat, verify } from './routes/objec
 import { evacuate, providers, rebalance, replace } from './routes/providers.ts';
 import { receipts } from './routes/receipts.ts';
 import { daemon, gateway, node } from './routes/services.ts';
-import { bench, completion, config, demo, doctor, migrate, plan } from './routes/tools.ts';
+import { bench, completion, config, demo, doctor, migrate, offer, plan } from './routes/tools.ts';
 import { type CommandTable, commandTable } from './shell/command-table.ts';
 
 const DESCRIPTION = `Objects on many storage providers, with a computed statement of how many may vanish.
@@ -83,8 +83,9 @@ const routes: RouteMap<CliContext> = buildRouteMap({
     gateway: listed(gateway),
     daemon: listed(daemon),
     completion: listed(completion),
+    offer,
   },
-  docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION },
+  docs: { brief: DESCRIPTION.split('.')[0]!, fullDescription: DESCRIPTION, hideRoute: { offer: true } },
 });
 
 /** @internal A test lets it parse what the documents say, and runs nothing. */

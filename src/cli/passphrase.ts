@@ -39,7 +39,8 @@ export async function newPassphrase(io: Io): Promise<string | undefined> {
   });
 }
 
-async function givenPassphrase(io: Io): Promise<string | undefined> {
+/** Undefined where the environment names none. @throws HoldfastError `ConfigInvalid` (`passphrase_file`). */
+export async function givenPassphrase(io: Pick<Io, 'env'>): Promise<string | undefined> {
   if (io.env.HOLDFAST_PASSPHRASE) return io.env.HOLDFAST_PASSPHRASE;
   const file = io.env.HOLDFAST_PASSPHRASE_FILE;
   if (!file) return undefined;

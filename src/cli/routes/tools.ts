@@ -87,12 +87,26 @@ export const completion: Command<CliContext> = buildCommand({
   },
   docs: {
     brief: 'Print a script that completes command lines, for bash, zsh or fish',
-    fullDescription: `Print a script that completes command lines. A key press starts no program and opens no vault.
+    fullDescription: `Print a script that completes command lines: commands, flags, names of objects, ids of providers. Names are
+offered where the vault opens without asking (\`holdfast unlock\`), up to the next slash, 100 at most, within 1.5 seconds.
 
   bash: source <(holdfast completion bash)
   zsh:  holdfast completion zsh > a folder of $fpath, as _holdfast
   fish: holdfast completion fish > ~/.config/fish/completions/holdfast.fish`,
   },
+});
+
+/** Only for what `completion` prints; no help lists it. */
+export const offer: Command<CliContext> = buildCommand({
+  loader: async () => import('../commands/offer.ts'),
+  parameters: {
+    positional: {
+      kind: 'array',
+      minimum: 2,
+      parameter: { brief: 'objects or providers, the word so far, and those before', parse: anyText },
+    },
+  },
+  docs: { brief: 'Print what a word may be completed to' },
 });
 
 const compareCoders = buildCommand({
