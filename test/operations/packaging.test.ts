@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SCHEMA } from '../../src/config/schema.ts';
@@ -143,5 +143,31 @@ describe('the Containerfile', () => {
     expect(Object.keys(bin)).toEqual(JSON.parse(entry));
     expect(await refusal(JSON.parse(command) as string[])).toBe('');
     expect(ofKind('USER').map(Number)).toEqual([10_001]);
+  });
+});
+
+describe('the package', () => {
+  const { files, man, peerDependencies } = JSON.parse(read('package.json'));
+  const shipped = (path: string): boolean =>
+    [...files, 'README.md', 'LICENSE', 'package.json'].some((it) => path === it || path.startsWith(`${it}/`));
+
+  it('holds all that its pages lead to, but for sources', () => {
+    const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' });
+    const pages = ['README.md', 'packaging/README.md', ...docs.map((path) => `docs/${path}`)];
+    const missing = pages
+      .filter((page) => page.endsWith('.md'))
+      .flatMap((page) =>
+        [...read(page).matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)].map(([, to]) => join(dirname(page), to!)),
+      )
+      .filter((path) => !shipped(path) && !/^(?:src|test)\//.test(path));
+    expect(missing).toEqual([]);
+  });
+
+  it('installs every manual page', () => {
+    expect(man.toSorted()).toEqual(readdirSync(join(ROOT, 'man'), 'utf8').map((name) => `./man/${name}`));
+  });
+
+  it('has the driver of PostgreSQL beside it in the image', () => {
+    expect(read('packaging/Containerfile')).toContain(` postgres@${peerDependencies.postgres} `);
   });
 });
