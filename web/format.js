@@ -82,4 +82,4 @@ export const short = (address) =>
  * @param {string} [level]
  */
 export const survives = (tolerates, level = 'provider') =>
-  tolerates < 0 ? 'lost' : tolerates === 0 ? 'none' : `any ${counted(tolerates, level)}`;
+  tolerates < 0 ? 'not readable' : tolerates === 0 ? 'none' : `any ${counted(tolerates, level)}`;

@@ -143,7 +143,9 @@ function scrubsOf(scrubs) {
             ? badge(`${counted(bad, 'finding')}`, 'bad')
             : row.unheard + row.unread > 0
               ? badge('not all answered', 'warn')
-              : badge('all there', 'good');
+              : row.packs === 0
+                ? badge('no packs in it', 'plain')
+                : badge('all there', 'good');
       return [
         `${row.part} of ${row.of}`,
         state,

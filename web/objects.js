@@ -139,7 +139,7 @@ function filters(query) {
     },
     [
       ['', 'all objects'],
-      ['-1', 'lost in part'],
+      ['-1', 'not readable now'],
       ['0', 'survive no loss'],
       ['1', 'survive at most 1'],
       ['2', 'survive at most 2'],

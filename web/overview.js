@@ -43,8 +43,8 @@ export const overview = {
         },
         {
           label: 'The weakest survives',
-          value: least === undefined ? '–' : least < 0 ? 'lost' : count(least),
-          note: least === undefined ? 'nothing is stored' : `${least === 1 ? 'loss' : 'losses'} from now on`,
+          value: least === undefined ? '–' : count(Math.max(least, 0)),
+          note: weakestOf(least),
           kind: least === undefined ? undefined : least < 0 ? 'bad' : least === 0 ? 'warn' : 'good',
         },
         {
@@ -84,6 +84,13 @@ export const overview = {
     ];
   },
 };
+
+/** @param {number | undefined} least losses that the weakest object survives */
+function weakestOf(least) {
+  if (least === undefined) return 'nothing is stored';
+  if (least < 0) return 'losses: it is not readable now';
+  return `${least === 1 ? 'loss' : 'losses'} from now on`;
+}
 
 /**
  * @param {Overview['objects']} objects
@@ -148,10 +155,10 @@ function workOf(ready, status) {
     ['Objects can be stored', yes(ready.writes), (ready.reasons ?? []).map(words).join(', ')],
     ...(ready.gates ?? [])
       .filter((/** @type {any} */ { gate }) => !PLANES.includes(gate))
-      .map((/** @type {any} */ { gate, open, reasons }) => [
+      .map((/** @type {any} */ { gate, open, reasons, needs }) => [
         `Gate: ${words(gate)}`,
         open ? badge('open', 'good') : badge('shut', 'bad'),
-        reasons.map(words).join(', '),
+        open || reasons.length > 0 ? reasons.map(words).join(', ') : `behind ${needs.map(words).join(', ')}`,
       ]),
     [
       'This state is the latest',
@@ -170,7 +177,12 @@ function workOf(ready, status) {
       loop.done_unix_ms ? `last done ${time(loop.done_unix_ms)}` : 'not done yet',
     ]),
   ];
-  return table('What can be done now', [{ label: 'What' }, { label: 'Now' }, { label: 'Why' }], rows, {
-    hideCaption: true,
-  });
+  return table(
+    'What can be done now',
+    [{ label: 'What', kind: 'name' }, { label: 'Now' }, { label: 'Why' }],
+    rows,
+    {
+      hideCaption: true,
+    },
+  );
 }

@@ -161,7 +161,7 @@ function verdictOf(map, taken) {
   const level = domains.level;
   const [kind, text] =
     tolerates < 0
-      ? ['bad', `${counted(lostChunks, 'chunk')} of ${count(map.chunks)} cannot be decoded any more.`]
+      ? ['bad', `${counted(lostChunks, 'chunk')} of ${count(map.chunks)} cannot be decoded.`]
       : tolerates === 0
         ? ['warn', `it can be read, and survives no further loss of a ${level}.`]
         : ['good', `it survives the loss of any ${count(tolerates)} of ${counted(domains.count, level)}.`];
@@ -172,7 +172,7 @@ function verdictOf(map, taken) {
     text,
     worst.length > 0 && ` Losing ${worst.length > 1 ? 'all of ' : ''}`,
     worst.flatMap((label, i) => [i > 0 && ' + ', foreign(label)]),
-    worst.length > 0 && ' too would be fatal.',
+    worst.length > 0 && ` ${taken.size === 0 ? '' : 'too '}would be fatal.`,
   );
   if (isAsked) announce(verdict.textContent ?? '');
   isAsked = false;
