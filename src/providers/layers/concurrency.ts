@@ -131,9 +131,7 @@ function createGate({ clock, maxConcurrency, maxWaiting = 1024 }: ConcurrencyOpt
   const adapt = (): void => {
     const elapsedMs = clock.monotonic() - window.start;
     const { times, ...counts } = window;
-    const medianMs =
-      times.length < ENOUGH_TIMES ? undefined : times.toSorted((a, b) => a - b)[times.length >> 1];
-    state = nextGoodput(state, { ...counts, elapsedMs, medianMs }, maxConcurrency);
+    state = nextGoodput(state, { ...counts, elapsedMs, medianMs: median(times) }, maxConcurrency);
     window = empty();
   };
   const admitWaiting = (): void => {
@@ -179,6 +177,11 @@ function createGate({ clock, maxConcurrency, maxWaiting = 1024 }: ConcurrencyOpt
       admitWaiting();
     },
   };
+}
+
+function median(times: readonly number[]): number | undefined {
+  if (times.length < ENOUGH_TIMES) return undefined;
+  return times.toSorted((a, b) => a - b)[times.length >> 1];
 }
 
 function queueFull(maxWaiting: number): HoldfastError {
