@@ -14,6 +14,8 @@ export interface CuttingProxy {
   readonly port: number;
   /** Cuts the next message, on whatever connection it is sent. */
   arm(cut: Cut): void;
+  /** Breaks the connection under the next message once so many bytes of it, or of the answer, have gone through. */
+  armAt(side: 'message' | 'answer', bytes: number): void;
   /** How many messages were cut. */
   cuts(): number;
   /** True: nobody new gets through. */
@@ -23,7 +25,7 @@ export interface CuttingProxy {
 
 /** Stands before a server on this machine and breaks connections at instants that tests choose. */
 export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
-  let armed: Cut | undefined;
+  let armed: Cut | { readonly side: 'message' | 'answer'; readonly bytes: number } | undefined;
   let cuts = 0;
   let refusing = false;
   const sockets = new Set<Socket>();
@@ -39,17 +41,38 @@ export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
         upstream.destroy();
       });
     }
-    let deaf: Cut | undefined;
+    let deaf: typeof armed;
+    let left = 0;
+    /** What of it still goes through; then both ends see the connection break. */
+    const cutShort = (to: Socket, chunk: Uint8Array): void => {
+      const part = chunk.subarray(0, left);
+      left -= part.length;
+      const end = (): void => {
+        if (left === 0) client.destroy();
+      };
+      if (part.length > 0) to.write(part, end);
+      else end();
+    };
     client.on('data', (chunk) => {
-      if (armed === undefined || deaf !== undefined) return void upstream.write(chunk);
+      if (armed === undefined || deaf !== undefined) {
+        if (typeof deaf === 'object' && deaf.side === 'message') cutShort(upstream, chunk);
+        else upstream.write(chunk);
+        return;
+      }
       deaf = armed;
       armed = undefined;
       cuts++;
-      if (deaf === 'before') client.destroy();
+      if (typeof deaf === 'object') {
+        left = deaf.bytes;
+        if (deaf.side === 'message') cutShort(upstream, chunk);
+        else upstream.write(chunk);
+      } else if (deaf === 'before') client.destroy();
       else upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
-      if (deaf === undefined) client.write(chunk);
+      const isMessage = typeof deaf === 'object' && deaf.side === 'message';
+      if (deaf === undefined || isMessage) client.write(chunk);
+      else if (typeof deaf === 'object') cutShort(client, chunk);
       else if (deaf === 'after') client.destroy();
     });
   });
@@ -59,6 +82,9 @@ export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
     port: (server.address() as AddressInfo).port,
     arm: (cut) => {
       armed = cut;
+    },
+    armAt: (side, bytes) => {
+      armed = { side, bytes };
     },
     cuts: () => cuts,
     refuse: (whether) => {

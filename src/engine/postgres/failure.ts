@@ -32,6 +32,13 @@ const RULES: readonly Rule[] = [
     hint: 'Nothing was changed. Try again.',
   },
   {
+    states: ['53300'],
+    kind: 'Unavailable',
+    code: 'engine_contended',
+    message: 'the database takes no more connections',
+    hint: 'Raise max_connections of the server, or lower engine.postgres_connections or the number of processes.',
+  },
+  {
     states: ['25006'],
     kind: 'Unavailable',
     code: 'engine_read_only',
