@@ -3,6 +3,7 @@ import { errnoText } from '../core/errno.ts';
 import { type Observers, silent } from '../vault/settings.ts';
 import { type Io, note } from './io.ts';
 import type { Profile } from './profile.ts';
+import { logOfWaiting } from './waiting.ts';
 
 export interface CommandMetrics {
   readonly observers: Observers;
@@ -17,9 +18,12 @@ const unfitText = ({ kernel, implementation, why }: Readonly<Record<string, unkn
 export async function openObservers(
   file: string | undefined,
   io: Io,
+  json: boolean,
   profile?: Profile,
 ): Promise<CommandMetrics> {
+  const waiting = logOfWaiting(io, json);
   const log: Observers['log'] = (level, event, fields) => {
+    waiting(level, event, fields);
     if (event === 'kernel_not_used') note(io, unfitText(fields));
     else if (io.env.HOLDFAST_LOG === 'debug' || (io.env.HOLDFAST_LOG === 'warn' && level === 'warn')) {
       note(io, JSON.stringify({ level, event, ...fields }));

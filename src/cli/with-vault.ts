@@ -31,7 +31,7 @@ export async function withVault<T>(
 ): Promise<T> {
   const config = await configOf(flags, io);
   noteWarnings(config, io);
-  const metrics = await openObservers(flags.metricsFile, io, profile);
+  const metrics = await openObservers(flags.metricsFile, io, flags.json, profile);
   const paths = homePaths(config.home);
   const { keyFile = paths.keyFile } = flags;
   if (flags.sealed && config.engine.default === 'level') await requireState(paths);

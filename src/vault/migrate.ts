@@ -15,6 +15,7 @@ import type { EngineName } from '../engine/index.ts';
 import { type MovableEngine, storeMoved } from '../engine/movable.ts';
 import { homePaths, installKeyFile, requireState } from './home.ts';
 import { openStore } from './open-engine.ts';
+import { type Observers, silent } from './settings.ts';
 
 export interface MigrateTask {
   /** A home, or `postgres:SCHEMA`. */
@@ -25,6 +26,8 @@ export interface MigrateTask {
 
 export interface MigrateOptions extends AbortOptions {
   readonly onProgress?: ((step: 'copying' | 'checking', progress: CopyProgress) => void) | undefined;
+  /** Told `engine_waiting` while a database does not answer. */
+  readonly log?: Observers['log'] | undefined;
 }
 
 export interface MigrateResult {
@@ -60,8 +63,9 @@ export async function migrateRecords(
   options: MigrateOptions = {},
 ): Promise<MigrateResult> {
   const [source, target] = placesOf(task);
-  const from = await openStore(source, config, env);
-  const to = await openStore(target, config, env);
+  const { log = silent.log } = options;
+  const from = await openStore(source, config, env, log);
+  const to = await openStore(target, config, env, log);
   try {
     const { contents, resumedAt } = await move({ source, target, from, to }, options);
     if (source.engine === 'level' && target.engine === 'level')

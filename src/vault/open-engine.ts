@@ -29,7 +29,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @throws HoldfastError `Unavailable`, `Corrupt`, when it is used. */
 export async function openEngine(
   config: Pick<Config, 'engine' | 'home'>,
-  observers: Pick<Observers, 'engines'>,
+  observers: Pick<Observers, 'engines' | 'log'>,
   env: Environment,
 ): Promise<Engine> {
   return (await openEngineAndOwners(config, observers, env)).engine;
@@ -38,7 +38,7 @@ export async function openEngine(
 /** The same, and who works on it. */
 export async function openEngineAndOwners(
   config: Pick<Config, 'engine' | 'home'>,
-  observers: Pick<Observers, 'engines'>,
+  observers: Pick<Observers, 'engines' | 'log'>,
   env: Environment,
 ): Promise<{ readonly engine: Engine; readonly owners: Owners }> {
   const { default: main, overrides, postgresLeaseMs } = config.engine;
@@ -49,7 +49,7 @@ export async function openEngineAndOwners(
       opened.set(name, createEngine(name, config.home));
       continue;
     }
-    const shared = await openShared(config, config.engine.postgresSchema, env);
+    const shared = await openShared(config, config.engine.postgresSchema, env, observers.log);
     opened.set(name, shared);
     if (name === engineOfJournals(config)) owners = shared.owners(postgresLeaseMs);
   }
@@ -87,6 +87,7 @@ const openShared = (
   { engine, home }: Pick<Config, 'engine' | 'home'>,
   schema: string,
   env: Environment,
+  log: Observers['log'],
   moving = false,
 ) =>
   loadPostgresEngine({
@@ -96,6 +97,7 @@ const openShared = (
     statementMs: engine.postgresStatementMs,
     waitMs: engine.postgresWaitMs,
     moving,
+    onWaiting: (waiting) => log('warn', 'engine_waiting', { ...waiting }),
     clock: systemClock,
     random: secureRandom,
   });
@@ -105,9 +107,10 @@ export async function openStore(
   place: StorePlace,
   config: Pick<Config, 'engine' | 'home'>,
   env: Environment,
+  log: Observers['log'],
 ): Promise<MovableEngine & { readonly anyAlive: () => Promise<boolean> }> {
   if (place.engine === 'postgres') {
-    const shared = await openShared(config, place.at, env, true);
+    const shared = await openShared(config, place.at, env, log, true);
     const owners = shared.owners(config.engine.postgresLeaseMs);
     return Object.assign(shared, { anyAlive: () => owners.anyAlive() });
   }

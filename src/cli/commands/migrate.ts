@@ -6,6 +6,7 @@ import { bytes, counted } from '../format.ts';
 import { output } from '../io.ts';
 import { Progress, type Unit } from '../progress.ts';
 import { runCommand } from '../run-command.ts';
+import { logOfWaiting } from '../waiting.ts';
 
 const records: Unit = (count) => `${Math.round(count)} records`;
 
@@ -26,7 +27,11 @@ export default async function migrate(
       config,
       io.env,
       { from, to, engine },
-      { signal: io.signal, onProgress: (step, at) => bars[step].update(at.records, undefined) },
+      {
+        signal: io.signal,
+        onProgress: (step, at) => bars[step].update(at.records, undefined),
+        log: logOfWaiting(io, flags.json),
+      },
     ).finally(() => bars.checking.end());
     output(io, flags.json, result, () =>
       [

@@ -21,8 +21,18 @@ export interface PoolOptions {
   readonly waitMs: number;
   /** True: whoever moves the records opens it. */
   readonly moving?: boolean | undefined;
+  /** Called while no connection is had, soon and then every few seconds. @param host "" before one was tried. */
+  readonly onWaiting?: ((waiting: Waited) => void) | undefined;
   readonly clock: Clock;
   readonly random: RandomBytes;
+}
+
+export interface Waited {
+  /** With its port; nothing else of the URL. */
+  readonly host: string;
+  readonly waitedMs: number;
+  /** When it is given up, from the beginning. */
+  readonly limitMs: number;
 }
 
 /** A place for one connection. Writes of one place come one after the other, numbered. */
@@ -41,6 +51,8 @@ interface Waiting {
 }
 
 const CONNECT_MS = 10_000;
+/** Who waits is told after this long, and again after that. */
+const TELL_MS = { first: 500, again: 5_000 } as const;
 /** Those that are in each other's way are soon out of it; a server takes longer to start. */
 const PAUSE_MS = { first: 20, longest: 1_000, longestMet: 40 } as const;
 /** Tries of one operation against others that change the same entries. */
@@ -59,6 +71,9 @@ export class SessionPool {
   #server: ServerHistory | undefined;
   /** Grows whenever that has not been through all that was read and written before. */
   history = 0;
+  #telling = false;
+  /** Whom the latest connection was tried to. */
+  #host = '';
   /** Which of several hosts is tried next. */
   #turn = 0;
 
@@ -86,15 +101,51 @@ export class SessionPool {
    * @throws HoldfastError: nothing was sent.
    */
   async sessionOf(slot: Slot, deadline: number): Promise<Session> {
+    if (this.#isLive(slot)) return slot.session;
+    const told = this.#tellOfWaiting(deadline);
+    try {
+      return await this.#connected(slot, deadline);
+    } finally {
+      told();
+    }
+  }
+
+  #isLive(slot: Slot): slot is Slot & { session: Session } {
+    return slot.session?.over === false && slot.session.server.line === this.#server?.line;
+  }
+
+  /** One tells for all that wait at once. @returns ends it. */
+  #tellOfWaiting(deadline: number): () => void {
+    const { clock, onWaiting, waitMs } = this.options;
+    if (onWaiting === undefined || this.#telling) return () => {};
+    this.#telling = true;
+    const began = clock.monotonic();
+    const tell = (): void => {
+      const waitedMs = clock.monotonic() - began;
+      onWaiting({ host: this.#host, waitedMs, limitMs: Math.min(waitMs, deadline - began) });
+      cancel = clock.timer(TELL_MS.again, tell, { idle: true });
+    };
+    let cancel = clock.timer(TELL_MS.first, tell, { idle: true });
+    return () => {
+      cancel();
+      this.#telling = false;
+    };
+  }
+
+  async #connected(slot: Slot, deadline: number): Promise<Session> {
     for (let attempt = 0; ; attempt++) {
-      if (slot.session?.over === false) {
-        if (slot.session.server.line === this.#server?.line) return slot.session;
-        // It leads to a server of before, which may still answer.
-        slot.session.destroy();
-      }
+      if (this.#isLive(slot)) return slot.session;
+      // One that leads to a server of before may still answer.
+      slot.session?.destroy();
       try {
         const url = await this.options.url();
-        const session = await openSession({ ...this.options, url, connectMs: CONNECT_MS }, this.#turn);
+        const onConnect = (host: string): void => {
+          this.#host = host;
+        };
+        const session = await openSession(
+          { ...this.options, url, connectMs: CONNECT_MS, onConnect },
+          this.#turn,
+        );
         slot.session = session;
         this.#meet(session.server);
         await this.#prepare(session);

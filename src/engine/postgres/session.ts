@@ -34,6 +34,7 @@ export interface SessionOptions {
   readonly statementMs: number;
   readonly connectMs: number;
   readonly moving?: boolean | undefined;
+  readonly onConnect: (host: string) => void;
 }
 
 /** What is used of the package `postgres`. */
@@ -171,6 +172,7 @@ class PostgresSession implements Session {
     if (this.over || this.#socket !== undefined) throw new SessionOver('the connection is over');
     const at = turn % host.length;
     const [its, itsPort] = [host[at]!, port[at]!];
+    this.#options.onConnect(path || `${its}:${itsPort}`);
     this.#socket = path ? connect(path) : connect({ host: its, port: itsPort, noDelay: true });
     // By its name the certificate is checked.
     return Object.assign(this.#socket, { host: its, port: itsPort });
