@@ -3,9 +3,9 @@ import { KINDS, type Kind, type Measured, type Pair, type Ratio, ratioOf } from 
 import { PHASES, type PhaseName } from './phases.ts';
 
 /** What is let pass beyond the noise. */
-const TOLERANCE: Readonly<Record<Kind | 'memory', number>> = {
+const TOLERANCE: Readonly<Record<Figure['kind'], number>> = {
   ...{ cpu: 0.15, memory: 0.15 },
-  ...{ p95: 0.1, start: 0.1, time: 0.1 },
+  ...{ p95: 0.1, start: 0.1, time: 0.1, trips: 0.1 },
 };
 /** Shares of the requests. */
 const MOST_ERRORS = 0.001;
@@ -17,10 +17,12 @@ const LEFT_OUT: readonly string[] = [
   'hot start',
   'first start',
   'puts start',
-  'far start',
-  'far cpu',
+  'objects start',
+  'decoded start',
   'long p95',
 ];
+
+const GATEWAYS: readonly PhaseName[] = ['objects', 'decoded'];
 
 export interface Baseline {
   /** By phase and kind, as "hot cpu". */
@@ -29,16 +31,16 @@ export interface Baseline {
 
 export interface Finding {
   readonly phase: PhaseName;
-  readonly kind: Kind | 'memory' | 'errors' | 'shed';
+  readonly kind: Figure['kind'] | 'errors' | 'shed';
   readonly text: string;
 }
 
 interface Figure extends Ratio {
   readonly phase: PhaseName;
-  readonly kind: Kind | 'memory';
+  readonly kind: Kind | 'memory' | 'trips';
 }
 
-function figuresOf({ phases, memory }: Measured): Figure[] {
+function figuresOf({ phases, memory, trips }: Measured): Figure[] {
   const figures: Figure[] = [];
   for (const phase of PHASES) {
     const pairs = phases[phase];
@@ -47,8 +49,12 @@ function figuresOf({ phases, memory }: Measured): Figure[] {
       if (!LEFT_OUT.includes(`${phase} ${kind}`)) figures.push({ phase, kind, ...ratioOf(pairs, kind) });
   }
   // Long bodies are what memory is needed for.
+  const { node, gateway, reference } = memory;
   if (phases.long !== undefined)
-    figures.push({ phase: 'long', kind: 'memory', value: memory.subject / memory.reference, noise: 0 });
+    figures.push({ phase: 'long', kind: 'memory', value: node / reference, noise: 0 });
+  if (phases.long !== undefined && phases.decoded !== undefined)
+    figures.push({ phase: 'decoded', kind: 'memory', value: gateway / reference, noise: 0 });
+  if (trips !== undefined) figures.push({ phase: 'far', kind: 'trips', value: trips, noise: 0 });
   return figures;
 }
 
@@ -123,7 +129,7 @@ function absolute({ phases, memory }: Measured): string {
       const total = (kind: 'errors' | 'shed'): string =>
         String(slices.reduce((sum, one) => sum + one[kind], 0));
       rows.push([
-        `${phase}, ${who === 'subject' ? 'node' : 'plain'}`,
+        `${phase}, ${who === 'reference' ? 'plain' : GATEWAYS.includes(phase) ? 'gateway' : 'node'}`,
         (1000 / of('time')).toFixed(0),
         ...(['p50', 'p95', 'p99', 'start'] as const).map((kind) => of(kind).toFixed(1)),
         of('cpu').toFixed(0),
@@ -134,7 +140,7 @@ function absolute({ phases, memory }: Measured): string {
   }
   const head = ['', 'requests/s', 'p50 ms', 'p95', 'p99', 'start p95', 'CPU µs', '5xx', '429/503'];
   const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`;
-  const used = `memory at the most: node ${mib(memory.subject)}, plain ${mib(memory.reference)}`;
+  const used = `memory at the most: node ${mib(memory.node)}, gateway ${mib(memory.gateway)}, plain ${mib(memory.reference)}`;
   return `${columns([head, ...rows])}\n${used}`;
 }
 

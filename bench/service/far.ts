@@ -2,9 +2,6 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** How far away the backend is that reads wait for. */
-export const FAR_MS = 50;
-
 /** A way to a server on which every answer takes a while longer. */
 export interface FarWay {
   readonly port: number;

@@ -1,7 +1,10 @@
+import { writeBlobs } from '../load-blobs.ts';
 import { percentile } from '../load-client.ts';
+import { nodePath } from '../load-servers.ts';
 import { median } from '../numbers.ts';
 import { PHASES, type Phase, type PhaseName, preparePhases } from './phases.ts';
 import { type Served, startServers } from './servers.ts';
+import { countTrips, TRIP_BLOBS } from './trips.ts';
 import { type Asked, Wire } from './wire.ts';
 
 /** Rounds that are not counted. */
@@ -36,8 +39,10 @@ export interface Pair {
 
 export interface Measured {
   readonly phases: Readonly<Partial<Record<PhaseName, readonly Pair[]>>>;
-  /** The most memory of the node beside the most of the reference, in bytes. */
-  readonly memory: { readonly subject: number; readonly reference: number };
+  /** The most memory of each, in bytes: of the node and the reference, once long bodies went through. */
+  readonly memory: { readonly node: number; readonly gateway: number; readonly reference: number };
+  /** Round trips of reads over a long way; see `countTrips`. */
+  readonly trips?: number | undefined;
 }
 
 export interface MeasureOptions {
@@ -51,8 +56,8 @@ export interface MeasureOptions {
 }
 
 /**
- * Slices of the node and of the reference in turn, so that whatever else the machine does hits both; which is first changes
- * from round to round. The same requests go to both.
+ * Slices of the node or the gateway and of the reference in turn, so that whatever else the machine does hits both; which is
+ * first changes from round to round. The same requests go to both, or the nearest to them.
  */
 export async function measureService(options: MeasureOptions): Promise<Measured> {
   const { dir, program, rounds, sliceMs, only = PHASES, say } = options;
@@ -60,12 +65,20 @@ export async function measureService(options: MeasureOptions): Promise<Measured>
   try {
     const phases = (await preparePhases(servers)).filter(({ name }) => only.includes(name));
     const pairs: Partial<Record<PhaseName, Pair[]>> = {};
+    const { node, gateway, reference } = servers;
+    const used = () => ({ node: node.memoryBytes(), reference: reference.memoryBytes() });
+    let withLong = used();
     for (const phase of phases) {
       say(phase.name);
-      pairs[phase.name] = await pairsOf(phase, servers.reference, rounds, sliceMs);
+      pairs[phase.name] = await pairsOf(phase, reference, rounds, sliceMs);
+      if (phase.name === 'long') withLong = used();
     }
-    const memory = { subject: servers.node.memoryBytes(), reference: servers.reference.memoryBytes() };
-    return { phases: pairs, memory };
+    const memory = { ...withLong, gateway: gateway.memoryBytes() };
+    if (!only.includes('far')) return { phases: pairs, memory };
+    say('far');
+    const blobs = await writeBlobs(servers.root, TRIP_BLOBS, 32 * 1024);
+    const trips = await countTrips(servers.far.port, servers.way, blobs.map(nodePath));
+    return { phases: pairs, memory, trips };
   } finally {
     await servers.close();
   }

@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { utimesSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { putRandom } from '../gateway-server.ts';
 import { blobPath, writeBlobs } from '../load-blobs.ts';
 import { nodePath } from '../load-servers.ts';
 import { MIB } from '../numbers.ts';
@@ -8,6 +9,9 @@ import type { Served, Servers } from './servers.ts';
 import type { Asked } from './wire.ts';
 
 const KIB = 1024;
+/** Objects of 1 MiB of the gateway: those that fit in its memory, and those that do not. */
+const KEPT = 8;
+const DECODED = 40;
 
 /** One kind of load. Each stresses something else, so that what is slower shows beside nothing but itself. */
 export interface Phase {
@@ -15,11 +19,11 @@ export interface Phase {
   readonly connections: number;
   /** The one that is measured. */
   readonly subject: Served;
-  /** The request at this place of the sequence, the same for both servers. @param far to the reference. */
+  /** The request at this place of the sequence. @param reference the same, or the nearest to it, of the plain server. */
   ask(i: number, reference: boolean): Asked;
 }
 
-export const PHASES = ['hot', 'first', 'puts', 'far', 'long'] as const;
+export const PHASES = ['hot', 'first', 'puts', 'long', 'objects', 'decoded', 'far'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 /** Numbers that are the same in each run. */
@@ -36,7 +40,7 @@ export const range = (start: number, length: number): Record<string, string> => 
 });
 
 export async function preparePhases(servers: Servers): Promise<Phase[]> {
-  const { node, far, root } = servers;
+  const { node, gateway, root } = servers;
   const small = await writeBlobs(root, 32, 256 * KIB);
   const large = await writeBlobs(root, 24, 2 * MIB);
   const long = await writeBlobs(root, 2, 32 * MIB);
@@ -46,6 +50,12 @@ export async function preparePhases(servers: Servers): Promise<Phase[]> {
   const random = sequence(1);
   const plan = Array.from({ length: 4096 }, () => [random(), random(), random()] as const);
   const at = (i: number): readonly [number, number, number] => plan[i % plan.length]!;
+  const objects = await putRandom(
+    servers.home,
+    Array.from({ length: KEPT + DECODED }, () => MIB),
+  );
+  const kept = objects.slice(0, KEPT);
+  const decoded = objects.slice(KEPT);
 
   return [
     {
@@ -74,15 +84,23 @@ export async function preparePhases(servers: Servers): Promise<Phase[]> {
     },
     { ...{ name: 'puts', connections: 8, subject: node }, ask: (i) => post(puts[i % puts.length]!, 3) },
     {
-      ...{ name: 'far', connections: 16, subject: far },
+      ...{ name: 'objects', connections: 16, subject: gateway },
+      // Chunks that are in memory.
       ask(i, reference) {
-        const [what, , which] = at(i);
-        const path = nodePath(small[Math.floor(which * small.length)]!);
-        return {
-          method: what > 0.8 ? 'HEAD' : 'GET',
-          path: reference ? `/far${path}` : path,
-          headers: range(0, 4 * KIB),
-        };
+        const [what, where, which] = at(i);
+        const path = reference
+          ? nodePath(small[Math.floor(which * small.length)]!)
+          : kept[Math.floor(which * kept.length)]!;
+        if (what > 0.78) return { method: 'HEAD', path };
+        return { method: 'GET', path, headers: range(0, 1 + Math.floor(where * 64 * KIB)) };
+      },
+    },
+    {
+      ...{ name: 'decoded', connections: 4, subject: gateway },
+      // More than fits in memory, always in the same order: each read fetches and decodes a chunk.
+      ask(i, reference) {
+        const path = reference ? nodePath(large[i % large.length]!) : decoded[i % decoded.length]!;
+        return { method: 'GET', path, headers: range(64 * KIB, 64 * KIB) };
       },
     },
     {

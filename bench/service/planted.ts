@@ -41,6 +41,27 @@ export const PLANTED: Readonly<Record<string, readonly Change[]>> = {
       to: '    return entry === undefined ? entry : undefined;',
     },
   ],
+  'drop the chunks of the gateway': [
+    {
+      file: 'gateway/chunk-cache.ts',
+      from: '      const kept = list?.[indexOf(list, at)];\n',
+      to: '      const kept = undefined;\n',
+    },
+  ],
+  'open manifests anew': [
+    {
+      file: 'gateway/opened-manifests.ts',
+      from: '- known.openedMs < MAX_AGE_MS;',
+      to: '- known.openedMs < 0;',
+    },
+  ],
+  'ask for the length first': [
+    {
+      file: 'verified/reader.ts',
+      from: 'this.#tellsSize = options.peekStat === undefined;',
+      to: 'this.#tellsSize = false;',
+    },
+  ],
   'a lock across an await': [
     {
       file: 'http/handle.ts',

@@ -1,7 +1,7 @@
 /**
  * What a node is measured by: `reference.js <folder of blobs> <folder for puts>`. The plainest server on node:http that does
  * the same to the same bytes, once: it looks at files, keeps short ones in memory, reads and hashes others, and writes a line
- * for each request. A path under /far/ is answered after a while.
+ * for each request.
  */
 import { createReadStream, createWriteStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
@@ -13,7 +13,6 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { selectBlake3 } from '../../src/core/b3/select.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { FAR_MS } from './far.ts';
 
 const [folder = '', puts = ''] = process.argv.slice(2);
 const blake3 = await selectBlake3({ native: true, wasm: true });
@@ -103,7 +102,6 @@ const server = createServer((request, response) => {
   if (request.method === 'PUT' || request.method === 'POST') return void put(request, response).catch(failed);
   const hex = url.slice(-64);
   const path = join(folder, hex.slice(0, 2), hex.slice(2));
-  if (url.startsWith('/far/')) setTimeout(() => get(request, response, path), FAR_MS);
-  else get(request, response, path);
+  get(request, response, path);
 });
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));

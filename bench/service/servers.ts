@@ -4,13 +4,15 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { createVault } from '../holdfast.ts';
 import { makeRoot } from '../load-blobs.ts';
 import { cpuNanosOf, memoryOf } from '../proc.ts';
-import { FAR_MS, type FarWay, farFrom } from './far.ts';
+import { type CountedWay, countedWayTo } from './trips.ts';
 
 const REFERENCE = fileURLToPath(new URL('./reference.js', import.meta.url));
 /** Little, so that what is too much shows. */
 const NODE_FLAGS = ['--cache-bytes', '16777216', '--max-body', '67108864'];
+const GATEWAY_FLAGS = ['--chunk-cache-bytes', '16777216', '--access-log', 'off'];
 const START_MS = 30_000;
 
 /** A server process under load. */
@@ -23,11 +25,16 @@ export interface Served {
   tidy(): Promise<void>;
 }
 
-/** A node, one whose backend is far away, and what they are measured by. */
+/** A node, one whose backend is far away, a gateway, and what they are measured by. */
 export interface Servers {
   readonly root: string;
+  /** Of the vault that the gateway serves. */
+  readonly home: string;
   readonly node: Served;
   readonly far: Served;
+  /** The way that `far` reads over. */
+  readonly way: CountedWay;
+  readonly gateway: Served;
   readonly reference: Served;
   close(): Promise<void>;
 }
@@ -48,17 +55,21 @@ export async function startServers(dir: string, program: string): Promise<Server
     started([program, 'node', '--json', '--bind', '127.0.0.1:0', ...flags, ...log, ...NODE_FLAGS], stderr);
 
   const config = join(dir, 'crowd.toml');
-  await writeFile(config, '[node]\nmax_client_connections = 0\n');
+  await writeFile(config, '[node]\nmax_client_connections = 0\n\n[gateway]\nmax_client_connections = 0\n');
   const near = await node(['--root', root, '--config', config], ['--access-log', log.path], log.writer);
-  const way = await farFrom(near[1], () => FAR_MS);
+  const way = await countedWayTo(near[1]);
   const farConfig = await farConfigIn(dir, way);
   const far = await node(['--backend', 'far', '--config', farConfig], ['--access-log', 'off'], 'ignore');
+  const { home } = await createVault(dir);
+  const serving = [program, 'gateway', '--home', home, '--config', config, '--json', '--bind', '127.0.0.1:0'];
+  const gateway = await started([...serving, ...GATEWAY_FLAGS], 'ignore');
   const puts = join(dir, 'reference-puts');
   await mkdir(puts);
   const bare = await started([REFERENCE, join(root, 'blobs'), puts], 'ignore');
 
   return {
-    root,
+    ...{ root, home, way },
+    gateway: served(gateway, async () => {}),
     node: served(near, () => tidyRoot(root, kept)),
     far: served(far, async () => {}),
     reference: served(bare, async () => {
@@ -93,7 +104,7 @@ async function tidyRoot(root: string, kept: Set<string>): Promise<void> {
   }
 }
 
-async function farConfigIn(dir: string, { port }: FarWay): Promise<string> {
+async function farConfigIn(dir: string, { port }: CountedWay): Promise<string> {
   const path = join(dir, 'far.toml');
   const provider = `id = "far"\nadapter = "http"\nurl = "http://127.0.0.1:${port}"\nmax_concurrency = 64\n`;
   await writeFile(path, `[node]\nmax_client_connections = 0\n\n[[providers]]\n${provider}`);
