@@ -48,7 +48,8 @@ function normalise(providers: readonly string[]): string[] {
 }
 
 const MAX_OVERRIDES = 100_000;
-const MAX_ID_BYTES = 255;
+/** What a header and a receipt can name. */
+const ID = /^[\x21-\x7e]{1,255}$/;
 
 /** Says for single objects who is credited, whatever their manifests list. It takes effect with the next read. */
 export class ProviderOverrides {
@@ -56,11 +57,10 @@ export class ProviderOverrides {
 
   /**
    * @param kind only for reads of this kind; default: all. The narrower goes first.
-   * @throws HoldfastError `ConfigInvalid`, code `bad_option`: for an id of no or more than 255 bytes, or for too many.
+   * @throws HoldfastError `ConfigInvalid`, code `bad_option`: for an id that is not 1 to 255 visible characters of ASCII, or for too many.
    */
   set(manifest: string, provider: string, kind?: ReadKind): void {
-    const { length } = utf8Encode(provider);
-    if (length < 1 || length > MAX_ID_BYTES) throw bad(`a provider's id has 1 to ${MAX_ID_BYTES} bytes`);
+    if (!ID.test(provider)) throw bad("a provider's id has 1 to 255 visible characters of ASCII");
     const key = keyOf(manifest, kind);
     if (this.#providers.size >= MAX_OVERRIDES && !this.#providers.has(key))
       throw bad(`there are at most ${MAX_OVERRIDES} overrides`);

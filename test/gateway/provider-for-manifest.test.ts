@@ -69,9 +69,9 @@ it('is what an override says, the narrower first, until that is cleared', () => 
   expect(named('wasm')).toBe('a');
 });
 
-it('takes no override that no receipt can name, and not without end', () => {
+it('takes no override that no receipt or header can name, and not without end', () => {
   const overrides = new ProviderOverrides();
-  for (const id of ['', 'x'.repeat(256)])
+  for (const id of ['', 'x'.repeat(256), 'p\r\nset-cookie: a=b', 'zwölf', 'p 1'])
     expect(() => overrides.set(MANIFEST, id)).toThrow(expect.objectContaining({ code: 'bad_option' }));
   for (let i = 0; i < 100_000; i++) overrides.set(`b3:${i}`, 'p');
   expect(() => overrides.set(MANIFEST, 'p')).toThrow(expect.objectContaining({ code: 'bad_option' }));
