@@ -62,7 +62,9 @@ async function openFile(path: string): Promise<AppendFile> {
     const found = await file.stat();
     if (!found.isFile()) throw Object.assign(new Error('it is no file'), { code: 'EINVAL' });
     await flushFolder(dirname(path));
-    return appendTo(path, file, found);
+    // Where a file system gives a file another number when it is asked by its name, numbers say nothing.
+    const isTold = isSame(found, await lstat(path));
+    return appendTo(path, file, isTold ? found : undefined);
   } catch (error) {
     await file.close();
     throw error;
@@ -113,14 +115,17 @@ async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-const appendTo = (path: string, file: FileHandle, own: Pick<Stats, 'dev' | 'ino'>): AppendFile => ({
+type Identity = Pick<Stats, 'dev' | 'ino'>;
+const isSame = (a: Identity, b: Identity): boolean => a.dev === b.dev && a.ino === b.ino;
+
+const appendTo = (path: string, file: FileHandle, own: Identity | undefined): AppendFile => ({
   size: () => told(path, async () => (await file.stat()).size),
   append: (bytes) => told(path, () => file.writeFile(bytes)),
   flush: () => told(path, () => file.datasync()),
   truncate: (size) => told(path, () => file.truncate(size)),
   isNamed: () =>
     lstat(path).then(
-      ({ dev, ino }) => dev === own.dev && ino === own.ino,
+      (named) => own === undefined || isSame(named, own),
       () => false,
     ),
   close: () => told(path, () => file.close()),
