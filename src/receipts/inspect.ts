@@ -47,7 +47,8 @@ async function stateOf(folder: Folder, epoch: number, isClosed: boolean): Promis
     await sumEpoch(folder, epoch);
     return { epoch, state: 'open' };
   } catch (error) {
-    if (!isHoldfastError(error, 'Corrupt')) throw error;
+    // One that cannot be read hides none of the others.
+    if (!isHoldfastError(error)) throw error;
     return { epoch, state: 'damaged', flaw: error };
   }
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { wasmBlake3 as blake3 } from '../../src/core/b3/wasm.ts';
 import { loadRoot } from '../../src/receipts/close.ts';
 import { readsSince, viewEpochs } from '../../src/receipts/epoch-view.ts';
+import { listStates } from '../../src/receipts/inspect.ts';
 import { diskFiles } from '../../src/receipts/log/disk.ts';
 import { timelyFiles } from '../../src/receipts/log/files.ts';
 import {
@@ -14,6 +15,7 @@ import {
   openReceipts,
   verifyReceiptProof,
 } from '../../src/receipts.ts';
+import { receiptParts } from '../../src/vault/open-receipts.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 import { recordsOf } from './page-reader.ts';
 
@@ -158,6 +160,16 @@ test('a file is placed whole and once, and links are not followed', async () => 
   await expect(diskFiles.read(join(folder, 'link'), 9)).rejects.toMatchObject({ code: 'access_denied' });
   await expect(diskFiles.open(join(folder, 'link'))).rejects.toMatchObject({ code: 'access_denied' });
   await expect(diskFiles.open(join(folder, 'a'))).rejects.toMatchObject({ code: 'access_denied' });
+});
+
+test('an hour whose root is a link hides none of the others', async () => {
+  await mkdir(join(folder, 'read', '7'), { recursive: true });
+  await symlink('/dev/zero', join(folder, 'read', '8.root'));
+  const states = await listStates(await receiptParts(folder, {}));
+  expect(states.map(({ epoch, state }) => [epoch, state])).toEqual([
+    [7, 'void'],
+    [8, 'damaged'],
+  ]);
 });
 
 test('an audit of a folder without receipts, and a proof that is none, say so', async () => {
