@@ -9,10 +9,7 @@ import { type SigningKey, signingKeyOf } from './signing.ts';
  * signs, which Node's own library holds.
  */
 
-/**
- * @param context a fixed, application-unique string. @returns a 32-byte subkey.
- * @internal Tests compare it with the official vectors.
- */
+/** @param context a fixed, application-unique string. @returns a 32-byte subkey. */
 export const deriveKey = (context: string, material: Uint8Array): Uint8Array =>
   blake3(material, { context: utf8Encode(context) });
 
@@ -22,7 +19,6 @@ export const keyedHash = (key: Uint8Array, data: Uint8Array): Uint8Array => blak
 /**
  * Every `derive_key` context in use, each for one purpose. A string here never changes its meaning;
  * a new meaning gets a new string. `docs/format/keys.md` lists them for other implementations.
- * @internal Tests compare it with that page.
  */
 export const CONTEXT = {
   vaultWrap: 'holdfast 2026-11 vault wrap key',

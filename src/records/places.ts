@@ -83,10 +83,7 @@ function decodePlace(bytes: Uint8Array): PlaceRecord | undefined {
 const encodePlace = ({ place, vaults, wasEmpty }: PlaceRecord): Uint8Array =>
   utf8Encode(JSON.stringify({ v: 1, place, vaults, was_empty: wasEmpty }));
 
-/**
- * What the slot of a place says. @returns undefined where it says nothing that can be understood.
- * @internal Tests read it as another vault does.
- */
+/** What the slot of a place says. @returns undefined where it says nothing that can be understood. */
 export async function readPlace(
   adapter: BlobAdapter,
   options: AbortOptions = {},
