@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
-import { type EpochEnd, type Place, readEpoch } from './log/load.ts';
+import { type EpochEnd, goThrough, type Place } from './log/load.ts';
 import { blake3Tree, TreeRoot } from './merkle/tree.ts';
+import { readCounted } from './records/records.ts';
 import type { EpochRoot } from './records/root.ts';
 import { Totals } from './totals.ts';
 
@@ -22,9 +23,11 @@ export async function sumEpoch(place: Place, epoch: number): Promise<EpochSums> 
   const trees: TreeRoot[] = [];
   let gateway: Uint8Array | undefined;
   let isOne = true;
-  const end = await readEpoch(place, epoch, ({ receipt, bytes }, seq) => {
+  const end = await goThrough(place, epoch, (cursor, seq) => {
+    const from = cursor.at;
+    const receipt = readCounted(cursor);
     trees[seq] ??= new TreeRoot(hash);
-    trees[seq].append(hash.leaf(bytes));
+    trees[seq].append(hash.leaf(cursor.bytes.subarray(from, cursor.at)));
     totals.add(receipt);
     gateway ??= receipt.gateway.slice();
     isOne &&= equalBytes(gateway, receipt.gateway);

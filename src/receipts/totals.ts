@@ -1,7 +1,7 @@
 import { compareUtf8 } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
 import { IdSet } from './log/ids.ts';
-import type { ReadAck, Receipt } from './records/records.ts';
+import type { Counted, ReadAck } from './records/records.ts';
 import type { EpochTotals, ProviderTotals } from './records/root.ts';
 
 /** Below one in so many reads that are signed, a provider's are not credited. */
@@ -26,7 +26,7 @@ export class Totals {
   #count = 0;
   #denied = 0;
 
-  add(receipt: Receipt): void {
+  add(receipt: Counted): void {
     this.#count++;
     if (receipt.kind === 'denials') this.#denied = plus(this.#denied, receipt.reads);
     else if (receipt.kind === 'execution') {
@@ -56,7 +56,7 @@ export class Totals {
     };
   }
 
-  #read({ provider, bytes, pk }: ReadAck): void {
+  #read({ provider, bytes, pk }: Pick<ReadAck, 'provider' | 'bytes' | 'pk'>): void {
     const tally = this.#of(provider);
     tally.reads++;
     tally.bytes = plus(tally.bytes, bytes);

@@ -1,7 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodeNode } from '../../src/manifest/dag-cbor.ts';
+import type { Cursor } from '../../src/receipts/records/fields.ts';
 import {
+  type Counted,
   decodeReceipt,
   encodeReceipt,
   glimpse,
@@ -9,6 +12,8 @@ import {
   providerIn,
   type ReadAck,
   type Receipt,
+  readCounted,
+  readReceipt,
   signAck,
   signExecution,
 } from '../../src/receipts/records/records.ts';
@@ -52,7 +57,7 @@ const GRANT = {
 const DENIED = { bytes: 0, ts: 5, allowed: false, reason: 'rate_limited' };
 const COST = { cpuUs: 7, diskRead: 2 ** 33, diskWritten: 0, ts: 9, executionId: BYTES.subarray(0, 16) };
 
-test.each<Receipt>([
+const ONE_OF_EACH: readonly Receipt[] = [
   signAck({ ...GRANT, provider: 'p1', domain: 'zwölf' }, { bytes: 300, ts: 7 }, reader),
   // A text that looks like another field.
   signAck({ ...GRANT, provider: 'gread_id', domain: 'gallowed' }, { bytes: 24, ts: 256 }, reader),
@@ -60,7 +65,9 @@ test.each<Receipt>([
   { ...GRANT, provider: 'p1', domain: '', kind: 'read', ...DENIED },
   { kind: 'denials', gateway: BYTES, reason: 'x', reads: 3, from: 1, to: 2 },
   signExecution({ ...GRANT, ...COST, provider: 'p3', domain: '' }, reader),
-])('what a start has to know of a record is what all of it says: %#', (receipt) => {
+];
+
+test.each(ONE_OF_EACH)('what a start has to know of a record is what all of it says: %#', (receipt) => {
   const encoded = encodeReceipt(receipt);
   const cursor = { bytes: encoded, at: 0 };
   expect(glimpse(cursor)).toEqual({ id: idOf(receipt), provider: providerIn(receipt) });
@@ -68,3 +75,30 @@ test.each<Receipt>([
   for (let length = 0; length < encoded.length; length++)
     expect(() => glimpse({ bytes: encoded.subarray(0, length), at: 0 })).toThrow('malformed receipt');
 });
+
+test.each(ONE_OF_EACH)(
+  'what is counted of a record is what all of it says, or refused like it: %#',
+  (receipt) => {
+    const encoded = encodeReceipt(receipt);
+    const judged = (read: (cursor: Cursor) => Counted, bytes: Uint8Array): unknown => {
+      const cursor = { bytes, at: 0 };
+      try {
+        const { gateway, ...found } = read(cursor);
+        const { kind } = found;
+        if (kind === 'denials') return [gateway, kind, found.reads, cursor.at];
+        if (kind === 'execution') return [gateway, kind, found.provider, found.cpuUs, cursor.at];
+        return [gateway, kind, found.allowed, found.provider, found.bytes, found.pk, cursor.at];
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const differ: number[] = [];
+    for (let at = 0; at < encoded.length; at++)
+      for (const flip of [0, 0x01, 0x20, 0x80]) {
+        const other = encoded.map((byte, i) => (i === at ? byte ^ flip : byte));
+        for (const bytes of [other, other.subarray(0, at)])
+          if (!isDeepStrictEqual(judged(readCounted, bytes), judged(readReceipt, bytes))) differ.push(at);
+      }
+    expect(differ).toEqual([]);
+  },
+);

@@ -1,8 +1,8 @@
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { concatBytes, equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import { type Cursor, head, readHead, take } from '../records/fields.ts';
 import { type Receipt, readReceipt } from '../records/records.ts';
-import { type Cursor, head, readHead, take } from '../records/shape.ts';
 
 /** A file of records is a sequence of batches, each `[digest, content]`: docs/format/receipt.md, "Files". */
 
@@ -66,8 +66,8 @@ export function scanFile(
   return scanBatches(blake3, bytes, reading(visit));
 }
 
-/** Reads records whole, each with its bytes. */
-export const reading =
+/** Reads records, each with its bytes. */
+const reading =
   (visit: (record: FileRecord, index: number) => void) =>
   (cursor: Cursor, index: number): void => {
     const from = cursor.at;

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { HoldfastError } from '../../core/errors.ts';
+import type { Cursor } from '../records/fields.ts';
 import { glimpse } from '../records/records.ts';
 import { RECORDS_PER_FILE } from '../records/root.ts';
-import type { Cursor } from '../records/shape.ts';
-import { type FileRecord, type FileScan, isTorn, MAX_FILE_BYTES, reading, scanBatches } from './batch.ts';
+import { type FileScan, isTorn, MAX_FILE_BYTES, scanBatches } from './batch.ts';
 import type { ReceiptFiles } from './files.ts';
 import { fileName, filePath, listFiles } from './folder.ts';
 import { IdSet, type IdTable } from './ids.ts';
@@ -29,17 +29,10 @@ export interface EpochEnd {
 
 /**
  * Goes through all records of an epoch that is written by the rules, in order.
+ * @param read leaves the cursor behind the record.
  * @throws HoldfastError `Corrupt`, code `receipts_damaged`, which names the file and the place.
  */
-export function readEpoch(
-  place: Place,
-  epoch: number,
-  visit: (record: FileRecord, seq: number) => void,
-): Promise<EpochEnd> {
-  return goThrough(place, epoch, reading(visit));
-}
-
-async function goThrough(
+export async function goThrough(
   place: Place,
   epoch: number,
   read: (cursor: Cursor, seq: number) => void,

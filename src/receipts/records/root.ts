@@ -3,7 +3,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { decodeNode, encodeNode } from '../../manifest/dag-cbor.ts';
 import { Fields } from '../../manifest/fields.ts';
 import type { Ed25519, Signer } from '../ed25519/ed25519.ts';
-import { malformed } from './shape.ts';
+import { malformed } from './fields.ts';
 
 /** Records of each file of an epoch but its last. */
 export const RECORDS_PER_FILE = 4_096;
