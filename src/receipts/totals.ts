@@ -1,6 +1,6 @@
 import { compareUtf8 } from '../core/bytes.ts';
 import { entryOf } from '../core/maps.ts';
-import { IdSet } from './log/ids.ts';
+import { IdSet, type IdTable } from './log/ids.ts';
 import type { Counted, ReadAck } from './records/records.ts';
 import type { EpochTotals, ProviderTotals } from './records/root.ts';
 
@@ -10,6 +10,8 @@ const READS_TO_ONE_SIGNED = 10;
 /** A sum that no record could hold stays at what one can: nobody who signs a cost keeps an hour from its root. */
 const plus = (a: number, b: number): number => Math.min(a + b, Number.MAX_SAFE_INTEGER);
 
+const SUMS = ['reads', 'signed', 'bytes', 'signedBytes', 'executions', 'cpuUs'] as const;
+
 interface Tally {
   reads: number;
   signed: number;
@@ -18,6 +20,13 @@ interface Tally {
   signedBytes: number;
   executions: number;
   cpuUs: number;
+}
+
+/** What some records come to, as another thread can be given it. */
+export interface Tallied {
+  readonly count: number;
+  readonly denied: number;
+  readonly providers: readonly (readonly [string, Omit<Tally, 'readers'>, readers: readonly IdTable[]])[];
 }
 
 /** What an epoch's records come to, in memory that grows with providers and readers. */
@@ -35,6 +44,25 @@ export class Totals {
       tally.cpuUs = plus(tally.cpuUs, receipt.cpuUs);
     } else if (receipt.allowed) this.#read(receipt);
     else this.#denied = plus(this.#denied, 1);
+  }
+
+  /** So far. The tables of the readers are the totals' own. */
+  tallied(): Tallied {
+    const providers = [...this.#providers].map(
+      ([provider, { readers, ...sums }]) => [provider, sums, readers.tables] as const,
+    );
+    return { count: this.#count, denied: this.#denied, providers };
+  }
+
+  /** Adds what other records come to. */
+  join({ count, denied, providers }: Tallied): void {
+    this.#count += count;
+    this.#denied = plus(this.#denied, denied);
+    for (const [provider, sums, readers] of providers) {
+      const tally = this.#of(provider);
+      for (const key of SUMS) tally[key] = plus(tally[key], sums[key]);
+      tally.readers.join(readers);
+    }
   }
 
   totals(): EpochTotals {

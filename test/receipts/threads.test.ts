@@ -95,6 +95,18 @@ test('damage that a thread finds is told with its place', async () => {
   await expect(threads.know(EPOCH)).rejects.toMatchObject(failure);
 });
 
+test('of what is damaged in both halves of an hour the first is told', async () => {
+  await hourOnDisk();
+  // The second has one batch, and so is gone through first.
+  for (const seq of [0, 1]) {
+    const path = filePath(folder, EPOCH, seq);
+    const bytes = (await diskFiles.read(path, 2 ** 24))!;
+    bytes[bytes.length - 1]! ^= 1;
+    await writeFile(path, Buffer.concat([bytes, bytes]));
+  }
+  await expect(start().sum(EPOCH)).rejects.toMatchObject({ context: { file: '00000000.cbor' } });
+});
+
 test('where threads fail, or there are none, all is done without them', async () => {
   const stated = decodeRoot(await hourOnDisk());
   const broken = join(folder, 'broken.mjs');

@@ -6,7 +6,7 @@ import { selectEd25519 } from '../ed25519/select.ts';
 import { diskFiles } from '../log/disk.ts';
 import { timelyFiles } from '../log/files.ts';
 import { type EpochKnown, knowEpoch } from '../log/load.ts';
-import { sumEpoch } from '../sums.ts';
+import { buffersOf, type FileSums, joinSums, sumFiles } from '../sums.ts';
 import { checkPacked } from './signatures.ts';
 import type { ReceiptJob, ReceiptSetup } from './threads.ts';
 
@@ -19,12 +19,13 @@ const files = timelyFiles(diskFiles, systemClock);
 async function answer(job: ReceiptJob): Promise<unknown> {
   const [blake3, ed25519] = await parts;
   if (job.kind === 'check') return checkPacked(job.packed, ed25519);
+  if (job.kind === 'join') return joinSums(blake3, job.parts);
   const place = { files, blake3, folder: job.folder };
-  return job.kind === 'know' ? knowEpoch(place, job.epoch) : sumEpoch(place, job.epoch);
+  return job.kind === 'know' ? knowEpoch(place, job.epoch) : sumFiles(place, job.epoch, job.range);
 }
 
 doJobs<ReceiptJob>(answer, (found) => {
   // What may be large is given away.
-  const ids = (found as Partial<EpochKnown>).ids ?? [];
-  return ids.map(({ slots }) => slots.buffer as ArrayBuffer);
+  const { ids = [], tallied } = found as Partial<EpochKnown & FileSums>;
+  return tallied === undefined ? ids.map(({ slots }) => slots.buffer as ArrayBuffer) : buffersOf({ tallied });
 });

@@ -5,8 +5,9 @@ import { type Clock, withDeadline } from '../../core/clock.ts';
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import { WorkerThread, workerFailed } from '../../core/worker-thread.ts';
 import type { Ed25519 } from '../ed25519/ed25519.ts';
-import { type EpochKnown, knowEpoch, type Place } from '../log/load.ts';
-import { type EpochSums, sumEpoch } from '../sums.ts';
+import { listFiles } from '../log/folder.ts';
+import { type EpochKnown, type FileRange, knowEpoch, type Place } from '../log/load.ts';
+import { buffersOf, type EpochSums, type FileSums, sumEpoch } from '../sums.ts';
 import { type Check, packChecks } from './signatures.ts';
 
 /** What a thread starts with. */
@@ -16,7 +17,9 @@ export interface ReceiptSetup {
 
 export type ReceiptJob =
   | { readonly kind: 'check'; readonly packed: Uint8Array }
-  | { readonly kind: 'know' | 'sum'; readonly folder: string; readonly epoch: number };
+  | { readonly kind: 'know'; readonly folder: string; readonly epoch: number }
+  | { readonly kind: 'sum'; readonly folder: string; readonly epoch: number; readonly range: FileRange }
+  | { readonly kind: 'join'; readonly parts: readonly FileSums[] };
 
 export interface ThreadsOptions extends Place {
   readonly ed25519: Ed25519;
@@ -72,8 +75,8 @@ export function createReceiptThreads(options: ThreadsOptions): ReceiptThreads {
   const reads = new ReadThreads(options, start);
   return {
     verifyApart: (publicKey, message, signature) => checks.check({ publicKey, message, signature }),
-    know: (epoch) => reads.run('know', epoch, knowEpoch),
-    sum: (epoch, signal) => reads.run('sum', epoch, sumEpoch, signal),
+    know: (epoch) => reads.know(epoch),
+    sum: (epoch, signal) => reads.sum(epoch, signal),
     close: async () => void (await Promise.all([checks.close(), reads.close()])),
   };
 }
@@ -171,7 +174,9 @@ class CheckThreads {
   }
 }
 
-/** Whole epochs, each on a thread of its own that ends with it. */
+type Apart = (threads: readonly WorkerThread<ReceiptJob>[]) => Promise<unknown>;
+
+/** Whole epochs, on threads that end with them: two at most, since more would take the cores from those who read. */
 class ReadThreads {
   readonly #options: ThreadsOptions;
   readonly #start: Start;
@@ -183,22 +188,25 @@ class ReadThreads {
     this.#start = start;
   }
 
-  /** @param here for where no thread can do it. */
-  async run<T>(
-    kind: 'know' | 'sum',
-    epoch: number,
-    here: (place: Place, epoch: number) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    if (this.#isClosed) throw closed();
-    try {
-      return (await this.#apart(kind, epoch, signal)) as T;
-    } catch (error) {
-      if (signal?.aborted) throw abortError(signal, 'receipts');
-      if (this.#isClosed) throw closed();
-      if (!isHoldfastError(error) || error.code !== 'worker_failed') throw error;
-      return here(this.#options, epoch);
-    }
+  know(epoch: number): Promise<EpochKnown> {
+    const { folder } = this.#options;
+    const apart: Apart = ([thread]) => thread!.run({ kind: 'know', folder, epoch });
+    return this.#run(1, apart, () => knowEpoch(this.#options, epoch));
+  }
+
+  /** The trees of the files do not depend on each other. */
+  async sum(epoch: number, signal?: AbortSignal): Promise<EpochSums> {
+    const { files, folder } = this.#options;
+    const { count } = await listFiles(files, folder, epoch);
+    const middle = count >> 1;
+    const second = { from: middle, to: count };
+    const ranges = middle === 0 ? [second] : [{ from: 0, to: middle }, second];
+    const apart: Apart = async (threads) => {
+      const sums = ranges.map((range, i) => threads[i]!.run({ kind: 'sum', folder, epoch, range }));
+      const parts = (await inOrder(sums)) as FileSums[];
+      return threads[0]!.run({ kind: 'join', parts }, parts.flatMap(buffersOf));
+    };
+    return this.#run(ranges.length, apart, () => sumEpoch(this.#options, epoch), signal);
   }
 
   async close(): Promise<void> {
@@ -206,18 +214,32 @@ class ReadThreads {
     await Promise.all([...this.#threads].map((thread) => thread.stop()));
   }
 
-  async #apart(kind: 'know' | 'sum', epoch: number, signal?: AbortSignal): Promise<unknown> {
-    const { script, folder } = this.#options;
+  /** @param apart on so many threads. @param here for where no thread can do it. */
+  async #run<T>(count: number, apart: Apart, here: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#isClosed) throw closed();
+    try {
+      return (await this.#on(count, apart, signal)) as T;
+    } catch (error) {
+      if (signal?.aborted) throw abortError(signal, 'receipts');
+      if (this.#isClosed) throw closed();
+      if (!isHoldfastError(error) || error.code !== 'worker_failed') throw error;
+      return here();
+    }
+  }
+
+  async #on(count: number, apart: Apart, signal?: AbortSignal): Promise<unknown> {
+    const { script } = this.#options;
     if (script === undefined) throw workerFailed(undefined);
-    const thread = this.#begin(script);
-    this.#threads.add(thread);
-    const stop = (): void => void thread.stop();
+    signal?.throwIfAborted();
+    const threads: WorkerThread<ReceiptJob>[] = [];
+    const stop = (): Promise<unknown> => Promise.all(threads.map((thread) => thread.stop()));
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await thread.run({ kind, folder, epoch });
+      while (threads.length < count) threads.push(this.#begin(script));
+      return await apart(threads);
     } finally {
       signal?.removeEventListener('abort', stop);
-      await thread.stop();
+      await stop();
     }
   }
 
@@ -225,11 +247,18 @@ class ReadThreads {
   #begin(script: URL): WorkerThread<ReceiptJob> {
     try {
       const thread: WorkerThread<ReceiptJob> = this.#start(script, () => void this.#threads.delete(thread));
+      this.#threads.add(thread);
       return thread;
     } catch (error) {
       throw workerFailed(error);
     }
   }
+}
+
+/** Of what fails, the first by its place and not by its time. */
+async function inOrder<T>(all: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(all);
+  return Promise.all(all);
 }
 
 const closed = (): HoldfastError =>

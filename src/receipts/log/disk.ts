@@ -6,12 +6,12 @@ import { errnoText, isFull } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { makeFolders, openRegular } from '../../core/files.ts';
 import { secureRandom } from '../../core/random.ts';
-import type { AppendFile, ReceiptFiles } from './files.ts';
+import type { AppendFile, ReceiptFiles, Room } from './files.ts';
 
 /** The files of this machine. Failures are `PermissionDenied` (`access_denied`) or `QuotaExceeded` (`disk_full`). */
 export const diskFiles: ReceiptFiles = {
   list: (folder) => told(folder, () => list(folder)),
-  read: (path, maxBytes) => told(path, () => read(path, maxBytes)),
+  read: (path, maxBytes, room) => told(path, () => read(path, maxBytes, room)),
   open: (path) => told(path, () => openFile(path)),
   place: (path, bytes) => told(path, () => place(path, bytes)),
 };
@@ -36,7 +36,7 @@ async function list(folder: string): Promise<readonly string[]> {
   }
 }
 
-async function read(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+async function read(path: string, maxBytes: number, room?: Room): Promise<Uint8Array | undefined> {
   let file: FileHandle;
   try {
     file = await openRegular(path, 'refused');
@@ -45,7 +45,7 @@ async function read(path: string, maxBytes: number): Promise<Uint8Array | undefi
     throw error;
   }
   try {
-    return await readWhole(file, maxBytes);
+    return await readWhole(file, maxBytes, room);
   } finally {
     await file.close();
   }
@@ -98,11 +98,15 @@ async function place(path: string, bytes: Uint8Array): Promise<boolean> {
 }
 
 /** In one piece, however large: records are views of it. */
-async function readWhole(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
+async function readWhole(
+  file: FileHandle,
+  maxBytes: number,
+  room: Room = (bytes) => new Uint8Array(bytes),
+): Promise<Uint8Array> {
   const { size } = await file.stat();
   if (size > maxBytes)
     throw Object.assign(new Error(`it has more than ${maxBytes} bytes`), { code: 'EFBIG' });
-  const bytes = new Uint8Array(size);
+  const bytes = room(size);
   let at = 0;
   while (at < size) {
     const { bytesRead } = await file.read(bytes, at, size - at, at);

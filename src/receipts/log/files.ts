@@ -1,11 +1,17 @@
 import { type Clock, withDeadline } from '../../core/clock.ts';
 
+/** Memory of at least so many bytes. */
+export type Room = (bytes: number) => Uint8Array;
+
 /** What receipts need of a file system. What fails is a HoldfastError. An answer may not come: whoever waits for one has a deadline. */
 export interface ReceiptFiles {
   /** Names in a folder; none where there is no folder. */
   list(folder: string): Promise<readonly string[]>;
-  /** The whole of a file; undefined where there is none. A longer one fails. */
-  read(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /**
+   * The whole of a file; undefined where there is none. A longer one fails.
+   * @param room for what is read, which may be left unused. Default: of its own.
+   */
+  read(path: string, maxBytes: number, room?: Room): Promise<Uint8Array | undefined>;
   /** Opens a file to append to it, made where there is none. When it is back, the file stays there over a crash. */
   open(path: string): Promise<AppendFile>;
   /** A file that is there whole or not at all, over a crash too. @returns false where there is one already. */
@@ -33,7 +39,7 @@ export const inDiskTime = <T>(clock: Clock, work: () => Promise<T>): Promise<T> 
 /** The same files, for who has no deadline for what is read and placed. What is appended is the log's, which has one. */
 export const timelyFiles = (files: ReceiptFiles, clock: Clock): ReceiptFiles => ({
   list: (folder) => inDiskTime(clock, () => files.list(folder)),
-  read: (path, maxBytes) => inDiskTime(clock, () => files.read(path, maxBytes)),
+  read: (path, maxBytes, room) => inDiskTime(clock, () => files.read(path, maxBytes, room)),
   open: (path) => files.open(path),
   place: (path, bytes) => inDiskTime(clock, () => files.place(path, bytes)),
 });

@@ -18,14 +18,30 @@ export class IdSet {
   }
 
   has(id: Uint8Array): boolean {
-    const key = this.#keyOf(id);
-    for (const table of this.#tables) if (table.slots[placeIn(table, key)] !== 0) return true;
-    return false;
+    this.#keyOf(id);
+    return this.#hasKey();
   }
 
   /** @returns false where it is in there already. */
   add(id: Uint8Array): boolean {
     if (this.has(id)) return false;
+    this.#insert();
+    return true;
+  }
+
+  /** Adds what another set by as many bytes has. @param tables its own; they stay as they are. */
+  join(tables: readonly IdTable[]): void {
+    const words = this.#key.length;
+    for (const { slots } of tables)
+      for (let at = 0; at < slots.length; at += words) {
+        if (slots[at] === 0) continue;
+        for (let i = 0; i < words; i++) this.#key[i] = slots[at + i]!;
+        if (!this.#hasKey()) this.#insert();
+      }
+  }
+
+  /** The key at hand, which is not in there. */
+  #insert(): void {
     const key = this.#key;
     let table = this.#tables.at(-1);
     // Three quarters full: longer searches would cost more than the memory.
@@ -37,7 +53,6 @@ export class IdSet {
     table.slots.set(key, placeIn(table, key));
     table.used++;
     this.#size++;
-    return true;
   }
 
   /** What another thread needs to have the same set: buffers that may be given away. */
@@ -63,6 +78,11 @@ export class IdSet {
       table.used--;
       this.#size--;
     }
+  }
+
+  #hasKey(): boolean {
+    for (const table of this.#tables) if (table.slots[placeIn(table, this.#key)] !== 0) return true;
+    return false;
   }
 
   #keyOf(id: Uint8Array): Uint32Array {

@@ -5,7 +5,7 @@ import type { Cursor } from '../records/fields.ts';
 import { glimpse } from '../records/records.ts';
 import { RECORDS_PER_FILE } from '../records/root.ts';
 import { type FileScan, isTorn, MAX_FILE_BYTES, scanBatches } from './batch.ts';
-import type { ReceiptFiles } from './files.ts';
+import type { ReceiptFiles, Room } from './files.ts';
 import { fileName, filePath, listFiles } from './folder.ts';
 import { IdSet, type IdTable } from './ids.ts';
 
@@ -27,23 +27,33 @@ export interface EpochEnd {
   readonly tornBytes: number;
 }
 
+/** Some of an epoch's files, that follow each other: `to` is the number of the first behind them. */
+export interface FileRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+const ALL: FileRange = { from: 0, to: Number.POSITIVE_INFINITY };
+
 /**
  * Goes through all records of an epoch that is written by the rules, in order.
- * @param read leaves the cursor behind the record.
+ * @param read leaves the cursor behind the record. Its bytes are the next file's then.
  * @throws HoldfastError `Corrupt`, code `receipts_damaged`, which names the file and the place.
  */
 export async function goThrough(
   place: Place,
   epoch: number,
   read: (cursor: Cursor, seq: number) => void,
+  { from, to }: FileRange = ALL,
 ): Promise<EpochEnd> {
   const { files, blake3, folder } = place;
   const { count, others } = await listFiles(files, folder, epoch);
   if (others[0] !== undefined)
     throw damaged(place, epoch, others[0], 'it is there, and those before it are not');
+  const room = reusedRoom();
   let end: EpochEnd = { seq: 0, records: 0, bytes: 0, tornBytes: 0 };
-  for (let seq = 0; seq < count; seq++) {
-    const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
+  for (let seq = from; seq < Math.min(count, to); seq++) {
+    const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES, room);
     if (bytes === undefined) throw damaged(place, epoch, fileName(seq), 'it is missing');
     let records = 0;
     const scan = scanBatches(blake3, bytes, (cursor) => {
@@ -58,6 +68,15 @@ export async function goThrough(
     end = { seq, records, bytes: scan.wholeBytes, tornBytes };
   }
   return end;
+}
+
+/** The same for one file after the other: to make room takes the system as long as to read. */
+function reusedRoom(): Room {
+  let room = new Uint8Array(0);
+  return (bytes) => {
+    if (room.length < bytes) room = new Uint8Array(Math.ceil(1.25 * bytes));
+    return room;
+  };
 }
 
 /** Undefined: what is wrong in the file is damage. */

@@ -17,13 +17,16 @@ const NODE = 1;
 export function treeHash(bytes: number, hash: (data: Uint8Array) => Uint8Array): TreeHash {
   // Millions are hashed: each is laid here, which nothing interrupts.
   let desk = new Uint8Array(4_096);
+  /** Of it, by their lengths. */
+  let views: Uint8Array[] = [];
   const over = (kind: number, first: Uint8Array, second?: Uint8Array): Uint8Array => {
     const length = 1 + first.length + (second?.length ?? 0);
-    if (length > desk.length) desk = new Uint8Array(2 * length);
+    if (length > desk.length) [desk, views] = [new Uint8Array(2 * length), []];
     desk[0] = kind;
     desk.set(first, 1);
     if (second !== undefined) desk.set(second, 1 + first.length);
-    return hash(desk.subarray(0, length));
+    views[length] ??= desk.subarray(0, length);
+    return hash(views[length]);
   };
   return {
     bytes,

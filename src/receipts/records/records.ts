@@ -152,19 +152,26 @@ export type Counted = Pick<Receipt, 'gateway'> &
     | Pick<ExecutionReceipt, 'kind' | 'provider' | 'cpuUs'>
   );
 
-/** What {@link problemOf} looks at besides. */
-const COUNTED: ReadonlySet<string> = new Set([
+const COUNTED: readonly string[] = [
   ...['gateway', 'kind', 'allowed', 'provider', 'bytes', 'pk', 'reads', 'cpuUs'],
+  // What is looked at besides.
   ...['length', 'reason', 'sig'],
-]);
+];
+const isCounted = (name: string): boolean => COUNTED.includes(name);
+const COUNTED_OF: Readonly<Record<Receipt['kind'], readonly boolean[]>> = {
+  read: SHAPES.read.chosen(isCounted),
+  denials: SHAPES.denials.chosen(isCounted),
+  execution: SHAPES.execution.chosen(isCounted),
+};
 
 /** The same of a receipt's parts that are counted, in half the time: what the rest of it is, it looks at only. */
-export const readCounted = (cursor: Cursor): Counted => read(cursor, COUNTED);
+export const readCounted = (cursor: Cursor): Counted => read(cursor, COUNTED_OF);
 
-function read(cursor: Cursor, only?: ReadonlySet<string>): Receipt {
+function read(cursor: Cursor, only?: typeof COUNTED_OF): Receipt {
   const kind = kindAt(cursor);
   if (!Object.hasOwn(SHAPES, kind)) throw malformed('an unknown kind');
-  const receipt: Receipt = SHAPES[kind as Receipt['kind']].read(cursor, only);
+  const its = kind as Receipt['kind'];
+  const receipt: Receipt = SHAPES[its].read(cursor, only?.[its]);
   const problem = problemOf(receipt);
   if (problem !== undefined) throw malformed(problem);
   return receipt;

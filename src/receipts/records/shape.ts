@@ -43,6 +43,7 @@ const DESK = new Uint8Array(MAX_RECORD_BYTES);
 /** The records with these fields, `v` besides. `pathHash` stands in the bytes as `path_hash`. */
 export class Shape<T extends object> {
   readonly #fields: readonly Field[];
+  readonly #all: readonly boolean[];
 
   constructor(types: FieldTypes<T>, optional: readonly OptionalKeys<T>[] = []) {
     const all: Record<string, FieldType<unknown>> = { v: literal(1), ...(types as object) };
@@ -59,6 +60,7 @@ export class Shape<T extends object> {
       // The head of a key comes first and says its length.
       .sort((a, b) => Buffer.compare(a.key, b.key));
     if (this.#fields.length > MAX_FIELDS) throw new TypeError('too many fields for one head byte');
+    this.#all = this.chosen((name) => name !== 'v');
   }
 
   /** @param without left out, though the record has it. @throws TypeError for a record that is none of this shape. */
@@ -77,22 +79,28 @@ export class Shape<T extends object> {
     return DESK.slice(0, writer.at);
   }
 
+  /** Which of the fields are meant, in the order of the format. */
+  chosen(isMeant: (name: string) => boolean): readonly boolean[] {
+    return this.#fields.map(({ name }) => isMeant(name));
+  }
+
   /**
    * The record at the cursor, which is then behind it. Byte strings are views.
-   * @param only fields to be in it; the others are looked at all the same. Default: all. @throws HoldfastError `Corrupt`.
+   * @param only fields to be in it, {@link chosen}; the others are looked at all the same. @throws HoldfastError `Corrupt`.
    */
-  read(cursor: Cursor, only?: ReadonlySet<string>): T {
+  read(cursor: Cursor, only: readonly boolean[] = this.#all): T {
     const start = cursor.at;
     let left = readHead(cursor, MAP);
     const record: Record<string, unknown> = {};
-    for (const { name, key, type, optional } of this.#fields) {
+    for (let i = 0; i < this.#fields.length; i++) {
+      const { name, key, type, optional } = this.#fields[i]!;
       if (!startsWith(cursor, key)) {
         if (optional) continue;
         throw malformed(`no field ${name} in its place`);
       }
       cursor.at += key.length;
-      if (name === 'v' || only?.has(name) === false) type.pass(cursor);
-      else record[name] = type.read(cursor);
+      if (only[i]) record[name] = type.read(cursor);
+      else type.pass(cursor);
       left--;
     }
     if (left !== 0) throw malformed('a field that does not belong there');
