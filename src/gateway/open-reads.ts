@@ -6,6 +6,7 @@ import type { ReceiptDesk, Refusal } from '../receipts/desk.ts';
 import type { ReadRequest } from '../receipts/records/grants.ts';
 import { decodeGrant, decodeReceipt, encodeGrant, type ReadAck } from '../receipts/records/records.ts';
 import type { ReceiptMetrics } from '../telemetry/index.ts';
+import { Turns } from './turns.ts';
 
 export interface OpenReadsOptions {
   readonly desk: Pick<ReceiptDesk, 'issue' | 'accept' | 'unsigned' | 'failure'>;
@@ -39,6 +40,9 @@ interface Entry {
 }
 
 const LOOK_MS = 1_000;
+/** One takes tens of microseconds, and hundreds come or are due at once: all in one turn would keep every read waiting. */
+const RECEIPTS_A_TURN = 16;
+const MAX_WAITING = 16_384;
 /** Unsigned reads that are being written down at a time: acknowledgements come first. */
 const MAX_WRITING = 2_048;
 const RETRY_MS = 10_000;
@@ -60,7 +64,9 @@ export class OpenReads {
   readonly #startedMs: number;
   /** Of the reads that are known no more, though nothing of them was written: the latest `issued`. */
   #lostIssued = Number.NEGATIVE_INFINITY;
+  readonly #turns = new Turns(RECEIPTS_A_TURN, MAX_WAITING);
   #writing = 0;
+  #isClosed = false;
   #cancelLook: (() => void) | undefined;
   #failed = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
@@ -89,7 +95,7 @@ export class OpenReads {
 
   /** Takes an acknowledgement: undefined once it is on the disk, or why it is not taken. */
   async accept(encoded: Uint8Array): Promise<Refusal | undefined> {
-    const refusal = await this.#accept(encoded);
+    const refusal = (await this.#turns.take()) ? await this.#accept(encoded) : 'overloaded';
     const { metrics } = this.#options;
     if (refusal === undefined) metrics.written('signed');
     else metrics.rejected(refusal);
@@ -99,6 +105,7 @@ export class OpenReads {
 
   /** Writes down unsigned what is open. To be called when no read is under way. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const entry of [...this.#sending.values()]) this.#end(entry);
     this.#stopLooking();
     const all = async (signal: AbortSignal): Promise<void> => {
@@ -155,19 +162,23 @@ export class OpenReads {
       if (this.#writing < MAX_WRITING) void this.#writeUnsigned(oldest!);
       else this.#drop(oldest!);
     }
-    this.#cancelLook ??= clock.timer(LOOK_MS, () => this.#look(), { idle: true });
+    this.#lookLater();
   }
 
-  /** Writes down what was not acknowledged in time. */
-  #look(): void {
+  /** Writes down what was not acknowledged in time, a few in a turn of the loop. */
+  async #look(): Promise<void> {
     this.#cancelLook = undefined;
     const now = this.#options.clock.monotonic();
     for (const entry of this.#ended.values()) {
-      if (entry.dueMs > now || this.#writing >= MAX_WRITING) break;
-      if (entry.checking === 0) void this.#writeUnsigned(entry);
+      if (entry.dueMs > now || this.#writing >= MAX_WRITING || !(await this.#turns.take())) break;
+      const isOpen = this.#ended.get(entry.id) === entry && entry.dueMs <= now;
+      if (isOpen && entry.checking === 0) void this.#writeUnsigned(entry);
     }
-    if (this.#ended.size > 0)
-      this.#cancelLook = this.#options.clock.timer(LOOK_MS, () => this.#look(), { idle: true });
+    if (this.#ended.size > 0 && !this.#isClosed) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#cancelLook ??= this.#options.clock.timer(LOOK_MS, () => void this.#look(), { idle: true });
   }
 
   #stopLooking(): void {
