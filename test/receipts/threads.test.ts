@@ -1,5 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -66,6 +66,14 @@ const REQUEST = { manifest: new Uint8Array(32), domain: '', path: '/', client: '
 
 test('signatures are judged the same on threads, each its own', async () => {
   expect(await verdictsOf(start())).toEqual(checks.map(({ isRight }) => isRight));
+});
+
+test.runIf(process.platform === 'linux')('threads give way to the one that serves reads', async () => {
+  await verdictsOf(start());
+  const nice = async (thread: string): Promise<number> =>
+    Number((await readFile(`/proc/self/task/${thread}/stat`, 'utf8')).split(') ')[1]!.split(' ')[16]);
+  const all = await Promise.all((await readdir('/proc/self/task')).map(nice));
+  expect(all.filter((one) => one === Math.max(10, getPriority()))).toHaveLength(2);
 });
 
 test('an hour comes to the same on a thread as its root says, and so does what a start has to know of it', async () => {

@@ -1,3 +1,6 @@
+import { readlinkSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { selectBlake3ByLength } from '../../core/b3/select.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -10,6 +13,21 @@ import { buffersOf, type FileSums, joinSums, sumFiles } from '../sums.ts';
 import { checkPacked } from './signatures.ts';
 import type { ReceiptJob, ReceiptSetup } from './threads.ts';
 
+/** Nice: whoever serves reads gets a core first. */
+const PRIORITY = 10;
+
+/** Where threads have priorities of their own. */
+function giveWay(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    const thread = Number(basename(readlinkSync('/proc/thread-self')));
+    setPriority(thread, Math.max(PRIORITY, getPriority(thread)));
+  } catch {
+    // It works as well without.
+  }
+}
+
+giveWay();
 const { acceleration } = workerData as ReceiptSetup;
 const parts = Promise.all([selectBlake3ByLength(acceleration), selectEd25519(acceleration)]);
 
