@@ -3,22 +3,22 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
 import { secureRandom } from '../src/core/random.ts';
-import type { ReceiptDesk } from '../src/receipts/desk.ts';
+import { OpenReads } from '../src/gateway/open-reads.ts';
+import { Turns } from '../src/gateway/turns.ts';
 import type { Signer } from '../src/receipts/ed25519/ed25519.ts';
+import type { ReadRequest } from '../src/receipts/records/grants.ts';
 import { encodeReceipt, type ReadGrant, signAck } from '../src/receipts/records/records.ts';
 import { auditReceipts, openThreadedDesk, receiptParts } from '../src/vault/open-receipts.ts';
+import { meterReads, type ReadFigures } from './receipts-reads.ts';
 
-export interface Appended {
+export interface Appended extends ReadFigures {
   readonly records: number;
   /** While they were taken, and not while they were made. */
   readonly seconds: number;
   readonly cpuSeconds: number;
   /** Of them, those of the thread that serves the reads. */
   readonly mainSeconds: number;
-  /** Milliseconds: what a read that comes meanwhile waits for its turn and for its id. */
-  readonly readP99: number;
-  readonly readMax: number;
-  /** From an acknowledgement to its answer. */
+  /** Milliseconds, from a request with acknowledgements to its answer. */
   readonly answerP99: number;
   /** Until what there was before was known again. */
   readonly openMs: number;
@@ -42,8 +42,11 @@ export interface Audited {
 
 const PROVIDERS = 9;
 const READERS = 2_000;
-/** Acknowledgements that are under way at a time. */
-const IN_FLIGHT = 256;
+/** Acknowledgements that one request brings, and requests that are under way at a time. */
+const [REQUEST, REQUESTS] = [256, 2];
+/** Without acknowledgements, between those that come at full rate. */
+const QUIET_MS = 400;
+const HOUR_MS = 3_600_000;
 /** So many are made, and then taken. */
 const CHUNK = 10_000;
 const MIB = 1024 ** 2;
@@ -59,71 +62,62 @@ const parts = await receiptParts(folder, process.env);
 const desk = await openThreadedDesk({ folder, clock, key: new Uint8Array(32).fill(1) });
 const openMs = performance.now() - opened;
 
-const grant = (i: number): ReadGrant =>
-  desk.issue({
-    manifest: new Uint8Array(32).fill(i % 251),
-    provider: `provider-${i % PROVIDERS}`,
-    domain: 'static.example.org',
-    path: `/assets/${i % 1_000}.js`,
-    client: `192.0.2.${i % 256}`,
-    length: 65_536,
-  });
+/** As a gateway takes acknowledgements. */
+const receipts = new OpenReads({
+  ...{ desk, clock, log: { event: () => undefined }, ackMs: HOUR_MS, maxOpen: 1_000_000 },
+  metrics: { written: () => undefined, rejected: () => undefined, lost: () => undefined },
+});
+
+const requestOf = (i: number): ReadRequest => ({
+  manifest: new Uint8Array(32).fill(i % 251),
+  provider: `provider-${i % PROVIDERS}`,
+  domain: 'static.example.org',
+  path: `/assets/${i % 1_000}.js`,
+  client: `192.0.2.${i % 256}`,
+  length: 65_536,
+});
+const grant = (i: number): ReadGrant => desk.issue(requestOf(i));
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 const peakMib = (): number => process.resourceUsage().maxRSS / 1024;
 const p99 = (sorted: Float64Array): number => sorted[Math.floor(sorted.length * 0.99)] ?? 0;
 
-/** Reads that come while acknowledgements are taken, until it is told to stop. */
-async function readMeanwhile(isOver: () => boolean): Promise<number[]> {
-  const added: number[] = [];
-  while (!isOver()) {
-    const start = performance.now();
-    // A whole turn of the loop: what an answer that just came waits at most.
-    await new Promise((resolve) => setImmediate(resolve));
-    grant(added.length);
-    added.push(performance.now() - start);
-    await sleep(1);
-  }
-  return added;
-}
-
+/** @param take as many at a time as one request brings. */
 async function append(
-  take: (desk: ReceiptDesk, i: number) => Promise<unknown>,
+  take: (from: number, to: number) => Promise<(string | undefined)[]>,
   prepare: (from: number) => void,
 ): Promise<Appended> {
-  const added: number[] = [];
-  const answered = new Float64Array(count);
+  const answered: number[] = [];
   let [seconds, cpu, main] = [0, 0, 0];
+  const reads = await meterReads(() => receipts.begin(requestOf(0), () => 65_536).grant);
   for (let from = 0; from < count; from += CHUNK) {
     prepare(from);
+    await reads.during('quiet', () => sleep(QUIET_MS));
     const to = Math.min(from + CHUNK, count);
     let next = from;
-    const start = performance.now();
-    const before = process.cpuUsage();
-    const mainBefore = mainThreadSeconds();
     const client = async (): Promise<void> => {
       while (next < to) {
-        const i = next++;
-        const sent = performance.now();
-        const refusal = await take(desk, i);
+        const [first, sent] = [next, performance.now()];
+        next = Math.min(next + REQUEST, to);
+        const refusal = (await take(first, next)).find((one) => one !== undefined);
         if (refusal !== undefined) throw new Error(`refused: ${refusal}`);
-        answered[i] = performance.now() - sent;
+        answered.push(performance.now() - sent);
       }
     };
-    let isOver = false;
-    const reads = readMeanwhile(() => isOver);
-    await Promise.all(Array.from({ length: IN_FLIGHT }, client));
-    isOver = true;
-    seconds += (performance.now() - start) / 1_000;
-    const { user, system } = process.cpuUsage(before);
-    cpu += (user + system) / 1e6;
-    main += mainThreadSeconds() - mainBefore;
-    for (const ms of await reads) added.push(ms);
+    await reads.during('beside', async () => {
+      const start = performance.now();
+      const before = process.cpuUsage();
+      const mainBefore = mainThreadSeconds();
+      await Promise.all(Array.from({ length: REQUESTS }, client));
+      seconds += (performance.now() - start) / 1_000;
+      const { user, system } = process.cpuUsage(before);
+      cpu += (user + system) / 1e6;
+      main += mainThreadSeconds() - mainBefore;
+    });
   }
-  const waits = Float64Array.from(added).sort();
-  answered.sort();
   return {
     ...{ records: count, seconds, cpuSeconds: cpu, mainSeconds: main, openMs, peakMib: peakMib() },
-    ...{ readP99: p99(waits), readMax: waits.at(-1) ?? 0, answerP99: p99(answered) },
+    ...{ ...(await reads.end()), answerP99: p99(Float64Array.from(answered).sort()) },
   };
 }
 
@@ -141,15 +135,24 @@ async function sign(): Promise<Appended> {
       acks[i] = encodeReceipt(signAck(given, { bytes: given.length, ts: Math.floor(clock.now()) }, signer));
     }
   };
-  return append((to, i) => to.accept(acks[i % CHUNK]!, 65_536), make);
+  return append(
+    (from, to) => Promise.all(range(from, to).map((i) => receipts.accept(acks[i % CHUNK]!))),
+    make,
+  );
 }
 
 async function leave(): Promise<Appended> {
   let grants: ReadGrant[] = [];
+  // As a gateway does it.
+  const turns = new Turns(16, CHUNK);
+  const unsigned = async (i: number): Promise<string | undefined> => {
+    await turns.take();
+    return desk.unsigned(grants[i % CHUNK]!, 65_536);
+  };
   const make = (from: number): void => {
     grants = Array.from({ length: CHUNK }, (_, i) => grant(from + i));
   };
-  return append((to, i) => to.unsigned(grants[i % CHUNK]!, 65_536), make);
+  return append((from, to) => Promise.all(range(from, to).map(unsigned)), make);
 }
 
 async function close(): Promise<Closed> {

@@ -2,7 +2,7 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Area } from './area.ts';
-import { columns, MIB, sum } from './numbers.ts';
+import { columns, MIB, median, sum } from './numbers.ts';
 import { measure } from './processes.ts';
 import type { Appended, Audited, Closed } from './receipts-run.ts';
 
@@ -74,8 +74,13 @@ export function renderReceipts({ kinds, audited }: ReceiptsFigure): string {
       'a second',
       'CPU µs each',
       'main thread',
-      'read p99 ms',
-      'read max ms',
+      'read p99 ms alone',
+      'beside',
+      'added',
+      'turn p99 ms',
+      'max',
+      'computed p99 ms',
+      'max',
       'answer p99 ms',
       'MiB',
       'open ms',
@@ -85,10 +90,14 @@ export function renderReceipts({ kinds, audited }: ReceiptsFigure): string {
       const seconds = sum(appended.map((one) => one.seconds));
       const cpu = sum(appended.map((one) => one.cpuSeconds));
       const main = sum(appended.map((one) => one.mainSeconds));
+      const middle = (key: keyof Appended): number => median(appended.map((one) => one[key]));
       const micros = (spent: number): string => ((spent / records) * 1e6).toFixed(0);
       return [
         ...[name, `${records}`, (records / seconds).toFixed(0), micros(cpu), micros(main)],
-        ...[most(appended, 'readP99').toFixed(2), most(appended, 'readMax').toFixed(1)],
+        ...[middle('quietP99').toFixed(2), middle('besideP99').toFixed(2)],
+        (middle('besideP99') - middle('quietP99')).toFixed(2),
+        ...[most(appended, 'turnP99').toFixed(2), most(appended, 'turnMax').toFixed(1)],
+        ...[most(appended, 'turnCpuP99').toFixed(2), most(appended, 'turnCpuMax').toFixed(1)],
         ...[most(appended, 'answerP99').toFixed(1), most(appended, 'peakMib').toFixed(0)],
         most(appended, 'openMs').toFixed(0),
       ];
