@@ -1,10 +1,13 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/types.ts';
-import { HoldfastError } from '../core/errors.ts';
+import type { AbortOptions } from '../core/abort.ts';
+import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { readSecret } from '../providers/credentials.ts';
 import type { Anchor, AnchorItem, AnchorState } from '../receipts/anchors/anchor.ts';
+import { type BlobRootsStatus, blobRootsStatus } from '../receipts/blob-roots.ts';
 import { openAnchor } from './open-anchor.ts';
 import { openChainAnchor } from './open-chain-anchor.ts';
+import { withEngine } from './with-engine.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Anchored = Pick<Config, 'anchor' | 'home'>;
@@ -97,5 +100,21 @@ class LateAnchor implements Anchor {
       throw error;
     });
     return this.#opened;
+  }
+}
+
+/** What waits to be anchored, by the state of the home; undefined where there is none, or no objects are anchored. */
+export async function anchoredObjects(
+  config: Config,
+  env: Env,
+  options: AbortOptions,
+): Promise<BlobRootsStatus | undefined> {
+  const id = anchorIdOf(config);
+  if (id === undefined || !config.anchor.objects) return undefined;
+  try {
+    return await withEngine(config, env, (engine) => blobRootsStatus(engine, id, options));
+  } catch (error) {
+    if (isHoldfastError(error) && error.code === 'state_missing') return undefined;
+    throw error;
   }
 }

@@ -26,6 +26,8 @@ import { relocationsOf } from '../records/told-relocations.ts';
 import { createRepairPace, type RepairPace } from '../upkeep/repair/pace.ts';
 import { createMemoryRepairLog, type RepairLog } from '../upkeep/repair/repair-log.ts';
 import { createRetention } from '../upkeep/retention.ts';
+import { anchorIdOf } from './anchor.ts';
+import { olderRootsOf } from './older-roots.ts';
 import { type HomeRoom, ROOM_ENOUGH } from './reserve.ts';
 import { type CatalogChoices, catalogSettings, type Observers, policyOf } from './settings.ts';
 import { settlementOf } from './settlement.ts';
@@ -123,7 +125,6 @@ export async function assemble(
     metrics: observers.pipeline,
     policy: policyOf(config),
   };
-  const blobRoots = blobRootsOf(config, ports, observers.log);
   const leases = createLeases(base, owners, ports.uptimeMs);
   const context: VaultContext = {
     ...base,
@@ -131,8 +132,9 @@ export async function assemble(
     isGone: leases.isGone,
     retention: createRetention(base, config.retention.replacedSeconds * 1000),
     places: createPlaces(base),
-    ...(blobRoots && { alsoOfPut: (stored) => [rootDue(stored)] }),
+    ...(ports.anchor && config.anchor.objects && { alsoOfPut: (stored) => [rootDue(stored)] }),
   };
+  const blobRoots = blobRootsOf(config, ports, context, { log: observers.log, sealed: !bound });
   // What goes on in the background ends with the vault.
   const open = linkedAbort(undefined, 'the vault');
   return {
@@ -158,11 +160,15 @@ export async function assemble(
 }
 
 function blobRootsOf(
-  { anchor: { objects } }: Config,
+  config: Config,
   { anchor, engine, clock }: Ports,
-  log: LogSink,
+  context: VaultContext,
+  { log, sealed }: { readonly log: LogSink; readonly sealed: boolean },
 ): BlobScheduler | undefined {
-  return anchor !== undefined && objects ? new BlobScheduler({ engine, anchor, clock, log }) : undefined;
+  if (anchor === undefined || !config.anchor.objects) return undefined;
+  const id = anchorIdOf(config) ?? anchor.name;
+  const older = sealed ? undefined : olderRootsOf(context, id, log);
+  return new BlobScheduler({ engine, anchor, clock, log, older });
 }
 
 /** What no home is bound to signs nothing. */

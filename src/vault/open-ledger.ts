@@ -6,9 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import { secureRandom } from '../core/random.ts';
 import { Ledger, type LedgerOptions } from '../receipts/settlement/ledger.ts';
 import { type LedgerRebuild, rebuildLedger } from '../receipts/settlement/rebuild.ts';
-import { homePaths, requireState } from './home.ts';
-import { openEngine } from './open-engine.ts';
-import { silent } from './settings.ts';
+import { withEngine } from './with-engine.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -33,17 +31,8 @@ export const rebuildLedgerOf = (
     );
   });
 
-async function withParts<T>(
-  config: Config,
-  env: Env,
-  work: (parts: LedgerOptions) => Promise<T>,
-): Promise<T> {
-  if (config.engine.default === 'level') await requireState(homePaths(config.home));
-  const engine = await openEngine(config, silent, env);
-  try {
+const withParts = <T>(config: Config, env: Env, work: (parts: LedgerOptions) => Promise<T>): Promise<T> =>
+  withEngine(config, env, async (engine) => {
     const blake3 = await selectBlake3ByLength(accelerationFrom(env));
-    return await work({ engine, blake3, clock: systemClock });
-  } finally {
-    await engine.close();
-  }
-}
+    return work({ engine, blake3, clock: systemClock });
+  });

@@ -5,7 +5,8 @@ import { errnoText } from '../../core/errno.ts';
 import { HoldfastError } from '../../core/errors.ts';
 import { openRegular, readAtMost } from '../../core/files.ts';
 import { MAX_LOG_PROOF } from '../../receipts/anchors/inclusion.ts';
-import { anchorOf, chainKeyOf, logFolderOf } from '../../vault/anchor.ts';
+import type { BlobRootsStatus } from '../../receipts/blob-roots.ts';
+import { anchoredObjects, anchorOf, chainKeyOf, logFolderOf } from '../../vault/anchor.ts';
 import {
   type AnchorLogReport,
   proveAnchored,
@@ -27,11 +28,12 @@ export async function status(this: CliContext, flags: CommonFlags): Promise<void
   await runCommand(this, flags.json, async (io) => {
     const config = await configOf(flags, io);
     const { kind, contract, chainId } = config.anchor;
+    const objects = await anchoredObjects(config, io.env, { signal: io.signal });
     if (kind === 'local') {
       const folder = logFolderOf(config);
       const report = shownLog(await verifyAnchorLog(folder));
-      output(io, flags.json, { kind, folder, ...report }, () =>
-        [`log in ${folder}`, lines(report)].join('\n'),
+      output(io, flags.json, { kind, folder, ...report, ...(objects && { objects }) }, () =>
+        [`log in ${folder}`, lines(report), ...describe(objects)].join('\n'),
       );
       return undefined;
     }
@@ -42,13 +44,29 @@ export async function status(this: CliContext, flags: CommonFlags): Promise<void
     } finally {
       await anchor?.close();
     }
-    output(io, flags.json, { kind, ...(anchor && { contract, chainId }) }, () =>
-      anchor === undefined
-        ? 'nothing is anchored: [anchor] says kind = "none"'
-        : `contract ${contract} of chain ${chainId} is there, and takes roots from this account`,
+    const chain = anchor && { contract, chainId };
+    output(io, flags.json, { kind, ...chain, ...(objects && { objects }) }, () =>
+      [
+        anchor === undefined
+          ? 'nothing is anchored: [anchor] says kind = "none"'
+          : `contract ${contract} of chain ${chainId} is there, and takes roots from this account`,
+        ...describe(objects),
+      ].join('\n'),
     );
     return undefined;
   });
+}
+
+const OLDER = {
+  done: 'all from before the anchor are looked through',
+  'under way': 'those from before the anchor are being looked through',
+  unknown: 'those from before the anchor wait for a put, or for a service that has the key',
+} as const;
+
+function* describe(objects: BlobRootsStatus | undefined): Generator<string> {
+  if (objects === undefined) return;
+  yield `${'due'.padEnd(13)}${counted(objects.due, 'object')} whose roots wait for the anchor`;
+  yield `${'older'.padEnd(13)}${OLDER[objects.older]}`;
 }
 
 const shownLog = ({ root, ...report }: AnchorLogReport) => ({ ...report, root: toHex(root) });

@@ -3,7 +3,12 @@ import { addressOf } from '../../../src/core/address.ts';
 import { HoldfastError } from '../../../src/core/errors.ts';
 import { createMemoryEngine, type Engine } from '../../../src/engine/index.ts';
 import type { Anchor, AnchorItem, AnchorState } from '../../../src/receipts/anchors/anchor.ts';
-import { BlobScheduler, rootDue } from '../../../src/receipts/blob-roots.ts';
+import {
+  BlobScheduler,
+  blobRootsStatus,
+  type OlderRoots,
+  rootDue,
+} from '../../../src/receipts/blob-roots.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { CrashingFiles, openLog } from './world.ts';
 
@@ -51,18 +56,18 @@ class FakeChain implements Anchor {
   async close(): Promise<void> {}
 }
 
-async function world() {
+async function world(older?: OlderRoots) {
   const engine = createMemoryEngine();
   const clock = new FakeClock();
   const chain = new FakeChain();
   const events: string[] = [];
   const log = (_: string, event: string): void => void events.push(event);
-  const scheduler = new BlobScheduler({ engine, anchor: chain, clock, log });
+  const scheduler = new BlobScheduler({ engine, anchor: chain, clock, log, older });
   const end = new AbortController();
   const ended = scheduler.run(end.signal);
   const due = async (): Promise<string[]> => {
     const keys: string[] = [];
-    for await (const [key] of engine.table('anchor_due').entries()) keys.push(key);
+    for await (const [key] of engine.table('anchor_due').entries({ prefix: 'L' })) keys.push(key);
     return keys;
   };
   /** Rounds of several calls need more turns than the clock gives. */
@@ -120,6 +125,74 @@ test('more roots than one call takes all come in one round, though the first sti
   chain.mine(3);
   await pass(4_000);
   expect(await due()).toEqual([]);
+  await stop();
+});
+
+/** A vault with so many objects from before the anchor. */
+function olderOf(count: number, anchor = 'evm 1') {
+  const pages: string[] = [];
+  const page: OlderRoots['page'] = async (after, limit) => {
+    pages.push(after);
+    const from = after === '' ? 0 : Number(after) + 1;
+    const objects = Array.from({ length: Math.min(limit, count - from) }, (_, i) => stored(from + i));
+    const next = from + objects.length;
+    return { objects, last: next < count ? String(next - 1) : undefined };
+  };
+  return { anchor, page, pages };
+}
+
+test('objects from before the anchor are anchored, so many a round, and none twice', async () => {
+  const older = olderOf(200);
+  const { engine, pass, chain, due, put, stop } = await world(older);
+  const status = () => blobRootsStatus(engine, 'evm 1', {});
+  expect(await status()).toEqual({ due: 0, older: 'unknown' });
+  await put(stored(3));
+  await pass(4_000);
+  expect(chain.submitted.flat()).toHaveLength(1);
+  expect(await status()).toEqual({ due: 64, older: 'under way' });
+  for (let round = 0; round < 6; round++) {
+    await pass(4_000);
+    chain.mine(3);
+  }
+  await pass(4_000);
+  expect(await due()).toEqual([]);
+  const keys = chain.submitted.flat().map(({ key }) => key);
+  expect(new Set(keys).size).toBe(200);
+  expect(keys).toHaveLength(200);
+  expect(await status()).toEqual({ due: 0, older: 'done' });
+  expect(older.pages).toHaveLength(4);
+  await stop();
+  // Nobody looks again, but in another anchor.
+  const next = olderOf(200);
+  const log = (): void => undefined;
+  const clock = new FakeClock();
+  await new BlobScheduler({ engine, anchor: chain, clock, log, older: next }).drain(1_000);
+  expect(next.pages).toEqual([]);
+  expect(await blobRootsStatus(engine, 'evm 2', {})).toEqual({ due: 0, older: 'unknown' });
+  const other = olderOf(3, 'evm 2');
+  const empty = new FakeChain();
+  await new BlobScheduler({ engine, anchor: empty, clock, log, older: other }).drain(1_000);
+  await new BlobScheduler({ engine, anchor: empty, clock, log, older: other }).drain(1_000);
+  expect(empty.submitted.flat()).toHaveLength(3);
+});
+
+test('older objects wait while much is due, and two processes that look through them count none twice', async () => {
+  const older = olderOf(100);
+  const { engine, pass, chain, clock, put, stop } = await world(older);
+  await put(...Array.from({ length: 600 }, (_, i) => stored(1_000 + i)));
+  await pass(4_000);
+  expect(older.pages).toEqual([]);
+  chain.mine(3);
+  const log = (): void => undefined;
+  const other = new BlobScheduler({ engine, anchor: chain, clock, log, older });
+  for (let round = 0; round < 5; round++) {
+    await Promise.all([other.drain(60_000), pass(4_000)]);
+    chain.mine(3);
+  }
+  await pass(4_000);
+  const keys = chain.submitted.flat().map(({ key }) => key);
+  expect(keys.length).toBe(new Set(keys).size);
+  expect(new Set(keys).size).toBe(700);
   await stop();
 });
 
