@@ -33,6 +33,8 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   anchor_funds: 'QuotaExceeded';
   /** A file of a log of roots is damaged or missing. Do: restore it; a tile or checkpoint is made anew if removed. */
   anchor_log_damaged: 'Corrupt';
+  /** A log of roots is older than what this vault saw of it. Do: bring the newer one back, or begin another in another folder. */
+  anchor_log_older: 'Corrupt';
   /** The text is no checkpoint of this log, or not signed by its key. Do: do not trust it. */
   anchor_malformed: 'Corrupt';
   /**

@@ -2,24 +2,29 @@ import { resolve } from 'node:path';
 import type { Config } from '../config/types.ts';
 import type { AbortOptions } from '../core/abort.ts';
 import { HoldfastError, isHoldfastError } from '../core/errors.ts';
+import type { Engine } from '../engine/index.ts';
 import { readSecret } from '../providers/credentials.ts';
 import type { Anchor, AnchorItem, AnchorState } from '../receipts/anchors/anchor.ts';
+import { engineLogMemory } from '../receipts/anchors/log-memory.ts';
 import { type BlobRootsStatus, blobRootsStatus } from '../receipts/blob-roots.ts';
-import { openAnchor } from './open-anchor.ts';
+import { openLog } from './open-anchor.ts';
 import { openChainAnchor } from './open-chain-anchor.ts';
 import { withEngine } from './with-engine.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Anchored = Pick<Config, 'anchor' | 'home'>;
 
-/** The anchor that the configuration asks for, opened when it is first needed; undefined for none. */
-export function anchorOf(config: Anchored, env: Env): Anchor | undefined {
+/**
+ * The anchor that the configuration asks for, opened when it is first needed; undefined for none.
+ * @param engine remembers how a log was.
+ */
+export function anchorOf(config: Anchored, env: Env, engine?: Engine): Anchor | undefined {
   const { kind, confirmations } = config.anchor;
   if (kind === 'none') return undefined;
-  const open = kind === 'local' ? openLog : openChain;
+  const open = kind === 'local' ? openLocal : openChain;
   // In a log nothing lies deeper than at once: more would be waited for without end.
   const depth = kind === 'local' ? 1 : confirmations || USUAL_ON_CHAIN;
-  return new LateAnchor(kind, depth, () => open(config, env));
+  return new LateAnchor(kind, depth, () => open(config, env, engine));
 }
 
 const USUAL_ON_CHAIN = 12;
@@ -36,8 +41,12 @@ export function anchorIdOf(config: Anchored): string | undefined {
 
 export const logIdOf = (folder: string): string => `local ${folder}`;
 
-async function openLog(config: Anchored): Promise<Anchor> {
-  return openAnchor({ folder: logFolderOf(config), origin: config.anchor.origin || undefined });
+async function openLocal(config: Anchored, _env: Env, engine: Engine | undefined): Promise<Anchor> {
+  const { origin } = config.anchor;
+  return openLog(
+    { folder: logFolderOf(config), origin: origin || undefined },
+    engine && engineLogMemory(engine),
+  );
 }
 
 async function openChain({ anchor, home }: Anchored, env: Env): Promise<Anchor> {

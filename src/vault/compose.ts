@@ -58,7 +58,7 @@ export async function composeVault(
     owners,
     room,
     repairLog: repairLogOf(config, observers.log),
-    anchor: anchorOf(config, env),
+    anchor: anchorOf(config, env, engine),
     kinds,
     env,
     arena,

@@ -9,6 +9,7 @@ import { holdFolder } from '../engine/index.ts';
 import type { Anchor } from '../receipts/anchors/anchor.ts';
 import { openLocalAnchor } from '../receipts/anchors/local.ts';
 import { diskLogFiles } from '../receipts/anchors/log-files.ts';
+import type { LogMemory } from '../receipts/anchors/log-memory.ts';
 import {
   isKeyName,
   type NoteSigner,
@@ -39,7 +40,12 @@ export interface OpenAnchorOptions {
  * @throws HoldfastError `ConfigInvalid` (`unknown_option`, `bad_option`); `Conflict`, code `anchor_shared`, where another
  * process keeps the folder for more than five seconds; `Corrupt`, code `anchor_log_damaged` or `bad_key_file`.
  */
-export async function openAnchor(options: OpenAnchorOptions): Promise<Anchor> {
+export function openAnchor(options: OpenAnchorOptions): Promise<Anchor> {
+  return openLog(options);
+}
+
+/** The same. @param memory of who opens it: an older copy of a log is refused then, `Corrupt`, code `anchor_log_older`. */
+export async function openLog(options: OpenAnchorOptions, memory?: LogMemory): Promise<Anchor> {
   checkOptions<OpenAnchorOptions>('openAnchor', options, { folder: true, origin: true });
   const { folder, origin } = options;
   if (origin !== undefined && !isKeyName(origin))
@@ -49,7 +55,7 @@ export async function openAnchor(options: OpenAnchorOptions): Promise<Anchor> {
   const release = await hold();
   const key = await prepared(options, ed25519).finally(release);
   const parts = { files: diskLogFiles(folder, systemClock), folder: join(folder, 'public'), key, ed25519 };
-  return openLocalAnchor({ ...parts, clock: systemClock, hold });
+  return openLocalAnchor({ ...parts, clock: systemClock, hold, memory });
 }
 
 /** The log's key; its public half lies beside the log. */

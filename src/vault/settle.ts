@@ -4,13 +4,14 @@ import type { Settlement } from '../catalog/quota.ts';
 import { type AbortOptions, abortable } from '../core/abort.ts';
 import { asHoldfastError, HoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
+import { engineLogMemory } from '../receipts/anchors/log-memory.ts';
 import { epochOf } from '../receipts/records/grants.ts';
 import { AnchorWatch } from '../receipts/settlement/anchor-watch.ts';
 import { LedgerSettlement } from '../receipts/settlement/settlement.ts';
 import { type EpochStanding, FolderWatcher, type WatchRound } from '../receipts/settlement/watcher.ts';
 import { anchorIdOf, logIdOf } from './anchor.ts';
 import type { ComposedVault } from './assemble.ts';
-import { openAnchor } from './open-anchor.ts';
+import { openLog } from './open-anchor.ts';
 import { receiptParts } from './open-receipts.ts';
 import { receiptFoldersOf, type SettledFolder, type SettleResult } from './settlement.ts';
 
@@ -73,7 +74,7 @@ export class VaultSettling {
     // Where none is configured, each gateway's roots are in a log of their own.
     const own = this.#composed.anchor;
     const log = join(folder, 'anchor');
-    const anchor = own ?? (await openAnchor({ folder: log }));
+    const anchor = own ?? (await openLog({ folder: log }, engineLogMemory(context.engine)));
     const id = (own && anchorIdOf(config)) ?? logIdOf(log);
     try {
       const parts = await receiptParts(folder, env);

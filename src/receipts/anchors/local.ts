@@ -7,6 +7,7 @@ import { KeyedMutex } from '../../engine/keyed-mutex.ts';
 import type { Anchor, AnchorItem, AnchorState } from './anchor.ts';
 import { encodeEntry } from './entry.ts';
 import { damaged, findIn, type LoadedLog, type LogPlace, loadLog, logTree, MAX_BUNDLE } from './log.ts';
+import type { LogMemory } from './log-memory.ts';
 import { MAX_NOTE, type NoteSigner, openCheckpoint, signCheckpoint } from './note.ts';
 import { encodeBundle, pathOf, type Tile, tilePath, WIDTH } from './tiles.ts';
 
@@ -16,6 +17,8 @@ const MAX_ENTRIES = 16_777_216;
 export interface LocalAnchorOptions extends LogPlace {
   readonly key: NoteSigner;
   readonly clock: Pick<Clock, 'timer'>;
+  /** Knows what the log was, so that an older copy of it is not written on. Undefined: nobody does. */
+  readonly memory?: LogMemory | undefined;
   /** Keeps other processes from the log, waiting for them a little. @returns lets go of it. */
   readonly hold: (signal?: AbortSignal) => Promise<() => Promise<void>>;
 }
@@ -128,8 +131,11 @@ class LocalLog implements Anchor {
 
   async #load(): Promise<LoadedLog> {
     if (this.#loaded !== undefined) return this.#loaded;
-    const log = await loadLog(this.#place);
+    const { memory, key } = this.#place;
+    const seen = await memory?.recall(key);
+    const log = await loadLog(this.#place, seen);
     if (log.tree.size > 0) await this.#publish(log, log.missing, log.checkpoint?.size);
+    if (log.tree.size > (seen?.size ?? 0)) await this.#remember(log);
     this.#note = await this.#readNote();
     this.#loaded = log;
     return log;
@@ -168,6 +174,7 @@ class LocalLog implements Anchor {
       const note = signCheckpoint({ origin: key.name, size, root: log.tree.root() }, key);
       await files.replace(join(folder, 'checkpoint'), note);
       this.#note = note;
+      await this.#remember(log);
     }
     // A reader of an older checkpoint takes the full tile in place of these.
     for (const { level, index, width } of tiles) {
@@ -175,6 +182,10 @@ class LocalLog implements Anchor {
       await files.removeFolder(join(folder, `${tilePath(level, index)}.p`));
       if (level === 0) await files.removeFolder(join(folder, `${tilePath('entries', index)}.p`));
     }
+  }
+
+  async #remember({ tree }: LoadedLog): Promise<void> {
+    await this.#place.memory?.note(this.#place.key, { size: tree.size, root: tree.root() });
   }
 
   /** What witnesses signed is worth keeping: the next checkpoint is without it. */

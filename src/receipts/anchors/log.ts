@@ -7,6 +7,7 @@ import type { AnchorItem } from './anchor.ts';
 import { decodeEntry } from './entry.ts';
 import { EntryIndex } from './entry-index.ts';
 import type { LogFiles } from './log-files.ts';
+import type { SeenLog } from './log-memory.ts';
 import { MAX_NOTE, type NoteKey, type OpenedCheckpoint, openCheckpoint, sha256 } from './note.ts';
 import { decodeBundle, entryIn, pathOf, type Tile, TileTree, tilePath, WIDTH } from './tiles.ts';
 
@@ -36,9 +37,10 @@ export interface LoadedLog {
 /**
  * Reads all of a log: the entries, which are what counts, and whether tiles and checkpoint say the same. Entries beyond the
  * checkpoint are those that were written when it broke off.
- * @throws HoldfastError `Corrupt`, code `anchor_log_damaged`, which names the file.
+ * @param seen what is known of it from before: it has to have grown from that.
+ * @throws HoldfastError `Corrupt`, code `anchor_log_damaged`, which names the file; `anchor_log_older`.
  */
-export async function loadLog(place: LogPlace): Promise<LoadedLog> {
+export async function loadLog(place: LogPlace, seen?: SeenLog): Promise<LoadedLog> {
   const { files, folder } = place;
   const checkpoint = await loadCheckpoint(place);
   const tree = new TileTree(logTree);
@@ -62,11 +64,13 @@ export async function loadLog(place: LogPlace): Promise<LoadedLog> {
       for (const tile of tree.append(logTree.leaf(entry))) await check(tile);
       if (tree.size === checkpoint?.size && !equalBytes(tree.root(), checkpoint.root))
         throw damaged(bundle.path, 'its entries are not those of the checkpoint');
+      if (tree.size === seen?.size && !equalBytes(tree.root(), seen.root)) throw older(folder, seen);
     }
     if (bundle.entries.length < WIDTH) open = bundle.entries;
   }
   if (checkpoint !== undefined && tree.size < checkpoint.size)
     throw damaged(join(folder, tilePath('entries', Math.floor(tree.size / WIDTH))), 'it is missing');
+  if (seen !== undefined && tree.size < seen.size) throw older(folder, seen);
   for (const tile of tree.partial()) await check(tile);
   return { tree, index, open, checkpoint, missing };
 }
@@ -161,3 +165,13 @@ export function damaged(path: string, why: string): HoldfastError {
     hint: 'Restore the file from a copy. A checkpoint alone, or a tile, is made anew where the file is removed.',
   });
 }
+
+const older = (folder: string, { size }: SeenLog): HoldfastError =>
+  new HoldfastError(
+    'Corrupt',
+    `the log in ${folder} did not grow from the one of ${size} roots that was here`,
+    {
+      code: 'anchor_log_older',
+      hint: 'It was restored from a backup, or replaced. Written on it would contradict what it signed: bring the newer one back, or begin another in another folder.',
+    },
+  );

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { createMemoryEngine } from '../../../src/engine/index.ts';
+import { engineLogMemory } from '../../../src/receipts/anchors/log-memory.ts';
 import { openCheckpoint } from '../../../src/receipts/anchors/note.ts';
 import { treeHash, treeRoot } from '../../../src/receipts.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
@@ -178,6 +180,31 @@ test('a log whose files were changed is not written on', async () => {
     await openLog(files);
     expect(files.get(path), path).toEqual((await fresh()).get(path));
   }
+});
+
+test('a log that was restored from an older copy is not written on by who saw the newer one', async () => {
+  const memory = engineLogMemory(createMemoryEngine());
+  const files = new CrashingFiles();
+  const log = await openLog(files, { memory });
+  await log.submit(epochs(0, 300));
+  const older = files.paths().map((path) => [path, files.get(path)] as const);
+  await log.submit(epochs(300, 20));
+  await log.close();
+  const restored = new CrashingFiles();
+  for (const [path, bytes] of older) restored.put(path, bytes);
+  await expect(openLog(restored, { memory })).rejects.toMatchObject({ code: 'anchor_log_older' });
+  expect(checkpointIn(restored).size).toBe(300);
+  // Nor is one that grew otherwise since.
+  const fork = await openLog(restored);
+  await fork.submit(epochs(1_000, 40));
+  await fork.close();
+  await expect(openLog(restored, { memory })).rejects.toMatchObject({ code: 'anchor_log_older' });
+  // The newer one is, also where somebody else has added to it.
+  const other = await openLog(files);
+  await other.submit([epoch(999)]);
+  await other.close();
+  await (await openLog(files, { memory })).submit([epoch(1_000)]);
+  expect(checkpointIn(files).size).toBe(322);
 });
 
 test('cosignatures of witnesses stay with the checkpoint, and are kept when the next one comes', async () => {

@@ -22,7 +22,11 @@ export const epochs = (from: number, count: number): AnchorItem[] =>
 
 export const openLog = (
   files: CrashingFiles,
-  { clock = new FakeClock(), hold = async () => async () => undefined }: Partial<LocalAnchorOptions> = {},
-): Promise<Anchor> => openLocalAnchor({ files, folder: FOLDER, key: KEY, ed25519, clock, hold });
+  {
+    clock = new FakeClock(),
+    hold = async () => async () => undefined,
+    memory,
+  }: Partial<LocalAnchorOptions> = {},
+): Promise<Anchor> => openLocalAnchor({ files, folder: FOLDER, key: KEY, ed25519, clock, hold, memory });
 
 export { CrashingFiles };
