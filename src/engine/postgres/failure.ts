@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorKind, HoldfastError } from '../../core/errors.ts';
+import { remoteText } from '../../core/remote-text.ts';
 
 interface Rule {
   /** SQLSTATEs, or the beginnings of their classes. */
@@ -111,10 +112,13 @@ const ruleFor = (error: unknown): Rule | undefined => {
 export function postgresFailure(error: unknown): HoldfastError {
   // A deadline of one's own: as if the connection had been lost.
   if (error instanceof HoldfastError && error.code !== 'Timeout') return error;
-  const { kind, code, message, hint } = ruleFor(error) ?? UNREACHABLE;
+  const rule = ruleFor(error);
+  const { kind, code, message, hint } = rule ?? UNREACHABLE;
   const state = stateOf(error);
   const said = error instanceof Error ? error.message : String(error);
-  return new HoldfastError(kind, message, { code, hint, context: { ...(state && { state }), said } });
+  // Which name is wrong or which right is missing only the server knows.
+  const text = rule === undefined ? message : `${message}: ${remoteText(said)}`;
+  return new HoldfastError(kind, text, { code, hint, context: { ...(state && { state }), said } });
 }
 
 /** The connection was lost under a write, and nobody could be asked what became of it. */
