@@ -27,7 +27,7 @@ export interface PoolOptions {
   readonly random: RandomBytes;
 }
 
-export interface Waited {
+interface Waited {
   /** With its port; nothing else of the URL. */
   readonly host: string;
   readonly waitedMs: number;
