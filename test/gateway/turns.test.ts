@@ -31,7 +31,7 @@ test('hundreds of acknowledgements at once do not keep a read waiting', async ()
   const acks = Array.from({ length: 256 }, () => ackOf(grantOf(desk), 10));
   let looked = 0;
   const counting = {
-    ...{ issue: desk.issue.bind(desk), unsigned: desk.unsigned.bind(desk) },
+    ...{ issue: desk.issue.bind(desk), unsigned: desk.unsigned.bind(desk), failure: undefined },
     accept: async () => void looked++,
   };
   const reads = new OpenReads({
@@ -55,7 +55,7 @@ test('hundreds of reads that nobody acknowledged are written down a few in a tur
   const clock = newClock();
   let written = 0;
   const counting = {
-    ...{ issue: desk.issue.bind(desk), accept: desk.accept.bind(desk) },
+    ...{ issue: desk.issue.bind(desk), accept: desk.accept.bind(desk), failure: undefined },
     unsigned: async () => void written++,
   };
   const reads = new OpenReads({
