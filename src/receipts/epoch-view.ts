@@ -3,7 +3,7 @@ import { isHoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { loadRoot } from './close.ts';
 import type { GroupTotals } from './inspect.ts';
-import { MAX_FILE_BYTES, scanFile } from './log/batch.ts';
+import { MAX_FILE_BYTES, scanInTurns } from './log/batch.ts';
 import { filePath, finalPath, listEpochs, listFiles } from './log/folder.ts';
 import type { Place } from './log/load.ts';
 import { EPOCH_MS } from './records/grants.ts';
@@ -115,6 +115,7 @@ const FILES_OF_PAGE = 4;
 export async function readsSince(place: Place, since: ReadsCursor, signal?: AbortSignal): Promise<ReadsPage> {
   const { files, folder, blake3 } = place;
   const sums = new ReadSums();
+  const isAborted = (): boolean => signal?.aborted === true;
   let left = FILES_OF_PAGE;
   const { folders } = await listEpochs(files, folder);
   for (const epoch of folders.filter((one) => one >= since.epoch)) {
@@ -123,9 +124,11 @@ export async function readsSince(place: Place, since: ReadsCursor, signal?: Abor
       signal?.throwIfAborted();
       if (left-- === 0) return sums.page({ epoch, file: seq });
       const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
-      if (bytes !== undefined) scanFile(blake3, bytes, ({ receipt }) => sums.add(receipt));
+      if (bytes !== undefined)
+        await scanInTurns(blake3, bytes, ({ receipt }) => sums.add(receipt), isAborted);
     }
   }
+  signal?.throwIfAborted();
   return sums.page(undefined);
 }
 

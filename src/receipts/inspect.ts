@@ -3,7 +3,7 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts';
 import { entryOf } from '../core/maps.ts';
 import { loadRoot } from './close.ts';
 import type { Ed25519 } from './ed25519/ed25519.ts';
-import { MAX_FILE_BYTES, scanFile } from './log/batch.ts';
+import { MAX_FILE_BYTES, scanFile, scanInTurns } from './log/batch.ts';
 import { filePath, listEpochs, listFiles } from './log/folder.ts';
 import type { Place as Folder } from './log/load.ts';
 import { proveInclusion, verifyInclusion } from './merkle/proofs.ts';
@@ -74,8 +74,32 @@ async function visitEpoch(
   for (let seq = 0; seq < count && !isEnough(); seq++) {
     const bytes = await files.read(filePath(folder, epoch, seq), MAX_FILE_BYTES);
     if (bytes !== undefined)
-      scanFile(blake3, bytes, (record, index) => visit({ epoch, seq, index, ...record }));
+      await scanInTurns(blake3, bytes, (record, index) => visit({ epoch, seq, index, ...record }), isEnough);
   }
+}
+
+/** Some records of an epoch, in their order. */
+export interface ReceiptsPage {
+  readonly found: readonly FoundReceipt[];
+  /** Records before the first of the next page; undefined: there is none. */
+  readonly next: number | undefined;
+}
+
+/** @param skip records before the first one. @param limit records at most. */
+export async function listReceipts(
+  folder: Folder,
+  epoch: number,
+  { skip, limit }: { readonly skip: number; readonly limit: number },
+): Promise<ReceiptsPage> {
+  const found: FoundReceipt[] = [];
+  let seen = 0;
+  const look = (one: FoundReceipt): void => {
+    // What is kept of it must not keep its whole file.
+    if (seen >= skip && found.length < limit) found.push({ ...one, bytes: one.bytes.slice() });
+    seen++;
+  };
+  await visitEpoch(folder, epoch, look, () => seen > skip + limit);
+  return { found, next: seen > skip + limit ? skip + limit : undefined };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Blake3 } from '../../core/b3/blake3.ts';
 import { concatBytes, equalBytes } from '../../core/bytes.ts';
 import { HoldfastError } from '../../core/errors.ts';
@@ -64,6 +65,47 @@ export function scanFile(
   visit: (record: FileRecord, index: number) => void,
 ): FileScan {
   return scanBatches(blake3, bytes, reading(visit));
+}
+
+/** Bytes of records, at least, that are gone through in one turn of the loop: some 100, of one batch. */
+const TURN_BYTES = 32 * 1024;
+
+/**
+ * Goes through the records of a file as {@link scanFile} does, and lets others have the thread between batches.
+ * @param isEnough asked between batches too.
+ */
+export async function scanInTurns(
+  blake3: Hash,
+  bytes: Uint8Array,
+  visit: (record: FileRecord, index: number) => void,
+  isEnough: () => boolean = () => false,
+): Promise<void> {
+  let [at, turnAt, seen] = [0, 0, 0];
+  while (at < bytes.length && !isEnough()) {
+    if (at - turnAt >= TURN_BYTES) {
+      await nextTurn();
+      turnAt = at;
+    }
+    const before = seen;
+    const batch = bytes.subarray(at, batchEnd(bytes, at));
+    const { flaw } = scanFile(blake3, batch, (record, index) => {
+      visit(record, before + index);
+      seen++;
+    });
+    if (flaw !== undefined) return;
+    at += batch.length;
+  }
+}
+
+/** Where the batch ends that begins at `at`, as far as its length can be read. */
+function batchEnd(bytes: Uint8Array, at: number): number {
+  try {
+    const cursor = { bytes, at: at + START.length + 32 };
+    const length = readHead(cursor, BYTES);
+    return Math.min(bytes.length, cursor.at + length);
+  } catch {
+    return bytes.length;
+  }
 }
 
 /** Reads records, each with its bytes. */
