@@ -165,6 +165,8 @@ function proofForm(hours) {
     'p',
     { id: 'proof-said', class: 'note line' },
     '64 hex digits for a read, 32 for an execution. ',
+    h('code', null, 'holdfast receipts show EPOCH --records'),
+    ' lists them. ',
     h('code', null, 'holdfast receipts verify'),
     ' checks the file without this gateway.',
   );

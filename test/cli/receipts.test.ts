@@ -46,6 +46,22 @@ test('the hours, an hour and one receipt of it are shown', async () => {
   expect(await run('show', '00'.repeat(32), '--folder', 'original')).toMatchObject({ code: 3 });
 });
 
+test('the receipts of an hour are listed page by page, with the ids that prove takes', async () => {
+  const page = async (skip: number) => {
+    const args = ['show', `${EPOCH}`, '--folder', 'original', '--records', '--json'];
+    return JSON.parse((await run(...args, '--skip', `${skip}`, '--limit', '5')).text);
+  };
+  const pages = [await page(0), await page(5), await page(10)];
+  expect(pages.map(({ next }) => next)).toEqual([5, 10, null]);
+  const records = pages.flatMap((one) => one.records);
+  expect(new Set(records.map((one) => one.id)).size).toBe(12);
+  expect(records.filter(({ what }) => what === 'signed')).toHaveLength(6);
+  expect(records.find((one) => one.id === id)).toMatchObject({ what: 'signed', provider: 'p1', bytes: 500 });
+  const text = (await run('show', `${EPOCH}`, '--folder', 'original', '--records', '--limit', '4')).text;
+  expect(text).toContain('more with: --skip 4');
+  expect((await run('show', `${EPOCH}`, '--folder', 'original', '--records')).text).not.toContain('--skip');
+});
+
 test('a folder that is not there is refused, and not taken for one without receipts', async () => {
   const list = await run('list', '--folder', 'orignal');
   expect(list.code).toBe(3);

@@ -33,7 +33,7 @@ export default async function offer(
   for (const text of found) print(io, text);
 }
 
-/** However long it takes. @internal */
+/** However long it takes. */
 export async function offered(
   io: Pick<Io, 'env' | 'cwd'>,
   what: string,

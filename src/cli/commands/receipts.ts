@@ -8,14 +8,16 @@ import { printableLine } from '../../core/remote-text.ts';
 import type { AuditReport } from '../../receipts/audit.ts';
 import {
   type EpochState,
+  type FoundReceipt,
   findReceipt,
   type GroupBy,
   groupReads,
+  listReceipts,
   listStates,
   proveReceipt,
 } from '../../receipts/inspect.ts';
 import { EPOCH_MS } from '../../receipts/records/grants.ts';
-import type { Receipt } from '../../receipts/records/records.ts';
+import { idOf, type Receipt } from '../../receipts/records/records.ts';
 import type { EpochRoot } from '../../receipts/records/root.ts';
 import { auditReceipts, receiptParts, verifyReceiptProof } from '../../vault/open-receipts.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -89,6 +91,9 @@ function lineOf(one: EpochState): EpochLine {
 
 export interface ShowFlags extends ReceiptsFlags {
   readonly by: GroupBy;
+  readonly records: boolean;
+  readonly skip: number;
+  readonly limit: number;
 }
 
 export async function show(this: CliContext, flags: ShowFlags, what: string): Promise<void> {
@@ -96,6 +101,12 @@ export async function show(this: CliContext, flags: ShowFlags, what: string): Pr
     const parts = await partsOf(io, flags.folder);
     if (/^\d{1,10}$/.test(what)) {
       const epoch = Number(what);
+      if (flags.records) {
+        const { found, next } = await listReceipts(parts, epoch, flags);
+        const records = found.map(recordLine);
+        output(io, flags.json, { epoch, records, next: next ?? null }, () => recordTable(records, next));
+        return undefined;
+      }
       const groups = await groupReads(parts, epoch, flags.by);
       output(io, flags.json, { epoch, by: flags.by, groups }, () =>
         table([
@@ -111,6 +122,43 @@ export async function show(this: CliContext, flags: ShowFlags, what: string): Pr
     return undefined;
   });
 }
+
+interface RecordLine {
+  /** What `prove` takes; of reads that were only counted there is none. */
+  readonly id?: string;
+  readonly at: string;
+  readonly what: 'signed' | 'unsigned' | 'denied' | 'execution';
+  readonly provider?: string;
+  readonly bytes?: number;
+  /** Why reads were denied, and how many. */
+  readonly reason?: string;
+  readonly reads?: number;
+}
+
+function recordLine({ receipt }: FoundReceipt): RecordLine {
+  if (receipt.kind === 'denials')
+    return { at: isoTime(receipt.to), what: 'denied', reason: receipt.reason, reads: receipt.reads };
+  const line = { id: toHex(idOf(receipt)!), at: isoTime(receipt.ts) };
+  if (receipt.kind === 'execution') return { ...line, what: 'execution', provider: receipt.provider };
+  const { allowed, sig, provider, bytes, reason } = receipt;
+  if (!allowed) return { ...line, what: 'denied', ...(reason !== undefined && { reason }) };
+  return { ...line, what: sig === undefined ? 'unsigned' : 'signed', provider, bytes };
+}
+
+const recordTable = (records: readonly RecordLine[], next: number | undefined): string =>
+  [
+    table([
+      ['at', 'what', 'provider', 'served', 'id'],
+      ...records.map(({ at, what, provider, bytes: served, reason, reads, id }) => [
+        ...[at, reason === undefined ? what : `${what}: ${reason}`, printableLine(provider ?? '-')],
+        ...[
+          served === undefined ? '-' : bytes(served),
+          id ?? `${counted(reads ?? 1, 'read')}, not told apart`,
+        ],
+      ]),
+    ]),
+    ...(next === undefined ? [] : [`more with: --skip ${next}`]),
+  ].join('\n');
 
 const shown = (record: Receipt | EpochRoot): Record<string, unknown> =>
   Object.fromEntries(

@@ -57,6 +57,26 @@ export const receipts: RouteMap<CliContext> = buildRouteMap({
             brief: 'What an epoch is summed up by: provider, manifest or domain',
             placeholder: 'WHAT',
           },
+          records: {
+            kind: 'boolean',
+            default: false,
+            withNegated: false,
+            brief: 'List the receipts of an epoch, with the ids that `prove` takes',
+          },
+          skip: {
+            kind: 'parsed',
+            parse: wholeNumber(0, 1_000_000_000),
+            default: '0',
+            brief: 'Receipts left out before the first one listed',
+            placeholder: 'N',
+          },
+          limit: {
+            kind: 'parsed',
+            parse: wholeNumber(1, 10_000),
+            default: '100',
+            brief: 'Receipts listed at most',
+            placeholder: 'N',
+          },
           ...jsonFlag,
         },
         positional: {
@@ -66,7 +86,7 @@ export const receipts: RouteMap<CliContext> = buildRouteMap({
           ],
         },
       },
-      docs: { brief: 'Show one receipt, or what the reads of an epoch come to' },
+      docs: { brief: 'Show one receipt, those of an epoch, or what its reads come to' },
     }),
     prove: buildCommand({
       loader: async () => (await receiptsModule()).prove,
