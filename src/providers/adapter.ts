@@ -123,6 +123,8 @@ export interface AdapterCapabilities {
   readonly maxBlobBytes: number;
   /** False: who reads a blob while it is replaced may get neither, or a mixture of both. Default true. */
   readonly replacesAtOnce?: boolean;
+  /** True: who streams a whole blob is told its length before the first piece (`onSize`). Default false. */
+  readonly statesSize?: boolean;
   /** What it surely takes, where that is less: its server may have a limit that it has not told of. */
   readonly sureBlobBytes?: number;
 }
@@ -173,7 +175,7 @@ export interface FetchStreamOptions extends AbortOptions {
   readonly length?: number | undefined;
   /**
    * Of a whole blob: told how long the provider says it is, before the first piece; again when the read is tried again.
-   * An adapter that does not know before it has read all of it never calls it.
+   * An adapter whose capabilities do not say `statesSize` need not call it.
    */
   readonly onSize?: ((size: number) => void) | undefined;
 }

@@ -75,13 +75,13 @@ class Reader implements VerifiedReader {
   readonly #inspector: Inspector;
   readonly #verifications: SharedWork<Known> = createSharedWork();
   readonly #loads = new Map<string, Promise<HotBlob>>();
-  /** Until the adapter has shown that it does not, with the bytes of a blob. */
-  #tellsSize: boolean;
+  /** Whether the length of a blob comes with its bytes, and no cheaper way to it is at hand. */
+  readonly #statesSize: boolean;
 
   constructor(options: VerifiedReaderOptions) {
     const { adapter, blake3, metrics, windows } = options;
     this.#options = options;
-    this.#tellsSize = options.peekStat === undefined;
+    this.#statesSize = options.peekStat === undefined && adapter.capabilities.statesSize === true;
     this.#hot = new HotCache(options.hot, (bytes) => metrics.cacheBytes('blobs', bytes));
     this.#proofs = createProofCache(options.proofBytes);
     this.#inspector = new Inspector({
@@ -129,7 +129,7 @@ class Reader implements VerifiedReader {
 
   /** Finds a blob in memory or at the adapter, however long that takes. */
   async #find(address: BlobAddress, signal: AbortSignal | undefined): Promise<VerifiedBlob> {
-    if (this.#tellsSize && this.#isNew(address)) {
+    if (this.#statesSize && this.#isNew(address)) {
       this.#options.metrics.cache('blobs', false);
       const read = (shared: AbortSignal): Promise<Known> => this.#readFirst(address, shared);
       return this.#opened(address, await this.#verifications.run(address, read, signal), signal);
@@ -180,10 +180,12 @@ class Reader implements VerifiedReader {
     try {
       const { size, pieces } = read;
       if (size !== undefined) return await this.#verify(address, { size }, signal, pieces);
+    } catch (error) {
+      // Nobody tries a stream again that broke off in the middle.
+      if (signal.aborted || !isHoldfastError(error) || error.status !== 'temporary') throw error;
     } finally {
       await read.end();
     }
-    this.#tellsSize = false;
     return this.#verify(address, await this.#stat(address, signal), signal);
   }
 

@@ -127,6 +127,7 @@ describe('a disk that changes between two looks', () => {
       return copy;
     };
     const adapter = {
+      capabilities: {},
       stat: async () => ({
         size: SIZE,
         replicasObserved: 1,

@@ -68,6 +68,7 @@ class NodeDriver implements Driver {
       {
         supportsList: true,
         supportsSlots: true,
+        statesSize: true,
         durable: options.durable ?? true,
         maxBlobBytes: MAX_BLOB_BYTES,
         sureBlobBytes: USUAL_LIMIT,

@@ -83,7 +83,13 @@ class S3Driver implements Driver {
     this.#partBytes = partBytes;
     this.#client = client;
     this.#limit = createSizeLimit(
-      { supportsList: true, supportsSlots: slots, durable: true, maxBlobBytes: MAX_S3_BLOB_BYTES },
+      {
+        supportsList: true,
+        supportsSlots: slots,
+        statesSize: true,
+        durable: true,
+        maxBlobBytes: MAX_S3_BLOB_BYTES,
+      },
       clock,
     );
     this.capabilities = this.#limit.capabilities;

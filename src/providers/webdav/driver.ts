@@ -72,6 +72,7 @@ class WebDavDriver implements Driver {
       {
         supportsList: true,
         supportsSlots: false,
+        statesSize: true,
         durable: true,
         // Apache deletes what is in the way of a MOVE before it renames.
         replacesAtOnce: false,
