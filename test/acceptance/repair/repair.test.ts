@@ -232,19 +232,18 @@ describe('repair', () => {
     const its = await nine();
     await vanish(join(its.home, 'providers', 'p3'));
     await its.vault.providers.setLost('p3', true);
-    // What was moved away, and may go by now.
-    const pack = await packOf(its, 'p1');
-    const { segment, manifest, address } = pack;
-    const place = `p1/${address}`;
-    const row = { v: 1, state: 'leaving', segment, manifest, bytes: 1, since: 0, recoveries: 0, due: 0 };
-    const { engine } = internalsOf(its.vault).context;
-    await engine.table('moves').put(place, new TextEncoder().encode(JSON.stringify(row)));
-    await engine.table('open_moves').put(place, new Uint8Array());
+    const { segment, manifest, address } = await packOf(its, 'p1');
     const { keys } = internalsOf(its.vault).context;
     const names = ['big', 'small'].map((name) => keys.slotName(name));
     await its.vault.close();
     const slots = await slotsOf(its, names);
     const worker = await openVault({ home: its.home, sealed: true, env: {} });
+    // What was moved away, and may go by now.
+    const place = `p1/${address}`;
+    const row = { v: 1, state: 'leaving', segment, manifest, bytes: 1, since: 0, recoveries: 0, due: 0 };
+    const { engine } = internalsOf(worker).context;
+    await engine.table('moves').put(place, new TextEncoder().encode(JSON.stringify(row)));
+    await engine.table('open_moves').put(place, new Uint8Array());
     await worker.repair();
     const { context } = internalsOf(worker);
     const log = async (): Promise<string> =>
