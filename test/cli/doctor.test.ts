@@ -141,7 +141,7 @@ it('looks for a file that a section names where the program itself does: from th
 
 it('gives up on a server that takes connections and never answers', async () => {
   await configure(
-    `${nodeAt('silent', await listening(createServer((socket) => void socket.resume())))}[limits]\nrequest_ms = 500\n`,
+    `${nodeAt('silent', await listening(createServer((socket) => void socket.resume())))}[limits]\nrequest_ms = 3000\n`,
   );
   const report = await examine();
   expect(verdicts(report, 'providers')).toEqual(['ok', 'ok', 'ok', 'fail']);
