@@ -128,6 +128,23 @@ export const rangeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'where the length of a blob comes with its bytes, it comes before them and is right',
+    async run({ adapter, stored }) {
+      if (adapter.capabilities.statesSize !== true) return;
+      for (const size of [SIZE, 1, 0]) {
+        const { address } = await stored(size);
+        const told: number[] = [];
+        const onSize = (length: number): void => void told.push(length);
+        let got = 0;
+        for await (const piece of adapter.fetchStream(address, { onSize })) {
+          check(told.length > 0, 'a piece came before the length');
+          got += piece.length;
+        }
+        check(told.at(-1) === size && got === size, `said ${told}, and ${got} bytes came of ${size}`);
+      }
+    },
+  },
+  {
     name: 'a stream left early does no harm to what follows',
     async run({ adapter, stored, largeBytes }) {
       const { bytes, address } = await stored(largeBytes);
