@@ -35,8 +35,8 @@ const WRITES: readonly PlantedBug[] = [
   ]),
   bug('kept-incarnation', 'a state that is not confirmed goes on with its incarnation', [
     'records/generation-record.ts',
-    'return this.#confirmed || incarnation === this.#own;',
-    'return true;',
+    'return incarnation === this.#own?.incarnation && this.#own.history === history;',
+    'return incarnation !== undefined;',
   ]),
   bug('slots-before-batch', 'the copies of a name are written before the batch that makes it visible', [
     'pipeline/put/put-run.ts',
