@@ -12,7 +12,7 @@ it('every table that the program keeps can be given another engine, and nothing 
   const kept = files.flatMap((name) =>
     [...readFileSync(new URL(name, SRC), 'utf8').matchAll(/TABLE = '([a-z_]+)'/g)].map(([, table]) => table),
   );
-  expect([...TABLE_NAMES].sort()).toEqual(kept.sort());
+  expect([...TABLE_NAMES].sort()).toEqual([...new Set(kept)].sort());
   const load = (overrides: string) =>
     loadConfig({ text: `[engine]\noverrides = ${overrides}`, file: 'c.toml', env: {}, home: '/h' });
   for (const table of TABLE_NAMES.filter((name) => !WRITTEN_TOGETHER.includes(name)))
