@@ -137,21 +137,20 @@ export class SessionPool {
       if (this.#isLive(slot)) return slot.session;
       // One that leads to a server of before may still answer.
       slot.session?.destroy();
+      const turn = this.#turn;
       try {
         const url = await this.options.url();
         const onConnect = (host: string): void => {
           this.#host = host;
         };
-        const session = await openSession(
-          { ...this.options, url, connectMs: CONNECT_MS, onConnect },
-          this.#turn,
-        );
+        const session = await openSession({ ...this.options, url, connectMs: CONNECT_MS, onConnect }, turn);
         slot.session = session;
         this.#meet(session.server);
         await this.#prepare(session);
         return session;
       } catch (error) {
-        this.#turn++;
+        // Several that failed at the same host go on to the next one together, and not past it.
+        if (this.#turn === turn) this.#turn++;
         slot.session?.destroy();
         slot.session = undefined;
         if (isLasting(error)) throw postgresFailure(error);
