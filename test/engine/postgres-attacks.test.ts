@@ -126,8 +126,8 @@ describe.skipIf(postgres === undefined)('postgres engine under attack', () => {
     engines.push(engine);
     await engine.table('t').put('k', bytes(1));
     await pg.sql(`DROP DATABASE ${name} WITH (FORCE)`);
-    for (const attempt of [engine.table('t').get('k'), engine.table('t').put('k', bytes(2))])
-      await expect(attempt).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'engine_location' });
+    for (const attempt of [() => engine.table('t').get('k'), () => engine.table('t').put('k', bytes(2))])
+      await expect(attempt()).rejects.toMatchObject({ kind: 'ConfigInvalid', code: 'engine_location' });
   });
 });
 

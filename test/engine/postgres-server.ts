@@ -16,6 +16,8 @@ export interface TestPostgres {
   sql(statement: string): Promise<readonly Record<string, unknown>[]>;
 }
 
+const CANNOT_CONNECT_NOW = '57P03';
+
 export const freshSchema = (): string => `t${randomBytes(6).toString('hex')}`;
 
 /** @returns undefined, having said so, where PostgreSQL is not installed. @param of who it is a standby of, if of any. */
@@ -39,11 +41,17 @@ export async function startPostgres(of?: TestPostgres): Promise<TestPostgres | u
         ...options,
       }),
     async sql(statement) {
-      const one = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
-      try {
-        return await one.unsafe(statement);
-      } finally {
-        await one.end({ timeout: 1 });
+      for (let left = 60; ; left--) {
+        const one = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
+        try {
+          return await one.unsafe(statement);
+        } catch (error) {
+          // After a kill it goes through its log before it takes anybody.
+          if ((error as { code?: string }).code !== CANNOT_CONNECT_NOW || left === 0) throw error;
+        } finally {
+          await one.end({ timeout: 1 });
+        }
+        await systemClock.sleep(500);
       }
     },
   };
