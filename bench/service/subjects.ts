@@ -4,8 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeRoot } from '../load-blobs.ts';
 import { cpuNanosOf, memoryOf } from '../proc.ts';
-import { type FarWay, farFrom } from './far.ts';
+import { farFrom } from './far.ts';
 import { endsWithUs, firstLine, portIn } from './servers.ts';
+import type { Way } from './way.ts';
 
 /** A server process of ours under load. */
 export interface Subject {
@@ -72,10 +73,10 @@ export async function startGatewayOver(dir: string, home: string, program: strin
 /** A node whose two backends have the same blobs in another region, where one answer in a dozen is very late. */
 export async function startRegion(dir: string, program: string): Promise<Rooted> {
   const { subject: backend, root } = await startNodeOver(dir, program);
-  const ways: FarWay[] = [];
+  const ways: Way[] = [];
   const delay = (): number => (Math.random() < FAR_AWAY.slowShare ? FAR_AWAY.slowMs : FAR_AWAY.ms);
   for (let i = 0; i < 2; i++) ways.push(await farFrom(backend.port, delay));
-  const provider = ({ port }: FarWay, i: number): string =>
+  const provider = ({ port }: Way, i: number): string =>
     `[[providers]]\nid = "b${i}"\nadapter = "http"\nurl = "http://127.0.0.1:${port}"\nmax_concurrency = 64\n`;
   const config = join(dir, 'region.toml');
   await writeFile(config, `[node]\nmax_client_connections = 0\n\n${ways.map(provider).join('\n')}`);

@@ -1,21 +1,18 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { median } from '../numbers.ts';
+import { type Way, wayTo } from './way.ts';
 import { type Asked, Wire } from './wire.ts';
 
 /** A way to a server on which answers wait for each other, so that round trips can be counted instead of timed. */
-export interface CountedWay {
-  readonly port: number;
+export interface CountedWay extends Way {
   /** Round trips so far: answers that travelled together count once. */
   readonly trips: number;
-  close(): void;
 }
 
 /** Answers travel once nothing was asked or answered for so long. */
 const QUIET_MS = 60;
 
 export async function countedWayTo(port: number): Promise<CountedWay> {
-  const sockets = new Set<Socket>();
   let held: [Socket, Buffer][] = [];
   let [trips, counts] = [0, false];
   let timer: NodeJS.Timeout | undefined;
@@ -30,37 +27,25 @@ export async function countedWayTo(port: number): Promise<CountedWay> {
     clearTimeout(timer);
     timer = setTimeout(travel, QUIET_MS);
   };
-  const server = createServer({ noDelay: true }, (near) => {
-    const far = connect({ port, host: '127.0.0.1', noDelay: true });
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => other.destroy() && sockets.delete(socket));
-    }
-    near.on('data', (piece) => {
+  const way = await wayTo(port, {
+    asked(piece) {
       // Whether the provider is there is asked besides.
       if (!piece.includes('/readyz')) counts = true;
-      far.write(piece);
       wait();
-    });
-    far.on('data', (piece) => {
+    },
+    answers: (near) => (piece) => {
       held.push([near, piece]);
       wait();
-    });
+    },
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   return {
-    port: (server.address() as AddressInfo).port,
+    port: way.port,
     get trips() {
       return trips;
     },
     close() {
       clearTimeout(timer);
-      server.close();
-      for (const socket of sockets) socket.destroy();
+      way.close();
     },
   };
 }
