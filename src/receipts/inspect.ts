@@ -78,6 +78,16 @@ async function visitEpoch(
   }
 }
 
+/** Whoever mistyped the number of an hour is not to be told that nothing was read in it. */
+async function requireEpoch({ files, folder }: Folder, epoch: number): Promise<void> {
+  const { folders, roots } = await listEpochs(files, folder);
+  if (folders.includes(epoch) || roots.includes(epoch)) return;
+  throw new HoldfastError('NotFound', `there are no receipts of epoch ${epoch} in ${folder}`, {
+    code: 'no_such_epoch',
+    hint: '`holdfast receipts list` shows the hours of which there are.',
+  });
+}
+
 /** Some records of an epoch, in their order. */
 export interface ReceiptsPage {
   readonly found: readonly FoundReceipt[];
@@ -85,12 +95,16 @@ export interface ReceiptsPage {
   readonly next: number | undefined;
 }
 
-/** @param skip records before the first one. @param limit records at most. */
+/**
+ * @param skip records before the first one. @param limit records at most.
+ * @throws HoldfastError `NotFound`, code `no_such_epoch`.
+ */
 export async function listReceipts(
   folder: Folder,
   epoch: number,
   { skip, limit }: { readonly skip: number; readonly limit: number },
 ): Promise<ReceiptsPage> {
+  await requireEpoch(folder, epoch);
   const found: FoundReceipt[] = [];
   let seen = 0;
   const look = (one: FoundReceipt): void => {
@@ -203,8 +217,12 @@ export type GroupBy = 'provider' | 'manifest' | 'domain';
 /** Groups that are told apart; the others are one, named `…`. */
 const MAX_GROUPS = 100_000;
 
-/** Allowed reads of an epoch by provider, manifest or domain, the most bytes first. */
+/**
+ * Allowed reads of an epoch by provider, manifest or domain, the most bytes first.
+ * @throws HoldfastError `NotFound`, code `no_such_epoch`.
+ */
 export async function groupReads(folder: Folder, epoch: number, by: GroupBy): Promise<GroupTotals[]> {
+  await requireEpoch(folder, epoch);
   const groups = new Map<string, { reads: number; signed: number; bytes: number; signedBytes: number }>();
   await visitEpoch(folder, epoch, ({ receipt }) => {
     if (receipt.kind !== 'read' || !receipt.allowed) return;

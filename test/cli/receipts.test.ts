@@ -62,6 +62,14 @@ test('the receipts of an hour are listed page by page, with the ids that prove t
   expect((await run('show', `${EPOCH}`, '--folder', 'original', '--records')).text).not.toContain('--skip');
 });
 
+test('an hour of which there are no receipts is told of, and is not an empty one', async () => {
+  for (const more of [[], ['--records']]) {
+    const none = await run('show', `${EPOCH + 1}`, '--folder', 'original', ...more);
+    expect(none.code).toBe(3);
+    expect(none.text).toContain('holdfast receipts list');
+  }
+});
+
 test('a folder that is not there is refused, and not taken for one without receipts', async () => {
   const list = await run('list', '--folder', 'orignal');
   expect(list.code).toBe(3);
