@@ -86,6 +86,8 @@ class S3Driver implements Driver {
       {
         supportsList: true,
         supportsSlots: slots,
+        // A server that knows no conditions, as Swift, may look for the old file when it is already gone.
+        replacesAtOnce: slots,
         statesSize: true,
         durable: true,
         maxBlobBytes: MAX_S3_BLOB_BYTES,
