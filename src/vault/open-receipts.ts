@@ -86,7 +86,8 @@ export async function openThreadedDesk(
   const acceleration = accelerationFrom(process.env);
   const threads = createReceiptThreads({
     ...{ ...parts, acceleration, clock },
-    threads: Math.min(MAX_THREADS, availableParallelism()),
+    // One core is left to the thread that serves reads.
+    threads: Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1)),
     script: receiptsScript(),
   });
   const ed25519 = { ...parts.ed25519, verifyApart: threads.verifyApart };

@@ -68,6 +68,25 @@ test('signatures are judged the same on threads, each its own', async () => {
   expect(await verdictsOf(start())).toEqual(checks.map(({ isRight }) => isRight));
 });
 
+test('verdicts are told a few in a turn of the loop, so that reads have theirs between', async () => {
+  const { verifyApart } = start();
+  const told = new Map<number, number>();
+  let [turn, isOver] = [0, false];
+  const count = (): void => {
+    turn++;
+    if (!isOver) setImmediate(count);
+  };
+  count();
+  const check = async ({ message, signature }: (typeof checks)[number]): Promise<void> => {
+    await verifyApart(signer.publicKey, message, signature);
+    told.set(turn, (told.get(turn) ?? 0) + 1);
+  };
+  // Eight are left to Node's own threads, and all others are one batch.
+  await Promise.all(checks.slice(0, 72).map(check));
+  isOver = true;
+  expect(Math.max(...told.values())).toBeLessThanOrEqual(16 + 8);
+});
+
 test.runIf(process.platform === 'linux')('threads give way to the one that serves reads', async () => {
   await verdictsOf(start());
   const nice = async (thread: string): Promise<number> =>

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { abortError } from '../../core/abort.ts';
 import type { Acceleration } from '../../core/acceleration.ts';
 import { type Clock, withDeadline } from '../../core/clock.ts';
@@ -56,6 +57,8 @@ const IDLE_MS = 10_000;
 /** The next batch lies at the thread already when it ends one. */
 const AHEAD = 2;
 const MAX_BATCH = 64;
+/** Who is told a verdict goes on at once, and all in one turn would keep every read waiting. */
+const TOLD_A_TURN = 16;
 /** As many checks at a time are left to Node's own threads: a few a second are not worth one of ours. */
 const FEW = 8;
 /** Of a batch of signatures: a thread that takes longer does not work. */
@@ -155,7 +158,10 @@ class CheckThreads {
       const verdicts = (await withDeadline(this.#options.clock, DEADLINE_MS, 'receipts', () =>
         thread.run({ kind: 'check', packed }, [packed.buffer]),
       )) as Uint8Array;
-      for (const [i, { settle }] of batch.entries()) settle(verdicts[i] === 1);
+      for (const [i, { settle }] of batch.entries()) {
+        if (i > 0 && i % TOLD_A_TURN === 0) await nextTurn();
+        settle(verdicts[i] === 1);
+      }
     } catch {
       // Nothing is refused because a thread failed.
       for (const one of batch) one.settle(this.#checkHere(one));
