@@ -146,6 +146,8 @@ export interface ErrorCodeTable extends EngineErrorCodes {
   invalid_argument: 'Unexpected';
   /** This machine computed wrong bytes, and nothing was stored. Do: set `HOLDFAST_NATIVE=off`; test the memory. */
   kernel_fault: 'Corrupt';
+  /** The home to which records are to be moved has another key file. Do: name another home, or put that file away. */
+  key_file_differs: 'Conflict';
   /** There is no key file. Do: run `holdfast init` or `createVault`, name the right home, or restore a backup. */
   key_file_missing: 'NotFound';
   /** Others keep booking to the ledger. Do: try again. @status temporary */

@@ -70,6 +70,19 @@ export async function installKeyFile(paths: HomePaths, from: string): Promise<bo
   return writeNewKeyFile(paths, await readKeyText(from));
 }
 
+/**
+ * Copies the key file of one home, wrapped as it is, to another. Where the first has none, the key is kept elsewhere.
+ * @throws HoldfastError `Conflict`, code `key_file_differs`: the other has a key already, and not this one.
+ */
+export async function takeKeyFile(to: HomePaths, { keyFile }: HomePaths): Promise<void> {
+  if (!(await exists(keyFile)) || (await installKeyFile(to, keyFile))) return;
+  if ((await readKeyText(to.keyFile)) === (await readKeyText(keyFile))) return;
+  throw new HoldfastError('Conflict', `${to.keyFile} is not the key file of ${keyFile}`, {
+    code: 'key_file_differs',
+    hint: 'Nothing was moved. Name another home, or put away the key file that is in this one.',
+  });
+}
+
 /** Durably and whole, or not at all. @returns false, with nothing changed, when there is one already. */
 async function writeNewKeyFile(paths: HomePaths, text: string): Promise<boolean> {
   const file = await open(paths.keyFile, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {

@@ -13,7 +13,7 @@ import {
 } from '../engine/copy.ts';
 import type { EngineName } from '../engine/index.ts';
 import { type MovableEngine, storeMoved } from '../engine/movable.ts';
-import { homePaths, installKeyFile, requireState } from './home.ts';
+import { homePaths, requireState, takeKeyFile } from './home.ts';
 import { openStore } from './open-engine.ts';
 import { type Observers, silent } from './settings.ts';
 
@@ -53,7 +53,8 @@ interface Place {
  * Moves all records of a vault to another engine, checks the copy against the original, and leaves a mark in the old
  * place so that nothing opens it by mistake. Ended in the middle, it goes on where it was when it is called again. To
  * memory it only rehearses: the old place stays as it is.
- * @throws HoldfastError `Conflict` (`engine_in_use`): somebody works on the old place, or another run moves it too; `Corrupt`
+ * @throws HoldfastError `Conflict` (`engine_in_use`): somebody works on the old place, or another run moves it too, or (`key_file_differs`) the new place
+ * has another key; `Corrupt`
  * (`engine_copy_differs`); `PermissionDenied` (`already_initialised`): there are other records in the new place; `ConfigInvalid`.
  */
 export async function migrateRecords(
@@ -67,9 +68,10 @@ export async function migrateRecords(
   const from = await openStore(source, config, env, log);
   const to = await openStore(target, config, env, log);
   try {
-    const { contents, resumedAt } = await move({ source, target, from, to }, options);
+    // First: of a move that is over nothing is done again.
     if (source.engine === 'level' && target.engine === 'level')
-      await installKeyFile(homePaths(target.at), homePaths(source.at).keyFile).catch(() => false);
+      await takeKeyFile(homePaths(target.at), homePaths(source.at));
+    const { contents, resumedAt } = await move({ source, target, from, to }, options);
     const { records, bytes, checksum } = contents;
     return { from: source.name, to: target.name, engine: target.engine, records, bytes, resumedAt, checksum };
   } finally {

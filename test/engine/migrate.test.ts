@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import {
   createOwnerLocks,
   type Engine,
 } from '../../src/engine/index.ts';
-import { homePaths } from '../../src/vault/home.ts';
+import { createKeyFile, homePaths } from '../../src/vault/home.ts';
 import { type MigrateOptions, type MigrateResult, migrateRecords } from '../../src/vault/migrate.ts';
 import { bytes } from './batches.ts';
 import { freshSchema, startPostgres } from './postgres-server.ts';
@@ -86,6 +86,27 @@ describe('moving records to another engine', () => {
     expect(await readdir(homePaths(home('old')).engine)).not.toContain('CURRENT');
     await expect(migrate(home('old'), home('other'), 'level')).rejects.toMatchObject(moved);
     expect(await migrate(home('new'), 'memory', 'memory')).toMatchObject({ checksum: rehearsed.checksum });
+  });
+
+  it('takes the key file along, and moves nothing to a place that has another', async () => {
+    await fill('old', 10);
+    const keyIn = (name: string): string => homePaths(home(name)).keyFile;
+    const make = (name: string): Promise<void> =>
+      createKeyFile(homePaths(home(name)), 'a passphrase', secureRandom);
+    await mkdir(home('keyed'));
+    await make('keyed');
+    await rename(keyIn('keyed'), keyIn('old'));
+    await make('other');
+    await expect(migrate(home('old'), home('other'), 'level')).rejects.toMatchObject({
+      ...{ kind: 'Conflict', code: 'key_file_differs' },
+      message: expect.stringContaining(keyIn('other')),
+    });
+    await mkdir(homePaths(home('blocked')).keyFile, { recursive: true });
+    await expect(migrate(home('old'), home('blocked'), 'level')).rejects.toMatchObject({
+      kind: 'PermissionDenied',
+    });
+    expect(await migrate(home('old'), home('new'), 'level')).toMatchObject({ records: 10 });
+    expect(await readFile(keyIn('new'), 'utf8')).toBe(await readFile(keyIn('old'), 'utf8'));
   });
 
   it('goes on where it was ended, and opens neither place until then', async () => {
