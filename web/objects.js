@@ -155,28 +155,51 @@ function filters(query) {
   );
 }
 
+/** As many as one can come back from, one by one. */
+const TRAIL = 20;
+
 /**
  * Pages by where they begin: the way back is the list of those before.
+ * @param {URLSearchParams} query
+ * @param {string | undefined} next
+ * @returns {{ number: number, newer: { label: string, href: string } | undefined, older: string | undefined }}
+ */
+export function pagesAround(query, next) {
+  const trail = (query.get('before') ?? '').split(' ').filter((one) => one !== '');
+  const stated = Number(query.get('page'));
+  const number =
+    trail.length === 0 ? 1 : Math.max(trail.length + 1, Number.isSafeInteger(stated) ? stated : 0);
+  const to = (/** @type {readonly string[]} */ pages, /** @type {number} */ at) => {
+    const search = new URLSearchParams();
+    const most = query.get('most');
+    if (most !== null) search.set('most', most);
+    if (pages.length > 0) search.set('before', pages.slice(-TRAIL).join(' '));
+    if (pages.length > 0 && at > TRAIL) search.set('page', `${at}`);
+    return `#/objects?${search}`;
+  };
+  // Those before the list begins are known no more.
+  const isLost = trail.length === 1 && number > 2;
+  const newer = { label: isLost ? '⇤ Newest' : '← Newer', href: to(trail.slice(0, -1), number - 1) };
+  return {
+    number,
+    newer: trail.length > 0 ? newer : undefined,
+    older: next === undefined ? undefined : to([...trail, next], number + 1),
+  };
+}
+
+/**
  * @param {URLSearchParams} query
  * @param {string | undefined} next
  * @param {number} shown
  */
 function pager(query, next, shown) {
-  const trail = (query.get('before') ?? '').split(' ').filter((one) => one !== '');
-  const to = (/** @type {readonly string[]} */ pages) => {
-    const search = new URLSearchParams();
-    const most = query.get('most');
-    if (most !== null) search.set('most', most);
-    // Enough to come back from: older ones are reached by their list.
-    if (pages.length > 0) search.set('before', pages.slice(-20).join(' '));
-    return `#/objects?${search}`;
-  };
-  if (trail.length === 0 && next === undefined) return h('p', { class: 'note' }, `${count(shown)} shown`);
+  const { number, newer, older } = pagesAround(query, next);
+  if (newer === undefined && older === undefined) return h('p', { class: 'note' }, `${count(shown)} shown`);
   return h(
     'nav',
     { class: 'pager', 'aria-label': 'Pages' },
-    trail.length > 0 && h('a', { href: to(trail.slice(0, -1)) }, '← Newer'),
-    next !== undefined && h('a', { href: to([...trail, next]) }, 'Older →'),
-    h('span', { class: 'note' }, `Page ${count(trail.length + 1)}`),
+    newer !== undefined && h('a', { href: newer.href }, newer.label),
+    older !== undefined && h('a', { href: older }, 'Older →'),
+    h('span', { class: 'note' }, `Page ${count(number)}`),
   );
 }
